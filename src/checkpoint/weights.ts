@@ -1,0 +1,26 @@
+/**
+ * A component's weights as they lie in its safetensors files: names and places, no copies. The graph builders ask for tensors
+ * by name and point ONNX initialisers at the place.
+ */
+
+export type SafetensorsDtype = 'F64' | 'F32' | 'F16' | 'BF16' | 'I64' | 'I32' | 'I16' | 'I8' | 'U8' | 'BOOL';
+
+export interface TensorPlace {
+  readonly dtype: SafetensorsDtype;
+  readonly shape: readonly number[];
+  /** Real path: symlinks are resolved, because ONNX Runtime refuses those that leave its folder. */
+  readonly file: string;
+  readonly offsetBytes: number;
+  readonly lengthBytes: number;
+}
+
+export interface Weights {
+  /** Names the component for error messages: `unet`. */
+  readonly component: string;
+  names(): Iterable<string>;
+  has(name: string): boolean;
+  /** @throws `missing_tensor` */
+  place(name: string): TensorPlace;
+  /** The tensor's bytes, copied; for small tensors and for conversions. @throws `missing_tensor` */
+  read(name: string): Uint8Array;
+}

@@ -1,0 +1,35 @@
+/**
+ * The three networks as the pipeline sees them: functions from tensors to tensors. ONNX Runtime, devices and files are
+ * somebody else's business (`engine/`, `onnx/`).
+ */
+
+export interface TextEncoder {
+  /** How many tokens a prompt has after padding. */
+  readonly maxTokens: number;
+  /** @param inputIds [B, maxTokens] @returns [B, maxTokens, D] */
+  encode(inputIds: Int32Array, batch: number): Promise<Float32Array>;
+}
+
+export interface DenoiserInput {
+  /** [B, C, h, w] */
+  readonly sample: Float32Array;
+  readonly shape: readonly [batch: number, channels: number, height: number, width: number];
+  readonly timestep: number;
+  /** [B, T, D] */
+  readonly encoderHiddenStates: Float32Array;
+}
+
+export interface Denoiser {
+  readonly latentChannels: number;
+  /** @returns [B, C, h, w] */
+  predict(input: DenoiserInput): Promise<Float32Array>;
+}
+
+export interface VaeDecoder {
+  /** How many pixels one latent is wide and high: 2^(blocks − 1). */
+  readonly scaleFactor: number;
+  /** Latents are divided by this before they are decoded. */
+  readonly scalingFactor: number;
+  /** One picture at a time, so that its pixels do not depend on the batch. @param latents [1, C, h, w] @returns [1, 3, H, W] in −1 … 1 */
+  decode(latents: Float32Array, shape: readonly [channels: number, height: number, width: number]): Promise<Float32Array>;
+}

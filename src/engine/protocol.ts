@@ -1,0 +1,103 @@
+/**
+ * The messages between the parent (queue, storage, heartbeat) and the engine child (the model). Sent over
+ * `child_process.fork` with `serialization: 'advanced'`, so that pixels travel as bytes. Each message has a schema here and a snapshot test.
+ */
+import { z } from 'zod';
+import { ERROR_CODES, type ErrorCode } from '../errors/error-codes.ts';
+
+/** Bumped whenever a message changes; the child sends it first and a mismatch ends it. */
+export const PROTOCOL_VERSION = 1;
+
+const errorCode = z.enum(Object.keys(ERROR_CODES) as [ErrorCode, ...ErrorCode[]]);
+const errorSchema = z.object({ code: errorCode, message: z.string(), stack: z.string().optional() });
+
+const resolvedRequestSchema = z.object({
+  prompt: z.string(),
+  negativePrompt: z.string(),
+  seed: z.number().int().nonnegative(),
+  numInferenceSteps: z.number().int().positive(),
+  guidanceScale: z.number(),
+  widthPx: z.number().int().positive(),
+  heightPx: z.number().int().positive(),
+  numImages: z.number().int().positive(),
+  scheduler: z.string(),
+});
+
+export const engineSettingsSchema = z.object({
+  /** Absolute folder of the checkpoint. */
+  checkpointFolder: z.string(),
+  device: z.string(),
+  dtype: z.enum(['auto', 'float32', 'float16']),
+  /** 0: as many as the machine offers. */
+  threads: z.number().int().nonnegative(),
+  vaeTiling: z.boolean(),
+  /** Folder of the compile cache; null: off. */
+  compileCacheFolder: z.string().nullable(),
+});
+export type EngineSettings = z.infer<typeof engineSettingsSchema>;
+
+/** What the child found out about the model and the machine; everything the parent needs to resolve a request. */
+export const modelFactsSchema = z.object({
+  /** As shown and stored: the folder's name or the hub id. */
+  modelName: z.string(),
+  /** First 10 hex digits of the SHA-256 of the UNet's weights, as A1111 prints it; null when not computed. */
+  modelHash: z.string().nullable(),
+  pipelineClass: z.string(),
+  defaultWidthPx: z.number().int(),
+  defaultHeightPx: z.number().int(),
+  defaultGuidanceScale: z.number(),
+  defaultScheduler: z.string(),
+  /** How many images share one UNet pass at most. */
+  maxBatchImages: z.number().int().positive(),
+  device: z.string(),
+  deviceReason: z.string(),
+  dtype: z.enum(['float32', 'float16']),
+  loadMs: z.number(),
+  warnings: z.array(z.string()),
+});
+export type ModelFacts = z.infer<typeof modelFactsSchema>;
+
+export const parentMessageSchema = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('load'), protocolVersion: z.number(), settings: engineSettingsSchema }),
+  /** Jobs of one message can share UNet passes: same size, steps, scheduler and guidance on or off. */
+  z.object({ type: z.literal('generate'), jobs: z.array(z.object({ jobId: z.string(), request: resolvedRequestSchema })).min(1) }),
+  /** Takes effect at the next step; answered by `job-failed` with code `cancelled`, unless the job has ended before. */
+  z.object({ type: z.literal('cancel'), jobId: z.string() }),
+  z.object({ type: z.literal('shutdown') }),
+]);
+export type ParentMessage = z.infer<typeof parentMessageSchema>;
+
+export const childMessageSchema = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('hello'), protocolVersion: z.number(), pid: z.number().int() }),
+  z.object({ type: z.literal('ready'), model: modelFactsSchema }),
+  z.object({ type: z.literal('load-failed'), error: errorSchema }),
+  /** After every step, also between the last step and the picture: the host's proof of life. */
+  z.object({
+    type: z.literal('progress'),
+    jobId: z.string(),
+    /** Which part of the work: a step of the loop, or a picture being decoded. */
+    stage: z.enum(['encode', 'denoise', 'decode']),
+    /** Of all the job's images together. */
+    step: z.number().int().nonnegative(),
+    steps: z.number().int().positive(),
+  }),
+  /** One finished picture: RGB, row by row, 3 bytes a pixel. */
+  z.object({
+    type: z.literal('image'),
+    jobId: z.string(),
+    imageIndex: z.number().int().nonnegative(),
+    seed: z.number().int().nonnegative(),
+    widthPx: z.number().int().positive(),
+    heightPx: z.number().int().positive(),
+    rgb: z.instanceof(Uint8Array),
+  }),
+  z.object({ type: z.literal('job-done'), jobId: z.string(), warnings: z.array(z.string()) }),
+  z.object({ type: z.literal('job-failed'), jobId: z.string(), error: errorSchema }),
+  z.object({
+    type: z.literal('log'),
+    level: z.enum(['DEBUG', 'INFO', 'WARNING', 'ERROR']),
+    message: z.string(),
+    fields: z.record(z.string(), z.unknown()),
+  }),
+]);
+export type ChildMessage = z.infer<typeof childMessageSchema>;

@@ -1,0 +1,22 @@
+/**
+ * What the project asks of a runtime that executes ONNX graphs: tensors in by name, tensors out by name. No type of ONNX Runtime
+ * occurs here, because a second CPU runtime is to keep the same contract.
+ */
+
+export type TensorData = Float32Array | Int32Array | BigInt64Array;
+
+export interface Tensor {
+  readonly data: TensorData;
+  readonly shape: readonly number[];
+}
+
+export interface Session extends AsyncDisposable {
+  /** Blocks this thread's event loop until it is done; cannot be aborted. @throws `inference_failed`, `engine_out_of_memory` */
+  run(inputs: Readonly<Record<string, Tensor>>): Promise<Readonly<Record<string, Tensor>>>;
+}
+
+export interface SessionOptions {
+  /** The graph, as the bytes of an ONNX ModelProto. Its external initialisers say `location` relative to `weightsFolder`. */
+  readonly model: Uint8Array;
+  readonly weightsFolder: string;
+}

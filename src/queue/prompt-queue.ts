@@ -1,0 +1,130 @@
+/**
+ * The contract of a prompt queue. `sqlite/` keeps it for one machine, `mongo/` for many; both pass the conformance
+ * suite in `test/queue/prompt-queue-conformance.ts`.
+ *
+ * One document is queue entry, state and outbox, so every transition below is one atomic write, and every transition
+ * after the claim is made under the token that claimed it (invariant 1): `lost` means that the token is no longer the
+ * document's, because the lease ran out and another worker took over, or because it was cancelled, reset or deleted.
+ * All times are the queue's own clock, never a worker's.
+ */
+import type { DocumentId } from '../job/document-id.ts';
+import type { ErrorCode } from '../errors/error-codes.ts';
+
+export const JOB_STATUSES = ['pending', 'processing', 'completed', 'error'] as const;
+export type JobStatus = (typeof JOB_STATUSES)[number];
+
+/** A prompt document's own fields as they lie in the queue, not yet validated (`job/prompt-document.ts` does that). */
+export type RawPromptDocument = Readonly<Record<string, unknown>>;
+
+/** One document, owned by this worker until its lease ends. */
+export interface ClaimedPrompt {
+  readonly id: DocumentId;
+  /** Canonical EJSON of `{database, collection, _id}`: which document anywhere this is. Written beside the image. */
+  readonly docKey: string;
+  /** New at every claim; says who owns the document. */
+  readonly token: string;
+  /** New when a pending document is claimed; kept by retries, by a take-over after a crash and by a give-back. */
+  readonly runId: string;
+  /** 1 at the first claim of a run. */
+  readonly attempt: number;
+  /** The attempt before this one ended without a verdict (crash, kill, out of memory): draw it alone. */
+  readonly previousAttemptDied: boolean;
+  /** The user's fields; ours (`status`, `job`, …) are left out. */
+  readonly document: RawPromptDocument;
+}
+
+export interface JobProgress {
+  /** Steps done of all images together. */
+  readonly step: number;
+  readonly steps: number;
+}
+
+/** What a finished run writes back. */
+export interface CompletionRecord {
+  /** One URL per image, in order. */
+  readonly imageUrls: readonly string[];
+  readonly seed: number;
+  /** The parameters that were used, in wire names; becomes `job.parameters`. */
+  readonly parameters: Readonly<Record<string, string | number>>;
+  readonly warnings: readonly string[];
+}
+
+export interface FailureRecord {
+  readonly code: ErrorCode;
+  /** One sentence, at most 500 characters with the code; no stack, no secret. */
+  readonly message: string;
+}
+
+/** `lost`: nothing was written, the document is no longer ours. */
+export type TransitionOutcome = 'done' | 'lost';
+
+/** A document as `jobs list` and `jobs show` present it. */
+export interface JobSummary {
+  readonly id: string;
+  readonly status: JobStatus;
+  readonly text: string;
+  readonly priority: number;
+  readonly attempts: number;
+  readonly progress?: JobProgress;
+  readonly owner?: string;
+  readonly leaseUntil?: Date;
+  readonly imageUrls?: readonly string[];
+  readonly seed?: number;
+  readonly parameters?: Readonly<Record<string, string | number>>;
+  readonly warnings?: readonly string[];
+  readonly error?: string;
+  readonly enqueuedAt?: Date;
+  readonly finishedAt?: Date;
+}
+
+export interface QueueCounts {
+  readonly pending: number;
+  /** With our lease fields, whoever holds them. */
+  readonly processing: number;
+  readonly completed: number;
+  readonly error: number;
+}
+
+export interface PromptQueue extends AsyncDisposable {
+  /** Where it is, for logs; no secrets. */
+  readonly description: string;
+
+  /**
+   * Takes up to `limit` documents: expired leases and due retries first, then pending ones by priority (higher first,
+   * absent is 0), then age. Ours until `leaseMs` from now.
+   */
+  claim(options: { readonly limit: number }): Promise<readonly ClaimedPrompt[]>;
+
+  /** Heartbeat: prolongs the lease by `leaseMs` from now, and records the progress. */
+  renew(claim: ClaimedPrompt, progress?: JobProgress): Promise<TransitionOutcome>;
+
+  /** `completed`, with the image URLs and what was used. Repeating it under the same token is `done`. */
+  complete(claim: ClaimedPrompt, record: CompletionRecord): Promise<TransitionOutcome>;
+
+  /** `error`: a verdict. Image URLs of an earlier run are removed. */
+  fail(claim: ClaimedPrompt, failure: FailureRecord): Promise<TransitionOutcome>;
+
+  /** An infrastructure fault: the document becomes claimable again after `delayMs`, and the attempt counts. */
+  retryLater(claim: ClaimedPrompt, options: { readonly delayMs: number; readonly failure: FailureRecord }): Promise<TransitionOutcome>;
+
+  /** Gives the document back unharmed (shutdown): pending again, same run, and the attempt does not count. */
+  release(claim: ClaimedPrompt): Promise<TransitionOutcome>;
+
+  /** Ends documents whose lease ran out on their last attempt with `attempts_exhausted`; returns how many. */
+  reap(): Promise<number>;
+
+  /** Adds documents as `pending`. `_id` may be given; one that exists already is an `invalid_document` error and nothing is added. */
+  enqueue(documents: readonly RawPromptDocument[]): Promise<readonly DocumentId[]>;
+
+  counts(): Promise<QueueCounts>;
+  list(options: { readonly status?: JobStatus; readonly limit: number }): Promise<readonly JobSummary[]>;
+  /** `id` as `promptIdText` prints it. */
+  show(id: string): Promise<JobSummary | undefined>;
+  /** A finished document becomes `pending` as a new run. `undefined`: no such document; false: it is not finished. */
+  retry(id: string): Promise<boolean | undefined>;
+  /** A pending or processing document ends as `error` with code `cancelled`; its worker notices at the next heartbeat. */
+  cancel(id: string): Promise<boolean | undefined>;
+
+  /** Milliseconds until a lease or a backoff ends, if any document waits for one; for an idle worker's sleep. */
+  msUntilNextDue(): Promise<number | undefined>;
+}
