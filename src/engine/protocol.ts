@@ -60,7 +60,10 @@ export type ModelFacts = z.infer<typeof modelFactsSchema>;
 export const parentMessageSchema = z.discriminatedUnion('type', [
   z.object({ type: z.literal('load'), protocolVersion: z.number(), settings: engineSettingsSchema }),
   /** Jobs of one message can share UNet passes: same size, steps, scheduler and guidance on or off. */
-  z.object({ type: z.literal('generate'), jobs: z.array(z.object({ jobId: z.string(), request: resolvedRequestSchema })).min(1) }),
+  z.object({
+    type: z.literal('generate'),
+    jobs: z.array(z.object({ jobId: z.string(), request: resolvedRequestSchema })).min(1),
+  }),
   /** Takes effect at the next step; answered by `job-failed` with code `cancelled`, unless the job has ended before. */
   z.object({ type: z.literal('cancel'), jobId: z.string() }),
   z.object({ type: z.literal('shutdown') }),

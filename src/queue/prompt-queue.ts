@@ -105,7 +105,10 @@ export interface PromptQueue extends AsyncDisposable {
   fail(claim: ClaimedPrompt, failure: FailureRecord): Promise<TransitionOutcome>;
 
   /** An infrastructure fault: the document becomes claimable again after `delayMs`, and the attempt counts. */
-  retryLater(claim: ClaimedPrompt, options: { readonly delayMs: number; readonly failure: FailureRecord }): Promise<TransitionOutcome>;
+  retryLater(
+    claim: ClaimedPrompt,
+    options: { readonly delayMs: number; readonly failure: FailureRecord },
+  ): Promise<TransitionOutcome>;
 
   /** Gives the document back unharmed (shutdown): pending again, same run, and the attempt does not count. */
   release(claim: ClaimedPrompt): Promise<TransitionOutcome>;

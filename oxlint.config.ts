@@ -1,0 +1,140 @@
+/**
+ * The lint rules. Most of this file is the map's import rules, written as two tables: which folder may import which, and
+ * through which door a foreign library comes in. `test/architecture.test.ts` proves that breaking one is reported.
+ */
+import { defineConfig } from 'oxlint';
+
+/** Folder → folders (or single files) that it may import; its own files always. What is missing here is forbidden. */
+const MAY_IMPORT: Record<string, readonly string[]> = {
+  errors: [],
+  observability: ['errors'],
+  job: ['errors', 'diffusion/schedulers/scheduler-names.ts', 'engine/protocol.ts'],
+  config: ['errors', 'job', 'diffusion/schedulers/scheduler-names.ts'],
+  queue: ['errors', 'job'],
+  storage: ['errors', 'job'],
+  image: ['errors', 'job', 'diffusion/schedulers/scheduler-names.ts'],
+  checkpoint: ['errors'],
+  diffusion: ['errors', 'job'],
+  onnx: ['errors', 'checkpoint'],
+  models: ['errors', 'checkpoint', 'onnx', 'diffusion/networks.ts'],
+  engine: ['errors', 'job', 'observability', 'diffusion', 'models', 'onnx', 'checkpoint'],
+  worker: [
+    'errors',
+    'job',
+    'observability',
+    'queue/prompt-queue.ts',
+    'storage/image-store.ts',
+    'storage/object-key.ts',
+    'engine/engine-host.ts',
+    'engine/protocol.ts',
+    'diffusion/schedulers/scheduler-names.ts',
+  ],
+  cli: ['*'],
+};
+
+/** The parent's half of the engine knows the child by its messages only: it must never load ONNX Runtime. */
+const ENGINE_PARENT_FILES = ['src/engine/engine-host.ts'];
+
+/** Foreign library → the only places that may import it. */
+const DOORS: Record<string, readonly string[]> = {
+  'onnxruntime-node': ['src/onnx/**'],
+  'node:sqlite': ['src/queue/sqlite/**'],
+  protobufjs: ['src/onnx/**'],
+  'fast-png': ['src/image/**'],
+  pino: ['src/observability/**'],
+  commander: ['src/cli/**'],
+};
+
+/** `diffusion/` is arithmetic: everything from outside comes in as a parameter. */
+const IO_MODULES = ['node:fs', 'node:fs/promises', 'node:child_process', 'node:net', 'node:http', 'node:https', 'node:os', 'node:worker_threads'];
+
+type Pattern = { regex: string; message: string } | { group: string[]; message: string };
+
+function escape(text: string): string {
+  return text.replaceAll(/[.*+?^${}()|[\]\\/]/g, '\\$&');
+}
+
+function folderPatterns(folder: string): Pattern[] {
+  const allowed = MAY_IMPORT[folder] ?? [];
+  if (allowed.includes('*')) return [];
+  return Object.keys(MAY_IMPORT)
+    .filter((other) => other !== folder && !allowed.includes(other))
+    .map((other) => {
+      const files = allowed.filter((entry) => entry.startsWith(`${other}/`));
+      return {
+        group: [`../**/${other}/**`, `../${other}/**`, ...files.map((file) => `!**/${file}`)],
+        message: `${folder}/ does not import ${other}/ (see oxlint.config.ts).`,
+      };
+    });
+}
+
+function doorPatterns(place: string): Pattern[] {
+  return Object.entries(DOORS)
+    .filter(([, doors]) => !doors.some((door) => place.startsWith(door.replace('/**', ''))))
+    .map(([library, doors]) => ({
+      regex: `^${escape(library)}(?:$|/)`,
+      message: `${library} comes in only through ${doors.join(', ')}.`,
+    }));
+}
+
+function restrictedImports(patterns: Pattern[]): Record<string, unknown> {
+  return { 'no-restricted-imports': ['error', { patterns }] };
+}
+
+const sourceOverrides = Object.keys(MAY_IMPORT).flatMap((folder) => {
+  const io: Pattern[] = folder === 'diffusion' ? IO_MODULES.map((name) => ({ regex: `^${escape(name)}$`, message: 'diffusion/ does no I/O.' })) : [];
+  const patterns = [...folderPatterns(folder), ...io];
+  const places = [folder, ...(folder === 'queue' ? ['queue/sqlite'] : [])];
+  return places.map((place) => ({
+    files: [`src/${place}/**`],
+    rules: restrictedImports([...patterns, ...doorPatterns(`src/${place}`)]) as never,
+  }));
+});
+
+export default defineConfig({
+  plugins: ['typescript', 'unicorn', 'oxc', 'import', 'node', 'promise'],
+  categories: { correctness: 'error' },
+  options: { typeAware: true },
+  rules: {
+    'import/no-cycle': 'error',
+    'import/no-default-export': 'error',
+    'typescript/no-floating-promises': 'error',
+    'typescript/no-misused-promises': 'error',
+    'typescript/await-thenable': 'error',
+    'typescript/switch-exhaustiveness-check': 'error',
+    'typescript/no-explicit-any': 'error',
+    'typescript/only-throw-error': 'error',
+    'typescript/consistent-type-imports': 'error',
+    'typescript/no-unnecessary-type-assertion': 'error',
+    'unicorn/prefer-node-protocol': 'error',
+    'no-console': 'error',
+    'no-var': 'error',
+    'prefer-const': 'error',
+    eqeqeq: 'error',
+    'node/no-process-env': 'error',
+    'unicorn/no-process-exit': 'error',
+    'max-lines': ['error', { max: 400, skipBlankLines: false, skipComments: false }],
+    'max-params': ['error', { max: 4 }],
+  },
+  overrides: [
+    ...sourceOverrides,
+    {
+      files: ENGINE_PARENT_FILES,
+      rules: restrictedImports([
+        ...['diffusion', 'models', 'onnx', 'checkpoint', 'cli', 'queue', 'storage', 'image', 'worker'].map((folder) => ({
+          regex: `^(?:\\.\\./)+${folder}/`,
+          message: 'The parent’s half of the engine imports the protocol only.',
+        })),
+        ...doorPatterns('src/engine'),
+      ]) as never,
+    },
+    { files: ['src/config/load.ts'], rules: { 'node/no-process-env': 'off' } },
+    { files: ['src/cli/**', 'src/engine/engine-child.ts'], rules: { 'unicorn/no-process-exit': 'off' } },
+    { files: ['*.config.ts'], rules: { 'import/no-default-export': 'off' } },
+    {
+      files: ['test/**', 'bench/**', 'scripts/**'],
+      rules: { 'no-console': 'off', 'node/no-process-env': 'off', 'unicorn/no-process-exit': 'off', 'typescript/no-floating-promises': 'off' },
+    },
+  ],
+  ignorePatterns: ['dist/**', 'node_modules/**', 'reference/**', 'models/**', 'test/golden/**'],
+});
