@@ -14,9 +14,9 @@ function isNewEnough(version) {
   return parts[0] > MINIMUM[0] || (parts[0] === MINIMUM[0] && parts[1] >= MINIMUM[1]);
 }
 
-/** The compiled program in an installed package, the source itself in a clone. */
+/** The source itself in a clone; the compiled program in an installed package, which holds no source. */
 function findEntry() {
-  const candidates = ['../dist/cli/entry.js', '../src/cli/entry.ts'];
+  const candidates = ['../src/cli/entry.ts', '../dist/cli/entry.js'];
   for (const candidate of candidates) {
     const path = fileURLToPath(new URL(candidate, import.meta.url));
     if (existsSync(path)) return path;

@@ -1,0 +1,65 @@
+/** The tarball that a user installs: packed, installed in an empty folder and used to draw, with nothing of the clone in reach. */
+import assert from 'node:assert/strict';
+import { spawnSync, type SpawnSyncReturns } from 'node:child_process';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { after, test } from 'node:test';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const place = await mkdtemp(join(tmpdir(), 'text2img-package-'));
+after(() => rm(place, { recursive: true, force: true }));
+
+/** Runs a command as somebody in the empty folder would: without the npm settings that the test runner was started with. */
+function runInPlace(command: string, args: readonly string[], cwd = place): SpawnSyncReturns<string> {
+  const environment = Object.fromEntries(
+    Object.entries(process.env).filter(([name]) => !name.toLowerCase().startsWith('npm_')),
+  );
+  return spawnSync(command, args, { cwd, encoding: 'utf8', env: environment, maxBuffer: 1 << 26 });
+}
+
+function succeed(result: SpawnSyncReturns<string>, what: string): string {
+  assert.equal(result.status, 0, `${what}:\n${result.stdout}\n${result.stderr}`);
+  return result.stdout;
+}
+
+test('the packed tarball installs without scripts in an empty folder and draws a picture', async (t) => {
+  succeed(runInPlace('npm', ['run', 'package', '--', '--pack-destination', place], root), 'npm run package');
+  const tarball = succeed(runInPlace('sh', ['-c', 'ls *.tgz']), 'ls').trim();
+  await writeFile(join(place, 'package.json'), '{"private":true}\n');
+  const install = runInPlace('npm', [
+    'install',
+    '--ignore-scripts',
+    '--prefer-offline',
+    '--no-audit',
+    '--no-fund',
+    `./${tarball}`,
+  ]);
+  if (/ENOTFOUND|ECONNREFUSED|ETIMEDOUT|EAI_AGAIN/.test(install.stderr)) {
+    t.skip(
+      `NOT RUN: installing the tarball, because the npm registry cannot be reached: ${install.stderr.slice(0, 300)}`,
+    );
+    return;
+  }
+  succeed(install, 'npm install');
+
+  const version = succeed(runInPlace('npx', ['text2img', '--version']), 'text2img --version').trim();
+  assert.equal(version, JSON.parse(await readFile(join(root, 'package.json'), 'utf8')).version);
+
+  const model = 'node_modules/text2img/models/demo';
+  const options = [
+    '--prompt',
+    'a red circle on a white background',
+    '--seed',
+    '0',
+    '--num-inference-steps',
+    '4',
+    '--output',
+    'x.png',
+  ];
+  succeed(runInPlace('npx', ['text2img', 'generate', '--model', model, ...options]), 'text2img generate');
+  const png = await readFile(join(place, 'x.png'));
+  assert.equal(png.subarray(1, 4).toString('latin1'), 'PNG');
+  assert.equal(png.readUInt32BE(16), 256, 'width');
+});
