@@ -1,0 +1,18 @@
+/**
+ * What a PNG says about how it was drawn, for `generate --from`.
+ */
+import { Text2ImgError } from '../errors/text2img-error.ts';
+import { type ParsedParameters, parseGenerationParameters } from './generation-parameters.ts';
+import { readPngChunks } from './png-chunks.ts';
+import { findText } from './png-text.ts';
+
+/** @throws `unreadable_file` when it is no PNG, is damaged, or has no generation parameters */
+export function readGenerationParameters(png: Uint8Array): ParsedParameters {
+  const text = findText(readPngChunks(png), 'parameters');
+  if (text === undefined)
+    throw new Text2ImgError(
+      'unreadable_file',
+      'The PNG file has no generation parameters (no text chunk "parameters").',
+    );
+  return parseGenerationParameters(text);
+}
