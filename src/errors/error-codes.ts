@@ -35,6 +35,11 @@ export const ERROR_CODES = {
     retryable: false,
     meaning: 'A file named on the command line exists but cannot be read as what it should be.',
   },
+  unsupported_option: {
+    fault: 'usage',
+    retryable: false,
+    meaning: 'The option is known, but this version cannot do what it asks for yet.',
+  },
 
   // request: the prompt document or the generation options
   invalid_prompt: { fault: 'request', retryable: false, meaning: '`text` is missing or not a string.' },

@@ -1,0 +1,42 @@
+/**
+ * How an option's text becomes a value: from a command line or the environment everything arrives as text.
+ */
+import { z } from 'zod';
+
+interface Range {
+  readonly min: number;
+  readonly max?: number;
+}
+
+export const text = z.string();
+
+export function wholeNumber({ min, max = Number.MAX_SAFE_INTEGER }: Range) {
+  return z
+    .string()
+    .regex(/^\s*[+-]?\d+\s*$/)
+    .transform(Number)
+    .pipe(z.number().int().min(min).max(max));
+}
+
+/** Finite: NaN and infinities are refused. */
+export function decimalNumber({ min, max = Number.MAX_VALUE }: Range) {
+  return z
+    .string()
+    .regex(/^\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?\s*$/i)
+    .transform(Number)
+    .pipe(z.number().min(min).max(max));
+}
+
+/** A side of a picture: diffusers refuses what 8 does not divide. */
+export const sidePx = wholeNumber({ min: 8, max: 65_536 }).refine((value) => value % 8 === 0);
+
+export function oneOf<const Names extends readonly [string, ...string[]]>(names: Names) {
+  return z.enum(names);
+}
+
+/** In the environment a switch has a value; on the command line it is `--x` or `--no-x`. */
+export const onOrOff = z
+  .string()
+  .transform((value) => value.trim().toLowerCase())
+  .pipe(z.enum(['1', 'true', 'yes', 'on', '0', 'false', 'no', 'off']))
+  .transform((value) => ['1', 'true', 'yes', 'on'].includes(value));

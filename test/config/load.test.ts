@@ -1,0 +1,161 @@
+/** Flags and environment: who wins, what is refused and how, and that the table of options is consistent. */
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { type ConfigSources, compileCacheFolder, loadConfig, resolveMode } from '../../src/config/load.ts';
+import { environmentNameOf, flagOf, OPTION_NAMES, OPTIONS, type OptionSpec } from '../../src/config/schema.ts';
+
+function load(sources: Partial<ConfigSources>) {
+  return loadConfig({ command: 'run', flags: {}, environment: {}, ...sources });
+}
+
+test('a flag beats the environment, which beats the default', () => {
+  assert.equal(load({}).leaseSeconds, 60);
+  assert.equal(load({ environment: { TEXT2IMG_LEASE_SECONDS: '2.5' } }).leaseSeconds, 2.5);
+  assert.equal(load({ environment: { TEXT2IMG_LEASE_SECONDS: '2.5' }, flags: { leaseSeconds: '9' } }).leaseSeconds, 9);
+});
+
+test('an empty variable is unset', () => {
+  assert.equal(load({ environment: { BATCH_SIZE: '', LOG_FILE: '' } }).batchSize, 4);
+  assert.equal(load({ environment: { LOG_FILE: '' } }).logFile, undefined);
+});
+
+test('a bad value in the environment does not matter when a flag is given, nor for a command that does not take it', () => {
+  assert.equal(load({ environment: { BATCH_SIZE: 'x' }, flags: { batchSize: '2' } }).batchSize, 2);
+  assert.equal(load({ command: 'generate', environment: { BATCH_SIZE: 'x' } }).batchSize, 4);
+});
+
+test('the names of the contract are kept, every other variable begins with TEXT2IMG_', () => {
+  const contract = OPTION_NAMES.map((name) => environmentNameOf(name)).filter((name) => !name.startsWith('TEXT2IMG_'));
+  assert.deepEqual(contract, [
+    'MONGO_URI',
+    'GCS_BUCKET',
+    'CALLBACK_URL',
+    'MODEL_ID',
+    'NUM_INFERENCE_STEPS',
+    'BATCH_SIZE',
+    'LOG_FILE',
+    'LOG_LEVEL',
+  ]);
+  assert.equal(environmentNameOf('dataDir'), 'TEXT2IMG_DATA_DIR');
+  assert.equal(flagOf('numInferenceSteps'), '--num-inference-steps');
+});
+
+test('the configuration is frozen', () => {
+  assert.ok(Object.isFrozen(load({})));
+});
+
+for (const name of OPTION_NAMES) {
+  const spec: OptionSpec = OPTIONS[name];
+  test(`${flagOf(name)} has one line of documentation, ${spec.default === undefined ? 'no default' : 'a default that it accepts'} and says what is allowed`, () => {
+    assert.match(spec.doc, /^\P{Ll}.*\.$|^(?:ddim|DEBUG).*\.$/u);
+    assert.doesNotMatch(spec.doc, /\n/);
+    assert.ok(spec.commands.length > 0 && spec.allowed.length > 0);
+    if (spec.default !== undefined) assert.ok(spec.schema.safeParse(spec.default).success);
+  });
+}
+
+const refused: readonly (readonly [keyof typeof OPTIONS, string])[] = [
+  ['width', '100'],
+  ['width', '0'],
+  ['height', '-8'],
+  ['height', '64.5'],
+  ['numInferenceSteps', '0'],
+  ['numInferenceSteps', '1e3'],
+  ['guidanceScale', 'NaN'],
+  ['guidanceScale', 'Infinity'],
+  ['guidanceScale', '-1'],
+  ['guidanceScale', ''],
+  ['seed', '-1'],
+  ['seed', '1.5'],
+  ['seed', '9007199254740992'],
+  ['seed', '0x10'],
+  ['numImages', '0'],
+];
+for (const [name, value] of refused) {
+  test(`${flagOf(name)} ${JSON.stringify(value)} is refused, quoted, with what is allowed`, () => {
+    const allowed = OPTIONS[name].allowed;
+    assert.throws(() => load({ command: 'generate', flags: { [name]: value } }), {
+      code: 'invalid_parameter',
+      message: `${flagOf(name)} ${JSON.stringify(value)} is not allowed; it must be ${allowed}.`,
+    });
+  });
+}
+
+test('a bad generation option of the worker is a matter of configuration and names the variable', () => {
+  assert.throws(() => load({ environment: { NUM_INFERENCE_STEPS: 'many' } }), {
+    code: 'invalid_option',
+    message: /^NUM_INFERENCE_STEPS "many" /,
+  });
+  assert.throws(() => load({ flags: { device: 'tpu' } }), {
+    code: 'invalid_option',
+    message: '--device "tpu" is not allowed; it must be auto, cpu, cuda, cuda:N or webgpu.',
+  });
+});
+
+test('a huge bad value is quoted in part', () => {
+  assert.throws(
+    () => load({ flags: { device: 'x'.repeat(1_000_000) } }),
+    (error: Error) => error.message.length < 300,
+  );
+});
+
+test('0 and 1 are legal guidance scales, 0 a legal seed', () => {
+  assert.deepEqual(
+    [load({ flags: { guidanceScale: '0' } }).guidanceScale, load({ flags: { guidanceScale: '1' } }).guidanceScale],
+    [0, 1],
+  );
+  assert.equal(load({ command: 'generate', flags: { seed: '0' } }).seed, 0);
+});
+
+test('log levels have any case', () => {
+  assert.equal(load({ environment: { LOG_LEVEL: 'warning' } }).logLevel, 'WARNING');
+});
+
+test('switches are true and false as flags, words in the environment', () => {
+  assert.equal(load({ flags: { watch: true } }).watch, true);
+  assert.equal(load({ environment: { TEXT2IMG_WATCH: 'Yes' } }).watch, true);
+  assert.equal(load({ environment: { TEXT2IMG_WATCH: 'yes' }, flags: { watch: false } }).watch, false);
+  assert.throws(() => load({ environment: { TEXT2IMG_WATCH: 'perhaps' } }), { code: 'invalid_option' });
+});
+
+test('without a database and a bucket the mode is embedded, with one of them it is a conflict, with both not supported yet', () => {
+  assert.deepEqual(resolveMode(load({ flags: { dataDir: '/d' } })), { kind: 'embedded', dataDir: '/d' });
+  assert.throws(() => resolveMode(load({ environment: { MONGO_URI: 'mongodb://h/d' } })), {
+    code: 'conflicting_options',
+    message: /needs --gcs-bucket/,
+  });
+  assert.throws(() => resolveMode(load({ flags: { gcsBucket: 'b' } })), {
+    code: 'conflicting_options',
+    message: /needs --mongo-uri/,
+  });
+  assert.throws(() => resolveMode(load({ flags: { gcsBucket: 'b', mongoUri: 'mongodb://h/d' } })), {
+    code: 'unsupported_option',
+    message: /no document was touched/,
+  });
+});
+
+test('a secret may come from a file', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'text2img-config-'));
+  const file = join(folder, 'uri');
+  writeFileSync(file, 'mongodb://h/d\n');
+  assert.equal(load({ environment: { MONGO_URI_FILE: file } }).mongoUri, 'mongodb://h/d');
+  assert.equal(
+    load({ environment: { MONGO_URI_FILE: file, MONGO_URI: 'mongodb://other/d' } }).mongoUri,
+    'mongodb://other/d',
+  );
+  rmSync(folder, { recursive: true });
+  assert.throws(() => load({ environment: { MONGO_URI_FILE: file } }), {
+    code: 'invalid_option',
+    message: /^MONGO_URI_FILE /,
+  });
+});
+
+test('the compile cache lies in the user’s cache folder, elsewhere, or is off', () => {
+  assert.equal(compileCacheFolder(load({}), { XDG_CACHE_HOME: '/c' }), '/c/text2img');
+  assert.match(compileCacheFolder(load({}), { XDG_CACHE_HOME: '' }) ?? '', /\.cache\/text2img$/);
+  assert.equal(compileCacheFolder(load({ flags: { compileCache: 'off' } }), {}), null);
+  assert.equal(compileCacheFolder(load({ flags: { compileCache: '/x' } }), {}), '/x');
+});
