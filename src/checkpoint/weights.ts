@@ -21,6 +21,6 @@ export interface Weights {
   has(name: string): boolean;
   /** @throws `missing_tensor` */
   place(name: string): TensorPlace;
-  /** The tensor's bytes, copied; for small tensors and for conversions. @throws `missing_tensor` */
-  read(name: string): Uint8Array;
+  /** The bytes of a vector (norms and biases); undefined for anything larger, which stays in its file. */
+  smallTensor(name: string): Uint8Array | undefined;
 }

@@ -1,0 +1,82 @@
+/** Opens a checkpoint folder in the diffusers layout: every configuration read and checked, every weight file's header read, nothing loaded yet. */
+import { realpath } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { openComponentWeights } from './component-weights.ts';
+import { AUTOENCODER_KL_RULES, type AutoencoderKlConfig } from './config/autoencoder-kl-config.ts';
+import { CLIP_TEXT_RULES, type ClipTextConfig } from './config/clip-text-config.ts';
+import { type ConfigRules, readConfig } from './config/config-schema.ts';
+import { readSchedulerConfig, type SchedulerConfig } from './config/scheduler-config.ts';
+import { UNET_2D_CONDITION_RULES, type UNet2DConditionConfig } from './config/unet-2d-condition-config.ts';
+import { Text2ImgError } from '../errors/text2img-error.ts';
+import { readJsonFile } from './json-file.ts';
+import { type ModelIndex, readModelIndex } from './model-index.ts';
+import { readTokenizerFiles, type TokenizerFiles } from './tokenizer-files.ts';
+import { autoencoderWeights, textEncoderWeights } from './weight-names.ts';
+import type { Weights } from './weights.ts';
+
+export interface Component<T> {
+  readonly config: T;
+  readonly weights: Weights;
+}
+
+export interface Checkpoint {
+  /** Real path. */
+  readonly folder: string;
+  /** What pictures and logs call it. */
+  readonly modelName: string;
+  readonly index: ModelIndex;
+  readonly textEncoder: Component<ClipTextConfig>;
+  readonly unet: Component<UNet2DConditionConfig>;
+  readonly vae: Component<AutoencoderKlConfig>;
+  readonly tokenizer: TokenizerFiles;
+  readonly scheduler: { readonly className: string; readonly config: SchedulerConfig };
+  /** Sentences for the log. */
+  readonly warnings: readonly string[];
+}
+
+export interface OpenCheckpointOptions {
+  /** `fp16`: prefer weight files of this variant. */
+  readonly variant?: string;
+}
+
+/**
+ * @throws `model_not_found`, `invalid_model_index`, `unsupported_class`, `invalid_config`, `unsupported_config`, `unsafe_weights`,
+ *   `invalid_safetensors`, `invalid_tokenizer`
+ */
+export async function openCheckpoint(folder: string, options: OpenCheckpointOptions = {}): Promise<Checkpoint> {
+  const index = await readModelIndex(folder);
+  const real = await realpath(folder);
+  const warnings: string[] = [];
+  if (index.hasSafetyChecker) warnings.push('The checkpoint has a safety checker; it is not run by this version.');
+
+  const open = async <T>(component: string, rules: ConfigRules<T>, baseName: string): Promise<Component<T>> => {
+    const place = join(real, component);
+    const path = join(place, 'config.json');
+    const read = readConfig(rules, await readJsonFile(path), path);
+    warnings.push(...read.warnings);
+    return { config: read.config, weights: await openComponentWeights({ component, folder: place, baseName, ...options }) };
+  };
+  const textEncoder = await open('text_encoder', CLIP_TEXT_RULES, 'model');
+  const unet = await open('unet', UNET_2D_CONDITION_RULES, 'diffusion_pytorch_model');
+  const vae = await open('vae', AUTOENCODER_KL_RULES, 'diffusion_pytorch_model');
+  return {
+    folder: real,
+    modelName: basename(real),
+    index,
+    textEncoder: { ...textEncoder, weights: textEncoderWeights(textEncoder.weights) },
+    unet,
+    vae: { ...vae, weights: autoencoderWeights(vae.weights) },
+    tokenizer: await readTokenizerFiles(join(real, 'tokenizer'), textEncoder.config.max_position_embeddings),
+    scheduler: await openScheduler(join(real, 'scheduler', 'scheduler_config.json'), index, warnings),
+    warnings,
+  };
+}
+
+async function openScheduler(path: string, index: ModelIndex, warnings: string[]): Promise<Checkpoint['scheduler']> {
+  const json = await readJsonFile(path);
+  const className = json['_class_name'] ?? index.components['scheduler'];
+  if (typeof className !== 'string') throw new Text2ImgError('invalid_config', `${path} names no class: "_class_name" is ${JSON.stringify(className)}.`);
+  const read = readSchedulerConfig(className, json, path);
+  warnings.push(...read.warnings);
+  return { className, config: read.config };
+}

@@ -1,0 +1,34 @@
+/**
+ * What StableDiffusionPipeline changes in a checkpoint's configuration before it runs. The XL pipelines do none of it.
+ * Source: diffusers pipelines/stable_diffusion/pipeline_stable_diffusion.py, StableDiffusionPipeline.__init__.
+ */
+import type { UNet2DConditionConfig } from './config/unet-2d-condition-config.ts';
+
+/**
+ * Stable Diffusion's schedulers start one step later and never clip, whatever an old file says or leaves out.
+ * For the checkpoint's own scheduler class, where a missing key would otherwise be the class's default.
+ */
+export function ownSchedulerConfig(json: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  return { ...json, steps_offset: 1, clip_sample: false };
+}
+
+/**
+ * The configuration as another scheduler class takes it over, like `X.from_config(pipe.scheduler.config)`: only keys that stand in the
+ * file carry over, corrected.
+ */
+export function carriedSchedulerConfig(json: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  const corrected = ownSchedulerConfig(json);
+  return Object.fromEntries(Object.keys(json).map((key) => [key, corrected[key]]));
+}
+
+/** UNets saved before diffusers 0.9 say a size below 64 that was never meant. */
+export function defaultSampleSize({ sample_size: size, _diffusers_version: version }: UNet2DConditionConfig): { readonly height: number; readonly width: number } {
+  const [height, width] = Array.isArray(size) ? size : [size ?? 64, size ?? 64];
+  if (typeof size === 'number' && size < 64 && version !== undefined && isBefore090(version)) return { height: 64, width: 64 };
+  return { height, width };
+}
+
+function isBefore090(version: string): boolean {
+  const [major = 0, minor = 0] = version.split('.').map((part) => Number.parseInt(part, 10));
+  return major === 0 && minor < 9;
+}

@@ -1,0 +1,57 @@
+/**
+ * The decoder of the variational autoencoder: latents in, a picture out. Always computed in float32 or float16 as asked; one picture at a time.
+ * Source: diffusers models/autoencoders/autoencoder_kl.py (decode) and vae.py, Decoder.
+ */
+import type { AutoencoderKlConfig } from '../checkpoint/config/autoencoder-kl-config.ts';
+import type { Weights } from '../checkpoint/weights.ts';
+import { type BuiltGraph, type ComputeType, GraphBuilder, type Value } from '../onnx/graph.ts';
+import { attention } from './layers/attention.ts';
+import { add, conv2d, groupNorm, silu } from './layers/primitives.ts';
+import { resnetBlock2d, toTokens, upsample2d } from './layers/resnet-block-2d.ts';
+
+export interface VaeDecoderGraphOptions {
+  readonly config: AutoencoderKlConfig;
+  /** With today's attention names (`to_q`, …). */
+  readonly weights: Weights;
+  readonly computeType: ComputeType;
+  /** What FLOPs are counted for, in latents. */
+  readonly nominal?: { readonly height: number; readonly width: number };
+}
+
+const NORM_EPSILON = 1e-6;
+
+/**
+ * Input: `latent_sample` [1, C, h, w], already divided by `scaling_factor`; output: `sample` [1, 3, H, W]; float32.
+ * @throws `missing_tensor`, `wrong_tensor_shape`
+ */
+export function buildVaeDecoderGraph({ config, weights, computeType, nominal = { height: 64, width: 64 } }: VaeDecoderGraphOptions): BuiltGraph {
+  const g = new GraphBuilder(weights, computeType);
+  const channels = config.block_out_channels.toReversed();
+  const first = channels[0] as number;
+  const norm = { groups: config.norm_num_groups, epsilon: NORM_EPSILON };
+  const shape = [1, config.latent_channels, nominal.height, nominal.width];
+  const latents = g.cast(g.input('latent_sample', 'float32', [1, config.latent_channels, 'height', 'width'], shape), computeType);
+  let hidden = config.use_post_quant_conv ? conv2d(g, latents, 'post_quant_conv', { outChannels: config.latent_channels, kernel: 1 }) : latents;
+  hidden = conv2d(g, hidden, 'decoder.conv_in', { outChannels: first });
+
+  hidden = resnetBlock2d(g, hidden, 'decoder.mid_block.resnets.0', { outChannels: first, ...norm });
+  if (config.mid_block_add_attention) hidden = midAttention(g, hidden, 'decoder.mid_block.attentions.0', norm);
+  hidden = resnetBlock2d(g, hidden, 'decoder.mid_block.resnets.1', { outChannels: first, ...norm });
+
+  for (const [block, outChannels] of channels.entries()) {
+    for (let layer = 0; layer <= config.layers_per_block; layer++) {
+      hidden = resnetBlock2d(g, hidden, `decoder.up_blocks.${block}.resnets.${layer}`, { outChannels, ...norm });
+    }
+    if (block < channels.length - 1) hidden = upsample2d(g, hidden, `decoder.up_blocks.${block}.upsamplers.0`);
+  }
+  hidden = silu(g, groupNorm(g, hidden, 'decoder.conv_norm_out', norm));
+  hidden = conv2d(g, hidden, 'decoder.conv_out', { outChannels: config.out_channels });
+  g.output('sample', hidden, [1, config.out_channels, 'image_height', 'image_width']);
+  return g.build('AutoencoderKLDecoder');
+}
+
+/** One head over all channels. @param x [1, C, h, w] @returns the same shape */
+function midAttention(g: GraphBuilder, x: Value, prefix: string, norm: { readonly groups: number; readonly epsilon: number }): Value {
+  const { tokens, restore } = toTokens(g, groupNorm(g, x, `${prefix}.group_norm`, norm)); // [1, h·w, C]
+  return add(g, restore(attention(g, tokens, tokens, prefix, { heads: 1, qkvBias: true })), x);
+}

@@ -1,0 +1,49 @@
+/** Scaled dot-product attention over token sequences. Source: diffusers models/attention_processor.py, AttnProcessor2_0. */
+import type { GraphBuilder, Value } from '../../onnx/graph.ts';
+import { linear } from './primitives.ts';
+
+export interface AttentionOptions {
+  readonly heads: number;
+  /** Whether to_q, to_k and to_v have a bias; to_out always has. */
+  readonly qkvBias?: boolean;
+}
+
+/**
+ * Projections, attention and output projection under diffusers' names `to_q to_k to_v to_out.0`.
+ * @param x [B, S, C] @param context [B, T, D]; `x` for self-attention @returns [B, S, C]
+ */
+export function attention(g: GraphBuilder, x: Value, context: Value, prefix: string, options: AttentionOptions): Value {
+  const { heads, qkvBias = false } = options;
+  const features = x.shape.at(-1) ?? 0;
+  const project = (from: Value, name: string): Value => linear(g, from, `${prefix}.${name}`, { outFeatures: features, bias: qkvBias });
+  const attended = multiHeadAttention(g, { query: project(x, 'to_q'), key: project(context, 'to_k'), value: project(context, 'to_v'), heads });
+  return linear(g, attended, `${prefix}.to_out.0`, { outFeatures: features });
+}
+
+export interface MultiHeadAttentionInputs {
+  /** [B, S, C] */
+  readonly query: Value;
+  /** [B, T, C] */
+  readonly key: Value;
+  /** [B, T, C] */
+  readonly value: Value;
+  readonly heads: number;
+  /** Added to the scores, [1, 1, S, T]. */
+  readonly bias?: Value;
+}
+
+/**
+ * The fused operator: at S = 4096 with 8 heads of 40 it took 193 ms against 244 ms for MatMul, Softmax, MatMul and 255 ms for
+ * Attention-23 on two AVX2 cores.
+ * @returns [B, S, C]
+ */
+export function multiHeadAttention(g: GraphBuilder, { query, key, value, heads, bias }: MultiHeadAttentionInputs): Value {
+  const [batch = 1, queries = 1, features = 1] = query.shape;
+  const keys = key.shape[1] ?? 1;
+  g.countFlops(4 * batch * queries * keys * features);
+  return g.node('MultiHeadAttention', [query, key, value, undefined, undefined, bias], {
+    attributes: { num_heads: heads },
+    microsoft: true,
+    shape: query.shape,
+  });
+}

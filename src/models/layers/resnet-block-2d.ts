@@ -1,0 +1,67 @@
+/** The convolutional residual block of UNet and autoencoder. Source: diffusers models/resnet.py, ResnetBlock2D. */
+import type { GraphBuilder, Value } from '../../onnx/graph.ts';
+import { add, conv2d, divideBy, groupNorm, linear, reshapeLike, silu } from './primitives.ts';
+
+export interface ResnetBlockOptions {
+  readonly outChannels: number;
+  readonly groups: number;
+  readonly epsilon: number;
+  /** The time embedding after SiLU, [1, E]; absent in the autoencoder. */
+  readonly activatedTimeEmbedding?: Value;
+  readonly outputScaleFactor?: number;
+}
+
+/** @param x [B, C, h, w] @returns [B, outChannels, h, w] */
+export function resnetBlock2d(g: GraphBuilder, x: Value, prefix: string, options: ResnetBlockOptions): Value {
+  const { outChannels, groups, epsilon, activatedTimeEmbedding, outputScaleFactor = 1 } = options;
+  let hidden = silu(g, groupNorm(g, x, `${prefix}.norm1`, { groups, epsilon }));
+  hidden = conv2d(g, hidden, `${prefix}.conv1`, { outChannels });
+  if (activatedTimeEmbedding !== undefined) {
+    const shift = linear(g, activatedTimeEmbedding, `${prefix}.time_emb_proj`, { outFeatures: outChannels }); // [1, outChannels]
+    const perChannel = g.node('Reshape', [shift, g.integers([0, outChannels, 1, 1])], { shape: [1, outChannels, 1, 1] });
+    hidden = add(g, hidden, perChannel);
+  }
+  hidden = silu(g, groupNorm(g, hidden, `${prefix}.norm2`, { groups, epsilon }));
+  hidden = conv2d(g, hidden, `${prefix}.conv2`, { outChannels });
+  const shortcut = x.shape[1] === outChannels ? x : conv2d(g, x, `${prefix}.conv_shortcut`, { outChannels, kernel: 1 });
+  return divideBy(g, add(g, shortcut, hidden), outputScaleFactor);
+}
+
+/** Halves height and width. Source: diffusers models/downsampling.py, Downsample2D. */
+export function downsample2d(g: GraphBuilder, x: Value, prefix: string, padding: number): Value {
+  // Padding 0 means one row below and one column to the right, as the autoencoder's encoder has it.
+  const pads = padding === 0 ? ([0, 0, 1, 1] as const) : ([padding, padding, padding, padding] as const);
+  return conv2d(g, x, `${prefix}.conv`, { outChannels: x.shape[1] ?? 0, stride: 2, pads });
+}
+
+/**
+ * Nearest-neighbour enlargement and a convolution. Source: diffusers models/upsampling.py, Upsample2D.
+ * @param like its height and width are the target; without it both double
+ */
+export function upsample2d(g: GraphBuilder, x: Value, prefix: string, like?: Value): Value {
+  const [batch = 1, channels = 1, height = 1, width = 1] = x.shape;
+  const target = like ?? { shape: [batch, channels, height * 2, width * 2] };
+  const shape = [batch, channels, target.shape[2] ?? 1, target.shape[3] ?? 1];
+  const attributes = { mode: 'nearest', coordinate_transformation_mode: 'asymmetric', nearest_mode: 'floor' };
+  const enlarged =
+    like === undefined
+      ? g.node('Resize', [x, undefined, g.constant([1, 1, 2, 2], [4], 'float32')], { attributes, shape })
+      : g.node('Resize', [x, undefined, undefined, sizesLike(g, x, like)], { attributes, shape });
+  return conv2d(g, enlarged, `${prefix}.conv`, { outChannels: channels });
+}
+
+function sizesLike(g: GraphBuilder, x: Value, like: Value): Value {
+  const own = g.node('Shape', [x], { attributes: { start: 0, end: 2 }, shape: [2], type: 'int64' });
+  const target = g.node('Shape', [like], { attributes: { start: 2, end: 4 }, shape: [2], type: 'int64' });
+  return g.node('Concat', [own, target], { attributes: { axis: 0 }, shape: [4], type: 'int64' });
+}
+
+/** Feature maps as token sequences and back, for attention over positions. */
+export function toTokens(g: GraphBuilder, x: Value): { readonly tokens: Value; readonly restore: (tokens: Value) => Value } {
+  const [batch = 1, channels = 1, height = 1, width = 1] = x.shape;
+  const last = g.node('Transpose', [x], { attributes: { perm: [0, 2, 3, 1] }, shape: [batch, height, width, channels] });
+  const tokens = g.node('Reshape', [last, g.integers([0, -1, channels])], { shape: [batch, height * width, channels] });
+  const restore = (changed: Value): Value =>
+    g.node('Transpose', [reshapeLike(g, changed, last)], { attributes: { perm: [0, 3, 1, 2] }, shape: x.shape });
+  return { tokens, restore };
+}

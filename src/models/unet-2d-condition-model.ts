@@ -1,0 +1,178 @@
+/**
+ * The denoising network: latents, a timestep and the prompt's embeddings in, the predicted noise (or velocity) out.
+ * Source: diffusers models/unets/unet_2d_condition.py and unet_2d_blocks.py.
+ */
+import type { UNet2DConditionConfig } from '../checkpoint/config/unet-2d-condition-config.ts';
+import type { Weights } from '../checkpoint/weights.ts';
+import { type BuiltGraph, type ComputeType, GraphBuilder, type Value } from '../onnx/graph.ts';
+import { Text2ImgError } from '../errors/text2img-error.ts';
+import { add, concat, conv2d, groupNorm, multiply, silu } from './layers/primitives.ts';
+import { downsample2d, resnetBlock2d, upsample2d } from './layers/resnet-block-2d.ts';
+import { timestepEmbedding, timestepProjection } from './layers/timestep-embedding.ts';
+import { transformer2d } from './layers/transformer-2d.ts';
+
+export interface UNetGraphOptions {
+  readonly config: UNet2DConditionConfig;
+  readonly weights: Weights;
+  readonly computeType: ComputeType;
+  /** What FLOPs are counted for; the graph runs at every size. Height and width in latents. */
+  readonly nominal?: { readonly batch: number; readonly height: number; readonly width: number; readonly tokens: number };
+}
+
+/** One block of the way down or up, with the lists of the configuration resolved. */
+interface BlockPlan {
+  readonly channels: number;
+  readonly layers: number;
+  readonly crossAttention: boolean;
+  readonly heads: number;
+  readonly transformerLayers: number;
+  readonly onlyCrossAttention: boolean;
+  readonly contextFeatures: number;
+}
+
+const DEFAULT_NOMINAL = { batch: 1, height: 64, width: 64, tokens: 77 };
+
+/**
+ * Inputs: `sample` [B, C, h, w], `timestep` [1], `encoder_hidden_states` [B, T, D]; output: `out_sample` [B, C', h, w]; all float32.
+ * @throws `missing_tensor`, `wrong_tensor_shape`, `unsupported_config`
+ */
+export function buildUNet2DConditionGraph({ config, weights, computeType, nominal = DEFAULT_NOMINAL }: UNetGraphOptions): BuiltGraph {
+  const g = new GraphBuilder(weights, computeType);
+  const plans = planBlocks(config);
+  const contextFeatures = plans[0]?.contextFeatures ?? 0;
+  const latentShape = [nominal.batch, config.in_channels, nominal.height, nominal.width];
+  const sample = g.input('sample', 'float32', ['batch', config.in_channels, 'height', 'width'], latentShape);
+  const timestep = g.input('timestep', 'float32', [1], [1]);
+  const contextShape = [nominal.batch, nominal.tokens, contextFeatures];
+  const context = g.input('encoder_hidden_states', 'float32', ['batch', 'tokens', contextFeatures], contextShape);
+
+  const network = new UNetWriter(g, config, embedTime(g, timestep, config), g.cast(context, computeType));
+  const skips: Value[] = [];
+  let hidden = conv2d(g, centred(g, g.cast(sample, computeType), config), 'conv_in', { outChannels: plans[0]?.channels ?? 0, kernel: config.conv_in_kernel });
+  skips.push(hidden);
+  for (const [index, plan] of plans.entries()) {
+    hidden = network.downBlock(hidden, `down_blocks.${index}`, plan, { isLast: index === plans.length - 1, skips });
+  }
+  if (config.mid_block_type !== null) hidden = network.midBlock(hidden, 'mid_block', plans.at(-1) as BlockPlan);
+  for (const [index, plan] of upwardPlans(plans, config).entries()) {
+    hidden = network.upBlock(hidden, `up_blocks.${index}`, plan, { isLast: index === plans.length - 1, skips });
+  }
+  const normal = groupNorm(g, hidden, 'conv_norm_out', { groups: config.norm_num_groups, epsilon: config.norm_eps });
+  const result = conv2d(g, silu(g, normal), 'conv_out', { outChannels: config.out_channels, kernel: config.conv_out_kernel });
+  g.output('out_sample', result, ['batch', config.out_channels, 'height', 'width']);
+  return g.build('UNet2DConditionModel');
+}
+
+interface Journey {
+  readonly isLast: boolean;
+  /** Feature maps of the way down, taken back in reverse order on the way up. */
+  readonly skips: Value[];
+}
+
+class UNetWriter {
+  readonly #g: GraphBuilder;
+  readonly #config: UNet2DConditionConfig;
+  /** SiLU of the time embedding, which every residual block begins with, [1, E]. */
+  readonly #time: Value;
+  /** [B, T, D] */
+  readonly #context: Value;
+
+  constructor(g: GraphBuilder, config: UNet2DConditionConfig, time: Value, context: Value) {
+    this.#g = g;
+    this.#config = config;
+    this.#time = time;
+    this.#context = context;
+  }
+
+  downBlock(x: Value, prefix: string, plan: BlockPlan, { isLast, skips }: Journey): Value {
+    let hidden = x;
+    for (let layer = 0; layer < plan.layers; layer++) {
+      hidden = this.#resnet(hidden, `${prefix}.resnets.${layer}`, plan.channels);
+      if (plan.crossAttention) hidden = this.#transformer(hidden, `${prefix}.attentions.${layer}`, plan);
+      skips.push(hidden);
+    }
+    if (!isLast) {
+      hidden = downsample2d(this.#g, hidden, `${prefix}.downsamplers.0`, this.#config.downsample_padding);
+      skips.push(hidden);
+    }
+    return hidden;
+  }
+
+  midBlock(x: Value, prefix: string, plan: BlockPlan): Value {
+    const scale = this.#config.mid_block_scale_factor;
+    let hidden = this.#resnet(x, `${prefix}.resnets.0`, plan.channels, scale);
+    hidden = this.#transformer(hidden, `${prefix}.attentions.0`, { ...plan, onlyCrossAttention: false });
+    return this.#resnet(hidden, `${prefix}.resnets.1`, plan.channels, scale);
+  }
+
+  upBlock(x: Value, prefix: string, plan: BlockPlan, { isLast, skips }: Journey): Value {
+    let hidden = x;
+    for (let layer = 0; layer < plan.layers; layer++) {
+      hidden = concat(this.#g, [hidden, skips.pop() as Value], 1);
+      hidden = this.#resnet(hidden, `${prefix}.resnets.${layer}`, plan.channels);
+      if (plan.crossAttention) hidden = this.#transformer(hidden, `${prefix}.attentions.${layer}`, plan);
+    }
+    // The next skip's size, not simply the double: sizes that the way down does not divide come back as they were.
+    return isLast ? hidden : upsample2d(this.#g, hidden, `${prefix}.upsamplers.0`, skips.at(-1));
+  }
+
+  #resnet(x: Value, prefix: string, outChannels: number, outputScaleFactor = 1): Value {
+    const { norm_num_groups: groups, norm_eps: epsilon } = this.#config;
+    return resnetBlock2d(this.#g, x, prefix, { outChannels, groups, epsilon, activatedTimeEmbedding: this.#time, outputScaleFactor });
+  }
+
+  #transformer(x: Value, prefix: string, plan: BlockPlan): Value {
+    return transformer2d(this.#g, x, prefix, {
+      heads: plan.heads,
+      groups: this.#config.norm_num_groups,
+      layers: plan.transformerLayers,
+      useLinearProjection: this.#config.use_linear_projection,
+      onlyCrossAttention: plan.onlyCrossAttention,
+      encoderHiddenStates: this.#context,
+    });
+  }
+}
+
+function embedTime(g: GraphBuilder, timestep: Value, config: UNet2DConditionConfig): Value {
+  const channels = config.block_out_channels[0] ?? 0;
+  const projected = timestepProjection(g, timestep, { channels, flipSinToCos: config.flip_sin_to_cos, freqShift: config.freq_shift });
+  return silu(g, timestepEmbedding(g, projected, 'time_embedding', channels * 4));
+}
+
+function centred(g: GraphBuilder, sample: Value, config: UNet2DConditionConfig): Value {
+  if (!config.center_input_sample) return sample;
+  return add(g, multiply(g, sample, g.constant([2], [1])), g.constant([-1], [1]));
+}
+
+function planBlocks(config: UNet2DConditionConfig): BlockPlan[] {
+  const count = config.down_block_types.length;
+  const perBlock = <T>(key: string, value: T | readonly T[]): readonly T[] => {
+    const list: readonly T[] = Array.isArray(value) ? value : new Array<T>(count).fill(value as T);
+    if (list.length === count) return list;
+    throw new Text2ImgError('invalid_config', `unet: "${key}" has ${list.length} entries, but "down_block_types" has ${count}; they must be as many.`);
+  };
+  const channels = perBlock('block_out_channels', config.block_out_channels);
+  perBlock('up_block_types', config.up_block_types);
+  const layers = perBlock('layers_per_block', config.layers_per_block);
+  // The key is a misnomer that all checkpoints share: it says how many heads there are.
+  const heads = perBlock('attention_head_dim', config.attention_head_dim);
+  const transformerLayers = perBlock('transformer_layers_per_block', config.transformer_layers_per_block);
+  const onlyCross = perBlock('only_cross_attention', config.only_cross_attention);
+  const context = perBlock('cross_attention_dim', config.cross_attention_dim);
+  return config.down_block_types.map((type, index) => ({
+    channels: channels[index] as number,
+    layers: layers[index] as number,
+    crossAttention: type === 'CrossAttnDownBlock2D',
+    heads: heads[index] as number,
+    transformerLayers: transformerLayers[index] as number,
+    onlyCrossAttention: onlyCross[index] as boolean,
+    contextFeatures: context[index] as number,
+  }));
+}
+
+/** The way up mirrors the way down, with one more layer in each block. */
+function upwardPlans(plans: readonly BlockPlan[], config: UNet2DConditionConfig): BlockPlan[] {
+  return plans
+    .toReversed()
+    .map((plan, index) => ({ ...plan, layers: plan.layers + 1, crossAttention: config.up_block_types[index] === 'CrossAttnUpBlock2D' }));
+}

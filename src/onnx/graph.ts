@@ -1,0 +1,226 @@
+/**
+ * Writes an ONNX graph node by node. The layers in `models/layers/` are made of the operators here; weights are not copied but
+ * referred to where they lie in the safetensors files.
+ *
+ * A value's `shape` is the one it has at the builder's nominal sizes of batch, height and width. It serves to count
+ * arithmetic and to check weights; the graph itself stays free of it, so one graph runs at every size.
+ */
+import { dirname, relative } from 'node:path';
+import { Text2ImgError } from '../errors/text2img-error.ts';
+import type { SafetensorsDtype, Weights } from '../checkpoint/weights.ts';
+import { type AttributeProto, ELEMENT_TYPES, type ElementType, encodeModel, type NodeProto, type TensorProto, type ValueInfoProto } from './onnx-schema.ts';
+
+export interface Value {
+  readonly name: string;
+  readonly type: ElementType;
+  /** At the nominal sizes. */
+  readonly shape: readonly number[];
+}
+
+/** A dimension of a graph input or output: fixed, or a name for one that varies. */
+export type Dimension = number | string;
+
+/** Precision of weights and arithmetic; graph inputs and outputs are float32 whatever it is. */
+export type ComputeType = 'float32' | 'float16';
+
+export interface BuiltGraph {
+  readonly model: Uint8Array;
+  /** The folder that the external initialisers' locations are relative to. */
+  readonly weightsFolder: string;
+  /** 2 × multiply-adds of Conv, MatMul and attention at the nominal sizes. */
+  readonly flops: number;
+}
+
+const ONNX_OPSET = 20;
+const IR_VERSION = 9;
+const MICROSOFT_DOMAIN = 'com.microsoft';
+
+const STORED_TYPES: Partial<Record<SafetensorsDtype, ElementType>> = { F32: 'float32', F16: 'float16', BF16: 'bfloat16' };
+
+type Attribute = number | string | readonly number[];
+
+export interface NodeOptions {
+  readonly attributes?: Readonly<Record<string, Attribute>>;
+  /** Attributes that are floats even when their value is whole. */
+  readonly floats?: Readonly<Record<string, number>>;
+  readonly microsoft?: boolean;
+  readonly shape: readonly number[];
+  readonly type?: ElementType;
+}
+
+export class GraphBuilder {
+  readonly computeType: ComputeType;
+  readonly weights: Weights;
+  readonly #nodes: NodeProto[] = [];
+  readonly #initializers: TensorProto[] = [];
+  readonly #external: { readonly index: number; readonly file: string }[] = [];
+  readonly #inputs: ValueInfoProto[] = [];
+  readonly #outputs: ValueInfoProto[] = [];
+  readonly #weightValues = new Map<string, Value>();
+  readonly #constants = new Map<string, Value>();
+  #flops = 0;
+  #counter = 0;
+
+  constructor(weights: Weights, computeType: ComputeType) {
+    this.weights = weights;
+    this.computeType = computeType;
+  }
+
+  input(name: string, type: ElementType, dimensions: readonly Dimension[], nominal: readonly number[]): Value {
+    this.#inputs.push(valueInfo(name, type, dimensions));
+    return { name, type, shape: nominal };
+  }
+
+  output(name: string, value: Value, dimensions: readonly Dimension[]): void {
+    const result = this.cast(value, 'float32');
+    this.#nodes.push(nodeProto(`output/${name}`, 'Identity', [result.name], [name]));
+    this.#outputs.push(valueInfo(name, 'float32', dimensions));
+  }
+
+  /** Adds one operator with one result. An input that is undefined is left out, as ONNX does for optional ones. */
+  node(opType: string, inputs: readonly (Value | undefined)[], options: NodeOptions): Value {
+    return this.nodes(opType, inputs, options, [options.shape])[0] as Value;
+  }
+
+  /** Adds one operator with several results, all of one type. */
+  nodes(opType: string, inputs: readonly (Value | undefined)[], options: NodeOptions, shapes: readonly (readonly number[])[]): Value[] {
+    const name = `${opType}_${this.#counter++}`;
+    const type = options.type ?? inputs[0]?.type ?? 'float32';
+    const results = shapes.map((shape, index) => ({ name: index === 0 ? name : `${name}:${index}`, type, shape }));
+    const attributes = [
+      ...Object.entries(options.attributes ?? {}).map(([key, value]) => attributeProto(key, value)),
+      ...Object.entries(options.floats ?? {}).map(([key, f]) => ({ name: key, type: 1, f })),
+    ];
+    this.#nodes.push({
+      ...nodeProto(name, opType, inputs.map((input) => input?.name ?? ''), results.map((result) => result.name)),
+      domain: options.microsoft === true ? MICROSOFT_DOMAIN : '',
+      attribute: attributes,
+    });
+    return results;
+  }
+
+  countFlops(flops: number): void {
+    this.#flops += flops;
+  }
+
+  cast(value: Value, type: ElementType): Value {
+    if (value.type === type) return value;
+    return this.node('Cast', [value], { attributes: { to: ELEMENT_TYPES[type] }, shape: value.shape, type });
+  }
+
+  /**
+   * The tensor `name` of the component's weights in the compute type. `shape` is what the configuration asks for; a stored tensor that
+   * differs only by dimensions of 1 (a linear layer saved as a 1×1 convolution) is accepted.
+   * @throws `missing_tensor`, `wrong_tensor_shape`
+   */
+  weight(name: string, shape: readonly number[]): Value {
+    const known = this.#weightValues.get(name);
+    if (known !== undefined) return known;
+    const place = this.weights.place(name);
+    const type = STORED_TYPES[place.dtype];
+    if (type === undefined) {
+      const allowed = Object.keys(STORED_TYPES).join(', ');
+      throw new Text2ImgError('wrong_tensor_shape', `${this.weights.component}: tensor "${name}" has type ${place.dtype}; allowed are ${allowed}.`);
+    }
+    if (squeezed(place.shape) !== squeezed(shape)) {
+      throw new Text2ImgError(
+        'wrong_tensor_shape',
+        `${this.weights.component}: tensor "${name}" has shape [${place.shape.join(', ')}], but the configuration asks for [${shape.join(', ')}].`,
+      );
+    }
+    const tensor = { name, dims: shape, dataType: ELEMENT_TYPES[type] };
+    const inline = place.lengthBytes <= MAX_INLINE_BYTES ? this.weights.smallTensor(name) : undefined;
+    if (inline !== undefined) {
+      this.#initializers.push({ ...tensor, rawData: inline });
+    } else {
+      this.#external.push({ index: this.#initializers.length, file: place.file });
+      this.#initializers.push({
+        ...tensor,
+        dataLocation: 1,
+        externalData: [
+          { key: 'location', value: '' },
+          { key: 'offset', value: String(place.offsetBytes) },
+          { key: 'length', value: String(place.lengthBytes) },
+        ],
+      });
+    }
+    const value = this.cast({ name, type, shape }, this.computeType);
+    this.#weightValues.set(name, value);
+    return value;
+  }
+
+  /** A small constant in the compute type, or in float32 on request. */
+  constant(data: readonly number[], shape: readonly number[], type: ComputeType = this.computeType): Value {
+    const bytes = type === 'float32' ? new Float32Array(data) : new Float16Array(data);
+    return this.#constant(type, shape, new Uint8Array(bytes.buffer));
+  }
+
+  /** A constant vector of whole numbers, as shapes and axes are. */
+  integers(data: readonly number[]): Value {
+    return this.#constant('int64', [data.length], new Uint8Array(BigInt64Array.from(data, BigInt).buffer));
+  }
+
+  #constant(type: ElementType, shape: readonly number[], rawData: Uint8Array): Value {
+    const key = `${type}[${shape.join()}]${Buffer.from(rawData).toString('base64')}`;
+    const known = this.#constants.get(key);
+    if (known !== undefined) return known;
+    const name = `constant_${this.#constants.size}`;
+    this.#initializers.push({ name, dims: shape, dataType: ELEMENT_TYPES[type], rawData });
+    const value = { name, type, shape };
+    this.#constants.set(key, value);
+    return value;
+  }
+
+  /** The finished model. */
+  build(name: string): BuiltGraph {
+    const folder = commonFolder(this.#external.map(({ file }) => file));
+    const initializer = [...this.#initializers];
+    for (const { index, file } of this.#external) {
+      const tensor = initializer[index] as TensorProto;
+      const externalData = [{ key: 'location', value: relative(folder, file) }, ...(tensor.externalData ?? []).slice(1)];
+      initializer[index] = { ...tensor, externalData };
+    }
+    const model = encodeModel({
+      irVersion: IR_VERSION,
+      producerName: 'text2img',
+      opsetImport: [
+        { domain: '', version: ONNX_OPSET },
+        { domain: MICROSOFT_DOMAIN, version: 1 },
+      ],
+      graph: { name, node: this.#nodes, initializer, input: this.#inputs, output: this.#outputs },
+    });
+    return { model, weightsFolder: folder, flops: this.#flops };
+  }
+}
+
+/** Tensors up to this size stand in the graph itself: many tiny mappings cost more than a copy. */
+const MAX_INLINE_BYTES = 1024;
+
+function squeezed(shape: readonly number[]): string {
+  return shape.filter((size) => size !== 1).join();
+}
+
+function commonFolder(files: readonly string[]): string {
+  const [first, ...others] = files.map((file) => dirname(file));
+  if (first === undefined) return '/';
+  return others.reduce((folder, other) => {
+    let common = folder;
+    while (other !== common && !other.startsWith(common.endsWith('/') ? common : `${common}/`)) common = dirname(common);
+    return common;
+  }, first);
+}
+
+function nodeProto(name: string, opType: string, input: readonly string[], output: readonly string[]): NodeProto {
+  return { name, opType, domain: '', input, output, attribute: [] };
+}
+
+function attributeProto(name: string, value: Attribute): AttributeProto {
+  if (typeof value === 'string') return { name, type: 3, s: new TextEncoder().encode(value) };
+  if (typeof value !== 'number') return { name, type: 7, ints: value };
+  return Number.isInteger(value) ? { name, type: 2, i: value } : { name, type: 1, f: value };
+}
+
+function valueInfo(name: string, type: ElementType, dimensions: readonly Dimension[]): ValueInfoProto {
+  const dim = dimensions.map((size) => (typeof size === 'number' ? { dimValue: size } : { dimParam: size }));
+  return { name, type: { tensorType: { elemType: ELEMENT_TYPES[type], shape: { dim } } } };
+}
