@@ -40,6 +40,7 @@ export const ERROR_CODES = {
     retryable: false,
     meaning: 'The option is known, but this version cannot do what it asks for yet.',
   },
+  wrong_job_state: { fault: 'usage', retryable: false, meaning: 'The job is in a state in which this cannot be done.' },
 
   // request: the prompt document or the generation options
   invalid_prompt: { fault: 'request', retryable: false, meaning: '`text` is missing or not a string.' },
