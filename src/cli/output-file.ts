@@ -61,16 +61,12 @@ async function writeWhole(temporary: string, bytes: Uint8Array, path: string): P
 
 function describe(error: NodeJS.ErrnoException, path: string): Text2ImgError {
   const quoted = JSON.stringify(path);
-  switch (error.code) {
-    case 'ENOENT':
-    case 'ENOTDIR':
-      return new Text2ImgError('not_found', `The folder of the output ${quoted} does not exist.`, { cause: error });
-    case 'ENOSPC':
-    case 'EDQUOT':
-      return new Text2ImgError('disk_full', `No space is left for the output ${quoted}.`, { cause: error });
-    default:
-      return new Text2ImgError('store_unwritable', `The output ${quoted} cannot be written: ${error.message}.`, {
-        cause: error,
-      });
-  }
+  const code = error.code ?? '';
+  if (['ENOENT', 'ENOTDIR'].includes(code))
+    return new Text2ImgError('not_found', `The folder of the output ${quoted} does not exist.`, { cause: error });
+  if (['ENOSPC', 'EDQUOT'].includes(code))
+    return new Text2ImgError('disk_full', `No space is left for the output ${quoted}.`, { cause: error });
+  return new Text2ImgError('store_unwritable', `The output ${quoted} cannot be written: ${error.message}.`, {
+    cause: error,
+  });
 }

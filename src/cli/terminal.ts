@@ -85,7 +85,7 @@ export class Terminal implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    for (const key of [...this.#bars.keys()]) this.endProgress(key);
+    for (const key of this.#bars.keys()) this.endProgress(key);
   }
 
   #erase(): void {
