@@ -38,7 +38,9 @@ export async function openComponentWeights(files: ComponentFiles): Promise<Weigh
 
 async function findWeightFiles({ component, folder, baseName, variant }: ComponentFiles): Promise<string[]> {
   const names = await readdir(folder).catch((cause: unknown) => {
-    throw new Text2ImgError('model_not_found', `the checkpoint has no folder ${folder} for its ${component}.`, { cause });
+    throw new Text2ImgError('model_not_found', `the checkpoint has no folder ${folder} for its ${component}.`, {
+      cause,
+    });
   });
   // A variant that was asked for, then the plain files, then the only other variant there is.
   const found = names.flatMap((name) => {
@@ -51,7 +53,11 @@ async function findWeightFiles({ component, folder, baseName, variant }: Compone
   if (chosen === undefined) throw missingWeights(names, { component, folder, baseName });
   if (!chosen.isIndex) return [join(folder, chosen.name)];
   const index = shardIndexSchema.safeParse(await readJsonFile(join(folder, chosen.name)));
-  if (!index.success) throw new Text2ImgError('invalid_config', `${join(folder, chosen.name)} has no "weight_map" of tensor names to file names.`);
+  if (!index.success)
+    throw new Text2ImgError(
+      'invalid_config',
+      `${join(folder, chosen.name)} has no "weight_map" of tensor names to file names.`,
+    );
   return [...new Set(Object.values(index.data.weight_map))].map((name) => join(folder, name));
 }
 
@@ -64,7 +70,10 @@ function missingWeights(names: readonly string[], { component, folder, baseName 
         'use a checkpoint that has safetensors, or save it once with save_pretrained(..., safe_serialization=True) in Python.',
     );
   }
-  return new Text2ImgError('model_not_found', `${component} has no weights: ${join(folder, `${baseName}.safetensors`)} does not exist.`);
+  return new Text2ImgError(
+    'model_not_found',
+    `${component} has no weights: ${join(folder, `${baseName}.safetensors`)} does not exist.`,
+  );
 }
 
 /** Reads the small tensors at once, so that graphs can hold them and no file has to stay open. */
@@ -105,7 +114,10 @@ class ComponentWeights implements Weights {
   place(name: string): TensorPlace {
     const place = this.#places.get(name);
     if (place === undefined) {
-      throw new Text2ImgError('missing_tensor', `${this.component}: the weights have no tensor "${name}", which the configuration asks for.`);
+      throw new Text2ImgError(
+        'missing_tensor',
+        `${this.component}: the weights have no tensor "${name}", which the configuration asks for.`,
+      );
     }
     return place;
   }

@@ -14,8 +14,15 @@ export async function readJsonFile(path: string): Promise<Readonly<Record<string
   try {
     json = JSON.parse(text);
   } catch (error) {
-    throw new Text2ImgError('invalid_config', `${path} is not JSON: ${error instanceof Error ? error.message : String(error)}.`, { cause: error });
+    throw new Text2ImgError(
+      'invalid_config',
+      `${path} is not JSON: ${error instanceof Error ? error.message : String(error)}.`,
+      { cause: error },
+    );
   }
   if (typeof json === 'object' && json !== null && !Array.isArray(json)) return json as Record<string, unknown>;
-  throw new Text2ImgError('invalid_config', `${path} holds ${Array.isArray(json) ? 'an array' : typeof json}; an object is needed.`);
+  throw new Text2ImgError(
+    'invalid_config',
+    `${path} holds ${Array.isArray(json) ? 'an array' : typeof json}; an object is needed.`,
+  );
 }

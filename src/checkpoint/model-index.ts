@@ -24,12 +24,21 @@ export async function readModelIndex(folder: string): Promise<ModelIndex> {
   const path = join(folder, 'model_index.json');
   await requireCheckpointFolder(folder);
   const json = await readJsonFile(path).catch((error: unknown) => {
-    throw error instanceof Text2ImgError ? new Text2ImgError('invalid_model_index', `${error.message} A checkpoint in the diffusers layout has it.`) : error;
+    throw error instanceof Text2ImgError
+      ? new Text2ImgError('invalid_model_index', `${error.message} A checkpoint in the diffusers layout has it.`)
+      : error;
   });
   const pipelineClass = json['_class_name'];
-  if (typeof pipelineClass !== 'string') throw new Text2ImgError('invalid_model_index', `${path} names no pipeline: "_class_name" is ${JSON.stringify(pipelineClass)}.`);
+  if (typeof pipelineClass !== 'string')
+    throw new Text2ImgError(
+      'invalid_model_index',
+      `${path} names no pipeline: "_class_name" is ${JSON.stringify(pipelineClass)}.`,
+    );
   if (pipelineClass !== 'StableDiffusionPipeline') {
-    throw new Text2ImgError('unsupported_class', `${path}: the pipeline class "${pipelineClass}" is not implemented; allowed: StableDiffusionPipeline.`);
+    throw new Text2ImgError(
+      'unsupported_class',
+      `${path}: the pipeline class "${pipelineClass}" is not implemented; allowed: StableDiffusionPipeline.`,
+    );
   }
   const components: Record<string, string> = {};
   for (const [name, value] of Object.entries(json)) {
@@ -37,9 +46,16 @@ export async function readModelIndex(folder: string): Promise<ModelIndex> {
   }
   for (const [name, allowed] of Object.entries(REQUIRED)) {
     const className = components[name];
-    if (className === undefined) throw new Text2ImgError('invalid_model_index', `${path} names no class for "${name}"; allowed: ${allowed.join(', ')}.`);
+    if (className === undefined)
+      throw new Text2ImgError(
+        'invalid_model_index',
+        `${path} names no class for "${name}"; allowed: ${allowed.join(', ')}.`,
+      );
     if (!allowed.includes(className)) {
-      throw new Text2ImgError('unsupported_class', `${path}: the ${name} class "${className}" is not implemented; allowed: ${allowed.join(', ')}.`);
+      throw new Text2ImgError(
+        'unsupported_class',
+        `${path}: the ${name} class "${className}" is not implemented; allowed: ${allowed.join(', ')}.`,
+      );
     }
   }
   return { pipelineClass, components, hasSafetyChecker: components['safety_checker'] !== undefined };
@@ -48,8 +64,17 @@ export async function readModelIndex(folder: string): Promise<ModelIndex> {
 async function requireCheckpointFolder(folder: string): Promise<void> {
   const facts = await stat(folder).catch(() => undefined);
   if (facts?.isDirectory() === true) return;
-  if (facts !== undefined) throw new Text2ImgError('model_not_found', `the model "${folder}" is a file; a folder in the diffusers layout is needed.`);
+  if (facts !== undefined)
+    throw new Text2ImgError(
+      'model_not_found',
+      `the model "${folder}" is a file; a folder in the diffusers layout is needed.`,
+    );
   const looksLikeId = /^[\w.-]+\/[\w.-]+(@[\w.-]+)?$/.test(folder) && !folder.startsWith('.');
-  const advice = looksLikeId ? ' If it is a hub id: fetching from the hub is not in this version; download the checkpoint and give its folder.' : '';
-  throw new Text2ImgError('model_not_found', `there is no folder "${folder}" with a checkpoint in the diffusers layout.${advice}`);
+  const advice = looksLikeId
+    ? ' If it is a hub id: fetching from the hub is not in this version; download the checkpoint and give its folder.'
+    : '';
+  throw new Text2ImgError(
+    'model_not_found',
+    `there is no folder "${folder}" with a checkpoint in the diffusers layout.${advice}`,
+  );
 }

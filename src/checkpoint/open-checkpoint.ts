@@ -54,7 +54,10 @@ export async function openCheckpoint(folder: string, options: OpenCheckpointOpti
     const path = join(place, 'config.json');
     const read = readConfig(rules, await readJsonFile(path), path);
     warnings.push(...read.warnings);
-    return { config: read.config, weights: await openComponentWeights({ component, folder: place, baseName, ...options }) };
+    return {
+      config: read.config,
+      weights: await openComponentWeights({ component, folder: place, baseName, ...options }),
+    };
   };
   const textEncoder = await open('text_encoder', CLIP_TEXT_RULES, 'model');
   const unet = await open('unet', UNET_2D_CONDITION_RULES, 'diffusion_pytorch_model');
@@ -75,7 +78,8 @@ export async function openCheckpoint(folder: string, options: OpenCheckpointOpti
 async function openScheduler(path: string, index: ModelIndex, warnings: string[]): Promise<Checkpoint['scheduler']> {
   const json = await readJsonFile(path);
   const className = json['_class_name'] ?? index.components['scheduler'];
-  if (typeof className !== 'string') throw new Text2ImgError('invalid_config', `${path} names no class: "_class_name" is ${JSON.stringify(className)}.`);
+  if (typeof className !== 'string')
+    throw new Text2ImgError('invalid_config', `${path} names no class: "_class_name" is ${JSON.stringify(className)}.`);
   const read = readSchedulerConfig(className, json, path);
   warnings.push(...read.warnings);
   return { className, config: read.config };

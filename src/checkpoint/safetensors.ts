@@ -10,7 +10,18 @@ import type { SafetensorsDtype, TensorPlace } from './weights.ts';
 /** The reference implementation's own limit. */
 const MAX_HEADER_BYTES = 100_000_000;
 
-const DTYPE_BYTES: Record<SafetensorsDtype, number> = { F64: 8, F32: 4, F16: 2, BF16: 2, I64: 8, I32: 4, I16: 2, I8: 1, U8: 1, BOOL: 1 };
+const DTYPE_BYTES: Record<SafetensorsDtype, number> = {
+  F64: 8,
+  F32: 4,
+  F16: 2,
+  BF16: 2,
+  I64: 8,
+  I32: 4,
+  I16: 2,
+  I8: 1,
+  U8: 1,
+  BOOL: 1,
+};
 
 const whole = z.int().nonnegative();
 const entrySchema = z.object({
@@ -46,14 +57,20 @@ function refuse(path: string, what: string): Text2ImgError {
   return new Text2ImgError('invalid_safetensors', `${path} is not a valid safetensors file: ${what}.`);
 }
 
-async function readHeader(handle: FileHandle, fileBytes: number, path: string): Promise<{ json: Record<string, unknown>; end: number }> {
+async function readHeader(
+  handle: FileHandle,
+  fileBytes: number,
+  path: string,
+): Promise<{ json: Record<string, unknown>; end: number }> {
   if (fileBytes < 8) throw refuse(path, `it has ${fileBytes} bytes, fewer than the 8 of the header length`);
   const prefix = Buffer.alloc(8);
   await handle.read(prefix, 0, 8, 0);
   const length = prefix.readBigUInt64LE();
-  if (length > BigInt(MAX_HEADER_BYTES)) throw refuse(path, `its header length ${length} is over the limit of ${MAX_HEADER_BYTES} bytes`);
+  if (length > BigInt(MAX_HEADER_BYTES))
+    throw refuse(path, `its header length ${length} is over the limit of ${MAX_HEADER_BYTES} bytes`);
   const end = 8 + Number(length);
-  if (end > fileBytes) throw refuse(path, `its header ends at byte ${end}, but the file has ${fileBytes}: it is truncated`);
+  if (end > fileBytes)
+    throw refuse(path, `its header ends at byte ${end}, but the file has ${fileBytes}: it is truncated`);
   const bytes = Buffer.alloc(Number(length));
   await handle.read(bytes, 0, bytes.length, 8);
   let json: unknown;
@@ -62,7 +79,8 @@ async function readHeader(handle: FileHandle, fileBytes: number, path: string): 
   } catch {
     throw refuse(path, 'its header is not JSON');
   }
-  if (typeof json !== 'object' || json === null || Array.isArray(json)) throw refuse(path, 'its header is not an object');
+  if (typeof json !== 'object' || json === null || Array.isArray(json))
+    throw refuse(path, 'its header is not an object');
   return { json: json as Record<string, unknown>, end };
 }
 
@@ -83,13 +101,23 @@ function placeTensors({ header, dataStart, fileBytes, file, path }: HeaderFacts)
       const issue = entry.error.issues[0];
       throw refuse(path, `tensor "${name}" has a wrong ${String(issue?.path[0] ?? 'entry')}: ${issue?.message}`);
     }
-    const { dtype, shape, data_offsets: [begin, end] } = entry.data;
+    const {
+      dtype,
+      shape,
+      data_offsets: [begin, end],
+    } = entry.data;
     const lengthBytes = shape.reduce((product, size) => product * size, DTYPE_BYTES[dtype]);
     if (!Number.isSafeInteger(lengthBytes) || end - begin !== lengthBytes) {
-      throw refuse(path, `tensor "${name}" of ${dtype} [${shape.join(', ')}] needs ${lengthBytes} bytes, but its offsets say ${end - begin}`);
+      throw refuse(
+        path,
+        `tensor "${name}" of ${dtype} [${shape.join(', ')}] needs ${lengthBytes} bytes, but its offsets say ${end - begin}`,
+      );
     }
     if (dataStart + end > fileBytes) {
-      throw refuse(path, `tensor "${name}" ends at byte ${dataStart + end}, but the file has ${fileBytes}: it is truncated`);
+      throw refuse(
+        path,
+        `tensor "${name}" ends at byte ${dataStart + end}, but the file has ${fileBytes}: it is truncated`,
+      );
     }
     places.push([name, { dtype, shape, file, offsetBytes: dataStart + begin, lengthBytes }]);
   }
@@ -97,11 +125,17 @@ function placeTensors({ header, dataStart, fileBytes, file, path }: HeaderFacts)
   return new Map(places);
 }
 
-function refuseHolesAndOverlaps(places: readonly [string, TensorPlace][], { dataStart, fileBytes, path }: Pick<HeaderFacts, 'dataStart' | 'fileBytes' | 'path'>): void {
+function refuseHolesAndOverlaps(
+  places: readonly [string, TensorPlace][],
+  { dataStart, fileBytes, path }: Pick<HeaderFacts, 'dataStart' | 'fileBytes' | 'path'>,
+): void {
   let end = dataStart;
-  for (const [name, place] of places.toSorted(([, a], [, b]) => a.offsetBytes - b.offsetBytes || a.lengthBytes - b.lengthBytes)) {
+  for (const [name, place] of places.toSorted(
+    ([, a], [, b]) => a.offsetBytes - b.offsetBytes || a.lengthBytes - b.lengthBytes,
+  )) {
     if (place.offsetBytes < end) throw refuse(path, `tensor "${name}" overlaps the one before it`);
-    if (place.offsetBytes > end) throw refuse(path, `there is a hole of ${place.offsetBytes - end} bytes before tensor "${name}"`);
+    if (place.offsetBytes > end)
+      throw refuse(path, `there is a hole of ${place.offsetBytes - end} bytes before tensor "${name}"`);
     end += place.lengthBytes;
   }
   if (end !== fileBytes) throw refuse(path, `its tensors end at byte ${end}, but the file has ${fileBytes}`);

@@ -22,9 +22,13 @@ export function carriedSchedulerConfig(json: Readonly<Record<string, unknown>>):
 }
 
 /** UNets saved before diffusers 0.9 say a size below 64 that was never meant. */
-export function defaultSampleSize({ sample_size: size, _diffusers_version: version }: UNet2DConditionConfig): { readonly height: number; readonly width: number } {
+export function defaultSampleSize({ sample_size: size, _diffusers_version: version }: UNet2DConditionConfig): {
+  readonly height: number;
+  readonly width: number;
+} {
   const [height, width] = Array.isArray(size) ? size : [size ?? 64, size ?? 64];
-  if (typeof size === 'number' && size < 64 && version !== undefined && isBefore090(version)) return { height: 64, width: 64 };
+  if (typeof size === 'number' && size < 64 && version !== undefined && isBefore090(version))
+    return { height: 64, width: 64 };
   return { height, width };
 }
 

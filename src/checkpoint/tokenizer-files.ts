@@ -32,11 +32,18 @@ export async function readTokenizerFiles(folder: string, maxPositions: number): 
   const special = await readOptional(join(folder, 'special_tokens_map.json'));
   const tokenizerPath = join(folder, 'tokenizer.json');
   const tokenizerJson = existsSync(tokenizerPath) ? await readJsonFile(tokenizerPath) : await fromVocabulary(folder);
-  const token = (key: string, fallback: string): string => tokenText(special[key]) ?? tokenText(config[key]) ?? fallback;
+  const token = (key: string, fallback: string): string =>
+    tokenText(special[key]) ?? tokenText(config[key]) ?? fallback;
   const stated = config['model_max_length'];
   // Tokenizers that never had a limit are saved with 1e30.
   const maxTokens = typeof stated === 'number' && stated <= maxPositions ? stated : maxPositions;
-  return { tokenizerJson, bosToken: token('bos_token', START), eosToken: token('eos_token', END), padToken: token('pad_token', END), maxTokens };
+  return {
+    tokenizerJson,
+    bosToken: token('bos_token', START),
+    eosToken: token('eos_token', END),
+    padToken: token('pad_token', END),
+    maxTokens,
+  };
 }
 
 async function readOptional(path: string): Promise<Readonly<Record<string, unknown>>> {
@@ -46,24 +53,36 @@ async function readOptional(path: string): Promise<Readonly<Record<string, unkno
 /** A token stands as a string or as an object with its text. */
 function tokenText(value: unknown): string | undefined {
   if (typeof value === 'string') return value;
-  if (typeof value === 'object' && value !== null && 'content' in value && typeof value.content === 'string') return value.content;
+  if (typeof value === 'object' && value !== null && 'content' in value && typeof value.content === 'string')
+    return value.content;
   return undefined;
 }
 
 async function fromVocabulary(folder: string): Promise<Readonly<Record<string, unknown>>> {
   const [vocabPath, mergesPath] = [join(folder, 'vocab.json'), join(folder, 'merges.txt')];
   if (!existsSync(vocabPath) || !existsSync(mergesPath)) {
-    throw new Text2ImgError('invalid_tokenizer', `the tokenizer folder ${folder} has neither tokenizer.json nor both vocab.json and merges.txt.`);
+    throw new Text2ImgError(
+      'invalid_tokenizer',
+      `the tokenizer folder ${folder} has neither tokenizer.json nor both vocab.json and merges.txt.`,
+    );
   }
   const vocab = vocabularySchema.safeParse(await readJsonFile(vocabPath));
-  if (!vocab.success) throw new Text2ImgError('invalid_tokenizer', `${vocabPath} is not a table of tokens and their whole numbers.`);
+  if (!vocab.success)
+    throw new Text2ImgError('invalid_tokenizer', `${vocabPath} is not a table of tokens and their whole numbers.`);
   const start = vocab.data[START];
   const end = vocab.data[END];
-  if (start === undefined || end === undefined) throw new Text2ImgError('invalid_tokenizer', `${vocabPath} lacks "${START}" or "${END}", which CLIP's prompts begin and end with.`);
-  const lines = (await readFile(mergesPath, 'utf8')).split(/\r?\n/).filter((line) => line !== '' && !line.startsWith('#version'));
+  if (start === undefined || end === undefined)
+    throw new Text2ImgError(
+      'invalid_tokenizer',
+      `${vocabPath} lacks "${START}" or "${END}", which CLIP's prompts begin and end with.`,
+    );
+  const lines = (await readFile(mergesPath, 'utf8'))
+    .split(/\r?\n/)
+    .filter((line) => line !== '' && !line.startsWith('#version'));
   const merges = lines.map((line) => line.split(' '));
   const broken = merges.findIndex((pair) => pair.length !== 2);
-  if (broken !== -1) throw new Text2ImgError('invalid_tokenizer', `${mergesPath}: "${lines[broken]}" is not a pair of tokens.`);
+  if (broken !== -1)
+    throw new Text2ImgError('invalid_tokenizer', `${mergesPath}: "${lines[broken]}" is not a pair of tokens.`);
   return clipTokenizerJson({ vocab: vocab.data, merges, start, end });
 }
 
@@ -75,7 +94,15 @@ interface Vocabulary {
 }
 
 function clipTokenizerJson({ vocab, merges, start, end }: Vocabulary): Readonly<Record<string, unknown>> {
-  const addedToken = (content: string, id: number): object => ({ id, content, single_word: false, lstrip: false, rstrip: false, normalized: false, special: true });
+  const addedToken = (content: string, id: number): object => ({
+    id,
+    content,
+    single_word: false,
+    lstrip: false,
+    rstrip: false,
+    normalized: false,
+    special: true,
+  });
   return {
     version: '1.0',
     truncation: null,
@@ -83,7 +110,11 @@ function clipTokenizerJson({ vocab, merges, start, end }: Vocabulary): Readonly<
     added_tokens: [addedToken(START, start), addedToken(END, end)],
     normalizer: {
       type: 'Sequence',
-      normalizers: [{ type: 'NFC' }, { type: 'Replace', pattern: { Regex: '\\s+' }, content: ' ' }, { type: 'Lowercase' }],
+      normalizers: [
+        { type: 'NFC' },
+        { type: 'Replace', pattern: { Regex: '\\s+' }, content: ' ' },
+        { type: 'Lowercase' },
+      ],
     },
     pre_tokenizer: {
       type: 'Sequence',
@@ -92,7 +123,13 @@ function clipTokenizerJson({ vocab, merges, start, end }: Vocabulary): Readonly<
         { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: true },
       ],
     },
-    post_processor: { type: 'RobertaProcessing', sep: [END, end], cls: [START, start], trim_offsets: false, add_prefix_space: false },
+    post_processor: {
+      type: 'RobertaProcessing',
+      sep: [END, end],
+      cls: [START, start],
+      trim_offsets: false,
+      add_prefix_space: false,
+    },
     decoder: { type: 'ByteLevel', add_prefix_space: true, trim_offsets: true, use_regex: true },
     model: {
       type: 'BPE',

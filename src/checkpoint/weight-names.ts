@@ -20,11 +20,19 @@ export function textEncoderWeights(weights: Weights): Weights {
 }
 
 /** Source: diffusers models/modeling_utils.py, _convert_deprecated_attention_blocks. */
-const OLD_ATTENTION_NAMES: Readonly<Record<string, string>> = { query: 'to_q', key: 'to_k', value: 'to_v', proj_attn: 'to_out.0' };
+const OLD_ATTENTION_NAMES: Readonly<Record<string, string>> = {
+  query: 'to_q',
+  key: 'to_k',
+  value: 'to_v',
+  proj_attn: 'to_out.0',
+};
 
 /** The autoencoder's attention was saved as `query key value proj_attn` before diffusers 0.13. */
 export function autoencoderWeights(weights: Weights): Weights {
   return renamed(weights, (name) =>
-    name.replace(/\.(query|key|value|proj_attn)\.(weight|bias)$/, (_, old: string, kind: string) => `.${OLD_ATTENTION_NAMES[old]}.${kind}`),
+    name.replace(
+      /\.(query|key|value|proj_attn)\.(weight|bias)$/,
+      (_, old: string, kind: string) => `.${OLD_ATTENTION_NAMES[old]}.${kind}`,
+    ),
   );
 }

@@ -24,14 +24,24 @@ const NORM_EPSILON = 1e-6;
  * Input: `latent_sample` [1, C, h, w], already divided by `scaling_factor`; output: `sample` [1, 3, H, W]; float32.
  * @throws `missing_tensor`, `wrong_tensor_shape`
  */
-export function buildVaeDecoderGraph({ config, weights, computeType, nominal = { height: 64, width: 64 } }: VaeDecoderGraphOptions): BuiltGraph {
+export function buildVaeDecoderGraph({
+  config,
+  weights,
+  computeType,
+  nominal = { height: 64, width: 64 },
+}: VaeDecoderGraphOptions): BuiltGraph {
   const g = new GraphBuilder(weights, computeType);
   const channels = config.block_out_channels.toReversed();
   const first = channels[0] as number;
   const norm = { groups: config.norm_num_groups, epsilon: NORM_EPSILON };
   const shape = [1, config.latent_channels, nominal.height, nominal.width];
-  const latents = g.cast(g.input('latent_sample', 'float32', [1, config.latent_channels, 'height', 'width'], shape), computeType);
-  let hidden = config.use_post_quant_conv ? conv2d(g, latents, 'post_quant_conv', { outChannels: config.latent_channels, kernel: 1 }) : latents;
+  const latents = g.cast(
+    g.input('latent_sample', 'float32', [1, config.latent_channels, 'height', 'width'], shape),
+    computeType,
+  );
+  let hidden = config.use_post_quant_conv
+    ? conv2d(g, latents, 'post_quant_conv', { outChannels: config.latent_channels, kernel: 1 })
+    : latents;
   hidden = conv2d(g, hidden, 'decoder.conv_in', { outChannels: first });
 
   hidden = resnetBlock2d(g, hidden, 'decoder.mid_block.resnets.0', { outChannels: first, ...norm });
@@ -51,7 +61,12 @@ export function buildVaeDecoderGraph({ config, weights, computeType, nominal = {
 }
 
 /** One head over all channels. @param x [1, C, h, w] @returns the same shape */
-function midAttention(g: GraphBuilder, x: Value, prefix: string, norm: { readonly groups: number; readonly epsilon: number }): Value {
+function midAttention(
+  g: GraphBuilder,
+  x: Value,
+  prefix: string,
+  norm: { readonly groups: number; readonly epsilon: number },
+): Value {
   const { tokens, restore } = toTokens(g, groupNorm(g, x, `${prefix}.group_norm`, norm)); // [1, h·w, C]
   return add(g, restore(attention(g, tokens, tokens, prefix, { heads: 1, qkvBias: true })), x);
 }

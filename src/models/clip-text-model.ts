@@ -25,7 +25,10 @@ export function buildClipTextGraph({ config, weights, computeType }: ClipTextGra
   const features = config.hidden_size;
   const inputIds = g.input('input_ids', 'int32', ['batch', tokens], [1, tokens]);
   const table = g.weight('embeddings.token_embedding.weight', [config.vocab_size, features]);
-  const tokenEmbeddings = g.node('Gather', [table, inputIds], { attributes: { axis: 0 }, shape: [1, tokens, features] });
+  const tokenEmbeddings = g.node('Gather', [table, inputIds], {
+    attributes: { axis: 0 },
+    shape: [1, tokens, features],
+  });
   let hidden = add(g, tokenEmbeddings, g.weight('embeddings.position_embedding.weight', [tokens, features]));
   const mask = causalMask(g, tokens);
   for (let layer = 0; layer < config.num_hidden_layers; layer++) {
@@ -59,6 +62,8 @@ function encoderLayer(g: GraphBuilder, x: Value, prefix: string, config: ClipTex
 /** Added to the attention scores: no token looks at a later one. [1, 1, T, T] */
 function causalMask(g: GraphBuilder, tokens: number): Value {
   // The largest negative number that float16 holds: after softmax it is zero in either precision.
-  const mask = Array.from({ length: tokens * tokens }, (_, index) => (index % tokens > Math.floor(index / tokens) ? -65504 : 0));
+  const mask = Array.from({ length: tokens * tokens }, (_, index) =>
+    index % tokens > Math.floor(index / tokens) ? -65504 : 0,
+  );
   return g.constant(mask, [1, 1, tokens, tokens]);
 }

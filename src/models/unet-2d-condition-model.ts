@@ -16,7 +16,12 @@ export interface UNetGraphOptions {
   readonly weights: Weights;
   readonly computeType: ComputeType;
   /** What FLOPs are counted for; the graph runs at every size. Height and width in latents. */
-  readonly nominal?: { readonly batch: number; readonly height: number; readonly width: number; readonly tokens: number };
+  readonly nominal?: {
+    readonly batch: number;
+    readonly height: number;
+    readonly width: number;
+    readonly tokens: number;
+  };
 }
 
 /** One block of the way down or up, with the lists of the configuration resolved. */
@@ -36,7 +41,12 @@ const DEFAULT_NOMINAL = { batch: 1, height: 64, width: 64, tokens: 77 };
  * Inputs: `sample` [B, C, h, w], `timestep` [1], `encoder_hidden_states` [B, T, D]; output: `out_sample` [B, C', h, w]; all float32.
  * @throws `missing_tensor`, `wrong_tensor_shape`, `unsupported_config`
  */
-export function buildUNet2DConditionGraph({ config, weights, computeType, nominal = DEFAULT_NOMINAL }: UNetGraphOptions): BuiltGraph {
+export function buildUNet2DConditionGraph({
+  config,
+  weights,
+  computeType,
+  nominal = DEFAULT_NOMINAL,
+}: UNetGraphOptions): BuiltGraph {
   const g = new GraphBuilder(weights, computeType);
   const plans = planBlocks(config);
   const contextFeatures = plans[0]?.contextFeatures ?? 0;
@@ -48,7 +58,10 @@ export function buildUNet2DConditionGraph({ config, weights, computeType, nomina
 
   const network = new UNetWriter(g, config, embedTime(g, timestep, config), g.cast(context, computeType));
   const skips: Value[] = [];
-  let hidden = conv2d(g, centred(g, g.cast(sample, computeType), config), 'conv_in', { outChannels: plans[0]?.channels ?? 0, kernel: config.conv_in_kernel });
+  let hidden = conv2d(g, centred(g, g.cast(sample, computeType), config), 'conv_in', {
+    outChannels: plans[0]?.channels ?? 0,
+    kernel: config.conv_in_kernel,
+  });
   skips.push(hidden);
   for (const [index, plan] of plans.entries()) {
     hidden = network.downBlock(hidden, `down_blocks.${index}`, plan, { isLast: index === plans.length - 1, skips });
@@ -58,7 +71,10 @@ export function buildUNet2DConditionGraph({ config, weights, computeType, nomina
     hidden = network.upBlock(hidden, `up_blocks.${index}`, plan, { isLast: index === plans.length - 1, skips });
   }
   const normal = groupNorm(g, hidden, 'conv_norm_out', { groups: config.norm_num_groups, epsilon: config.norm_eps });
-  const result = conv2d(g, silu(g, normal), 'conv_out', { outChannels: config.out_channels, kernel: config.conv_out_kernel });
+  const result = conv2d(g, silu(g, normal), 'conv_out', {
+    outChannels: config.out_channels,
+    kernel: config.conv_out_kernel,
+  });
   g.output('out_sample', result, ['batch', config.out_channels, 'height', 'width']);
   return g.build('UNet2DConditionModel');
 }
@@ -118,7 +134,13 @@ class UNetWriter {
 
   #resnet(x: Value, prefix: string, outChannels: number, outputScaleFactor = 1): Value {
     const { norm_num_groups: groups, norm_eps: epsilon } = this.#config;
-    return resnetBlock2d(this.#g, x, prefix, { outChannels, groups, epsilon, activatedTimeEmbedding: this.#time, outputScaleFactor });
+    return resnetBlock2d(this.#g, x, prefix, {
+      outChannels,
+      groups,
+      epsilon,
+      activatedTimeEmbedding: this.#time,
+      outputScaleFactor,
+    });
   }
 
   #transformer(x: Value, prefix: string, plan: BlockPlan): Value {
@@ -135,7 +157,11 @@ class UNetWriter {
 
 function embedTime(g: GraphBuilder, timestep: Value, config: UNet2DConditionConfig): Value {
   const channels = config.block_out_channels[0] ?? 0;
-  const projected = timestepProjection(g, timestep, { channels, flipSinToCos: config.flip_sin_to_cos, freqShift: config.freq_shift });
+  const projected = timestepProjection(g, timestep, {
+    channels,
+    flipSinToCos: config.flip_sin_to_cos,
+    freqShift: config.freq_shift,
+  });
   return silu(g, timestepEmbedding(g, projected, 'time_embedding', channels * 4));
 }
 
@@ -149,7 +175,10 @@ function planBlocks(config: UNet2DConditionConfig): BlockPlan[] {
   const perBlock = <T>(key: string, value: T | readonly T[]): readonly T[] => {
     const list: readonly T[] = Array.isArray(value) ? value : new Array<T>(count).fill(value as T);
     if (list.length === count) return list;
-    throw new Text2ImgError('invalid_config', `unet: "${key}" has ${list.length} entries, but "down_block_types" has ${count}; they must be as many.`);
+    throw new Text2ImgError(
+      'invalid_config',
+      `unet: "${key}" has ${list.length} entries, but "down_block_types" has ${count}; they must be as many.`,
+    );
   };
   const channels = perBlock('block_out_channels', config.block_out_channels);
   perBlock('up_block_types', config.up_block_types);
@@ -174,5 +203,9 @@ function planBlocks(config: UNet2DConditionConfig): BlockPlan[] {
 function upwardPlans(plans: readonly BlockPlan[], config: UNet2DConditionConfig): BlockPlan[] {
   return plans
     .toReversed()
-    .map((plan, index) => ({ ...plan, layers: plan.layers + 1, crossAttention: config.up_block_types[index] === 'CrossAttnUpBlock2D' }));
+    .map((plan, index) => ({
+      ...plan,
+      layers: plan.layers + 1,
+      crossAttention: config.up_block_types[index] === 'CrossAttnUpBlock2D',
+    }));
 }

@@ -8,7 +8,10 @@ import { encodeModel, ELEMENT_TYPES, type ValueInfoProto } from './onnx-schema.t
 import { createSession } from './onnxruntime-session.ts';
 import type { ComputeType } from './graph.ts';
 
-export type ExecutionProvider = { readonly name: 'cpu' } | { readonly name: 'webgpu' } | { readonly name: 'cuda'; readonly deviceId: number };
+export type ExecutionProvider =
+  | { readonly name: 'cpu' }
+  | { readonly name: 'webgpu' }
+  | { readonly name: 'cuda'; readonly deviceId: number };
 
 export interface ProviderProbe {
   readonly provider: ExecutionProvider;
@@ -36,16 +39,21 @@ export function parseDevice(device: string): ExecutionProvider | 'auto' {
 }
 
 /** @param computeType the precision that the provider is to add two numbers in */
-export async function probeProvider(provider: ExecutionProvider, computeType: ComputeType = 'float32'): Promise<ProviderProbe> {
+export async function probeProvider(
+  provider: ExecutionProvider,
+  computeType: ComputeType = 'float32',
+): Promise<ProviderProbe> {
   const known = listSupportedBackends().some((backend) => backend.name === provider.name);
-  if (!known) return { provider, available: false, detail: `this build of ONNX Runtime has no ${provider.name} provider` };
+  if (!known)
+    return { provider, available: false, detail: `this build of ONNX Runtime has no ${provider.name} provider` };
   try {
     await using session = await createSession(
       { model: additionModel(computeType), weightsFolder: '/', flops: 0 },
       { provider, threads: 1, spin: false },
     );
     const { y } = await session.run({ x: { data: Float32Array.of(1, 2), shape: [2] } });
-    if (y?.data[1] !== 4) return { provider, available: false, detail: `the ${provider.name} provider gave a wrong sum` };
+    if (y?.data[1] !== 4)
+      return { provider, available: false, detail: `the ${provider.name} provider gave a wrong sum` };
     return { provider, available: true, detail: `${provider.name} answers in ${computeType}` };
   } catch (error) {
     return { provider, available: false, detail: error instanceof Error ? error.message : String(error) };
@@ -54,8 +62,18 @@ export async function probeProvider(provider: ExecutionProvider, computeType: Co
 
 /** `y = x + x`, computed in `computeType`. */
 function additionModel(computeType: ComputeType): Uint8Array {
-  const info = (name: string): ValueInfoProto => ({ name, type: { tensorType: { elemType: ELEMENT_TYPES.float32, shape: { dim: [{ dimParam: 'n' }] } } } });
-  const cast = (from: string, to: string, type: number): object => ({ name: to, opType: 'Cast', domain: '', input: [from], output: [to], attribute: [{ name: 'to', type: 2, i: type }] });
+  const info = (name: string): ValueInfoProto => ({
+    name,
+    type: { tensorType: { elemType: ELEMENT_TYPES.float32, shape: { dim: [{ dimParam: 'n' }] } } },
+  });
+  const cast = (from: string, to: string, type: number): object => ({
+    name: to,
+    opType: 'Cast',
+    domain: '',
+    input: [from],
+    output: [to],
+    attribute: [{ name: 'to', type: 2, i: type }],
+  });
   return encodeModel({
     irVersion: 9,
     producerName: 'text2img',
@@ -89,7 +107,8 @@ export async function chooseDevice(device: string, dtype: 'auto' | ComputeType):
   if (wanted.name === 'cpu') return onCpu(dtype, 'asked for');
   const probe = await probeProvider(wanted);
   if (!probe.available) {
-    const advice = wanted.name === 'cuda' ? ' "text2img setup cuda" fetches its libraries; an NVIDIA driver must be installed.' : '';
+    const advice =
+      wanted.name === 'cuda' ? ' "text2img setup cuda" fetches its libraries; an NVIDIA driver must be installed.' : '';
     throw new Text2ImgError('device_unavailable', `the device "${device}" cannot be used: ${probe.detail}.${advice}`);
   }
   return onGpu(wanted, dtype, 'asked for');
@@ -104,5 +123,9 @@ async function onGpu(provider: ExecutionProvider, dtype: 'auto' | ComputeType, w
   if (dtype === 'float32') return { provider, computeType: 'float32', reason: `${provider.name}, float32 (${why})` };
   const half = await probeProvider(provider, 'float16');
   if (half.available) return { provider, computeType: 'float16', reason: `${provider.name}, float16 (${why})` };
-  return { provider, computeType: 'float32', reason: `${provider.name}, float32 (${why}; float16 does not work on it: ${half.detail})` };
+  return {
+    provider,
+    computeType: 'float32',
+    reason: `${provider.name}, float32 (${why}; float16 does not work on it: ${half.detail})`,
+  };
 }

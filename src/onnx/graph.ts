@@ -8,7 +8,15 @@
 import { dirname, relative } from 'node:path';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import type { SafetensorsDtype, Weights } from '../checkpoint/weights.ts';
-import { type AttributeProto, ELEMENT_TYPES, type ElementType, encodeModel, type NodeProto, type TensorProto, type ValueInfoProto } from './onnx-schema.ts';
+import {
+  type AttributeProto,
+  ELEMENT_TYPES,
+  type ElementType,
+  encodeModel,
+  type NodeProto,
+  type TensorProto,
+  type ValueInfoProto,
+} from './onnx-schema.ts';
 
 export interface Value {
   readonly name: string;
@@ -35,7 +43,11 @@ const ONNX_OPSET = 20;
 const IR_VERSION = 9;
 const MICROSOFT_DOMAIN = 'com.microsoft';
 
-const STORED_TYPES: Partial<Record<SafetensorsDtype, ElementType>> = { F32: 'float32', F16: 'float16', BF16: 'bfloat16' };
+const STORED_TYPES: Partial<Record<SafetensorsDtype, ElementType>> = {
+  F32: 'float32',
+  F16: 'float16',
+  BF16: 'bfloat16',
+};
 
 type Attribute = number | string | readonly number[];
 
@@ -83,7 +95,12 @@ export class GraphBuilder {
   }
 
   /** Adds one operator with several results, all of one type. */
-  nodes(opType: string, inputs: readonly (Value | undefined)[], options: NodeOptions, shapes: readonly (readonly number[])[]): Value[] {
+  nodes(
+    opType: string,
+    inputs: readonly (Value | undefined)[],
+    options: NodeOptions,
+    shapes: readonly (readonly number[])[],
+  ): Value[] {
     const name = `${opType}_${this.#counter++}`;
     const type = options.type ?? inputs[0]?.type ?? 'float32';
     const results = shapes.map((shape, index) => ({ name: index === 0 ? name : `${name}:${index}`, type, shape }));
@@ -92,7 +109,12 @@ export class GraphBuilder {
       ...Object.entries(options.floats ?? {}).map(([key, f]) => ({ name: key, type: 1, f })),
     ];
     this.#nodes.push({
-      ...nodeProto(name, opType, inputs.map((input) => input?.name ?? ''), results.map((result) => result.name)),
+      ...nodeProto(
+        name,
+        opType,
+        inputs.map((input) => input?.name ?? ''),
+        results.map((result) => result.name),
+      ),
       domain: options.microsoft === true ? MICROSOFT_DOMAIN : '',
       attribute: attributes,
     });
@@ -120,7 +142,10 @@ export class GraphBuilder {
     const type = STORED_TYPES[place.dtype];
     if (type === undefined) {
       const allowed = Object.keys(STORED_TYPES).join(', ');
-      throw new Text2ImgError('wrong_tensor_shape', `${this.weights.component}: tensor "${name}" has type ${place.dtype}; allowed are ${allowed}.`);
+      throw new Text2ImgError(
+        'wrong_tensor_shape',
+        `${this.weights.component}: tensor "${name}" has type ${place.dtype}; allowed are ${allowed}.`,
+      );
     }
     if (squeezed(place.shape) !== squeezed(shape)) {
       throw new Text2ImgError(
@@ -177,7 +202,10 @@ export class GraphBuilder {
     const initializer = [...this.#initializers];
     for (const { index, file } of this.#external) {
       const tensor = initializer[index] as TensorProto;
-      const externalData = [{ key: 'location', value: relative(folder, file) }, ...(tensor.externalData ?? []).slice(1)];
+      const externalData = [
+        { key: 'location', value: relative(folder, file) },
+        ...(tensor.externalData ?? []).slice(1),
+      ];
       initializer[index] = { ...tensor, externalData };
     }
     const model = encodeModel({
@@ -205,7 +233,8 @@ function commonFolder(files: readonly string[]): string {
   if (first === undefined) return '/';
   return others.reduce((folder, other) => {
     let common = folder;
-    while (other !== common && !other.startsWith(common.endsWith('/') ? common : `${common}/`)) common = dirname(common);
+    while (other !== common && !other.startsWith(common.endsWith('/') ? common : `${common}/`))
+      common = dirname(common);
     return common;
   }, first);
 }

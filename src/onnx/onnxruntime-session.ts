@@ -23,7 +23,11 @@ export async function createSession(graph: BuiltGraph, settings: SessionSettings
 }
 
 /** Writes the optimised graph, weights in the form the kernels want, so that `loadOptimizedSession` starts in a fraction of the time. */
-export async function createSessionAndSave(graph: BuiltGraph, settings: SessionSettings, modelPath: string): Promise<Session> {
+export async function createSessionAndSave(
+  graph: BuiltGraph,
+  settings: SessionSettings,
+  modelPath: string,
+): Promise<Session> {
   const weightsName = `${modelPath.slice(modelPath.lastIndexOf('/') + 1)}.data`;
   const options = sessionOptions(settings, {
     model_external_initializers_file_folder_path: graph.weightsFolder,
@@ -31,16 +35,25 @@ export async function createSessionAndSave(graph: BuiltGraph, settings: SessionS
     optimized_model_external_initializers_min_size_in_bytes: '1024',
     save_external_prepacked_constant_initializers: '1',
   });
-  return new OnnxRuntimeSession(await translateErrors(() => InferenceSession.create(graph.model, { ...options, optimizedModelFilePath: modelPath })));
+  return new OnnxRuntimeSession(
+    await translateErrors(() =>
+      InferenceSession.create(graph.model, { ...options, optimizedModelFilePath: modelPath }),
+    ),
+  );
 }
 
 /** Loads what `createSessionAndSave` wrote; its weights are mapped, and shared between processes. */
 export async function loadOptimizedSession(modelPath: string, settings: SessionSettings): Promise<Session> {
   const options = sessionOptions(settings, {});
-  return new OnnxRuntimeSession(await translateErrors(() => InferenceSession.create(modelPath, { ...options, graphOptimizationLevel: 'disabled' })));
+  return new OnnxRuntimeSession(
+    await translateErrors(() => InferenceSession.create(modelPath, { ...options, graphOptimizationLevel: 'disabled' })),
+  );
 }
 
-function sessionOptions({ provider, threads, spin }: SessionSettings, entries: Readonly<Record<string, string>>): InferenceSession.SessionOptions {
+function sessionOptions(
+  { provider, threads, spin }: SessionSettings,
+  entries: Readonly<Record<string, string>>,
+): InferenceSession.SessionOptions {
   return {
     executionProviders: [provider.name === 'cuda' ? { name: 'cuda', deviceId: provider.deviceId } : provider.name],
     graphOptimizationLevel: 'all',
@@ -62,7 +75,9 @@ class OnnxRuntimeSession implements Session {
     if (session === undefined) throw new Text2ImgError('internal', 'a network was run after its session was closed.');
     const feeds = Object.fromEntries(Object.entries(inputs).map(([name, tensor]) => [name, toOrt(tensor)]));
     const results = await translateErrors(() => session.run(feeds));
-    return Object.fromEntries(Object.entries(results).map(([name, tensor]) => [name, { data: tensor.data as TensorData, shape: tensor.dims }]));
+    return Object.fromEntries(
+      Object.entries(results).map(([name, tensor]) => [name, { data: tensor.data as TensorData, shape: tensor.dims }]),
+    );
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -84,6 +99,10 @@ async function translateErrors<T>(action: () => Promise<T>): Promise<T> {
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     const outOfMemory = /bad_alloc|out of memory|Failed to allocate memory|bad allocation/i.test(message);
-    throw new Text2ImgError(outOfMemory ? 'engine_out_of_memory' : 'inference_failed', `ONNX Runtime failed: ${message.split('\n')[0]}`, { cause: error });
+    throw new Text2ImgError(
+      outOfMemory ? 'engine_out_of_memory' : 'inference_failed',
+      `ONNX Runtime failed: ${message.split('\n')[0]}`,
+      { cause: error },
+    );
   }
 }

@@ -27,7 +27,11 @@ export interface ReadConfig<T> {
  * @param where the file, for messages
  * @throws `invalid_config`, `unsupported_config`
  */
-export function readConfig<T>(rules: ConfigRules<T>, json: Readonly<Record<string, unknown>>, where: string): ReadConfig<T> {
+export function readConfig<T>(
+  rules: ConfigRules<T>,
+  json: Readonly<Record<string, unknown>>,
+  where: string,
+): ReadConfig<T> {
   const warnings: string[] = [];
   for (const [key, value] of Object.entries(json)) {
     if (key.startsWith('_') || rules.implementedKeys.includes(key) || Object.hasOwn(rules.withoutEffect, key)) continue;
@@ -36,7 +40,10 @@ export function readConfig<T>(rules: ConfigRules<T>, json: Readonly<Record<strin
       warnings.push(`${where}: ${rules.className} has no key "${key}"; it is ignored.`);
     } else if (!allowed.some((candidate) => JSON.stringify(candidate) === JSON.stringify(value))) {
       const list = allowed.map((candidate) => JSON.stringify(candidate)).join(', ');
-      throw new Text2ImgError('unsupported_config', `${where}: "${key}" is ${JSON.stringify(value)}, which is not implemented; allowed: ${list}.`);
+      throw new Text2ImgError(
+        'unsupported_config',
+        `${where}: "${key}" is ${JSON.stringify(value)}, which is not implemented; allowed: ${list}.`,
+      );
     }
   }
   const result = rules.implemented.safeParse(json);
@@ -51,5 +58,8 @@ function configError(error: z.ZodError, json: Readonly<Record<string, unknown>>,
   const stated = json[key] === undefined ? `"${key}" is missing` : `"${key}" is ${value}`;
   // A value of the right type that is none of those implemented is the checkpoint's choice, not a mistake in the file.
   const unsupported = issue?.code === 'invalid_value' && json[key] !== undefined;
-  return new Text2ImgError(unsupported ? 'unsupported_config' : 'invalid_config', `${where}: ${stated}; ${issue?.message ?? 'not allowed'}.`);
+  return new Text2ImgError(
+    unsupported ? 'unsupported_config' : 'invalid_config',
+    `${where}: ${stated}; ${issue?.message ?? 'not allowed'}.`,
+  );
 }

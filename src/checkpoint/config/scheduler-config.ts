@@ -27,10 +27,20 @@ const TRAINING = {
 
 const SIGMA_SPACING_OFF = { use_exponential_sigmas: [false, null], use_beta_sigmas: [false, null] };
 
-function rulesOf(className: string, keys: z.ZodRawShape, onlyDefault: ConfigRules<SchedulerConfig>['onlyDefault'] = {}): ConfigRules<SchedulerConfig> {
+function rulesOf(
+  className: string,
+  keys: z.ZodRawShape,
+  onlyDefault: ConfigRules<SchedulerConfig>['onlyDefault'] = {},
+): ConfigRules<SchedulerConfig> {
   const withoutEffect = { clip_sample_range: 'read only when clip_sample is on' };
   const own = className === 'DDIMScheduler' ? {} : withoutEffect;
-  return { className, implemented: z.object(keys).partial(), implementedKeys: Object.keys(keys), withoutEffect: own, onlyDefault };
+  return {
+    className,
+    implemented: z.object(keys).partial(),
+    implementedKeys: Object.keys(keys),
+    withoutEffect: own,
+    onlyDefault,
+  };
 }
 
 const THRESHOLDING_OFF = { thresholding: [false] };
@@ -39,10 +49,22 @@ const THRESHOLDING_DETAILS = { dynamic_thresholding_ratio: number, sample_max_va
 const RULES: Readonly<Record<string, ConfigRules<SchedulerConfig>>> = {
   DDIMScheduler: rulesOf(
     'DDIMScheduler',
-    { ...TRAINING, ...THRESHOLDING_DETAILS, clip_sample: flag, clip_sample_range: number, set_alpha_to_one: flag, rescale_betas_zero_snr: flag },
+    {
+      ...TRAINING,
+      ...THRESHOLDING_DETAILS,
+      clip_sample: flag,
+      clip_sample_range: number,
+      set_alpha_to_one: flag,
+      rescale_betas_zero_snr: flag,
+    },
     THRESHOLDING_OFF,
   ),
-  PNDMScheduler: rulesOf('PNDMScheduler', { ...TRAINING, skip_prk_steps: flag, set_alpha_to_one: flag, prediction_type: z.enum(['epsilon', 'v_prediction']) }),
+  PNDMScheduler: rulesOf('PNDMScheduler', {
+    ...TRAINING,
+    skip_prk_steps: flag,
+    set_alpha_to_one: flag,
+    prediction_type: z.enum(['epsilon', 'v_prediction']),
+  }),
   EulerDiscreteScheduler: rulesOf(
     'EulerDiscreteScheduler',
     {
@@ -57,7 +79,10 @@ const RULES: Readonly<Record<string, ConfigRules<SchedulerConfig>>> = {
     },
     SIGMA_SPACING_OFF,
   ),
-  EulerAncestralDiscreteScheduler: rulesOf('EulerAncestralDiscreteScheduler', { ...TRAINING, rescale_betas_zero_snr: flag }),
+  EulerAncestralDiscreteScheduler: rulesOf('EulerAncestralDiscreteScheduler', {
+    ...TRAINING,
+    rescale_betas_zero_snr: flag,
+  }),
   DPMSolverMultistepScheduler: rulesOf(
     'DPMSolverMultistepScheduler',
     {
@@ -73,15 +98,31 @@ const RULES: Readonly<Record<string, ConfigRules<SchedulerConfig>>> = {
       lambda_min_clipped: z.union([number, z.literal('-inf')]).nullable(),
       rescale_betas_zero_snr: flag,
     },
-    { ...THRESHOLDING_OFF, ...SIGMA_SPACING_OFF, use_lu_lambdas: [false, null], use_flow_sigmas: [false, null], flow_shift: [1], variance_type: [null], use_dynamic_shifting: [false], time_shift_type: ['exponential'] },
+    {
+      ...THRESHOLDING_OFF,
+      ...SIGMA_SPACING_OFF,
+      use_lu_lambdas: [false, null],
+      use_flow_sigmas: [false, null],
+      flow_shift: [1],
+      variance_type: [null],
+      use_dynamic_shifting: [false],
+      time_shift_type: ['exponential'],
+    },
   ),
 };
 
 /** @throws `unsupported_class`, `unsupported_config`, `invalid_config` */
-export function readSchedulerConfig(className: string, json: Readonly<Record<string, unknown>>, where: string): ReadConfig<SchedulerConfig> {
+export function readSchedulerConfig(
+  className: string,
+  json: Readonly<Record<string, unknown>>,
+  where: string,
+): ReadConfig<SchedulerConfig> {
   const rules = RULES[className];
   if (rules === undefined) {
-    throw new Text2ImgError('unsupported_class', `${where}: the scheduler class "${className}" is not implemented; allowed: ${Object.keys(RULES).join(', ')}.`);
+    throw new Text2ImgError(
+      'unsupported_class',
+      `${where}: the scheduler class "${className}" is not implemented; allowed: ${Object.keys(RULES).join(', ')}.`,
+    );
   }
   const { warnings } = readConfig(rules, json, where);
   return { config: json, warnings };

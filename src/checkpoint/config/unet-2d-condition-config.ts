@@ -18,9 +18,15 @@ const schema = z.object({
   center_input_sample: z.boolean().default(false),
   flip_sin_to_cos: z.boolean().default(true),
   freq_shift: z.number().default(0),
-  down_block_types: z.array(z.enum(DOWN_BLOCKS)).min(1).default(['CrossAttnDownBlock2D', 'CrossAttnDownBlock2D', 'CrossAttnDownBlock2D', 'DownBlock2D']),
+  down_block_types: z
+    .array(z.enum(DOWN_BLOCKS))
+    .min(1)
+    .default(['CrossAttnDownBlock2D', 'CrossAttnDownBlock2D', 'CrossAttnDownBlock2D', 'DownBlock2D']),
   mid_block_type: z.literal('UNetMidBlock2DCrossAttn').nullable().default('UNetMidBlock2DCrossAttn'),
-  up_block_types: z.array(z.enum(UP_BLOCKS)).min(1).default(['UpBlock2D', 'CrossAttnUpBlock2D', 'CrossAttnUpBlock2D', 'CrossAttnUpBlock2D']),
+  up_block_types: z
+    .array(z.enum(UP_BLOCKS))
+    .min(1)
+    .default(['UpBlock2D', 'CrossAttnUpBlock2D', 'CrossAttnUpBlock2D', 'CrossAttnUpBlock2D']),
   only_cross_attention: z.union([z.boolean(), z.array(z.boolean())]).default(false),
   block_out_channels: z.array(size).min(1).default([320, 640, 1280, 1280]),
   layers_per_block: perBlock.default(2),
@@ -56,7 +62,8 @@ export const UNET_2D_CONDITION_RULES: ConfigRules<UNet2DConditionConfig> = {
     resnet_skip_time_act: 'read only by the ResnetDownsample and SimpleCrossAttn blocks',
     resnet_out_scale_factor: 'read only by the ResnetDownsample blocks',
     cross_attention_norm: 'read only by the SimpleCrossAttn blocks',
-    reverse_transformer_layers_per_block: 'read only when transformer_layers_per_block is a nested list, which is refused',
+    reverse_transformer_layers_per_block:
+      'read only when transformer_layers_per_block is a nested list, which is refused',
   },
   onlyDefault: {
     num_attention_heads: [null],

@@ -15,8 +15,14 @@ export interface AttentionOptions {
 export function attention(g: GraphBuilder, x: Value, context: Value, prefix: string, options: AttentionOptions): Value {
   const { heads, qkvBias = false } = options;
   const features = x.shape.at(-1) ?? 0;
-  const project = (from: Value, name: string): Value => linear(g, from, `${prefix}.${name}`, { outFeatures: features, bias: qkvBias });
-  const attended = multiHeadAttention(g, { query: project(x, 'to_q'), key: project(context, 'to_k'), value: project(context, 'to_v'), heads });
+  const project = (from: Value, name: string): Value =>
+    linear(g, from, `${prefix}.${name}`, { outFeatures: features, bias: qkvBias });
+  const attended = multiHeadAttention(g, {
+    query: project(x, 'to_q'),
+    key: project(context, 'to_k'),
+    value: project(context, 'to_v'),
+    heads,
+  });
   return linear(g, attended, `${prefix}.to_out.0`, { outFeatures: features });
 }
 
@@ -37,7 +43,10 @@ export interface MultiHeadAttentionInputs {
  * Attention-23 on two AVX2 cores.
  * @returns [B, S, C]
  */
-export function multiHeadAttention(g: GraphBuilder, { query, key, value, heads, bias }: MultiHeadAttentionInputs): Value {
+export function multiHeadAttention(
+  g: GraphBuilder,
+  { query, key, value, heads, bias }: MultiHeadAttentionInputs,
+): Value {
   const [batch = 1, queries = 1, features = 1] = query.shape;
   const keys = key.shape[1] ?? 1;
   g.countFlops(4 * batch * queries * keys * features);

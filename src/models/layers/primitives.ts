@@ -64,7 +64,11 @@ export function layerNorm(g: GraphBuilder, x: Value, prefix: string, epsilon = 1
   const features = x.shape.at(-1) ?? 0;
   const scale = g.weight(`${prefix}.weight`, [features]);
   const shift = g.weight(`${prefix}.bias`, [features]);
-  return g.node('LayerNormalization', [x, scale, shift], { attributes: { axis: -1 }, floats: { epsilon }, shape: x.shape });
+  return g.node('LayerNormalization', [x, scale, shift], {
+    attributes: { axis: -1 },
+    floats: { epsilon },
+    shape: x.shape,
+  });
 }
 
 /**
@@ -72,7 +76,12 @@ export function layerNorm(g: GraphBuilder, x: Value, prefix: string, epsilon = 1
  * AVX2 cores.
  * @param x [B, C, ...]
  */
-export function groupNorm(g: GraphBuilder, x: Value, prefix: string, { groups, epsilon }: { readonly groups: number; readonly epsilon: number }): Value {
+export function groupNorm(
+  g: GraphBuilder,
+  x: Value,
+  prefix: string,
+  { groups, epsilon }: { readonly groups: number; readonly epsilon: number },
+): Value {
   const [batch = 1, channels = 1, ...rest] = x.shape;
   const perGroup = (channels / groups) * rest.reduce((product, size) => product * size, 1);
   const grouped = g.node('Reshape', [x, g.integers([0, groups, -1])], { shape: [batch, groups, perGroup] });
@@ -106,7 +115,10 @@ export function concat(g: GraphBuilder, parts: readonly Value[], axis: number): 
 }
 
 export function transpose(g: GraphBuilder, x: Value, permutation: readonly number[]): Value {
-  return g.node('Transpose', [x], { attributes: { perm: permutation }, shape: permutation.map((axis) => x.shape[axis] ?? 1) });
+  return g.node('Transpose', [x], {
+    attributes: { perm: permutation },
+    shape: permutation.map((axis) => x.shape[axis] ?? 1),
+  });
 }
 
 /** `x` in the shape that `like` has when the graph runs. */
@@ -130,5 +142,7 @@ function floatType(x: Value): 'float32' | 'float16' {
 
 function broadcast(a: readonly number[], b: readonly number[]): number[] {
   const length = Math.max(a.length, b.length);
-  return Array.from({ length }, (_, index) => Math.max(a[index - length + a.length] ?? 1, b[index - length + b.length] ?? 1));
+  return Array.from({ length }, (_, index) =>
+    Math.max(a[index - length + a.length] ?? 1, b[index - length + b.length] ?? 1),
+  );
 }

@@ -18,7 +18,9 @@ export function resnetBlock2d(g: GraphBuilder, x: Value, prefix: string, options
   hidden = conv2d(g, hidden, `${prefix}.conv1`, { outChannels });
   if (activatedTimeEmbedding !== undefined) {
     const shift = linear(g, activatedTimeEmbedding, `${prefix}.time_emb_proj`, { outFeatures: outChannels }); // [1, outChannels]
-    const perChannel = g.node('Reshape', [shift, g.integers([0, outChannels, 1, 1])], { shape: [1, outChannels, 1, 1] });
+    const perChannel = g.node('Reshape', [shift, g.integers([0, outChannels, 1, 1])], {
+      shape: [1, outChannels, 1, 1],
+    });
     hidden = add(g, hidden, perChannel);
   }
   hidden = silu(g, groupNorm(g, hidden, `${prefix}.norm2`, { groups, epsilon }));
@@ -57,9 +59,15 @@ function sizesLike(g: GraphBuilder, x: Value, like: Value): Value {
 }
 
 /** Feature maps as token sequences and back, for attention over positions. */
-export function toTokens(g: GraphBuilder, x: Value): { readonly tokens: Value; readonly restore: (tokens: Value) => Value } {
+export function toTokens(
+  g: GraphBuilder,
+  x: Value,
+): { readonly tokens: Value; readonly restore: (tokens: Value) => Value } {
   const [batch = 1, channels = 1, height = 1, width = 1] = x.shape;
-  const last = g.node('Transpose', [x], { attributes: { perm: [0, 2, 3, 1] }, shape: [batch, height, width, channels] });
+  const last = g.node('Transpose', [x], {
+    attributes: { perm: [0, 2, 3, 1] },
+    shape: [batch, height, width, channels],
+  });
   const tokens = g.node('Reshape', [last, g.integers([0, -1, channels])], { shape: [batch, height * width, channels] });
   const restore = (changed: Value): Value =>
     g.node('Transpose', [reshapeLike(g, changed, last)], { attributes: { perm: [0, 3, 1, 2] }, shape: x.shape });

@@ -11,7 +11,11 @@ export interface TimestepProjectionOptions {
 const MAX_PERIOD = 10_000;
 
 /** @param timestep [1], float32 @returns [1, channels] in the compute type */
-export function timestepProjection(g: GraphBuilder, timestep: Value, { channels, flipSinToCos, freqShift }: TimestepProjectionOptions): Value {
+export function timestepProjection(
+  g: GraphBuilder,
+  timestep: Value,
+  { channels, flipSinToCos, freqShift }: TimestepProjectionOptions,
+): Value {
   const half = Math.floor(channels / 2);
   // As float32 arithmetic does it: the exponent is rounded before exp, and exp after.
   const frequencies = Array.from({ length: half }, (_, index) => {

@@ -27,7 +27,9 @@ export function transformer2d(g: GraphBuilder, x: Value, prefix: string, options
   const { groups, layers, useLinearProjection } = options;
   const channels = x.shape[1] ?? 0;
   const normal = groupNorm(g, x, `${prefix}.norm`, { groups, epsilon: GROUP_NORM_EPSILON });
-  const projected = useLinearProjection ? normal : conv2d(g, normal, `${prefix}.proj_in`, { outChannels: channels, kernel: 1 });
+  const projected = useLinearProjection
+    ? normal
+    : conv2d(g, normal, `${prefix}.proj_in`, { outChannels: channels, kernel: 1 });
   const { tokens, restore } = toTokens(g, projected); // [B, h·w, C]
   let hidden = useLinearProjection ? linear(g, tokens, `${prefix}.proj_in`, { outFeatures: channels }) : tokens;
   for (let layer = 0; layer < layers; layer++) {
@@ -43,7 +45,11 @@ export function transformer2d(g: GraphBuilder, x: Value, prefix: string, options
 function transformerBlock(g: GraphBuilder, x: Value, prefix: string, options: Transformer2dOptions): Value {
   const { heads, encoderHiddenStates, onlyCrossAttention } = options;
   const first = layerNorm(g, x, `${prefix}.norm1`);
-  let hidden = add(g, attention(g, first, onlyCrossAttention ? encoderHiddenStates : first, `${prefix}.attn1`, { heads }), x);
+  let hidden = add(
+    g,
+    attention(g, first, onlyCrossAttention ? encoderHiddenStates : first, `${prefix}.attn1`, { heads }),
+    x,
+  );
   const second = layerNorm(g, hidden, `${prefix}.norm2`);
   hidden = add(g, attention(g, second, encoderHiddenStates, `${prefix}.attn2`, { heads }), hidden);
   return add(g, feedForward(g, layerNorm(g, hidden, `${prefix}.norm3`), `${prefix}.ff`), hidden);
@@ -55,6 +61,9 @@ function feedForward(g: GraphBuilder, x: Value, prefix: string): Value {
   const inner = features * 4;
   const both = linear(g, x, `${prefix}.net.0.proj`, { outFeatures: inner * 2 });
   const half = [...x.shape.slice(0, -1), inner];
-  const [value, gate] = g.nodes('Split', [both], { attributes: { axis: -1, num_outputs: 2 }, shape: half }, [half, half]) as [Value, Value];
+  const [value, gate] = g.nodes('Split', [both], { attributes: { axis: -1, num_outputs: 2 }, shape: half }, [
+    half,
+    half,
+  ]) as [Value, Value];
   return linear(g, multiply(g, value, gelu(g, gate)), `${prefix}.net.2`, { outFeatures: features });
 }

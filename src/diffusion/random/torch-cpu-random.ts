@@ -1,0 +1,106 @@
+/**
+ * The normals that `torch.randn(n, generator=torch.Generator().manual_seed(seed))` gives on a CPU: the noise that a seed stands for.
+ * Source: ATen/core/MT19937RNGEngine.h (MT19937), ATen/native/cpu/DistributionTemplates.h, normal_fill (n ≥ 16) and
+ * ATen/core/DistributionsHelper.h, normal_distribution (n < 16). Integers are exact; normals agree within 2 ulp or 1e-6, because torch's
+ * AVX2 path takes polynomials for log, sine and cosine.
+ */
+
+const STATE_WORDS = 624;
+const SHIFT_WORDS = 397;
+const BLOCK = 16;
+
+/** One stream of noise; what was drawn before decides what comes next. */
+export class TorchCpuGenerator {
+  readonly #state = new Uint32Array(STATE_WORDS);
+  #next = STATE_WORDS;
+  /** The small path makes normals in pairs and keeps the second for the next call. */
+  #cachedNormal: number | undefined;
+
+  /** @param seed 0 … 2^53 − 1, of which the low 32 bits count */
+  constructor(seed: number) {
+    const state = this.#state;
+    state[0] = seed % 2 ** 32;
+    for (let index = 1; index < STATE_WORDS; index++) {
+      const previous = state[index - 1] as number;
+      state[index] = Math.imul(1812433253, previous ^ (previous >>> 30)) + index;
+    }
+  }
+
+  /** Standard normals, as many as `count`, in the order of the flattened tensor. */
+  randn(count: number): Float32Array {
+    return count < BLOCK ? this.#fewNormals(count) : this.#manyNormals(count);
+  }
+
+  /** The next 32 random bits. */
+  randomUint32(): number {
+    if (this.#next === STATE_WORDS) this.#twist();
+    let bits = this.#state[this.#next++] as number;
+    bits ^= bits >>> 11;
+    bits ^= (bits << 7) & 0x9d2c5680;
+    bits ^= (bits << 15) & 0xefc60000;
+    bits ^= bits >>> 18;
+    return bits >>> 0;
+  }
+
+  #twist(): void {
+    const state = this.#state;
+    for (let index = 0; index < STATE_WORDS; index++) {
+      const upper = (state[index] as number) & 0x80000000;
+      const lower = (state[(index + 1) % STATE_WORDS] as number) & 0x7fffffff;
+      const mixed = upper | lower;
+      const shifted = state[(index + SHIFT_WORDS) % STATE_WORDS] as number;
+      state[index] = shifted ^ (mixed >>> 1) ^ (mixed & 1 ? 0x9908b0df : 0);
+    }
+    this.#next = 0;
+  }
+
+  /** Uniform in [0, 1) with 24 bits, as torch makes a float. */
+  #uniform24(): number {
+    return (this.randomUint32() & 0xffffff) / 2 ** 24;
+  }
+
+  /** Uniform in [0, 1) with 53 bits out of two draws, as torch makes a double. */
+  #uniform53(): number {
+    const high = this.randomUint32();
+    const low = this.randomUint32();
+    return ((high & 0x1fffff) * 2 ** 32 + low) / 2 ** 53;
+  }
+
+  #manyNormals(count: number): Float32Array {
+    const data = new Float32Array(count);
+    for (let index = 0; index < count; index++) data[index] = this.#uniform24();
+    for (let start = 0; start + BLOCK <= count; start += BLOCK) transformBlock(data, start);
+    if (count % BLOCK !== 0) {
+      // The last 16 values are drawn anew, those of the full block before included.
+      const start = count - BLOCK;
+      for (let index = start; index < count; index++) data[index] = this.#uniform24();
+      transformBlock(data, start);
+    }
+    return data;
+  }
+
+  #fewNormals(count: number): Float32Array {
+    return Float32Array.from({ length: count }, () => {
+      const cached = this.#cachedNormal;
+      this.#cachedNormal = undefined;
+      if (cached !== undefined) return cached;
+      const angle = 2 * Math.PI * this.#uniform53();
+      const radius = Math.sqrt(-2 * Math.log1p(-this.#uniform53()));
+      this.#cachedNormal = radius * Math.sin(angle);
+      return radius * Math.cos(angle);
+    });
+  }
+}
+
+/** Box–Muller on 16 uniforms in place: the first eight are radii, the last eight angles. */
+function transformBlock(data: Float32Array, start: number): void {
+  const half = BLOCK / 2;
+  for (let index = start; index < start + half; index++) {
+    const radius = Math.fround(
+      Math.sqrt(Math.fround(-2 * Math.fround(Math.log(Math.fround(1 - (data[index] as number)))))),
+    );
+    const angle = Math.fround(Math.fround(2 * Math.PI) * (data[index + half] as number));
+    data[index] = radius * Math.fround(Math.cos(angle));
+    data[index + half] = radius * Math.fround(Math.sin(angle));
+  }
+}
