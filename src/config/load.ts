@@ -84,8 +84,7 @@ function parse({
   const spec: OptionSpec = OPTIONS[name];
   const result = spec.schema.safeParse(value);
   if (result.success) return result.data;
-  const aboutOnePicture = spec.generation === true && command !== 'run';
-  const code: ErrorCode = aboutOnePicture ? 'invalid_parameter' : 'invalid_option';
+  const code: ErrorCode = command === 'run' ? 'invalid_option' : (spec.requestFault ?? 'invalid_option');
   const quoted = spec.secret ? '(not shown)' : JSON.stringify(value.length > 100 ? `${value.slice(0, 100)}…` : value);
   throw new Text2ImgError(code, `${source} ${quoted} is not allowed; it must be ${spec.allowed}.`);
 }

@@ -3,7 +3,8 @@
  * environment variable `TEXT2IMG_<NAME>`, save for the names that users have had in their scripts for long (`environment`).
  */
 import { z } from 'zod';
-import { decimalNumber, oneOf, onOrOff, sidePx, text, wholeNumber } from './value-schemas.ts';
+import { SCHEDULER_NAMES } from '../diffusion/schedulers/scheduler-names.ts';
+import { decimalNumber, oneOf, onOrOff, schedulerName, sidePx, text, wholeNumber } from './value-schemas.ts';
 
 export const COMMANDS = ['run', 'generate', 'enqueue', 'jobs', 'doctor', 'setup'] as const;
 export type CommandName = (typeof COMMANDS)[number];
@@ -23,8 +24,8 @@ export interface OptionSpec {
   readonly environment?: string;
   /** A second flag for the same thing. */
   readonly alias?: string;
-  /** Describes the picture: a bad value is then a fault of the request when the command is about one. */
-  readonly generation?: true;
+  /** Describes the picture: the code of a bad value when the command is about one picture, whose fault it then is. */
+  readonly requestFault?: 'invalid_parameter' | 'unknown_scheduler';
   /** May also come from the file that `<VARIABLE>_FILE` names; never quoted in an error. */
   readonly secret?: true;
 }
@@ -130,7 +131,7 @@ export const OPTIONS = {
     doc: 'What to draw.',
     allowed: 'a text',
     commands: ['generate', 'enqueue'],
-    generation: true,
+    requestFault: 'invalid_parameter',
   }),
   negativePrompt: option({
     placeholder: '<text>',
@@ -138,7 +139,7 @@ export const OPTIONS = {
     doc: 'What to keep out of the picture.',
     allowed: 'a text',
     commands: PICTURE,
-    generation: true,
+    requestFault: 'invalid_parameter',
   }),
   seed: option({
     placeholder: '<n>',
@@ -146,7 +147,7 @@ export const OPTIONS = {
     doc: 'Seed of the noise; picture k of several has seed + k. Without one it is random and reported.',
     allowed: 'a whole number from 0 to 9007199254740991',
     commands: ['generate', 'enqueue'],
-    generation: true,
+    requestFault: 'invalid_parameter',
   }),
   numInferenceSteps: option({
     placeholder: '<n>',
@@ -155,7 +156,7 @@ export const OPTIONS = {
     allowed: 'a whole number, at least 1',
     commands: PICTURE,
     environment: 'NUM_INFERENCE_STEPS',
-    generation: true,
+    requestFault: 'invalid_parameter',
   }),
   guidanceScale: option({
     placeholder: '<x>',
@@ -163,7 +164,7 @@ export const OPTIONS = {
     doc: 'How closely to follow the prompt; guidance is on above 1 (default: the model’s, 7.5).',
     allowed: 'a number from 0 to 1000',
     commands: PICTURE,
-    generation: true,
+    requestFault: 'invalid_parameter',
   }),
   width: option({
     placeholder: '<px>',
@@ -171,7 +172,7 @@ export const OPTIONS = {
     doc: 'Width in pixels (default: the model’s).',
     allowed: 'a whole number, at least 8 and divisible by 8',
     commands: PICTURE,
-    generation: true,
+    requestFault: 'invalid_parameter',
   }),
   height: option({
     placeholder: '<px>',
@@ -179,7 +180,7 @@ export const OPTIONS = {
     doc: 'Height in pixels (default: the model’s).',
     allowed: 'a whole number, at least 8 and divisible by 8',
     commands: PICTURE,
-    generation: true,
+    requestFault: 'invalid_parameter',
   }),
   numImages: option({
     placeholder: '<n>',
@@ -187,15 +188,15 @@ export const OPTIONS = {
     doc: 'Pictures per prompt (default: 1).',
     allowed: 'a whole number, at least 1',
     commands: PICTURE,
-    generation: true,
+    requestFault: 'invalid_parameter',
   }),
   scheduler: option({
     placeholder: '<name>',
-    schema: text,
+    schema: schedulerName,
     doc: 'ddim, pndm, euler, euler_a, dpmpp_2m, dpmpp_2m_karras, or a diffusers class name (default: the model’s).',
-    allowed: 'a scheduler',
+    allowed: `one of ${SCHEDULER_NAMES.join(', ')}`,
     commands: PICTURE,
-    generation: true,
+    requestFault: 'unknown_scheduler',
   }),
   priority: option({
     placeholder: '<n>',
@@ -203,7 +204,7 @@ export const OPTIONS = {
     doc: 'Higher ones are drawn first (default: 0).',
     allowed: 'a number',
     commands: ['enqueue'],
-    generation: true,
+    requestFault: 'invalid_parameter',
   }),
   output: option({
     placeholder: '<file>',

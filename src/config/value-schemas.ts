@@ -2,6 +2,7 @@
  * How an option's text becomes a value: from a command line or the environment everything arrives as text.
  */
 import { z } from 'zod';
+import { resolveSchedulerName, SCHEDULER_NAMES } from '../diffusion/schedulers/scheduler-names.ts';
 
 interface Range {
   readonly min: number;
@@ -40,3 +41,9 @@ export const onOrOff = z
   .transform((value) => value.trim().toLowerCase())
   .pipe(z.enum(['1', 'true', 'yes', 'on', '0', 'false', 'no', 'off']))
   .transform((value) => ['1', 'true', 'yes', 'on'].includes(value));
+
+/** A class name of diffusers or a short name; becomes the name that requests carry. */
+export const schedulerName = z
+  .string()
+  .refine((name) => SCHEDULER_NAMES.includes(name))
+  .transform(resolveSchedulerName);

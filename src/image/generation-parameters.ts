@@ -37,6 +37,7 @@ const SAMPLER_NAMES: readonly (readonly [scheduler: string, sampler: string])[] 
   ['PNDMScheduler', 'PLMS'],
   ['EulerDiscreteScheduler', 'Euler'],
   ['EulerAncestralDiscreteScheduler', 'Euler a'],
+  ['DPMSolverMultistepScheduler', 'DPM++ 2M'],
 ];
 const NEGATIVE_PREFIX = 'Negative prompt: ';
 

@@ -95,6 +95,21 @@ test('a bad generation option of the worker is a matter of configuration and nam
   });
 });
 
+test('schedulers have class names and short names, and become the name that requests carry', () => {
+  const named = (scheduler: string) => load({ command: 'generate', flags: { scheduler } }).scheduler;
+  assert.deepEqual(['ddim', 'DDIMScheduler', 'euler_a', 'dpmpp_2m_karras'].map(named), [
+    'DDIMScheduler',
+    'DDIMScheduler',
+    'EulerAncestralDiscreteScheduler',
+    'dpmpp_2m_karras',
+  ]);
+  assert.throws(() => named('dpm++'), {
+    code: 'unknown_scheduler',
+    message: /^--scheduler "dpm\+\+" is not allowed; it must be one of .*ddim/,
+  });
+  assert.throws(() => load({ flags: { scheduler: 'dpm++' } }), { code: 'invalid_option' });
+});
+
 test('a huge bad value is quoted in part', () => {
   assert.throws(
     () => load({ flags: { device: 'x'.repeat(1_000_000) } }),
