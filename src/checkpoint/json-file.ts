@@ -12,7 +12,7 @@ export async function readJsonFile(path: string): Promise<Readonly<Record<string
   }
   let json: unknown;
   try {
-    json = JSON.parse(text);
+    json = parseJson(text);
   } catch (error) {
     throw new Text2ImgError(
       'invalid_config',
@@ -25,4 +25,15 @@ export async function readJsonFile(path: string): Promise<Readonly<Record<string
     'invalid_config',
     `${path} holds ${Array.isArray(json) ? 'an array' : typeof json}; an object is needed.`,
   );
+}
+
+/** Python writes infinities bare (`"lambda_min_clipped": -Infinity` stands in real scheduler files); here they become strings. */
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    const quoted = text.replaceAll(/(:\s*)(-?Infinity|NaN)(?=\s*[,}])/g, '$1"$2"');
+    if (quoted === text) throw error;
+    return JSON.parse(quoted);
+  }
 }

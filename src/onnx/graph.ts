@@ -35,6 +35,10 @@ export interface BuiltGraph {
   readonly model: Uint8Array;
   /** The folder that the external initialisers' locations are relative to. */
   readonly weightsFolder: string;
+  /** The files that the external initialisers lie in. */
+  readonly weightFiles: readonly string[];
+  /** Bytes of the external initialisers. */
+  readonly weightBytes: number;
   /** 2 × multiply-adds of Conv, MatMul and attention at the nominal sizes. */
   readonly flops: number;
 }
@@ -65,7 +69,7 @@ export class GraphBuilder {
   readonly weights: Weights;
   readonly #nodes: NodeProto[] = [];
   readonly #initializers: TensorProto[] = [];
-  readonly #external: { readonly index: number; readonly file: string }[] = [];
+  readonly #external: { readonly index: number; readonly file: string; readonly bytes: number }[] = [];
   readonly #inputs: ValueInfoProto[] = [];
   readonly #outputs: ValueInfoProto[] = [];
   readonly #weightValues = new Map<string, Value>();
@@ -158,7 +162,7 @@ export class GraphBuilder {
     if (inline !== undefined) {
       this.#initializers.push({ ...tensor, rawData: inline });
     } else {
-      this.#external.push({ index: this.#initializers.length, file: place.file });
+      this.#external.push({ index: this.#initializers.length, file: place.file, bytes: place.lengthBytes });
       this.#initializers.push({
         ...tensor,
         dataLocation: 1,
@@ -217,7 +221,13 @@ export class GraphBuilder {
       ],
       graph: { name, node: this.#nodes, initializer, input: this.#inputs, output: this.#outputs },
     });
-    return { model, weightsFolder: folder, flops: this.#flops };
+    return {
+      model,
+      weightsFolder: folder,
+      weightFiles: [...new Set(this.#external.map(({ file }) => file))],
+      weightBytes: this.#external.reduce((sum, { bytes }) => sum + bytes, 0),
+      flops: this.#flops,
+    };
   }
 }
 

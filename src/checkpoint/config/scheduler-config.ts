@@ -82,6 +82,7 @@ const RULES: Readonly<Record<string, ConfigRules<SchedulerConfig>>> = {
   EulerAncestralDiscreteScheduler: rulesOf('EulerAncestralDiscreteScheduler', {
     ...TRAINING,
     rescale_betas_zero_snr: flag,
+    prediction_type: z.enum(['epsilon', 'v_prediction']),
   }),
   DPMSolverMultistepScheduler: rulesOf(
     'DPMSolverMultistepScheduler',
@@ -95,7 +96,7 @@ const RULES: Readonly<Record<string, ConfigRules<SchedulerConfig>>> = {
       euler_at_final: flag,
       use_karras_sigmas: flag.nullable(),
       final_sigmas_type: z.enum(['zero', 'sigma_min']),
-      lambda_min_clipped: z.union([number, z.literal('-inf')]).nullable(),
+      lambda_min_clipped: z.union([number, z.literal('-Infinity')]).nullable(),
       rescale_betas_zero_snr: flag,
     },
     {
