@@ -1,7 +1,7 @@
 /** Turns the decoder's output into pixels. Source: diffusers image_processor.py, VaeImageProcessor.postprocess and numpy_to_pil. */
 
 /** @param image [1, 3, H, W], nominally −1 … 1 @returns RGB, row by row, 3 bytes a pixel */
-export function toRgb(image: Float32Array, pixels: number): Uint8Array {
+export function toRgb(image: Float32Array, pixels: number): Uint8Array<ArrayBuffer> {
   const rgb = new Uint8Array(pixels * 3);
   for (let channel = 0; channel < 3; channel++) {
     for (let pixel = 0; pixel < pixels; pixel++) {

@@ -46,7 +46,7 @@ export interface PipelineImage {
   readonly widthPx: number;
   readonly heightPx: number;
   /** Row by row, 3 bytes a pixel. */
-  readonly rgb: Uint8Array;
+  readonly rgb: Uint8Array<ArrayBuffer>;
 }
 
 /** Where results go. Every job ends with exactly one `onDone` or `onFailed`. */

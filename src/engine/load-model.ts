@@ -1,4 +1,5 @@
 /** Makes a checkpoint ready to draw: reads it, chooses the device, builds the three networks and their pipeline. Runs in the engine child. */
+import { availableParallelism } from 'node:os';
 import { type Checkpoint, openCheckpoint } from '../checkpoint/open-checkpoint.ts';
 import {
   carriedSchedulerConfig,
@@ -37,12 +38,12 @@ export async function loadModel(settings: EngineSettings, hooks: LoadModelHooks)
   const checkpoint = await openCheckpoint(settings.checkpointFolder);
   const device = await chooseDevice(settings.device, settings.dtype);
   const warnings = [...checkpoint.warnings];
+  // ONNX Runtime's own choice is one thread per physical core, which leaves half of a small virtual machine idle.
+  const threads = settings.threads === 0 ? availableParallelism() : settings.threads;
   const stack = new AsyncDisposableStack();
   const open = async (graph: BuiltGraph, spin: boolean): Promise<Session> => {
     const cache = { folder: settings.compileCacheFolder, onNote: (sentence: string) => void warnings.push(sentence) };
-    return stack.use(
-      await openCachedSession(graph, { provider: device.provider, threads: settings.threads, spin }, cache),
-    );
+    return stack.use(await openCachedSession(graph, { provider: device.provider, threads, spin }, cache));
   };
   try {
     const { computeType } = device;

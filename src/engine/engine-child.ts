@@ -1,0 +1,92 @@
+/**
+ * The engine child: owns the model, answers the protocol, draws one message's jobs after the other's. It is forked by `engine-process.ts`
+ * and ends with its parent.
+ */
+import { ERROR_CODES, EXIT_CODE_OF_FAULT } from '../errors/error-codes.ts';
+import { Text2ImgError } from '../errors/text2img-error.ts';
+import type { PipelineObserver } from '../diffusion/stable-diffusion-pipeline.ts';
+import { type LoadedModel, loadModel } from './load-model.ts';
+import { type ChildMessage, type ParentMessage, parentMessageSchema, PROTOCOL_VERSION } from './protocol.ts';
+
+const cancelled = new Set<string>();
+/** Jobs that were asked for and have not ended. */
+const known = new Set<string>();
+let model: LoadedModel | undefined;
+/** Messages are worked off in order; `cancel` and `shutdown` do not wait in line. */
+let work: Promise<void> = Promise.resolve();
+
+function send(message: ChildMessage): void {
+  if (process.connected) process.send?.(message, undefined, {}, () => undefined);
+}
+
+/** Two turns: one for a message to be read, one for it to be handed out. */
+async function yieldToEventLoop(): Promise<void> {
+  for (let turn = 0; turn < 2; turn++) await new Promise((resolve) => setImmediate(resolve));
+}
+
+const observer: PipelineObserver = {
+  isCancelled: (jobId) => cancelled.has(jobId),
+  onProgress: (jobId, progress) => send({ type: 'progress', jobId, ...progress }),
+  onImage: (jobId, image) => send({ type: 'image', jobId, ...image }),
+  onDone: (jobId, warnings) => {
+    forget(jobId);
+    send({ type: 'job-done', jobId, warnings: [...warnings] });
+  },
+  onFailed: (jobId, error) => {
+    forget(jobId);
+    send({ type: 'job-failed', jobId, error: error.toJSON() });
+  },
+};
+
+function forget(jobId: string): void {
+  known.delete(jobId);
+  cancelled.delete(jobId);
+}
+
+async function load({ settings, protocolVersion }: Extract<ParentMessage, { type: 'load' }>): Promise<void> {
+  if (protocolVersion !== PROTOCOL_VERSION) return end(EXIT_CODE_OF_FAULT[ERROR_CODES.internal.fault]);
+  try {
+    model = await loadModel(settings, { yieldToEventLoop });
+    send({ type: 'ready', model: model.facts });
+  } catch (error) {
+    send({ type: 'load-failed', error: Text2ImgError.from(error).toJSON() });
+    await end(0);
+  }
+}
+
+async function end(exitCode: number): Promise<void> {
+  await model?.[Symbol.asyncDispose]();
+  // Let the last message out before the channel closes.
+  if (process.connected) await new Promise<void>((resolve) => setImmediate(resolve));
+  process.exitCode = exitCode;
+  process.disconnect?.();
+}
+
+function receive(raw: unknown): void {
+  const message = parentMessageSchema.parse(raw);
+  switch (message.type) {
+    case 'load':
+      work = work.then(() => load(message));
+      return;
+    case 'generate':
+      for (const { jobId } of message.jobs) known.add(jobId);
+      work = work.then(() => model?.pipeline.generate(message.jobs, observer));
+      return;
+    case 'cancel':
+      if (known.has(message.jobId)) cancelled.add(message.jobId);
+      return;
+    case 'shutdown':
+      // What is being drawn is not waited for: whoever wanted it would have waited before.
+      for (const jobId of known) cancelled.add(jobId);
+      work = work.then(() => end(0));
+      return;
+  }
+}
+
+process.on('message', receive);
+// The parent is gone: nobody wants the results.
+process.on('disconnect', () => process.exit(process.exitCode ?? 0));
+// The parent decides what a signal to the whole group means.
+process.on('SIGINT', () => undefined);
+process.on('SIGTERM', () => undefined);
+send({ type: 'hello', protocolVersion: PROTOCOL_VERSION, pid: process.pid });

@@ -1,0 +1,206 @@
+/** The engine host with a real child process that speaks the real protocol (`instant-engine-child.ts`). */
+import assert from 'node:assert/strict';
+import { mkdtemp } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { test, type TestContext } from 'node:test';
+import { EngineHost, type EngineHostOptions, type EngineProgress } from '../../src/engine/engine-host.ts';
+import type { ErrorCode } from '../../src/errors/error-codes.ts';
+import { Text2ImgError } from '../../src/errors/text2img-error.ts';
+import type { ResolvedGenerationRequest } from '../../src/job/generation-request.ts';
+import { type LogFields, silentLogger } from '../../src/observability/logger.ts';
+
+const childPath = fileURLToPath(new URL('instant-engine-child.ts', import.meta.url));
+
+const SETTINGS = {
+  checkpointFolder: '/model',
+  device: 'cpu',
+  dtype: 'auto',
+  threads: 0,
+  vaeTiling: false,
+  compileCacheFolder: null,
+} as const;
+
+function startHost(t: TestContext, options: Partial<EngineHostOptions> = {}): EngineHost {
+  const host = new EngineHost({ settings: SETTINGS, logger: silentLogger, childPath, respawnMs: 1, ...options });
+  t.after(() => host.stop());
+  return host;
+}
+
+function request(prompt: string, changes: Partial<ResolvedGenerationRequest> = {}): ResolvedGenerationRequest {
+  const defaults = {
+    negativePrompt: '',
+    seed: 5,
+    numInferenceSteps: 3,
+    guidanceScale: 7.5,
+    widthPx: 16,
+    heightPx: 8,
+    numImages: 1,
+  };
+  return { prompt, ...defaults, scheduler: 'DDIMScheduler', ...changes };
+}
+
+function failsWith(code: ErrorCode, pattern: RegExp = /./): (error: unknown) => boolean {
+  return (error) => {
+    assert.ok(error instanceof Text2ImgError, String(error));
+    assert.equal(error.code, code, error.message);
+    assert.match(error.message, pattern);
+    return true;
+  };
+}
+
+test('a job gives its pictures in order, and every step is told', async (t) => {
+  const host = startHost(t);
+  assert.equal((await host.start()).modelName, 'instant');
+  const told: EngineProgress[] = [];
+  const jobs = host.generate([{ jobId: 'a', request: request('two', { numImages: 2 }) }], {
+    onProgress: (_, progress) => told.push(progress),
+  });
+  const result = await jobs.get('a');
+  assert.deepEqual(
+    result?.images.map(({ imageIndex, seed }) => [imageIndex, seed]),
+    [
+      [0, 5],
+      [1, 6],
+    ],
+  );
+  assert.deepEqual(
+    told.map(({ step }) => step),
+    [0, 1, 2, 3, 4, 5, 6],
+  );
+});
+
+test('starting twice at once shares one child, and stopping twice is allowed', async (t) => {
+  const host = startHost(t);
+  const [first, second] = await Promise.all([host.start(), host.start()]);
+  assert.equal(first, second);
+  await Promise.all([host.stop(), host.stop()]);
+  await assert.rejects(host.start(), failsWith('engine_unavailable'));
+});
+
+test('a checkpoint that cannot be loaded is told with its own code', async (t) => {
+  const host = startHost(t, { settings: { ...SETTINGS, checkpointFolder: '/missing' } });
+  await assert.rejects(host.start(), failsWith('model_not_found', /\/missing/));
+});
+
+test('cancelling takes effect at the next step and leaves the other job alone', async (t) => {
+  const host = startHost(t);
+  await host.start();
+  let lastStep = 0;
+  const jobs = host.generate(
+    [
+      { jobId: 'a', request: request('[slow 5]', { numInferenceSteps: 10_000 }) },
+      { jobId: 'b', request: request('b') },
+    ],
+    {
+      onProgress: (jobId, { step }) => {
+        if (jobId === 'a') lastStep = step;
+        if (jobId === 'a' && step === 2) host.cancel('a');
+      },
+    },
+  );
+  await assert.rejects(jobs.get('a') as Promise<unknown>, failsWith('cancelled'));
+  assert.ok(lastStep < 100, `it went on to step ${lastStep}`);
+  assert.equal((await jobs.get('b'))?.images.length, 1);
+});
+
+test('a job that fails does not touch its neighbours', async (t) => {
+  const host = startHost(t);
+  await host.start();
+  const jobs = host.generate([
+    { jobId: 'a', request: request('[fail]') },
+    { jobId: 'b', request: request('b') },
+  ]);
+  await assert.rejects(jobs.get('a') as Promise<unknown>, failsWith('inference_failed'));
+  await jobs.get('b');
+});
+
+for (const [prompt, code, pattern] of [
+  ['[crash]', 'engine_crashed', /SIGABRT/],
+  ['[exit 3]', 'engine_crashed', /exit code 3/],
+  ['[kill]', 'engine_crashed', /SIGKILL/],
+  ['[no memory]', 'engine_out_of_memory', /exit code 134: it ran out of memory/],
+  ['[garbage]', 'engine_crashed', /not of the protocol/],
+] as const) {
+  test(`a child that dies of ${prompt} is reported with the reason and replaced, and the next job is drawn`, async (t) => {
+    const told: LogFields[] = [];
+    const host = startHost(t, { logger: { ...silentLogger, error: (_, fields) => void told.push(fields ?? {}) } });
+    await host.start();
+    const firstPid = host.pid;
+    await assert.rejects(
+      host.generate([{ jobId: 'a', request: request(prompt) }]).get('a') as Promise<unknown>,
+      failsWith(code, pattern),
+    );
+    await host.generate([{ jobId: 'b', request: request('b') }]).get('b');
+    assert.notEqual(host.pid, firstPid);
+    assert.equal(told[0]?.['code'], code);
+  });
+}
+
+test('a job can be tried again after a crash and succeeds', async (t) => {
+  const host = startHost(t);
+  await host.start();
+  const flag = join(await mkdtemp(join(tmpdir(), 'text2img-engine-')), 'crashed');
+  const job = { jobId: 'a', request: request(`[crash once ${flag}]`) };
+  await assert.rejects(host.generate([job]).get('a') as Promise<unknown>, failsWith('engine_crashed'));
+  assert.equal((await host.generate([job]).get('a'))?.images.length, 1);
+});
+
+test('an engine that shows no progress is ended as stalled', async (t) => {
+  const host = startHost(t, { stallMs: 50 });
+  await host.start();
+  await assert.rejects(
+    host.generate([{ jobId: 'a', request: request('[hang]') }]).get('a') as Promise<unknown>,
+    failsWith('engine_stalled', /no progress/),
+  );
+  await host.generate([{ jobId: 'b', request: request('b') }]).get('b');
+});
+
+test('after too many deaths in a row no other child is started', async (t) => {
+  const host = startHost(t, { maxDeaths: 1 });
+  await host.start();
+  for (const jobId of ['a', 'b']) {
+    await assert.rejects(
+      host.generate([{ jobId, request: request('[kill]') }]).get(jobId) as Promise<unknown>,
+      failsWith('engine_crashed'),
+    );
+  }
+  await assert.rejects(
+    host.generate([{ jobId: 'c', request: request('c') }]).get('c') as Promise<unknown>,
+    failsWith('engine_unavailable', /2 times/),
+  );
+});
+
+test('a child of another protocol version is refused', async (t) => {
+  const host = startHost(t, { environment: { ...process.env, INSTANT_ENGINE_PROTOCOL: '999' } });
+  await assert.rejects(host.start(), failsWith('engine_unavailable', /protocol 999/));
+});
+
+test('the child of a program that does not exist is an engine that cannot be started', async (t) => {
+  const host = startHost(t, { childPath: '/nowhere/engine.ts' });
+  await assert.rejects(host.start(), failsWith('engine_crashed', /exit code 1/));
+});
+
+test('stopping ends the jobs under way', async (t) => {
+  const host = startHost(t);
+  await host.start();
+  const job = host
+    .generate([{ jobId: 'a', request: request('[slow 20]', { numInferenceSteps: 1000 }) }])
+    .get('a') as Promise<unknown>;
+  await host.stop();
+  await assert.rejects(job, failsWith('engine_unavailable'));
+});
+
+test('the remaining time is known from the second step on', async (t) => {
+  const host = startHost(t);
+  await host.start();
+  const estimates: (number | undefined)[] = [];
+  const job = host.generate([{ jobId: 'a', request: request('[slow 2]') }], {
+    onProgress: () => estimates.push(host.estimateRemainingMs('a')),
+  });
+  await job.get('a');
+  assert.equal(estimates[0], undefined);
+  assert.ok((estimates[1] as number) > 0);
+  assert.equal(estimates.at(-1), 0);
+});

@@ -1,0 +1,141 @@
+/**
+ * An engine child that draws at once: it speaks the real protocol over the real channel, and its pixels are a function of the request, so that
+ * tests of the parent, the worker and the queue need no model. What a prompt asks for in brackets it does: `[crash]`, `[exit 3]`, `[kill]`,
+ * `[hang]`, `[fail]`, `[garbage]`, `[no memory]`; `[slow 200]` takes so many milliseconds for each step. `[crash once PATH]` crashes unless the
+ * file is there, and makes it.
+ */
+import { createHash } from 'node:crypto';
+import { existsSync, writeFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  type ChildMessage,
+  type ParentMessage,
+  parentMessageSchema,
+  PROTOCOL_VERSION,
+} from '../../src/engine/protocol.ts';
+import { Text2ImgError } from '../../src/errors/text2img-error.ts';
+import type { ResolvedGenerationRequest } from '../../src/job/generation-request.ts';
+
+const cancelled = new Set<string>();
+let work: Promise<void> = Promise.resolve();
+
+function send(message: ChildMessage): void {
+  if (process.connected) process.send?.(message, undefined, {}, () => undefined);
+}
+
+function order(prompt: string, name: string): string | undefined {
+  return new RegExp(`\\[${name}(?: ([^\\]]*))?\\]`).exec(prompt)?.slice(0, 2).at(-1);
+}
+
+function has(prompt: string, name: string): boolean {
+  return prompt.includes(`[${name}`);
+}
+
+/** Every pixel tells the request and the image's seed. */
+function pixels(request: ResolvedGenerationRequest, imageIndex: number): Uint8Array<ArrayBuffer> {
+  const facts = JSON.stringify({ ...request, seed: request.seed + imageIndex, numImages: 1 });
+  const digest = createHash('sha256').update(facts).digest();
+  return Uint8Array.from(
+    { length: request.widthPx * request.heightPx * 3 },
+    (_, index) => digest[index % digest.length] as number,
+  );
+}
+
+async function misbehave(prompt: string): Promise<void> {
+  const once = order(prompt, 'crash once');
+  if (once !== undefined && once !== '' && !existsSync(once)) {
+    writeFileSync(once, '');
+    process.exit(1);
+  }
+  if (prompt.includes('[crash]')) process.abort();
+  if (has(prompt, 'exit')) process.exit(Number(order(prompt, 'exit')));
+  if (prompt.includes('[kill]')) process.kill(process.pid, 'SIGKILL');
+  if (prompt.includes('[garbage]')) process.send?.({ type: 'surprise' });
+  if (prompt.includes('[no memory]')) {
+    process.stderr.write("terminate called after throwing an instance of 'std::bad_alloc'\n");
+    process.exit(134);
+  }
+  if (prompt.includes('[hang]')) await new Promise(() => setInterval(() => undefined, 1000));
+  if (prompt.includes('[fail]')) throw new Text2ImgError('inference_failed', 'the prompt asked for a failure.');
+}
+
+async function draw(jobId: string, request: ResolvedGenerationRequest): Promise<void> {
+  const steps = request.numInferenceSteps * request.numImages;
+  const stepMs = Number(order(request.prompt, 'slow') ?? 0);
+  try {
+    send({ type: 'progress', jobId, stage: 'encode', step: 0, steps });
+    for (let step = 1; step <= steps; step++) {
+      await (stepMs > 0 ? sleep(stepMs) : new Promise((resolve) => setImmediate(resolve)));
+      if (cancelled.has(jobId)) throw new Text2ImgError('cancelled', 'the job was cancelled.');
+      send({ type: 'progress', jobId, stage: 'denoise', step, steps });
+      if (step === 1) await misbehave(request.prompt);
+    }
+    for (let imageIndex = 0; imageIndex < request.numImages; imageIndex++) {
+      const { widthPx, heightPx, seed } = request;
+      send({
+        type: 'image',
+        jobId,
+        imageIndex,
+        seed: seed + imageIndex,
+        widthPx,
+        heightPx,
+        rgb: pixels(request, imageIndex),
+      });
+    }
+    send({ type: 'job-done', jobId, warnings: [] });
+  } catch (error) {
+    send({ type: 'job-failed', jobId, error: Text2ImgError.from(error).toJSON() });
+  }
+}
+
+function load({ settings }: Extract<ParentMessage, { type: 'load' }>): void {
+  if (settings.checkpointFolder.endsWith('missing')) {
+    send({
+      type: 'load-failed',
+      error: { code: 'model_not_found', message: `there is no folder ${settings.checkpointFolder}.` },
+    });
+    return process.disconnect?.();
+  }
+  send({
+    type: 'ready',
+    model: {
+      modelName: 'instant',
+      modelHash: null,
+      pipelineClass: 'StableDiffusionPipeline',
+      defaultWidthPx: 16,
+      defaultHeightPx: 8,
+      defaultGuidanceScale: 7.5,
+      defaultScheduler: 'DDIMScheduler',
+      maxBatchImages: 4,
+      device: 'cpu',
+      deviceReason: 'a test',
+      dtype: 'float32',
+      loadMs: 0,
+      warnings: [],
+    },
+  });
+}
+
+process.on('message', (raw) => {
+  const message = parentMessageSchema.parse(raw);
+  switch (message.type) {
+    case 'load':
+      return load(message);
+    case 'generate':
+      for (const { jobId, request } of message.jobs) work = work.then(() => draw(jobId, request));
+      return;
+    case 'cancel':
+      cancelled.add(message.jobId);
+      return;
+    case 'shutdown':
+      return process.disconnect?.();
+  }
+});
+process.on('disconnect', () => process.exit());
+process.on('SIGINT', () => undefined);
+process.on('SIGTERM', () => undefined);
+send({
+  type: 'hello',
+  protocolVersion: Number(process.env['INSTANT_ENGINE_PROTOCOL'] ?? PROTOCOL_VERSION),
+  pid: process.pid,
+});
