@@ -26,3 +26,19 @@ export function promptIdText(id: DocumentId): string {
       return id.canonicalEjson;
   }
 }
+
+/** The id in canonical Extended JSON, with which `docKey` is made. */
+export function canonicalEjsonOf(id: DocumentId): string {
+  switch (id.kind) {
+    case 'object_id':
+      return `{"$oid":"${id.hex}"}`;
+    case 'integer':
+      return `{"$numberLong":"${id.decimal}"}`;
+    case 'uuid':
+      return `{"$uuid":"${id.hyphenated}"}`;
+    case 'string':
+      return JSON.stringify(id.value);
+    case 'other':
+      return id.canonicalEjson;
+  }
+}

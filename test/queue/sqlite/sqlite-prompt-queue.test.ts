@@ -1,0 +1,71 @@
+/** The embedded queue: the contract, and what only a file has. */
+import assert from 'node:assert/strict';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { DatabaseSync } from 'node:sqlite';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test, type TestContext } from 'node:test';
+import { Text2ImgError } from '../../../src/errors/text2img-error.ts';
+import type { PromptQueue } from '../../../src/queue/prompt-queue.ts';
+import { SqlitePromptQueue } from '../../../src/queue/sqlite/sqlite-prompt-queue.ts';
+import { promptQueueConformance } from '../prompt-queue-conformance.ts';
+
+async function makePath(t: TestContext): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'text2img-queue-'));
+  t.after(() => rm(folder, { recursive: true, force: true }));
+  return join(folder, 'deep', 'queue.sqlite');
+}
+
+promptQueueConformance('SqlitePromptQueue', async (t) => {
+  const path = await makePath(t);
+  const opened: PromptQueue[] = [];
+  t.after(() => Promise.all(opened.map((queue) => queue[Symbol.asyncDispose]())));
+  return {
+    open: async ({ leaseMs, maxAttempts = 5, owner = 'w' }) => {
+      const queue = new SqlitePromptQueue({ path, leaseMs, maxAttempts, owner });
+      opened.push(queue);
+      return queue;
+    },
+  };
+});
+
+const OPTIONS = { leaseMs: 60_000, maxAttempts: 5, owner: 'w' };
+
+test('the documents are there again when the file is opened again', async (t) => {
+  const path = await makePath(t);
+  {
+    await using queue = new SqlitePromptQueue({ path, ...OPTIONS });
+    await queue.enqueue([{ text: 'kept' }]);
+  }
+  await using queue = new SqlitePromptQueue({ path, ...OPTIONS });
+  assert.equal((await queue.list({ limit: 5 }))[0]?.text, 'kept');
+});
+
+test('a file of a newer version is refused and left as it is', async (t) => {
+  const path = await makePath(t);
+  await using queue = new SqlitePromptQueue({ path, ...OPTIONS });
+  await queue.enqueue([{ text: 'x' }]);
+  using raw = new DatabaseSync(path);
+  raw.exec('PRAGMA user_version = 99');
+  assert.throws(
+    () => new SqlitePromptQueue({ path, ...OPTIONS }),
+    (error) => error instanceof Text2ImgError && error.code === 'queue_failed' && error.message.includes('version 99'),
+  );
+  assert.equal((await queue.counts()).pending, 1);
+});
+
+test('a file that is no database is refused with its path', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'text2img-queue-'));
+  t.after(() => rm(folder, { recursive: true, force: true }));
+  const path = join(folder, 'queue.sqlite');
+  await writeFile(
+    path,
+    'this is not a database, it is a text of more than a hundred bytes, which SQLite looks at before it says so. '.repeat(
+      20,
+    ),
+  );
+  assert.throws(
+    () => new SqlitePromptQueue({ path, ...OPTIONS }),
+    (error) => error instanceof Text2ImgError && error.code === 'queue_failed' && error.message.includes(path),
+  );
+});
