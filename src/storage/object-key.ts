@@ -1,0 +1,39 @@
+/** The name of a picture's object: a function of the document's `_id`, so that a second run writes the same object, never a second one. */
+import { createHash } from 'node:crypto';
+import { canonicalEjsonOf, type DocumentId } from '../job/document-id.ts';
+
+export const DEFAULT_PREFIX = 'generated/';
+
+export interface ObjectKeyOptions {
+  readonly prefix?: string;
+  /** 0 for the first picture of a document. */
+  readonly imageIndex: number;
+}
+
+/** `generated/<id>.png`, `generated/<id>.2.png` for the second picture, and so on. */
+export function objectKey(id: DocumentId, { prefix = DEFAULT_PREFIX, imageIndex }: ObjectKeyOptions): string {
+  return `${prefix}${objectStem(id)}${imageIndex === 0 ? '' : `.${imageIndex + 1}`}.png`;
+}
+
+/** Harmless in a URL, a file system and a shell. */
+const PLAIN = /^[A-Za-z0-9_-]{1,128}$/;
+const LOOKS_HASHED = /^x-[0-9a-f]{64}$/;
+
+function objectStem(id: DocumentId): string {
+  switch (id.kind) {
+    case 'object_id':
+      return id.hex;
+    case 'integer':
+      return id.decimal;
+    case 'uuid':
+      return id.hyphenated;
+    case 'string':
+      return PLAIN.test(id.value) && !LOOKS_HASHED.test(id.value) ? id.value : hashed(id);
+    case 'other':
+      return hashed(id);
+  }
+}
+
+function hashed(id: DocumentId): string {
+  return `x-${createHash('sha256').update(canonicalEjsonOf(id)).digest('hex')}`;
+}

@@ -1,0 +1,113 @@
+/** What every image store must do. A store's test file calls `imageStoreConformance` with a factory. */
+import assert from 'node:assert/strict';
+import { suite, test, type TestContext } from 'node:test';
+import type { ImageObject, ImageStore, PutOutcome } from '../../src/storage/image-store.ts';
+
+export interface StoreUnderTest {
+  readonly store: ImageStore;
+  /** The object's bytes, read past the store. */
+  read(name: string): Promise<Uint8Array>;
+  /** An object that the store did not write. */
+  plant(name: string, bytes: Uint8Array): Promise<void>;
+}
+
+export type StoreFactory = (t: TestContext) => Promise<StoreUnderTest>;
+
+const NAME = 'generated/a.png';
+
+function makeObject(
+  changes: { readonly png?: string; readonly runId?: string; readonly docKey?: string; readonly name?: string } = {},
+): ImageObject {
+  const { png = 'first', runId = 'run-1', docKey = '{"_id":"a"}', name = NAME } = changes;
+  return { name, png: new TextEncoder().encode(png), metadata: { runId, docKey, seed: 5, model: 'demo' } };
+}
+
+const always = async (): Promise<boolean> => true;
+
+export function imageStoreConformance(name: string, create: StoreFactory): void {
+  suite(`${name} keeps the image store contract`, () => {
+    const put = async (store: ImageStore, object: ImageObject, mayReplace = always): Promise<PutOutcome> =>
+      (await store.put(object, { mayReplace })).outcome;
+    const text = async ({ read }: StoreUnderTest, object = NAME): Promise<string> =>
+      new TextDecoder().decode(await read(object));
+
+    test('a healthy store passes its check, twice', async (t) => {
+      const { store } = await create(t);
+      await store.check();
+      await store.check();
+    });
+
+    test('a new object is created, found with its metadata, and its bytes are what was given', async (t) => {
+      const place = await create(t);
+      assert.equal(await place.store.find(NAME), undefined);
+      const result = await place.store.put(makeObject(), { mayReplace: always });
+      assert.equal(result.outcome, 'created');
+      assert.equal(await text(place), 'first');
+      assert.deepEqual(await place.store.find(NAME), { metadata: makeObject().metadata, url: result.url });
+    });
+
+    test('a repetition by the same run adopts what is there, without asking', async (t) => {
+      const place = await create(t);
+      await put(place.store, makeObject());
+      const outcome = await put(place.store, makeObject(), () => assert.fail('it asked'));
+      assert.equal(outcome, 'adopted');
+      assert.equal(await text(place), 'first');
+    });
+
+    test('another run of the same document replaces the object when it may', async (t) => {
+      const place = await create(t);
+      await put(place.store, makeObject());
+      assert.equal(await put(place.store, makeObject({ png: 'second', runId: 'run-2' })), 'replaced');
+      assert.equal(await text(place), 'second');
+      assert.equal((await place.store.find(NAME))?.metadata?.runId, 'run-2');
+      assert.equal(await put(place.store, makeObject({ png: 'first', runId: 'run-3' })), 'replaced');
+      assert.equal((await place.store.find(NAME))?.metadata?.runId, 'run-3');
+    });
+
+    test('a worker that lost its claim leaves another run’s object as it is', async (t) => {
+      const place = await create(t);
+      await put(place.store, makeObject());
+      assert.equal(
+        await put(place.store, makeObject({ png: 'zombie', runId: 'run-0' }), async () => false),
+        'superseded',
+      );
+      assert.equal(await text(place), 'first');
+    });
+
+    test('another document’s object, and one that nobody knows, are never overwritten', async (t) => {
+      const place = await create(t);
+      await put(place.store, makeObject());
+      assert.equal(
+        await put(place.store, makeObject({ png: 'other', docKey: '{"_id":"b"}', runId: 'run-9' })),
+        'foreign',
+      );
+      assert.equal(await text(place), 'first');
+      await place.plant('generated/planted.png', new TextEncoder().encode('planted'));
+      assert.equal((await place.store.find('generated/planted.png'))?.metadata, undefined);
+      assert.equal(await put(place.store, makeObject({ name: 'generated/planted.png' })), 'foreign');
+      assert.equal(await text(place, 'generated/planted.png'), 'planted');
+    });
+
+    test('of many that write at once one creates, the others of its run adopt, and the bytes are whole', async (t) => {
+      const place = await create(t);
+      const outcomes = await Promise.all(Array.from({ length: 8 }, () => put(place.store, makeObject())));
+      assert.deepEqual(outcomes.toSorted(), [
+        'adopted',
+        'adopted',
+        'adopted',
+        'adopted',
+        'adopted',
+        'adopted',
+        'adopted',
+        'created',
+      ]);
+      assert.equal(await text(place), 'first');
+    });
+
+    test('a put that was aborted before it began writes nothing', async (t) => {
+      const { store } = await create(t);
+      await assert.rejects(store.put(makeObject(), { mayReplace: always, signal: AbortSignal.abort() }));
+      assert.equal(await store.find(NAME), undefined);
+    });
+  });
+}
