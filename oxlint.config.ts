@@ -19,6 +19,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   models: ['errors', 'checkpoint', 'onnx', 'diffusion/networks.ts'],
   engine: ['errors', 'job', 'observability', 'diffusion', 'models', 'onnx', 'checkpoint'],
   worker: [
+    'image',
     'errors',
     'job',
     'observability',
@@ -61,8 +62,9 @@ function folderPatterns(folder: string): Pattern[] {
     .filter((other) => other !== folder && !allowed.includes(other))
     .map((other) => {
       const files = allowed.filter((entry) => entry.startsWith(`${other}/`));
+      const upwards = ['../', '../../', '../../../'].map((up) => `${up}${other}/**`);
       return {
-        group: [`../**/${other}/**`, `../${other}/**`, ...files.map((file) => `!**/${file}`)],
+        group: [...upwards, ...files.map((file) => `!**/${file}`)],
         message: `${folder}/ does not import ${other}/ (see oxlint.config.ts).`,
       };
     });

@@ -230,7 +230,7 @@ export class EngineHost implements AsyncDisposable {
   }
 
   #rejectAll(error: Text2ImgError): void {
-    for (const jobId of [...this.#jobs.keys()]) this.#end(jobId)?.reject(error);
+    for (const jobId of Array.from(this.#jobs.keys())) this.#end(jobId)?.reject(error);
   }
 
   /** Every sign of life starts the wait anew. */

@@ -68,5 +68,5 @@ function midAttention(
   norm: { readonly groups: number; readonly epsilon: number },
 ): Value {
   const { tokens, restore } = toTokens(g, groupNorm(g, x, `${prefix}.group_norm`, norm)); // [1, h·w, C]
-  return add(g, restore(attention(g, tokens, tokens, prefix, { heads: 1, qkvBias: true })), x);
+  return add(g, restore(attention(g, tokens, prefix, { heads: 1, qkvBias: true })), x);
 }

@@ -173,7 +173,7 @@ function centred(g: GraphBuilder, sample: Value, config: UNet2DConditionConfig):
 function planBlocks(config: UNet2DConditionConfig): BlockPlan[] {
   const count = config.down_block_types.length;
   const perBlock = <T>(key: string, value: T | readonly T[]): readonly T[] => {
-    const list: readonly T[] = Array.isArray(value) ? value : new Array<T>(count).fill(value as T);
+    const list: readonly T[] = Array.isArray(value) ? value : Array.from({ length: count }, () => value as T);
     if (list.length === count) return list;
     throw new Text2ImgError(
       'invalid_config',
@@ -201,11 +201,9 @@ function planBlocks(config: UNet2DConditionConfig): BlockPlan[] {
 
 /** The way up mirrors the way down, with one more layer in each block. */
 function upwardPlans(plans: readonly BlockPlan[], config: UNet2DConditionConfig): BlockPlan[] {
-  return plans
-    .toReversed()
-    .map((plan, index) => ({
-      ...plan,
-      layers: plan.layers + 1,
-      crossAttention: config.up_block_types[index] === 'CrossAttnUpBlock2D',
-    }));
+  return plans.toReversed().map((plan, index) => ({
+    ...plan,
+    layers: plan.layers + 1,
+    crossAttention: config.up_block_types[index] === 'CrossAttnUpBlock2D',
+  }));
 }

@@ -162,22 +162,16 @@ async function createDurably(path: string, bytes: Uint8Array): Promise<void> {
   await viaDraft(path, bytes, (draft) => link(draft, path));
 }
 
+/** What the system says where writing is not allowed, or the path is not a folder. */
+const REFUSALS: ReadonlySet<string> = new Set(['EROFS', 'EACCES', 'EPERM', 'ENOTDIR', 'EEXIST']);
+
 function storeError(error: unknown, root: string): unknown {
   if (error instanceof Text2ImgError) return error;
   const { code, message } = error as NodeJS.ErrnoException;
-  switch (code) {
-    case 'ENOSPC':
-    case 'EDQUOT':
-      return new Text2ImgError('disk_full', `no space is left in ${root}.`, { cause: error });
-    case 'EROFS':
-    case 'EACCES':
-    case 'EPERM':
-    case 'ENOTDIR':
-    case 'EEXIST':
-      return new Text2ImgError('store_unwritable', `the folder ${root} cannot be written: ${message}.`, {
-        cause: error,
-      });
-    default:
-      return new Text2ImgError('store_failed', `the folder ${root} cannot be used: ${message}.`, { cause: error });
+  if (code === 'ENOSPC' || code === 'EDQUOT')
+    return new Text2ImgError('disk_full', `no space is left in ${root}.`, { cause: error });
+  if (code !== undefined && REFUSALS.has(code)) {
+    return new Text2ImgError('store_unwritable', `the folder ${root} cannot be written: ${message}.`, { cause: error });
   }
+  return new Text2ImgError('store_failed', `the folder ${root} cannot be used: ${message}.`, { cause: error });
 }

@@ -3,6 +3,8 @@ import type { GraphBuilder, Value } from '../../onnx/graph.ts';
 import { linear } from './primitives.ts';
 
 export interface AttentionOptions {
+  /** What is attended to, [B, T, D]; default: `x` itself. */
+  readonly context?: Value;
   readonly heads: number;
   /** Whether to_q, to_k and to_v have a bias; to_out always has. */
   readonly qkvBias?: boolean;
@@ -10,10 +12,10 @@ export interface AttentionOptions {
 
 /**
  * Projections, attention and output projection under diffusers' names `to_q to_k to_v to_out.0`.
- * @param x [B, S, C] @param context [B, T, D]; `x` for self-attention @returns [B, S, C]
+ * @param x [B, S, C] @returns [B, S, C]
  */
-export function attention(g: GraphBuilder, x: Value, context: Value, prefix: string, options: AttentionOptions): Value {
-  const { heads, qkvBias = false } = options;
+export function attention(g: GraphBuilder, x: Value, prefix: string, options: AttentionOptions): Value {
+  const { context = x, heads, qkvBias = false } = options;
   const features = x.shape.at(-1) ?? 0;
   const project = (from: Value, name: string): Value =>
     linear(g, from, `${prefix}.${name}`, { outFeatures: features, bias: qkvBias });

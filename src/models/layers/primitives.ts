@@ -85,8 +85,16 @@ export function groupNorm(
   const [batch = 1, channels = 1, ...rest] = x.shape;
   const perGroup = (channels / groups) * rest.reduce((product, size) => product * size, 1);
   const grouped = g.node('Reshape', [x, g.integers([0, groups, -1])], { shape: [batch, groups, perGroup] });
-  const ones = g.constant(new Array<number>(groups).fill(1), [groups], floatType(x));
-  const zeros = g.constant(new Array<number>(groups).fill(0), [groups], floatType(x));
+  const ones = g.constant(
+    Array.from({ length: groups }, () => 1),
+    [groups],
+    floatType(x),
+  );
+  const zeros = g.constant(
+    Array.from({ length: groups }, () => 0),
+    [groups],
+    floatType(x),
+  );
   const normal = g.node('InstanceNormalization', [grouped, ones, zeros], { floats: { epsilon }, shape: grouped.shape });
   const restored = reshapeLike(g, normal, x);
   const affine = [channels, ...rest.map(() => 1)];

@@ -45,13 +45,10 @@ export function transformer2d(g: GraphBuilder, x: Value, prefix: string, options
 function transformerBlock(g: GraphBuilder, x: Value, prefix: string, options: Transformer2dOptions): Value {
   const { heads, encoderHiddenStates, onlyCrossAttention } = options;
   const first = layerNorm(g, x, `${prefix}.norm1`);
-  let hidden = add(
-    g,
-    attention(g, first, onlyCrossAttention ? encoderHiddenStates : first, `${prefix}.attn1`, { heads }),
-    x,
-  );
+  const context = onlyCrossAttention ? encoderHiddenStates : first;
+  let hidden = add(g, attention(g, first, `${prefix}.attn1`, { context, heads }), x);
   const second = layerNorm(g, hidden, `${prefix}.norm2`);
-  hidden = add(g, attention(g, second, encoderHiddenStates, `${prefix}.attn2`, { heads }), hidden);
+  hidden = add(g, attention(g, second, `${prefix}.attn2`, { context: encoderHiddenStates, heads }), hidden);
   return add(g, feedForward(g, layerNorm(g, hidden, `${prefix}.norm3`), `${prefix}.ff`), hidden);
 }
 

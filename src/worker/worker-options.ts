@@ -1,0 +1,57 @@
+/** What a worker is given, and what it tells. Everything from outside comes in here. */
+import type { EngineHost } from '../engine/engine-host.ts';
+import type { ErrorCode } from '../errors/error-codes.ts';
+import type { PromptLimits } from '../job/limits.ts';
+import type { GenerationDefaults } from '../job/resolve-request.ts';
+import type { Logger } from '../observability/logger.ts';
+import type { PromptQueue } from '../queue/prompt-queue.ts';
+import type { ImageStore } from '../storage/image-store.ts';
+
+/** The part of the engine that a worker uses; it is started by whoever made it. */
+export type WorkerEngine = Pick<EngineHost, 'model' | 'generate' | 'cancel' | 'estimateRemainingMs'>;
+
+export interface WorkerOptions {
+  readonly queue: PromptQueue;
+  readonly store: ImageStore;
+  readonly engine: WorkerEngine;
+  readonly limits: PromptLimits;
+  readonly defaults: GenerationDefaults;
+  /** `drain`: until nothing is pending or being drawn by anybody; `watch`: until the signal. */
+  readonly mode: 'drain' | 'watch';
+  /** As the queue has it. */
+  readonly leaseMs: number;
+  readonly maxAttempts: number;
+  /** The most documents to claim at once; the engine may take fewer. */
+  readonly batchSize: number;
+  /** Aborted: claim nothing more, finish what fits into `graceMs`, give back the rest. */
+  readonly signal: AbortSignal;
+  readonly graceMs: number;
+  readonly logger: Logger;
+  readonly onEvent?: (event: WorkerEvent) => void;
+  /** Time between two heartbeats; default a third of the lease. */
+  readonly beatMs?: number;
+  /** Time between two looks at an empty queue, jittered. */
+  readonly pollMs?: number;
+}
+
+/** What happens to a document, for progress bars and `--json`. `id` is the `prompt_id`. */
+export type WorkerEvent =
+  | { readonly type: 'claimed'; readonly id: string; readonly attempt: number }
+  | { readonly type: 'progress'; readonly id: string; readonly step: number; readonly steps: number }
+  | { readonly type: 'completed'; readonly id: string; readonly imageUrls: readonly string[]; readonly seed: number }
+  | { readonly type: 'failed'; readonly id: string; readonly code: ErrorCode; readonly message: string }
+  | {
+      readonly type: 'retried';
+      readonly id: string;
+      readonly code: ErrorCode;
+      readonly message: string;
+      readonly delayMs: number;
+    }
+  | { readonly type: 'released'; readonly id: string }
+  /** Cancelled, reset, deleted or taken over: nothing more is written. */
+  | { readonly type: 'lost'; readonly id: string };
+
+export type WorkerOutcome = Exclude<WorkerEvent['type'], 'claimed' | 'progress'>;
+
+/** How many documents ended which way. */
+export type WorkerSummary = Readonly<Record<WorkerOutcome, number>>;

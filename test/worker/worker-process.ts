@@ -1,0 +1,49 @@
+/**
+ * One worker as a process of its own, for tests that kill it: the real queue, store, engine host and worker, with the instant engine child.
+ * Usage: worker-process.ts FOLDER OWNER LEASE_MS MODE. Prints each event as a JSON line; SIGTERM stops it gracefully.
+ */
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { EngineHost } from '../../src/engine/engine-host.ts';
+import { DEFAULT_LIMITS } from '../../src/job/limits.ts';
+import { silentLogger } from '../../src/observability/logger.ts';
+import { SqlitePromptQueue } from '../../src/queue/sqlite/sqlite-prompt-queue.ts';
+import { FileImageStore } from '../../src/storage/file-image-store.ts';
+import { runWorker } from '../../src/worker/worker.ts';
+
+const [folder = '', owner = '', lease = '', mode = 'drain'] = process.argv.slice(2);
+const leaseMs = Number(lease);
+const controller = new AbortController();
+process.on('SIGTERM', () => controller.abort());
+await using queue = new SqlitePromptQueue({ path: join(folder, 'queue.sqlite'), leaseMs, maxAttempts: 5, owner });
+await using engine = new EngineHost({
+  settings: {
+    checkpointFolder: '/instant',
+    device: 'cpu',
+    dtype: 'auto',
+    threads: 0,
+    vaeTiling: false,
+    compileCacheFolder: null,
+  },
+  logger: silentLogger,
+  childPath: fileURLToPath(new URL('../engine/instant-engine-child.ts', import.meta.url)),
+  respawnMs: 1,
+});
+await engine.start();
+const summary = await runWorker({
+  queue,
+  store: new FileImageStore(folder),
+  engine,
+  limits: DEFAULT_LIMITS,
+  defaults: { numInferenceSteps: 3 },
+  mode: mode === 'watch' ? 'watch' : 'drain',
+  leaseMs,
+  maxAttempts: 5,
+  batchSize: 2,
+  signal: controller.signal,
+  graceMs: 300,
+  pollMs: 30,
+  logger: silentLogger,
+  onEvent: (event) => process.stdout.write(`${JSON.stringify({ owner, ...event })}\n`),
+});
+process.stdout.write(`${JSON.stringify({ owner, type: 'summary', ...summary })}\n`);
