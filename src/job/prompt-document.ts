@@ -1,0 +1,153 @@
+/**
+ * The prompt document: what a user writes into the queue, in the wire's names, and what it asks of the model. The one place where the two
+ * are translated.
+ */
+import { resolveSchedulerName } from '../diffusion/schedulers/scheduler-names.ts';
+import { Text2ImgError } from '../errors/text2img-error.ts';
+import type { GenerationRequest, ResolvedGenerationRequest } from './generation-request.ts';
+import type { PromptLimits } from './limits.ts';
+
+export interface ParsedPromptDocument {
+  readonly request: GenerationRequest;
+  /** Higher is drawn first. */
+  readonly priority: number;
+}
+
+const SIZE_MULTIPLE_PX = 8;
+const MAX_GUIDANCE_SCALE = 1000;
+
+/**
+ * Fields that are not ours are left alone; a field of ours that is null counts as absent.
+ * @throws `invalid_prompt`, `prompt_too_large`, `invalid_parameter`, `unknown_scheduler`
+ */
+export function parsePromptDocument(
+  document: Readonly<Record<string, unknown>>,
+  limits: PromptLimits,
+): ParsedPromptDocument {
+  const fields = new FieldReader(document);
+  const width = fields.sidePx('width');
+  const height = fields.sidePx('height');
+  const scheduler = fields.text('scheduler');
+  const request: Record<keyof GenerationRequest, unknown> = {
+    prompt: readPrompt(document['text'], limits),
+    negativePrompt: readNegativePrompt(fields.text('negative_prompt'), limits),
+    seed: fields.whole('seed', 0, Number.MAX_SAFE_INTEGER),
+    numInferenceSteps: fields.whole('num_inference_steps', 1, limits.maxSteps),
+    guidanceScale: fields.number('guidance_scale', 0, MAX_GUIDANCE_SCALE),
+    widthPx: width,
+    heightPx: height,
+    numImages: fields.whole('num_images', 1, limits.maxImages),
+    scheduler: scheduler === undefined ? undefined : resolveSchedulerName(scheduler),
+  };
+  if (width !== undefined && height !== undefined) checkPixels(width, height, limits);
+  const stated = Object.entries(request).filter(([, value]) => value !== undefined);
+  const priority = fields.number('priority', -Number.MAX_VALUE, Number.MAX_VALUE) ?? 0;
+  return { request: Object.fromEntries(stated) as unknown as GenerationRequest, priority };
+}
+
+/** What was used, in the wire's names: becomes `job.parameters`. */
+export function usedParameters(request: ResolvedGenerationRequest): Readonly<Record<string, string | number>> {
+  return {
+    negative_prompt: request.negativePrompt,
+    seed: request.seed,
+    num_inference_steps: request.numInferenceSteps,
+    guidance_scale: request.guidanceScale,
+    width: request.widthPx,
+    height: request.heightPx,
+    num_images: request.numImages,
+    scheduler: request.scheduler,
+  };
+}
+
+/** @throws `invalid_parameter` */
+export function checkPixels(widthPx: number, heightPx: number, { maxPixels }: PromptLimits): void {
+  if (widthPx * heightPx <= maxPixels) return;
+  throw new Text2ImgError(
+    'invalid_parameter',
+    `"width" × "height" is ${widthPx} × ${heightPx} = ${widthPx * heightPx} pixels; allowed are at most ${maxPixels}.`,
+  );
+}
+
+function readPrompt(text: unknown, limits: PromptLimits): string {
+  if (typeof text !== 'string') {
+    throw new Text2ImgError('invalid_prompt', `"text" is ${quoted(text)}; a string is needed, which may be empty.`);
+  }
+  checkBytes('text', text, limits);
+  return text;
+}
+
+function readNegativePrompt(text: string | undefined, limits: PromptLimits): string | undefined {
+  if (text !== undefined) checkBytes('negative_prompt', text, limits);
+  return text;
+}
+
+function checkBytes(name: string, text: string, { maxPromptBytes }: PromptLimits): void {
+  const bytes = Buffer.byteLength(text);
+  if (bytes <= maxPromptBytes) return;
+  throw new Text2ImgError(
+    'prompt_too_large',
+    `"${name}" has ${bytes} bytes, beginning ${quoted(text)}; allowed are at most ${maxPromptBytes}.`,
+  );
+}
+
+class FieldReader {
+  readonly #document: Readonly<Record<string, unknown>>;
+
+  constructor(document: Readonly<Record<string, unknown>>) {
+    this.#document = document;
+  }
+
+  #read(name: string): unknown {
+    return Object.hasOwn(this.#document, name) ? (this.#document[name] ?? undefined) : undefined;
+  }
+
+  text(name: string): string | undefined {
+    const value = this.#read(name);
+    if (value === undefined || typeof value === 'string') return value;
+    throw refuse(name, value, 'strings');
+  }
+
+  number(name: string, min: number, max: number): number | undefined {
+    const value = this.#read(name);
+    if (value === undefined) return undefined;
+    if (typeof value === 'number' && Number.isFinite(value) && value >= min && value <= max) return value;
+    throw refuse(name, value, max === Number.MAX_VALUE ? 'finite numbers' : `numbers from ${min} to ${max}`);
+  }
+
+  whole(name: string, min: number, max: number): number | undefined {
+    const value = this.#read(name);
+    if (value === undefined) return undefined;
+    if (typeof value === 'number' && Number.isSafeInteger(value) && value >= min && value <= max) return value;
+    throw refuse(name, value, `whole numbers from ${min} to ${max}`);
+  }
+
+  sidePx(name: string): number | undefined {
+    const value = this.#read(name);
+    if (value === undefined) return undefined;
+    const isSide =
+      typeof value === 'number' &&
+      Number.isSafeInteger(value) &&
+      value >= SIZE_MULTIPLE_PX &&
+      value % SIZE_MULTIPLE_PX === 0;
+    if (isSide) return value;
+    throw refuse(name, value, `multiples of ${SIZE_MULTIPLE_PX} from ${SIZE_MULTIPLE_PX}`);
+  }
+}
+
+function refuse(name: string, value: unknown, allowed: string): Text2ImgError {
+  return new Text2ImgError('invalid_parameter', `"${name}" is ${quoted(value)}; allowed are ${allowed}.`);
+}
+
+const MAX_QUOTED_LENGTH = 80;
+
+/** A value as JSON, short enough for a sentence. */
+function quoted(value: unknown): string {
+  let text: string;
+  try {
+    text = typeof value === 'number' || value === undefined ? String(value) : (JSON.stringify(value) ?? typeof value);
+  } catch {
+    // A bigint or a loop.
+    text = typeof value;
+  }
+  return text.length <= MAX_QUOTED_LENGTH ? text : `${text.slice(0, MAX_QUOTED_LENGTH)}…`;
+}
