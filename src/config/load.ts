@@ -97,6 +97,22 @@ export function compileCacheFolder(config: Config, environment: Environment = pr
   return join(base === undefined || base === '' ? join(homedir(), '.cache') : base, 'text2img');
 }
 
+/** Where a user's programs keep what they fetched. */
+export function dataHome(environment: Environment = process.env): string {
+  const stated = environment['XDG_DATA_HOME'];
+  return stated === undefined || stated === '' ? join(homedir(), '.local', 'share') : stated;
+}
+
+/** This process's environment with `folder` as the first entry of a search path, for a child. */
+export function environmentWithFirst(
+  variable: string,
+  folder: string,
+  environment: Environment = process.env,
+): Environment {
+  const before = environment[variable];
+  return { ...environment, [variable]: before === undefined || before === '' ? folder : `${folder}:${before}` };
+}
+
 export type Mode = { readonly kind: 'embedded'; readonly dataDir: string };
 
 /**

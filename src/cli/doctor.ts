@@ -1,0 +1,56 @@
+/** `text2img doctor`: what was found on this machine, and what to do about what was not. */
+import { probeMachine, type DoctorFinding } from '../engine/doctor-probes.ts';
+import { Text2ImgError } from '../errors/text2img-error.ts';
+import { type CommandContext, type ExitCode } from './command-context.ts';
+import { engineEnvironment } from './engine-environment.ts';
+import { findModelFolder } from './model-folder.ts';
+import { openQueue, openStore } from './open-queue.ts';
+
+const MARKS = { ok: '✓', missing: '–', problem: '✗' } as const;
+
+/** Exits with 5 when something stands in the way of drawing. */
+export async function doctor(context: CommandContext): Promise<ExitCode> {
+  const { terminal, config } = context;
+  const environment = engineEnvironment();
+  const findings = [
+    { name: 'node', status: 'ok', detail: `${process.versions.node} (${process.execPath})` } as const,
+    ...(await probeMachine(environment === undefined ? {} : { environment })),
+    await probe('model', 'name another one with --model', async () => inspectModel(context)),
+    await probe('queue', 'choose another --data-dir', async () => {
+      await using queue = await openQueue(context);
+      const { pending, processing, completed, error } = await queue.counts();
+      return `${queue.description}: ${pending} pending, ${processing} processing, ${completed} completed, ${error} in error`;
+    }),
+    await probe('store', 'choose another --data-dir, or free some space', async () => {
+      await using store = openStore(context);
+      await store.check();
+      return `${store.description} can be written`;
+    }),
+  ];
+  if (config.json) terminal.result(JSON.stringify({ findings }));
+  else for (const finding of findings) terminal.result(format(finding));
+  return findings.some(({ status }) => status === 'problem') ? 5 : 0;
+}
+
+/** Reads everything but the weights themselves. */
+async function inspectModel({ config }: CommandContext): Promise<string> {
+  const folder = await findModelFolder(config);
+  const { openCheckpoint } = await import('../checkpoint/open-checkpoint.ts');
+  const checkpoint = await openCheckpoint(folder);
+  const notes = checkpoint.warnings.length === 0 ? '' : `; ${checkpoint.warnings.join(' ')}`;
+  return `${folder}: ${checkpoint.index.pipelineClass}, ${checkpoint.scheduler.className}${notes}`;
+}
+
+async function probe(name: string, advice: string, look: () => Promise<string>): Promise<DoctorFinding> {
+  try {
+    return { name, status: 'ok', detail: await look() };
+  } catch (error) {
+    const { message, code } = Text2ImgError.from(error);
+    return { name, status: 'problem', detail: `${message} [${code}]`, advice };
+  }
+}
+
+function format({ name, status, detail, advice }: DoctorFinding): string {
+  const line = `${MARKS[status]} ${name.padEnd(16)} ${detail}`;
+  return advice === undefined || status === 'ok' ? line : `${line}\n  ${' '.repeat(16)} → ${advice}`;
+}

@@ -1,0 +1,143 @@
+/**
+ * `text2img setup cuda`: brings ONNX Runtime's CUDA provider and NVIDIA's libraries into a folder of ours, checked by their sums, so that
+ * nothing but a driver has to be installed.
+ *
+ * ONNX Runtime looks for its providers beside its own library. A copy of that library in the same folder, found first through
+ * LD_LIBRARY_PATH, therefore serves, and nothing is written into `node_modules` (tried with onnxruntime-node 1.30: its binding has a
+ * RUNPATH, which LD_LIBRARY_PATH precedes).
+ */
+import { createHash } from 'node:crypto';
+import { createWriteStream, existsSync, type WriteStream } from 'node:fs';
+import { copyFile, mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { basename, dirname, join } from 'node:path';
+import { once } from 'node:events';
+import { Unzip, UnzipInflate, UnzipPassThrough } from 'fflate';
+import { Text2ImgError } from '../../errors/text2img-error.ts';
+import { CUDA_WHEELS, ONNX_RUNTIME_VERSION, type Wheel } from './cuda-wheels.ts';
+
+const PACKAGES_URL = 'https://files.pythonhosted.org/packages/';
+const RUNTIME_LIBRARY = 'libonnxruntime.so.1';
+
+export interface FetchCudaOptions {
+  /** Where the folder of libraries is made; see `cudaLibraryFolder`. */
+  readonly dataHome: string;
+  /** A mirror's folder of packages. */
+  readonly packagesUrl?: string;
+  readonly wheels?: readonly Wheel[];
+  readonly onProgress?: (name: string, doneBytes: number, totalBytes: number) => void;
+}
+
+/** The folder that `fetchCuda` fills, whole or not at all. */
+export function cudaLibraryFolder(dataHome: string): string {
+  return join(dataHome, 'text2img', `cuda-onnxruntime-${ONNX_RUNTIME_VERSION}`);
+}
+
+/** @returns the folder, at once when it is there already @throws `download_failed`, `device_unavailable`, `disk_full`, `store_unwritable` */
+export async function fetchCuda({
+  dataHome,
+  packagesUrl = PACKAGES_URL,
+  wheels = CUDA_WHEELS,
+  onProgress,
+}: FetchCudaOptions): Promise<string> {
+  if (process.platform !== 'linux' || process.arch !== 'x64') {
+    throw new Text2ImgError(
+      'device_unavailable',
+      `CUDA is set up for linux-x64 only; this is ${process.platform}-${process.arch}.`,
+    );
+  }
+  const folder = cudaLibraryFolder(dataHome);
+  if (existsSync(folder)) return folder;
+  let draft: string | undefined;
+  try {
+    await mkdir(dirname(folder), { recursive: true });
+    draft = await mkdtemp(`${folder}.draft-`);
+    for (const wheel of wheels)
+      await fetchWheel(wheel, { url: new URL(wheel.path, packagesUrl), folder: draft, onProgress });
+    await copyFile(runtimeLibrary(), join(draft, RUNTIME_LIBRARY));
+    await rename(draft, folder);
+    return folder;
+  } catch (error) {
+    throw describe(error, folder);
+  } finally {
+    if (draft !== undefined) await rm(draft, { recursive: true, force: true });
+  }
+}
+
+function runtimeLibrary(): string {
+  const manifest = createRequire(import.meta.url).resolve('onnxruntime-node/package.json');
+  return join(dirname(manifest), 'bin', 'napi-v6', 'linux', 'x64', RUNTIME_LIBRARY);
+}
+
+interface WheelTarget {
+  readonly url: URL;
+  readonly folder: string;
+  readonly onProgress: FetchCudaOptions['onProgress'];
+}
+
+/** Unpacks while it downloads; the sum decides at the end whether what was unpacked is kept. */
+async function fetchWheel(wheel: Wheel, { url, folder, onProgress }: WheelTarget): Promise<void> {
+  const response = await fetch(url);
+  if (!response.ok || response.body === null)
+    throw new Text2ImgError('download_failed', `${url.href} answered ${response.status} ${response.statusText}.`);
+  const sum = createHash('sha256');
+  const files: WriteStream[] = [];
+  const unzip = wheelUnzipper(wheel, folder, files);
+  let doneBytes = 0;
+  for await (const chunk of response.body) {
+    sum.update(chunk);
+    unzip.push(chunk);
+    doneBytes += chunk.length;
+    onProgress?.(wheel.name, doneBytes, wheel.sizeBytes);
+    // The disk is slower than the network and the inflater at times; memory stays bounded.
+    await Promise.all(files.filter((file) => file.writableNeedDrain).map((file) => once(file, 'drain')));
+  }
+  await Promise.all(
+    files.map(
+      (file) =>
+        file.closed || new Promise<void>((resolve, reject) => file.once('close', resolve).once('error', reject)),
+    ),
+  );
+  const found = sum.digest('hex');
+  if (found !== wheel.sha256) {
+    throw new Text2ImgError(
+      'download_failed',
+      `${basename(url.pathname)} has the SHA-256 ${found}, but ${wheel.sha256} is needed; nothing of it was kept.`,
+    );
+  }
+  if (files.length === 0)
+    throw new Text2ImgError(
+      'download_failed',
+      `${basename(url.pathname)} holds none of the libraries that are needed.`,
+    );
+}
+
+function wheelUnzipper(wheel: Wheel, folder: string, files: WriteStream[]): Unzip {
+  const unzip = new Unzip((entry) => {
+    if (!wheel.wanted.test(entry.name)) return;
+    const file = createWriteStream(join(folder, basename(entry.name)));
+    // Reported by whoever waits for the file to close.
+    file.on('error', () => undefined);
+    files.push(file);
+    entry.ondata = (error, data, isLast) => {
+      if (error !== null) file.destroy(error);
+      else file.write(data);
+      if (isLast) file.end();
+    };
+    entry.start();
+  });
+  unzip.register(UnzipInflate);
+  unzip.register(UnzipPassThrough);
+  return unzip;
+}
+
+function describe(error: unknown, folder: string): Text2ImgError {
+  if (error instanceof Text2ImgError) return error;
+  const { code, message } = error as NodeJS.ErrnoException;
+  if (code === 'ENOSPC' || code === 'EDQUOT')
+    return new Text2ImgError('disk_full', `no space is left for ${folder} (3.4 GB are needed).`, { cause: error });
+  if (code === 'EACCES' || code === 'EROFS' || code === 'EPERM')
+    return new Text2ImgError('store_unwritable', `${folder} cannot be written: ${message}.`, { cause: error });
+  const cause = (error as Error).cause instanceof Error ? `: ${((error as Error).cause as Error).message}` : '';
+  return new Text2ImgError('download_failed', `the download failed: ${message}${cause}.`, { cause: error });
+}

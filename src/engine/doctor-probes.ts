@@ -1,0 +1,124 @@
+/** What `text2img doctor` finds out about the machine, each finding with what to do when something is missing. */
+import { execFile } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { availableParallelism, cpus, freemem, totalmem } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { z } from 'zod';
+
+export interface DoctorFinding {
+  readonly name: string;
+  /** `missing` is fine for whoever does not need it; `problem` is not. */
+  readonly status: 'ok' | 'missing' | 'problem';
+  readonly detail: string;
+  readonly advice?: string;
+}
+
+export interface ProbeOptions {
+  /** The engine child's environment. */
+  readonly environment?: Readonly<Record<string, string | undefined>>;
+}
+
+const run = promisify(execFile);
+const PROBE = new URL(
+  import.meta.url.endsWith('.ts') ? './probe-devices-child.ts' : './probe-devices-child.js',
+  import.meta.url,
+);
+const PROBE_TIMEOUT_MS = 60_000;
+const answerSchema = z.object({ available: z.boolean(), detail: z.string() });
+
+/** Stable Diffusion 1.x in float32 with its pictures. */
+const COMFORTABLE_BYTES = 6 * 2 ** 30;
+
+export async function probeMachine(options: ProbeOptions = {}): Promise<readonly DoctorFinding[]> {
+  const gpu = await probeGpu();
+  const providers = await Promise.all([
+    probeProviderApart('cpu', options),
+    probeProviderApart(
+      'cuda',
+      options,
+      gpu.status === 'ok'
+        ? 'run "text2img setup cuda"'
+        : 'needs an NVIDIA GPU and its driver, then "text2img setup cuda"',
+    ),
+    probeProviderApart('webgpu', options, 'needs a GPU with a Vulkan, Metal or Direct3D 12 driver'),
+  ]);
+  return [probeProcessor(), probeMemory(), gpu, ...providers];
+}
+
+function probeProcessor(): DoctorFinding {
+  const flags = existsSync('/proc/cpuinfo') ? readFileSync('/proc/cpuinfo', 'utf8') : '';
+  const found = ['avx2', 'avx512f', 'avx512_bf16', 'amx_tile'].filter((flag) =>
+    new RegExp(`\\b${flag}\\b`).test(flags),
+  );
+  const detail = `${cpus()[0]?.model ?? process.arch}, ${availableParallelism()} threads${found.length > 0 ? `, ${found.join(' ')}` : ''}`;
+  if (process.arch === 'x64' && flags !== '' && found.length === 0) {
+    return {
+      name: 'processor',
+      status: 'problem',
+      detail,
+      advice: 'without AVX2 pictures take several times as long; use another machine or a GPU',
+    };
+  }
+  return { name: 'processor', status: 'ok', detail };
+}
+
+function probeMemory(): DoctorFinding {
+  const gib = (bytes: number): string => `${(bytes / 2 ** 30).toFixed(1)} GiB`;
+  const detail = `${gib(totalmem())}, ${gib(freemem())} of it free`;
+  if (totalmem() >= COMFORTABLE_BYTES) return { name: 'memory', status: 'ok', detail };
+  return {
+    name: 'memory',
+    status: 'problem',
+    detail,
+    advice: `Stable Diffusion 1.x wants ${gib(COMFORTABLE_BYTES)}; small checkpoints need less, and --vae-tiling helps with large pictures`,
+  };
+}
+
+async function probeGpu(): Promise<DoctorFinding> {
+  try {
+    const { stdout } = await run(
+      'nvidia-smi',
+      ['--query-gpu=name,memory.total,driver_version', '--format=csv,noheader'],
+      { timeout: PROBE_TIMEOUT_MS },
+    );
+    return { name: 'gpu', status: 'ok', detail: stdout.trim().replaceAll('\n', '; ') };
+  } catch {
+    return {
+      name: 'gpu',
+      status: 'missing',
+      detail: 'no NVIDIA GPU answers',
+      advice: 'pictures are drawn on the CPU; for a GPU install NVIDIA’s driver (nvidia-smi must work)',
+    };
+  }
+}
+
+async function probeProviderApart(
+  device: string,
+  { environment }: ProbeOptions,
+  advice?: string,
+): Promise<DoctorFinding> {
+  const name = `provider ${device}`;
+  try {
+    const { stdout } = await run(process.execPath, [fileURLToPath(PROBE), device], {
+      timeout: PROBE_TIMEOUT_MS,
+      ...(environment === undefined ? {} : { env: environment }),
+    });
+    const { available, detail } = answerSchema.parse(JSON.parse(stdout));
+    if (available) return { name, status: 'ok', detail };
+    return {
+      name,
+      status: device === 'cpu' ? 'problem' : 'missing',
+      detail,
+      ...(advice === undefined ? {} : { advice }),
+    };
+  } catch (error) {
+    const detail = `the process that tried it ended: ${error instanceof Error ? error.message.split('\n')[0] : String(error)}`;
+    return {
+      name,
+      status: device === 'cpu' ? 'problem' : 'missing',
+      detail,
+      ...(advice === undefined ? {} : { advice }),
+    };
+  }
+}
