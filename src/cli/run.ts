@@ -1,5 +1,4 @@
 /** `text2img run`, the default command: draws what is in the queue and ends, or with `--watch` goes on until it is told to stop. */
-import { fileURLToPath } from 'node:url';
 import { resolveMode } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
 import { resolveSchedulerName } from '../diffusion/schedulers/scheduler-names.ts';
@@ -63,13 +62,8 @@ function tell({ config, terminal }: CommandContext, event: WorkerEvent): void {
   }
   terminal.endProgress(event.id);
   if (config.json) terminal.result(JSON.stringify(event));
-  else if (event.type === 'completed') for (const url of event.imageUrls) terminal.result(displayed(url));
+  else if (event.type === 'completed') for (const url of event.imageUrls) terminal.result(url);
   else if (event.type === 'failed') terminal.line(`${event.id}: ${event.message} [${event.code}]`);
-}
-
-/** A file as its path, which a shell takes; anything else as it is. */
-function displayed(url: string): string {
-  return url.startsWith('file:') ? fileURLToPath(url) : url;
 }
 
 function report({ config, terminal }: CommandContext, summary: WorkerSummary): void {
