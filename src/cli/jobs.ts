@@ -17,23 +17,24 @@ export async function jobs(context: CommandContext, { action, id }: JobsInvocati
   await using queue = await openQueue(context);
   switch (action) {
     case 'show':
-      return show(context, queue, id);
+      // Awaited, because the queue is closed when this function returns.
+      return await show(context, queue, id);
     case 'retry':
-      return change(context, id, {
+      return await change(context, id, {
         done: await queue.retry(id),
         verb: 'retried',
         status: 'pending',
         refusal: 'has not ended yet',
       });
     case 'cancel':
-      return change(context, id, {
+      return await change(context, id, {
         done: await queue.cancel(id),
         verb: 'cancelled',
         status: 'error',
         refusal: 'has ended already',
       });
     default:
-      return list(context, queue);
+      return await list(context, queue);
   }
 }
 

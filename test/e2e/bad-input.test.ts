@@ -1,0 +1,282 @@
+/** Bad input on the command line: a clear sentence, a stable code, the documented exit code; and nothing is drawn or added. */
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { runCli, temporaryFolder } from './run-cli.ts';
+
+const folder = temporaryFolder();
+const output = join(folder, 'x.png');
+
+interface Case {
+  readonly title: string;
+  readonly args: readonly string[];
+  readonly exitCode: number;
+  readonly code: string;
+  readonly says: RegExp;
+  readonly stdin?: string;
+  readonly environment?: Readonly<Record<string, string>>;
+}
+
+const generate = ['generate', '--prompt', 'a red circle', '--output', output];
+const noModel = join(folder, 'no-model');
+mkdirSync(join(folder, 'empty'));
+writeFileSync(join(folder, 'text.png'), 'this is text');
+
+const cases: readonly Case[] = [
+  {
+    title: 'width 100',
+    args: [...generate, '--width', '100'],
+    exitCode: 3,
+    code: 'invalid_parameter',
+    says: /--width "100".*divisible by 8/,
+  },
+  {
+    title: '0 steps',
+    args: [...generate, '--num-inference-steps', '0'],
+    exitCode: 3,
+    code: 'invalid_parameter',
+    says: /"0".*at least 1/,
+  },
+  {
+    title: 'NaN guidance',
+    args: [...generate, '--guidance-scale', 'NaN'],
+    exitCode: 3,
+    code: 'invalid_parameter',
+    says: /"NaN".*a number/,
+  },
+  {
+    title: 'unknown scheduler',
+    args: [...generate, '--scheduler', 'dpm++'],
+    exitCode: 3,
+    code: 'unknown_scheduler',
+    says: /"dpm\+\+".*ddim/i,
+  },
+  {
+    title: 'a prompt of 1 MB',
+    args: ['enqueue', '-', '--data-dir', folder],
+    stdin: JSON.stringify({ text: 'x'.repeat(1_000_000) }),
+    exitCode: 3,
+    code: 'prompt_too_large',
+    says: /Line 1 .*65,?536/,
+  },
+  { title: 'a negative seed', args: [...generate, '--seed=-1'], exitCode: 3, code: 'invalid_parameter', says: /"-1"/ },
+  {
+    title: 'a missing model folder',
+    args: [...generate, '--model', noModel],
+    exitCode: 4,
+    code: 'model_not_found',
+    says: /no-model" does not exist/,
+  },
+  {
+    title: 'a hub id',
+    args: [...generate, '--model', 'runwayml/stable-diffusion-v1-5'],
+    exitCode: 4,
+    code: 'model_not_found',
+    says: /hub/,
+  },
+  {
+    title: 'an empty model folder',
+    args: [...generate, '--model', join(folder, 'empty')],
+    exitCode: 4,
+    code: 'invalid_model_index',
+    says: /model_index\.json/,
+  },
+  { title: 'an unknown flag', args: ['--nonsense'], exitCode: 2, code: 'unknown_option', says: /--nonsense/ },
+  { title: 'an unknown command', args: ['nonsense'], exitCode: 2, code: 'unknown_option', says: /./ },
+  {
+    title: 'jobs without an action',
+    args: ['jobs'],
+    exitCode: 2,
+    code: 'unknown_option',
+    says: /list, show, retry or cancel/,
+  },
+  {
+    title: 'a bad value of a worker option',
+    args: ['run', '--lease-seconds', 'soon'],
+    exitCode: 2,
+    code: 'invalid_option',
+    says: /--lease-seconds "soon"/,
+  },
+  {
+    title: 'a bad variable',
+    args: ['run'],
+    environment: { BATCH_SIZE: '0' },
+    exitCode: 2,
+    code: 'invalid_option',
+    says: /^text2img: BATCH_SIZE "0"/m,
+  },
+  {
+    title: 'a bucket without a database',
+    args: ['run'],
+    environment: { GCS_BUCKET: 'b' },
+    exitCode: 2,
+    code: 'conflicting_options',
+    says: /needs --mongo-uri/,
+  },
+  {
+    title: 'a database and a bucket',
+    args: ['run', '--gcs-bucket', 'b', '--mongo-uri', 'mongodb://u:hunter2@h/d'],
+    exitCode: 2,
+    code: 'unsupported_option',
+    says: /not supported by this version yet/,
+  },
+  { title: 'no prompt', args: ['generate'], exitCode: 2, code: 'conflicting_options', says: /give --prompt/ },
+  {
+    title: 'nothing to enqueue',
+    args: ['enqueue', '--data-dir', folder],
+    exitCode: 2,
+    code: 'conflicting_options',
+    says: /give --prompt/,
+  },
+  {
+    title: 'an output in a missing folder',
+    args: ['generate', '--prompt', 'x', '--output', join(folder, 'no', 'x.png')],
+    exitCode: 2,
+    code: 'not_found',
+    says: /folder of the output/,
+  },
+  {
+    title: 'an output that is a folder',
+    args: ['generate', '--prompt', 'x', '--output', folder],
+    exitCode: 5,
+    code: 'store_unwritable',
+    says: /is a folder/,
+  },
+  {
+    title: '--from a missing file',
+    args: ['generate', '--from', join(folder, 'none.png')],
+    exitCode: 2,
+    code: 'not_found',
+    says: /none\.png" does not exist/,
+  },
+  {
+    title: '--from a file that is no PNG',
+    args: ['generate', '--from', join(folder, 'text.png')],
+    exitCode: 2,
+    code: 'unreadable_file',
+    says: /not a PNG/,
+  },
+  {
+    title: 'a missing file of prompts',
+    args: ['enqueue', join(folder, 'none.jsonl'), '--data-dir', folder],
+    exitCode: 2,
+    code: 'not_found',
+    says: /none\.jsonl" does not exist/,
+  },
+  {
+    title: 'a line that is not JSON',
+    args: ['enqueue', '-', '--data-dir', folder],
+    stdin: '{"text": "a"}\n\n{"text": ',
+    exitCode: 3,
+    code: 'invalid_document',
+    says: /Line 3 of standard input is not JSON.*Nothing was added/,
+  },
+  {
+    title: 'a line with a bad value',
+    args: ['enqueue', '-', '--data-dir', folder],
+    stdin: '{"text": "a"}\n{"text": "b", "width": 100}',
+    exitCode: 3,
+    code: 'invalid_parameter',
+    says: /Line 2 of standard input.*100.*Nothing was added/,
+  },
+  {
+    title: 'a line without a text',
+    args: ['enqueue', '-', '--data-dir', folder],
+    stdin: '{"prompt": "a"}',
+    exitCode: 3,
+    code: 'invalid_prompt',
+    says: /Line 1.*text/,
+  },
+  {
+    title: 'a job that does not exist',
+    args: ['jobs', 'show', 'nobody', '--data-dir', folder],
+    exitCode: 2,
+    code: 'not_found',
+    says: /no job "nobody"/,
+  },
+];
+
+for (const { title, args, exitCode, code, says, stdin, environment } of cases) {
+  test(`${title} ends with ${exitCode} and ${code}`, async () => {
+    const result = await runCli({
+      args,
+      ...(stdin === undefined ? {} : { stdin }),
+      ...(environment === undefined ? {} : { environment }),
+    });
+    assert.equal(result.code, exitCode, result.stderr);
+    assert.ok(result.stderr.includes(`[${code}]`), result.stderr);
+    assert.match(result.stderr, says);
+    assert.equal(result.stdout, '');
+    assert.doesNotMatch(result.stderr, /\n +at |hunter2/, 'no stack trace and no password');
+  });
+}
+
+test('after all that nothing was drawn and nothing added', async () => {
+  assert.ok(!readdirSync(folder).some((name) => name.endsWith('.tmp') || name === 'x.png'));
+  const { stderr, stdout } = await runCli({ args: ['jobs', 'list', '--data-dir', folder] });
+  assert.equal(stdout, '');
+  assert.match(stderr, /0 pending, 0 processing, 0 completed, 0 in error/);
+});
+
+test('with --json an error is one JSON line on standard output', async () => {
+  const { code, stdout } = await runCli({ args: [...generate, '--json', '--width', '100'] });
+  assert.equal(code, 3);
+  assert.equal((JSON.parse(stdout) as { error: { code: string } }).error.code, 'invalid_parameter');
+});
+
+test('help has examples and exit codes, and ends with 0', async () => {
+  const help = await runCli({ args: ['--help'] });
+  assert.equal(help.code, 0);
+  assert.match(help.stdout, /generate[\s\S]*enqueue[\s\S]*Exit codes:/);
+  const generateHelp = await runCli({ args: ['generate', '--help'] });
+  assert.equal(generateHelp.code, 0);
+  assert.match(generateHelp.stdout, /--num-inference-steps <n>[\s\S]*NUM_INFERENCE_STEPS[\s\S]*Examples:/);
+});
+
+/** Mounts a tmpfs, or says why not. */
+function mountTmpfs(name: string, options: string): string | undefined {
+  const place = join(folder, name);
+  mkdirSync(place);
+  const { status } = spawnSync('mount', ['-t', 'tmpfs', '-o', options, 'text2img-test', place], { stdio: 'ignore' });
+  if (status !== 0) return undefined;
+  after(() => spawnSync('umount', [place], { stdio: 'ignore' }));
+  return place;
+}
+
+const readOnly = mountTmpfs('read-only', 'ro,size=64k');
+const full = mountTmpfs('full', 'size=64k');
+const skip =
+  readOnly !== undefined && full !== undefined
+    ? false
+    : 'NOT CHECKED: read-only folders and full disks (no tmpfs can be mounted here; run as root outside a sandbox)';
+
+test('a read-only output folder is found before the drawing', { skip }, async () => {
+  const { code, stderr } = await runCli({
+    args: ['generate', '--prompt', 'x', '--output', join(readOnly ?? '', 'x.png')],
+  });
+  assert.equal(code, 5, stderr);
+  assert.match(stderr, /cannot be written.*\[store_unwritable\]/);
+});
+
+test('a full disk is found before the drawing, and nothing is left on it', { skip }, async () => {
+  writeFileSync(join(full ?? '', 'ballast'), new Uint8Array(64 * 1024));
+  const { code, stderr } = await runCli({ args: ['generate', '--prompt', 'x', '--output', join(full ?? '', 'x.png')] });
+  assert.equal(code, 5, stderr);
+  assert.match(stderr, /No space is left.*\[disk_full\]/);
+  assert.deepEqual(readdirSync(full ?? ''), ['ballast']);
+});
+
+for (const [title, place] of [
+  ['read-only', readOnly],
+  ['full', full],
+] as const) {
+  test(`a data folder on a ${title} disk is an infrastructure error, not a bug`, { skip }, async () => {
+    const { code, stderr } = await runCli({
+      args: ['enqueue', '--prompt', 'x', '--data-dir', join(place ?? '', 'data')],
+    });
+    assert.equal(code, 5, stderr);
+    assert.match(stderr, /\[(?:queue_failed|store_unwritable|disk_full)\]/);
+  });
+}
