@@ -77,7 +77,8 @@ export async function openCheckpoint(folder: string, options: OpenCheckpointOpti
 
 async function openScheduler(path: string, index: ModelIndex, warnings: string[]): Promise<Checkpoint['scheduler']> {
   const json = await readJsonFile(path);
-  const className = json['_class_name'] ?? index.components['scheduler'];
+  // As diffusers: the index decides, whatever the scheduler's own file says.
+  const className = index.components['scheduler'] ?? json['_class_name'];
   if (typeof className !== 'string')
     throw new Text2ImgError('invalid_config', `${path} names no class: "_class_name" is ${JSON.stringify(className)}.`);
   const read = readSchedulerConfig(className, json, path);

@@ -20,14 +20,14 @@ export async function jobs(context: CommandContext, { action, id }: JobsInvocati
       // Awaited, because the queue is closed when this function returns.
       return await show(context, queue, id);
     case 'retry':
-      return await change(context, id, {
+      return change(context, id, {
         done: await queue.retry(id),
         verb: 'retried',
         status: 'pending',
         refusal: 'has not ended yet',
       });
     case 'cancel':
-      return await change(context, id, {
+      return change(context, id, {
         done: await queue.cancel(id),
         verb: 'cancelled',
         status: 'error',

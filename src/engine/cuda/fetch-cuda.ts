@@ -92,12 +92,7 @@ async function fetchWheel(wheel: Wheel, { url, folder, onProgress }: WheelTarget
     // The disk is slower than the network and the inflater at times; memory stays bounded.
     await Promise.all(files.filter((file) => file.writableNeedDrain).map((file) => once(file, 'drain')));
   }
-  await Promise.all(
-    files.map(
-      (file) =>
-        file.closed || new Promise<void>((resolve, reject) => file.once('close', resolve).once('error', reject)),
-    ),
-  );
+  await Promise.all(files.map(closed));
   const found = sum.digest('hex');
   if (found !== wheel.sha256) {
     throw new Text2ImgError(
@@ -110,6 +105,12 @@ async function fetchWheel(wheel: Wheel, { url, folder, onProgress }: WheelTarget
       'download_failed',
       `${basename(url.pathname)} holds none of the libraries that are needed.`,
     );
+}
+
+async function closed(file: WriteStream): Promise<void> {
+  if (file.errored !== null) throw file.errored;
+  if (file.closed) return;
+  await new Promise<void>((resolve, reject) => file.once('close', resolve).once('error', reject));
 }
 
 function wheelUnzipper(wheel: Wheel, folder: string, files: WriteStream[]): Unzip {

@@ -39,7 +39,7 @@ test('normals are within 2 ulp or 1e-6 of torch’s for every seed and sequence 
         const ulp = 2 ** (Math.floor(Math.log2(Math.abs(expected))) - 23);
         assert.ok(
           Math.abs(value - expected) <= Math.max(1e-6, 2 * ulp),
-          `seed ${seed}, sizes ${calls}, call ${call}, value ${index}: ${value}, not ${expected}`,
+          `seed ${seed}, sizes ${calls.join()}, call ${call}, value ${index}: ${value}, not ${expected}`,
         );
       }
     }

@@ -1,0 +1,124 @@
+/**
+ * Same request, same seed, same pixels as diffusers: every case of test/golden, drawn through checkpoint, graphs, ONNX Runtime, schedulers and pipeline.
+ * The expectations are made by `reference/make_golden_cases.py` (diffusers 0.40, torch 2.13, float32 on the CPU).
+ */
+import assert from 'node:assert/strict';
+import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { suite, test } from 'node:test';
+import { decode } from 'fast-png';
+import type { PipelineImage } from '../../src/diffusion/stable-diffusion-pipeline.ts';
+import { loadModel } from '../../src/engine/load-model.ts';
+import { DEFAULT_LIMITS } from '../../src/job/limits.ts';
+import { parsePromptDocument } from '../../src/job/prompt-document.ts';
+import { resolveRequest } from '../../src/job/resolve-request.ts';
+
+const golden = fileURLToPath(new URL('../golden', import.meta.url));
+
+interface GoldenCase {
+  readonly about: string;
+  readonly request: Readonly<Record<string, unknown>>;
+  readonly expected: readonly string[];
+  /** Files of the base that the case's checkpoint lacks. */
+  readonly remove?: readonly string[];
+  readonly vae_tiling?: boolean;
+}
+
+/** The base checkpoint with the case's own files over it. */
+function assemble(name: string, { remove = [] }: GoldenCase): string {
+  const folder = mkdtempSync(join(tmpdir(), 'text2img-golden-'));
+  process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
+  cpSync(join(golden, 'base'), folder, { recursive: true });
+  for (const file of remove) rmSync(join(folder, file));
+  const overlay = join(golden, name, 'checkpoint');
+  if (existsSync(overlay)) cpSync(overlay, folder, { recursive: true });
+  return folder;
+}
+
+interface Drawing {
+  readonly images: readonly PipelineImage[];
+  readonly warnings: readonly string[];
+}
+
+async function draw(
+  name: string,
+  golden: GoldenCase,
+  changes: Readonly<Record<string, unknown>> = {},
+): Promise<Drawing> {
+  await using model = await loadModel(
+    {
+      checkpointFolder: assemble(name, golden),
+      device: 'cpu',
+      dtype: 'auto',
+      threads: 2,
+      vaeTiling: golden.vae_tiling === true,
+      compileCacheFolder: null,
+    },
+    { yieldToEventLoop: () => Promise.resolve() },
+  );
+  const { request } = parsePromptDocument({ ...golden.request, ...changes }, DEFAULT_LIMITS);
+  const resolved = resolveRequest(request, { defaults: {}, model: model.facts, limits: DEFAULT_LIMITS, seed: 0 });
+  const images: PipelineImage[] = [];
+  let warnings: readonly string[] | undefined;
+  await model.pipeline.generate([{ jobId: name, request: resolved }], {
+    isCancelled: () => false,
+    onProgress: () => undefined,
+    onImage: (_, image) => images.push(image),
+    onDone: (_, told) => {
+      warnings = told;
+    },
+    onFailed: (_, error) => {
+      throw error;
+    },
+  });
+  assert.ok(warnings !== undefined, 'the job is done');
+  return { images, warnings };
+}
+
+function readCase(name: string): GoldenCase {
+  return JSON.parse(readFileSync(join(golden, name, 'case.json'), 'utf8')) as GoldenCase;
+}
+
+function largestDifference(image: PipelineImage, path: string): number {
+  const expected = decode(readFileSync(path));
+  assert.deepEqual([image.widthPx, image.heightPx, 3], [expected.width, expected.height, expected.channels]);
+  return image.rgb.reduce(
+    (largest, value, index) => Math.max(largest, Math.abs(value - (expected.data[index] as number))),
+    0,
+  );
+}
+
+const names = readdirSync(golden).filter((name) => existsSync(join(golden, name, 'case.json')));
+
+suite('every pixel is within 1/255 of diffusers', () => {
+  assert.ok(names.length >= 45, `the cases are there: ${names.length}`);
+  for (const name of names) {
+    const golden_ = readCase(name);
+    test(`${name}: ${golden_.about}`, async () => {
+      const { images } = await draw(name, golden_);
+      assert.equal(images.length, golden_.expected.length);
+      for (const [index, image] of images.entries()) {
+        const file = golden_.expected[index] as string;
+        assert.ok(
+          largestDifference(image, join(golden, name, file)) <= 1,
+          `${file} differs by ${largestDifference(image, join(golden, name, file))}`,
+        );
+      }
+    });
+  }
+});
+
+test('image 3 of four is bit for bit the picture of its seed alone', async () => {
+  const four = readCase('four-images');
+  const { images } = await draw('four-images', four);
+  const alone = await draw('four-images', four, { num_images: 1, seed: Number(four.request['seed']) + 2 });
+  assert.deepEqual(alone.images[0]?.rgb, images[2]?.rgb);
+});
+
+test('what is cut off a long prompt is told', async () => {
+  const { warnings } = await draw('long-prompt', readCase('long-prompt'));
+  assert.equal(warnings.length, 1);
+  assert.match(warnings[0] ?? '', /at most 77 tokens; left out: ".*and the end that is cut/);
+});
