@@ -1,6 +1,10 @@
-"""Token ids of hostile strings by transformers' CLIP tokenizer, for test/diffusion/. Usage: make_tokenizer_vectors.py > test/diffusion/tokenizer-vectors.json"""
+"""Token ids of hostile strings by transformers' CLIP tokenizer, for test/diffusion/. Usage: make_tokenizer_vectors.py test/diffusion/tokenizer-vectors.json
+
+A file by name, because the tokenizers library prints notes to standard output.
+"""
 import json
 import random
+import sys
 from pathlib import Path
 
 from transformers import CLIPTokenizer
@@ -22,4 +26,4 @@ for name, folder in (("clip", root / "test/golden/base/tokenizer"), ("demo", roo
         # The padding says nothing.
         while len(pair[1]) > 1 and pair[1][-1] == pair[1][-2]:
             pair[1].pop()
-print(json.dumps(out))
+Path(sys.argv[1]).write_text(json.dumps(out))

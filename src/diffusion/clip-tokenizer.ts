@@ -28,7 +28,7 @@ export class ClipTokenizer {
   constructor({ tokenizerJson, padToken, maxTokens }: ClipTokenizerOptions) {
     this.maxTokens = maxTokens;
     try {
-      this.#tokenizer = new Tokenizer(tokenizerJson, {});
+      this.#tokenizer = new Tokenizer(withUnicodeSpaces(tokenizerJson), {});
     } catch (error) {
       throw new Text2ImgError(
         'invalid_tokenizer',
@@ -57,6 +57,32 @@ export class ClipTokenizer {
     const kept = this.maxTokens - 1;
     inputIds.set(all.slice(0, kept));
     inputIds[kept] = all.at(-1) as number;
-    return { inputIds, cutText: this.#tokenizer.decode(all.slice(kept, -1)) };
+    return { inputIds, cutText: this.#tokenizer.decode(all.slice(kept, -1)).trim() };
   }
+}
+
+/** What the byte-level step splits by in the Python library (GPT-2's pattern), for text that has no spaces left. */
+const BYTE_LEVEL_WORDS = "'s|'t|'re|'ve|'m|'ll|'d|\\p{L}+|\\p{N}+|[^\\p{White_Space}\\p{L}\\p{N}]+";
+
+/**
+ * The file is written for Rust's regular expressions, whose `\s` is Unicode's White_Space. JavaScript's adds U+FEFF and lacks U+0085, which
+ * gives other tokens: in the patterns of the file, and in the pattern that the byte-level step has built in.
+ */
+function withUnicodeSpaces(tokenizerJson: Readonly<Record<string, unknown>>): object {
+  const { normalizer, pre_tokenizer: preTokenizer, ...others } = tokenizerJson;
+  return { ...others, normalizer: translated(normalizer), pre_tokenizer: translated(preTokenizer) };
+}
+
+function translated(part: unknown): unknown {
+  return JSON.parse(JSON.stringify(part ?? null), (key, value: unknown) => {
+    if (key === 'Regex' && typeof value === 'string') return value.replaceAll('\\s', '\\p{White_Space}');
+    if (key === 'pretokenizers' && Array.isArray(value)) return value.flatMap(splitApart);
+    return value;
+  });
+}
+
+function splitApart(step: Readonly<Record<string, unknown>>): readonly object[] {
+  if (step['type'] !== 'ByteLevel' || step['use_regex'] === false) return [step];
+  const split = { type: 'Split', pattern: { Regex: BYTE_LEVEL_WORDS }, behavior: 'Isolated', invert: false };
+  return [split, { ...step, use_regex: false }];
 }

@@ -28,8 +28,8 @@ export function imageStoreConformance(name: string, create: StoreFactory): void 
   suite(`${name} keeps the image store contract`, () => {
     const put = async (store: ImageStore, object: ImageObject, mayReplace = always): Promise<PutOutcome> =>
       (await store.put(object, { mayReplace })).outcome;
-    const text = async ({ read }: StoreUnderTest, object = NAME): Promise<string> =>
-      new TextDecoder().decode(await read(object));
+    const text = async (place: StoreUnderTest, object = NAME): Promise<string> =>
+      new TextDecoder().decode(await place.read(object));
 
     test('a healthy store passes its check, twice', async (t) => {
       const { store } = await create(t);
