@@ -41,7 +41,8 @@ const DOORS: Record<string, readonly string[]> = {
   'onnxruntime-node': ['src/onnx/**'],
   'node:sqlite': ['src/queue/sqlite/**'],
   protobufjs: ['src/onnx/**'],
-  'fast-png': ['src/image/**'],
+  'fast-png': ['test/**'],
+  fflate: ['src/engine/**'],
   pino: ['src/observability/**'],
   commander: ['src/cli/**'],
 };

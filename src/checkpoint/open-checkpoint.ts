@@ -14,7 +14,7 @@ import { readTokenizerFiles, type TokenizerFiles } from './tokenizer-files.ts';
 import { autoencoderWeights, textEncoderWeights } from './weight-names.ts';
 import type { Weights } from './weights.ts';
 
-export interface Component<T> {
+interface Component<T> {
   readonly config: T;
   readonly weights: Weights;
 }

@@ -19,8 +19,8 @@ export interface Weights {
   readonly component: string;
   names(): Iterable<string>;
   has(name: string): boolean;
-  /** @throws `missing_tensor` */
-  place(name: string): TensorPlace;
+  /** @param expectedShape what the caller will hold the place against; a file needs it for nothing @throws `missing_tensor` */
+  place(name: string, expectedShape?: readonly number[]): TensorPlace;
   /** The bytes of a vector (norms and biases); undefined for anything larger, which stays in its file. */
   smallTensor(name: string): Uint8Array | undefined;
 }

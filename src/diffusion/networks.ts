@@ -10,7 +10,7 @@ export interface TextEncoder {
   encode(inputIds: Int32Array, batch: number): Promise<Float32Array>;
 }
 
-export interface DenoiserInput {
+interface DenoiserInput {
   /** [B, C, h, w] */
   readonly sample: Float32Array;
   readonly shape: readonly [batch: number, channels: number, height: number, width: number];

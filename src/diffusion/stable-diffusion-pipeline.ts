@@ -33,7 +33,7 @@ export interface PipelineJob {
   readonly request: ResolvedGenerationRequest;
 }
 
-export interface PipelineProgress {
+interface PipelineProgress {
   readonly stage: 'encode' | 'denoise' | 'decode';
   /** Of all the job's images together. */
   readonly step: number;

@@ -44,7 +44,7 @@ export interface EngineJobResult {
   readonly warnings: readonly string[];
 }
 
-export type EngineStage = 'encode' | 'denoise' | 'decode';
+type EngineStage = 'encode' | 'denoise' | 'decode';
 
 export interface EngineProgress {
   readonly stage: EngineStage;

@@ -23,7 +23,7 @@ const resolvedRequestSchema = z.object({
   scheduler: z.string(),
 });
 
-export const engineSettingsSchema = z.object({
+const engineSettingsSchema = z.object({
   /** Absolute folder of the checkpoint. */
   checkpointFolder: z.string(),
   device: z.string(),
@@ -37,7 +37,7 @@ export const engineSettingsSchema = z.object({
 export type EngineSettings = z.infer<typeof engineSettingsSchema>;
 
 /** What the child found out about the model and the machine; everything the parent needs to resolve a request. */
-export const modelFactsSchema = z.object({
+const modelFactsSchema = z.object({
   /** As shown and stored: the folder's name or the hub id. */
   modelName: z.string(),
   /** First 10 hex digits of the SHA-256 of the UNet's weights, as A1111 prints it; null when not computed. */

@@ -9,7 +9,7 @@ import { Text2ImgError } from '../errors/text2img-error.ts';
 import { type LogFields, redactFields, redactText } from './redact.ts';
 
 /** Python's names, because the service's users grep for them. */
-export const LOG_LEVELS = ['DEBUG', 'INFO', 'WARNING', 'ERROR', 'CRITICAL'] as const;
+const LOG_LEVELS = ['DEBUG', 'INFO', 'WARNING', 'ERROR', 'CRITICAL'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
 export interface Logger {

@@ -13,7 +13,7 @@ export type ExecutionProvider =
   | { readonly name: 'webgpu' }
   | { readonly name: 'cuda'; readonly deviceId: number };
 
-export interface ProviderProbe {
+interface ProviderProbe {
   readonly provider: ExecutionProvider;
   readonly available: boolean;
   /** Why not, or what it runs on. */
@@ -27,10 +27,10 @@ export interface ChosenDevice {
   readonly reason: string;
 }
 
-export const DEVICE_SYNTAX = 'auto, cpu, cuda, cuda:N, webgpu';
+const DEVICE_SYNTAX = 'auto, cpu, cuda, cuda:N, webgpu';
 
 /** @throws `invalid_option` */
-export function parseDevice(device: string): ExecutionProvider | 'auto' {
+function parseDevice(device: string): ExecutionProvider | 'auto' {
   if (device === 'auto') return 'auto';
   if (device === 'cpu' || device === 'webgpu') return { name: device };
   const cuda = /^cuda(?::(\d{1,3}))?$/.exec(device);

@@ -142,7 +142,7 @@ export class GraphBuilder {
   weight(name: string, shape: readonly number[]): Value {
     const known = this.#weightValues.get(name);
     if (known !== undefined) return known;
-    const place = this.weights.place(name);
+    const place = this.weights.place(name, shape);
     const type = STORED_TYPES[place.dtype];
     if (type === undefined) {
       const allowed = Object.keys(STORED_TYPES).join(', ');

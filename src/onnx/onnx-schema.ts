@@ -8,7 +8,7 @@ import protobuf from 'protobufjs';
 export const ELEMENT_TYPES = { float32: 1, int32: 6, int64: 7, float16: 10, bfloat16: 16 } as const;
 export type ElementType = keyof typeof ELEMENT_TYPES;
 
-export interface StringEntry {
+interface StringEntry {
   readonly key: string;
   readonly value: string;
 }

@@ -14,9 +14,3 @@ export interface Session extends AsyncDisposable {
   /** Blocks this thread's event loop until it is done; cannot be aborted. @throws `inference_failed`, `engine_out_of_memory` */
   run(inputs: Readonly<Record<string, Tensor>>): Promise<Readonly<Record<string, Tensor>>>;
 }
-
-export interface SessionOptions {
-  /** The graph, as the bytes of an ONNX ModelProto. Its external initialisers say `location` relative to `weightsFolder`. */
-  readonly model: Uint8Array;
-  readonly weightsFolder: string;
-}

@@ -10,8 +10,7 @@
 import type { DocumentId } from '../job/document-id.ts';
 import type { ErrorCode } from '../errors/error-codes.ts';
 
-export const JOB_STATUSES = ['pending', 'processing', 'completed', 'error'] as const;
-export type JobStatus = (typeof JOB_STATUSES)[number];
+export type JobStatus = 'pending' | 'processing' | 'completed' | 'error';
 
 /** A prompt document's own fields as they lie in the queue, not yet validated (`job/prompt-document.ts` does that). */
 export type RawPromptDocument = Readonly<Record<string, unknown>>;

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { canonicalEjsonOf, type DocumentId } from '../job/document-id.ts';
 
-export const DEFAULT_PREFIX = 'generated/';
+const DEFAULT_PREFIX = 'generated/';
 
 export interface ObjectKeyOptions {
   readonly prefix?: string;

@@ -8,7 +8,7 @@ import type { PromptQueue } from '../queue/prompt-queue.ts';
 import type { ImageStore } from '../storage/image-store.ts';
 
 /** The part of the engine that a worker uses; it is started by whoever made it. */
-export type WorkerEngine = Pick<EngineHost, 'model' | 'generate' | 'cancel' | 'estimateRemainingMs'>;
+type WorkerEngine = Pick<EngineHost, 'model' | 'generate' | 'cancel' | 'estimateRemainingMs'>;
 
 export interface WorkerOptions {
   readonly queue: PromptQueue;
@@ -51,7 +51,7 @@ export type WorkerEvent =
   /** Cancelled, reset, deleted or taken over: nothing more is written. */
   | { readonly type: 'lost'; readonly id: string };
 
-export type WorkerOutcome = Exclude<WorkerEvent['type'], 'claimed' | 'progress'>;
+type WorkerOutcome = Exclude<WorkerEvent['type'], 'claimed' | 'progress'>;
 
 /** How many documents ended which way. */
 export type WorkerSummary = Readonly<Record<WorkerOutcome, number>>;

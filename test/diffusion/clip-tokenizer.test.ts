@@ -15,7 +15,10 @@ const FOLDERS = {
   demo: '../../models/demo/tokenizer',
 } as const;
 
-for (const [name, what] of [['clip', 'out of vocab.json and merges.txt'], ['demo', 'out of tokenizer.json']] as const) {
+for (const [name, what] of [
+  ['clip', 'out of vocab.json and merges.txt'],
+  ['demo', 'out of tokenizer.json'],
+] as const) {
   test(`the ${name} tokenizer, read ${what}, gives the ids of transformers for ${vectors[name].length} hostile strings`, async () => {
     const files = await readTokenizerFiles(fileURLToPath(new URL(FOLDERS[name], import.meta.url)), 77);
     const tokenizer = new ClipTokenizer(files);

@@ -225,7 +225,10 @@ test('the progress of a prompt can be seen in the queue', async (t) => {
   );
   t.after(() => clearInterval(look));
   await work(place, { beatMs: 10 });
-  assert.ok(seen.some((step) => step > 0 && step <= 20), seen.join());
+  assert.ok(
+    seen.some((step) => step > 0 && step <= 20),
+    seen.join(),
+  );
 });
 
 test('two worker processes on one file never draw the same prompt', async (t) => {

@@ -122,24 +122,17 @@ export function concat(g: GraphBuilder, parts: readonly Value[], axis: number): 
   return g.node('Concat', parts, { attributes: { axis }, shape });
 }
 
-export function transpose(g: GraphBuilder, x: Value, permutation: readonly number[]): Value {
-  return g.node('Transpose', [x], {
-    attributes: { perm: permutation },
-    shape: permutation.map((axis) => x.shape[axis] ?? 1),
-  });
-}
-
 /** `x` in the shape that `like` has when the graph runs. */
 export function reshapeLike(g: GraphBuilder, x: Value, like: Value): Value {
   return g.node('Reshape', [x, shapeOf(g, like)], { shape: like.shape });
 }
 
 /** The sizes of dimensions `start` … `end` − 1 as a vector of int64. */
-export function shapeOf(g: GraphBuilder, x: Value, start = 0, end = x.shape.length): Value {
+function shapeOf(g: GraphBuilder, x: Value, start = 0, end = x.shape.length): Value {
   return g.node('Shape', [x], { attributes: { start, end }, shape: [end - start], type: 'int64' });
 }
 
-export function dims4(x: Value): [number, number, number, number] {
+function dims4(x: Value): [number, number, number, number] {
   const [batch = 1, channels = 1, height = 1, width = 1] = x.shape;
   return [batch, channels, height, width];
 }

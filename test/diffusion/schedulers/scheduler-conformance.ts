@@ -59,7 +59,7 @@ export function schedulerConformance(name: string, create: Factory): void {
       const both = Float32Array.of(...first, ...second);
       const noises = (seeds: readonly number[]): (() => Float32Array) => {
         const generators = seeds.map((seed) => new TorchCpuGenerator(seed));
-        return () => Float32Array.of(...generators.flatMap((generator) => Array.from(generator.randn(32))));
+        return () => Float32Array.from(generators.flatMap((generator) => Array.from(generator.randn(32))));
       };
       const together = loop(create(CONFIG, 6), both, noises([1, 2]));
       const alone = loop(create(CONFIG, 6), second, noises([2]));
