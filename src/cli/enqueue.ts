@@ -18,7 +18,7 @@ const MAX_INPUT_BYTES = 256 * 1024 * 1024;
 export async function enqueue(context: CommandContext, file: string | undefined): Promise<ExitCode> {
   const { config, logger } = context;
   const documents = file === undefined ? [onePrompt(config)] : await readDocuments(file, config);
-  await using queue = await openQueue(context);
+  await using queue = openQueue(context);
   const ids = (await queue.enqueue(documents)).map(promptIdText);
   logger.info('prompts added', { count: ids.length, queue: queue.description });
   for (const id of ids) printResult(context, { json: { id, status: 'pending' }, text: id });

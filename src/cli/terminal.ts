@@ -10,7 +10,8 @@ export interface ProgressUpdate {
   readonly label: string;
   readonly step: number;
   readonly steps: number;
-  readonly stage: string;
+  /** Which part of the work, where it is known. */
+  readonly stage?: string;
 }
 
 interface Bar extends ProgressUpdate {
@@ -71,7 +72,9 @@ export class Terminal implements Disposable {
     const quarter = Math.floor((4 * update.step) / update.steps);
     if (quarter === bar.quarter) return;
     bar.quarter = quarter;
-    this.#streams.stderr.write(`${printable(update.label)}: ${update.stage}, step ${update.step} of ${update.steps}\n`);
+    this.#streams.stderr.write(
+      `${printable(update.label)}: ${update.stage === undefined ? '' : `${update.stage}, `}step ${update.step} of ${update.steps}\n`,
+    );
   }
 
   /** The picture `key` has ended; its last bar stays above as a line. */
@@ -104,7 +107,8 @@ export class Terminal implements Disposable {
   #render({ label, step, steps, stage, startedMs }: Bar): string {
     const filled = Math.min(BAR_WIDTH, Math.round((BAR_WIDTH * step) / steps));
     const seconds = ((this.#streams.nowMs() - startedMs) / 1000).toFixed(1);
-    const facts = `[${'█'.repeat(filled)}${'░'.repeat(BAR_WIDTH - filled)}] ${String(step).padStart(String(steps).length)}/${steps} ${seconds} s ${stage}`;
+    const facts =
+      `[${'█'.repeat(filled)}${'░'.repeat(BAR_WIDTH - filled)}] ${String(step).padStart(String(steps).length)}/${steps} ${seconds} s ${stage ?? ''}`.trimEnd();
     // A wrapped line would break the count of lines to erase.
     const room = Math.max(8, (this.#streams.stderr.columns ?? 80) - facts.length - 2);
     return `${shorten(printable(label), room).padEnd(Math.min(28, room))} ${facts}`.slice(

@@ -1,0 +1,31 @@
+/**
+ * Stopping by signal: the first SIGTERM or SIGINT asks for a graceful end, the second ends the process at once.
+ */
+import { constants } from 'node:os';
+import type { Logger } from '../observability/logger.ts';
+
+const SIGNALS = ['SIGTERM', 'SIGINT'] as const;
+const SIGNAL_EXIT_CODE = 128;
+
+export interface SignalListener extends Disposable {
+  /** Aborted at the first signal. */
+  readonly signal: AbortSignal;
+}
+
+export function listenForSignals(logger: Logger): SignalListener {
+  const controller = new AbortController();
+  const receive = (name: (typeof SIGNALS)[number]): void => {
+    if (controller.signal.aborted) process.exit(SIGNAL_EXIT_CODE + constants.signals[name]);
+    logger.info('stopping: finishing or giving back what is being drawn; a second signal ends at once', {
+      signal: name,
+    });
+    controller.abort();
+  };
+  for (const name of SIGNALS) process.on(name, receive);
+  return {
+    signal: controller.signal,
+    [Symbol.dispose]: () => {
+      for (const name of SIGNALS) process.off(name, receive);
+    },
+  };
+}
