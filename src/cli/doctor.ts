@@ -17,7 +17,7 @@ export async function doctor(context: CommandContext): Promise<ExitCode> {
     ...(await probeMachine(environment === undefined ? {} : { environment })),
     await probe('model', 'name another one with --model', async () => inspectModel(context)),
     await probe('queue', 'choose another --data-dir', async () => {
-      await using queue = await openQueue(context);
+      await using queue = openQueue(context);
       const { pending, processing, completed, error } = await queue.counts();
       return `${queue.description}: ${pending} pending, ${processing} processing, ${completed} completed, ${error} in error`;
     }),

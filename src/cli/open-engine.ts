@@ -4,11 +4,13 @@
 import { compileCacheFolder } from '../config/load.ts';
 import { EngineHost } from '../engine/engine-host.ts';
 import type { CommandContext } from './command-context.ts';
+import { engineEnvironment } from './engine-environment.ts';
 import { findModelFolder } from './model-folder.ts';
 
 /** The model is loaded when this resolves. @throws `model_not_found`, and what loading throws */
 export async function openEngine({ config, logger }: CommandContext): Promise<EngineHost> {
   const checkpointFolder = await findModelFolder(config);
+  const environment = engineEnvironment();
   const engine = new EngineHost({
     settings: {
       checkpointFolder,
@@ -19,6 +21,7 @@ export async function openEngine({ config, logger }: CommandContext): Promise<En
       compileCacheFolder: compileCacheFolder(config),
     },
     logger,
+    ...(environment === undefined ? {} : { environment }),
   });
   logger.info('loading the model', {
     folder: checkpointFolder,

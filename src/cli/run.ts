@@ -14,6 +14,8 @@ import { printable } from './printable.ts';
 import { listenForSignals } from './signals.ts';
 
 const SOME_PROMPT_FAILED: ExitCode = 3;
+/** The embedded queue is a file of this machine, so `jobs show` can hear of progress more often than a third of the lease. */
+const EMBEDDED_BEAT_MS = 1000;
 const NOTHING_DONE: WorkerSummary = { completed: 0, failed: 0, retried: 0, released: 0, lost: 0 };
 
 export async function run(context: CommandContext): Promise<ExitCode> {
@@ -41,6 +43,7 @@ export async function run(context: CommandContext): Promise<ExitCode> {
       defaults: defaultsOf(config),
       mode: config.watch ? 'watch' : 'drain',
       leaseMs: config.leaseSeconds * 1000,
+      beatMs: Math.min(EMBEDDED_BEAT_MS, (config.leaseSeconds * 1000) / 3),
       maxAttempts: config.maxAttempts,
       batchSize: config.batchSize,
       signal: stopping.signal,

@@ -30,7 +30,7 @@ export interface EngineJob {
   readonly request: ResolvedGenerationRequest;
 }
 
-export interface EngineImage {
+interface EngineImage {
   readonly imageIndex: number;
   readonly seed: number;
   readonly widthPx: number;
