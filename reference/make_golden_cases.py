@@ -72,7 +72,9 @@ def write_overlay(folder: Path, case: dict) -> None:
     """The files of the case's checkpoint that are not the base's."""
     checkpoint = folder / "checkpoint"
     if "scheduler_config" in case:
-        write_json(checkpoint / "scheduler" / "scheduler_config.json", case["scheduler_config"])
+        config = case["scheduler_config"]
+        write_json(checkpoint / "scheduler" / "scheduler_config.json", config)
+        write_json(checkpoint / "model_index.json", {**MODEL_INDEX, "scheduler": ["diffusers", config["_class_name"]]})
         # The class is the index's; the one in the scheduler's own file is not looked at.
         index = {**MODEL_INDEX, "scheduler": ["diffusers", case["scheduler_config"]["_class_name"]]}
         write_json(checkpoint / "model_index.json", index)

@@ -92,14 +92,16 @@ async function fetchWheel(wheel: Wheel, { url, folder, onProgress }: WheelTarget
     // The disk is slower than the network and the inflater at times; memory stays bounded.
     await Promise.all(files.filter((file) => file.writableNeedDrain).map((file) => once(file, 'drain')));
   }
-  await Promise.all(files.map(closed));
   const found = sum.digest('hex');
   if (found !== wheel.sha256) {
+    // What is cut off inside an archive never ends by itself.
+    for (const file of files) file.destroy();
     throw new Text2ImgError(
       'download_failed',
       `${basename(url.pathname)} has the SHA-256 ${found}, but ${wheel.sha256} is needed; nothing of it was kept.`,
     );
   }
+  await Promise.all(files.map(closed));
   if (files.length === 0)
     throw new Text2ImgError(
       'download_failed',

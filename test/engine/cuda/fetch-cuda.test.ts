@@ -1,0 +1,81 @@
+/** Fetching the CUDA libraries from a local server: checked by their sums, whole or not at all. NOT RUN here: CUDA itself, which needs a GPU. */
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import { createRequire } from 'node:module';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test, type TestContext } from 'node:test';
+import { zipSync } from 'fflate';
+import { CUDA_WHEELS, ONNX_RUNTIME_VERSION, type Wheel } from '../../../src/engine/cuda/cuda-wheels.ts';
+import { cudaLibraryFolder, fetchCuda } from '../../../src/engine/cuda/fetch-cuda.ts';
+
+const isSupported = process.platform === 'linux' && process.arch === 'x64';
+const skip = isSupported ? false : 'NOT RUN: setup cuda is for linux-x64';
+
+const LIBRARY = new Uint8Array(300_000).map((_, index) => (index * index) % 251);
+const archive = zipSync({
+  'nvidia/cu13/lib/libexample.so.13': LIBRARY,
+  'nvidia/cu13/include/example.h': new Uint8Array(10),
+  'nvidia/cu13/lib/libstored.so': [new Uint8Array(5).fill(7), { level: 0 }],
+});
+
+async function serve(t: TestContext, body: Uint8Array, status = 200): Promise<string> {
+  const server = createServer((_, response) => response.writeHead(status).end(body));
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  t.after(() => server.close());
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
+}
+
+async function makeHome(t: TestContext): Promise<string> {
+  const home = await mkdtemp(join(tmpdir(), 'text2img-cuda-'));
+  t.after(() => rm(home, { recursive: true, force: true }));
+  return home;
+}
+
+const wheel: Wheel = {
+  name: 'example',
+  version: '1',
+  path: 'a/b/example.whl',
+  sha256: createHash('sha256').update(archive).digest('hex'),
+  sizeBytes: archive.length,
+  wanted: (CUDA_WHEELS[1] as Wheel).wanted,
+};
+
+test('the libraries of an archive lie in one folder, beside a copy of the runtime, and nothing else', {
+  skip,
+}, async (t) => {
+  const dataHome = await makeHome(t);
+  const folder = await fetchCuda({ dataHome, packagesUrl: await serve(t, archive), wheels: [wheel] });
+  assert.equal(folder, cudaLibraryFolder(dataHome));
+  assert.deepEqual((await readdir(folder)).toSorted(), ['libexample.so.13', 'libonnxruntime.so.1', 'libstored.so']);
+  assert.deepEqual(new Uint8Array(await readFile(join(folder, 'libexample.so.13'))), LIBRARY);
+  assert.equal(
+    await fetchCuda({ dataHome, packagesUrl: 'http://127.0.0.1:9/', wheels: [wheel] }),
+    folder,
+    'a second time nothing is fetched',
+  );
+});
+
+test('a wrong checksum, a broken archive and a refusing server keep nothing', { skip }, async (t) => {
+  const dataHome = await makeHome(t);
+  const attempts = [
+    { packagesUrl: await serve(t, archive), wheels: [{ ...wheel, sha256: '0'.repeat(64) }] },
+    { packagesUrl: await serve(t, archive.subarray(0, 1000)), wheels: [wheel] },
+    { packagesUrl: await serve(t, archive, 404), wheels: [wheel] },
+    { packagesUrl: 'http://127.0.0.1:9/', wheels: [wheel] },
+  ];
+  for (const attempt of attempts)
+    await assert.rejects(fetchCuda({ dataHome, ...attempt }), { code: 'download_failed' });
+  assert.equal(existsSync(cudaLibraryFolder(dataHome)), false);
+  assert.deepEqual(await readdir(join(dataHome, 'text2img')), []);
+});
+
+test('the provider that is fetched is of the version of onnxruntime-node', () => {
+  const manifest = createRequire(import.meta.url)('onnxruntime-node/package.json') as { version: string };
+  assert.equal(manifest.version, ONNX_RUNTIME_VERSION);
+  assert.equal(CUDA_WHEELS[0]?.version, manifest.version);
+});

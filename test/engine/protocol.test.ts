@@ -1,0 +1,91 @@
+/** One example of every message: what both sides agree on. A change here needs a new PROTOCOL_VERSION. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import {
+  type ChildMessage,
+  childMessageSchema,
+  type ParentMessage,
+  parentMessageSchema,
+  PROTOCOL_VERSION,
+} from '../../src/engine/protocol.ts';
+
+const request = {
+  prompt: 'a fox',
+  negativePrompt: '',
+  seed: 7,
+  numInferenceSteps: 20,
+  guidanceScale: 7.5,
+  widthPx: 512,
+  heightPx: 512,
+  numImages: 1,
+  scheduler: 'DDIMScheduler',
+};
+
+const PARENT: Record<ParentMessage['type'], ParentMessage> = {
+  load: {
+    type: 'load',
+    protocolVersion: PROTOCOL_VERSION,
+    settings: {
+      checkpointFolder: '/m',
+      device: 'auto',
+      dtype: 'auto',
+      threads: 0,
+      vaeTiling: false,
+      compileCacheFolder: null,
+    },
+  },
+  generate: { type: 'generate', jobs: [{ jobId: 'a', request }] },
+  cancel: { type: 'cancel', jobId: 'a' },
+  shutdown: { type: 'shutdown' },
+};
+
+const CHILD: Record<ChildMessage['type'], ChildMessage> = {
+  hello: { type: 'hello', protocolVersion: PROTOCOL_VERSION, pid: 1 },
+  ready: {
+    type: 'ready',
+    model: {
+      modelName: 'demo',
+      modelHash: null,
+      pipelineClass: 'StableDiffusionPipeline',
+      defaultWidthPx: 256,
+      defaultHeightPx: 256,
+      defaultGuidanceScale: 7.5,
+      defaultScheduler: 'DDIMScheduler',
+      maxBatchImages: 1,
+      device: 'cpu',
+      deviceReason: 'cpu, float32 (asked for)',
+      dtype: 'float32',
+      loadMs: 600,
+      warnings: [],
+    },
+  },
+  'load-failed': { type: 'load-failed', error: { code: 'model_not_found', message: 'there is no folder.' } },
+  progress: { type: 'progress', jobId: 'a', stage: 'denoise', step: 3, steps: 20 },
+  image: { type: 'image', jobId: 'a', imageIndex: 0, seed: 7, widthPx: 1, heightPx: 1, rgb: Uint8Array.of(1, 2, 3) },
+  'job-done': { type: 'job-done', jobId: 'a', warnings: ['cut'] },
+  'job-failed': { type: 'job-failed', jobId: 'a', error: { code: 'cancelled', message: 'the job was cancelled.' } },
+  log: { type: 'log', level: 'INFO', message: 'm', fields: { a: 1 } },
+};
+
+for (const [type, message] of Object.entries(PARENT)) {
+  test(`"${type}" to the child passes its schema unchanged and stays what it was`, (t) => {
+    assert.deepEqual(parentMessageSchema.parse(message), message);
+    t.assert.snapshot(message);
+  });
+}
+
+for (const [type, message] of Object.entries(CHILD)) {
+  test(`"${type}" from the child passes its schema unchanged and stays what it was`, (t) => {
+    assert.deepEqual(childMessageSchema.parse(message), message);
+    t.assert.snapshot(message);
+  });
+}
+
+test('a message with a field of another type is refused', () => {
+  assert.equal(childMessageSchema.safeParse({ ...CHILD.progress, step: '3' }).success, false);
+  assert.equal(
+    childMessageSchema.safeParse({ ...CHILD['load-failed'], error: { code: 'made_up', message: '' } }).success,
+    false,
+  );
+  assert.equal(parentMessageSchema.safeParse({ type: 'generate', jobs: [] }).success, false);
+});

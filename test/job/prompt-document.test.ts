@@ -1,0 +1,104 @@
+/** The prompt document's codec. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { Text2ImgError } from '../../src/errors/text2img-error.ts';
+import { DEFAULT_LIMITS } from '../../src/job/limits.ts';
+import { parsePromptDocument } from '../../src/job/prompt-document.ts';
+import { seedOfRun } from '../../src/job/resolve-request.ts';
+
+test('every field of the wire becomes its place in the request, a short scheduler name its class', () => {
+  const document = {
+    text: 'a fox',
+    negative_prompt: 'blurry',
+    seed: 7,
+    num_inference_steps: 30,
+    guidance_scale: 0,
+    width: 512,
+    height: 768,
+    num_images: 2,
+    scheduler: 'euler_a',
+    priority: -3,
+    mine: { kept: true },
+  };
+  assert.deepEqual(parsePromptDocument(document, DEFAULT_LIMITS), {
+    request: {
+      prompt: 'a fox',
+      negativePrompt: 'blurry',
+      seed: 7,
+      numInferenceSteps: 30,
+      guidanceScale: 0,
+      widthPx: 512,
+      heightPx: 768,
+      numImages: 2,
+      scheduler: 'EulerAncestralDiscreteScheduler',
+    },
+    priority: -3,
+  });
+});
+
+test('an empty prompt is legal, and null counts as absent', () => {
+  assert.deepEqual(parsePromptDocument({ text: '', seed: null, width: null }, DEFAULT_LIMITS), {
+    request: { prompt: '' },
+    priority: 0,
+  });
+});
+
+const bad = [
+  [{}, 'invalid_prompt', /"text" is undefined/],
+  [{ text: ['a'] }, 'invalid_prompt', /\["a"\]/],
+  [{ text: 'ä'.repeat(500_000) }, 'prompt_too_large', /1000000 bytes.*at most 65536/],
+  [{ text: '', negative_prompt: 'x'.repeat(70_000) }, 'prompt_too_large', /"negative_prompt" has 70000 bytes/],
+  [{ text: '', width: 100 }, 'invalid_parameter', /"width" is 100; allowed are multiples of 8/],
+  [{ text: '', height: -8 }, 'invalid_parameter', /"height" is -8/],
+  [{ text: '', width: 4096, height: 4096 }, 'invalid_parameter', /16777216 pixels; allowed are at most 4194304/],
+  [{ text: '', num_inference_steps: 0 }, 'invalid_parameter', /"num_inference_steps" is 0.*from 1 to 1000/],
+  [{ text: '', guidance_scale: Number.NaN }, 'invalid_parameter', /"guidance_scale" is NaN/],
+  [{ text: '', seed: -1 }, 'invalid_parameter', /"seed" is -1.*9007199254740991/],
+  [{ text: '', seed: 0.5 }, 'invalid_parameter', /"seed" is 0\.5/],
+  [{ text: '', seed: 2 ** 53 }, 'invalid_parameter', /"seed" is 9007199254740992/],
+  [{ text: '', num_images: 17 }, 'invalid_parameter', /"num_images" is 17.*from 1 to 16/],
+  [{ text: '', scheduler: 'magic' }, 'unknown_scheduler', /"magic".*euler_a/],
+  [{ text: '', scheduler: '__proto__' }, 'unknown_scheduler', /"__proto__"/],
+  [{ text: '', priority: 'high' }, 'invalid_parameter', /"priority" is "high"/],
+] as const;
+
+for (const [document, code, says] of bad) {
+  test(`${JSON.stringify(document).slice(0, 60)} is refused with ${code}`, () => {
+    assert.throws(() => parsePromptDocument(document, DEFAULT_LIMITS), { code, message: says });
+  });
+}
+
+test('whatever a document holds, it is read or refused with a short sentence', () => {
+  const names = [
+    'text',
+    'seed',
+    'width',
+    'height',
+    'num_images',
+    'scheduler',
+    'guidance_scale',
+    'priority',
+    'negative_prompt',
+    'toString',
+  ];
+  fc.assert(
+    fc.property(fc.dictionary(fc.constantFrom(...names), fc.anything({ withBigInt: true })), (document) => {
+      try {
+        parsePromptDocument(document, DEFAULT_LIMITS);
+      } catch (error) {
+        assert.ok(
+          error instanceof Text2ImgError && error.fault === 'request' && error.message.length < 500,
+          String(error),
+        );
+      }
+    }),
+  );
+});
+
+test('the seed of a run is the same for every attempt, differs between runs, and fits into 32 bits', () => {
+  assert.equal(seedOfRun('a'), seedOfRun('a'));
+  assert.notEqual(seedOfRun('a'), seedOfRun('b'));
+  // printf a | sha256sum | cut -c1-8, as a number
+  assert.equal(seedOfRun('a'), 0xca978112);
+});
