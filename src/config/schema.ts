@@ -266,7 +266,7 @@ export const OPTIONS = {
   batchSize: option({
     placeholder: '<n>',
     schema: wholeNumber({ min: 1, max: 1024 }),
-    default: '4',
+    default: '10',
     doc: 'Most prompts drawn together, where the engine can.',
     allowed: 'a whole number from 1 to 1024',
     commands: ['run'],

@@ -18,13 +18,13 @@ test('a flag beats the environment, which beats the default', () => {
 });
 
 test('an empty variable is unset', () => {
-  assert.equal(load({ environment: { BATCH_SIZE: '', LOG_FILE: '' } }).batchSize, 4);
+  assert.equal(load({ environment: { BATCH_SIZE: '', LOG_FILE: '' } }).batchSize, 10);
   assert.equal(load({ environment: { LOG_FILE: '' } }).logFile, undefined);
 });
 
 test('a bad value in the environment does not matter when a flag is given, nor for a command that does not take it', () => {
   assert.equal(load({ environment: { BATCH_SIZE: 'x' }, flags: { batchSize: '2' } }).batchSize, 2);
-  assert.equal(load({ command: 'generate', environment: { BATCH_SIZE: 'x' } }).batchSize, 4);
+  assert.equal(load({ command: 'generate', environment: { BATCH_SIZE: 'x' } }).batchSize, 10);
 });
 
 test('the names of the contract are kept, every other variable begins with TEXT2IMG_', () => {

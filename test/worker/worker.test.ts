@@ -223,8 +223,7 @@ test('the progress of a prompt can be seen in the queue', async (t) => {
     () => void place.queue.show('a').then((summary) => summary?.progress && seen.push(summary.progress.step)),
     10,
   );
-  t.after(() => clearInterval(look));
-  await work(place, { beatMs: 10 });
+  await work(place, { beatMs: 10 }).finally(() => clearInterval(look));
   assert.ok(
     seen.some((step) => step > 0 && step <= 20),
     seen.join(),
