@@ -10,7 +10,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   observability: ['errors'],
   job: ['errors', 'diffusion/schedulers/scheduler-names.ts', 'engine/protocol.ts'],
   config: ['errors', 'job', 'diffusion/schedulers/scheduler-names.ts'],
-  queue: ['errors', 'job'],
+  queue: ['errors', 'job', 'observability'],
   storage: ['errors', 'job'],
   image: ['errors', 'job', 'diffusion/schedulers/scheduler-names.ts'],
   checkpoint: ['errors'],
@@ -40,6 +40,7 @@ const ENGINE_PARENT_FILES = ['src/engine/engine-host.ts', 'src/engine/engine-pro
 const DOORS: Record<string, readonly string[]> = {
   'onnxruntime-node': ['src/onnx/**'],
   'node:sqlite': ['src/queue/sqlite/**'],
+  mongodb: ['src/queue/mongo/**', 'test/**', 'bench/**'],
   protobufjs: ['src/onnx/**'],
   'fast-png': ['test/**'],
   fflate: ['src/engine/**'],
@@ -87,7 +88,7 @@ function restrictedImports(patterns: Pattern[]): Record<string, unknown> {
 const sourceOverrides = Object.keys(MAY_IMPORT).flatMap((folder) => {
   const io: Pattern[] = folder === 'diffusion' ? IO_MODULES.map((name) => ({ regex: `^${escape(name)}$`, message: 'diffusion/ does no I/O.' })) : [];
   const patterns = [...folderPatterns(folder), ...io];
-  const places = [folder, ...(folder === 'queue' ? ['queue/sqlite'] : [])];
+  const places = [folder, ...(folder === 'queue' ? ['queue/sqlite', 'queue/mongo'] : [])];
   return places.map((place) => ({
     files: [`src/${place}/**`],
     rules: restrictedImports([...patterns, ...doorPatterns(`src/${place}`)]) as never,

@@ -158,6 +158,11 @@ export const ERROR_CODES = {
     meaning: 'An object of another document lies where the image should go; it is never overwritten.',
   },
   queue_failed: { fault: 'infrastructure', retryable: true, meaning: 'The queue could not be read or written.' },
+  queue_unauthorized: {
+    fault: 'infrastructure',
+    retryable: false,
+    meaning: 'The database does not let this user in, or do what a worker must.',
+  },
   attempts_exhausted: {
     fault: 'infrastructure',
     retryable: false,

@@ -1,5 +1,4 @@
 /** The worker: claims, draws, publishes, until the queue is drained or it is told to stop. */
-import { setTimeout as sleep } from 'node:timers/promises';
 import { ClaimedJob } from './claimed-job.ts';
 import { runBatch } from './run-batch.ts';
 import { stopWithinGrace } from './shutdown.ts';
@@ -24,7 +23,7 @@ export async function runWorker(options: WorkerOptions): Promise<WorkerSummary> 
       const jobs = await claimJobs(options, tell);
       if (jobs.length === 0) {
         await publishing;
-        if (options.mode === 'drain' && (await isDrained(options))) break;
+        if (options.mode === 'drain' && (await options.queue.isDrained())) break;
         await idle(options);
         continue;
       }
@@ -49,15 +48,9 @@ async function claimJobs(options: WorkerOptions, tell: (event: WorkerEvent) => v
   return claims.map((claim) => new ClaimedJob(claim, options, { claimedAtMs, tell }));
 }
 
-/** Nothing is pending, and nothing is being drawn by anybody or waits for its retry. */
-async function isDrained({ queue }: WorkerOptions): Promise<boolean> {
-  const { pending, processing } = await queue.counts();
-  return pending === 0 && processing === 0;
-}
-
 /** Until there may be something to do: the next lease or backoff to end, or the next look. */
 async function idle({ queue, signal, pollMs = DEFAULT_POLL_MS }: WorkerOptions): Promise<void> {
   const dueMs = (await queue.msUntilNextDue()) ?? pollMs;
-  const jittered = Math.min(dueMs + 1, pollMs) * (0.75 + Math.random() / 2);
-  await sleep(jittered, undefined, { signal }).catch(() => undefined);
+  const timeoutMs = Math.min(dueMs + 1, pollMs) * (0.75 + Math.random() / 2);
+  await queue.untilChanged({ timeoutMs, signal });
 }
