@@ -9,9 +9,9 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   errors: [],
   observability: ['errors'],
   job: ['errors', 'diffusion/schedulers/scheduler-names.ts', 'engine/protocol.ts'],
-  config: ['errors', 'job', 'diffusion/schedulers/scheduler-names.ts'],
+  config: ['errors', 'job', 'diffusion/schedulers/scheduler-names.ts', 'storage/object-key.ts'],
   queue: ['errors', 'job', 'observability'],
-  storage: ['errors', 'job'],
+  storage: ['errors', 'job', 'observability'],
   image: ['errors', 'job', 'diffusion/schedulers/scheduler-names.ts'],
   checkpoint: ['errors'],
   diffusion: ['errors', 'job'],
@@ -29,7 +29,9 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     'engine/engine-host.ts',
     'engine/protocol.ts',
     'diffusion/schedulers/scheduler-names.ts',
+    'webhook/webhook-policy.ts',
   ],
+  webhook: ['errors', 'observability', 'queue/webhook-outbox.ts'],
   cli: ['*'],
 };
 
@@ -40,10 +42,12 @@ const ENGINE_PARENT_FILES = ['src/engine/engine-host.ts', 'src/engine/engine-pro
 const DOORS: Record<string, readonly string[]> = {
   'onnxruntime-node': ['src/onnx/**'],
   'node:sqlite': ['src/queue/sqlite/**'],
+  '@google-cloud/storage': ['src/storage/gcs-image-store.ts'],
   mongodb: ['src/queue/mongo/**', 'test/**', 'bench/**'],
   protobufjs: ['src/onnx/**'],
   'fast-png': ['test/**'],
   fflate: ['src/engine/**'],
+  'ipaddr.js': ['src/webhook/**'],
   pino: ['src/observability/**'],
   commander: ['src/cli/**'],
 };
@@ -131,6 +135,10 @@ export default defineConfig({
         })),
         ...doorPatterns('src/engine'),
       ]) as never,
+    },
+    {
+      files: ['src/storage/gcs-image-store.ts'],
+      rules: restrictedImports([...folderPatterns('storage'), ...doorPatterns('src/storage/gcs-image-store.ts')]) as never,
     },
     { files: ['src/config/load.ts'], rules: { 'node/no-process-env': 'off' } },
     { files: ['src/cli/**', 'src/engine/engine-child.ts'], rules: { 'unicorn/no-process-exit': 'off' } },

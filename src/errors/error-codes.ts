@@ -174,6 +174,12 @@ export const ERROR_CODES = {
     meaning: 'A file could not be downloaded, or its checksum is wrong.',
   },
 
+  webhook_refused: {
+    fault: 'infrastructure',
+    retryable: false,
+    meaning: 'A callback URL out of a document leads to an address that is not public.',
+  },
+
   // bug
   internal: { fault: 'bug', retryable: false, meaning: 'A bug of text2img.' },
 } as const satisfies Record<string, ErrorCodeFacts>;

@@ -28,7 +28,9 @@ export interface DueWebhook extends OwedWebhook {
 export type DeliveryOutcome =
   | { readonly kind: 'delivered' }
   | { readonly kind: 'retry'; readonly delayMs: number; readonly error: string }
-  | { readonly kind: 'dead'; readonly error: string };
+  | { readonly kind: 'dead'; readonly error: string }
+  /** It was not tried, and this does not count. */
+  | { readonly kind: 'postpone'; readonly delayMs: number; readonly error: string };
 
 export interface WebhookSummary {
   readonly id: string;

@@ -237,10 +237,7 @@ export function promptQueueConformance(name: string, create: QueueFactory): void
           error instanceof Text2ImgError && error.code === 'invalid_document' && error.message.includes('mine'),
       );
       assert.deepEqual(await queue.counts(), { pending: 2, processing: 0, completed: 0, error: 0 });
-      assert.deepEqual(
-        (await queue.claim({ limit: 2 })).map(({ id }) => promptIdText(id)).toSorted(),
-        ['7', 'mine'],
-      );
+      assert.deepEqual((await queue.claim({ limit: 2 })).map(({ id }) => promptIdText(id)).toSorted(), ['7', 'mine']);
     });
 
     test('documents that no worker can draw are handed out all the same, so that they can be failed', async (t) => {

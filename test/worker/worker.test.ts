@@ -17,6 +17,8 @@ import { silentLogger } from '../../src/observability/logger.ts';
 import type { JobSummary, RawPromptDocument } from '../../src/queue/prompt-queue.ts';
 import { SqlitePromptQueue } from '../../src/queue/sqlite/sqlite-prompt-queue.ts';
 import { FileImageStore } from '../../src/storage/file-image-store.ts';
+import { DEFAULT_OBJECT_PREFIX } from '../../src/storage/object-key.ts';
+import { NO_WEBHOOKS } from './no-webhooks.ts';
 import { runWorker } from '../../src/worker/worker.ts';
 import type { WorkerEvent, WorkerOptions, WorkerSummary } from '../../src/worker/worker-options.ts';
 
@@ -67,6 +69,8 @@ async function work(
     queue,
     store: new FileImageStore(folder),
     engine,
+    webhooks: NO_WEBHOOKS,
+    objectPrefix: DEFAULT_OBJECT_PREFIX,
     limits: DEFAULT_LIMITS,
     defaults: { numInferenceSteps: 3 },
     mode: 'drain',

@@ -106,7 +106,8 @@ export class MongoOutbox implements WebhookOutbox {
         : outcome.kind === 'dead'
           ? { state: 'dead', error: literal(outcome.error) }
           : { due: fromNow(outcome.delayMs), error: literal(outcome.error) };
-    const tried = { attempts: { $add: [numberAt('$$hook.attempts'), 1] }, token: literal(null) };
+    const tries = outcome.kind === 'postpone' ? 0 : 1;
+    const tried = { attempts: { $add: [numberAt('$$hook.attempts'), tries] }, token: literal(null) };
     // Delivered is delivered, whoever holds it now.
     const holder = outcome.kind === 'delivered' ? {} : { token };
     const isIt = { $and: [{ $eq: ['$$hook.id', literal(id)] }, { $eq: ['$$hook.state', 'pending'] }] };

@@ -22,6 +22,7 @@ const TRIED = 'attempts = attempts + 1, token = NULL';
 /** Delivered is delivered, whoever holds it now. */
 const DELIVERED = `UPDATE webhooks SET ${TRIED}, state = 'delivered', delivered_ms = ${NOW_MS} WHERE id = ?1 AND state = 'pending'`;
 const RETRY = `UPDATE webhooks SET ${TRIED}, due_ms = ${NOW_MS} + ?1, error = ?2 WHERE id = ?3 AND token = ?4 AND state = 'pending'`;
+const POSTPONE = `UPDATE webhooks SET token = NULL, due_ms = ${NOW_MS} + ?1, error = ?2 WHERE id = ?3 AND token = ?4 AND state = 'pending'`;
 const GIVE_UP = `UPDATE webhooks SET ${TRIED}, state = 'dead', error = ?1 WHERE id = ?2 AND token = ?3 AND state = 'pending'`;
 
 /** So many delivered ones of a prompt are kept for whoever asks. */
@@ -96,6 +97,8 @@ export class SqliteOutbox implements WebhookOutbox {
         return this.#database.run(DELIVERED, id);
       case 'retry':
         return this.#database.run(RETRY, Math.round(outcome.delayMs), outcome.error, id, token);
+      case 'postpone':
+        return this.#database.run(POSTPONE, Math.round(outcome.delayMs), outcome.error, id, token);
       case 'dead':
         return this.#database.run(GIVE_UP, outcome.error, id, token);
     }
