@@ -11,7 +11,8 @@ import { SqlitePromptQueue } from '../queue/sqlite/sqlite-prompt-queue.ts';
 import { FileImageStore } from '../storage/file-image-store.ts';
 import { GcsImageStore } from '../storage/gcs-image-store.ts';
 import type { ImageStore } from '../storage/image-store.ts';
-import { checkCanSign, publicUrlUnder } from '../storage/public-url.ts';
+import { checkCanSign } from '../storage/google-credentials.ts';
+import { publicUrlUnder } from '../storage/public-url.ts';
 import type { CommandContext } from './command-context.ts';
 
 /** MongoDB is not asked yet. @throws `conflicting_options`, `invalid_option`, `queue_failed`, `disk_full` */

@@ -122,11 +122,13 @@ export interface GoogleEnvironment {
 /** Where people who run this in a container have their key for long. */
 const USUAL_CREDENTIALS = './credentials/gcp-key.json';
 
-/** How to reach Google Cloud Storage. */
-export function googleEnvironment(environment: Environment = process.env): GoogleEnvironment {
+/** How to reach Google Cloud Storage. Names the usual key file to Google's client, which reads the variable itself. */
+export function googleEnvironment(environment: Record<string, string | undefined> = process.env): GoogleEnvironment {
   const emulator = environment['STORAGE_EMULATOR_HOST'];
   const stated = environment['GOOGLE_APPLICATION_CREDENTIALS'];
   const usual = existsSync(USUAL_CREDENTIALS) ? USUAL_CREDENTIALS : undefined;
+  if ((stated === undefined || stated === '') && usual !== undefined)
+    environment['GOOGLE_APPLICATION_CREDENTIALS'] = usual;
   return {
     apiEndpoint: emulator === undefined || emulator === '' ? undefined : withScheme(emulator),
     credentialsFile: stated === undefined || stated === '' ? usual : stated,

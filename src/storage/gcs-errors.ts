@@ -28,12 +28,8 @@ export function verdictOf(error: unknown): GcsVerdict {
 
 /** Neither a key file, nor a machine's own account. Google's client has no code for it. */
 function isCredentialsError(error: unknown): boolean {
-  const { code, message = '' } = error as { code?: unknown; message?: string };
-  return (
-    code === 'EACCES' ||
-    code === 'ENOENT' ||
-    /default credentials|invalid_grant|invalid_client|DECODER|PEM|not a valid JSON|key must be/i.test(message)
-  );
+  const { message = '' } = error as { message?: string };
+  return /default credentials|invalid_grant|invalid_client|DECODER|PEM|key must be/i.test(message);
 }
 
 export function gcsError(
@@ -51,12 +47,6 @@ export function gcsError(
         { cause: error },
       );
     case 'forbidden':
-      if ((error as { code?: unknown }).code === 'EACCES')
-        return new Text2ImgError(
-          'store_unwritable',
-          `the credentials ${file ?? ''} cannot be read by user ${process.getuid?.() ?? '?'}; in a container give it the owner's id with --user "$(id -u):$(id -g)".`,
-          { cause: error },
-        );
       if (isCredentialsError(error))
         return new Text2ImgError(
           'store_unwritable',

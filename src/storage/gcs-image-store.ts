@@ -10,13 +10,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Bucket, type File, Storage } from '@google-cloud/storage';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import type { Logger } from '../observability/logger.ts';
+import { readCredentialsFile } from './google-credentials.ts';
 import { gcsError, verdictOf } from './gcs-errors.ts';
 import type { ImageMetadata, ImageObject, ImageStore, PutOutcome, PutResult } from './image-store.ts';
 
 export interface GcsImageStoreOptions {
   readonly bucket: string;
   readonly logger: Logger;
-  /** A service account's key; without one the client looks for the machine's own account. */
+  /** What `GOOGLE_APPLICATION_CREDENTIALS` names; Google's client reads the variable itself. Without one it looks for the machine's account. */
   readonly credentialsFile: string | undefined;
   /** Another server than Google's: an emulator, which is asked without credentials. */
   readonly apiEndpoint: string | undefined;
@@ -56,11 +57,10 @@ export class GcsImageStore implements ImageStore {
 
   constructor(options: GcsImageStoreOptions) {
     this.#options = options;
-    const { bucket, credentialsFile, apiEndpoint } = options;
+    const { bucket, apiEndpoint } = options;
     const storage = new Storage({
       // An emulator knows no accounts; the client takes an endpoint of this name as one that needs no sign-in.
       ...(apiEndpoint === undefined ? {} : { apiEndpoint, projectId: 'emulator' }),
-      ...(credentialsFile === undefined ? {} : { keyFilename: credentialsFile }),
       retryOptions: { autoRetry: false, maxRetries: 0 },
     });
     this.#bucket = storage.bucket(bucket);
@@ -68,7 +68,8 @@ export class GcsImageStore implements ImageStore {
   }
 
   async check(): Promise<void> {
-    const { bucket, logger } = this.#options;
+    const { bucket, logger, credentialsFile } = this.#options;
+    if (credentialsFile !== undefined) readCredentialsFile(credentialsFile);
     const wanted = [...NEEDED, NEEDED_TO_REPLACE];
     const granted = await this.#try(async () => {
       try {

@@ -9,7 +9,8 @@ import { Text2ImgError } from '../../src/errors/text2img-error.ts';
 import { type Logger, silentLogger } from '../../src/observability/logger.ts';
 import { GcsImageStore, type GcsImageStoreOptions } from '../../src/storage/gcs-image-store.ts';
 import type { ImageObject } from '../../src/storage/image-store.ts';
-import { checkCanSign, publicUrlUnder } from '../../src/storage/public-url.ts';
+import { checkCanSign } from '../../src/storage/google-credentials.ts';
+import { publicUrlUnder } from '../../src/storage/public-url.ts';
 import { LONGEST_DELIVERY_MS } from '../../src/webhook/retry-schedule.ts';
 import { findFakeGcsServer, NO_FAKE_GCS_SERVER, startFakeGcsServer } from '../servers/fake-gcs-server.ts';
 import { type Fault, GcsServer } from '../servers/gcs-server.ts';
@@ -227,6 +228,7 @@ test('a signed link is a V4 link that outlives the last try of a webhook', async
   const pem = privateKey.export({ type: 'pkcs8', format: 'pem' });
   await key.write({ type: 'service_account', client_email: 'x@y.iam.gserviceaccount.com', private_key: pem });
   checkCanSign(key.path);
+  process.env['GOOGLE_APPLICATION_CREDENTIALS'] = key.path;
   const store = new GcsImageStore({
     bucket: BUCKET,
     logger: silentLogger,
@@ -244,7 +246,7 @@ test('links are not signed with credentials that end before the last try', async
   assert.throws(() => checkCanSign(undefined), failsWith('conflicting_options', 'there is none'));
   await key.write({ type: 'authorized_user', refresh_token: 'secret' });
   assert.throws(() => checkCanSign(key.path), failsWith('conflicting_options', 'authorized_user'));
-  assert.throws(() => checkCanSign(`${key.path}.missing`), failsWith('conflicting_options', 'ENOENT'));
+  assert.throws(() => checkCanSign(`${key.path}.missing`), failsWith('store_unwritable', 'no such file'));
 });
 
 test('a public URL is the base and the name, each part encoded', () => {
