@@ -1,9 +1,6 @@
 /** Webhooks over real sockets: what is sent, what each answer leads to, and the outbox that outlives it all. */
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { once } from 'node:events';
-import { createServer, type IncomingHttpHeaders, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -17,41 +14,12 @@ import { WebhookDeliverer } from '../../src/webhook/deliverer.ts';
 import { LONGEST_DELIVERY_MS, parseRetryAfter, pauseAfter } from '../../src/webhook/retry-schedule.ts';
 import { parseWebhookSecrets } from '../../src/webhook/signature.ts';
 import { WebhookPolicy } from '../../src/webhook/webhook-policy.ts';
+import { type Answer, startWebhookReceiver, type WebhookReceiver } from '../servers/webhook-receiver.ts';
 
-interface Received {
-  readonly method: string;
-  readonly url: string;
-  readonly headers: IncomingHttpHeaders;
-  readonly body: string;
-}
-
-interface Receiver {
-  readonly url: string;
-  readonly host: string;
-  readonly received: Received[];
-}
-
-type Answer = (response: ServerResponse, count: number) => void;
-
-async function startReceiver(t: TestContext, answer: Answer = (response) => void response.end()): Promise<Receiver> {
-  const received: Received[] = [];
-  const server = createServer((request, response) => {
-    const chunks: Buffer[] = [];
-    request.on('data', (chunk: Buffer) => chunks.push(chunk));
-    request.on('end', () => {
-      const { method = '', url = '', headers } = request;
-      received.push({ method, url, headers, body: Buffer.concat(chunks).toString() });
-      answer(response, received.length);
-    });
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  t.after(() => {
-    server.close();
-    server.closeAllConnections();
-  });
-  const { port } = server.address() as AddressInfo;
-  return { url: `http://127.0.0.1:${port}/hook`, host: `127.0.0.1:${port}`, received };
+async function startReceiver(t: TestContext, answer?: Answer): Promise<WebhookReceiver> {
+  const receiver = await startWebhookReceiver(answer);
+  t.after(() => receiver[Symbol.asyncDispose]());
+  return receiver;
 }
 
 const DUE: DueWebhook = { promptId: 'p', id: 'msg_x', body: '{"results":[]}', attempts: 0, token: 't' };
