@@ -15,6 +15,8 @@ export interface DeliverOptions {
   readonly guard: UrlGuard;
   readonly userAgent: string;
   readonly timeoutMs?: number;
+  /** Another schedule, for tests: the pause after so many tries. */
+  readonly pauseAfter?: typeof pauseAfter;
   /** Another resolver, for tests. */
   readonly lookup?: typeof lookup;
 }
@@ -44,16 +46,25 @@ export async function deliver(webhook: DueWebhook, options: DeliverOptions): Pro
     });
     if (status >= 200 && status < 300) return { kind: 'delivered' };
     if (status === GONE) return { kind: 'dead', error: 'the receiver answered 410: it wants no more' };
-    return again(webhook, `the receiver answered ${status}`, parseRetryAfter(retryAfter, Date.now()));
+    const retryAfterMs = parseRetryAfter(retryAfter, Date.now());
+    return again(webhook, { error: `the receiver answered ${status}`, retryAfterMs, ...options });
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     const isRefused = error instanceof Text2ImgError;
-    return isRefused ? { kind: 'dead', error: message } : again(webhook, message);
+    return isRefused ? { kind: 'dead', error: message } : again(webhook, { error: message, ...options });
   }
 }
 
-function again({ attempts }: DueWebhook, error: string, retryAfterMs?: number): DeliveryOutcome {
-  const delayMs = pauseAfter(attempts + 1, { retryAfterMs });
+interface FailedTry extends Pick<DeliverOptions, 'pauseAfter'> {
+  readonly error: string;
+  readonly retryAfterMs?: number | undefined;
+}
+
+function again(
+  { attempts }: DueWebhook,
+  { error, retryAfterMs, pauseAfter: pause = pauseAfter }: FailedTry,
+): DeliveryOutcome {
+  const delayMs = pause(attempts + 1, { retryAfterMs });
   return delayMs === undefined
     ? { kind: 'dead', error: `all ${attempts + 1} tries failed; the last one: ${error}` }
     : { kind: 'retry', delayMs, error };

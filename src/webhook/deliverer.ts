@@ -12,6 +12,8 @@ export interface DelivererOptions extends DeliverOptions {
   readonly logger: Logger;
   /** Tries at the same time. */
   readonly concurrency?: number;
+  /** How long a webhook that was taken is nobody else's; longer than a try can take. */
+  readonly leaseMs?: number;
   /** Between two looks at an outbox in which nothing is due. */
   readonly pollMs?: number;
 }
@@ -25,7 +27,6 @@ export interface DeliverySummary {
 
 const CONCURRENCY = 8;
 const POLL_MS = 5000;
-/** Longer than a try can take. */
 const LEASE_MS = 60_000;
 
 export class WebhookDeliverer {
@@ -83,8 +84,8 @@ export class WebhookDeliverer {
 
   /** How many tries were made. */
   async #deliverDue(): Promise<number> {
-    const { outbox, concurrency = CONCURRENCY } = this.#options;
-    const due = await outbox.claimDue({ limit: concurrency, leaseMs: LEASE_MS });
+    const { outbox, concurrency = CONCURRENCY, leaseMs = LEASE_MS } = this.#options;
+    const due = await outbox.claimDue({ limit: concurrency, leaseMs });
     const tries = await Promise.allSettled(due.map((webhook) => this.#try(webhook)));
     for (const tried of tries) if (tried.status === 'rejected') throw tried.reason;
     return due.length;

@@ -4,7 +4,6 @@
  * `[hang]`, `[fail]`, `[garbage]`, `[no memory]`, `[memory 2]` (no memory for more than two images at once); `[slow 200]` takes so many milliseconds for each step. `[crash once PATH]` crashes unless the
  * file is there, and makes it.
  */
-import { createHash } from 'node:crypto';
 import { existsSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
@@ -15,6 +14,7 @@ import {
 } from '../../src/engine/protocol.ts';
 import { Text2ImgError } from '../../src/errors/text2img-error.ts';
 import type { ResolvedGenerationRequest } from '../../src/job/generation-request.ts';
+import { instantPixels } from './instant-pixels.ts';
 
 const MAX_BATCH_IMAGES = 4;
 const cancelled = new Set<string>();
@@ -30,16 +30,6 @@ function order(prompt: string, name: string): string | undefined {
 
 function has(prompt: string, name: string): boolean {
   return prompt.includes(`[${name}`);
-}
-
-/** Every pixel tells the request and the image's seed. */
-function pixels(request: ResolvedGenerationRequest, imageIndex: number): Uint8Array<ArrayBuffer> {
-  const facts = JSON.stringify({ ...request, seed: request.seed + imageIndex, numImages: 1 });
-  const digest = createHash('sha256').update(facts).digest();
-  return Uint8Array.from(
-    { length: request.widthPx * request.heightPx * 3 },
-    (_, index) => digest[index % digest.length] as number,
-  );
 }
 
 async function misbehave(prompt: string): Promise<void> {
@@ -89,7 +79,7 @@ async function draw(jobId: string, request: ResolvedGenerationRequest): Promise<
         seed: seed + imageIndex,
         widthPx,
         heightPx,
-        rgb: pixels(request, imageIndex),
+        rgb: instantPixels(request, imageIndex),
       });
     }
     send({ type: 'job-done', jobId, warnings: [] });

@@ -9,7 +9,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { MongoClient } from 'mongodb';
 
 export interface Member {
+  /** Where it listens. */
   readonly port: number;
+  /** Where the others and the clients find it: a proxy's, if there is one. */
+  readonly advertisedPort: number;
   readonly folder: string;
   process: ChildProcess;
 }
@@ -33,15 +36,21 @@ export class MongoServers implements AsyncDisposable {
   }
 
   /** Elections take about a second, as in the tests' servers notes: heartbeats every 200 ms. */
-  static async replicaSet(binary: string): Promise<MongoServers> {
-    const members = await Promise.all([0, 1, 2].map(() => startMember(binary, { isSet: true })));
+  static async replicaSet(
+    binary: string,
+    { advertise = async (port) => port }: { readonly advertise?: (port: number) => Promise<number> } = {},
+  ): Promise<MongoServers> {
+    const started = await Promise.all([0, 1, 2].map(() => startMember(binary, { isSet: true })));
+    const members = await Promise.all(
+      started.map(async (member) => ({ ...member, advertisedPort: await advertise(member.port) })),
+    );
     const servers = new MongoServers(binary, members, true);
     await servers.#untilReachable();
     await using client = new MongoClient(`mongodb://127.0.0.1:${members[0]?.port}/?directConnection=true`);
     await client.db('admin').command({
       replSetInitiate: {
         _id: 'rs',
-        members: members.map(({ port }, _id) => ({ _id, host: `127.0.0.1:${port}` })),
+        members: members.map(({ advertisedPort }, _id) => ({ _id, host: `127.0.0.1:${advertisedPort}` })),
         settings: { electionTimeoutMillis: 1000, heartbeatIntervalMillis: 200 },
       },
     });
@@ -54,7 +63,7 @@ export class MongoServers implements AsyncDisposable {
   }
 
   uri(database: string, options = ''): string {
-    const hosts = this.members.map(({ port }) => `127.0.0.1:${port}`).join(',');
+    const hosts = this.members.map(({ advertisedPort }) => `127.0.0.1:${advertisedPort}`).join(',');
     const query = [this.#isSet ? 'replicaSet=rs' : '', options].filter((part) => part !== '').join('&');
     return `mongodb://${hosts}/${database}${query === '' ? '' : `?${query}`}`;
   }
@@ -119,7 +128,8 @@ function direct({ port }: Member): MongoClient {
 }
 
 async function startMember(binary: string, { isSet }: { readonly isSet: boolean }): Promise<Member> {
-  const place = { port: await freePort(), folder: await mkdtemp(join(tmpdir(), 'text2img-mongod-')) };
+  const port = await freePort();
+  const place = { port, advertisedPort: port, folder: await mkdtemp(join(tmpdir(), 'text2img-mongod-')) };
   return { ...place, process: spawnMongod(binary, place, isSet) };
 }
 
@@ -137,7 +147,7 @@ function spawnMongod(binary: string, { port, folder }: Pick<Member, 'port' | 'fo
     '--setParameter',
     'diagnosticDataCollectionEnabled=false',
   ];
-  const set = isSet ? ['--replSet', 'rs', '--oplogSize', '64'] : [];
+  const set = isSet ? ['--replSet', 'rs', '--oplogSize', '512'] : [];
   const child = spawn(binary, [...common, ...set], { stdio: 'ignore' });
   // A test that dies must not leave servers behind.
   process.once('exit', () => child.kill('SIGKILL'));

@@ -1,8 +1,10 @@
 /** `_id` as the driver gives it ⇄ the service's `DocumentId`. */
-import { Binary, BSON, Long, ObjectId, UUID } from 'mongodb';
+import { Binary, BSON, Double, Int32, Long, ObjectId, UUID } from 'mongodb';
 import { type DocumentId, canonicalEjsonOf } from '../../job/document-id.ts';
 
-export function documentIdOf(value: unknown): DocumentId {
+export function documentIdOf(given: unknown): DocumentId {
+  // As values when they were read with their widths.
+  const value = given instanceof Int32 || given instanceof Double ? given.valueOf() : given;
   if (value instanceof ObjectId) return { kind: 'object_id', hex: value.toHexString() };
   if (typeof value === 'number' && Number.isSafeInteger(value)) return { kind: 'integer', decimal: String(value) };
   if (value instanceof Long) return { kind: 'integer', decimal: value.toString() };

@@ -218,7 +218,8 @@ function newClient(uri: string): MongoClient {
       appName: 'text2img',
       writeConcern: { w: 'majority' },
       readPreference: 'primary',
-      serverSelectionTimeoutMS: MAX_DEADLINE_MS,
+      // What the URI says beats ours here, unlike above.
+      ...(/[?&]serverSelectionTimeoutMS=/i.test(uri) ? {} : { serverSelectionTimeoutMS: MAX_DEADLINE_MS }),
       // A text with bytes that are not UTF-8 must not throw after its claim took effect.
       enableUtf8Validation: false,
     });
