@@ -17,7 +17,7 @@ import {
   wholeNumber,
 } from './value-schemas.ts';
 
-export const COMMANDS = ['run', 'generate', 'enqueue', 'jobs', 'webhooks', 'doctor', 'setup'] as const;
+export const COMMANDS = ['run', 'generate', 'enqueue', 'jobs', 'webhooks', 'models', 'doctor', 'setup'] as const;
 export type CommandName = (typeof COMMANDS)[number];
 
 export interface OptionSpec {
@@ -143,13 +143,27 @@ export const OPTIONS = {
 
   // the model and the machine
   model: option({
-    placeholder: '<folder>',
+    placeholder: '<folder|id>',
     schema: text,
-    doc: 'Stable Diffusion checkpoint folder in the diffusers layout (default: the demo checkpoint that comes along).',
-    allowed: 'a folder',
+    doc: 'Checkpoint folder in the diffusers layout, or a model of the Hugging Face hub: owner/name or owner/name@revision (default: runwayml/stable-diffusion-v1-5 with MongoDB, else the demo checkpoint that comes along).',
+    allowed: 'a folder or owner/name',
     commands: ['run', 'generate', 'doctor'],
     environment: 'MODEL_ID',
     alias: '--model-id',
+  }),
+  variant: option({
+    placeholder: '<name>',
+    schema: z.string().regex(/^[\w-]{1,40}$/),
+    doc: 'Variant of the weights to prefer, as fp16.',
+    allowed: 'a name like fp16',
+    commands: ['run', 'generate', 'models', 'doctor'],
+  }),
+  offline: option({
+    schema: onOrOff,
+    default: 'off',
+    doc: 'Do not ask the hub: take models from the cache only.',
+    allowed: 'on or off',
+    commands: ['run', 'generate', 'models', 'doctor'],
   }),
   device: option({
     placeholder: '<device>',

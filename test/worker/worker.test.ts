@@ -54,6 +54,8 @@ async function work(
   await using engine = new EngineHost({
     settings: {
       checkpointFolder: '/instant',
+      modelName: null,
+      variant: null,
       device: 'cpu',
       dtype: 'auto',
       threads: 0,
