@@ -98,7 +98,7 @@ export class HubCache {
 }
 
 async function entries(folder: string): Promise<string[]> {
-  return (await readdir(folder).catch(() => [])).toSorted();
+  return (await readdir(folder).catch(() => [])).toSorted((a, b) => a.localeCompare(b));
 }
 
 /** Of all files, links followed. */
