@@ -56,6 +56,12 @@ export const EXAMPLES: Record<CommandName, readonly Example[]> = {
   doctor: [
     ['text2img doctor', 'Cores, memory, GPUs, model, store and queue, each with what to do when it is missing.'],
   ],
+  health: [
+    [
+      'text2img health --heartbeat-file /tmp/heartbeat',
+      'Exit code 0 when the worker’s loop has turned within --max-age, else 5.',
+    ],
+  ],
   setup: [['text2img setup cuda', 'Fetch ONNX Runtime’s CUDA provider and the CUDA libraries that it needs.']],
 };
 

@@ -66,6 +66,8 @@ async function dispatch({ command, action, operand }: Invocation, context: Comma
       return (await import('./models.ts')).models(context, { action: action ?? 'list', id: operand ?? '' });
     case 'doctor':
       return (await import('./doctor.ts')).doctor(context);
+    case 'health':
+      return (await import('./health.ts')).health(context);
     case 'setup':
       return (await import('./setup.ts')).setupCuda(context);
   }

@@ -24,7 +24,7 @@ export interface ModelFolder {
 }
 
 /** Fetches what is missing of a model of the hub. @throws `model_not_found`, and what fetching throws */
-export async function findModelFolder(context: CommandContext): Promise<ModelFolder> {
+export async function findModelFolder(context: CommandContext, onProgress?: () => void): Promise<ModelFolder> {
   const { config } = context;
   const isProduction = resolveMode(config).kind === 'production';
   const model = config.model ?? (isProduction ? DEFAULT_PRODUCTION_MODEL : undefined);
@@ -45,12 +45,16 @@ export async function findModelFolder(context: CommandContext): Promise<ModelFol
       'model_not_found',
       `The model ${quoted} does not exist. Name the folder of a checkpoint in the diffusers layout, or a model of the Hugging Face hub as owner/name.`,
     );
-  const folder = await pullModel(context, hubId);
+  const folder = await pullModel(context, hubId, onProgress);
   return { folder, name: hubId.id, ...(config.model === undefined ? { note: 'the default model' } : {}) };
 }
 
 /** With a progress bar, when there is something to fetch. @returns the snapshot's folder @throws as `fetchCheckpoint` */
-export async function pullModel({ config, logger, terminal }: CommandContext, hubId: HubId): Promise<string> {
+export async function pullModel(
+  { config, logger, terminal }: CommandContext,
+  hubId: HubId,
+  onBytes?: () => void,
+): Promise<string> {
   const { cacheFolder, endpoint, token, offline } = hubEnvironment();
   logger.info('looking for the model', { model: hubId.id, revision: hubId.revision, cache: cacheFolder });
   try {
@@ -60,13 +64,15 @@ export async function pullModel({ config, logger, terminal }: CommandContext, hu
       offline: offline || config.offline,
       variant: config.variant,
       logger,
-      onProgress: (doneBytes, totalBytes) =>
+      onProgress: (doneBytes, totalBytes) => {
+        onBytes?.();
         terminal.progress(hubId.id, {
           label: hubId.id,
           step: Math.round(doneBytes / MEGABYTE),
           steps: Math.max(1, Math.round(totalBytes / MEGABYTE)),
           stage: 'MB',
-        }),
+        });
+      },
     });
   } finally {
     terminal.endProgress(hubId.id);

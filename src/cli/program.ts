@@ -58,6 +58,7 @@ const SHAPES: readonly CommandShape[] = [
   { command: 'models', action: 'list', description: 'List the models in the cache.' },
   { command: 'models', action: 'show', operand: '<id>', description: 'Show one model of the cache.' },
   { command: 'doctor', description: 'Say what was found on this machine, and what to do about what is missing.' },
+  { command: 'health', description: 'Say whether a worker’s heartbeat file is fresh; for health checks.' },
   { command: 'setup', action: 'cuda', description: 'Fetch the libraries for NVIDIA GPUs, by checksum.' },
 ];
 

@@ -3,6 +3,7 @@
  */
 import { resolve } from 'node:path';
 import { resolveMode } from '../config/load.ts';
+import { HeartbeatFile } from '../observability/heartbeat-file.ts';
 import type { PromptQueue } from '../queue/prompt-queue.ts';
 import type { WebhookDeliverer } from '../webhook/deliverer.ts';
 import type { WorkerEvent, WorkerOptions, WorkerSummary } from '../worker/worker-options.ts';
@@ -21,6 +22,8 @@ const SOME_PROMPT_FAILED: ExitCode = 3;
 const EMBEDDED_BEAT_MS = 1000;
 /** Where a change stream tells of new prompts this is only a second look; elsewhere it is what a new prompt waits at most. */
 const MONGO_POLL_MS = 2000;
+/** A model that takes longer than this to load is not healthy. */
+const MAX_LOAD_MS = 30 * 60_000;
 const NOTHING_DONE: WorkerSummary = { completed: 0, failed: 0, retried: 0, released: 0, lost: 0 };
 
 export async function run(context: CommandContext): Promise<ExitCode> {
@@ -29,7 +32,8 @@ export async function run(context: CommandContext): Promise<ExitCode> {
   if (mode.kind === 'embedded')
     logger.info('embedded mode: queue and pictures are in a folder of this machine', { folder: resolve(mode.dataDir) });
   // A model that cannot be had is said before the queue is looked at; fetching one may take long.
-  const model = await findModelFolder(context);
+  const heartbeat = new HeartbeatFile(config.heartbeatFile, logger);
+  const model = await findModelFolder(context, () => heartbeat.touch());
   using stopping = listenForSignals(logger);
   await using queue = openQueue(context);
   await using opened = openStore(context);
@@ -57,11 +61,12 @@ export async function run(context: CommandContext): Promise<ExitCode> {
     signal: stopping.signal,
     graceMs: config.gracePeriod * 1000,
     logger,
+    onAlive: () => heartbeat.touch(),
     onEvent: (event) => show(context, event),
   };
   // An empty queue is drained without a model; everything else waits until it is warm, so that no claim does.
   const isIdle = !config.watch && isDrained;
-  const summary = isIdle ? NOTHING_DONE : await work(context, { options, deliverer, model });
+  const summary = isIdle ? NOTHING_DONE : await work(context, { options, deliverer, model, heartbeat });
   if (!config.watch) await deliverer.drain({ withinMs: DELIVERY_DRAIN_MS, signal: stopping.signal });
   await summarize(context, { summary, deliverer, queue });
   return config.failOnError && summary.failed > 0 ? SOME_PROMPT_FAILED : 0;
@@ -71,11 +76,18 @@ interface Work {
   readonly options: Omit<WorkerOptions, 'engine'>;
   readonly deliverer: WebhookDeliverer;
   readonly model: ModelFolder;
+  readonly heartbeat: HeartbeatFile;
+}
+
+/** Loading is one long wait, in which no loop turns. */
+async function loading<T>(heartbeat: HeartbeatFile, load: () => Promise<T>): Promise<T> {
+  using _ = heartbeat.whileWaiting(MAX_LOAD_MS);
+  return await load();
 }
 
 /** Draws, and sends webhooks beside it. */
-async function work(context: CommandContext, { options, deliverer, model }: Work): Promise<WorkerSummary> {
-  await using engine = await openEngine(context, model);
+async function work(context: CommandContext, { options, deliverer, model, heartbeat }: Work): Promise<WorkerSummary> {
+  await using engine = await loading(heartbeat, () => openEngine(context, model));
   const finished = new AbortController();
   const delivering = deliverer.run(finished.signal);
   try {

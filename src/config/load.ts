@@ -183,11 +183,20 @@ export type Mode =
 
 /**
  * Which queue and store to use.
- * @throws `conflicting_options` when only one half of the production path is named
+ * @throws `conflicting_options` when only one half of the production path is named, or neither in a container
  */
-export function resolveMode(config: Config): Mode {
+export function resolveMode(config: Config, environment: Environment = process.env): Mode {
   const { mongoUri, gcsBucket } = config;
-  if (mongoUri === undefined && gcsBucket === undefined) return { kind: 'embedded', dataDir: config.dataDir };
+  if (mongoUri === undefined && gcsBucket === undefined) {
+    // Our image sets it: whoever forgot an option there would draw into a folder that is thrown away.
+    if (environment['TEXT2IMG_CONTAINER'] === '1' && !config.embedded) {
+      throw new Text2ImgError(
+        'conflicting_options',
+        'neither --mongo-uri nor --gcs-bucket is given; in a container say --embedded if its own queue and folder are meant, which are lost with it unless --data-dir is a volume.',
+      );
+    }
+    return { kind: 'embedded', dataDir: config.dataDir };
+  }
   if (mongoUri !== undefined && gcsBucket !== undefined) return { kind: 'production', mongoUri, gcsBucket };
   const [given, missing] = mongoUri === undefined ? ['--gcs-bucket', '--mongo-uri'] : ['--mongo-uri', '--gcs-bucket'];
   throw new Text2ImgError(

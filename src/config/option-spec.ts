@@ -1,7 +1,17 @@
 /** What an option is, and which commands there are to take it. */
 import type { z } from 'zod';
 
-export const COMMANDS = ['run', 'generate', 'enqueue', 'jobs', 'webhooks', 'models', 'doctor', 'setup'] as const;
+export const COMMANDS = [
+  'run',
+  'generate',
+  'enqueue',
+  'jobs',
+  'webhooks',
+  'models',
+  'doctor',
+  'health',
+  'setup',
+] as const;
 export type CommandName = (typeof COMMANDS)[number];
 
 export interface OptionSpec {

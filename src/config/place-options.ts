@@ -85,6 +85,13 @@ export const PLACE_OPTIONS = {
     allowed: 'a collection name',
     commands: QUEUE_COMMANDS,
   }),
+  embedded: option({
+    schema: onOrOff,
+    default: 'off',
+    doc: 'Use the embedded queue and folder inside a container too, where they are lost with it unless --data-dir is a volume.',
+    allowed: 'on or off',
+    commands: QUEUE_COMMANDS,
+  }),
   dataDir: option({
     placeholder: '<folder>',
     schema: text,

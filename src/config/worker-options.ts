@@ -79,6 +79,21 @@ export const WORKER_OPTIONS = {
     allowed: 'a number of seconds from 0 to 86400',
     commands: ['run'],
   }),
+  heartbeatFile: option({
+    placeholder: '<file>',
+    schema: text,
+    doc: 'File that is touched while the worker’s loop turns, for "text2img health".',
+    allowed: 'a file',
+    commands: ['run', 'health'],
+  }),
+  maxAge: option({
+    placeholder: '<s>',
+    schema: decimalNumber({ min: 1, max: 86_400 }),
+    default: '120',
+    doc: 'Oldest heartbeat file that counts as healthy.',
+    allowed: 'a number of seconds from 1 to 86400',
+    commands: ['health'],
+  }),
   failOnError: option({
     schema: onOrOff,
     default: 'off',

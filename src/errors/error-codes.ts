@@ -173,6 +173,11 @@ export const ERROR_CODES = {
     retryable: false,
     meaning: 'Every attempt at the prompt ended without a verdict.',
   },
+  worker_unhealthy: {
+    fault: 'infrastructure',
+    retryable: true,
+    meaning: 'The heartbeat file of a worker is missing or too old.',
+  },
   download_failed: {
     fault: 'infrastructure',
     retryable: true,

@@ -35,6 +35,8 @@ export interface WorkerOptions {
   readonly graceMs: number;
   readonly logger: Logger;
   readonly onEvent?: (event: WorkerEvent) => void;
+  /** Called at every turn of the worker's loop: it is alive. */
+  readonly onAlive?: () => void;
   /** Time between two heartbeats; default a third of the lease. */
   readonly beatMs?: number;
   /** Time between two looks at an empty queue, jittered. */

@@ -53,6 +53,7 @@ class Worker implements Disposable {
     let next: Promise<PreparedJob[]> | undefined;
     try {
       while (!signal.aborted) {
+        this.#options.onAlive?.();
         const jobs = await (next ?? this.#claim());
         next = undefined;
         if (jobs.length > 0) {
@@ -140,6 +141,7 @@ class Worker implements Disposable {
       const leadMs = Math.max(MIN_LEAD_MS, 2 * this.#claimMs);
       // Undefined: not begun yet, or ended.
       const remainingMs = jobs.map(({ job }) => engine.estimateRemainingMs(job.jobId));
+      this.#options.onAlive?.();
       const isNearEnd = remainingMs.every((ms) => ms !== undefined && ms <= leadMs);
       if (isNearEnd || (await Promise.race([drawn, sleep(LOOK_MS, false)]))) break;
     }

@@ -1,0 +1,46 @@
+/**
+ * A file whose age says that a worker's loop turns. It is touched by the loop itself, never by a timer beside it, which would go on when the
+ * loop is stuck; only while the model loads, which is one long wait, a timer does it, for a bounded time.
+ */
+import { writeFile } from 'node:fs/promises';
+import type { Logger } from './logger.ts';
+
+/** Often enough for any check, seldom enough not to be noticed. */
+const INTERVAL_MS = 5000;
+
+export class HeartbeatFile {
+  readonly #path: string | undefined;
+  readonly #logger: Logger;
+  #lastMs = -Infinity;
+  #hasWarned = false;
+
+  /** @param path undefined: nobody asks */
+  constructor(path: string | undefined, logger: Logger) {
+    this.#path = path;
+    this.#logger = logger;
+  }
+
+  /** The loop turns. Cheap enough to be called at every turn. */
+  touch(): void {
+    const now = performance.now();
+    if (this.#path === undefined || now - this.#lastMs < INTERVAL_MS) return;
+    this.#lastMs = now;
+    // A heartbeat that cannot be written must not stop the drawing.
+    writeFile(this.#path, `${new Date().toISOString()}\n`).catch((error: Error) => {
+      if (this.#hasWarned) return;
+      this.#hasWarned = true;
+      this.#logger.warning('the heartbeat file cannot be written', { file: this.#path, reason: error.message });
+    });
+  }
+
+  /** Touches it until disposed, but not for longer than `atMostMs`. */
+  whileWaiting(atMostMs: number): Disposable {
+    const endMs = performance.now() + atMostMs;
+    this.touch();
+    const timer = setInterval(() => {
+      if (performance.now() < endMs) this.touch();
+    }, INTERVAL_MS);
+    timer.unref();
+    return { [Symbol.dispose]: () => clearInterval(timer) };
+  }
+}
