@@ -9,18 +9,25 @@ import { subscribe } from 'node:diagnostics_channel';
 import type { ClientRequest } from 'node:http';
 import { TryTimeoutError } from './gcs-errors.ts';
 
-const openRequests = new AsyncLocalStorage<Set<ClientRequest>>();
+interface Try {
+  readonly requests: Set<ClientRequest>;
+  isOver: boolean;
+}
+
+const currentTry = new AsyncLocalStorage<Try>();
 let isSubscribed = false;
 
 function subscribeOnce(): void {
   if (isSubscribed) return;
   isSubscribed = true;
   subscribe('http.client.request.created', (message) => {
-    const requests = openRequests.getStore();
-    if (requests === undefined) return;
+    const mine = currentTry.getStore();
+    if (mine === undefined) return;
     const { request } = message as { readonly request: ClientRequest };
-    requests.add(request);
-    request.once('close', () => requests.delete(request));
+    // The deadline came while the credentials were fetched: the request itself is not made any more.
+    if (mine.isOver) request.destroy();
+    mine.requests.add(request);
+    request.once('close', () => mine.requests.delete(request));
   });
 }
 
@@ -36,17 +43,18 @@ export interface TryOptions {
 export async function withDeadline<T>(action: () => Promise<T>, { tryMs, signal }: TryOptions): Promise<T> {
   signal?.throwIfAborted();
   subscribeOnce();
-  const requests = new Set<ClientRequest>();
+  const mine: Try = { requests: new Set(), isOver: false };
   const { promise: ended, reject } = Promise.withResolvers<never>();
   const timer = setTimeout(() => reject(new TryTimeoutError(`no answer within ${tryMs / 1000} s`)), tryMs);
   const onAbort = (): void => reject(signal?.reason);
   signal?.addEventListener('abort', onAbort, { once: true });
   try {
-    return await Promise.race([openRequests.run(requests, action), ended]);
+    return await Promise.race([currentTry.run(mine, action), ended]);
   } catch (error) {
-    for (const request of requests) request.destroy();
+    for (const request of mine.requests) request.destroy();
     throw error;
   } finally {
+    mine.isOver = true;
     clearTimeout(timer);
     signal?.removeEventListener('abort', onAbort);
   }

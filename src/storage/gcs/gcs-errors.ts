@@ -126,7 +126,10 @@ export function safeMessage(error: unknown): string {
     .replaceAll(/\bbearer\s+[\w.~+/=-]+/gi, 'Bearer [redacted]')
     .replaceAll(/\bya29\.[\w.-]+/g, '[redacted]')
     .replaceAll(/\beyJ[\w-]+\.[\w-]+\.[\w-]*/g, '[redacted]')
-    .replaceAll(/\b((?:x-goog-)?(?:signature|credential)|access_token|assertion|upload_id)=[^&\s"']+/gi, '$1=[redacted]')
+    .replaceAll(
+      /\b((?:x-goog-)?(?:signature|credential)|access_token|assertion|upload_id)=[^&\s"']+/gi,
+      '$1=[redacted]',
+    )
     .replaceAll(/\s+/g, ' ')
     .trim()
     .replace(/\.$/, '');

@@ -1,0 +1,207 @@
+/**
+ * Pictures as objects of a Google Cloud Storage bucket. Each is written by one conditional request: the server compares generations, so that of
+ * two writers one wins and the other one sees it, and it compares the MD5, so that damaged bytes are never stored.
+ *
+ * A precondition that failed (412) is not an error but a question: whose object is there? Ours (a lost answer, an earlier attempt) is adopted, another
+ * run's is replaced by exactly the generation that was looked at and only by the claim's owner, a stranger's is left alone.
+ */
+import { createHash } from 'node:crypto';
+import type { Bucket, Storage } from '@google-cloud/storage';
+import { Text2ImgError } from '../../errors/text2img-error.ts';
+import { type Logger, silentLogger } from '../../observability/logger.ts';
+import type { ImageMetadata, ImageObject, ImageStore, PutOutcome, PutResult } from '../image-store.ts';
+import { withDeadline } from './abortable-requests.ts';
+import { checkBucket } from './check-bucket.ts';
+import { statusOf, storeError } from './gcs-errors.ts';
+import { retrying } from './gcs-retry.ts';
+import { fromCustomMetadata, isSameDocument, toCustomMetadata } from './object-metadata.ts';
+import { type ClientOptions, createClient, inspectCredentialsFile } from './storage-client.ts';
+
+export interface GcsImageStoreOptions extends ClientOptions {
+  readonly bucket: string;
+  /** How long a request is repeated. */
+  readonly deadlineMs?: number;
+  /** How long one try may take. */
+  readonly tryMs?: number;
+  readonly logger?: Logger;
+  /** The clock of signed URLs. */
+  readonly now?: () => Date;
+  /** In [0, 1); jitter. */
+  readonly random?: () => number;
+}
+
+const DEADLINE_MS = 180_000;
+/** 10 MB at 2 Mbit/s. */
+const TRY_MS = 45_000;
+/** The check at the start: a wrong address is to be told soon. */
+const CHECK_DEADLINE_MS = 15_000;
+/** Every round means that somebody else wrote or deleted the object between our look and our write. */
+const MAX_ROUNDS = 8;
+/** The generation of an object that does not exist. */
+const ABSENT = '0';
+
+interface StoredObject {
+  readonly metadata: ImageMetadata | undefined;
+  /** A 64-bit number, as text. */
+  readonly generation: string;
+}
+
+interface PutOptions {
+  readonly mayReplace: () => Promise<boolean>;
+  readonly signal?: AbortSignal;
+}
+
+export class GcsImageStore implements ImageStore {
+  readonly description: string;
+  readonly #options: GcsImageStoreOptions;
+  readonly #storage: Storage;
+  readonly #bucket: Bucket;
+
+  /** @throws `invalid_option` when the emulator's address is none */
+  constructor(options: GcsImageStoreOptions) {
+    this.#options = options;
+    this.#storage = createClient(options);
+    this.#bucket = this.#storage.bucket(options.bucket);
+    const { apiEndpoint } = options;
+    this.description = `the bucket gs://${options.bucket}${apiEndpoint === undefined ? '' : ` at ${this.#storage.apiEndpoint}`}`;
+  }
+
+  async check(): Promise<void> {
+    const { apiEndpoint, credentialsFile, deadlineMs = CHECK_DEADLINE_MS, logger = silentLogger } = this.#options;
+    const isEmulator = apiEndpoint !== undefined;
+    if (!isEmulator && credentialsFile !== undefined) await inspectCredentialsFile(credentialsFile);
+    const limits = { deadlineMs: Math.min(deadlineMs, CHECK_DEADLINE_MS) };
+    // First, so that missing credentials are told as such, not as whatever the bucket says to a nameless caller.
+    if (!isEmulator) await this.#request('credentials', () => this.#storage.authClient.getAccessToken(), limits);
+    await this.#request('check', () => checkBucket(this.#bucket, { isEmulator, logger }), limits);
+  }
+
+  async find(
+    name: string,
+  ): Promise<{ readonly metadata: ImageMetadata | undefined; readonly url: string } | undefined> {
+    const stored = await this.#look(name);
+    return stored === undefined ? undefined : { metadata: stored.metadata, url: this.#urlOf(name) };
+  }
+
+  async put(object: ImageObject, options: PutOptions): Promise<PutResult> {
+    options.signal?.throwIfAborted();
+    return { outcome: await this.#put(object, options), url: this.#urlOf(object.name) };
+  }
+
+  async #put(object: ImageObject, { mayReplace, signal }: PutOptions): Promise<PutOutcome> {
+    let existing: StoredObject | undefined;
+    for (let round = 0; round < MAX_ROUNDS; round += 1) {
+      if (existing === undefined) {
+        if (await this.#create(object, signal)) return 'created';
+      } else {
+        const { metadata, generation } = existing;
+        if (metadata === undefined || !isSameDocument(metadata, object.metadata)) return 'foreign';
+        if (metadata.runId === object.metadata.runId) return 'adopted';
+        const outcome = await this.#replace(object, { generation, mayReplace, signal });
+        if (outcome !== 'changed') return outcome;
+      }
+      existing = await this.#look(object.name, signal);
+    }
+    throw new Text2ImgError(
+      'store_failed',
+      `the object ${this.#urlOf(object.name)} was changed by others ${MAX_ROUNDS} times while it was written.`,
+    );
+  }
+
+  /** False: something is there. */
+  async #create(object: ImageObject, signal: AbortSignal | undefined): Promise<boolean> {
+    return this.#request('create', () => this.#upload(object, ABSENT), { signal });
+  }
+
+  async #replace(
+    object: ImageObject,
+    {
+      generation,
+      mayReplace,
+      signal,
+    }: PutOptions & { readonly generation: string; readonly signal: AbortSignal | undefined },
+  ): Promise<PutOutcome | 'changed'> {
+    // Asked before every try, outside of the try's deadline: a pause between two of them may have cost the claim.
+    return this.#repeat(
+      'replace',
+      async () => {
+        if (!(await mayReplace())) return 'superseded';
+        return (await this.#try(() => this.#upload(object, generation), signal)) ? 'replaced' : 'changed';
+      },
+      { signal },
+    );
+  }
+
+  /** One request. False: the object's generation is not `generation`. */
+  async #upload({ name, png, metadata }: ImageObject, generation: string): Promise<boolean> {
+    try {
+      await this.#bucket.file(name).save(Buffer.from(png.buffer, png.byteOffset, png.byteLength), {
+        resumable: false,
+        // The client's own validation would delete the object when it differs: the server's refuses to store it.
+        validation: false,
+        preconditionOpts: { ifGenerationMatch: generation },
+        metadata: {
+          contentType: 'image/png',
+          md5Hash: createHash('md5').update(png).digest('base64'),
+          metadata: { ...toCustomMetadata(metadata) },
+        },
+      });
+      return true;
+    } catch (error) {
+      if (statusOf(error) === 412) return false;
+      throw error;
+    }
+  }
+
+  async #look(name: string, signal?: AbortSignal): Promise<StoredObject | undefined> {
+    return this.#request(
+      'look',
+      async () => {
+        try {
+          const [{ generation, metadata }] = await this.#bucket.file(name).getMetadata();
+          return { metadata: fromCustomMetadata(metadata), generation: String(generation) };
+        } catch (error) {
+          if (statusOf(error) === 404) return undefined;
+          throw error;
+        }
+      },
+      { signal },
+    );
+  }
+
+  #urlOf(name: string): string {
+    return `gs://${this.#options.bucket}/${name}`;
+  }
+
+  /** Tries with a deadline each, repeated. */
+  async #request<T>(what: string, action: () => Promise<T>, limits: RequestLimits): Promise<T> {
+    return this.#repeat(what, () => this.#try(action, limits.signal), limits);
+  }
+
+  async #try<T>(action: () => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+    return withDeadline(action, { tryMs: this.#options.tryMs ?? TRY_MS, signal });
+  }
+
+  async #repeat<T>(what: string, action: () => Promise<T>, { signal, deadlineMs }: RequestLimits): Promise<T> {
+    const { logger, random, bucket } = this.#options;
+    try {
+      return await retrying(action, {
+        what,
+        deadlineMs: deadlineMs ?? this.#options.deadlineMs ?? DEADLINE_MS,
+        signal,
+        logger,
+        random,
+      });
+    } catch (error) {
+      signal?.throwIfAborted();
+      throw storeError(error, bucket);
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {}
+}
+
+interface RequestLimits {
+  readonly signal?: AbortSignal | undefined;
+  readonly deadlineMs?: number;
+}
