@@ -22,7 +22,8 @@ export async function doctor(context: CommandContext): Promise<ExitCode> {
       return `${queue.description}: ${pending} pending, ${processing} processing, ${completed} completed, ${error} in error`;
     }),
     await probe('store', 'choose another --data-dir, or free some space', async () => {
-      await using store = openStore(context);
+      await using opened = openStore(context);
+      const { store } = opened;
       await store.check();
       return `${store.description} can be written`;
     }),

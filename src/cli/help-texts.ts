@@ -9,6 +9,10 @@ export const EXAMPLES: Record<CommandName, readonly Example[]> = {
   run: [
     ['text2img', 'Draw everything that is in the queue of ./text2img-data, then exit.'],
     ['text2img run --watch --model ./stable-diffusion-v1-5', 'Keep drawing what comes, with another checkpoint.'],
+    [
+      'text2img --mongo-uri mongodb://db.example/app --gcs-bucket my-bucket --callback-url https://example.com/hook',
+      'Draw the prompts of a MongoDB collection into a bucket; as many of these as you like, on as many machines.',
+    ],
     ['text2img run --fail-on-error --json', 'For scripts: exit code 3 when a prompt failed, one JSON line per prompt.'],
   ],
   generate: [
@@ -35,6 +39,11 @@ export const EXAMPLES: Record<CommandName, readonly Example[]> = {
     ['text2img jobs show 7', 'Everything about a job; while it is drawn, step k of n.'],
     ['text2img jobs retry 7', 'Draw it again.'],
     ['text2img jobs cancel 7', 'Stop it, also while it is being drawn.'],
+  ],
+  webhooks: [
+    ['text2img webhooks list --state dead', 'What was given up, and why.'],
+    ['text2img webhooks deliver --callback-url https://example.com/hook', 'Send what is due, without a model.'],
+    ['text2img webhooks redrive', 'Try again what was given up.'],
   ],
   doctor: [
     ['text2img doctor', 'Cores, memory, GPUs, model, store and queue, each with what to do when it is missing.'],

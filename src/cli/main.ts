@@ -60,6 +60,8 @@ async function dispatch({ command, action, operand }: Invocation, context: Comma
       return (await import('./enqueue.ts')).enqueue(context, operand);
     case 'jobs':
       return (await import('./jobs.ts')).jobs(context, { action: action ?? 'list', id: operand ?? '' });
+    case 'webhooks':
+      return (await import('./webhooks.ts')).webhooks(context, { action: action ?? 'list', id: operand });
     case 'doctor':
       return (await import('./doctor.ts')).doctor(context);
     case 'setup':
@@ -78,7 +80,7 @@ function describeUsageError(error: CommanderError): Text2ImgError {
     case 'commander.help':
       return new Text2ImgError(
         'unknown_option',
-        'Say which: list, show, retry or cancel for jobs, cuda for setup. See "text2img --help".',
+        'Say which: list, show, retry or cancel for jobs, list, deliver or redrive for webhooks, cuda for setup. See "text2img --help".',
       );
     default:
       return new Text2ImgError('invalid_option', capitalize(sentence));

@@ -1,29 +1,59 @@
 /**
- * Opens the queue and the store that the options name. For now that is the embedded pair in `--data-dir`.
+ * Opens the queue and the store that the options name: the embedded pair in `--data-dir`, or MongoDB and a bucket.
  */
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { resolveMode } from '../config/load.ts';
-import { SqlitePromptQueue } from '../queue/sqlite/sqlite-prompt-queue.ts';
+import { googleEnvironment, resolveMode } from '../config/load.ts';
+import { MongoPromptQueue } from '../queue/mongo/mongo-prompt-queue.ts';
+import { Text2ImgError } from '../errors/text2img-error.ts';
 import type { PromptQueue } from '../queue/prompt-queue.ts';
+import { SqlitePromptQueue } from '../queue/sqlite/sqlite-prompt-queue.ts';
 import { FileImageStore } from '../storage/file-image-store.ts';
+import { GcsImageStore } from '../storage/gcs-image-store.ts';
 import type { ImageStore } from '../storage/image-store.ts';
+import { checkCanSign } from '../storage/google-credentials.ts';
+import { publicUrlUnder } from '../storage/public-url.ts';
 import type { CommandContext } from './command-context.ts';
 
-/** @throws `conflicting_options`, `unsupported_option`, `queue_failed`, `disk_full` */
+/** MongoDB is not asked yet. @throws `conflicting_options`, `invalid_option`, `queue_failed`, `disk_full` */
 export function openQueue({ config, logger }: CommandContext): PromptQueue {
-  const { dataDir } = resolveMode(config);
-  const path = join(dataDir, 'queue.sqlite');
-  logger.debug('opening the queue', { path });
-  return new SqlitePromptQueue({
-    path,
+  const mode = resolveMode(config);
+  const common = {
     leaseMs: config.leaseSeconds * 1000,
     maxAttempts: config.maxAttempts,
     owner: `${hostname()}:${process.pid}`,
-  });
+  };
+  if (mode.kind === 'production')
+    return new MongoPromptQueue({ uri: mode.mongoUri, collection: config.collection, logger, ...common });
+  return new SqlitePromptQueue({ path: join(mode.dataDir, 'queue.sqlite'), ...common });
 }
 
-/** @throws `conflicting_options`, `unsupported_option` */
-export function openStore({ config }: CommandContext): ImageStore {
-  return new FileImageStore(resolveMode(config).dataDir);
+export interface OpenStore extends AsyncDisposable {
+  readonly store: ImageStore;
+  /** What a webhook's receiver gets instead of the stored URL. */
+  readonly publicUrl: (storedUrl: string) => Promise<string>;
+}
+
+/** Nothing is asked of the bucket yet. @throws `conflicting_options` */
+export function openStore({ config, logger }: CommandContext): OpenStore {
+  const mode = resolveMode(config);
+  if (mode.kind === 'embedded') {
+    const store = new FileImageStore(mode.dataDir);
+    return { store, publicUrl: async (url) => url, [Symbol.asyncDispose]: () => store[Symbol.asyncDispose]() };
+  }
+  const google = googleEnvironment();
+  const store = new GcsImageStore({ bucket: mode.gcsBucket, logger, ...google });
+  return { store, publicUrl: publicUrlOf(config, store), [Symbol.asyncDispose]: () => store[Symbol.asyncDispose]() };
+}
+
+function publicUrlOf(
+  { publicUrlBase, signedUrls }: CommandContext['config'],
+  store: GcsImageStore,
+): OpenStore['publicUrl'] {
+  if (publicUrlBase !== undefined && signedUrls)
+    throw new Text2ImgError('conflicting_options', 'Give either --public-url-base or --signed-urls, not both.');
+  if (publicUrlBase !== undefined) return async (url) => publicUrlUnder(publicUrlBase, url);
+  if (!signedUrls) return async (url) => url;
+  checkCanSign(googleEnvironment().credentialsFile);
+  return (url) => store.signedUrl(url);
 }

@@ -46,12 +46,21 @@ const SHAPES: readonly CommandShape[] = [
   { command: 'jobs', action: 'show', operand: '<id>', description: 'Show one job.' },
   { command: 'jobs', action: 'retry', operand: '<id>', description: 'Draw a finished job again.' },
   { command: 'jobs', action: 'cancel', operand: '<id>', description: 'Cancel a job that is queued or being drawn.' },
+  { command: 'webhooks', action: 'list', description: 'List the webhooks that are owed, delivered or given up.' },
+  { command: 'webhooks', action: 'deliver', description: 'Send the webhooks that are due, without drawing.' },
+  {
+    command: 'webhooks',
+    action: 'redrive',
+    operand: '[id]',
+    description: 'Make one webhook that was given up due again, or all of them.',
+  },
   { command: 'doctor', description: 'Say what was found on this machine, and what to do about what is missing.' },
   { command: 'setup', action: 'cuda', description: 'Fetch the libraries for NVIDIA GPUs, by checksum.' },
 ];
 
 const GROUP_DESCRIPTIONS: Partial<Record<CommandName, string>> = {
   jobs: 'Look at the queue’s jobs, retry and cancel them.',
+  webhooks: 'Look at the webhooks, send them, take up again what was given up.',
   setup: 'Fetch what the package does not bring.',
 };
 

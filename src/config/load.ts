@@ -2,7 +2,7 @@
  * Flags and environment → frozen Config. The only reader of the environment. A flag beats the environment, an empty
  * variable is unset, and a bad value is refused by name, quoted, with what is allowed.
  */
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import type { ErrorCode } from '../errors/error-codes.ts';
@@ -113,21 +113,44 @@ export function environmentWithFirst(
   return { ...environment, [variable]: before === undefined || before === '' ? folder : `${folder}:${before}` };
 }
 
-export type Mode = { readonly kind: 'embedded'; readonly dataDir: string };
+export interface GoogleEnvironment {
+  /** The server of `STORAGE_EMULATOR_HOST`, as Google's own clients take it. */
+  readonly apiEndpoint: string | undefined;
+  readonly credentialsFile: string | undefined;
+}
+
+/** Where people who run this in a container have their key for long. */
+const USUAL_CREDENTIALS = './credentials/gcp-key.json';
+
+/** How to reach Google Cloud Storage. Names the usual key file to Google's client, which reads the variable itself. */
+export function googleEnvironment(environment: Record<string, string | undefined> = process.env): GoogleEnvironment {
+  const emulator = environment['STORAGE_EMULATOR_HOST'];
+  const stated = environment['GOOGLE_APPLICATION_CREDENTIALS'];
+  const usual = existsSync(USUAL_CREDENTIALS) ? USUAL_CREDENTIALS : undefined;
+  if ((stated === undefined || stated === '') && usual !== undefined)
+    environment['GOOGLE_APPLICATION_CREDENTIALS'] = usual;
+  return {
+    apiEndpoint: emulator === undefined || emulator === '' ? undefined : withScheme(emulator),
+    credentialsFile: stated === undefined || stated === '' ? usual : stated,
+  };
+}
+
+function withScheme(host: string): string {
+  return /^https?:\/\//.test(host) ? host : `http://${host}`;
+}
+
+export type Mode =
+  | { readonly kind: 'embedded'; readonly dataDir: string }
+  | { readonly kind: 'production'; readonly mongoUri: string; readonly gcsBucket: string };
 
 /**
  * Which queue and store to use.
- * @throws `conflicting_options` when only one half of the production path is named, `unsupported_option` when both are
+ * @throws `conflicting_options` when only one half of the production path is named
  */
 export function resolveMode(config: Config): Mode {
   const { mongoUri, gcsBucket } = config;
   if (mongoUri === undefined && gcsBucket === undefined) return { kind: 'embedded', dataDir: config.dataDir };
-  if (mongoUri !== undefined && gcsBucket !== undefined) {
-    throw new Text2ImgError(
-      'unsupported_option',
-      '--mongo-uri and --gcs-bucket are not supported by this version yet: leave both out to work with the embedded queue; no document was touched.',
-    );
-  }
+  if (mongoUri !== undefined && gcsBucket !== undefined) return { kind: 'production', mongoUri, gcsBucket };
   const [given, missing] = mongoUri === undefined ? ['--gcs-bucket', '--mongo-uri'] : ['--mongo-uri', '--gcs-bucket'];
   throw new Text2ImgError(
     'conflicting_options',

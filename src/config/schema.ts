@@ -4,9 +4,20 @@
  */
 import { z } from 'zod';
 import { SCHEDULER_NAMES } from '../diffusion/schedulers/scheduler-names.ts';
-import { decimalNumber, oneOf, onOrOff, schedulerName, sidePx, text, wholeNumber } from './value-schemas.ts';
+import { DEFAULT_OBJECT_PREFIX } from '../storage/object-key.ts';
+import {
+  decimalNumber,
+  eventList,
+  hostList,
+  oneOf,
+  onOrOff,
+  schedulerName,
+  sidePx,
+  text,
+  wholeNumber,
+} from './value-schemas.ts';
 
-export const COMMANDS = ['run', 'generate', 'enqueue', 'jobs', 'doctor', 'setup'] as const;
+export const COMMANDS = ['run', 'generate', 'enqueue', 'jobs', 'webhooks', 'doctor', 'setup'] as const;
 export type CommandName = (typeof COMMANDS)[number];
 
 export interface OptionSpec {
@@ -30,7 +41,8 @@ export interface OptionSpec {
   readonly secret?: true;
 }
 
-const QUEUE_COMMANDS = ['run', 'enqueue', 'jobs', 'doctor'] as const;
+const QUEUE_COMMANDS = ['run', 'enqueue', 'jobs', 'webhooks', 'doctor'] as const;
+const WEBHOOK_COMMANDS = ['run', 'webhooks'] as const;
 const DRAWING = ['run', 'generate'] as const;
 const PICTURE = ['run', 'generate', 'enqueue'] as const;
 
@@ -63,8 +75,62 @@ export const OPTIONS = {
     schema: z.url({ protocol: /^https?$/ }),
     doc: 'Webhook that hears of every finished prompt.',
     allowed: 'an http:// or https:// URL',
-    commands: ['run'],
+    commands: WEBHOOK_COMMANDS,
     environment: 'CALLBACK_URL',
+  }),
+  callbackEvents: option({
+    placeholder: '<events>',
+    schema: eventList,
+    default: 'completed',
+    doc: 'What the webhook hears of: completed, error, or both with a comma.',
+    allowed: 'completed, error or completed,error',
+    commands: ['run'],
+  }),
+  callbackAllowHosts: option({
+    placeholder: '<hosts>',
+    schema: hostList,
+    default: '',
+    doc: 'Hosts that a document’s callback_url may name although they are private or not https (host or host:port, with commas).',
+    allowed: 'host names, with or without a port, separated by commas',
+    commands: WEBHOOK_COMMANDS,
+  }),
+  webhookSecret: option({
+    placeholder: '<secret>',
+    schema: text,
+    doc: 'Signs webhooks (Standard Webhooks): whsec_…; several with commas while they are rotated.',
+    allowed: 'whsec_ and the base64 of 24 to 64 random bytes',
+    commands: WEBHOOK_COMMANDS,
+    secret: true,
+  }),
+  gcsPrefix: option({
+    placeholder: '<prefix>',
+    schema: z.string().regex(/^(?!\/)[\w./-]{0,200}$/),
+    default: DEFAULT_OBJECT_PREFIX,
+    doc: 'What the pictures’ names begin with, in the bucket or the data folder.',
+    allowed: 'letters, digits, and . _ - / up to 200 characters, not beginning with /',
+    commands: ['run'],
+  }),
+  publicUrlBase: option({
+    placeholder: '<url>',
+    schema: z.url({ protocol: /^https?$/ }),
+    doc: 'Where the bucket is seen from outside: webhooks then name pictures by this URL and their name.',
+    allowed: 'an http:// or https:// URL',
+    commands: ['run'],
+  }),
+  signedUrls: option({
+    schema: onOrOff,
+    default: 'off',
+    doc: 'Webhooks name pictures by links that work for 7 days without an account; needs a key file.',
+    allowed: 'on or off',
+    commands: ['run'],
+  }),
+  collection: option({
+    placeholder: '<name>',
+    schema: z.string().regex(/^[^$\0]{1,120}$/),
+    default: 'prompts',
+    doc: 'MongoDB collection of the prompts.',
+    allowed: 'a collection name',
+    commands: QUEUE_COMMANDS,
   }),
   dataDir: option({
     placeholder: '<folder>',
@@ -316,9 +382,17 @@ export const OPTIONS = {
     placeholder: '<n>',
     schema: wholeNumber({ min: 1, max: 1_000_000 }),
     default: '50',
-    doc: 'Most jobs to list.',
+    doc: 'Most jobs or webhooks to list.',
     allowed: 'a whole number from 1 to 1000000',
-    commands: ['jobs'],
+    commands: ['jobs', 'webhooks'],
+  }),
+
+  state: option({
+    placeholder: '<state>',
+    schema: oneOf(['pending', 'delivered', 'dead']),
+    doc: 'Only webhooks in this state.',
+    allowed: 'pending, delivered or dead',
+    commands: ['webhooks'],
   }),
 
   // what is said

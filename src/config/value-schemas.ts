@@ -47,3 +47,25 @@ export const schedulerName = z
   .string()
   .refine((name) => SCHEDULER_NAMES.includes(name))
   .transform(resolveSchedulerName);
+
+/** Entries separated by commas, in lower case; an empty text is none. */
+function list(text: string): readonly string[] {
+  return text
+    .toLowerCase()
+    .split(',')
+    .map((entry) => entry.trim())
+    .filter((entry) => entry !== '');
+}
+
+export const eventList = z
+  .string()
+  .transform(list)
+  .pipe(z.array(z.enum(['completed', 'error'])).min(1))
+  .transform((events): ReadonlySet<'completed' | 'error'> => new Set(events));
+
+/** `host` or `host:port`. */
+export const hostList = z
+  .string()
+  .transform(list)
+  .pipe(z.array(z.string().regex(/^(?:\[[0-9a-f:.]+\]|[a-z0-9.-]+)(?::\d{1,5})?$/)))
+  .transform((hosts): ReadonlySet<string> => new Set(hosts));

@@ -90,8 +90,15 @@ export class StableDiffusionPipeline {
     this.#parts = parts;
   }
 
-  /** Draws all jobs; never throws for a fault of one of them, which goes to its `onFailed`. */
-  async generate(jobs: readonly PipelineJob[], observer: PipelineObserver): Promise<void> {
+  /**
+   * Draws all jobs; never throws for a fault of one of them, which goes to its `onFailed`.
+   * @param maxBatchImages fewer per pass than the model allows, when memory is short
+   */
+  async generate(
+    jobs: readonly PipelineJob[],
+    observer: PipelineObserver,
+    maxBatchImages: number = this.#parts.maxBatchImages,
+  ): Promise<void> {
     const images: { readonly job: ActiveJob; readonly imageIndex: number }[] = [];
     for (const job of jobs) {
       const active = await this.#begin(job, observer);
@@ -99,7 +106,7 @@ export class StableDiffusionPipeline {
       for (let imageIndex = 0; imageIndex < job.request.numImages; imageIndex++)
         images.push({ job: active, imageIndex });
     }
-    for (const batch of batchesOf(images, this.#parts.maxBatchImages)) {
+    for (const batch of batchesOf(images, Math.min(maxBatchImages, this.#parts.maxBatchImages))) {
       const active = batch.filter(({ job }) => !job.ended);
       try {
         await this.#drawBatch(

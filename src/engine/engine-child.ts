@@ -70,7 +70,7 @@ function receive(raw: unknown): void {
       return;
     case 'generate':
       for (const { jobId } of message.jobs) known.add(jobId);
-      work = work.then(() => model?.pipeline.generate(message.jobs, observer));
+      work = work.then(() => model?.pipeline.generate(message.jobs, observer, message.maxBatchImages));
       return;
     case 'cancel':
       if (known.has(message.jobId)) cancelled.add(message.jobId);

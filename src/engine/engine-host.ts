@@ -56,6 +56,11 @@ export interface EngineHandlers {
   onProgress?(jobId: string, progress: EngineProgress): void;
 }
 
+export interface GenerateOptions extends EngineHandlers {
+  /** Fewer images per pass than the model allows. */
+  readonly maxBatchImages?: number;
+}
+
 interface PendingJob {
   readonly handlers: EngineHandlers;
   readonly images: EngineImage[];
@@ -113,7 +118,7 @@ export class EngineHost implements AsyncDisposable {
   }
 
   /** Draws jobs that can share passes; each has its own end. Waits for a child that is being replaced. */
-  generate(jobs: readonly EngineJob[], handlers: EngineHandlers = {}): ReadonlyMap<string, Promise<EngineJobResult>> {
+  generate(jobs: readonly EngineJob[], handlers: GenerateOptions = {}): ReadonlyMap<string, Promise<EngineJobResult>> {
     const results = new Map<string, Promise<EngineJobResult>>();
     for (const { jobId } of jobs) {
       const { promise, resolve, reject } = Promise.withResolvers<EngineJobResult>();
@@ -122,11 +127,11 @@ export class EngineHost implements AsyncDisposable {
       this.#jobs.set(jobId, { handlers, images: [], clock: new StepClock(), resolve, reject });
       results.set(jobId, promise);
     }
-    void this.#submit(jobs);
+    void this.#submit(jobs, handlers.maxBatchImages);
     return results;
   }
 
-  async #submit(jobs: readonly EngineJob[]): Promise<void> {
+  async #submit(jobs: readonly EngineJob[], maxBatchImages: number | undefined): Promise<void> {
     try {
       await this.start();
     } catch (error) {
@@ -135,7 +140,8 @@ export class EngineHost implements AsyncDisposable {
     }
     const wanted = jobs.filter(({ jobId }) => this.#jobs.has(jobId));
     if (wanted.length === 0 || this.#phase.name !== 'running') return;
-    this.#phase.process.send({ type: 'generate', jobs: wanted });
+    const limit = maxBatchImages === undefined ? {} : { maxBatchImages };
+    this.#phase.process.send({ type: 'generate', jobs: wanted, ...limit });
     this.#watchForStall();
   }
 

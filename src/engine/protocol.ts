@@ -6,7 +6,7 @@ import { z } from 'zod';
 import { ERROR_CODES, type ErrorCode } from '../errors/error-codes.ts';
 
 /** Bumped whenever a message changes; the child sends it first and a mismatch ends it. */
-export const PROTOCOL_VERSION = 1;
+export const PROTOCOL_VERSION = 2;
 
 const errorCode = z.enum(Object.keys(ERROR_CODES) as [ErrorCode, ...ErrorCode[]]);
 const errorSchema = z.object({ code: errorCode, message: z.string(), stack: z.string().optional() });
@@ -63,6 +63,8 @@ export const parentMessageSchema = z.discriminatedUnion('type', [
   z.object({
     type: z.literal('generate'),
     jobs: z.array(z.object({ jobId: z.string(), request: resolvedRequestSchema })).min(1),
+    /** Fewer images per UNet pass than the model's `maxBatchImages`, after it ran out of memory; absent: as many as that. */
+    maxBatchImages: z.number().int().positive().optional(),
   }),
   /** Takes effect at the next step; answered by `job-failed` with code `cancelled`, unless the job has ended before. */
   z.object({ type: z.literal('cancel'), jobId: z.string() }),

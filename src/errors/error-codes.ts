@@ -158,6 +158,11 @@ export const ERROR_CODES = {
     meaning: 'An object of another document lies where the image should go; it is never overwritten.',
   },
   queue_failed: { fault: 'infrastructure', retryable: true, meaning: 'The queue could not be read or written.' },
+  queue_unauthorized: {
+    fault: 'infrastructure',
+    retryable: false,
+    meaning: 'The database does not let this user in, or do what a worker must.',
+  },
   attempts_exhausted: {
     fault: 'infrastructure',
     retryable: false,
@@ -167,6 +172,12 @@ export const ERROR_CODES = {
     fault: 'infrastructure',
     retryable: true,
     meaning: 'A file could not be downloaded, or its checksum is wrong.',
+  },
+
+  webhook_refused: {
+    fault: 'infrastructure',
+    retryable: false,
+    meaning: 'A callback URL out of a document leads to an address that is not public.',
   },
 
   // bug

@@ -7,10 +7,27 @@ import { Text2ImgError } from '../errors/text2img-error.ts';
 import type { GenerationRequest, ResolvedGenerationRequest } from './generation-request.ts';
 import type { PromptLimits } from './limits.ts';
 
+/** The fields of a prompt document that the service reads. All others are the user's own and stay as they are. */
+export const PROMPT_FIELDS = [
+  'text',
+  'negative_prompt',
+  'seed',
+  'num_inference_steps',
+  'guidance_scale',
+  'width',
+  'height',
+  'scheduler',
+  'num_images',
+  'priority',
+  'callback_url',
+] as const;
+
 export interface ParsedPromptDocument {
   readonly request: GenerationRequest;
   /** Higher is drawn first. */
   readonly priority: number;
+  /** Not checked yet: `webhook/url-guard.ts` does that. */
+  readonly callbackUrl: string | undefined;
 }
 
 const SIZE_MULTIPLE_PX = 8;
@@ -42,7 +59,8 @@ export function parsePromptDocument(
   if (width !== undefined && height !== undefined) checkPixels(width, height, limits);
   const stated = Object.entries(request).filter(([, value]) => value !== undefined);
   const priority = fields.number('priority', -Number.MAX_VALUE, Number.MAX_VALUE) ?? 0;
-  return { request: Object.fromEntries(stated) as unknown as GenerationRequest, priority };
+  const callbackUrl = fields.text('callback_url');
+  return { request: Object.fromEntries(stated) as unknown as GenerationRequest, priority, callbackUrl };
 }
 
 /** What was used, in the wire's names: becomes `job.parameters`. */

@@ -9,6 +9,7 @@
  */
 import type { DocumentId } from '../job/document-id.ts';
 import type { ErrorCode } from '../errors/error-codes.ts';
+import type { OwedWebhook, WebhookOutbox } from './webhook-outbox.ts';
 
 export type JobStatus = 'pending' | 'processing' | 'completed' | 'error';
 
@@ -28,7 +29,7 @@ export interface ClaimedPrompt {
   readonly attempt: number;
   /** The attempt before this one ended without a verdict (crash, kill, out of memory): draw it alone. */
   readonly previousAttemptDied: boolean;
-  /** The user's fields; ours (`status`, `job`, …) are left out. */
+  /** Its `PROMPT_FIELDS`, as they lie there. What else the user keeps in the document is never read. */
   readonly document: RawPromptDocument;
 }
 
@@ -97,11 +98,14 @@ export interface PromptQueue extends AsyncDisposable {
   /** Heartbeat: prolongs the lease by `leaseMs` from now, and records the progress. */
   renew(claim: ClaimedPrompt, progress?: JobProgress): Promise<TransitionOutcome>;
 
-  /** `completed`, with the image URLs and what was used. Repeating it under the same token is `done`. */
-  complete(claim: ClaimedPrompt, record: CompletionRecord): Promise<TransitionOutcome>;
+  /**
+   * `completed`, with the image URLs and what was used, and in the same write the webhook that is owed for it (invariant 3). Repeating it
+   * under the same token is `done`.
+   */
+  complete(claim: ClaimedPrompt, record: CompletionRecord, webhook?: OwedWebhook): Promise<TransitionOutcome>;
 
-  /** `error`: a verdict. Image URLs of an earlier run are removed. */
-  fail(claim: ClaimedPrompt, failure: FailureRecord): Promise<TransitionOutcome>;
+  /** `error`: a verdict, and the webhook that is owed for it. Image URLs of an earlier run are removed. */
+  fail(claim: ClaimedPrompt, failure: FailureRecord, webhook?: OwedWebhook): Promise<TransitionOutcome>;
 
   /** An infrastructure fault: the document becomes claimable again after `delayMs`, and the attempt counts. */
   retryLater(
@@ -127,6 +131,15 @@ export interface PromptQueue extends AsyncDisposable {
   /** A pending or processing document ends as `error` with code `cancelled`; its worker notices at the next heartbeat. */
   cancel(id: string): Promise<boolean | undefined>;
 
+  /** Nothing that can be claimed is pending, and nothing is being drawn by anybody or waits for its retry. */
+  isDrained(): Promise<boolean>;
+
   /** Milliseconds until a lease or a backoff ends, if any document waits for one; for an idle worker's sleep. */
   msUntilNextDue(): Promise<number | undefined>;
+
+  /** Resolves when there may be something to claim, at the latest after `timeoutMs` or when the signal is aborted. Never rejects. */
+  untilChanged(options: { readonly timeoutMs: number; readonly signal: AbortSignal }): Promise<void>;
+
+  /** The webhooks that are owed for finished prompts. */
+  readonly outbox: WebhookOutbox;
 }

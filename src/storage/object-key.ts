@@ -2,16 +2,17 @@
 import { createHash } from 'node:crypto';
 import { canonicalEjsonOf, type DocumentId } from '../job/document-id.ts';
 
-const DEFAULT_PREFIX = 'generated/';
+/** What the names begin with, unless the operator wants otherwise. */
+export const DEFAULT_OBJECT_PREFIX = 'generated/';
 
 export interface ObjectKeyOptions {
-  readonly prefix?: string;
+  readonly prefix: string;
   /** 0 for the first picture of a document. */
   readonly imageIndex: number;
 }
 
 /** `generated/<id>.png`, `generated/<id>.2.png` for the second picture, and so on. */
-export function objectKey(id: DocumentId, { prefix = DEFAULT_PREFIX, imageIndex }: ObjectKeyOptions): string {
+export function objectKey(id: DocumentId, { prefix, imageIndex }: ObjectKeyOptions): string {
   return `${prefix}${objectStem(id)}${imageIndex === 0 ? '' : `.${imageIndex + 1}`}.png`;
 }
 

@@ -5,12 +5,20 @@ import type { ResolvedGenerationRequest } from '../job/generation-request.ts';
 import { parsePromptDocument } from '../job/prompt-document.ts';
 import { resolveRequest, seedOfRun } from '../job/resolve-request.ts';
 import type { ClaimedPrompt, CompletionRecord, TransitionOutcome } from '../queue/prompt-queue.ts';
+import type { FinishedPrompt } from '../webhook/webhook-policy.ts';
 import { Heartbeat } from './heartbeat.ts';
 import { persistently } from './persistence.ts';
 import { judge } from './retry-policy.ts';
 import type { WorkerEvent, WorkerOptions } from './worker-options.ts';
 
-export class ClaimedJob {
+export interface ClaimContext {
+  /** Taken before the claim was asked for. */
+  readonly claimedAtMs: number;
+  readonly tell: (event: WorkerEvent) => void;
+  readonly onEnd: () => void;
+}
+
+export class ClaimedJob implements Disposable {
   readonly claim: ClaimedPrompt;
   /** The `prompt_id`. */
   readonly id: string;
@@ -18,20 +26,19 @@ export class ClaimedJob {
   readonly jobId: string;
   readonly heartbeat: Heartbeat;
   readonly #options: WorkerOptions;
-  readonly #tell: (event: WorkerEvent) => void;
+  readonly #context: ClaimContext;
+  readonly #lost = new AbortController();
+  /** The document's own, once it is known to be one. */
+  #callbackUrl: string | undefined;
   /** It was given up because the worker stops, not because somebody cancelled it. */
   givesBack = false;
 
-  constructor(
-    claim: ClaimedPrompt,
-    options: WorkerOptions,
-    context: { readonly claimedAtMs: number; readonly tell: (event: WorkerEvent) => void },
-  ) {
+  constructor(claim: ClaimedPrompt, options: WorkerOptions, context: ClaimContext) {
     this.claim = claim;
     this.id = promptIdText(claim.id);
     this.jobId = claim.token;
     this.#options = options;
-    this.#tell = context.tell;
+    this.#context = context;
     this.heartbeat = new Heartbeat({
       queue: options.queue,
       claim,
@@ -39,15 +46,20 @@ export class ClaimedJob {
       beatMs: options.beatMs ?? options.leaseMs / 3,
       claimedAtMs: context.claimedAtMs,
       logger: options.logger,
-      onLost: () => options.engine.cancel(this.jobId),
+      onLost: () => {
+        this.#lost.abort();
+        options.engine.cancel(this.jobId);
+      },
     });
     this.#tell({ type: 'claimed', id: this.id, attempt: claim.attempt });
   }
 
   /** What the document asks for, with every value decided. @throws what the document deserves */
   resolve(): ResolvedGenerationRequest {
-    const { limits, defaults, engine } = this.#options;
-    const { request } = parsePromptDocument(this.claim.document, limits);
+    const { limits, defaults, engine, webhooks } = this.#options;
+    const { request, callbackUrl } = parsePromptDocument(this.claim.document, limits);
+    webhooks.check(callbackUrl);
+    this.#callbackUrl = callbackUrl;
     return resolveRequest(request, { defaults, limits, model: engine.model, seed: seedOfRun(this.claim.runId) });
   }
 
@@ -57,9 +69,11 @@ export class ClaimedJob {
   }
 
   async complete(record: CompletionRecord): Promise<void> {
-    const { queue, logger } = this.#options;
-    const outcome = await this.#write('complete', () => queue.complete(this.claim, record));
+    const { queue, logger, webhooks, onWebhookOwed } = this.#options;
+    const webhook = await webhooks.forCompletion(this.#finished(), record.imageUrls);
+    const outcome = await this.#write('complete', () => queue.complete(this.claim, record, webhook));
     if (outcome === 'lost') return this.lose();
+    if (webhook !== undefined) onWebhookOwed?.();
     logger.info('prompt completed', { prompt_id: this.id, images: record.imageUrls.length, seed: record.seed });
     this.#tell({ type: 'completed', id: this.id, imageUrls: record.imageUrls, seed: record.seed });
   }
@@ -68,8 +82,9 @@ export class ClaimedJob {
   async end(raw: unknown): Promise<void> {
     const error = Text2ImgError.from(raw);
     if (this.heartbeat.isLost) return this.lose();
-    if (this.givesBack && (error.code === 'cancelled' || error.code === 'engine_unavailable')) return this.release();
-    const { queue, logger, maxAttempts } = this.#options;
+    if (this.givesBack && error.fault !== 'request') return this.release();
+    if (this.givesBack && error.code === 'cancelled') return this.release();
+    const { queue, logger, maxAttempts, webhooks, onWebhookOwed } = this.#options;
     const verdict = judge(error, { attempt: this.claim.attempt, maxAttempts });
     const { failure } = verdict;
     logger.error('prompt failed', {
@@ -80,8 +95,10 @@ export class ClaimedJob {
       stack: error.stack,
     });
     if (verdict.kind === 'fail') {
-      const outcome = await this.#write('fail', () => queue.fail(this.claim, failure));
+      const webhook = webhooks.forFailure(this.#finished(), `${failure.code}: ${failure.message}`);
+      const outcome = await this.#write('fail', () => queue.fail(this.claim, failure, webhook));
       if (outcome === 'lost') return this.lose();
+      if (webhook !== undefined) onWebhookOwed?.();
       this.#tell({ type: 'failed', id: this.id, ...failure });
     } else {
       const { delayMs } = verdict;
@@ -101,6 +118,28 @@ export class ClaimedJob {
   lose(): void {
     this.#options.logger.warning('prompt is no longer ours', { prompt_id: this.id });
     this.#tell({ type: 'lost', id: this.id });
+  }
+
+  /** Aborted when the document is known to be no longer ours. */
+  get lostSignal(): AbortSignal {
+    return this.#lost.signal;
+  }
+
+  /** Its way through the worker is over. */
+  [Symbol.dispose](): void {
+    this.heartbeat[Symbol.dispose]();
+    this.#context.onEnd();
+  }
+
+  #tell(event: WorkerEvent): void {
+    this.#context.tell(event);
+  }
+
+  #finished(): FinishedPrompt {
+    const { claim, id } = this;
+    const { text } = claim.document;
+    const prompt = typeof text === 'string' ? text : '';
+    return { promptId: id, docKey: claim.docKey, runId: claim.runId, prompt, callbackUrl: this.#callbackUrl };
   }
 
   #write(what: string, write: () => Promise<TransitionOutcome>): Promise<TransitionOutcome> {

@@ -1,5 +1,6 @@
 /** Repeats a write to the queue that failed, as long as the claim is surely ours. */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { Text2ImgError } from '../errors/text2img-error.ts';
 import type { Logger } from '../observability/logger.ts';
 
 export interface PersistenceOptions {
@@ -20,7 +21,8 @@ export async function persistently<T>(
     try {
       return await write();
     } catch (error) {
-      if (!mayGoOn()) throw error;
+      // Only what another try can mend.
+      if (!mayGoOn() || !Text2ImgError.from(error).retryable) throw error;
       logger.warning('a write to the queue failed and is repeated', {
         what,
         error: error instanceof Error ? error.message : String(error),

@@ -1,6 +1,6 @@
 /**
  * The story of a batch: claimed → resolved → drawn → encoded → stored → completed. A document that fails on the way ends alone; its neighbours
- * go on. Publishing is returned as a promise, so that the next batch is drawn meanwhile.
+ * go on. Publishing is returned as promises, so that the next batch is drawn meanwhile.
  */
 import type { EngineJobResult } from '../engine/engine-host.ts';
 import { Text2ImgError } from '../errors/text2img-error.ts';
@@ -8,107 +8,124 @@ import { encodePng } from '../image/encode-png.ts';
 import type { ResolvedGenerationRequest } from '../job/generation-request.ts';
 import { usedParameters } from '../job/prompt-document.ts';
 import { objectKey } from '../storage/object-key.ts';
+import type { BatchBudget } from './batch-budget.ts';
 import type { ClaimedJob } from './claimed-job.ts';
 import type { WorkerOptions } from './worker-options.ts';
 
-interface ResolvedJob {
+export interface PreparedJob {
   readonly job: ClaimedJob;
   readonly request: ResolvedGenerationRequest;
 }
 
-/** Resolves when everything is drawn; what it resolves to settles when everything is published. */
-export async function runBatch(
-  jobs: readonly ClaimedJob[],
-  options: WorkerOptions,
-): Promise<{ readonly published: Promise<void> }> {
-  const publishing: Promise<void>[] = [];
-  for (const group of groupsOf(await prepare(jobs, options))) publishing.push(...(await draw(group, options)));
-  return { published: Promise.all(publishing).then(() => undefined) };
+/** What the batches of one worker share. */
+export interface BatchContext {
+  readonly options: WorkerOptions;
+  readonly budget: BatchBudget;
+  /** Aborted when the grace period is over: what is not stored by then is given back. */
+  readonly publishingSignal: AbortSignal;
 }
 
-/** Ends the documents that ask for what cannot be, and those whose pictures a dead attempt has stored already. */
-async function prepare(jobs: readonly ClaimedJob[], options: WorkerOptions): Promise<ResolvedJob[]> {
-  const resolved: ResolvedJob[] = [];
-  for (const job of jobs) {
-    try {
-      const request = job.resolve();
-      const stored = job.claim.attempt > 1 ? await findStored(job, request, options) : undefined;
-      if (stored === undefined) resolved.push({ job, request });
-      else await finish(job, () => job.complete(record(request, stored, [])));
-    } catch (error) {
-      await finish(job, () => job.end(error));
-    }
-  }
-  return resolved;
+/** Ends the documents that ask for what cannot be, and those whose pictures a dead attempt has stored already; the others can be drawn. */
+export async function prepareJobs(jobs: readonly ClaimedJob[], { options }: BatchContext): Promise<PreparedJob[]> {
+  const prepared = await Promise.all(
+    jobs.map(async (job) => {
+      try {
+        const request = job.resolve();
+        const stored = job.claim.attempt > 1 ? await findStored(job, request, options) : undefined;
+        if (stored === undefined) return { job, request };
+        await finish(job, () => job.complete(record(request, stored, [])));
+      } catch (error) {
+        await finish(job, () => job.end(error));
+      }
+      return undefined;
+    }),
+  );
+  return prepared.filter((one) => one !== undefined);
 }
 
 /** The URLs of all pictures of this run, when an attempt before this one stored them and died before it could say so. */
 async function findStored(
   { claim }: ClaimedJob,
   request: ResolvedGenerationRequest,
-  { store }: WorkerOptions,
+  { store, objectPrefix }: WorkerOptions,
 ): Promise<string[] | undefined> {
   const urls: string[] = [];
   for (let imageIndex = 0; imageIndex < request.numImages; imageIndex++) {
-    const found = await store.find(objectKey(claim.id, { imageIndex }));
+    const found = await store.find(objectKey(claim.id, { prefix: objectPrefix, imageIndex }));
     if (found?.metadata?.runId !== claim.runId || found.metadata.docKey !== claim.docKey) return undefined;
     urls.push(found.url);
   }
   return urls;
 }
 
+/** Resolves when all are drawn or have failed; each promise that it gives is of one document's publishing, and never rejects. */
+export async function drawJobs(jobs: readonly PreparedJob[], context: BatchContext): Promise<readonly Promise<void>[]> {
+  const publishing: Promise<void>[] = [];
+  for (const group of groupsOf(jobs)) publishing.push(...(await drawGroup(group, context)));
+  return publishing;
+}
+
 /** A document whose last attempt died without a verdict is drawn alone: it may be what killed the engine. */
-function groupsOf(jobs: readonly ResolvedJob[]): readonly (readonly ResolvedJob[])[] {
-  const alone = jobs.filter(({ job }) => job.claim.previousAttemptDied).map((resolved) => [resolved]);
+function groupsOf(jobs: readonly PreparedJob[]): readonly (readonly PreparedJob[])[] {
+  const alone = jobs.filter(({ job }) => job.claim.previousAttemptDied).map((prepared) => [prepared]);
   const together = jobs.filter(({ job }) => !job.claim.previousAttemptDied);
   return together.length === 0 ? alone : [together, ...alone];
 }
 
-/** Resolves when all are drawn or have failed; the promises are of their publishing. */
-async function draw(group: readonly ResolvedJob[], options: WorkerOptions): Promise<Promise<void>[]> {
+/** What ran out of memory in a shared pass is drawn again in passes of half the size, within the same attempt. */
+async function drawGroup(group: readonly PreparedJob[], context: BatchContext): Promise<Promise<void>[]> {
+  const { options, budget } = context;
+  const pixels = Math.max(...group.map(({ request }) => request.widthPx * request.heightPx));
+  const images = group.reduce((sum, { request }) => sum + request.numImages, 0);
   const byJobId = new Map(group.map(({ job }) => [job.jobId, job]));
   const results = options.engine.generate(
     group.map(({ job, request }) => ({ jobId: job.jobId, request })),
-    { onProgress: (jobId, { step, steps }) => byJobId.get(jobId)?.progress(step, steps) },
+    {
+      onProgress: (jobId, { step, steps }) => byJobId.get(jobId)?.progress(step, steps),
+      maxBatchImages: budget.imagesPerPass(pixels),
+    },
   );
-  return Promise.all(
-    group.map(async ({ job, request }) => {
-      const drawn = await (results.get(job.jobId) as Promise<EngineJobResult>).then(
-        (result) => ({ result }),
-        (error: unknown) => ({ error }),
-      );
-      // Not awaited: an array of it keeps the promise from being unwrapped.
-      return [
-        finish(job, () => ('error' in drawn ? job.end(drawn.error) : publish({ job, request }, drawn.result, options))),
-      ] as const;
+  const outOfMemory: { readonly prepared: PreparedJob; readonly error: unknown }[] = [];
+  const publishing: Promise<void>[] = [];
+  await Promise.all(
+    group.map(async (prepared) => {
+      const { job } = prepared;
+      try {
+        const result = await (results.get(job.jobId) as Promise<EngineJobResult>);
+        publishing.push(finish(job, () => publish(prepared, result, context)));
+      } catch (error) {
+        if (Text2ImgError.from(error).code === 'engine_out_of_memory') outOfMemory.push({ prepared, error });
+        else publishing.push(finish(job, () => job.end(error)));
+      }
     }),
-  ).then((boxes) => boxes.map(([published]) => published));
+  );
+  if (outOfMemory.length === 0) return publishing;
+  if (!budget.halve({ pixels, images }))
+    return [...publishing, ...outOfMemory.map(({ prepared: { job }, error }) => finish(job, () => job.end(error)))];
+  const again = outOfMemory.map(({ prepared }) => prepared);
+  return [...publishing, ...(await drawGroup(again, context))];
 }
 
 /** Encodes and stores every picture, then completes the document: in this order, so that a completed document's pictures are there. */
 async function publish(
-  { job, request }: ResolvedJob,
+  { job, request }: PreparedJob,
   { images, warnings }: EngineJobResult,
-  options: WorkerOptions,
+  { options, publishingSignal }: BatchContext,
 ): Promise<void> {
+  const { model } = options.engine;
   const urls: string[] = [];
   for (const image of images) {
-    const parameters = {
-      ...request,
-      seed: image.seed,
-      modelName: options.engine.model.modelName,
-      modelHash: options.engine.model.modelHash,
-    };
+    const parameters = { ...request, seed: image.seed, modelName: model.modelName, modelHash: model.modelHash };
     const png = await encodePng({ ...image, parameters });
     if (!job.heartbeat.isSafe && !(await job.heartbeat.renew())) return job.lose();
     const { claim } = job;
     const { outcome, url } = await options.store.put(
       {
-        name: objectKey(claim.id, { imageIndex: image.imageIndex }),
+        name: objectKey(claim.id, { prefix: options.objectPrefix, imageIndex: image.imageIndex }),
         png,
-        metadata: { runId: claim.runId, docKey: claim.docKey, seed: image.seed, model: options.engine.model.modelName },
+        metadata: { runId: claim.runId, docKey: claim.docKey, seed: image.seed, model: model.modelName },
       },
-      { mayReplace: () => job.heartbeat.renew() },
+      { mayReplace: () => job.heartbeat.renew(), signal: AbortSignal.any([publishingSignal, job.lostSignal]) },
     );
     if (outcome === 'superseded') return job.lose();
     if (outcome === 'foreign')
@@ -129,8 +146,8 @@ function record(
 }
 
 /** Runs a job's last act; when even that fails the lease ends by itself and another attempt is made. */
-async function finish(job: ClaimedJob, act: () => Promise<void>): Promise<void> {
-  using _ = job.heartbeat;
+export async function finish(job: ClaimedJob, act: () => Promise<void>): Promise<void> {
+  using _ = job;
   try {
     await act();
   } catch (error) {

@@ -6,6 +6,7 @@ import type { GenerationDefaults } from '../job/resolve-request.ts';
 import type { Logger } from '../observability/logger.ts';
 import type { PromptQueue } from '../queue/prompt-queue.ts';
 import type { ImageStore } from '../storage/image-store.ts';
+import type { WebhookPolicy } from '../webhook/webhook-policy.ts';
 
 /** The part of the engine that a worker uses; it is started by whoever made it. */
 type WorkerEngine = Pick<EngineHost, 'model' | 'generate' | 'cancel' | 'estimateRemainingMs'>;
@@ -14,6 +15,12 @@ export interface WorkerOptions {
   readonly queue: PromptQueue;
   readonly store: ImageStore;
   readonly engine: WorkerEngine;
+  /** What is owed to whom for a finished prompt. */
+  readonly webhooks: WebhookPolicy;
+  /** Called when something is owed since now. */
+  readonly onWebhookOwed?: () => void;
+  /** What the pictures' names begin with, as `generated/`. */
+  readonly objectPrefix: string;
   readonly limits: PromptLimits;
   readonly defaults: GenerationDefaults;
   /** `drain`: until nothing is pending or being drawn by anybody; `watch`: until the signal. */

@@ -4,7 +4,13 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { type ConfigSources, compileCacheFolder, loadConfig, resolveMode } from '../../src/config/load.ts';
+import {
+  type ConfigSources,
+  compileCacheFolder,
+  googleEnvironment,
+  loadConfig,
+  resolveMode,
+} from '../../src/config/load.ts';
 import { environmentNameOf, flagOf, OPTION_NAMES, OPTIONS, type OptionSpec } from '../../src/config/schema.ts';
 
 function load(sources: Partial<ConfigSources>) {
@@ -136,7 +142,7 @@ test('switches are true and false as flags, words in the environment', () => {
   assert.throws(() => load({ environment: { TEXT2IMG_WATCH: 'perhaps' } }), { code: 'invalid_option' });
 });
 
-test('without a database and a bucket the mode is embedded, with one of them it is a conflict, with both not supported yet', () => {
+test('without a database and a bucket the mode is embedded, with one of them it is a conflict, with both it is production', () => {
   assert.deepEqual(resolveMode(load({ flags: { dataDir: '/d' } })), { kind: 'embedded', dataDir: '/d' });
   assert.throws(() => resolveMode(load({ environment: { MONGO_URI: 'mongodb://h/d' } })), {
     code: 'conflicting_options',
@@ -146,9 +152,33 @@ test('without a database and a bucket the mode is embedded, with one of them it 
     code: 'conflicting_options',
     message: /needs --mongo-uri/,
   });
-  assert.throws(() => resolveMode(load({ flags: { gcsBucket: 'b', mongoUri: 'mongodb://h/d' } })), {
-    code: 'unsupported_option',
-    message: /no document was touched/,
+  assert.deepEqual(resolveMode(load({ flags: { gcsBucket: 'b', mongoUri: 'mongodb://h/d' } })), {
+    kind: 'production',
+    mongoUri: 'mongodb://h/d',
+    gcsBucket: 'b',
+  });
+});
+
+test('lists are read without regard to case and spaces, and what is not allowed in them is refused', () => {
+  const config = load({
+    flags: { callbackEvents: 'Completed, error', callbackAllowHosts: 'Hooks.internal,127.0.0.1:9000' },
+  });
+  assert.deepEqual([...config.callbackEvents], ['completed', 'error']);
+  assert.deepEqual([...config.callbackAllowHosts], ['hooks.internal', '127.0.0.1:9000']);
+  assert.deepEqual([...load({}).callbackAllowHosts], []);
+  assert.throws(() => load({ flags: { callbackEvents: 'finished' } }), {
+    code: 'invalid_option',
+    message: /completed,error/,
+  });
+  assert.throws(() => load({ flags: { callbackAllowHosts: 'http://x/' } }), { code: 'invalid_option' });
+});
+
+test('an emulator is named as Google’s own clients take it, with or without a scheme', () => {
+  assert.equal(googleEnvironment({ STORAGE_EMULATOR_HOST: 'localhost:4443' }).apiEndpoint, 'http://localhost:4443');
+  assert.equal(googleEnvironment({ STORAGE_EMULATOR_HOST: 'https://gcs:4443' }).apiEndpoint, 'https://gcs:4443');
+  assert.deepEqual(googleEnvironment({ STORAGE_EMULATOR_HOST: '', GOOGLE_APPLICATION_CREDENTIALS: '/k.json' }), {
+    apiEndpoint: undefined,
+    credentialsFile: '/k.json',
   });
 });
 

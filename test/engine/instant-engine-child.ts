@@ -1,10 +1,9 @@
 /**
  * An engine child that draws at once: it speaks the real protocol over the real channel, and its pixels are a function of the request, so that
  * tests of the parent, the worker and the queue need no model. What a prompt asks for in brackets it does: `[crash]`, `[exit 3]`, `[kill]`,
- * `[hang]`, `[fail]`, `[garbage]`, `[no memory]`; `[slow 200]` takes so many milliseconds for each step. `[crash once PATH]` crashes unless the
+ * `[hang]`, `[fail]`, `[garbage]`, `[no memory]`, `[memory 2]` (no memory for more than two images at once); `[slow 200]` takes so many milliseconds for each step. `[crash once PATH]` crashes unless the
  * file is there, and makes it.
  */
-import { createHash } from 'node:crypto';
 import { existsSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
@@ -15,7 +14,9 @@ import {
 } from '../../src/engine/protocol.ts';
 import { Text2ImgError } from '../../src/errors/text2img-error.ts';
 import type { ResolvedGenerationRequest } from '../../src/job/generation-request.ts';
+import { instantPixels } from './instant-pixels.ts';
 
+const MAX_BATCH_IMAGES = 4;
 const cancelled = new Set<string>();
 let work: Promise<void> = Promise.resolve();
 
@@ -29,16 +30,6 @@ function order(prompt: string, name: string): string | undefined {
 
 function has(prompt: string, name: string): boolean {
   return prompt.includes(`[${name}`);
-}
-
-/** Every pixel tells the request and the image's seed. */
-function pixels(request: ResolvedGenerationRequest, imageIndex: number): Uint8Array<ArrayBuffer> {
-  const facts = JSON.stringify({ ...request, seed: request.seed + imageIndex, numImages: 1 });
-  const digest = createHash('sha256').update(facts).digest();
-  return Uint8Array.from(
-    { length: request.widthPx * request.heightPx * 3 },
-    (_, index) => digest[index % digest.length] as number,
-  );
 }
 
 async function misbehave(prompt: string): Promise<void> {
@@ -57,6 +48,15 @@ async function misbehave(prompt: string): Promise<void> {
   }
   if (prompt.includes('[hang]')) await new Promise(() => setInterval(() => undefined, 1000));
   if (prompt.includes('[fail]')) throw new Text2ImgError('inference_failed', 'the prompt asked for a failure.');
+}
+
+/** As the system ends a process that takes too much: during the batch, with all that was in it. */
+function checkMemory({ jobs, maxBatchImages = MAX_BATCH_IMAGES }: Extract<ParentMessage, { type: 'generate' }>): void {
+  const images = jobs.reduce((sum, { request }) => sum + request.numImages, 0);
+  const room = Math.min(...jobs.map(({ request }) => Number(order(request.prompt, 'memory') ?? Infinity)));
+  if (Math.min(images, maxBatchImages) <= room) return;
+  process.stderr.write("terminate called after throwing an instance of 'std::bad_alloc'\n");
+  process.exit(134);
 }
 
 async function draw(jobId: string, request: ResolvedGenerationRequest): Promise<void> {
@@ -79,7 +79,7 @@ async function draw(jobId: string, request: ResolvedGenerationRequest): Promise<
         seed: seed + imageIndex,
         widthPx,
         heightPx,
-        rgb: pixels(request, imageIndex),
+        rgb: instantPixels(request, imageIndex),
       });
     }
     send({ type: 'job-done', jobId, warnings: [] });
@@ -106,7 +106,7 @@ function load({ settings }: Extract<ParentMessage, { type: 'load' }>): void {
       defaultHeightPx: 8,
       defaultGuidanceScale: 7.5,
       defaultScheduler: 'DDIMScheduler',
-      maxBatchImages: 4,
+      maxBatchImages: MAX_BATCH_IMAGES,
       device: 'cpu',
       deviceReason: 'a test',
       dtype: 'float32',
@@ -122,6 +122,7 @@ process.on('message', (raw) => {
     case 'load':
       return load(message);
     case 'generate':
+      checkMemory(message);
       for (const { jobId, request } of message.jobs) work = work.then(() => draw(jobId, request));
       return;
     case 'cancel':

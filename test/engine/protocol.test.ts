@@ -34,7 +34,7 @@ const PARENT: Record<ParentMessage['type'], ParentMessage> = {
       compileCacheFolder: null,
     },
   },
-  generate: { type: 'generate', jobs: [{ jobId: 'a', request }] },
+  generate: { type: 'generate', jobs: [{ jobId: 'a', request }], maxBatchImages: 2 },
   cancel: { type: 'cancel', jobId: 'a' },
   shutdown: { type: 'shutdown' },
 };

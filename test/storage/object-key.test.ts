@@ -1,7 +1,7 @@
 /** Object names. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { objectKey } from '../../src/storage/object-key.ts';
+import { DEFAULT_OBJECT_PREFIX, objectKey } from '../../src/storage/object-key.ts';
 
 const cases = [
   [{ kind: 'object_id', hex: '65f0c0ffee65f0c0ffee0001' }, 'generated/65f0c0ffee65f0c0ffee0001.png'],
@@ -19,16 +19,19 @@ const cases = [
 ] as const;
 
 test('plain ids name their object, anything else is hashed', () => {
-  for (const [id, name] of cases) assert.equal(objectKey(id, { imageIndex: 0 }), name);
+  for (const [id, name] of cases) assert.equal(objectKey(id, { prefix: DEFAULT_OBJECT_PREFIX, imageIndex: 0 }), name);
   for (const value of ['../etc/passwd', '', 'a b', 'ä', 'x'.repeat(129), `x-${'0'.repeat(64)}`, '.', 'a/b']) {
-    assert.match(objectKey({ kind: 'string', value }, { imageIndex: 0 }), /^generated\/x-[0-9a-f]{64}\.png$/);
+    assert.match(
+      objectKey({ kind: 'string', value }, { prefix: DEFAULT_OBJECT_PREFIX, imageIndex: 0 }),
+      /^generated\/x-[0-9a-f]{64}\.png$/,
+    );
   }
 });
 
 test('further pictures of a document are numbered from 2', () => {
   const id = { kind: 'string', value: 'a' } as const;
   assert.deepEqual(
-    [0, 1, 2].map((imageIndex) => objectKey(id, { imageIndex })),
+    [0, 1, 2].map((imageIndex) => objectKey(id, { prefix: DEFAULT_OBJECT_PREFIX, imageIndex })),
     ['generated/a.png', 'generated/a.2.png', 'generated/a.3.png'],
   );
 });

@@ -9,6 +9,8 @@ import { DEFAULT_LIMITS } from '../../src/job/limits.ts';
 import { silentLogger } from '../../src/observability/logger.ts';
 import { SqlitePromptQueue } from '../../src/queue/sqlite/sqlite-prompt-queue.ts';
 import { FileImageStore } from '../../src/storage/file-image-store.ts';
+import { DEFAULT_OBJECT_PREFIX } from '../../src/storage/object-key.ts';
+import { NO_WEBHOOKS } from './no-webhooks.ts';
 import { runWorker } from '../../src/worker/worker.ts';
 
 const [folder = '', owner = '', lease = '', mode = 'drain'] = process.argv.slice(2);
@@ -34,6 +36,8 @@ const summary = await runWorker({
   queue,
   store: new FileImageStore(folder),
   engine,
+  webhooks: NO_WEBHOOKS,
+  objectPrefix: DEFAULT_OBJECT_PREFIX,
   limits: DEFAULT_LIMITS,
   defaults: { numInferenceSteps: 3 },
   mode: mode === 'watch' ? 'watch' : 'drain',

@@ -13,11 +13,14 @@ import { EngineHost } from '../../src/engine/engine-host.ts';
 import { promptIdText } from '../../src/job/document-id.ts';
 import { DEFAULT_LIMITS } from '../../src/job/limits.ts';
 import { seedOfRun } from '../../src/job/resolve-request.ts';
-import { silentLogger } from '../../src/observability/logger.ts';
+import { type Logger, silentLogger } from '../../src/observability/logger.ts';
 import type { JobSummary, RawPromptDocument } from '../../src/queue/prompt-queue.ts';
 import { SqlitePromptQueue } from '../../src/queue/sqlite/sqlite-prompt-queue.ts';
 import { FileImageStore } from '../../src/storage/file-image-store.ts';
+import { DEFAULT_OBJECT_PREFIX } from '../../src/storage/object-key.ts';
+import { NO_WEBHOOKS } from './no-webhooks.ts';
 import { runWorker } from '../../src/worker/worker.ts';
+import { WebhookPolicy } from '../../src/webhook/webhook-policy.ts';
 import type { WorkerEvent, WorkerOptions, WorkerSummary } from '../../src/worker/worker-options.ts';
 
 const INSTANT = fileURLToPath(new URL('../engine/instant-engine-child.ts', import.meta.url));
@@ -67,6 +70,8 @@ async function work(
     queue,
     store: new FileImageStore(folder),
     engine,
+    webhooks: NO_WEBHOOKS,
+    objectPrefix: DEFAULT_OBJECT_PREFIX,
     limits: DEFAULT_LIMITS,
     defaults: { numInferenceSteps: 3 },
     mode: 'drain',
@@ -185,6 +190,62 @@ test('a prompt that kills the engine uses up its own attempts only', async (t) =
     (await show(place, 'poison')).error ?? '',
     /^attempts_exhausted: all 2 attempts failed; the last one: engine_crashed/,
   );
+});
+
+test('a batch that is too large for the memory is halved within the attempt, and the next ones are not too large again', async (t) => {
+  const place = await makePlace(t);
+  const halvings: unknown[] = [];
+  const logger: Logger = {
+    ...silentLogger,
+    warning: (message, fields) => message.includes('halved') && halvings.push(fields?.['allowed']),
+  };
+  await place.queue.enqueue([
+    ...Array.from({ length: 6 }, (_, index) => ({ _id: index, text: '[memory 1]' })),
+    { _id: 'several', text: '[memory 1]', num_images: 3 },
+  ]);
+  const { summary } = await work(place, { logger });
+  assert.deepEqual([summary.completed, summary.retried, summary.failed], [7, 0, 0]);
+  assert.deepEqual(halvings, [2, 1]);
+});
+
+test('a single picture that is too large for the memory is tried again later, alone, and ends with its attempts', async (t) => {
+  const place = await makePlace(t);
+  await place.queue.enqueue([
+    { _id: 'big', text: '[memory 0]' },
+    { _id: 'small', text: 'x' },
+  ]);
+  const { summary } = await work(place, { maxAttempts: 2 });
+  assert.deepEqual([summary.completed, summary.failed], [1, 1]);
+  assert.match((await show(place, 'big')).error ?? '', /engine_out_of_memory/);
+});
+
+test('what finishes owes its webhook from that moment; what fails does where failures are wanted', async (t) => {
+  const place = await makePlace(t);
+  const webhooks = new WebhookPolicy({
+    hasOperatorUrl: true,
+    events: new Set(['completed', 'error'] as const),
+    guard: { allowedHosts: new Set() },
+    publicUrl: async (url) => url,
+  });
+  let owed = 0;
+  await place.queue.enqueue([
+    { _id: 'good', text: 'a fox', num_images: 2 },
+    { _id: 'own', text: 'x', callback_url: 'https://example.com/x' },
+    { _id: 'bad', text: 7 },
+    { _id: 'hostile', text: 'x', callback_url: 'http://169.254.169.254/' },
+  ]);
+  await work(place, { webhooks, onWebhookOwed: () => owed++ });
+  const due = await place.queue.outbox.claimDue({ limit: 9, leaseMs: 60_000 });
+  const bodies = new Map(due.map(({ promptId, body, url }) => [promptId, { url, ...JSON.parse(body) }]));
+  assert.equal(owed, 4);
+  assert.deepEqual(
+    bodies.get('good').results.map((one: { prompt: string }) => one.prompt),
+    ['a fox', 'a fox'],
+  );
+  assert.equal(bodies.get('own').url, 'https://example.com/x');
+  assert.match(bodies.get('bad').errors[0].error, /^invalid_prompt: /);
+  assert.match(bodies.get('hostile').errors[0].error, /^invalid_parameter: "callback_url" is /);
+  assert.equal(bodies.get('hostile').url, undefined, 'nobody is called there');
 });
 
 test('after a crash of the engine the prompt is drawn at the next attempt, with the same seed', async (t) => {

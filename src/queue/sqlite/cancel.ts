@@ -1,6 +1,6 @@
 /** Cancel: an operator ends a document that has not ended. Its worker loses the token and notices at its next heartbeat. */
+import { errorText } from '../failure-text.ts';
 import { type Database, NOW_MS } from './database.ts';
-import { errorText } from './fail.ts';
 
 const CANCEL = `
 UPDATE prompts SET status = 'error', error = ?1, finished_ms = ${NOW_MS}, image_urls = NULL, token = NULL, owner = NULL, lease_until_ms = NULL,

@@ -5,7 +5,7 @@ import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlit
 import { Text2ImgError } from '../../errors/text2img-error.ts';
 
 /** Bumped with the schema; a file of a newer version is refused. */
-const SCHEMA_VERSION = 1;
+const SCHEMA_VERSION = 2;
 
 /** How long a statement waits for another process's write; each takes well under a millisecond. */
 const BUSY_TIMEOUT_MS = 10_000;
@@ -49,6 +49,27 @@ CREATE INDEX prompts_pending ON prompts (priority DESC, seq) WHERE status = 'pen
 CREATE INDEX prompts_processing ON prompts (lease_until_ms) WHERE status = 'processing';
 `;
 
+/** Since version 2: the webhooks that are owed. */
+const WEBHOOKS = `
+CREATE TABLE webhooks (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT,
+  id TEXT NOT NULL UNIQUE,
+  prompt_id TEXT NOT NULL,
+  -- the exact bytes to be sent
+  body TEXT NOT NULL,
+  -- the document's own; NULL: the operator's
+  url TEXT,
+  state TEXT NOT NULL DEFAULT 'pending',
+  attempts INTEGER NOT NULL DEFAULT 0,
+  due_ms INTEGER NOT NULL,
+  -- who is trying
+  token TEXT,
+  error TEXT,
+  delivered_ms INTEGER
+) STRICT;
+CREATE INDEX webhooks_pending ON webhooks (due_ms) WHERE state = 'pending';
+`;
+
 export type Row = Readonly<Record<string, unknown>>;
 
 export class Database implements Disposable {
@@ -80,7 +101,9 @@ export class Database implements Disposable {
           `the queue ${this.path} has version ${version}, but this program knows versions up to ${SCHEMA_VERSION}; use a newer text2img.`,
         );
       }
-      if (version === 0) this.#db.exec(`${SCHEMA} PRAGMA user_version = ${SCHEMA_VERSION};`);
+      if (version < 1) this.#db.exec(SCHEMA);
+      if (version < 2) this.#db.exec(WEBHOOKS);
+      this.#db.exec(`PRAGMA user_version = ${SCHEMA_VERSION}`);
       this.#db.exec('COMMIT');
     } catch (error) {
       if (this.#db.isTransaction) this.#db.exec('ROLLBACK');

@@ -1,8 +1,8 @@
 /** Fail: a verdict. Pictures of an earlier run are no longer named. */
-import type { FailureRecord } from '../prompt-queue.ts';
+import { errorText, type FailureRecord } from '../failure-text.ts';
+import type { OwedWebhook } from '../webhook-outbox.ts';
 import { type Database, NOW_MS } from './database.ts';
-
-const MAX_ERROR_LENGTH = 500;
+import { oweWebhook } from './outbox.ts';
 
 const FAIL = `
 UPDATE prompts SET status = 'error', error = ?1, finished_ms = ${NOW_MS}, image_urls = NULL, lease_until_ms = NULL, owner = NULL,
@@ -14,14 +14,12 @@ const FAILED_ALREADY = `SELECT 1 FROM prompts WHERE id = ?1 AND token = ?2 AND s
 export function fail(
   database: Database,
   claim: { readonly id: string; readonly token: string },
-  failure: FailureRecord,
+  { failure, webhook }: { readonly failure: FailureRecord; readonly webhook: OwedWebhook | undefined },
 ): boolean {
-  if (database.run(FAIL, errorText(failure), claim.id, claim.token) === 1) return true;
-  return database.get(FAILED_ALREADY, claim.id, claim.token) !== undefined;
-}
-
-/** What stands in the document: the code, then the sentence. */
-export function errorText({ code, message }: FailureRecord): string {
-  const text = `${code}: ${message}`;
-  return text.length <= MAX_ERROR_LENGTH ? text : `${text.slice(0, MAX_ERROR_LENGTH - 1)}…`;
+  return database.transaction(() => {
+    if (database.run(FAIL, errorText(failure), claim.id, claim.token) !== 1)
+      return database.get(FAILED_ALREADY, claim.id, claim.token) !== undefined;
+    oweWebhook(database, claim.id, webhook);
+    return true;
+  });
 }

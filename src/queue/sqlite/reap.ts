@@ -1,6 +1,6 @@
 /** Reap: documents whose lease ran out on their last attempt end as errors, without being read. */
+import { errorText } from '../failure-text.ts';
 import { type Database, NOW_MS } from './database.ts';
-import { errorText } from './fail.ts';
 
 const REAP = `
 UPDATE prompts SET status = 'error', error = ?1, finished_ms = ${NOW_MS}, image_urls = NULL, token = NULL, owner = NULL, lease_until_ms = NULL,

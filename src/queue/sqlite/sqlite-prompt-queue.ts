@@ -1,6 +1,9 @@
 /** The embedded queue: many worker processes of one machine on one SQLite file. Keeps the contract of `prompt-queue.ts`. */
 import { resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { canonicalEjsonOf, type DocumentId, promptIdText } from '../../job/document-id.ts';
+import { PROMPT_FIELDS } from '../../job/prompt-document.ts';
+import { WITHOUT_VERDICT } from '../failure-text.ts';
 import type {
   ClaimedPrompt,
   CompletionRecord,
@@ -13,6 +16,7 @@ import type {
   RawPromptDocument,
   TransitionOutcome,
 } from '../prompt-queue.ts';
+import type { OwedWebhook, WebhookOutbox } from '../webhook-outbox.ts';
 import { cancel } from './cancel.ts';
 import { claim } from './claim.ts';
 import { complete } from './complete.ts';
@@ -20,6 +24,7 @@ import { Database, type Row } from './database.ts';
 import { enqueue } from './enqueue.ts';
 import { fail } from './fail.ts';
 import { counts, list, msUntilNextDue, show } from './list.ts';
+import { SqliteOutbox } from './outbox.ts';
 import { reap } from './reap.ts';
 import { release } from './release.ts';
 import { renew } from './renew.ts';
@@ -35,11 +40,9 @@ export interface SqlitePromptQueueOptions {
   readonly owner: string;
 }
 
-/** Faults under which the engine, not the document, ended the attempt. */
-const WITHOUT_VERDICT: ReadonlySet<string> = new Set(['engine_crashed', 'engine_out_of_memory', 'engine_stalled']);
-
 export class SqlitePromptQueue implements PromptQueue {
   readonly description: string;
+  readonly outbox: WebhookOutbox;
   readonly #options: SqlitePromptQueueOptions;
   readonly #database: Database;
 
@@ -47,6 +50,7 @@ export class SqlitePromptQueue implements PromptQueue {
   constructor(options: SqlitePromptQueueOptions) {
     this.#options = options;
     this.#database = new Database(resolve(options.path));
+    this.outbox = new SqliteOutbox(this.#database);
     this.description = `the embedded queue ${this.#database.path}`;
   }
 
@@ -58,12 +62,12 @@ export class SqlitePromptQueue implements PromptQueue {
     return outcome(renew(this.#database, keyOf(claimed), { leaseMs: this.#options.leaseMs, progress }));
   }
 
-  async complete(claimed: ClaimedPrompt, record: CompletionRecord): Promise<TransitionOutcome> {
-    return outcome(complete(this.#database, keyOf(claimed), record));
+  async complete(claimed: ClaimedPrompt, record: CompletionRecord, webhook?: OwedWebhook): Promise<TransitionOutcome> {
+    return outcome(complete(this.#database, keyOf(claimed), { record, webhook }));
   }
 
-  async fail(claimed: ClaimedPrompt, failure: FailureRecord): Promise<TransitionOutcome> {
-    return outcome(fail(this.#database, keyOf(claimed), failure));
+  async fail(claimed: ClaimedPrompt, failure: FailureRecord, webhook?: OwedWebhook): Promise<TransitionOutcome> {
+    return outcome(fail(this.#database, keyOf(claimed), { failure, webhook }));
   }
 
   async retryLater(
@@ -112,6 +116,22 @@ export class SqlitePromptQueue implements PromptQueue {
     return msUntilNextDue(this.#database);
   }
 
+  async isDrained(): Promise<boolean> {
+    const { pending, processing } = counts(this.#database);
+    return pending === 0 && processing === 0;
+  }
+
+  /** Other processes write the file; SQLite tells nobody, so this only waits. */
+  async untilChanged({
+    timeoutMs,
+    signal,
+  }: {
+    readonly timeoutMs: number;
+    readonly signal: AbortSignal;
+  }): Promise<void> {
+    await sleep(timeoutMs, undefined, { signal }).catch(() => undefined);
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#database[Symbol.dispose]();
   }
@@ -119,7 +139,8 @@ export class SqlitePromptQueue implements PromptQueue {
   #toClaim(row: Row): ClaimedPrompt {
     const id = idOf(row);
     const place = { database: this.#database.path, collection: 'prompts' };
-    const { status: _status, job: _job, ...document } = JSON.parse(String(row['document'])) as RawPromptDocument;
+    const document = JSON.parse(String(row['document'])) as RawPromptDocument;
+    const fields = PROMPT_FIELDS.filter((name) => Object.hasOwn(document, name));
     return {
       id,
       docKey: `${JSON.stringify(place).slice(0, -1)},"_id":${canonicalEjsonOf(id)}}`,
@@ -127,7 +148,7 @@ export class SqlitePromptQueue implements PromptQueue {
       runId: String(row['run_id']),
       attempt: Number(row['attempts']),
       previousAttemptDied: row['previous_died'] === 1,
-      document,
+      document: Object.fromEntries(fields.map((name) => [name, document[name]])),
     };
   }
 }

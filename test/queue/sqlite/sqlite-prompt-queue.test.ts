@@ -8,7 +8,8 @@ import { test, type TestContext } from 'node:test';
 import { Text2ImgError } from '../../../src/errors/text2img-error.ts';
 import type { PromptQueue } from '../../../src/queue/prompt-queue.ts';
 import { SqlitePromptQueue } from '../../../src/queue/sqlite/sqlite-prompt-queue.ts';
-import { promptQueueConformance } from '../prompt-queue-conformance.ts';
+import { promptQueueConformance, type QueueFactory } from '../prompt-queue-conformance.ts';
+import { webhookOutboxConformance } from '../webhook-outbox-conformance.ts';
 
 async function makePath(t: TestContext): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'text2img-queue-'));
@@ -16,7 +17,7 @@ async function makePath(t: TestContext): Promise<string> {
   return join(folder, 'deep', 'queue.sqlite');
 }
 
-promptQueueConformance('SqlitePromptQueue', async (t) => {
+const create: QueueFactory = async (t) => {
   const path = await makePath(t);
   const opened: PromptQueue[] = [];
   t.after(() => Promise.all(opened.map((queue) => queue[Symbol.asyncDispose]())));
@@ -27,7 +28,9 @@ promptQueueConformance('SqlitePromptQueue', async (t) => {
       return queue;
     },
   };
-});
+};
+promptQueueConformance('SqlitePromptQueue', create);
+webhookOutboxConformance('SqlitePromptQueue', create);
 
 const OPTIONS = { leaseMs: 60_000, maxAttempts: 5, owner: 'w' };
 

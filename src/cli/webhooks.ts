@@ -1,0 +1,62 @@
+/**
+ * `text2img webhooks`: list what is owed, deliver it without drawing, redrive what was given up.
+ */
+import { Text2ImgError } from '../errors/text2img-error.ts';
+import type { WebhookSummary } from '../queue/webhook-outbox.ts';
+import { type CommandContext, type ExitCode, printResult } from './command-context.ts';
+import { openQueue } from './open-queue.ts';
+import { DELIVERY_DRAIN_MS, webhookDeliverer } from './open-webhooks.ts';
+import { excerpt, printable } from './printable.ts';
+import { listenForSignals } from './signals.ts';
+
+export interface WebhooksInvocation {
+  /** One of `program.ts`'s actions. */
+  readonly action: string;
+  readonly id: string | undefined;
+}
+
+export async function webhooks(context: CommandContext, { action, id }: WebhooksInvocation): Promise<ExitCode> {
+  await using queue = openQueue(context);
+  switch (action) {
+    case 'deliver': {
+      using stopping = listenForSignals(context.logger);
+      const deliverer = webhookDeliverer(context, queue);
+      const summary = await deliverer.drain({ withinMs: DELIVERY_DRAIN_MS, signal: stopping.signal });
+      const { pending, dead } = await queue.outbox.counts();
+      const text = `${summary.delivered} delivered, ${summary.failedTries} tries failed, ${pending} still owed, ${dead} given up`;
+      printResult(context, { json: { ...summary, pending, deadInAll: dead }, text });
+      return 0;
+    }
+    case 'redrive': {
+      const redriven = await queue.outbox.redrive(id);
+      if (redriven === 0 && id !== undefined)
+        throw new Text2ImgError(
+          'not_found',
+          `There is no webhook ${JSON.stringify(excerpt(id, 200))} that was given up.`,
+        );
+      printResult(context, { json: { redriven }, text: `${redriven} due again` });
+      return 0;
+    }
+    default: {
+      const { state, limit, json } = context.config;
+      for (const one of await queue.outbox.list({ limit, ...(state === undefined ? {} : { state }) }))
+        context.terminal.result(json ? JSON.stringify(one) : formatRow(one));
+      const { pending, dead } = await queue.outbox.counts();
+      if (!json) context.terminal.line(`${pending} owed, ${dead} given up`);
+      return 0;
+    }
+  }
+}
+
+function formatRow({ id, promptId, state, attempts, dueAt, error, url }: WebhookSummary): string {
+  const facts = [
+    printable(id),
+    printable(promptId),
+    state,
+    `${attempts} ${attempts === 1 ? 'try' : 'tries'}`,
+    ...(dueAt === undefined ? [] : [`due ${dueAt.toISOString()}`]),
+    ...(url === undefined ? [] : [`to ${excerpt(url, 100)}`]),
+    ...(error === undefined ? [] : [excerpt(error, 160)]),
+  ];
+  return facts.join('  ');
+}

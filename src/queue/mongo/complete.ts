@@ -1,0 +1,58 @@
+/** Complete: the pictures are stored, the document says where, and owes its webhook from now on. */
+import type { Document } from 'mongodb';
+import type { CompletionRecord } from '../prompt-queue.ts';
+import type { OwedWebhook } from '../webhook-outbox.ts';
+import { literal } from './expressions.ts';
+import { oweWebhook } from './owe-webhook.ts';
+import { type ClaimKey, hasEnded, ownedBy, type PromptsCollection } from './prompts-collection.ts';
+
+export interface CompleteOptions {
+  readonly record: CompletionRecord;
+  readonly webhook: OwedWebhook | undefined;
+}
+
+export async function complete(
+  prompts: PromptsCollection,
+  key: ClaimKey,
+  { record, webhook }: CompleteOptions,
+): Promise<boolean> {
+  const pipeline = completePipeline(record, webhook);
+  return prompts.run(async () => {
+    const { matchedCount } = await prompts.collection.updateOne(ownedBy(key), pipeline as never);
+    return matchedCount === 1 || hasEnded(prompts, key, 'completed');
+  });
+}
+
+function completePipeline(
+  { imageUrls, seed, parameters, warnings }: CompletionRecord,
+  webhook: OwedWebhook | undefined,
+): Document[] {
+  const [first = ''] = imageUrls;
+  const isSeveral = imageUrls.length > 1;
+  return [
+    {
+      $set: {
+        status: 'completed',
+        image_url: literal(first),
+        ...(isSeveral ? { image_urls: literal(imageUrls) } : {}),
+        seed: literal(seed),
+        completed_at: '$$NOW',
+        'job.parameters': literal(parameters),
+        'job.warnings': literal(warnings),
+        ...oweWebhook(webhook),
+      },
+    },
+    {
+      $unset: [
+        'error',
+        'error_at',
+        'job.lease_until',
+        'job.owner',
+        'job.progress',
+        'job.awaits_retry',
+        'job.last_error',
+        ...(isSeveral ? [] : ['image_urls']),
+      ],
+    },
+  ];
+}

@@ -1,0 +1,54 @@
+/** Fail: a verdict. Pictures of an earlier run are no longer named. */
+import type { Document } from 'mongodb';
+import { errorText, type FailureRecord } from '../failure-text.ts';
+import type { OwedWebhook } from '../webhook-outbox.ts';
+import { oweWebhook } from './owe-webhook.ts';
+import { literal } from './expressions.ts';
+import { type ClaimKey, hasEnded, ownedBy, type PromptsCollection } from './prompts-collection.ts';
+
+/** What a failed document no longer has; the token stays, so that a repetition is known as one. */
+const NO_LONGER_THERE = [
+  'image_url',
+  'image_urls',
+  'completed_at',
+  'job.lease_until',
+  'job.owner',
+  'job.progress',
+  'job.awaits_retry',
+  'job.resume',
+] as const;
+
+/** For statements that fail documents; `job` is touched only where it is ours. */
+export function failPipeline(failure: FailureRecord, webhook?: OwedWebhook): Document[] {
+  return [
+    { $set: { status: 'error', error: literal(errorText(failure)), error_at: '$$NOW', ...oweWebhook(webhook) } },
+    { $unset: [...NO_LONGER_THERE] },
+  ];
+}
+
+export interface FailOptions {
+  readonly failure: FailureRecord;
+  readonly webhook: OwedWebhook | undefined;
+}
+
+export async function fail(
+  prompts: PromptsCollection,
+  key: ClaimKey,
+  { failure, webhook }: FailOptions,
+): Promise<boolean> {
+  return prompts.run(async () => {
+    const { matchedCount } = await prompts.collection.updateOne(ownedBy(key), failPipeline(failure, webhook) as never);
+    return matchedCount === 1 || hasEnded(prompts, key, 'error');
+  });
+}
+
+/** Fails the one document that the filter finds, which nobody has claimed. */
+export async function failUnclaimed(
+  prompts: PromptsCollection,
+  filter: Document,
+  failure: FailureRecord,
+): Promise<boolean> {
+  const pipeline = failPipeline(failure);
+  const { matchedCount } = await prompts.run(() => prompts.collection.updateOne(filter as never, pipeline as never));
+  return matchedCount === 1;
+}

@@ -1,0 +1,60 @@
+/** What every statement gets: the collection, who we are, and how its calls are repeated. */
+import type { Collection, Document } from 'mongodb';
+import { Text2ImgError } from '../../errors/text2img-error.ts';
+import type { DocumentId } from '../../job/document-id.ts';
+import { bsonIdOf } from './bson-ids.ts';
+import type { IndexHints } from './indexes.ts';
+
+/** Any `_id` is legal, so the driver's type for it does not fit. */
+export interface PromptRecord extends Document {
+  _id: never;
+}
+
+export interface PromptsCollection {
+  readonly collection: Collection<PromptRecord>;
+  readonly database: string;
+  readonly leaseMs: number;
+  readonly maxAttempts: number;
+  readonly owner: string;
+  readonly hints: IndexHints;
+  /** Runs one statement, repeated until it is answered. */
+  run<T>(call: () => Promise<T>): Promise<T>;
+}
+
+/** Whose claim: the filter of every statement after the claim (invariant 1). */
+export interface ClaimKey {
+  readonly id: DocumentId;
+  readonly token: string;
+}
+
+export function ownedBy({ id, token }: ClaimKey): {
+  readonly _id: never;
+  readonly status: 'processing';
+  readonly 'job.token': string;
+} {
+  return { ...byId(bsonIdOf(id)), status: 'processing', 'job.token': token };
+}
+
+/** `$eq`, so that a sub-document as `_id` is never read as operators. */
+export function byId(id: unknown): { readonly _id: never } {
+  return { _id: { $eq: id } as never };
+}
+
+export const MAJORITY = { readConcern: { level: 'majority' } } as const;
+
+/**
+ * After a write that matched nothing: a try before it may have done it without our hearing of it. `ended` under this token is done; still
+ * ours by what the majority knows is not decided yet, and repeated; else it is lost.
+ * @throws `queue_failed` to be repeated by `run`
+ */
+export async function hasEnded(
+  { collection }: PromptsCollection,
+  { id, token }: ClaimKey,
+  ended: 'completed' | 'error',
+): Promise<boolean> {
+  const filter = { ...byId(bsonIdOf(id)), 'job.token': token };
+  const found = await collection.findOne(filter as never, { projection: { status: 1 }, ...MAJORITY });
+  if (found?.['status'] === 'processing')
+    throw new Text2ImgError('queue_failed', 'the outcome of a write is not known yet.');
+  return found?.['status'] === ended;
+}

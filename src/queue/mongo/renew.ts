@@ -1,0 +1,15 @@
+/** Renew: the heartbeat. The lease runs anew from now; matched nothing means lost, cancelled or deleted. */
+import type { JobProgress } from '../prompt-queue.ts';
+import { fromNow } from './expressions.ts';
+import { type ClaimKey, ownedBy, type PromptsCollection } from './prompts-collection.ts';
+
+export async function renew(
+  prompts: PromptsCollection,
+  key: ClaimKey,
+  progress: JobProgress | undefined,
+): Promise<boolean> {
+  const shown = progress === undefined ? {} : { 'job.progress': { step: progress.step, steps: progress.steps } };
+  const pipeline = [{ $set: { 'job.lease_until': fromNow(prompts.leaseMs), ...shown } }];
+  const { matchedCount } = await prompts.run(() => prompts.collection.updateOne(ownedBy(key), pipeline as never));
+  return matchedCount === 1;
+}

@@ -1,0 +1,47 @@
+/** Signs what is sent as Standard Webhooks says (standardwebhooks.com, specification 1.0): HMAC-SHA256 over `id.timestamp.body`. */
+import { createHmac } from 'node:crypto';
+import { Text2ImgError } from '../errors/text2img-error.ts';
+
+const PREFIX = 'whsec_';
+/** What the specification allows. */
+const MIN_KEY_BYTES = 24;
+const MAX_KEY_BYTES = 64;
+
+/**
+ * The keys out of `--webhook-secret`: one, or several separated by spaces or commas while they are rotated.
+ * @throws `invalid_option`, which never quotes a secret
+ */
+export function parseWebhookSecrets(text: string): readonly Buffer[] {
+  return text
+    .split(/[\s,]+/)
+    .filter((secret) => secret !== '')
+    .map((secret, index) => {
+      const encoded = secret.startsWith(PREFIX) ? secret.slice(PREFIX.length) : secret;
+      const key = Buffer.from(encoded, 'base64');
+      const isBase64 = key.toString('base64').replace(/=+$/, '') === encoded.replace(/=+$/, '');
+      if (isBase64 && key.length >= MIN_KEY_BYTES && key.length <= MAX_KEY_BYTES) return key;
+      throw new Text2ImgError(
+        'invalid_option',
+        `--webhook-secret number ${index + 1} (not shown) is not allowed; it must be whsec_ and the base64 of ${MIN_KEY_BYTES} to ${MAX_KEY_BYTES} random bytes.`,
+      );
+    });
+}
+
+export interface SignedContent {
+  readonly id: string;
+  /** Of this try, in whole seconds since 1970. */
+  readonly timestampSeconds: number;
+  readonly body: string;
+}
+
+/** `webhook-id`, `webhook-timestamp` and, with at least one key, `webhook-signature`. */
+export function signatureHeaders(
+  { id, timestampSeconds, body }: SignedContent,
+  keys: readonly Buffer[],
+): Record<string, string> {
+  const headers = { 'webhook-id': id, 'webhook-timestamp': String(timestampSeconds) };
+  if (keys.length === 0) return headers;
+  const content = `${id}.${timestampSeconds}.${body}`;
+  const signatures = keys.map((key) => `v1,${createHmac('sha256', key).update(content).digest('base64')}`);
+  return { ...headers, 'webhook-signature': signatures.join(' ') };
+}

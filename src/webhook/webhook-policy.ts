@@ -1,0 +1,65 @@
+/** What is owed to whom for a finished prompt: made by the worker in the moment of completion, frozen from then on. */
+import { createHash } from 'node:crypto';
+import type { OwedWebhook } from '../queue/webhook-outbox.ts';
+import { checkDocumentUrl, type UrlGuard } from './url-guard.ts';
+
+export interface FinishedPrompt {
+  readonly promptId: string;
+  readonly docKey: string;
+  readonly runId: string;
+  readonly prompt: string;
+  /** The document's own. */
+  readonly callbackUrl: string | undefined;
+}
+
+export type CallbackEvent = 'completed' | 'error';
+
+export interface WebhookPolicyOptions {
+  /** The operator has a URL for documents without their own. */
+  readonly hasOperatorUrl: boolean;
+  readonly events: ReadonlySet<CallbackEvent>;
+  readonly guard: UrlGuard;
+  /** What the receiver gets instead of `gs://…`: a public or a signed URL. */
+  readonly publicUrl: (storedUrl: string) => Promise<string>;
+}
+
+/** A prompt that was refused for its size is not sent back whole. */
+const MAX_ECHO_LENGTH = 65_536;
+
+export class WebhookPolicy {
+  readonly #options: WebhookPolicyOptions;
+
+  constructor(options: WebhookPolicyOptions) {
+    this.#options = options;
+  }
+
+  /** Before anything is drawn. @throws `invalid_parameter` */
+  check(callbackUrl: string | undefined): void {
+    if (callbackUrl !== undefined) checkDocumentUrl(callbackUrl, this.#options.guard);
+  }
+
+  /** One result per picture, in order. */
+  async forCompletion(prompt: FinishedPrompt, storedUrls: readonly string[]): Promise<OwedWebhook | undefined> {
+    if (!this.#isWanted('completed', prompt)) return undefined;
+    const urls = await Promise.all(storedUrls.map(this.#options.publicUrl));
+    const results = urls.map((url) => ({ prompt_id: prompt.promptId, prompt: prompt.prompt, image_url: url }));
+    return owed(prompt, { results });
+  }
+
+  /** `error` as it stands in the document. */
+  forFailure(prompt: FinishedPrompt, error: string): OwedWebhook | undefined {
+    if (!this.#isWanted('error', prompt)) return undefined;
+    const echo = prompt.prompt.slice(0, MAX_ECHO_LENGTH);
+    return owed(prompt, { results: [], errors: [{ prompt_id: prompt.promptId, prompt: echo, error }] });
+  }
+
+  #isWanted(event: CallbackEvent, { callbackUrl }: FinishedPrompt): boolean {
+    return this.#options.events.has(event) && (callbackUrl !== undefined || this.#options.hasOperatorUrl);
+  }
+}
+
+function owed({ docKey, runId, callbackUrl }: FinishedPrompt, body: object): OwedWebhook {
+  // One run ends once, so that document and run name the message.
+  const hash = createHash('sha256').update(docKey).update('\0').update(runId).digest('base64url');
+  return { id: `msg_${hash}`, body: JSON.stringify(body), ...(callbackUrl === undefined ? {} : { url: callbackUrl }) };
+}

@@ -1,0 +1,97 @@
+/**
+ * One worker of the chaos test: everything real but the pixels, which the instant engine child draws behind the real protocol.
+ * Usage: chaos-worker.ts MONGO_URI GCS_URL CALLBACK_URL OWNER LEASE_MS. SIGTERM stops it gracefully.
+ */
+import { fileURLToPath } from 'node:url';
+import { EngineHost } from '../../src/engine/engine-host.ts';
+import { DEFAULT_LIMITS } from '../../src/job/limits.ts';
+import { silentLogger } from '../../src/observability/logger.ts';
+import { MongoPromptQueue } from '../../src/queue/mongo/mongo-prompt-queue.ts';
+import { GcsImageStore } from '../../src/storage/gcs-image-store.ts';
+import { DEFAULT_OBJECT_PREFIX } from '../../src/storage/object-key.ts';
+import { WebhookDeliverer } from '../../src/webhook/deliverer.ts';
+import { WebhookPolicy } from '../../src/webhook/webhook-policy.ts';
+import { runWorker } from '../../src/worker/worker.ts';
+import { COLLECTION, MAX_ATTEMPTS, MODEL_STEPS } from './settings.ts';
+
+const [uri = '', gcsUrl = '', callbackUrl = '', owner = '', lease = ''] = process.argv.slice(2);
+const leaseMs = Number(lease);
+const logger = {
+  ...silentLogger,
+  error: (message: string, fields?: object) => process.stderr.write(`${owner} ${message} ${JSON.stringify(fields)}\n`),
+};
+const controller = new AbortController();
+process.on('SIGTERM', () => controller.abort());
+// Whoever started it is gone.
+process.on('disconnect', () => process.exit());
+
+await using queue = new MongoPromptQueue({
+  uri,
+  collection: COLLECTION,
+  leaseMs,
+  maxAttempts: MAX_ATTEMPTS,
+  owner,
+  logger,
+});
+await using engine = new EngineHost({
+  settings: {
+    checkpointFolder: '/instant',
+    device: 'cpu',
+    dtype: 'auto',
+    threads: 0,
+    vaeTiling: false,
+    compileCacheFolder: null,
+  },
+  logger: silentLogger,
+  childPath: fileURLToPath(new URL('../engine/instant-engine-child.ts', import.meta.url)),
+  respawnMs: 10,
+  maxDeaths: 1000,
+});
+await engine.start();
+const deliverer = new WebhookDeliverer({
+  outbox: queue.outbox,
+  logger: silentLogger,
+  operatorUrl: callbackUrl,
+  secrets: [],
+  guard: { allowedHosts: new Set() },
+  userAgent: 'text2img/chaos',
+  timeoutMs: 1000,
+  leaseMs: 3000,
+  pollMs: 500,
+  // The schedule of three days in seconds, and without end: whether it ends is not what is tested here.
+  pauseAfter: (tries) => Math.min(50 * 2 ** tries, 1000),
+});
+const finished = new AbortController();
+const delivering = deliverer.run(finished.signal);
+await runWorker({
+  queue,
+  store: new GcsImageStore({
+    bucket: 'pictures',
+    logger: silentLogger,
+    credentialsFile: undefined,
+    apiEndpoint: gcsUrl,
+    tryMs: 400,
+    deadlineMs: 1500,
+  }),
+  engine,
+  webhooks: new WebhookPolicy({
+    hasOperatorUrl: true,
+    events: new Set(['completed'] as const),
+    guard: { allowedHosts: new Set() },
+    publicUrl: async (url) => url,
+  }),
+  onWebhookOwed: () => deliverer.notify(),
+  objectPrefix: DEFAULT_OBJECT_PREFIX,
+  limits: DEFAULT_LIMITS,
+  defaults: { numInferenceSteps: MODEL_STEPS },
+  mode: 'watch',
+  leaseMs,
+  maxAttempts: MAX_ATTEMPTS,
+  batchSize: 4,
+  signal: controller.signal,
+  graceMs: 300,
+  pollMs: 200,
+  logger,
+}).finally(() => finished.abort());
+await delivering;
+process.disconnect?.();

@@ -1,0 +1,70 @@
+/**
+ * Chaos: six workers, a replica set of three, a bucket and a webhook, and everything goes wrong that may. Then it is healed and drained, and what
+ * must hold is checked.
+ *
+ *     npm run chaos -- --seconds 120 --seed 7
+ *     npm run chaos -- --documents 10000
+ *
+ * The same seed gives the same faults in the same order; the operating system decides what they hit.
+ */
+import { parseArgs } from 'node:util';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { findMongod, NO_MONGOD } from '../servers/find-mongod.ts';
+import { Faults } from './faults.ts';
+import { Producer } from './producer.ts';
+import { Random } from './random.ts';
+import { Stage } from './stage.ts';
+import { judge } from './verdict.ts';
+
+const { values } = parseArgs({
+  options: {
+    seconds: { type: 'string', default: '120' },
+    seed: { type: 'string', default: String(Date.now() % 1_000_000) },
+    /** Goes on until so many were inserted, however long that takes. */
+    documents: { type: 'string', default: '0' },
+  },
+});
+const binary = await findMongod();
+if (binary === undefined) {
+  console.error(NO_MONGOD);
+  process.exit(1);
+}
+const seed = Number(values.seed);
+const wanted = Number(values.documents);
+console.log(`chaos: seed ${seed}, ${wanted > 0 ? `${wanted} documents` : `${values.seconds} s`}`);
+const startedMs = performance.now();
+const elapsed = (): string => `${((performance.now() - startedMs) / 1000).toFixed(0)} s`;
+
+await using stage = await Stage.open(binary, new Random(seed));
+const producer = new Producer(stage, new Random(seed + 1));
+const faults = new Faults({ stage, producer, random: new Random(seed + 2) });
+const isOver = (): boolean =>
+  wanted > 0 ? producer.inserted.size >= wanted : performance.now() - startedMs > Number(values.seconds) * 1000;
+const ended = new AbortController();
+const producing = producer.run(ended.signal);
+const failing = faults.run(ended.signal);
+for (let nextReportMs = 10_000; !isOver(); await sleep(200)) {
+  if (performance.now() - startedMs < nextReportMs) continue;
+  nextReportMs += 10_000;
+  console.log(`${elapsed()}: ${producer.inserted.size} documents, ${JSON.stringify(faults.counts)}`);
+}
+ended.abort();
+await Promise.all([producing, failing]);
+console.log(`${elapsed()}: healing`);
+await faults.heal();
+await stage.untilDrained();
+console.log(`${elapsed()}: drained`);
+const { violations, ...findings } = await judge({
+  client: stage.client,
+  database: stage.database,
+  gcs: stage.gcs,
+  webhooks: stage.webhooks,
+  inserted: producer.inserted,
+  disturbed: producer.disturbed,
+});
+console.log(
+  `${elapsed()}: ${JSON.stringify({ ...findings, faults: faults.counts, bucketFaults: stage.bucketFaults, webhookFaults: stage.webhookFaults })}`,
+);
+for (const violation of violations.slice(0, 50)) console.error(`VIOLATION: ${violation}`);
+console.log(`${findings.documents} documents, ${violations.length} violations (seed ${seed})`);
+process.exitCode = violations.length === 0 && findings.completed > 0 ? 0 : 1;

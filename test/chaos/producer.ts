@@ -1,0 +1,103 @@
+/** Inserts documents all the time, and now and then does to them what users do: resets, deletes, inserts again, mangles. */
+import { BSON, type Document, Long, ObjectId, UUID } from 'mongodb';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Random } from './random.ts';
+import type { Stage } from './stage.ts';
+
+/** So many open documents at most, so that the workers always have something to do and the drain is short. */
+const MAX_OPEN = 60;
+
+export class Producer {
+  /** By the canonical EJSON of the `_id`. */
+  readonly inserted = new Map<string, Document>();
+  readonly disturbed = new Set<string>();
+  readonly #stage: Stage;
+  readonly #random: Random;
+
+  constructor(stage: Stage, random: Random) {
+    this.#stage = stage;
+    this.#random = random;
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      const open = await this.#stage.prompts
+        .countDocuments({ status: { $in: ['pending', 'processing'] } })
+        .catch(() => MAX_OPEN);
+      for (let count = open; count < MAX_OPEN && !signal.aborted; count++) await this.#insert();
+      await sleep(50);
+    }
+  }
+
+  /** A hand from outside on a document that may be anywhere on its way. */
+  async disturb(kind: 'reset' | 'delete' | 'reinsert' | 'mangle'): Promise<void> {
+    const keys = Array.from(this.inserted.keys()).slice(-200);
+    const key = this.#random.pick(keys);
+    const document = key === undefined ? undefined : this.inserted.get(key);
+    if (key === undefined || document === undefined || this.disturbed.has(key)) return;
+    const { prompts } = this.#stage;
+    const filter = { _id: document['_id'] };
+    if (kind === 'reset') {
+      await prompts.updateOne(filter, { $set: { status: 'pending' } });
+      return;
+    }
+    // Before it is done: it counts even where the answer is lost.
+    this.disturbed.add(key);
+    if (kind === 'mangle') {
+      await prompts.updateOne(filter, {
+        $set: this.#random.pick<Document>([
+          { text: 5 },
+          { job: 'mine now' },
+          { 'job.run_id': 7 },
+          { 'job.attempts': 'many' },
+          { 'job.hooks': 'none' },
+        ]),
+      });
+      // What lies in the way of a claim must be met by one.
+      await prompts.updateOne(filter, { $set: { status: 'pending' } });
+      return;
+    }
+    await prompts.deleteOne(filter);
+    if (kind === 'reinsert') await prompts.insertOne({ ...document, status: 'pending' } as never);
+  }
+
+  async #insert(): Promise<void> {
+    const number = this.inserted.size;
+    const document = {
+      _id: this.#newId(number),
+      text: this.#random.chance(0.3) ? `prompt ${number} [slow ${this.#random.below(120)}]` : `prompt ${number} $set`,
+      status: 'pending',
+      ...(this.#random.chance(0.1) ? { num_images: 2 } : {}),
+      ...(this.#random.chance(0.2) ? { priority: this.#random.below(5) - 2 } : {}),
+      ...(this.#random.chance(0.2) ? { seed: number } : {}),
+      mine: { number, 'dotted.name': Long.fromNumber(number), list: [new Date(number), null] },
+    };
+    const key = BSON.EJSON.stringify(document._id, { relaxed: false });
+    this.inserted.set(key, document);
+    // Until it is surely there: after a lost answer it is met as a duplicate.
+    for (;;) {
+      try {
+        await this.#stage.prompts.insertOne(document as never);
+        return;
+      } catch (error) {
+        if ((error as { code?: unknown }).code === 11000) return;
+        await sleep(100);
+      }
+    }
+  }
+
+  #newId(number: number): unknown {
+    switch (this.#random.below(5)) {
+      case 0:
+        return `string-${number}`;
+      case 1:
+        return `not plain/${number}`;
+      case 2:
+        return new UUID();
+      case 3:
+        return number;
+      default:
+        return new ObjectId();
+    }
+  }
+}

@@ -1,0 +1,151 @@
+/** What must hold when everything is healed and drained. */
+import { BSON, type Document, type MongoClient } from 'mongodb';
+import { decode } from 'fast-png';
+import type { DocumentId } from '../../src/job/document-id.ts';
+import { docKeyOf, documentIdOf } from '../../src/queue/mongo/bson-ids.ts';
+import { DEFAULT_OBJECT_PREFIX, objectKey } from '../../src/storage/object-key.ts';
+import { WebhookPolicy } from '../../src/webhook/webhook-policy.ts';
+import { instantPixels } from '../engine/instant-pixels.ts';
+import type { GcsServer } from '../servers/gcs-server.ts';
+import { readCompletions } from './history.ts';
+import { COLLECTION, MODEL_STEPS } from './settings.ts';
+
+export interface Evidence {
+  readonly client: MongoClient;
+  readonly database: string;
+  readonly gcs: GcsServer;
+  /** Bodies by webhook id, one for each try that reached the receiver. */
+  readonly webhooks: ReadonlyMap<string, readonly string[]>;
+  /** What was inserted, by the canonical EJSON of its `_id`. */
+  readonly inserted: ReadonlyMap<string, Document>;
+  /** Documents that somebody outside deleted, inserted again or mangled. */
+  readonly disturbed: ReadonlySet<string>;
+}
+
+export interface Findings {
+  readonly documents: number;
+  readonly completed: number;
+  readonly failed: number;
+  readonly completions: number;
+  readonly generations: number;
+  readonly webhookTries: number;
+  /** Sentences; none is what is wanted. */
+  readonly violations: readonly string[];
+}
+
+export async function judge(evidence: Evidence): Promise<Findings> {
+  const { client, database, gcs, webhooks } = evidence;
+  const documents = await client.db(database).collection(COLLECTION).find({}, { promoteLongs: false }).toArray();
+  const violations: string[] = [];
+  for (const document of documents) violations.push(...checkDocument(document, evidence));
+  const present = new Set(documents.map(({ _id }) => keyOf(_id)));
+  for (const key of evidence.inserted.keys())
+    if (!present.has(key) && !evidence.disturbed.has(key)) violations.push(`${key} is lost`);
+  const completions = await readCompletions(client, `${database}.${COLLECTION}`);
+  violations.push(...(await checkCompletions(completions, evidence)));
+  violations.push(...checkObjects(gcs));
+  for (const [id, bodies] of webhooks)
+    if (new Set(bodies).size > 1)
+      violations.push(`the webhook ${id} was sent with ${new Set(bodies).size} different bodies`);
+  const count = (status: string): number => documents.filter((document) => document['status'] === status).length;
+  return {
+    documents: documents.length,
+    completed: count('completed'),
+    failed: count('error'),
+    completions: completions.length,
+    generations: Array.from(gcs.history.values()).reduce((sum, generations) => sum + generations.length, 0),
+    webhookTries: Array.from(webhooks.values()).reduce((sum, bodies) => sum + bodies.length, 0),
+    violations,
+  };
+}
+
+function keyOf(id: unknown): string {
+  return BSON.EJSON.stringify(id, { relaxed: false });
+}
+
+function checkDocument(document: Document, { inserted, disturbed, gcs }: Evidence): string[] {
+  const key = keyOf(document['_id']);
+  const { status, job, mine } = document;
+  if (status !== 'completed' && status !== 'error') return [`${key} ends as ${JSON.stringify(status)}`];
+  const found: string[] = [];
+  if (job?.lease_until !== undefined || job?.owner !== undefined) found.push(`${key} still has a lease`);
+  const original = inserted.get(key)?.['mine'];
+  if (
+    original !== undefined &&
+    !Buffer.from(BSON.serialize({ mine })).equals(Buffer.from(BSON.serialize({ mine: original })))
+  )
+    found.push(`${key} has changed a field that is not ours`);
+  if (status === 'error') {
+    if (!disturbed.has(key)) found.push(`${key} failed: ${document['error']}`);
+    return found;
+  }
+  const id = documentIdOf(document['_id']);
+  const images = Number(job?.parameters?.num_images);
+  for (let imageIndex = 0; imageIndex < images; imageIndex++)
+    found.push(...checkPicture(document, { id, imageIndex, gcs }));
+  return found;
+}
+
+/** The object that the document names is of its own run, the last one there, and shows what was asked for. */
+function checkPicture(
+  document: Document,
+  { id, imageIndex, gcs }: { readonly id: DocumentId; readonly imageIndex: number; readonly gcs: GcsServer },
+): string[] {
+  const name = objectKey(id, { prefix: DEFAULT_OBJECT_PREFIX, imageIndex });
+  const object = gcs.object(name);
+  if (object === undefined) return [`${name} is not there`];
+  if (object.metadata['run_id'] !== document['job'].run_id)
+    return [`${name} is of run ${object.metadata['run_id']}, the document of ${document['job'].run_id}`];
+  const { parameters } = document['job'];
+  const request = {
+    prompt: String(document['text']),
+    negativePrompt: parameters.negative_prompt,
+    seed: parameters.seed,
+    numInferenceSteps: MODEL_STEPS,
+    guidanceScale: parameters.guidance_scale,
+    widthPx: parameters.width,
+    heightPx: parameters.height,
+    numImages: parameters.num_images,
+    scheduler: parameters.scheduler,
+  };
+  const isRight = Buffer.from(decode(object.bytes).data.buffer).equals(Buffer.from(instantPixels(request, imageIndex)));
+  return isRight ? [] : [`${name} shows something else`];
+}
+
+/** No run is completed twice, and each has told its webhook at least once, unless somebody outside took the document away. */
+async function checkCompletions(
+  completions: Awaited<ReturnType<typeof readCompletions>>,
+  { database, webhooks, disturbed }: Evidence,
+): Promise<string[]> {
+  const found: string[] = [];
+  const runs = new Set<string>();
+  const policy = new WebhookPolicy({
+    hasOperatorUrl: true,
+    events: new Set(['completed'] as const),
+    guard: { allowedHosts: new Set() },
+    publicUrl: async (url) => url,
+  });
+  for (const { key, runId } of completions) {
+    const run = `${key} ${runId}`;
+    if (runs.has(run)) found.push(`the run ${run} was completed twice`);
+    runs.add(run);
+    if (disturbed.has(key)) continue;
+    const docKey = docKeyOf(
+      { database, collection: COLLECTION },
+      documentIdOf(BSON.EJSON.parse(key, { relaxed: false })),
+    );
+    const owed = await policy.forCompletion({ promptId: '', docKey, runId, prompt: '', callbackUrl: undefined }, ['']);
+    if (!webhooks.has(owed?.id ?? '')) found.push(`nobody was told of the run ${run}`);
+  }
+  return found;
+}
+
+/** No run has published an object twice, and no run comes back after another one. */
+function checkObjects({ history }: GcsServer): string[] {
+  const found: string[] = [];
+  for (const [name, generations] of history) {
+    const runs = generations.map(({ metadata }) => metadata['run_id']);
+    if (new Set(runs).size !== runs.length) found.push(`${name} was published twice by one run: ${runs.join(', ')}`);
+  }
+  return found;
+}

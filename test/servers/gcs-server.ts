@@ -1,0 +1,219 @@
+/**
+ * A small Google Cloud Storage: the JSON API's exact preconditions, generations and checksums, for what the service uses, with faults on
+ * demand. The conformance suite runs against it and against fake-gcs-server, so that it cannot drift.
+ */
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+
+export interface StoredObject {
+  readonly bytes: Buffer;
+  readonly generation: number;
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
+/** What goes wrong with one request. */
+export type Fault =
+  | { readonly kind: 'drop' }
+  /** It takes effect, and the answer is lost. */
+  | { readonly kind: 'commit-then-drop' }
+  | { readonly kind: 'status'; readonly status: number }
+  /** Never answered. */
+  | { readonly kind: 'stall' }
+  | { readonly kind: 'slow'; readonly ms: number }
+  /** A byte of the picture is changed on the way. */
+  | { readonly kind: 'corrupt' };
+
+export interface GcsRequest {
+  readonly method: string;
+  readonly kind: 'upload' | 'metadata' | 'other';
+  readonly object: string;
+  readonly ifGenerationMatch: string | null;
+}
+
+export class GcsServer implements AsyncDisposable {
+  readonly bucket: string;
+  /** Every generation of every object, oldest first. */
+  readonly history = new Map<string, StoredObject[]>();
+  readonly requests: GcsRequest[] = [];
+  /** Asked for every request. */
+  fault: (request: GcsRequest) => Fault | undefined = () => undefined;
+  /** What the account may do; undefined: the method does not exist, as in emulators. */
+  permissions: readonly string[] | undefined = [
+    'storage.objects.create',
+    'storage.objects.get',
+    'storage.objects.delete',
+  ];
+  readonly #server: Server;
+  #generation = 1_700_000_000_000_000;
+
+  private constructor(bucket: string) {
+    this.bucket = bucket;
+    this.#server = createServer(
+      (request, response) => void this.#answer(request, response).catch(() => response.destroy()),
+    );
+  }
+
+  static async start({
+    bucket = 'pictures',
+    port = 0,
+  }: {
+    readonly bucket?: string;
+    readonly port?: number;
+  } = {}): Promise<GcsServer> {
+    const started = new GcsServer(bucket);
+    started.#server.listen(port, '127.0.0.1');
+    await once(started.#server, 'listening');
+    return started;
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+  }
+
+  /** The object as it is now. */
+  object(name: string): StoredObject | undefined {
+    return this.history.get(name)?.at(-1);
+  }
+
+  put(name: string, bytes: Uint8Array, metadata: Readonly<Record<string, string>> = {}): StoredObject {
+    const object = { bytes: Buffer.from(bytes), generation: ++this.#generation, metadata };
+    this.history.set(name, [...(this.history.get(name) ?? []), object]);
+    return object;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#server.close();
+    this.#server.closeAllConnections();
+  }
+
+  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const url = new URL(request.url ?? '/', 'http://gcs');
+    const body = await bodyOf(request);
+    const isUpload = url.pathname.startsWith('/upload/');
+    const objectPath = /\/b\/([^/]+)\/o\/([^/]+)$/.exec(url.pathname);
+    const seen: GcsRequest = {
+      method: request.method ?? '',
+      kind: isUpload ? 'upload' : objectPath === null ? 'other' : 'metadata',
+      object: isUpload ? (url.searchParams.get('name') ?? '') : decodeURIComponent(objectPath?.[2] ?? ''),
+      ifGenerationMatch: url.searchParams.get('ifGenerationMatch'),
+    };
+    this.requests.push(seen);
+    const fault = this.fault(seen);
+    if (fault?.kind === 'drop') return void request.socket.destroy();
+    if (fault?.kind === 'stall') return;
+    if (fault?.kind === 'status') return error(response, fault.status, 'a fault was asked for');
+    if (fault?.kind === 'slow') await new Promise((resolve) => setTimeout(resolve, fault.ms));
+    if (fault?.kind === 'commit-then-drop') {
+      this.#route(seen, { url, body, contentType: request.headers['content-type'] ?? '' }, () => undefined);
+      return void request.socket.destroy();
+    }
+    const content = { url, body, contentType: request.headers['content-type'] ?? '' };
+    if (fault?.kind === 'corrupt' && body.length > 0) flipPngByte(content);
+    this.#route(seen, content, (status, json) => send(response, status, json));
+  }
+
+  #route(
+    { method, kind, object, ifGenerationMatch }: GcsRequest,
+    content: { readonly url: URL; readonly body: Buffer; readonly contentType: string },
+    answer: (status: number, json: unknown) => void,
+  ): void {
+    const { pathname, searchParams } = content.url;
+    const bucket = /\/b\/([^/]+)/.exec(pathname)?.[1];
+    if (bucket !== this.bucket) return answer(404, errorBody(404, 'The specified bucket does not exist.'));
+    if (kind === 'upload') return this.#upload({ object, ifGenerationMatch, ...content }, answer);
+    if (pathname.endsWith('/iam/testPermissions')) {
+      if (this.permissions === undefined) return answer(404, errorBody(404, 'no such method'));
+      const wanted = searchParams.getAll('permissions');
+      return answer(200, { permissions: wanted.filter((one) => this.permissions?.includes(one)) });
+    }
+    if (kind === 'other') return answer(200, { kind: 'storage#bucket', name: bucket, id: bucket });
+    const found = this.object(object);
+    if (found === undefined) return answer(404, errorBody(404, `No such object: ${bucket}/${object}`));
+    if (method === 'GET') return answer(200, describe(bucket, object, found));
+    return answer(405, errorBody(405, 'method not allowed'));
+  }
+
+  #upload(
+    {
+      object,
+      ifGenerationMatch,
+      body,
+      contentType,
+    }: {
+      readonly object: string;
+      readonly ifGenerationMatch: string | null;
+      readonly body: Buffer;
+      readonly contentType: string;
+    },
+    answer: (status: number, json: unknown) => void,
+  ): void {
+    const current = this.object(object)?.generation ?? 0;
+    if (ifGenerationMatch !== null && Number(ifGenerationMatch) !== current)
+      return answer(412, errorBody(412, 'At least one of the pre-conditions you specified did not hold.'));
+    const [json, bytes] = multipart(body, contentType);
+    const { md5Hash, metadata } = JSON.parse(json.toString('utf8')) as {
+      md5Hash?: string;
+      metadata?: Record<string, string>;
+    };
+    if (md5Hash !== undefined && md5Hash !== createHash('md5').update(bytes).digest('base64'))
+      return answer(400, errorBody(400, "Provided MD5 hash doesn't match calculated MD5 hash."));
+    answer(200, describe(this.bucket, object, this.put(object, bytes, metadata)));
+  }
+}
+
+async function bodyOf(request: IncomingMessage): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of request as AsyncIterable<Buffer>) chunks.push(chunk);
+  return Buffer.concat(chunks);
+}
+
+/** The bodies of the parts. */
+function multipart(body: Buffer, contentType: string): [Buffer, Buffer] {
+  const boundary = /boundary=("?)([^";]+)\1/.exec(contentType)?.[2] ?? '';
+  const parts: Buffer[] = [];
+  const mark = Buffer.from(`--${boundary}`);
+  let at = body.indexOf(mark);
+  while (at >= 0) {
+    const next = body.indexOf(mark, at + mark.length);
+    if (next < 0) break;
+    const part = body.subarray(at + mark.length, next);
+    // Head, empty line, content, and the line break before the next mark.
+    parts.push(part.subarray(part.indexOf('\r\n\r\n') + 4, part.length - 2));
+    at = next;
+  }
+  return [parts[0] ?? Buffer.alloc(0), parts[1] ?? Buffer.alloc(0)];
+}
+
+function flipPngByte(content: { body: Buffer; readonly contentType: string }): void {
+  const [, bytes] = multipart(content.body, content.contentType);
+  const copy = Buffer.from(content.body);
+  const at = copy.lastIndexOf(bytes);
+  copy.writeUInt8((copy.readUInt8(at) + 1) % 256, at);
+  content.body = copy;
+}
+
+function describe(bucket: string, name: string, { generation, metadata, bytes }: StoredObject): object {
+  return {
+    kind: 'storage#object',
+    bucket,
+    name,
+    generation: String(generation),
+    metadata,
+    size: String(bytes.length),
+    md5Hash: createHash('md5').update(bytes).digest('base64'),
+  };
+}
+
+function errorBody(code: number, message: string): object {
+  return { error: { code, message, errors: [{ message, domain: 'global', reason: 'test' }] } };
+}
+
+function error(response: ServerResponse, status: number, message: string): void {
+  send(response, status, errorBody(status, message));
+}
+
+function send(response: ServerResponse, status: number, json: unknown): void {
+  response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(json));
+}
