@@ -83,7 +83,16 @@ if (flags.python !== undefined) {
 
 const demo = fileURLToPath(new URL('../models/demo', import.meta.url));
 await using model = await loadModel(
-  { checkpointFolder: demo, device: 'cpu', dtype: 'auto', threads: 0, vaeTiling: false, compileCacheFolder: null },
+  {
+    checkpointFolder: demo,
+    modelName: null,
+    variant: null,
+    device: 'cpu',
+    dtype: 'auto',
+    threads: 0,
+    vaeTiling: false,
+    compileCacheFolder: null,
+  },
   { yieldToEventLoop: () => new Promise((resolve) => setImmediate(resolve)) },
 );
 const request = {

@@ -69,12 +69,8 @@ async function requireCheckpointFolder(folder: string): Promise<void> {
       'model_not_found',
       `the model "${folder}" is a file; a folder in the diffusers layout is needed.`,
     );
-  const looksLikeId = /^[\w.-]+\/[\w.-]+(@[\w.-]+)?$/.test(folder) && !folder.startsWith('.');
-  const advice = looksLikeId
-    ? ' If it is a hub id: fetching from the hub is not in this version; download the checkpoint and give its folder.'
-    : '';
   throw new Text2ImgError(
     'model_not_found',
-    `there is no folder "${folder}" with a checkpoint in the diffusers layout.${advice}`,
+    `there is no folder "${folder}" with a checkpoint in the diffusers layout.`,
   );
 }

@@ -34,10 +34,11 @@ export async function doctor(context: CommandContext): Promise<ExitCode> {
 }
 
 /** Reads everything but the weights themselves. */
-async function inspectModel({ config }: CommandContext): Promise<string> {
-  const folder = await findModelFolder(config);
+async function inspectModel(context: CommandContext): Promise<string> {
+  const { variant } = context.config;
+  const { folder } = await findModelFolder(context);
   const { openCheckpoint } = await import('../checkpoint/open-checkpoint.ts');
-  const checkpoint = await openCheckpoint(folder);
+  const checkpoint = await openCheckpoint(folder, variant === undefined ? {} : { variant });
   const notes = checkpoint.warnings.length === 0 ? '' : `; ${checkpoint.warnings.join(' ')}`;
   return `${folder}: ${checkpoint.index.pipelineClass}, ${checkpoint.scheduler.className}${notes}`;
 }

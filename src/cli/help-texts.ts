@@ -45,6 +45,14 @@ export const EXAMPLES: Record<CommandName, readonly Example[]> = {
     ['text2img webhooks deliver --callback-url https://example.com/hook', 'Send what is due, without a model.'],
     ['text2img webhooks redrive', 'Try again what was given up.'],
   ],
+  models: [
+    [
+      'text2img models pull stable-diffusion-v1-5/stable-diffusion-v1-5 --variant fp16',
+      'Fetch what is needed to draw with it.',
+    ],
+    ['text2img models list', 'What is in the cache, and whether it can be used.'],
+    ['text2img models show stable-diffusion-v1-5/stable-diffusion-v1-5', 'Its revision, size and parts.'],
+  ],
   doctor: [
     ['text2img doctor', 'Cores, memory, GPUs, model, store and queue, each with what to do when it is missing.'],
   ],

@@ -62,6 +62,8 @@ async function dispatch({ command, action, operand }: Invocation, context: Comma
       return (await import('./jobs.ts')).jobs(context, { action: action ?? 'list', id: operand ?? '' });
     case 'webhooks':
       return (await import('./webhooks.ts')).webhooks(context, { action: action ?? 'list', id: operand });
+    case 'models':
+      return (await import('./models.ts')).models(context, { action: action ?? 'list', id: operand ?? '' });
     case 'doctor':
       return (await import('./doctor.ts')).doctor(context);
     case 'setup':
@@ -80,7 +82,7 @@ function describeUsageError(error: CommanderError): Text2ImgError {
     case 'commander.help':
       return new Text2ImgError(
         'unknown_option',
-        'Say which: list, show, retry or cancel for jobs, list, deliver or redrive for webhooks, cuda for setup. See "text2img --help".',
+        'Say which: list, show, retry or cancel for jobs, list, deliver or redrive for webhooks, pull, list or show for models, cuda for setup. See "text2img --help".',
       );
     default:
       return new Text2ImgError('invalid_option', capitalize(sentence));

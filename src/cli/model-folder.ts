@@ -1,29 +1,74 @@
 /**
- * Which checkpoint to use: the user's, or the small one that comes with the package.
+ * Which checkpoint to use: the user's folder, one of the hub by its id, or the small one that comes with the package.
  */
 import { stat } from 'node:fs/promises';
-import { resolve } from 'node:path';
+import { basename, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { Config } from '../config/schema.ts';
+import { fetchCheckpoint } from '../checkpoint/hub/fetch-checkpoint.ts';
+import { type HubId, parseHubId } from '../checkpoint/hub/hub-id.ts';
+import { DEFAULT_PRODUCTION_MODEL, hubEnvironment, resolveMode } from '../config/load.ts';
 import { Text2ImgError } from '../errors/text2img-error.ts';
+import type { CommandContext } from './command-context.ts';
 
 /** Lies as far above `src/cli/` as above `dist/cli/`. */
 const DEMO_MODEL = fileURLToPath(new URL('../../models/demo', import.meta.url));
+const MEGABYTE = 1_000_000;
 
-/** @returns an absolute path @throws `model_not_found` */
-export async function findModelFolder(config: Config): Promise<string> {
-  const { model } = config;
-  if (model === undefined) return DEMO_MODEL;
+export interface ModelFolder {
+  /** Absolute. */
+  readonly folder: string;
+  /** What pictures and logs call it. */
+  readonly name: string;
+  /** Why this one, where the user did not say. */
+  readonly note?: string;
+}
+
+/** Fetches what is missing of a model of the hub. @throws `model_not_found`, and what fetching throws */
+export async function findModelFolder(context: CommandContext): Promise<ModelFolder> {
+  const { config } = context;
+  const isProduction = resolveMode(config).kind === 'production';
+  const model = config.model ?? (isProduction ? DEFAULT_PRODUCTION_MODEL : undefined);
+  if (model === undefined)
+    return { folder: DEMO_MODEL, name: basename(DEMO_MODEL), note: 'the demo checkpoint, since no --model was given' };
   const facts = await stat(model).catch(() => undefined);
-  if (facts?.isDirectory()) return resolve(model);
+  // A path that exists wins over a hub id.
+  if (facts?.isDirectory()) return { folder: resolve(model), name: basename(resolve(model)) };
   const quoted = JSON.stringify(model);
   if (facts !== undefined)
     throw new Text2ImgError(
       'model_not_found',
       `The model ${quoted} is a file; name the folder of a checkpoint in the diffusers layout.`,
     );
-  const hint = /^[\w.-]+\/[\w.-]+$/.test(model)
-    ? 'Models are not fetched from the Hugging Face hub by this version yet; download it and name the folder.'
-    : 'Name the folder of a checkpoint in the diffusers layout.';
-  throw new Text2ImgError('model_not_found', `The model ${quoted} does not exist. ${hint}`);
+  const hubId = parseHubId(model);
+  if (hubId === undefined)
+    throw new Text2ImgError(
+      'model_not_found',
+      `The model ${quoted} does not exist. Name the folder of a checkpoint in the diffusers layout, or a model of the Hugging Face hub as owner/name.`,
+    );
+  const folder = await pullModel(context, hubId);
+  return { folder, name: hubId.id, ...(config.model === undefined ? { note: 'the default model' } : {}) };
+}
+
+/** With a progress bar, when there is something to fetch. @returns the snapshot's folder @throws as `fetchCheckpoint` */
+export async function pullModel({ config, logger, terminal }: CommandContext, hubId: HubId): Promise<string> {
+  const { cacheFolder, endpoint, token, offline } = hubEnvironment();
+  logger.info('looking for the model', { model: hubId.id, revision: hubId.revision, cache: cacheFolder });
+  try {
+    return await fetchCheckpoint(hubId, {
+      cacheFolder,
+      access: { endpoint, token },
+      offline: offline || config.offline,
+      variant: config.variant,
+      logger,
+      onProgress: (doneBytes, totalBytes) =>
+        terminal.progress(hubId.id, {
+          label: hubId.id,
+          step: Math.round(doneBytes / MEGABYTE),
+          steps: Math.max(1, Math.round(totalBytes / MEGABYTE)),
+          stage: 'MB',
+        }),
+    });
+  } finally {
+    terminal.endProgress(hubId.id);
+  }
 }

@@ -5,15 +5,18 @@ import { compileCacheFolder } from '../config/load.ts';
 import { EngineHost } from '../engine/engine-host.ts';
 import type { CommandContext } from './command-context.ts';
 import { engineEnvironment } from './engine-environment.ts';
-import { findModelFolder } from './model-folder.ts';
+import { findModelFolder, type ModelFolder } from './model-folder.ts';
 
 /** The model is loaded when this resolves. @throws `model_not_found`, and what loading throws */
-export async function openEngine({ config, logger }: CommandContext): Promise<EngineHost> {
-  const checkpointFolder = await findModelFolder(config);
+export async function openEngine(context: CommandContext, found?: ModelFolder): Promise<EngineHost> {
+  const { config, logger } = context;
+  const model = found ?? (await findModelFolder(context));
   const environment = engineEnvironment();
   const engine = new EngineHost({
     settings: {
-      checkpointFolder,
+      checkpointFolder: model.folder,
+      modelName: model.name,
+      variant: config.variant ?? null,
       device: config.device,
       dtype: config.dtype,
       threads: config.threads,
@@ -24,19 +27,19 @@ export async function openEngine({ config, logger }: CommandContext): Promise<En
     ...(environment === undefined ? {} : { environment }),
   });
   logger.info('loading the model', {
-    folder: checkpointFolder,
-    ...(config.model === undefined ? { note: 'the demo checkpoint, since no --model was given' } : {}),
+    folder: model.folder,
+    ...(model.note === undefined ? {} : { note: model.note }),
   });
   try {
-    const model = await engine.start();
+    const facts = await engine.start();
     logger.info('model ready', {
-      model: model.modelName,
-      device: model.device,
-      reason: model.deviceReason,
-      dtype: model.dtype,
-      load_ms: Math.round(model.loadMs),
+      model: facts.modelName,
+      device: facts.device,
+      reason: facts.deviceReason,
+      dtype: facts.dtype,
+      load_ms: Math.round(facts.loadMs),
     });
-    for (const warning of model.warnings) logger.warning('about the model', { warning });
+    for (const warning of facts.warnings) logger.warning('about the model', { warning });
     return engine;
   } catch (error) {
     await engine.stop();

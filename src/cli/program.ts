@@ -54,6 +54,9 @@ const SHAPES: readonly CommandShape[] = [
     operand: '[id]',
     description: 'Make one webhook that was given up due again, or all of them.',
   },
+  { command: 'models', action: 'pull', operand: '<id>', description: 'Fetch a model from the hub into the cache.' },
+  { command: 'models', action: 'list', description: 'List the models in the cache.' },
+  { command: 'models', action: 'show', operand: '<id>', description: 'Show one model of the cache.' },
   { command: 'doctor', description: 'Say what was found on this machine, and what to do about what is missing.' },
   { command: 'setup', action: 'cuda', description: 'Fetch the libraries for NVIDIA GPUs, by checksum.' },
 ];
@@ -61,6 +64,7 @@ const SHAPES: readonly CommandShape[] = [
 const GROUP_DESCRIPTIONS: Partial<Record<CommandName, string>> = {
   jobs: 'Look at the queue’s jobs, retry and cancel them.',
   webhooks: 'Look at the webhooks, send them, take up again what was given up.',
+  models: 'Models of the Hugging Face hub, in the cache that the Python tools share.',
   setup: 'Fetch what the package does not bring.',
 };
 

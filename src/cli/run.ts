@@ -9,7 +9,7 @@ import type { WorkerEvent, WorkerOptions, WorkerSummary } from '../worker/worker
 import { runWorker } from '../worker/worker.ts';
 import type { CommandContext, ExitCode } from './command-context.ts';
 import { defaultsOf, limitsOf } from './limits.ts';
-import { findModelFolder } from './model-folder.ts';
+import { findModelFolder, type ModelFolder } from './model-folder.ts';
 import { openEngine } from './open-engine.ts';
 import { openQueue, openStore } from './open-queue.ts';
 import { DELIVERY_DRAIN_MS, webhookDeliverer, webhookPolicy } from './open-webhooks.ts';
@@ -28,7 +28,8 @@ export async function run(context: CommandContext): Promise<ExitCode> {
   const mode = resolveMode(config);
   if (mode.kind === 'embedded')
     logger.info('embedded mode: queue and pictures are in a folder of this machine', { folder: resolve(mode.dataDir) });
-  await findModelFolder(config);
+  // A model that cannot be had is said before the queue is looked at; fetching one may take long.
+  const model = await findModelFolder(context);
   using stopping = listenForSignals(logger);
   await using queue = openQueue(context);
   await using opened = openStore(context);
@@ -60,19 +61,21 @@ export async function run(context: CommandContext): Promise<ExitCode> {
   };
   // An empty queue is drained without a model; everything else waits until it is warm, so that no claim does.
   const isIdle = !config.watch && isDrained;
-  const summary = isIdle ? NOTHING_DONE : await work(context, options, deliverer);
+  const summary = isIdle ? NOTHING_DONE : await work(context, { options, deliverer, model });
   if (!config.watch) await deliverer.drain({ withinMs: DELIVERY_DRAIN_MS, signal: stopping.signal });
   await summarize(context, { summary, deliverer, queue });
   return config.failOnError && summary.failed > 0 ? SOME_PROMPT_FAILED : 0;
 }
 
+interface Work {
+  readonly options: Omit<WorkerOptions, 'engine'>;
+  readonly deliverer: WebhookDeliverer;
+  readonly model: ModelFolder;
+}
+
 /** Draws, and sends webhooks beside it. */
-async function work(
-  context: CommandContext,
-  options: Omit<WorkerOptions, 'engine'>,
-  deliverer: WebhookDeliverer,
-): Promise<WorkerSummary> {
-  await using engine = await openEngine(context);
+async function work(context: CommandContext, { options, deliverer, model }: Work): Promise<WorkerSummary> {
+  await using engine = await openEngine(context, model);
   const finished = new AbortController();
   const delivering = deliverer.run(finished.signal);
   try {

@@ -52,7 +52,7 @@ export interface EngineProgress {
   readonly steps: number;
 }
 
-export interface EngineHandlers {
+interface EngineHandlers {
   onProgress?(jobId: string, progress: EngineProgress): void;
 }
 

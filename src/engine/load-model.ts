@@ -35,7 +35,10 @@ const DEFAULT_GUIDANCE_SCALE = 7.5;
 /** @throws every code of `openCheckpoint`, `missing_tensor`, `wrong_tensor_shape`, `invalid_option`, `device_unavailable`, `inference_failed` */
 export async function loadModel(settings: EngineSettings, hooks: LoadModelHooks): Promise<LoadedModel> {
   const startMs = performance.now();
-  const checkpoint = await openCheckpoint(settings.checkpointFolder);
+  const checkpoint = await openCheckpoint(
+    settings.checkpointFolder,
+    settings.variant === null ? {} : { variant: settings.variant },
+  );
   const device = await chooseDevice(settings.device, settings.dtype);
   const warnings = [...checkpoint.warnings];
   // ONNX Runtime's own choice is one thread per physical core, which leaves half of a small virtual machine idle.
@@ -72,6 +75,7 @@ export async function loadModel(settings: EngineSettings, hooks: LoadModelHooks)
     });
     const facts = factsOf({
       checkpoint,
+      modelName: settings.modelName ?? checkpoint.modelName,
       device,
       warnings,
       scaleFactor: vae.scaleFactor,
@@ -86,16 +90,17 @@ export async function loadModel(settings: EngineSettings, hooks: LoadModelHooks)
 
 interface Findings {
   readonly checkpoint: Checkpoint;
+  readonly modelName: string;
   readonly device: ChosenDevice;
   readonly warnings: readonly string[];
   readonly scaleFactor: number;
   readonly loadMs: number;
 }
 
-function factsOf({ checkpoint, device, warnings, scaleFactor, loadMs }: Findings): ModelFacts {
+function factsOf({ checkpoint, modelName, device, warnings, scaleFactor, loadMs }: Findings): ModelFacts {
   const size = defaultSampleSize(checkpoint.unet.config);
   return {
-    modelName: checkpoint.modelName,
+    modelName,
     modelHash: null,
     pipelineClass: checkpoint.index.pipelineClass,
     defaultWidthPx: size.width * scaleFactor,

@@ -26,6 +26,10 @@ const resolvedRequestSchema = z.object({
 const engineSettingsSchema = z.object({
   /** Absolute folder of the checkpoint. */
   checkpointFolder: z.string(),
+  /** What pictures and logs call it; null: as the folder is called. */
+  modelName: z.string().nullable(),
+  /** `fp16`: prefer weight files of this variant; null: the plain ones. */
+  variant: z.string().nullable(),
   device: z.string(),
   dtype: z.enum(['auto', 'float32', 'float16']),
   /** 0: as many as the machine offers. */

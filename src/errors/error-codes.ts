@@ -68,6 +68,11 @@ export const ERROR_CODES = {
     retryable: false,
     meaning: 'The checkpoint folder, or a file that it must have, does not exist.',
   },
+  model_gated: {
+    fault: 'model',
+    retryable: false,
+    meaning: 'The hub gives the model only to accounts that accepted its terms.',
+  },
   invalid_model_index: {
     fault: 'model',
     retryable: false,

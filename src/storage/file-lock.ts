@@ -5,15 +5,19 @@ import { Text2ImgError } from '../errors/text2img-error.ts';
 
 const RETRY_MS = 10;
 /** A picture is written in milliseconds; whoever waits this long waits for something that hangs. */
-const PATIENCE_MS = 30_000;
+const DEFAULT_PATIENCE_MS = 30_000;
 
 /** Runs `action` while no other process holds the lock at `path`. @throws `store_failed` when it stays held */
-export async function withFileLock<T>(path: string, action: () => Promise<T>): Promise<T> {
+export async function withFileLock<T>(
+  path: string,
+  action: () => Promise<T>,
+  { patienceMs = DEFAULT_PATIENCE_MS }: { readonly patienceMs?: number } = {},
+): Promise<T> {
   const holder = `${process.pid}-${Math.random().toString(36).slice(2)}`;
   const draft = `${path}.${holder}`;
   await writeFile(draft, holder);
   try {
-    await acquire(path, draft);
+    await acquire(path, draft, patienceMs);
     try {
       return await action();
     } finally {
@@ -24,8 +28,8 @@ export async function withFileLock<T>(path: string, action: () => Promise<T>): P
   }
 }
 
-async function acquire(path: string, draft: string): Promise<void> {
-  for (let waitedMs = 0; waitedMs < PATIENCE_MS; waitedMs += RETRY_MS) {
+async function acquire(path: string, draft: string, patienceMs: number): Promise<void> {
+  for (let waitedMs = 0; waitedMs < patienceMs; waitedMs += RETRY_MS) {
     try {
       // Exclusive, and the file has its content from the first moment.
       await link(draft, path);
@@ -37,7 +41,7 @@ async function acquire(path: string, draft: string): Promise<void> {
   }
   throw new Text2ImgError(
     'store_failed',
-    `the lock ${path} is held by another process for more than ${PATIENCE_MS / 1000} s.`,
+    `the lock ${path} is held by another process for more than ${patienceMs / 1000} s.`,
   );
 }
 

@@ -36,6 +36,8 @@ await using queue = new MongoPromptQueue({
 await using engine = new EngineHost({
   settings: {
     checkpointFolder: '/instant',
+    modelName: null,
+    variant: null,
     device: 'cpu',
     dtype: 'auto',
     threads: 0,

@@ -58,7 +58,7 @@ export class Producer {
       return;
     }
     await prompts.deleteOne(filter);
-    if (kind === 'reinsert') await prompts.insertOne({ ...document, status: 'pending' } as never);
+    if (kind === 'reinsert') await prompts.insertOne({ ...document, status: 'pending' });
   }
 
   async #insert(): Promise<void> {

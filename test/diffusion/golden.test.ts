@@ -50,6 +50,8 @@ async function draw(
   await using model = await loadModel(
     {
       checkpointFolder: assemble(name, golden),
+      modelName: null,
+      variant: null,
       device: 'cpu',
       dtype: 'auto',
       threads: 2,

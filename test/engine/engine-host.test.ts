@@ -15,6 +15,8 @@ const childPath = fileURLToPath(new URL('instant-engine-child.ts', import.meta.u
 
 const SETTINGS = {
   checkpointFolder: '/model',
+  modelName: null,
+  variant: null,
   device: 'cpu',
   dtype: 'auto',
   threads: 0,

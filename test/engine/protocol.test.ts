@@ -27,6 +27,8 @@ const PARENT: Record<ParentMessage['type'], ParentMessage> = {
     protocolVersion: PROTOCOL_VERSION,
     settings: {
       checkpointFolder: '/m',
+      modelName: null,
+      variant: null,
       device: 'auto',
       dtype: 'auto',
       threads: 0,

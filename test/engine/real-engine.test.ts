@@ -15,6 +15,8 @@ function startHost(t: TestContext, checkpointFolder = demo): EngineHost {
     device: 'cpu',
     dtype: 'auto',
     threads: 0,
+    modelName: null,
+    variant: null,
     vaeTiling: false,
     compileCacheFolder: null,
   } as const;

@@ -21,6 +21,8 @@ await using queue = new SqlitePromptQueue({ path: join(folder, 'queue.sqlite'), 
 await using engine = new EngineHost({
   settings: {
     checkpointFolder: '/instant',
+    modelName: null,
+    variant: null,
     device: 'cpu',
     dtype: 'auto',
     threads: 0,

@@ -1,92 +1,22 @@
 /** The worker with real queues, stores, engine processes and signals; only the pixels are those of the instant engine. */
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { test, type TestContext } from 'node:test';
 import fc from 'fast-check';
-import { EngineHost } from '../../src/engine/engine-host.ts';
 import { promptIdText } from '../../src/job/document-id.ts';
-import { DEFAULT_LIMITS } from '../../src/job/limits.ts';
 import { seedOfRun } from '../../src/job/resolve-request.ts';
-import { type Logger, silentLogger } from '../../src/observability/logger.ts';
-import type { JobSummary, RawPromptDocument } from '../../src/queue/prompt-queue.ts';
+import type { RawPromptDocument } from '../../src/queue/prompt-queue.ts';
 import { SqlitePromptQueue } from '../../src/queue/sqlite/sqlite-prompt-queue.ts';
 import { FileImageStore } from '../../src/storage/file-image-store.ts';
-import { DEFAULT_OBJECT_PREFIX } from '../../src/storage/object-key.ts';
-import { NO_WEBHOOKS } from './no-webhooks.ts';
-import { runWorker } from '../../src/worker/worker.ts';
-import { WebhookPolicy } from '../../src/webhook/webhook-policy.ts';
-import type { WorkerEvent, WorkerOptions, WorkerSummary } from '../../src/worker/worker-options.ts';
+import type { WorkerEvent } from '../../src/worker/worker-options.ts';
+import { makePlace, type Place, show, work } from './place.ts';
 
-const INSTANT = fileURLToPath(new URL('../engine/instant-engine-child.ts', import.meta.url));
 const PROCESS = fileURLToPath(new URL('worker-process.ts', import.meta.url));
-
-interface Place {
-  readonly folder: string;
-  readonly queue: SqlitePromptQueue;
-}
-
-async function makePlace(t: TestContext): Promise<Place> {
-  const folder = await mkdtemp(join(tmpdir(), 'text2img-worker-'));
-  const queue = new SqlitePromptQueue({
-    path: join(folder, 'queue.sqlite'),
-    leaseMs: 60_000,
-    maxAttempts: 5,
-    owner: 'test',
-  });
-  t.after(async () => {
-    await queue[Symbol.asyncDispose]();
-    await rm(folder, { recursive: true, force: true });
-  });
-  return { folder, queue };
-}
-
-/** A worker in this process. */
-async function work(
-  { folder, queue }: Place,
-  changes: Partial<WorkerOptions> = {},
-): Promise<{ readonly summary: WorkerSummary; readonly events: WorkerEvent[] }> {
-  await using engine = new EngineHost({
-    settings: {
-      checkpointFolder: '/instant',
-      device: 'cpu',
-      dtype: 'auto',
-      threads: 0,
-      vaeTiling: false,
-      compileCacheFolder: null,
-    },
-    logger: silentLogger,
-    childPath: INSTANT,
-    respawnMs: 1,
-  });
-  await engine.start();
-  const events: WorkerEvent[] = [];
-  const summary = await runWorker({
-    queue,
-    store: new FileImageStore(folder),
-    engine,
-    webhooks: NO_WEBHOOKS,
-    objectPrefix: DEFAULT_OBJECT_PREFIX,
-    limits: DEFAULT_LIMITS,
-    defaults: { numInferenceSteps: 3 },
-    mode: 'drain',
-    leaseMs: 60_000,
-    maxAttempts: 5,
-    batchSize: 4,
-    signal: new AbortController().signal,
-    graceMs: 1000,
-    pollMs: 20,
-    logger: silentLogger,
-    onEvent: (event) => events.push(event),
-    ...changes,
-  });
-  return { summary, events };
-}
 
 interface WorkerProcess {
   readonly child: ChildProcess;
@@ -117,12 +47,6 @@ function startProcess(
     }
   };
   return { child, events, ended, saw };
-}
-
-async function show({ queue }: Place, id: string): Promise<JobSummary> {
-  const summary = await queue.show(id);
-  assert.ok(summary !== undefined);
-  return summary;
 }
 
 test('a drain draws every prompt, stores its pictures and tells where they are', async (t) => {
@@ -190,62 +114,6 @@ test('a prompt that kills the engine uses up its own attempts only', async (t) =
     (await show(place, 'poison')).error ?? '',
     /^attempts_exhausted: all 2 attempts failed; the last one: engine_crashed/,
   );
-});
-
-test('a batch that is too large for the memory is halved within the attempt, and the next ones are not too large again', async (t) => {
-  const place = await makePlace(t);
-  const halvings: unknown[] = [];
-  const logger: Logger = {
-    ...silentLogger,
-    warning: (message, fields) => message.includes('halved') && halvings.push(fields?.['allowed']),
-  };
-  await place.queue.enqueue([
-    ...Array.from({ length: 6 }, (_, index) => ({ _id: index, text: '[memory 1]' })),
-    { _id: 'several', text: '[memory 1]', num_images: 3 },
-  ]);
-  const { summary } = await work(place, { logger });
-  assert.deepEqual([summary.completed, summary.retried, summary.failed], [7, 0, 0]);
-  assert.deepEqual(halvings, [2, 1]);
-});
-
-test('a single picture that is too large for the memory is tried again later, alone, and ends with its attempts', async (t) => {
-  const place = await makePlace(t);
-  await place.queue.enqueue([
-    { _id: 'big', text: '[memory 0]' },
-    { _id: 'small', text: 'x' },
-  ]);
-  const { summary } = await work(place, { maxAttempts: 2 });
-  assert.deepEqual([summary.completed, summary.failed], [1, 1]);
-  assert.match((await show(place, 'big')).error ?? '', /engine_out_of_memory/);
-});
-
-test('what finishes owes its webhook from that moment; what fails does where failures are wanted', async (t) => {
-  const place = await makePlace(t);
-  const webhooks = new WebhookPolicy({
-    hasOperatorUrl: true,
-    events: new Set(['completed', 'error'] as const),
-    guard: { allowedHosts: new Set() },
-    publicUrl: async (url) => url,
-  });
-  let owed = 0;
-  await place.queue.enqueue([
-    { _id: 'good', text: 'a fox', num_images: 2 },
-    { _id: 'own', text: 'x', callback_url: 'https://example.com/x' },
-    { _id: 'bad', text: 7 },
-    { _id: 'hostile', text: 'x', callback_url: 'http://169.254.169.254/' },
-  ]);
-  await work(place, { webhooks, onWebhookOwed: () => owed++ });
-  const due = await place.queue.outbox.claimDue({ limit: 9, leaseMs: 60_000 });
-  const bodies = new Map(due.map(({ promptId, body, url }) => [promptId, { url, ...JSON.parse(body) }]));
-  assert.equal(owed, 4);
-  assert.deepEqual(
-    bodies.get('good').results.map((one: { prompt: string }) => one.prompt),
-    ['a fox', 'a fox'],
-  );
-  assert.equal(bodies.get('own').url, 'https://example.com/x');
-  assert.match(bodies.get('bad').errors[0].error, /^invalid_prompt: /);
-  assert.match(bodies.get('hostile').errors[0].error, /^invalid_parameter: "callback_url" is /);
-  assert.equal(bodies.get('hostile').url, undefined, 'nobody is called there');
 });
 
 test('after a crash of the engine the prompt is drawn at the next attempt, with the same seed', async (t) => {

@@ -216,7 +216,7 @@ async function findAndTake(
   { collection }: PromptsCollection,
   { filter, update, options }: { readonly filter: Document; readonly update: Document[]; readonly options: Document },
 ): Promise<Document | null> {
-  return collection.findOneAndUpdate(filter as never, update as never, {
+  return collection.findOneAndUpdate(filter, update, {
     ...options,
     projection: PROJECTION,
     returnDocument: 'after',
@@ -231,7 +231,7 @@ function findByToken({ collection, hints }: PromptsCollection, token: string): P
 
 async function isNamedBy(prompts: PromptsCollection, id: unknown, token: string): Promise<boolean> {
   const found = await prompts.run(() =>
-    prompts.collection.countDocuments({ ...byId(id), 'job.token': token } as never, { limit: 1 }),
+    prompts.collection.countDocuments({ ...byId(id), 'job.token': token }, { limit: 1 }),
   );
   return found === 1;
 }

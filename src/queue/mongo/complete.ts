@@ -18,7 +18,7 @@ export async function complete(
 ): Promise<boolean> {
   const pipeline = completePipeline(record, webhook);
   return prompts.run(async () => {
-    const { matchedCount } = await prompts.collection.updateOne(ownedBy(key), pipeline as never);
+    const { matchedCount } = await prompts.collection.updateOne(ownedBy(key), pipeline);
     return matchedCount === 1 || hasEnded(prompts, key, 'completed');
   });
 }

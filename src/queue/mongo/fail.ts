@@ -37,7 +37,7 @@ export async function fail(
   { failure, webhook }: FailOptions,
 ): Promise<boolean> {
   return prompts.run(async () => {
-    const { matchedCount } = await prompts.collection.updateOne(ownedBy(key), failPipeline(failure, webhook) as never);
+    const { matchedCount } = await prompts.collection.updateOne(ownedBy(key), failPipeline(failure, webhook));
     return matchedCount === 1 || hasEnded(prompts, key, 'error');
   });
 }

@@ -2,7 +2,7 @@
  * The queue's partial indexes, made at the start. Finished documents are in none of them, so that they cost the queue nothing. Without the
  * right to make them the queue works all the same, only slower.
  */
-import type { Collection, CreateIndexesOptions, Document, IndexSpecification } from 'mongodb';
+import type { Collection, CreateIndexesOptions, Document } from 'mongodb';
 import type { Logger } from '../../observability/logger.ts';
 import { isUnauthorized, mongoErrorCode, withoutPassword } from './mongo-errors.ts';
 import type { PromptRecord } from './prompts-collection.ts';
@@ -51,7 +51,7 @@ async function ensureIndex(
   const { name, key, partialFilterExpression } = index;
   const options: CreateIndexesOptions = { name, partialFilterExpression };
   try {
-    return await collection.createIndex(key as IndexSpecification, options);
+    return await collection.createIndex(key, options);
   } catch (error) {
     const isConflict = [INDEX_OPTIONS_CONFLICT, INDEX_KEY_SPECS_CONFLICT].includes(mongoErrorCode(error) as number);
     if (!isConflict && !isUnauthorized(error)) throw error;

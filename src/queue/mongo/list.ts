@@ -64,22 +64,24 @@ export async function counts(prompts: PromptsCollection): Promise<QueueCounts> {
 }
 
 /** Documents that are not ours to claim (`status: ["pending"]`, or passed over) are nobody's work. */
-export async function isDrained({ collection, hints, run }: PromptsCollection, skip: SkipList): Promise<boolean> {
+export async function isDrained(prompts: PromptsCollection, skip: SkipList): Promise<boolean> {
+  const { collection, hints } = prompts;
   const _id = { $nin: skip.ids };
   const pending = { status: 'pending', $expr: statusIs('pending'), _id };
   const processing = { status: 'processing', 'job.lease_until': ANY_DATE, $expr: statusIs('processing'), _id };
   const options = { projection: { _id: 1 } };
-  if ((await run(() => collection.findOne(pending as never, { ...options, ...hints.pending }))) !== null) return false;
-  return (await run(() => collection.findOne(processing as never, { ...options, ...hints.processing }))) === null;
+  if ((await prompts.run(() => collection.findOne(pending as never, { ...options, ...hints.pending }))) !== null)
+    return false;
+  return (
+    (await prompts.run(() => collection.findOne(processing as never, { ...options, ...hints.processing }))) === null
+  );
 }
 
-export async function msUntilNextDue(
-  { collection, hints, run }: PromptsCollection,
-  skip: SkipList,
-): Promise<number | undefined> {
+export async function msUntilNextDue(prompts: PromptsCollection, skip: SkipList): Promise<number | undefined> {
+  const { collection, hints } = prompts;
   const filter = { status: 'processing', 'job.lease_until': ANY_DATE, _id: { $nin: skip.ids } };
   const wait = { wait_ms: { $subtract: ['$job.lease_until', '$$NOW'] } };
-  const found = await run(() =>
+  const found = await prompts.run(() =>
     collection.findOne(filter as never, { projection: wait, sort: { 'job.lease_until': 1 }, ...hints.processing }),
   );
   const waitMs = found?.['wait_ms'];

@@ -1,7 +1,7 @@
 /** The queue of many machines: one MongoDB collection, a replica set or a standalone. Keeps the contract of `prompt-queue.ts`. */
 import { type Document, MongoClient } from 'mongodb';
 import { Text2ImgError } from '../../errors/text2img-error.ts';
-import { type DocumentId, promptIdText } from '../../job/document-id.ts';
+import type { DocumentId } from '../../job/document-id.ts';
 import { PROMPT_FIELDS } from '../../job/prompt-document.ts';
 import type { Logger } from '../../observability/logger.ts';
 import type {

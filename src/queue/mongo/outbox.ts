@@ -76,7 +76,7 @@ export class MongoOutbox implements WebhookOutbox {
       const claimed = { $mergeObjects: ['$$hook', { due: fromNow(leaseMs), token: literal(token) }] };
       const document = await prompts.run(() =>
         prompts.collection.findOneAndUpdate(
-          { 'job.hook_due': ANY_DATE, $expr: { $lte: ['$job.hook_due', '$$NOW'] } } as never,
+          { 'job.hook_due': ANY_DATE, $expr: { $lte: ['$job.hook_due', '$$NOW'] } },
           [{ $set: { 'job.hooks': mapHooks({ $cond: [isDue, claimed, '$$hook'] }) } }, SET_DUE] as never,
           {
             sort: { 'job.hook_due': 1 },
@@ -158,10 +158,10 @@ export class MongoOutbox implements WebhookOutbox {
       .flatMap(hooksOf)
       .filter((hook) => hook['state'] === 'dead' && (id === undefined || hook['id'] === id));
     await prompts.run(() =>
-      prompts.collection.updateMany(
-        { 'job.hooks': { $elemMatch: wanted } } as never,
-        [{ $set: { 'job.hooks': mapHooks({ $cond: [isDead, again, '$$hook'] }) } }, SET_DUE] as never,
-      ),
+      prompts.collection.updateMany({ 'job.hooks': { $elemMatch: wanted } }, [
+        { $set: { 'job.hooks': mapHooks({ $cond: [isDead, again, '$$hook'] }) } },
+        SET_DUE,
+      ] as never),
     );
     return dead.length;
   }

@@ -50,7 +50,7 @@ async function skipUnchangeable({ prompts, skip, filter, pipeline }: Sweep): Pro
   const found = await prompts.run(() => prompts.collection.find(filter as never, { projection: { _id: 1 } }).toArray());
   for (const { _id } of found) {
     try {
-      await prompts.run(() => prompts.collection.updateOne({ ...filter, _id: { $eq: _id } } as never, pipeline));
+      await prompts.run(() => prompts.collection.updateOne({ ...filter, _id: { $eq: _id } }, pipeline));
     } catch (error) {
       skip.add(_id, (error as Error).message);
     }

@@ -112,7 +112,7 @@ function toDue(row: Row): DueWebhook {
     body: String(row['body']),
     attempts: Number(row['attempts']),
     token: String(row['token']),
-    ...(row['url'] === null ? {} : { url: String(row['url']) }),
+    ...(typeof row['url'] === 'string' ? { url: row['url'] } : {}),
   };
 }
 
@@ -123,9 +123,9 @@ function toSummary(row: Row): WebhookSummary {
     promptId: String(row['prompt_id']),
     state,
     attempts: Number(row['attempts']),
-    ...(row['url'] === null ? {} : { url: String(row['url']) }),
+    ...(typeof row['url'] === 'string' ? { url: row['url'] } : {}),
     ...(state === 'pending' ? { dueAt: new Date(Number(row['due_ms'])) } : {}),
     ...(row['delivered_ms'] === null ? {} : { deliveredAt: new Date(Number(row['delivered_ms'])) }),
-    ...(row['error'] === null ? {} : { error: String(row['error']) }),
+    ...(typeof row['error'] === 'string' ? { error: row['error'] } : {}),
   };
 }

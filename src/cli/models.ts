@@ -1,0 +1,104 @@
+/**
+ * `text2img models`: pull a checkpoint from the hub into the cache, list what is there, show one.
+ */
+import { hubEnvironment } from '../config/load.ts';
+import { Text2ImgError } from '../errors/text2img-error.ts';
+import { type CachedSnapshot, HubCache } from '../checkpoint/hub/hub-cache.ts';
+import { type HubId, parseHubId } from '../checkpoint/hub/hub-id.ts';
+import { openCheckpoint } from '../checkpoint/open-checkpoint.ts';
+import { type CommandContext, type ExitCode, printResult } from './command-context.ts';
+import { pullModel } from './model-folder.ts';
+import { excerpt } from './printable.ts';
+
+export interface ModelsInvocation {
+  /** One of `program.ts`'s actions. */
+  readonly action: string;
+  readonly id: string;
+}
+
+export async function models(context: CommandContext, { action, id }: ModelsInvocation): Promise<ExitCode> {
+  switch (action) {
+    case 'pull': {
+      const hubId = hubIdOf(id);
+      const folder = await pullModel(context, hubId);
+      printResult(context, { json: { ...hubId, folder }, text: folder });
+      return 0;
+    }
+    case 'show':
+      return show(context, hubIdOf(id));
+    default:
+      return list(context);
+  }
+}
+
+/** @throws `invalid_option` */
+function hubIdOf(text: string): HubId {
+  const hubId = parseHubId(text);
+  if (hubId !== undefined) return hubId;
+  throw new Text2ImgError(
+    'invalid_option',
+    `${JSON.stringify(excerpt(text, 200))} is no name of a model on the hub; it must be owner/name or owner/name@revision.`,
+  );
+}
+
+async function list(context: CommandContext): Promise<ExitCode> {
+  const cache = new HubCache(hubEnvironment().cacheFolder);
+  for (const snapshot of await cache.list()) {
+    const state = await stateOf(snapshot, context.config.variant);
+    const revision = [snapshot.commit.slice(0, 10), ...snapshot.refs].join(' ');
+    const text = `${snapshot.id.padEnd(44)} ${revision.padEnd(18)} ${megabytes(snapshot.sizeBytes).padStart(10)}  ${state}`;
+    printResult(context, { json: { ...snapshot, state }, text });
+  }
+  if (!context.config.json) context.terminal.line(`in ${cache.root}`);
+  return 0;
+}
+
+/** Whether it can be drawn with, by what its files say; no weights are read. */
+async function stateOf({ folder }: CachedSnapshot, variant: string | undefined): Promise<string> {
+  try {
+    await openCheckpoint(folder, variant === undefined ? {} : { variant });
+    return 'ready';
+  } catch (error) {
+    return `not usable: ${excerpt(Text2ImgError.from(error).message, 160)}`;
+  }
+}
+
+async function show(context: CommandContext, hubId: HubId): Promise<ExitCode> {
+  const { variant } = context.config;
+  const cache = new HubCache(hubEnvironment().cacheFolder);
+  const commit = await cache.readRef(hubId);
+  const snapshot = (await cache.list()).find((one) => one.id === hubId.id && one.commit === commit);
+  if (snapshot === undefined)
+    throw new Text2ImgError(
+      'not_found',
+      `The model ${hubId.id} at revision ${JSON.stringify(hubId.revision)} is not in the cache ${cache.root}; "text2img models pull" fetches it.`,
+    );
+  const { index, scheduler, warnings, unet } = await openCheckpoint(
+    snapshot.folder,
+    variant === undefined ? {} : { variant },
+  );
+  const facts = {
+    ...snapshot,
+    pipeline: index.pipelineClass,
+    components: index.components,
+    scheduler: scheduler.className,
+    sampleSize: unet.config.sample_size,
+    warnings,
+  };
+  const rows: readonly (readonly [string, string])[] = [
+    ['id', facts.id],
+    ['revision', [facts.commit, ...facts.refs].join(' ')],
+    ['folder', facts.folder],
+    ['size', megabytes(facts.sizeBytes)],
+    ['pipeline', facts.pipeline],
+    ['scheduler', facts.scheduler],
+    ...Object.entries(facts.components).map(([name, className]) => [`  ${name}`, className] as const),
+    ...warnings.map((warning) => ['note', warning] as const),
+  ];
+  printResult(context, { json: facts, text: rows.map(([name, value]) => `${name.padEnd(24)}${value}`).join('\n') });
+  return 0;
+}
+
+function megabytes(bytes: number): string {
+  return `${(bytes / 1_000_000).toFixed(bytes < 10_000_000 ? 1 : 0)} MB`;
+}

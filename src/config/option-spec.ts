@@ -1,0 +1,36 @@
+/** What an option is, and which commands there are to take it. */
+import type { z } from 'zod';
+
+export const COMMANDS = ['run', 'generate', 'enqueue', 'jobs', 'webhooks', 'models', 'doctor', 'setup'] as const;
+export type CommandName = (typeof COMMANDS)[number];
+
+export interface OptionSpec {
+  /** What stands after the flag in the help, as `<steps>`; a switch has none. */
+  readonly placeholder?: string;
+  readonly schema: z.ZodType;
+  /** As the user would write it; without one the option may be absent. */
+  readonly default?: string;
+  /** One line. */
+  readonly doc: string;
+  /** Completes "… is not allowed; it must be". */
+  readonly allowed: string;
+  readonly commands: readonly CommandName[];
+  /** The environment variable, where it is not `TEXT2IMG_<NAME>`. */
+  readonly environment?: string;
+  /** A second flag for the same thing. */
+  readonly alias?: string;
+  /** Describes the picture: the code of a bad value when the command is about one picture, whose fault it then is. */
+  readonly requestFault?: 'invalid_parameter' | 'unknown_scheduler';
+  /** May also come from the file that `<VARIABLE>_FILE` names; never quoted in an error. */
+  readonly secret?: true;
+}
+
+export const QUEUE_COMMANDS = ['run', 'enqueue', 'jobs', 'webhooks', 'doctor'] as const;
+export const WEBHOOK_COMMANDS = ['run', 'webhooks'] as const;
+export const DRAWING = ['run', 'generate'] as const;
+export const PICTURE = ['run', 'generate', 'enqueue'] as const;
+
+/** Keeps each option's own schema type. */
+export function option<const Spec extends OptionSpec>(spec: Spec): Spec {
+  return spec;
+}

@@ -1,0 +1,340 @@
+/** Fetching models from a hub that is slow, broken, gated or not there, into the cache that Python's client shares. */
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import {
+  existsSync,
+  lstatSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { test, type TestContext } from 'node:test';
+import { fetchCheckpoint, type FetchCheckpointOptions } from '../../../src/checkpoint/hub/fetch-checkpoint.ts';
+import { HubCache } from '../../../src/checkpoint/hub/hub-cache.ts';
+import { parseHubId } from '../../../src/checkpoint/hub/hub-id.ts';
+import { openCheckpoint } from '../../../src/checkpoint/open-checkpoint.ts';
+import { Text2ImgError } from '../../../src/errors/text2img-error.ts';
+import { silentLogger } from '../../../src/observability/logger.ts';
+import { blobName, COMMIT, type HubFault, HubServer, TOKEN } from '../../servers/hub-server.ts';
+
+const DEMO = fileURLToPath(new URL('../../../models/demo', import.meta.url));
+const HUB_ID = { id: 'owner/demo', revision: 'main' };
+const UNET = 'unet/diffusion_pytorch_model.safetensors';
+
+/** The demo checkpoint, with what lies about in real repositories. */
+function demoFiles(): Map<string, Buffer> {
+  const files = new Map<string, Buffer>();
+  for (const name of readdirSync(DEMO, { recursive: true, encoding: 'utf8' }))
+    if (statSync(join(DEMO, name)).isFile()) files.set(name.replaceAll('\\', '/'), readFileSync(join(DEMO, name)));
+  files.set('v1-5-pruned.safetensors', Buffer.from('the same once more'));
+  files.set('unet/diffusion_pytorch_model.bin', Buffer.from('a pickle'));
+  files.set('safety_checker/model.safetensors', Buffer.from('not run'));
+  files.set('unet/diffusion_pytorch_model.non_ema.safetensors', Buffer.from('another variant'));
+  return files;
+}
+
+interface Place {
+  readonly hub: HubServer;
+  readonly cacheFolder: string;
+  readonly options: FetchCheckpointOptions;
+}
+
+async function makePlace(t: TestContext, changes: Partial<FetchCheckpointOptions> = {}): Promise<Place> {
+  const hub = await HubServer.start();
+  hub.repositories.set('owner/demo', { files: demoFiles() });
+  const cacheFolder = await mkdtemp(join(tmpdir(), 'text2img-hub-'));
+  t.after(async () => {
+    await hub[Symbol.asyncDispose]();
+    await rm(cacheFolder, { recursive: true, force: true });
+  });
+  const access = { endpoint: hub.url, token: undefined };
+  return {
+    hub,
+    cacheFolder,
+    options: {
+      cacheFolder,
+      access,
+      offline: false,
+      variant: undefined,
+      logger: silentLogger,
+      firstPauseMs: 1,
+      ...changes,
+    },
+  };
+}
+
+function failsWith(code: string, ...parts: readonly string[]): (error: unknown) => true {
+  return (error) => {
+    assert.ok(error instanceof Text2ImgError, String(error));
+    assert.equal(error.code, code, error.message);
+    for (const part of parts) assert.ok(error.message.includes(part), error.message);
+    assert.ok(!error.message.includes(TOKEN));
+    return true;
+  };
+}
+
+test('a pull brings what is needed and nothing else, in Python’s layout, and the checkpoint opens', async (t) => {
+  const { hub, cacheFolder, options } = await makePlace(t);
+  const progress: number[] = [];
+  const folder = await fetchCheckpoint(HUB_ID, {
+    ...options,
+    onProgress: (done, total) => progress.push(done / total),
+  });
+  assert.equal(relative(cacheFolder, folder), join('models--owner--demo', 'snapshots', COMMIT));
+  assert.equal(readFileSync(join(cacheFolder, 'models--owner--demo/refs/main'), 'utf8'), COMMIT);
+  const unet = readFileSync(join(DEMO, UNET));
+  assert.equal(readlinkSync(join(folder, UNET)), join('..', '..', '..', 'blobs', blobName(UNET, unet)));
+  for (const name of [
+    'v1-5-pruned.safetensors',
+    'unet/diffusion_pytorch_model.bin',
+    'safety_checker',
+    'unet/diffusion_pytorch_model.non_ema.safetensors',
+  ])
+    assert.ok(!existsSync(join(folder, name)), name);
+  assert.equal((await openCheckpoint(folder)).index.pipelineClass, 'StableDiffusionPipeline');
+  assert.deepEqual([progress.at(-1), progress.toSorted((a, b) => a - b)], [1, progress]);
+  const count = hub.downloads.length;
+  await fetchCheckpoint(HUB_ID, options);
+  assert.equal(hub.downloads.length, count, 'the second time nothing is fetched');
+});
+
+test('after a break only the rest is asked for', async (t) => {
+  const { hub, options } = await makePlace(t);
+  const faults: (HubFault | undefined)[] = [
+    { kind: 'drop', afterBytes: 1000 },
+    { kind: 'truncate', afterBytes: 5000 },
+  ];
+  hub.fault = (name, { server }) => (name === UNET && server === 'cdn' ? faults.shift() : undefined);
+  const folder = await fetchCheckpoint(HUB_ID, options);
+  assert.ok(readFileSync(join(folder, UNET)).equals(readFileSync(join(DEMO, UNET))));
+  const ranges = hub.downloads
+    .filter(({ server, path }) => server === 'cdn' && path.endsWith(UNET))
+    .map(({ headers }) => headers.range);
+  assert.deepEqual(ranges, [undefined, 'bytes=1000-', 'bytes=6000-']);
+});
+
+test('a pull that was killed goes on where it stopped', async (t) => {
+  const { hub, cacheFolder, options } = await makePlace(t);
+  const unet = readFileSync(join(DEMO, UNET));
+  await fetchCheckpoint(HUB_ID, options);
+  const blob = new HubCache(cacheFolder).blobPath('owner/demo', blobName(UNET, unet));
+  writeFileSync(`${blob}.text2img-incomplete`, unet.subarray(0, 4096));
+  // A lock of a process that is no more.
+  writeFileSync(`${blob}.text2img-lock`, '999999999-x');
+  rmSync(blob);
+  const before = hub.downloads.length;
+  await fetchCheckpoint(HUB_ID, options);
+  assert.deepEqual(
+    hub.downloads.slice(before).map(({ headers }) => headers.range),
+    ['bytes=4096-', 'bytes=4096-'],
+    'of the hub and of where it sends us',
+  );
+});
+
+test('a server that gives the whole where a part was asked for is understood', async (t) => {
+  const { hub, options } = await makePlace(t);
+  const faults: HubFault[] = [{ kind: 'drop', afterBytes: 1000 }, { kind: 'ignore-range' }];
+  hub.fault = (name, { server }) => (name === UNET && server === 'cdn' ? faults.shift() : undefined);
+  const folder = await fetchCheckpoint(HUB_ID, options);
+  assert.ok(readFileSync(join(folder, UNET)).equals(readFileSync(join(DEMO, UNET))));
+});
+
+test('wrong bytes are thrown away and fetched once more; wrong again, and nothing of them is kept', async (t) => {
+  const { hub, cacheFolder, options } = await makePlace(t);
+  let corrupt = 1;
+  hub.fault = (name, { server }) =>
+    name === UNET && server === 'cdn' && corrupt-- > 0 ? { kind: 'corrupt' } : undefined;
+  await fetchCheckpoint(HUB_ID, options);
+  rmSync(cacheFolder, { recursive: true });
+  corrupt = Infinity;
+  await assert.rejects(fetchCheckpoint(HUB_ID, options), failsWith('download_failed', UNET, 'checksum'));
+  const blobs = readdirSync(join(cacheFolder, 'models--owner--demo/blobs'));
+  assert.ok(
+    !blobs.some((name) => name.includes('incomplete') || name === blobName(UNET, readFileSync(join(DEMO, UNET)))),
+    blobs.join(),
+  );
+  assert.ok(!existsSync(join(cacheFolder, 'models--owner--demo/refs/main')));
+});
+
+test('a server that is busy is asked again; one that stays so is given up with its answer', async (t) => {
+  const { hub, options } = await makePlace(t);
+  const faults: HubFault[] = [
+    { kind: 'status', status: 503 },
+    { kind: 'status', status: 429, retryAfter: '0' },
+    { kind: 'status', status: 500 },
+  ];
+  hub.fault = () => faults.shift();
+  await fetchCheckpoint(HUB_ID, options);
+  hub.repositories.set('owner/other', { files: demoFiles().set('README.md', Buffer.from('new')) });
+  hub.fault = () => ({ kind: 'status', status: 503 });
+  await assert.rejects(
+    fetchCheckpoint({ id: 'owner/other', revision: 'main' }, options),
+    failsWith('download_failed', '503'),
+  );
+});
+
+test('redirects without end are refused', async (t) => {
+  const { hub, options } = await makePlace(t);
+  hub.fault = () => ({ kind: 'redirect-loop' });
+  await assert.rejects(fetchCheckpoint(HUB_ID, options), failsWith('download_failed', 'redirected more than'));
+});
+
+test('what may not be had is named with what to do', async (t) => {
+  const { hub, options } = await makePlace(t);
+  hub.repositories.set('owner/gated', { files: demoFiles(), access: 'gated' });
+  hub.repositories.set('owner/private', { files: demoFiles(), access: 'private' });
+  hub.repositories.set('owner/pickle', {
+    files: new Map([
+      ['model_index.json', Buffer.from('{}')],
+      ['text_encoder/model.safetensors', Buffer.from('x')],
+      ['unet/diffusion_pytorch_model.bin', Buffer.from('x')],
+    ]),
+  });
+  hub.repositories.set('owner/single', { files: new Map([['model.ckpt', Buffer.from('x')]]) });
+  const pull = (id: string, revision = 'main', changes: Partial<FetchCheckpointOptions> = {}): Promise<string> =>
+    fetchCheckpoint({ id, revision }, { ...options, ...changes });
+  await assert.rejects(pull('owner/gated'), failsWith('model_gated', 'owner/gated', 'HF_TOKEN'));
+  await assert.rejects(pull('owner/private'), failsWith('model_not_found', 'owner/private', 'HF_TOKEN'));
+  await assert.rejects(pull('owner/nothing'), failsWith('model_not_found', 'owner/nothing'));
+  await assert.rejects(pull('owner/demo', 'no-such-branch'), failsWith('model_not_found', 'no-such-branch'));
+  await assert.rejects(pull('owner/pickle'), failsWith('unsafe_weights', 'unet/diffusion_pytorch_model.bin'));
+  await assert.rejects(pull('owner/single'), failsWith('invalid_model_index', 'owner/single'));
+  const access = { endpoint: hub.url, token: TOKEN };
+  for (const id of ['owner/gated', 'owner/private']) await pull(id, 'main', { access });
+  for (const { server, headers } of hub.requests)
+    if (server === 'cdn') assert.equal(headers.authorization, undefined, 'the token stays with the hub');
+});
+
+test('a pinned revision is taken as it is; a commit needs no reference', async (t) => {
+  const { cacheFolder, options } = await makePlace(t);
+  await fetchCheckpoint({ id: 'owner/demo', revision: 'v1' }, options);
+  await fetchCheckpoint({ id: 'owner/demo', revision: COMMIT }, options);
+  assert.deepEqual(readdirSync(join(cacheFolder, 'models--owner--demo/refs')), ['v1']);
+});
+
+test('offline nobody is asked; without the network the cache serves, with a warning', async (t) => {
+  const { hub, cacheFolder, options } = await makePlace(t);
+  const offline = { ...options, offline: true };
+  await assert.rejects(fetchCheckpoint(HUB_ID, offline), failsWith('model_not_found', 'owner/demo', cacheFolder));
+  const folder = await fetchCheckpoint(HUB_ID, options);
+  const before = hub.requests.length;
+  assert.equal(await fetchCheckpoint(HUB_ID, offline), folder);
+  assert.equal(hub.requests.length, before);
+  await hub[Symbol.asyncDispose]();
+  const warnings: string[] = [];
+  const logger = { ...silentLogger, warning: (message: string) => void warnings.push(message) };
+  assert.equal(await fetchCheckpoint(HUB_ID, { ...options, logger }), folder);
+  assert.equal(warnings.length, 1);
+  await assert.rejects(
+    fetchCheckpoint({ id: 'owner/other', revision: 'main' }, options),
+    failsWith('download_failed', options.access.endpoint),
+  );
+});
+
+test('a variant that was asked for is fetched, shards and all; where there is none of it the plain files are', async (t) => {
+  const { hub, options } = await makePlace(t);
+  const files = demoFiles();
+  const unet = files.get(UNET) as Buffer;
+  files.set('unet/diffusion_pytorch_model.fp16.safetensors.index.json', Buffer.from('{"weight_map":{}}'));
+  files.set('unet/diffusion_pytorch_model.fp16-00001-of-00002.safetensors', unet);
+  files.set('unet/diffusion_pytorch_model.fp16-00002-of-00002.safetensors', Buffer.from('2'));
+  files.set('vae/diffusion_pytorch_model.fp16.safetensors', Buffer.from('half'));
+  hub.repositories.set('owner/halves', { files });
+  const folder = await fetchCheckpoint({ id: 'owner/halves', revision: 'main' }, { ...options, variant: 'fp16' });
+  const weights = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) =>
+    name.includes('.safetensors'),
+  );
+  assert.deepEqual(weights.toSorted(), [
+    'text_encoder/model.safetensors',
+    'unet/diffusion_pytorch_model.fp16-00001-of-00002.safetensors',
+    'unet/diffusion_pytorch_model.fp16-00002-of-00002.safetensors',
+    'unet/diffusion_pytorch_model.fp16.safetensors.index.json',
+    'vae/diffusion_pytorch_model.fp16.safetensors',
+  ]);
+});
+
+test('several that pull at once fetch every file once', async (t) => {
+  const { hub, options } = await makePlace(t);
+  await Promise.all(Array.from({ length: 4 }, () => fetchCheckpoint(HUB_ID, options)));
+  const unets = hub.downloads.filter(({ server, path }) => server === 'cdn' && path.endsWith(UNET));
+  assert.equal(unets.length, 1);
+});
+
+test('an id may be pinned, has its new place where it moved, and is no path', () => {
+  assert.deepEqual(parseHubId('runwayml/stable-diffusion-v1-5'), {
+    id: 'stable-diffusion-v1-5/stable-diffusion-v1-5',
+    revision: 'main',
+  });
+  assert.deepEqual(parseHubId('a/b@v1.0'), { id: 'a/b', revision: 'v1.0' });
+  for (const text of ['a', './a/b', '../a', 'a/b/c', '/a/b', 'a/b@', 'a/../b', 'a b/c'])
+    assert.equal(parseHubId(text), undefined, text);
+});
+
+const python = process.env['TEXT2IMG_TEST_PYTHON'];
+const needsPython =
+  python === undefined || python === ''
+    ? {
+        skip: 'NOT RUN: set TEXT2IMG_TEST_PYTHON to a Python with huggingface_hub; that both clients read one cache was not tested.',
+      }
+    : {};
+
+/** What the script prints, with the hub's variables set. Not synchronous: the hub that it asks is in this process. */
+async function runPython(script: string, { hub, cacheFolder }: Pick<Place, 'hub' | 'cacheFolder'>): Promise<string> {
+  const env = {
+    ...process.env,
+    HF_ENDPOINT: hub.url,
+    HF_HUB_CACHE: cacheFolder,
+    HF_HUB_DISABLE_TELEMETRY: '1',
+    HF_HUB_DISABLE_XET: '1',
+  };
+  const { stdout } = await promisify(execFile)(python as string, ['-c', script], { env, timeout: 60_000 });
+  return stdout.trim();
+}
+
+test('Python’s client reads what we fetched: scan_cache_dir, and snapshot_download offline', needsPython, async (t) => {
+  const { hub, cacheFolder, options } = await makePlace(t);
+  const folder = await fetchCheckpoint(HUB_ID, options);
+  const scanned = await runPython(
+    `
+import json, os
+from huggingface_hub import scan_cache_dir
+info = scan_cache_dir(os.environ['HF_HUB_CACHE'])
+assert not info.warnings, info.warnings
+repo = next(iter(info.repos)); revision = next(iter(repo.revisions))
+print(json.dumps([repo.repo_id, revision.commit_hash, sorted(revision.refs), len(revision.files)]))`,
+    { hub, cacheFolder },
+  );
+  const fileCount = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) =>
+    lstatSync(join(folder, name)).isSymbolicLink(),
+  ).length;
+  assert.deepEqual(JSON.parse(scanned), ['owner/demo', COMMIT, ['main'], fileCount]);
+  const found = await runPython(
+    "from huggingface_hub import snapshot_download\nprint(snapshot_download('owner/demo', local_files_only=True))",
+    { hub, cacheFolder },
+  );
+  assert.equal(found, folder);
+});
+
+test('we read what Python’s client fetched, and fetch nothing again', needsPython, async (t) => {
+  const { hub, cacheFolder, options } = await makePlace(t);
+  const theirs = await runPython(
+    "from huggingface_hub import snapshot_download\nprint(snapshot_download('owner/demo'))",
+    {
+      hub,
+      cacheFolder,
+    },
+  );
+  const before = hub.downloads.length;
+  assert.equal(await fetchCheckpoint(HUB_ID, options), theirs);
+  assert.equal(hub.downloads.length, before);
+  assert.equal(await fetchCheckpoint(HUB_ID, { ...options, offline: true }), theirs);
+  await openCheckpoint(theirs);
+});
