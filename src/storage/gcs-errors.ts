@@ -68,14 +68,14 @@ const CREDENTIALS_HINT =
 export function missingPermission(bucket: string, permissions: readonly string[]): Text2ImgError {
   return new Text2ImgError(
     'store_unwritable',
-    `the bucket "${bucket}" does not give these credentials ${permissions.join(' and ')}: ${ROLE_HINT}.`,
+    `the bucket ${bucket} does not give these credentials ${permissions.join(' and ')}: ${ROLE_HINT}.`,
   );
 }
 
 export function missingBucket(bucket: string): Text2ImgError {
   return new Text2ImgError(
     'store_unwritable',
-    `the bucket "${bucket}" does not exist (or is hidden from these credentials): create it, or correct --gcs-bucket.`,
+    `the bucket ${bucket} does not exist (or is hidden from these credentials): create it, or correct --gcs-bucket.`,
   );
 }
 
@@ -88,12 +88,12 @@ export function storeError(error: unknown, bucket: string): Text2ImgError {
   if (status === 401) {
     return new Text2ImgError(
       'store_unwritable',
-      `the bucket "${bucket}" does not accept the credentials (${said}): ${CREDENTIALS_HINT}.`,
+      `the bucket ${bucket} does not accept the credentials (${said}): ${CREDENTIALS_HINT}.`,
       options,
     );
   }
   if (status === 403)
-    return new Text2ImgError('store_unwritable', `the bucket "${bucket}" refused (${said}): ${ROLE_HINT}.`, options);
+    return new Text2ImgError('store_unwritable', `the bucket ${bucket} refused (${said}): ${ROLE_HINT}.`, options);
   if (status === 404) return missingBucket(bucket);
   if (isCredentialsFault(said)) {
     return new Text2ImgError(
@@ -102,7 +102,7 @@ export function storeError(error: unknown, bucket: string): Text2ImgError {
       options,
     );
   }
-  return new Text2ImgError('store_failed', `the bucket "${bucket}" cannot be used: ${said}.`, options);
+  return new Text2ImgError('store_failed', `the bucket ${bucket} cannot be used: ${said}.`, options);
 }
 
 /** What google-auth-library says when there are none, or when the token service refuses them. */
