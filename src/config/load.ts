@@ -130,13 +130,21 @@ export function googleEnvironment(environment: Record<string, string | undefined
   if ((stated === undefined || stated === '') && usual !== undefined)
     environment['GOOGLE_APPLICATION_CREDENTIALS'] = usual;
   return {
-    apiEndpoint: emulator === undefined || emulator === '' ? undefined : withScheme(emulator),
+    apiEndpoint: emulator === undefined || emulator === '' ? undefined : emulatorUrl(emulator),
     credentialsFile: stated === undefined || stated === '' ? usual : stated,
   };
 }
 
-function withScheme(host: string): string {
-  return /^https?:\/\//.test(host) ? host : `http://${host}`;
+/** Google's clients take `host:port` and URLs, some with the API's path. @throws `invalid_option` */
+function emulatorUrl(address: string): string {
+  const url = URL.parse(/^[a-z][a-z0-9+.-]*:\/\//i.test(address) ? address : `http://${address}`);
+  if (url === null || !/^https?:$/.test(url.protocol) || url.username !== '' || url.password !== '') {
+    throw new Text2ImgError(
+      'invalid_option',
+      `STORAGE_EMULATOR_HOST ${JSON.stringify(address.replace(/\/\/.*@/, '//[redacted]@'))} is not allowed; it must be host:port or an http:// URL without a password.`,
+    );
+  }
+  return `${url.origin}${url.pathname.replace(/\/(?:storage\/v1\/?)?$/, '')}`;
 }
 
 /** As the service of this contract has had it for long; the hub knows where it lives today. */

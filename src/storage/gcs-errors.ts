@@ -1,72 +1,139 @@
-/** What Google Cloud Storage's answers mean, and the errors as ours; never with a token or a signed URL in them. */
+/** What Google Cloud Storage and its client say when something fails, in our words: what to repeat, whose fault it is, and no secrets. */
 import { Text2ImgError } from '../errors/text2img-error.ts';
 
-export type GcsVerdict =
-  /** The precondition failed: another generation is there. */
-  | 'conflict'
-  /** The object, or the bucket itself. */
-  | 'missing'
-  | 'forbidden'
-  /** Another try may do it: 408, 429, 5xx, a broken connection; 400 too, which is how bytes that were corrupted on the way are refused. */
-  | 'transient';
-
-export function verdictOf(error: unknown): GcsVerdict {
-  const { code } = error as { code?: unknown };
-  switch (Number(code)) {
-    case 412:
-    case 304:
-      return 'conflict';
-    case 404:
-      return 'missing';
-    case 401:
-    case 403:
-      return 'forbidden';
-    default:
-      return isCredentialsError(error) ? 'forbidden' : 'transient';
-  }
+/** The parts of the client's errors that mean something; system errors have a string as their code. */
+interface ClientError {
+  readonly code?: number | string;
+  readonly message?: string;
+  readonly errors?: readonly { readonly reason?: string }[];
+  readonly response?: { readonly headers?: Readonly<Record<string, string>> };
 }
 
-/** Neither a key file, nor a machine's own account. Google's client has no code for it. */
-function isCredentialsError(error: unknown): boolean {
-  const { message = '' } = error as { message?: string };
-  return /default credentials|invalid_grant|invalid_client|DECODER|PEM|key must be/i.test(message);
+/** One try took too long, or the network failed under it. */
+export class TryTimeoutError extends Error {
+  override readonly name = 'TryTimeoutError';
 }
 
-export function gcsError(
-  error: unknown,
-  { bucket, credentialsFile }: { readonly bucket: string; readonly credentialsFile: string | undefined },
-): Text2ImgError {
+export function statusOf(error: unknown): number | undefined {
+  const { code } = asClientError(error);
+  // The token service's errors carry the status as text.
+  const status = typeof code === 'string' && /^\d{3}$/.test(code) ? Number(code) : code;
+  return typeof status === 'number' ? status : undefined;
+}
+
+const REPEATABLE_STATUS: ReadonlySet<number> = new Set([408, 409, 429, 500, 502, 503, 504]);
+const RATE_LIMITS: ReadonlySet<string> = new Set(['rateLimitExceeded', 'userRateLimitExceeded']);
+/** System errors that name no fault of the configuration: the connection broke, or the name server did not answer. */
+const REPEATABLE_CODES: ReadonlySet<string> = new Set([
+  'ECONNRESET',
+  'ECONNREFUSED',
+  'ECONNABORTED',
+  'EPIPE',
+  'ETIMEDOUT',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'EAI_AGAIN',
+  'ENOTFOUND',
+  'ERR_STREAM_PREMATURE_CLOSE',
+]);
+
+/** Whether the same request may succeed a moment later. */
+export function isTransient(error: unknown): boolean {
+  if (error instanceof Text2ImgError) return false;
+  if (error instanceof TryTimeoutError) return true;
+  const { code, errors = [], message = '' } = asClientError(error);
+  if (errors.some(({ reason }) => reason !== undefined && RATE_LIMITS.has(reason))) return true;
+  const status = statusOf(error);
+  // Bytes that were damaged on their way arrive whole the next time.
+  if (status === 400) return /md5/i.test(message);
+  if (status !== undefined) return REPEATABLE_STATUS.has(status) || status > 504;
+  if (typeof code === 'string' && REPEATABLE_CODES.has(code)) return true;
+  // An answer that broke off in the middle of its JSON, or a socket closed between two requests.
+  return /socket hang up|premature close|invalid json|unexpected end of json/i.test(message);
+}
+
+/** What the server asked for in `retry-after`, in seconds or as a date. */
+export function retryAfterMs(error: unknown, now: number): number | undefined {
+  const value = asClientError(error).response?.headers?.['retry-after'];
+  if (value === undefined) return undefined;
+  const waitMs = /^\d+$/.test(value) ? Number(value) * 1000 : Date.parse(value) - now;
+  return Number.isNaN(waitMs) ? undefined : Math.max(0, waitMs);
+}
+
+const ROLE_HINT =
+  'grant the role roles/storage.objectUser on the bucket (at least storage.objects.create, storage.objects.get and storage.objects.delete)';
+const CREDENTIALS_HINT =
+  'set GOOGLE_APPLICATION_CREDENTIALS to a service-account key file, or use `gcloud auth application-default login`';
+
+export function missingPermission(bucket: string, permissions: readonly string[]): Text2ImgError {
+  return new Text2ImgError(
+    'store_unwritable',
+    `the bucket ${bucket} does not give these credentials ${permissions.join(' and ')}: ${ROLE_HINT}.`,
+  );
+}
+
+export function missingBucket(bucket: string): Text2ImgError {
+  return new Text2ImgError(
+    'store_unwritable',
+    `the bucket ${bucket} does not exist (or is hidden from these credentials): create it, or correct --gcs-bucket.`,
+  );
+}
+
+/** The last word on a request that is not repeated, or not any more. */
+export function storeError(error: unknown, bucket: string): Text2ImgError {
   if (error instanceof Text2ImgError) return error;
-  const reason = withoutSecrets(error instanceof Error ? error.message : String(error));
-  const file = credentialsFile === undefined ? undefined : JSON.stringify(credentialsFile);
-  switch (verdictOf(error)) {
-    case 'missing':
-      return new Text2ImgError(
-        'store_unwritable',
-        `the bucket ${bucket} does not exist, or this account may not see it.`,
-        { cause: error },
-      );
-    case 'forbidden':
-      if (isCredentialsError(error))
-        return new Text2ImgError(
-          'store_unwritable',
-          `there are no usable Google credentials (${file ?? 'no key file'}): ${reason}. Set GOOGLE_APPLICATION_CREDENTIALS to a key file, or run where the machine has an account.`,
-          { cause: error },
-        );
-      return new Text2ImgError('store_unwritable', `this account may not use the bucket ${bucket} so: ${reason}.`, {
-        cause: error,
-      });
-    case 'conflict':
-    case 'transient':
-      return new Text2ImgError('store_failed', `the bucket ${bucket} cannot be used: ${reason}.`, { cause: error });
+  const options = { cause: error };
+  const said = safeMessage(error);
+  const status = statusOf(error);
+  if (status === 401) {
+    return new Text2ImgError(
+      'store_unwritable',
+      `the bucket ${bucket} does not accept the credentials (${said}): ${CREDENTIALS_HINT}.`,
+      options,
+    );
   }
+  if (status === 403)
+    return new Text2ImgError('store_unwritable', `the bucket ${bucket} refused (${said}): ${ROLE_HINT}.`, options);
+  if (status === 404) return missingBucket(bucket);
+  if (isCredentialsFault(said)) {
+    return new Text2ImgError(
+      'store_unwritable',
+      `there are no usable Google credentials (${said}): ${CREDENTIALS_HINT}.`,
+      options,
+    );
+  }
+  return new Text2ImgError('store_failed', `the bucket ${bucket} cannot be used: ${said}.`, options);
 }
 
-function withoutSecrets(text: string): string {
-  return text
-    .replaceAll(/(?:Bearer\s+|ya29\.)[\w.~+/-]+=*/g, '[redacted]')
-    .replaceAll(/\bX-Goog-[A-Za-z]+=[^&\s]+/g, '[redacted]')
-    .slice(0, 300)
+/** What google-auth-library says when there are none, or when the token service refuses them. */
+function isCredentialsFault(message: string): boolean {
+  return /default credentials|invalid_grant|invalid_client|account not found|unable to parse|private.?key|PEM|DECODER/i.test(
+    message,
+  );
+}
+
+const MAX_MESSAGE_CHARACTERS = 300;
+
+/** The error's own words on one line, without tokens, keys and signatures, and without its full stop. */
+export function safeMessage(error: unknown): string {
+  const { message, code } = asClientError(error);
+  // Errors of several addresses (`AggregateError`) have no message of their own.
+  const text = message === undefined || message === '' ? String(code ?? 'unknown error') : message;
+  const clean = text
+    .replaceAll(/-----BEGIN[\s\S]*?(?:-----END[^-]*-----|$)/g, '[redacted]')
+    .replaceAll(/\bbearer\s+[\w.~+/=-]+/gi, 'Bearer [redacted]')
+    .replaceAll(/\bya29\.[\w.-]+/g, '[redacted]')
+    .replaceAll(/\beyJ[\w-]+\.[\w-]+\.[\w-]*/g, '[redacted]')
+    .replaceAll(
+      /\b((?:x-goog-)?(?:signature|credential)|access_token|assertion|upload_id)=[^&\s"']+/gi,
+      '$1=[redacted]',
+    )
+    .replaceAll(/\s+/g, ' ')
     .trim()
     .replace(/\.$/, '');
+  return clean.length > MAX_MESSAGE_CHARACTERS ? `${clean.slice(0, MAX_MESSAGE_CHARACTERS)}…` : clean;
+}
+
+function asClientError(error: unknown): ClientError {
+  return typeof error === 'object' && error !== null ? error : { message: String(error) };
 }

@@ -1,30 +1,54 @@
 /**
- * Pictures as objects of a Google Cloud Storage bucket.
+ * Pictures as objects of a Google Cloud Storage bucket. Each is written by one conditional request: the server compares generations, so that of
+ * two writers one wins and the other one sees it, and it compares the MD5, so that damaged bytes are never stored.
  *
- * One conditional multipart upload each: the precondition makes every repetition harmless, and the server itself compares the MD5, so that no
- * corrupt byte is ever visible. Deadlines and repetitions are ours: the official client retries nothing after one upload without preconditions
- * (it then turns retries off for the whole client), its validation deletes the object where the sums differ, and an upload can hang.
+ * A precondition that failed (412) is not an error but a question: whose object is there? Ours (a lost answer, an earlier attempt) is adopted, another
+ * run's is replaced by exactly the generation that was looked at and only by the claim's owner, a stranger's is left alone.
  */
 import { createHash } from 'node:crypto';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { type Bucket, type File, Storage } from '@google-cloud/storage';
+import { type Bucket, Storage } from '@google-cloud/storage';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import type { Logger } from '../observability/logger.ts';
-import { readCredentialsFile } from './google-credentials.ts';
-import { gcsError, verdictOf } from './gcs-errors.ts';
 import type { ImageMetadata, ImageObject, ImageStore, PutOutcome, PutResult } from './image-store.ts';
+import { missingBucket, missingPermission, statusOf, storeError } from './gcs-errors.ts';
+import { fromCustomMetadata, isSameDocument, toCustomMetadata } from './gcs-metadata.ts';
+import { withDeadline } from './gcs-requests.ts';
+import { retrying } from './gcs-retry.ts';
+import { readCredentialsFile } from './google-credentials.ts';
 
 export interface GcsImageStoreOptions {
   readonly bucket: string;
   readonly logger: Logger;
-  /** What `GOOGLE_APPLICATION_CREDENTIALS` names; Google's client reads the variable itself. Without one it looks for the machine's account. */
+  /** A key file; without one Google's client looks for the machine's account. */
   readonly credentialsFile: string | undefined;
-  /** Another server than Google's: an emulator, which is asked without credentials. */
+  /** An emulator's URL instead of Google's; it is sent no credentials. */
   readonly apiEndpoint: string | undefined;
-  /** One try. */
+  /** How long one try may take. */
   readonly tryMs?: number;
-  /** All tries of one call. */
+  /** How long a request is repeated. */
   readonly deadlineMs?: number;
+}
+
+const GOOGLE_ENDPOINT = 'https://storage.googleapis.com';
+const NEEDED = ['storage.objects.create', 'storage.objects.get'] as const;
+/** Replacing an object needs the right to delete the old one. */
+const FOR_RERUNS = 'storage.objects.delete';
+/** The most that V4 signatures allow; `webhook/retry-schedule.ts` is over before. */
+const SIGNED_URL_MS = 7 * 24 * 60 * 60_000;
+const DEADLINE_MS = 180_000;
+/** 10 MB at 2 Mbit/s. */
+const TRY_MS = 45_000;
+/** The check at the start: a wrong address is to be told soon. */
+const CHECK_DEADLINE_MS = 15_000;
+/** Every round means that somebody else wrote or deleted the object between our look and our write. */
+const MAX_ROUNDS = 8;
+/** The generation of an object that does not exist. */
+const ABSENT = '0';
+
+interface StoredObject {
+  readonly metadata: ImageMetadata | undefined;
+  /** A 64-bit number, as text. */
+  readonly generation: string;
 }
 
 interface PutOptions {
@@ -32,200 +56,217 @@ interface PutOptions {
   readonly signal?: AbortSignal;
 }
 
-/** Who wrote the object that is there. */
-interface Existing {
+interface ReplaceOptions {
   readonly generation: string;
-  readonly metadata: ImageMetadata | undefined;
+  readonly mayReplace: () => Promise<boolean>;
+  readonly signal: AbortSignal | undefined;
 }
 
-const TRY_MS = 30_000;
-const DEADLINE_MS = 120_000;
-const FIRST_PAUSE_MS = 100;
-const MAX_PAUSE_MS = 5000;
-/** Each look after a lost race finds another writer; so many in a row there are not. */
-const MAX_RACES = 10;
-
-const NEEDED = ['storage.objects.create', 'storage.objects.get'] as const;
-/** Only for a second run of the same prompt: an overwrite counts as deleting. */
-const NEEDED_TO_REPLACE = 'storage.objects.delete';
-const SIGNED_URL_MS = 7 * 24 * 60 * 60_000;
+interface RequestLimits {
+  readonly signal?: AbortSignal | undefined;
+  readonly deadlineMs?: number;
+}
 
 export class GcsImageStore implements ImageStore {
   readonly description: string;
   readonly #options: GcsImageStoreOptions;
+  readonly #storage: Storage;
   readonly #bucket: Bucket;
 
   constructor(options: GcsImageStoreOptions) {
     this.#options = options;
-    const { bucket, apiEndpoint } = options;
-    const storage = new Storage({
-      // An emulator knows no accounts; the client takes an endpoint of this name as one that needs no sign-in.
-      ...(apiEndpoint === undefined ? {} : { apiEndpoint, projectId: 'emulator' }),
-      retryOptions: { autoRetry: false, maxRetries: 0 },
-    });
-    this.#bucket = storage.bucket(bucket);
-    this.description = apiEndpoint === undefined ? `gs://${bucket}` : `gs://${bucket} at ${apiEndpoint}`;
+    this.#storage = createClient(options);
+    this.#bucket = this.#storage.bucket(options.bucket);
+    const { apiEndpoint, bucket } = options;
+    this.description = `gs://${bucket}${apiEndpoint === undefined ? '' : ` at ${apiEndpoint}`}`;
   }
 
   async check(): Promise<void> {
-    const { bucket, logger, credentialsFile } = this.#options;
+    const { apiEndpoint, credentialsFile, deadlineMs = CHECK_DEADLINE_MS } = this.#options;
+    const limits = { deadlineMs: Math.min(deadlineMs, CHECK_DEADLINE_MS) };
     if (credentialsFile !== undefined) readCredentialsFile(credentialsFile);
-    const wanted = [...NEEDED, NEEDED_TO_REPLACE];
-    const granted = await this.#try(async () => {
-      try {
-        const [permissions] = await this.#bucket.iam.testPermissions(wanted);
-        return wanted.filter((permission) => permissions[permission] === true);
-      } catch (error) {
-        // An emulator without that method is asked for the bucket; so is Google, which then says that there is none.
-        if (![400, 404, 405, 501].includes(Number((error as { code?: unknown }).code))) throw error;
-        await this.#bucket.getMetadata();
-        return wanted;
-      }
-    });
+    // First, so that missing credentials are told as such, not as whatever the bucket says to a nameless caller.
+    if (apiEndpoint === undefined)
+      await this.#request('credentials', () => this.#storage.authClient.getAccessToken(), limits);
+    const granted = await this.#request('check', () => this.#grantedPermissions(), limits);
     const missing = NEEDED.filter((permission) => !granted.includes(permission));
-    if (missing.length > 0)
-      throw new Text2ImgError(
-        'store_unwritable',
-        `this account lacks ${missing.join(' and ')} on the bucket ${bucket}; the role roles/storage.objectUser has what is needed.`,
+    if (missing.length > 0) throw missingPermission(this.#options.bucket, missing);
+    if (!granted.includes(FOR_RERUNS)) {
+      this.#options.logger.warning(
+        'pictures of an earlier run cannot be replaced: a permission on the bucket is missing',
+        {
+          bucket: this.#options.bucket,
+          permission: FOR_RERUNS,
+          role: 'roles/storage.objectUser',
+        },
       );
-    if (!granted.includes(NEEDED_TO_REPLACE))
-      logger.warning('pictures of an earlier run cannot be replaced: a permission on the bucket is missing', {
-        bucket,
-        permission: NEEDED_TO_REPLACE,
-      });
+    }
+  }
+
+  /** Asks which rights there are, not for the bucket itself: healthy minimal roles lack `storage.buckets.get`. */
+  async #grantedPermissions(): Promise<readonly string[]> {
+    const wanted = [...NEEDED, FOR_RERUNS];
+    try {
+      const [permissions] = await this.#bucket.iam.testPermissions(wanted);
+      return wanted.filter((permission) => permissions[permission] === true);
+    } catch (error) {
+      const status = statusOf(error);
+      if (status === 404 && this.#options.apiEndpoint === undefined) throw missingBucket(this.#options.bucket);
+      // An emulator without that method is asked for the bucket.
+      if (this.#options.apiEndpoint === undefined || ![400, 404, 405, 501].includes(status ?? 0)) throw error;
+      await this.#bucket.getMetadata();
+      return wanted;
+    }
   }
 
   async find(
     name: string,
   ): Promise<{ readonly metadata: ImageMetadata | undefined; readonly url: string } | undefined> {
-    const existing = await this.#read(this.#bucket.file(name));
-    return existing === undefined ? undefined : { metadata: existing.metadata, url: this.#urlOf(name) };
+    const stored = await this.#look(name);
+    return stored === undefined ? undefined : { metadata: stored.metadata, url: this.#urlOf(name) };
   }
 
-  async put(object: ImageObject, { mayReplace, signal }: PutOptions): Promise<PutResult> {
-    const url = this.#urlOf(object.name);
-    const file = this.#bucket.file(object.name);
-    let generation = '0';
-    for (let race = 0; race < MAX_RACES; race++) {
-      if (await this.#upload(file, object, { generation, signal }))
-        return { outcome: generation === '0' ? 'created' : 'replaced', url };
-      const existing = await this.#read(file, signal);
-      const outcome = await decide(existing, object, mayReplace);
-      if (outcome !== undefined) return { outcome, url };
-      generation = existing?.generation ?? '0';
+  async put(object: ImageObject, options: PutOptions): Promise<PutResult> {
+    options.signal?.throwIfAborted();
+    return { outcome: await this.#put(object, options), url: this.#urlOf(object.name) };
+  }
+
+  async #put(object: ImageObject, { mayReplace, signal }: PutOptions): Promise<PutOutcome> {
+    let existing: StoredObject | undefined;
+    for (let round = 0; round < MAX_ROUNDS; round += 1) {
+      if (existing === undefined) {
+        if (await this.#create(object, signal)) return 'created';
+      } else {
+        const { metadata, generation } = existing;
+        if (metadata === undefined || !isSameDocument(metadata, object.metadata)) return 'foreign';
+        if (metadata.runId === object.metadata.runId) return 'adopted';
+        const outcome = await this.#replace(object, { generation, mayReplace, signal });
+        if (outcome !== 'changed') return outcome;
+      }
+      existing = await this.#look(object.name, signal);
     }
-    throw new Text2ImgError('store_failed', `the object ${url} is written by others again and again.`);
+    throw new Text2ImgError(
+      'store_failed',
+      `the object ${this.#urlOf(object.name)} was changed by others ${MAX_ROUNDS} times while it was written.`,
+    );
+  }
+
+  /** False: something is there. */
+  async #create(object: ImageObject, signal: AbortSignal | undefined): Promise<boolean> {
+    return this.#request('create', () => this.#upload(object, ABSENT), { signal });
+  }
+
+  async #replace(
+    object: ImageObject,
+    { generation, mayReplace, signal }: ReplaceOptions,
+  ): Promise<PutOutcome | 'changed'> {
+    // Asked before every try, outside of the try's deadline: a pause between two of them may have cost the claim.
+    return this.#repeat(
+      'replace',
+      async () => {
+        if (!(await mayReplace())) return 'superseded';
+        return (await this.#try(() => this.#upload(object, generation), signal)) ? 'replaced' : 'changed';
+      },
+      { signal },
+    );
+  }
+
+  /** One request. False: the object's generation is not `generation`. */
+  async #upload({ name, png, metadata }: ImageObject, generation: string): Promise<boolean> {
+    try {
+      await this.#bucket.file(name).save(Buffer.from(png.buffer, png.byteOffset, png.byteLength), {
+        resumable: false,
+        // The client's own validation would delete the object when it differs: the server's refuses to store it.
+        validation: false,
+        preconditionOpts: { ifGenerationMatch: generation },
+        metadata: {
+          contentType: 'image/png',
+          md5Hash: createHash('md5').update(png).digest('base64'),
+          metadata: { ...toCustomMetadata(metadata) },
+        },
+      });
+      return true;
+    } catch (error) {
+      if (statusOf(error) === 412) return false;
+      throw error;
+    }
+  }
+
+  async #look(name: string, signal?: AbortSignal): Promise<StoredObject | undefined> {
+    return this.#request(
+      'look',
+      async () => {
+        try {
+          const [{ generation, metadata }] = await this.#bucket.file(name).getMetadata();
+          return { metadata: fromCustomMetadata(metadata), generation: String(generation) };
+        } catch (error) {
+          if (statusOf(error) === 404) return undefined;
+          throw error;
+        }
+      },
+      { signal },
+    );
   }
 
   /** A link that everybody can open for seven days, signed with the key file. @param storedUrl `gs://…` */
   async signedUrl(storedUrl: string): Promise<string> {
     const name = storedUrl.slice(this.#urlOf('').length);
-    return this.#try(async () => {
-      const [url] = await this.#bucket
-        .file(name)
-        .getSignedUrl({ version: 'v4', action: 'read', expires: Date.now() + SIGNED_URL_MS });
-      return url;
-    });
+    return this.#request(
+      'sign',
+      async () => {
+        const now = Date.now();
+        const options = { version: 'v4', action: 'read', accessibleAt: now, expires: now + SIGNED_URL_MS } as const;
+        const [url] = await this.#bucket.file(name).getSignedUrl(options);
+        return url;
+      },
+      {},
+    );
   }
-
-  async [Symbol.asyncDispose](): Promise<void> {}
 
   #urlOf(name: string): string {
     return `gs://${this.#options.bucket}/${name}`;
   }
 
-  /** False: another generation than this one is there. Repeating it after a lost answer meets our own object, which then is adopted. */
-  async #upload(
-    file: File,
-    { png, metadata }: ImageObject,
-    { generation, signal }: { readonly generation: string; readonly signal: AbortSignal | undefined },
-  ): Promise<boolean> {
-    const { tryMs = TRY_MS } = this.#options;
-    const md5Hash = createHash('md5').update(png).digest('base64');
-    const { runId, docKey, seed, model } = metadata;
-    return this.#try(async () => {
-      try {
-        await file.save(Buffer.from(png.buffer, png.byteOffset, png.byteLength), {
-          resumable: false,
-          validation: false,
-          timeout: tryMs,
-          preconditionOpts: { ifGenerationMatch: generation },
-          metadata: {
-            contentType: 'image/png',
-            md5Hash,
-            metadata: { run_id: runId, doc_key: docKey, seed: String(seed), model },
-          },
-        });
-        return true;
-      } catch (error) {
-        if (verdictOf(error) === 'conflict') return false;
-        throw error;
-      }
-    }, signal);
+  /** Tries with a deadline each, repeated. */
+  async #request<T>(what: string, action: () => Promise<T>, limits: RequestLimits): Promise<T> {
+    return this.#repeat(what, () => this.#try(action, limits.signal), limits);
   }
 
-  async #read(file: File, signal?: AbortSignal): Promise<Existing | undefined> {
-    return this.#try(async () => {
-      try {
-        const [{ generation, metadata }] = await file.getMetadata();
-        return { generation: String(generation), metadata: ownMetadata(metadata) };
-      } catch (error) {
-        if (verdictOf(error) === 'missing') return undefined;
-        throw error;
-      }
-    }, signal);
+  async #try<T>(action: () => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+    return withDeadline(action, { tryMs: this.#options.tryMs ?? TRY_MS, signal });
   }
 
-  /** One call, repeated while another try may do it. @throws `store_failed`, `store_unwritable`; what the signal was aborted with */
-  async #try<T>(call: () => Promise<T>, signal?: AbortSignal): Promise<T> {
-    const { tryMs = TRY_MS, deadlineMs = DEADLINE_MS, logger } = this.#options;
-    const startedMs = performance.now();
-    for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, MAX_PAUSE_MS)) {
-      try {
-        signal?.throwIfAborted();
-        return await within(call(), tryMs, signal);
-      } catch (error) {
-        signal?.throwIfAborted();
-        const isOver = performance.now() - startedMs + pauseMs > deadlineMs;
-        if (isOver || verdictOf(error) !== 'transient') throw gcsError(error, this.#options);
-        logger.debug('a call to the bucket failed and is repeated', { error: gcsError(error, this.#options).message });
-        await sleep(pauseMs * (0.5 + Math.random()));
-      }
+  async #repeat<T>(what: string, action: () => Promise<T>, { signal, deadlineMs }: RequestLimits): Promise<T> {
+    const { logger, bucket } = this.#options;
+    try {
+      return await retrying(action, {
+        what,
+        deadlineMs: deadlineMs ?? this.#options.deadlineMs ?? DEADLINE_MS,
+        signal,
+        logger,
+      });
+    } catch (error) {
+      signal?.throwIfAborted();
+      throw storeError(error, bucket);
     }
   }
+
+  async [Symbol.asyncDispose](): Promise<void> {}
 }
 
-/** What becomes of an upload that met an object; undefined: try again over the generation that was read. */
-async function decide(
-  existing: Existing | undefined,
-  { metadata: own }: ImageObject,
-  mayReplace: () => Promise<boolean>,
-): Promise<PutOutcome | undefined> {
-  if (existing === undefined) return undefined;
-  const { metadata } = existing;
-  if (metadata === undefined || metadata.docKey !== own.docKey) return 'foreign';
-  if (metadata.runId === own.runId) return 'adopted';
-  return (await mayReplace()) ? undefined : 'superseded';
-}
-
-/** Undefined for an object that this program did not write. */
-function ownMetadata(custom: Readonly<Record<string, unknown>> | undefined): ImageMetadata | undefined {
-  const { run_id: runId, doc_key: docKey, seed, model } = custom ?? {};
-  if (typeof runId !== 'string' || typeof docKey !== 'string') return undefined;
-  return { runId, docKey, seed: Number(seed), model: String(model) };
-}
-
-/** A call that hangs is given up; what comes of it later is harmless, because of its precondition. */
-async function within<T>(call: Promise<T>, ms: number, signal: AbortSignal | undefined): Promise<T> {
-  call.catch(() => undefined);
-  const late = Promise.withResolvers<never>();
-  const timer = setTimeout(() => late.reject(new Error(`no answer within ${ms} ms`)), ms);
-  const abort = (): void => late.reject(signal?.reason);
-  signal?.addEventListener('abort', abort, { once: true });
-  try {
-    return await Promise.race([call, late.promise]);
-  } finally {
-    clearTimeout(timer);
-    signal?.removeEventListener('abort', abort);
-  }
+/** The client library with its traps disarmed. */
+function createClient({ apiEndpoint, credentialsFile }: GcsImageStoreOptions): Storage {
+  const endpoint = (apiEndpoint ?? GOOGLE_ENDPOINT).replace(/\/+$/, '');
+  const storage = new Storage({
+    apiEndpoint: endpoint,
+    // The library takes an empty STORAGE_EMULATOR_HOST for an emulator, to which it would send no credentials.
+    useAuthWithCustomEndpoint: apiEndpoint === undefined,
+    // One upload without preconditions would turn its retries off for the whole client, and only ours know what a 412 means.
+    retryOptions: { autoRetry: false },
+    ...(credentialsFile === undefined ? {} : { keyFilename: credentialsFile }),
+    ...(apiEndpoint === undefined ? {} : { projectId: 'emulator' }),
+  });
+  // Where STORAGE_EMULATOR_HOST is set, the library would ask for metadata there without the API's path, and without a scheme fail.
+  storage.baseUrl = `${endpoint}/storage/v1`;
+  return storage;
 }

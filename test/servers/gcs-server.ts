@@ -18,7 +18,7 @@ export type Fault =
   | { readonly kind: 'drop' }
   /** It takes effect, and the answer is lost. */
   | { readonly kind: 'commit-then-drop' }
-  | { readonly kind: 'status'; readonly status: number }
+  | { readonly kind: 'status'; readonly status: number; readonly retryAfterSeconds?: number; readonly message?: string }
   /** Never answered. */
   | { readonly kind: 'stall' }
   | { readonly kind: 'slow'; readonly ms: number }
@@ -30,13 +30,20 @@ export interface GcsRequest {
   readonly kind: 'upload' | 'metadata' | 'other';
   readonly object: string;
   readonly ifGenerationMatch: string | null;
+  readonly hasCredentials: boolean;
+  readonly atMs: number;
 }
+
+/** All custom metadata of an object together (https://cloud.google.com/storage/quotas). */
+const MAX_METADATA_BYTES = 8 * 1024;
 
 export class GcsServer implements AsyncDisposable {
   readonly bucket: string;
   /** Every generation of every object, oldest first. */
   readonly history = new Map<string, StoredObject[]>();
   readonly requests: GcsRequest[] = [];
+  /** Requests that stall and that the client still waits for. */
+  stalled = 0;
   /** Asked for every request. */
   fault: (request: GcsRequest) => Fault | undefined = () => undefined;
   /** What the account may do; undefined: the method does not exist, as in emulators. */
@@ -98,12 +105,17 @@ export class GcsServer implements AsyncDisposable {
       kind: isUpload ? 'upload' : objectPath === null ? 'other' : 'metadata',
       object: isUpload ? (url.searchParams.get('name') ?? '') : decodeURIComponent(objectPath?.[2] ?? ''),
       ifGenerationMatch: url.searchParams.get('ifGenerationMatch'),
+      hasCredentials: request.headers.authorization !== undefined,
+      atMs: performance.now(),
     };
     this.requests.push(seen);
     const fault = this.fault(seen);
     if (fault?.kind === 'drop') return void request.socket.destroy();
-    if (fault?.kind === 'stall') return;
-    if (fault?.kind === 'status') return error(response, fault.status, 'a fault was asked for');
+    if (fault?.kind === 'stall') return this.#stall(response);
+    if (fault?.kind === 'status') {
+      if (fault.retryAfterSeconds !== undefined) response.setHeader('retry-after', fault.retryAfterSeconds);
+      return error(response, fault.status, fault.message ?? 'a fault was asked for');
+    }
     if (fault?.kind === 'slow') await new Promise((resolve) => setTimeout(resolve, fault.ms));
     if (fault?.kind === 'commit-then-drop') {
       this.#route(seen, { url, body, contentType: request.headers['content-type'] ?? '' }, () => undefined);
@@ -114,12 +126,20 @@ export class GcsServer implements AsyncDisposable {
     this.#route(seen, content, (status, json) => send(response, status, json));
   }
 
+  #stall(response: ServerResponse): void {
+    this.stalled += 1;
+    response.once('close', () => {
+      this.stalled -= 1;
+    });
+  }
+
   #route(
     { method, kind, object, ifGenerationMatch }: GcsRequest,
     content: { readonly url: URL; readonly body: Buffer; readonly contentType: string },
     answer: (status: number, json: unknown) => void,
   ): void {
     const { pathname, searchParams } = content.url;
+    if (!/^(?:\/upload)?\/storage\/v1\/b\//.test(pathname)) return answer(404, errorBody(404, 'Not Found'));
     const bucket = /\/b\/([^/]+)/.exec(pathname)?.[1];
     if (bucket !== this.bucket) return answer(404, errorBody(404, 'The specified bucket does not exist.'));
     if (kind === 'upload') return this.#upload({ object, ifGenerationMatch, ...content }, answer);
@@ -159,6 +179,14 @@ export class GcsServer implements AsyncDisposable {
     };
     if (md5Hash !== undefined && md5Hash !== createHash('md5').update(bytes).digest('base64'))
       return answer(400, errorBody(400, "Provided MD5 hash doesn't match calculated MD5 hash."));
+    if (
+      Buffer.byteLength(
+        Object.entries(metadata ?? {})
+          .flat()
+          .join(''),
+      ) > MAX_METADATA_BYTES
+    )
+      return answer(400, errorBody(400, 'The metadata for the object is too large.'));
     answer(200, describe(this.bucket, object, this.put(object, bytes, metadata)));
   }
 }

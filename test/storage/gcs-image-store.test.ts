@@ -1,17 +1,11 @@
 /** Pictures in a bucket: the contract against two servers, and what only a network can do to it. */
 import assert from 'node:assert/strict';
-import { generateKeyPairSync } from 'node:crypto';
-import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { test, type TestContext } from 'node:test';
 import { Text2ImgError } from '../../src/errors/text2img-error.ts';
 import { type Logger, silentLogger } from '../../src/observability/logger.ts';
 import { GcsImageStore, type GcsImageStoreOptions } from '../../src/storage/gcs-image-store.ts';
 import type { ImageObject } from '../../src/storage/image-store.ts';
-import { checkCanSign } from '../../src/storage/google-credentials.ts';
-import { publicUrlUnder } from '../../src/storage/public-url.ts';
-import { LONGEST_DELIVERY_MS } from '../../src/webhook/retry-schedule.ts';
 import { findFakeGcsServer, NO_FAKE_GCS_SERVER, startFakeGcsServer } from '../servers/fake-gcs-server.ts';
 import { type Fault, GcsServer } from '../servers/gcs-server.ts';
 import { imageStoreConformance } from './image-store-conformance.ts';
@@ -160,6 +154,73 @@ test('a bucket that fails for longer than the deadline is store_failed, a retrya
   await assert.rejects(put, failsWith('store_failed', BUCKET));
 });
 
+test('a try that is given up closes its connection, so that nothing keeps the process alive', async (t) => {
+  const server = await startServer(t);
+  plan(server, { kind: 'stall' }, { kind: 'stall' });
+  assert.equal((await storeAt(server.url, { tryMs: 200 }).put(OBJECT, always)).outcome, 'created');
+  await settles(() => server.stalled === 0);
+  server.fault = () => ({ kind: 'stall' });
+  await assert.rejects(storeAt(server.url).put(OBJECT, { ...always, signal: AbortSignal.timeout(100) }));
+  await settles(() => server.stalled === 0);
+});
+
+async function settles(isSo: () => boolean): Promise<void> {
+  for (let waitedMs = 0; waitedMs < 3000 && !isSo(); waitedMs += 10) await sleep(10);
+  assert.ok(isSo(), String(isSo));
+}
+
+test('a server that asks for a pause gets it', async (t) => {
+  const server = await startServer(t);
+  plan(server, { kind: 'status', status: 429, retryAfterSeconds: 1 });
+  await storeAt(server.url).put(OBJECT, always);
+  const [first, second] = server.requests.map(({ atMs }) => atMs);
+  assert.ok(first !== undefined && second !== undefined && second - first >= 1000, `${first} ${second}`);
+});
+
+test('a request that can never succeed is not repeated, one whose bytes were damaged is', async (t) => {
+  const server = await startServer(t);
+  plan(server, { kind: 'status', status: 400, message: 'Invalid argument.' });
+  await assert.rejects(storeAt(server.url).put(OBJECT, always), failsWith('store_failed', 'Invalid argument'));
+  assert.equal(server.requests.length, 1);
+});
+
+test('permission to replace is asked again before every try', async (t) => {
+  const server = await startServer(t);
+  const store = storeAt(server.url);
+  await store.put(OBJECT, always);
+  const heir = { ...OBJECT, metadata: { ...OBJECT.metadata, runId: 'run-2' }, png: new TextEncoder().encode('heir') };
+  plan(server, undefined, undefined, { kind: 'drop' });
+  let asked = 0;
+  const { outcome } = await store.put(heir, { mayReplace: async () => ++asked === 1 });
+  assert.deepEqual([outcome, asked, server.object(OBJECT.name)?.bytes.toString()], ['superseded', 2, 'the bytes']);
+});
+
+test('a replacement whose answer was lost is adopted, with one new generation', async (t) => {
+  const server = await startServer(t);
+  const store = storeAt(server.url);
+  await store.put(OBJECT, always);
+  const heir = { ...OBJECT, metadata: { ...OBJECT.metadata, runId: 'run-2' } };
+  plan(server, undefined, undefined, { kind: 'commit-then-drop' });
+  assert.equal((await store.put(heir, always)).outcome, 'adopted');
+  assert.equal(server.history.get(OBJECT.name)?.length, 2);
+});
+
+for (const [what, docKey] of [
+  ['contains what the client library takes for a placeholder', '{"_id":"{{projectId}}"}'],
+  ['does not fit into an object’s metadata', `{"_id":"${'x'.repeat(10_000)}"}`],
+  ['is not ASCII', '{"_id":"ключ 🗝"}'],
+] as const) {
+  test(`a document whose key ${what} is still told from others`, async (t) => {
+    const store = storeAt((await startServer(t)).url);
+    const mine = { ...OBJECT, metadata: { ...OBJECT.metadata, docKey } };
+    const strange = { ...OBJECT, metadata: { ...OBJECT.metadata, docKey: docKey.replace('_id', '_ie') } };
+    const outcomes = [];
+    for (const object of [mine, mine, strange]) outcomes.push((await store.put(object, always)).outcome);
+    assert.deepEqual(outcomes, ['created', 'adopted', 'foreign']);
+    if (docKey.length < 4096) assert.deepEqual((await store.find(OBJECT.name))?.metadata, mine.metadata);
+  });
+}
+
 test('an aborted upload that hangs ends at once', async (t) => {
   const server = await startServer(t);
   server.fault = () => ({ kind: 'stall' });
@@ -190,68 +251,4 @@ test('the check finds a missing bucket, missing permissions and a server that is
   await assert.rejects(storeAt(server.url).check(), failsWith('store_unwritable', BUCKET));
   const nobody = storeAt('http://127.0.0.1:9', { deadlineMs: 200 });
   await assert.rejects(nobody.check(), failsWith('store_failed', BUCKET));
-});
-
-interface Key {
-  readonly path: string;
-  write(content: object | string): Promise<void>;
-}
-
-async function makeKeyFile(t: TestContext): Promise<Key> {
-  const folder = await mkdtemp(join(tmpdir(), 'text2img-key-'));
-  t.after(() => rm(folder, { recursive: true, force: true }));
-  const path = join(folder, 'gcp-key.json');
-  return { path, write: (content) => writeFile(path, typeof content === 'string' ? content : JSON.stringify(content)) };
-}
-
-test('a key file that is missing, unreadable or no key is named, before anything else', async (t) => {
-  const key = await makeKeyFile(t);
-  const store = (): GcsImageStore =>
-    new GcsImageStore({
-      bucket: BUCKET,
-      logger: silentLogger,
-      credentialsFile: key.path,
-      apiEndpoint: undefined,
-      deadlineMs: 500,
-    });
-  await assert.rejects(store().check(), failsWith('store_unwritable', key.path, 'GOOGLE_APPLICATION_CREDENTIALS'));
-  await key.write('not json');
-  await assert.rejects(store().check(), failsWith('store_unwritable', key.path));
-  await chmod(key.path, 0);
-  // Root may read everything.
-  if (process.getuid?.() !== 0) await assert.rejects(store().check(), failsWith('store_unwritable', '--user'));
-});
-
-test('a signed link is a V4 link that outlives the last try of a webhook', async (t) => {
-  const key = await makeKeyFile(t);
-  const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
-  const pem = privateKey.export({ type: 'pkcs8', format: 'pem' });
-  await key.write({ type: 'service_account', client_email: 'x@y.iam.gserviceaccount.com', private_key: pem });
-  checkCanSign(key.path);
-  process.env['GOOGLE_APPLICATION_CREDENTIALS'] = key.path;
-  const store = new GcsImageStore({
-    bucket: BUCKET,
-    logger: silentLogger,
-    credentialsFile: key.path,
-    apiEndpoint: undefined,
-  });
-  const url = new URL(await store.signedUrl(`gs://${BUCKET}/generated/ä b.png`));
-  assert.equal(url.searchParams.get('X-Goog-Algorithm'), 'GOOG4-RSA-SHA256');
-  assert.ok(Number(url.searchParams.get('X-Goog-Expires')) * 1000 >= LONGEST_DELIVERY_MS);
-  assert.ok(url.pathname.endsWith('/generated/%C3%A4%20b.png'), url.pathname);
-});
-
-test('links are not signed with credentials that end before the last try', async (t) => {
-  const key = await makeKeyFile(t);
-  assert.throws(() => checkCanSign(undefined), failsWith('conflicting_options', 'there is none'));
-  await key.write({ type: 'authorized_user', refresh_token: 'secret' });
-  assert.throws(() => checkCanSign(key.path), failsWith('conflicting_options', 'authorized_user'));
-  assert.throws(() => checkCanSign(`${key.path}.missing`), failsWith('store_unwritable', 'no such file'));
-});
-
-test('a public URL is the base and the name, each part encoded', () => {
-  assert.equal(
-    publicUrlUnder('https://cdn.example/x/', 'gs://b/generated/ä b.2.png'),
-    'https://cdn.example/x/generated/%C3%A4%20b.2.png',
-  );
 });

@@ -1,0 +1,61 @@
+/**
+ * A deadline that really ends an HTTP request. The client library takes no AbortSignal, and its `timeout` option is without effect (its
+ * HTTP layer, teeny-request 11, hands it to node-fetch 3, which has dropped it). So Node itself tells of every request that is made
+ * on behalf of one try (`http.client.request.created`, found by its async context), and whatever is still open when the try is over is destroyed:
+ * else a server that never answers would keep a socket, and with it the process, alive for ever.
+ */
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { subscribe } from 'node:diagnostics_channel';
+import type { ClientRequest } from 'node:http';
+import { TryTimeoutError } from './gcs-errors.ts';
+
+interface Try {
+  readonly requests: Set<ClientRequest>;
+  isOver: boolean;
+}
+
+const currentTry = new AsyncLocalStorage<Try>();
+let isSubscribed = false;
+
+function subscribeOnce(): void {
+  if (isSubscribed) return;
+  isSubscribed = true;
+  subscribe('http.client.request.created', (message) => {
+    const mine = currentTry.getStore();
+    if (mine === undefined) return;
+    const { request } = message as { readonly request: ClientRequest };
+    // The deadline came while the credentials were fetched: the request itself is not made any more.
+    if (mine.isOver) request.destroy();
+    mine.requests.add(request);
+    request.once('close', () => mine.requests.delete(request));
+  });
+}
+
+export interface TryOptions {
+  readonly tryMs: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Runs `action` with a deadline. @throws `TryTimeoutError` when it does not end in time, the signal's reason when it is aborted; in both
+ * cases the requests that it has made are closed
+ */
+export async function withDeadline<T>(action: () => Promise<T>, { tryMs, signal }: TryOptions): Promise<T> {
+  signal?.throwIfAborted();
+  subscribeOnce();
+  const mine: Try = { requests: new Set(), isOver: false };
+  const { promise: ended, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => reject(new TryTimeoutError(`no answer within ${tryMs / 1000} s`)), tryMs);
+  const onAbort = (): void => reject(signal?.reason);
+  signal?.addEventListener('abort', onAbort, { once: true });
+  try {
+    return await Promise.race([currentTry.run(mine, action), ended]);
+  } catch (error) {
+    for (const request of mine.requests) request.destroy();
+    throw error;
+  } finally {
+    mine.isOver = true;
+    clearTimeout(timer);
+    signal?.removeEventListener('abort', onAbort);
+  }
+}

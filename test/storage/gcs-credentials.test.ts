@@ -1,0 +1,193 @@
+/** Which server and which account: the environment, key files, signed links, and what is said when they are wrong. */
+import assert from 'node:assert/strict';
+import { generateKeyPairSync } from 'node:crypto';
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test, type TestContext } from 'node:test';
+import { googleEnvironment } from '../../src/config/load.ts';
+import { Text2ImgError } from '../../src/errors/text2img-error.ts';
+import { silentLogger } from '../../src/observability/logger.ts';
+import { safeMessage } from '../../src/storage/gcs-errors.ts';
+import { GcsImageStore } from '../../src/storage/gcs-image-store.ts';
+import { checkCanSign, readCredentialsFile } from '../../src/storage/google-credentials.ts';
+import { publicUrlUnder } from '../../src/storage/public-url.ts';
+import { LONGEST_DELIVERY_MS } from '../../src/webhook/retry-schedule.ts';
+import { GcsServer } from '../servers/gcs-server.ts';
+
+const BUCKET = 'pictures';
+const GOOGLE = { bucket: BUCKET, logger: silentLogger, apiEndpoint: undefined, deadlineMs: 500 };
+
+function failsWith(code: string, ...parts: readonly string[]): (error: unknown) => true {
+  return (error) => {
+    assert.ok(error instanceof Text2ImgError, String(error));
+    assert.equal(error.code, code);
+    for (const part of parts) assert.ok(error.message.includes(part), error.message);
+    return true;
+  };
+}
+
+/** The client library reads the environment by itself. */
+async function withVariables(
+  changes: Readonly<Record<string, string | undefined>>,
+  action: () => Promise<void>,
+): Promise<void> {
+  const before = Object.fromEntries(Object.keys(changes).map((name) => [name, process.env[name]]));
+  const assign = (values: Readonly<Record<string, string | undefined>>): void => {
+    for (const [name, value] of Object.entries(values)) {
+      if (value === undefined) delete process.env[name];
+      else process.env[name] = value;
+    }
+  };
+  assign(changes);
+  try {
+    await action();
+  } finally {
+    assign(before);
+  }
+}
+
+for (const form of ['host:port', 'http://host:port', 'http://host:port/', 'http://host:port/storage/v1/']) {
+  test(`STORAGE_EMULATOR_HOST may be ${form}, and no credentials go there`, async (t) => {
+    const server = await GcsServer.start({ bucket: BUCKET });
+    t.after(() => server[Symbol.asyncDispose]());
+    const value = form.replace('host:port', new URL(server.url).host);
+    await withVariables({ STORAGE_EMULATOR_HOST: value }, async () => {
+      const { apiEndpoint } = googleEnvironment({ STORAGE_EMULATOR_HOST: value });
+      assert.ok(apiEndpoint !== undefined);
+      const store = new GcsImageStore({ ...GOOGLE, credentialsFile: undefined, apiEndpoint });
+      const metadata = { runId: 'run-1', docKey: '{}', seed: 5, model: 'demo' };
+      const object = { name: 'generated/a.png', png: new Uint8Array(9), metadata };
+      const always = { mayReplace: async () => true };
+      await store.check();
+      assert.equal((await store.put(object, always)).outcome, 'created');
+      assert.equal((await store.put(object, always)).outcome, 'adopted');
+    });
+    assert.ok(server.requests.length >= 4 && server.requests.every(({ hasCredentials }) => !hasCredentials));
+  });
+}
+
+interface Key {
+  readonly path: string;
+  write(content: object | string): Promise<void>;
+}
+
+async function makeKeyFile(t: TestContext): Promise<Key> {
+  const folder = await mkdtemp(join(tmpdir(), 'text2img-key-'));
+  t.after(() => rm(folder, { recursive: true, force: true }));
+  const path = join(folder, 'gcp-key.json');
+  return { path, write: (content) => writeFile(path, typeof content === 'string' ? content : JSON.stringify(content)) };
+}
+
+test('a key file that is missing, unreadable or no key is named, before anything else', async (t) => {
+  const key = await makeKeyFile(t);
+  const store = (): GcsImageStore =>
+    new GcsImageStore({
+      bucket: BUCKET,
+      logger: silentLogger,
+      credentialsFile: key.path,
+      apiEndpoint: undefined,
+      deadlineMs: 500,
+    });
+  await assert.rejects(store().check(), failsWith('store_unwritable', key.path, 'GOOGLE_APPLICATION_CREDENTIALS'));
+  await key.write('not json');
+  await assert.rejects(store().check(), failsWith('store_unwritable', key.path));
+  await chmod(key.path, 0);
+  // Root may read everything, so it becomes nobody for a moment.
+  const isRoot = process.getuid?.() === 0;
+  if (isRoot) process.seteuid?.(65_534);
+  try {
+    assert.throws(() => readCredentialsFile(key.path), failsWith('store_unwritable', key.path, '--user'));
+  } finally {
+    if (isRoot) process.seteuid?.(0);
+  }
+});
+
+test('credentials that are nowhere, or whose key is broken, are told as such, without the key', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'text2img-home-'));
+  t.after(() => rm(folder, { recursive: true, force: true }));
+  // Google's client reads all of these by itself.
+  const changes = {
+    HOME: folder,
+    CLOUDSDK_CONFIG: folder,
+    GOOGLE_APPLICATION_CREDENTIALS: undefined,
+    METADATA_SERVER_DETECTION: 'none',
+  };
+  await withVariables(changes, async () => {
+    const check = new GcsImageStore({ ...GOOGLE, credentialsFile: undefined }).check();
+    await assert.rejects(check, failsWith('store_unwritable', 'GOOGLE_APPLICATION_CREDENTIALS', 'default credentials'));
+  });
+  const key = await makeKeyFile(t);
+  const broken = '-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n-----END PRIVATE KEY-----\n';
+  await key.write({ type: 'service_account', client_email: 'x@y.iam.gserviceaccount.com', private_key: broken });
+  const check = new GcsImageStore({ ...GOOGLE, credentialsFile: key.path }).check();
+  await assert.rejects(check, (error: Error) => !/c2VjcmV0/.test(`${error.message}`));
+  await assert.rejects(check, failsWith('store_unwritable', 'GOOGLE_APPLICATION_CREDENTIALS'));
+});
+
+test('an error’s message has no token, key or signature in it, and is one short line', () => {
+  const said =
+    'refused\nBearer abc.def-123 at https://x/o?X-Goog-Credential=me%2F1&X-Goog-Signature=0a1b&alt=media ya29.a0Secret ' +
+    'eyJhbGciOi.eyJpc3MiOi.c2ln -----BEGIN PRIVATE KEY-----\nMIIE\n-----END PRIVATE KEY----- access_token=hunter2.';
+  const message = safeMessage(new Error(said));
+  assert.doesNotMatch(message, /abc|me%2F|0a1b|a0Secret|eyJ|MIIE|hunter2|\n/);
+  assert.match(message, /^refused Bearer \[redacted\] at https:\/\/x\/o\?.*alt=media/);
+  assert.ok(safeMessage(new Error('x'.repeat(10_000))).length < 400);
+});
+
+test('a STORAGE_EMULATOR_HOST that is no address is refused, and its password is not shown', () => {
+  for (const value of ['http://', 'ftp://host', 'http://user:hunter2@host:1'])
+    assert.throws(
+      () => googleEnvironment({ STORAGE_EMULATOR_HOST: value }),
+      (error) => failsWith('invalid_option', 'STORAGE_EMULATOR_HOST')(error) && !/hunter2/.test(String(error)),
+    );
+});
+
+test('an empty STORAGE_EMULATOR_HOST is unset: Google’s endpoint is meant, and credentials are sent', async (t) => {
+  assert.equal(googleEnvironment({ STORAGE_EMULATOR_HOST: '' }).apiEndpoint, undefined);
+  const key = await makeKeyFile(t);
+  const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
+  const pem = privateKey.export({ type: 'pkcs8', format: 'pem' });
+  await key.write({ type: 'service_account', client_email: 'x@y.iam.gserviceaccount.com', private_key: pem });
+  await withVariables({ STORAGE_EMULATOR_HOST: '' }, async () => {
+    const store = new GcsImageStore({ ...GOOGLE, credentialsFile: key.path });
+    assert.match(
+      await store.signedUrl(`gs://${BUCKET}/generated/a.png`),
+      /^https:\/\/storage\.googleapis\.com\/pictures\//,
+    );
+  });
+});
+
+test('a signed link is a V4 link that outlives the last try of a webhook', async (t) => {
+  const key = await makeKeyFile(t);
+  const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
+  const pem = privateKey.export({ type: 'pkcs8', format: 'pem' });
+  await key.write({ type: 'service_account', client_email: 'x@y.iam.gserviceaccount.com', private_key: pem });
+  checkCanSign(key.path);
+  const store = new GcsImageStore({
+    bucket: BUCKET,
+    logger: silentLogger,
+    credentialsFile: key.path,
+    apiEndpoint: undefined,
+  });
+  const url = new URL(await store.signedUrl(`gs://${BUCKET}/generated/ä b.png`));
+  assert.equal(url.searchParams.get('X-Goog-Algorithm'), 'GOOG4-RSA-SHA256');
+  assert.equal(url.searchParams.get('X-Goog-Expires'), String(7 * 24 * 60 * 60));
+  assert.ok(Number(url.searchParams.get('X-Goog-Expires')) * 1000 >= LONGEST_DELIVERY_MS);
+  assert.ok(url.pathname.endsWith('/generated/%C3%A4%20b.png'), url.pathname);
+});
+
+test('links are not signed with credentials that end before the last try', async (t) => {
+  const key = await makeKeyFile(t);
+  assert.throws(() => checkCanSign(undefined), failsWith('conflicting_options', 'there is none'));
+  await key.write({ type: 'authorized_user', refresh_token: 'secret' });
+  assert.throws(() => checkCanSign(key.path), failsWith('conflicting_options', 'authorized_user'));
+  assert.throws(() => checkCanSign(`${key.path}.missing`), failsWith('store_unwritable', 'no such file'));
+});
+
+test('a public URL is the base and the name, each part encoded', () => {
+  assert.equal(
+    publicUrlUnder('https://cdn.example/x/', 'gs://b/generated/ä b.2.png'),
+    'https://cdn.example/x/generated/%C3%A4%20b.2.png',
+  );
+});
