@@ -19,7 +19,7 @@ import { readCredentialsFile } from './google-credentials.ts';
 export interface GcsImageStoreOptions {
   readonly bucket: string;
   readonly logger: Logger;
-  /** A key file; without one Google's client looks for the machine's account. */
+  /** What `GOOGLE_APPLICATION_CREDENTIALS` names: Google's client reads the variable itself. Without it the machine's account is looked for. */
   readonly credentialsFile: string | undefined;
   /** An emulator's URL instead of Google's; it is sent no credentials. */
   readonly apiEndpoint: string | undefined;
@@ -255,7 +255,7 @@ export class GcsImageStore implements ImageStore {
 }
 
 /** The client library with its traps disarmed. */
-function createClient({ apiEndpoint, credentialsFile }: GcsImageStoreOptions): Storage {
+function createClient({ apiEndpoint }: GcsImageStoreOptions): Storage {
   const endpoint = (apiEndpoint ?? GOOGLE_ENDPOINT).replace(/\/+$/, '');
   const storage = new Storage({
     apiEndpoint: endpoint,
@@ -263,7 +263,6 @@ function createClient({ apiEndpoint, credentialsFile }: GcsImageStoreOptions): S
     useAuthWithCustomEndpoint: apiEndpoint === undefined,
     // One upload without preconditions would turn its retries off for the whole client, and only ours know what a 412 means.
     retryOptions: { autoRetry: false },
-    ...(credentialsFile === undefined ? {} : { keyFilename: credentialsFile }),
     ...(apiEndpoint === undefined ? {} : { projectId: 'emulator' }),
   });
   // Where STORAGE_EMULATOR_HOST is set, the library would ask for metadata there without the API's path, and without a scheme fail.

@@ -120,9 +120,11 @@ test('credentials that are nowhere, or whose key is broken, are told as such, wi
   const key = await makeKeyFile(t);
   const broken = '-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n-----END PRIVATE KEY-----\n';
   await key.write({ type: 'service_account', client_email: 'x@y.iam.gserviceaccount.com', private_key: broken });
-  const check = new GcsImageStore({ ...GOOGLE, credentialsFile: key.path }).check();
-  await assert.rejects(check, (error: Error) => !/c2VjcmV0/.test(`${error.message}`));
-  await assert.rejects(check, failsWith('store_unwritable', 'GOOGLE_APPLICATION_CREDENTIALS'));
+  await withVariables({ GOOGLE_APPLICATION_CREDENTIALS: key.path }, async () => {
+    const check = new GcsImageStore({ ...GOOGLE, credentialsFile: key.path }).check();
+    await assert.rejects(check, (error: Error) => !/c2VjcmV0/.test(`${error.message}`));
+    await assert.rejects(check, failsWith('store_unwritable', 'GOOGLE_APPLICATION_CREDENTIALS'));
+  });
 });
 
 test('an error’s message has no token, key or signature in it, and is one short line', () => {
@@ -149,7 +151,7 @@ test('an empty STORAGE_EMULATOR_HOST is unset: Google’s endpoint is meant, and
   const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
   const pem = privateKey.export({ type: 'pkcs8', format: 'pem' });
   await key.write({ type: 'service_account', client_email: 'x@y.iam.gserviceaccount.com', private_key: pem });
-  await withVariables({ STORAGE_EMULATOR_HOST: '' }, async () => {
+  await withVariables({ STORAGE_EMULATOR_HOST: '', GOOGLE_APPLICATION_CREDENTIALS: key.path }, async () => {
     const store = new GcsImageStore({ ...GOOGLE, credentialsFile: key.path });
     assert.match(
       await store.signedUrl(`gs://${BUCKET}/generated/a.png`),
@@ -170,11 +172,13 @@ test('a signed link is a V4 link that outlives the last try of a webhook', async
     credentialsFile: key.path,
     apiEndpoint: undefined,
   });
-  const url = new URL(await store.signedUrl(`gs://${BUCKET}/generated/ä b.png`));
-  assert.equal(url.searchParams.get('X-Goog-Algorithm'), 'GOOG4-RSA-SHA256');
-  assert.equal(url.searchParams.get('X-Goog-Expires'), String(7 * 24 * 60 * 60));
-  assert.ok(Number(url.searchParams.get('X-Goog-Expires')) * 1000 >= LONGEST_DELIVERY_MS);
-  assert.ok(url.pathname.endsWith('/generated/%C3%A4%20b.png'), url.pathname);
+  await withVariables({ GOOGLE_APPLICATION_CREDENTIALS: key.path }, async () => {
+    const url = new URL(await store.signedUrl(`gs://${BUCKET}/generated/ä b.png`));
+    assert.equal(url.searchParams.get('X-Goog-Algorithm'), 'GOOG4-RSA-SHA256');
+    assert.equal(url.searchParams.get('X-Goog-Expires'), String(7 * 24 * 60 * 60));
+    assert.ok(Number(url.searchParams.get('X-Goog-Expires')) * 1000 >= LONGEST_DELIVERY_MS);
+    assert.ok(url.pathname.endsWith('/generated/%C3%A4%20b.png'), url.pathname);
+  });
 });
 
 test('links are not signed with credentials that end before the last try', async (t) => {
