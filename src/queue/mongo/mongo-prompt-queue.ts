@@ -222,6 +222,8 @@ function newClient(uri: string): MongoClient {
       ...(/[?&]serverSelectionTimeoutMS=/i.test(uri) ? {} : { serverSelectionTimeoutMS: MAX_DEADLINE_MS }),
       // A text with bytes that are not UTF-8 must not throw after its claim took effect.
       enableUtf8Validation: false,
+      // Nor a pattern that JavaScript cannot read.
+      bsonRegExp: true,
     });
   } catch (error) {
     const reason = withoutPassword((error as Error).message);
