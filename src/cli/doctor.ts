@@ -21,6 +21,12 @@ export async function doctor(context: CommandContext): Promise<ExitCode> {
       const { pending, processing, completed, error } = await queue.counts();
       return `${queue.description}: ${pending} pending, ${processing} processing, ${completed} completed, ${error} in error`;
     }),
+    await probe('prompts', 'make them smaller, or let the validator pass them', async () => {
+      await using queue = openQueue(context);
+      const stuck = await queue.stuck();
+      if (stuck.length > 0) throw new Text2ImgError('invalid_document', `no worker can claim: ${stuck.join('; ')}.`);
+      return 'every pending prompt can be claimed';
+    }),
     await probe('store', 'choose another --data-dir, or free some space', async () => {
       await using opened = openStore(context);
       const { store } = opened;

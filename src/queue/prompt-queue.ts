@@ -131,6 +131,9 @@ export interface PromptQueue extends AsyncDisposable {
   /** A pending or processing document ends as `error` with code `cancelled`; its worker notices at the next heartbeat. */
   cancel(id: string): Promise<boolean | undefined>;
 
+  /** Sentences about pending documents that no worker can claim, as far as that can be known without trying. */
+  stuck(): Promise<readonly string[]>;
+
   /** Nothing that can be claimed is pending, and nothing is being drawn by anybody or waits for its retry. */
   isDrained(): Promise<boolean>;
 

@@ -29,8 +29,8 @@ export class MongoServers implements AsyncDisposable {
     this.#isSet = isSet;
   }
 
-  static async standalone(binary: string): Promise<MongoServers> {
-    const servers = new MongoServers(binary, [await startMember(binary, { isSet: false })], false);
+  static async standalone(binary: string, args: readonly string[] = []): Promise<MongoServers> {
+    const servers = new MongoServers(binary, [await startMember(binary, { isSet: false, args })], false);
     await servers.#untilReachable();
     return servers;
   }
@@ -127,13 +127,21 @@ function direct({ port }: Member): MongoClient {
   });
 }
 
-async function startMember(binary: string, { isSet }: { readonly isSet: boolean }): Promise<Member> {
+async function startMember(
+  binary: string,
+  { isSet, args = [] }: { readonly isSet: boolean; readonly args?: readonly string[] },
+): Promise<Member> {
   const port = await freePort();
   const place = { port, advertisedPort: port, folder: await mkdtemp(join(tmpdir(), 'text2img-mongod-')) };
-  return { ...place, process: spawnMongod(binary, place, isSet) };
+  return { ...place, process: spawnMongod(binary, place, isSet, args) };
 }
 
-function spawnMongod(binary: string, { port, folder }: Pick<Member, 'port' | 'folder'>, isSet: boolean): ChildProcess {
+function spawnMongod(
+  binary: string,
+  { port, folder }: Pick<Member, 'port' | 'folder'>,
+  isSet: boolean,
+  args: readonly string[] = [],
+): ChildProcess {
   const common = [
     '--dbpath',
     folder,
@@ -148,7 +156,7 @@ function spawnMongod(binary: string, { port, folder }: Pick<Member, 'port' | 'fo
     'diagnosticDataCollectionEnabled=false',
   ];
   const set = isSet ? ['--replSet', 'rs', '--oplogSize', '512'] : [];
-  const child = spawn(binary, [...common, ...set], { stdio: 'ignore' });
+  const child = spawn(binary, [...common, ...set, ...args], { stdio: 'ignore' });
   // A test that dies must not leave servers behind.
   process.once('exit', () => child.kill('SIGKILL'));
   return child;

@@ -35,6 +35,7 @@ import { renew } from './renew.ts';
 import { retryLater } from './retry-later.ts';
 import { retry } from './retry.ts';
 import { SkipList } from './skip-list.ts';
+import { stuck } from './stuck.ts';
 import { WakeUp } from './wake-up.ts';
 
 export interface MongoPromptQueueOptions {
@@ -168,6 +169,10 @@ export class MongoPromptQueue implements PromptQueue {
 
   async cancel(id: string): Promise<boolean | undefined> {
     return this.#change(id, cancel);
+  }
+
+  async stuck(): Promise<readonly string[]> {
+    return stuck(await this.#open());
   }
 
   async isDrained(): Promise<boolean> {

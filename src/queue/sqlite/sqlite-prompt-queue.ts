@@ -116,6 +116,11 @@ export class SqlitePromptQueue implements PromptQueue {
     return msUntilNextDue(this.#database);
   }
 
+  /** Whatever is in the file can be written. */
+  async stuck(): Promise<readonly string[]> {
+    return [];
+  }
+
   async isDrained(): Promise<boolean> {
     const { pending, processing } = counts(this.#database);
     return pending === 0 && processing === 0;
