@@ -15,7 +15,9 @@ export async function doctor(context: CommandContext): Promise<ExitCode> {
   const findings = [
     { name: 'node', status: 'ok', detail: `${process.versions.node} (${process.execPath})` } as const,
     ...(await probeMachine(environment === undefined ? {} : { environment })),
-    await probe('model', 'name another one with --model', async () => inspectModel(context)),
+    await probe('model', 'fetch it with "text2img models pull", or name another one with --model', async () =>
+      inspectModel(context),
+    ),
     await probe('queue', 'choose another --data-dir', async () => {
       await using queue = openQueue(context);
       const { pending, processing, completed, error } = await queue.counts();
@@ -42,7 +44,8 @@ export async function doctor(context: CommandContext): Promise<ExitCode> {
 /** Reads everything but the weights themselves. */
 async function inspectModel(context: CommandContext): Promise<string> {
   const { variant } = context.config;
-  const { folder } = await findModelFolder(context);
+  // Looking must not fetch gigabytes.
+  const { folder } = await findModelFolder({ ...context, config: { ...context.config, offline: true } });
   const { openCheckpoint } = await import('../checkpoint/open-checkpoint.ts');
   const checkpoint = await openCheckpoint(folder, variant === undefined ? {} : { variant });
   const notes = checkpoint.warnings.length === 0 ? '' : `; ${checkpoint.warnings.join(' ')}`;

@@ -100,7 +100,8 @@ function checkPicture(
   const request = {
     prompt: String(document['text']),
     negativePrompt: parameters.negative_prompt,
-    seed: parameters.seed,
+    // Read with its width.
+    seed: Number(parameters.seed),
     numInferenceSteps: MODEL_STEPS,
     guidanceScale: parameters.guidance_scale,
     widthPx: parameters.width,

@@ -44,7 +44,7 @@ test(
     const [first, uuid] = [new ObjectId(), new UUID()];
     await prompts.insertMany([
       { _id: first, text: 'a red circle on a white background', status: 'pending', ...SMALL, mine },
-      { _id: 'two', text: 'a blue square', status: 'pending', ...SMALL, num_images: 2, seed: 7 },
+      { _id: 'two', text: 'a blue square', status: 'pending', ...SMALL, num_images: 2, seed: 4_000_000_000 },
       { _id: uuid, text: 5, status: 'pending' } as never,
       { _id: 'foreign', text: 'x', status: 'draft' } as never,
     ] as never);
@@ -72,6 +72,11 @@ test(
     );
     assert.deepEqual(BSON.serialize({ mine: done?.['mine'] }), BSON.serialize({ mine }));
     assert.ok(done?.['completed_at'] instanceof Date && typeof done['seed'] === 'number');
+    const seedType = await prompts.countDocuments({
+      _id: { $in: [first, 'two'] },
+      seed: { $type: ['int', 'long'] },
+    } as never);
+    assert.equal(seedType, 2, 'a whole number, however large');
     assert.equal(done['job'].parameters.num_inference_steps, 2);
     assert.equal(done['job'].lease_until, undefined);
     const two = await prompts.findOne({ _id: 'two' } as never);

@@ -2,7 +2,7 @@
 import type { Document } from 'mongodb';
 import type { CompletionRecord } from '../prompt-queue.ts';
 import type { OwedWebhook } from '../webhook-outbox.ts';
-import { literal } from './expressions.ts';
+import { literal, wholeNumber } from './expressions.ts';
 import { oweWebhook } from './owe-webhook.ts';
 import { type ClaimKey, hasEnded, ownedBy, type PromptsCollection } from './prompts-collection.ts';
 
@@ -35,9 +35,9 @@ function completePipeline(
         status: 'completed',
         image_url: literal(first),
         ...(isSeveral ? { image_urls: literal(imageUrls) } : {}),
-        seed: literal(seed),
+        seed: literal(wholeNumber(seed)),
         completed_at: '$$NOW',
-        'job.parameters': literal(parameters),
+        'job.parameters': literal(withWholeNumbers(parameters)),
         'job.warnings': literal(warnings),
         ...oweWebhook(webhook),
       },
@@ -55,4 +55,10 @@ function completePipeline(
       ],
     },
   ];
+}
+
+function withWholeNumbers(parameters: CompletionRecord['parameters']): Document {
+  return Object.fromEntries(
+    Object.entries(parameters).map(([name, value]) => [name, typeof value === 'number' ? wholeNumber(value) : value]),
+  );
 }

@@ -1,5 +1,12 @@
 /** The pieces of update pipelines: times are the server's, and strings from outside are literals. */
 
+import { Long } from 'mongodb';
+
+/** A whole number as one: the driver would write what does not fit into 32 bits as a double, which Python reads as a float. */
+export function wholeNumber(value: number): number | Long {
+  return Number.isSafeInteger(value) && Math.abs(value) > 0x7fff_ffff ? Long.fromNumber(value) : value;
+}
+
 /** A value that is never read as a field path, however it begins. */
 export function literal<T>(value: T): { readonly $literal: T } {
   return { $literal: value };

@@ -148,13 +148,11 @@ test('without the right to make indexes the queue works, and says so once', skip
   const root = new MongoClient(servers.uri('admin').replace('//', '//root:root@'));
   t.after(() => root.close());
   const actions = ['find', 'insert', 'update', 'remove'];
-  await root
-    .db('app')
-    .command({
-      createRole: 'worker',
-      roles: [],
-      privileges: [{ resource: { db: 'app', collection: 'prompts' }, actions }],
-    });
+  await root.db('app').command({
+    createRole: 'worker',
+    roles: [],
+    privileges: [{ resource: { db: 'app', collection: 'prompts' }, actions }],
+  });
   await root.db('app').command({ createUser: 'worker', pwd: 'hunter2', roles: ['worker'] });
   const warnings: string[] = [];
   const logger: Logger = {

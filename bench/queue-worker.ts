@@ -1,0 +1,101 @@
+/** One worker of `bench:queue` in a process of its own: drains a collection with the instant engine, and reports what that cost. */
+import { fileURLToPath } from 'node:url';
+import { EngineHost } from '../src/engine/engine-host.ts';
+import { DEFAULT_LIMITS } from '../src/job/limits.ts';
+import { silentLogger } from '../src/observability/logger.ts';
+import { MongoPromptQueue } from '../src/queue/mongo/mongo-prompt-queue.ts';
+import { GcsImageStore } from '../src/storage/gcs-image-store.ts';
+import { DEFAULT_OBJECT_PREFIX } from '../src/storage/object-key.ts';
+import { runWorker } from '../src/worker/worker.ts';
+import { NO_WEBHOOKS } from '../test/worker/no-webhooks.ts';
+
+export interface QueueWorkerReport {
+  readonly completed: number;
+  readonly cpuMsPerDocument: number;
+  /** Median. */
+  readonly gapMs: number;
+  /** Of the time from the first step to the last. */
+  readonly idleShare: number;
+}
+
+const [uri = '', collection = '', gcsUrl = ''] = process.argv.slice(2);
+const LEASE_MS = 60_000;
+await using queue = new MongoPromptQueue({
+  uri,
+  collection,
+  leaseMs: LEASE_MS,
+  maxAttempts: 5,
+  owner: 'bench',
+  logger: silentLogger,
+});
+await using engine = new EngineHost({
+  settings: {
+    checkpointFolder: '/instant',
+    modelName: null,
+    variant: null,
+    device: 'cpu',
+    dtype: 'auto',
+    threads: 0,
+    vaeTiling: false,
+    compileCacheFolder: null,
+  },
+  logger: silentLogger,
+  childPath: fileURLToPath(new URL('../test/engine/instant-engine-child.ts', import.meta.url)),
+});
+await engine.start();
+await queue.isDrained();
+
+/** Jobs that the engine has and that have not come to their last step. */
+const open = new Set<string>();
+const gaps: number[] = [];
+let idleSinceMs: number | undefined;
+let firstMs: number | undefined;
+let lastMs = 0;
+
+function sawStep(id: string, step: number, steps: number): void {
+  const nowMs = performance.now();
+  firstMs ??= nowMs;
+  lastMs = nowMs;
+  if (idleSinceMs !== undefined) gaps.push(nowMs - idleSinceMs);
+  idleSinceMs = undefined;
+  open.add(id);
+  if (step === steps) open.delete(id);
+  // Jobs of one batch are drawn one after the other: none is open between two of them either, so the next step ends the gap at once.
+  if (open.size === 0) idleSinceMs = nowMs;
+}
+
+const before = process.cpuUsage();
+const { completed } = await runWorker({
+  queue,
+  store: new GcsImageStore({
+    bucket: 'pictures',
+    logger: silentLogger,
+    credentialsFile: undefined,
+    apiEndpoint: gcsUrl,
+  }),
+  engine,
+  webhooks: NO_WEBHOOKS,
+  objectPrefix: DEFAULT_OBJECT_PREFIX,
+  limits: DEFAULT_LIMITS,
+  defaults: { numInferenceSteps: 1 },
+  mode: 'drain',
+  leaseMs: LEASE_MS,
+  maxAttempts: 5,
+  batchSize: 10,
+  signal: new AbortController().signal,
+  graceMs: 0,
+  logger: silentLogger,
+  onEvent: (event) => {
+    if (event.type === 'progress') sawStep(event.id, event.step, event.steps);
+  },
+});
+const { user, system } = process.cpuUsage(before);
+const sorted = gaps.toSorted((a, b) => a - b);
+const report: QueueWorkerReport = {
+  completed,
+  cpuMsPerDocument: (user + system) / 1000 / completed,
+  gapMs: sorted[Math.floor(sorted.length / 2)] ?? 0,
+  idleShare: gaps.reduce((sum, gap) => sum + gap, 0) / (lastMs - (firstMs ?? 0)),
+};
+process.send?.(report);
+process.disconnect?.();

@@ -1,0 +1,62 @@
+/** The heartbeat file that a worker touches, and the health check that looks at its age. */
+import assert from 'node:assert/strict';
+import { existsSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { test } from 'node:test';
+import { silentLogger } from '../../src/observability/logger.ts';
+import { HeartbeatFile } from '../../src/observability/heartbeat-file.ts';
+import { runCli, temporaryFolder } from './run-cli.ts';
+
+test('a worker that ran is healthy for a while, an old heartbeat and a missing one are not', async () => {
+  const folder = temporaryFolder();
+  const file = join(folder, 'heartbeat');
+  const environment = { TEXT2IMG_HEARTBEAT_FILE: file, TEXT2IMG_DATA_DIR: folder };
+  const missing = await runCli({ args: ['health'], environment });
+  assert.equal(missing.code, 5);
+  assert.match(missing.stderr, /no worker has started.*\[worker_unhealthy\]/);
+  await runCli({
+    args: ['enqueue', '--prompt', 'a red circle', '--width', '64', '--height', '64', '--num-inference-steps', '2'],
+    environment,
+  });
+  assert.equal((await runCli({ args: ['run'], environment })).code, 0);
+  assert.equal((await runCli({ args: ['health'], environment })).code, 0);
+  utimesSync(file, new Date(), new Date(Date.now() - 200_000));
+  const old = await runCli({ args: ['health'], environment });
+  assert.match(old.stderr, /20\d s old; allowed are 120 s.*\[worker_unhealthy\]/);
+  assert.equal((await runCli({ args: ['health', '--max-age', '300'], environment })).code, 0);
+  assert.equal((await runCli({ args: ['health'] })).code, 2);
+});
+
+test('in a container the embedded mode has to be asked for', async () => {
+  const folder = temporaryFolder();
+  const environment = { TEXT2IMG_CONTAINER: '1', TEXT2IMG_DATA_DIR: join(folder, 'data') };
+  const refused = await runCli({ args: [], environment });
+  assert.equal(refused.code, 2);
+  assert.match(refused.stderr, /--embedded.*\[conflicting_options\]/);
+  assert.ok(!existsSync(join(folder, 'data')));
+  assert.equal((await runCli({ args: ['--embedded'], environment })).code, 0);
+});
+
+test('the file is touched by the loop only, seldom, and one that cannot be written is no reason to stop', async () => {
+  const folder = temporaryFolder();
+  const file = join(folder, 'heartbeat');
+  const heartbeat = new HeartbeatFile(file, silentLogger);
+  heartbeat.touch();
+  await sleep(50);
+  const mtimeMs = 1_700_000_000_000;
+  writeFileSync(file, 'mine');
+  utimesSync(file, new Date(mtimeMs), new Date(mtimeMs));
+  heartbeat.touch();
+  await sleep(50);
+  assert.equal(statSync(file).mtimeMs, mtimeMs, 'not again within seconds');
+  const warnings: string[] = [];
+  const unwritable = new HeartbeatFile(join(folder, 'no', 'such', 'folder'), {
+    ...silentLogger,
+    warning: (message) => warnings.push(message),
+  });
+  unwritable.touch();
+  await sleep(50);
+  assert.equal(warnings.length, 1);
+  new HeartbeatFile(undefined, silentLogger).touch();
+});
