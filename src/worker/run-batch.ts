@@ -119,13 +119,15 @@ async function publish(
     const png = await encodePng({ ...image, parameters });
     if (!job.heartbeat.isSafe && !(await job.heartbeat.renew())) return job.lose();
     const { claim } = job;
-    const { outcome, url } = await options.store.put(
-      {
-        name: objectKey(claim.id, { prefix: options.objectPrefix, imageIndex: image.imageIndex }),
-        png,
-        metadata: { runId: claim.runId, docKey: claim.docKey, seed: image.seed, model: model.modelName },
-      },
-      { mayReplace: () => job.heartbeat.renew(), signal: AbortSignal.any([publishingSignal, job.lostSignal]) },
+    const { outcome, url } = await storeOrGiveBack(job, publishingSignal, (signal) =>
+      options.store.put(
+        {
+          name: objectKey(claim.id, { prefix: options.objectPrefix, imageIndex: image.imageIndex }),
+          png,
+          metadata: { runId: claim.runId, docKey: claim.docKey, seed: image.seed, model: model.modelName },
+        },
+        { mayReplace: () => job.heartbeat.renew(), signal },
+      ),
     );
     if (outcome === 'superseded') return job.lose();
     if (outcome === 'foreign')
@@ -135,6 +137,20 @@ async function publish(
   for (const warning of warnings)
     options.logger.warning('a prompt was drawn with a warning', { prompt_id: job.id, warning });
   await job.complete(record(request, urls, warnings));
+}
+
+/** What the end of the grace period interrupts is given back: it is no fault of the document, whenever it was claimed. */
+async function storeOrGiveBack<T>(
+  job: ClaimedJob,
+  publishingSignal: AbortSignal,
+  store: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  try {
+    return await store(AbortSignal.any([publishingSignal, job.lostSignal]));
+  } catch (error) {
+    if (publishingSignal.aborted) job.givesBack = true;
+    throw error;
+  }
 }
 
 function record(

@@ -17,6 +17,8 @@ const MAX_PUBLISHING = 32;
 /** The next batch is claimed when the present one needs this much longer, or twice what the last claim took. */
 const MIN_LEAD_MS = 200;
 const LOOK_MS = 20;
+/** While the end is far. */
+const MAX_LOOK_MS = 1000;
 /** While the queue cannot be reached. */
 const MAX_OUTAGE_PAUSE_MS = 30_000;
 
@@ -142,8 +144,11 @@ class Worker implements Disposable {
       // Undefined: not begun yet, or ended.
       const remainingMs = jobs.map(({ job }) => engine.estimateRemainingMs(job.jobId));
       this.#options.onAlive?.();
-      const isNearEnd = remainingMs.every((ms) => ms !== undefined && ms <= leadMs);
-      if (isNearEnd || (await Promise.race([drawn, sleep(LOOK_MS, false)]))) break;
+      // The last to be done decides; what has not begun has no estimate.
+      const longestMs = remainingMs.includes(undefined) ? undefined : Math.max(...(remainingMs as number[]));
+      if (longestMs !== undefined && longestMs <= leadMs) break;
+      const lookMs = Math.min(MAX_LOOK_MS, Math.max(LOOK_MS, (longestMs ?? 0) - leadMs));
+      if (await Promise.race([drawn, sleep(lookMs, false)])) break;
     }
     return signal.aborted ? [] : this.#claim();
   }

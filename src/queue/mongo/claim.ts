@@ -20,8 +20,12 @@ const PROJECTION: Readonly<Record<string, 1>> = Object.fromEntries(
   [...PROMPT_FIELDS, 'job.run_id', 'job.attempts', 'job.previous_died'].map((field) => [field, 1 as const]),
 );
 
-/** How much of the queue's head is looked at. */
+/** How much of the queue's head is looked at; more where many want it, else they all meet in the same few. */
 const HEAD_SIZE = 32;
+const CROWDED_HEAD_SIZE = 128;
+/** After so many collisions in one look it is out of date: with 32 claimers some went through a whole stale head, for a second. */
+const MAX_STALE = 2;
+const MAX_MISSES = 64;
 
 /** A missing priority counts as 0, but MongoDB sorts it behind every number: so three zones, each in the index's order. */
 const ZONES: readonly { readonly filter: Document; readonly sort: Record<string, 1 | -1> }[] = [
@@ -41,14 +45,15 @@ interface HeadEntry {
   readonly zone: (typeof ZONES)[number];
 }
 
-/** How many of the last claims found their document taken by somebody else, in [0, 1]. */
+/** How often documents were taken by somebody else lately, in [0, 1]. */
 export interface Contention {
   rate: number;
 }
 
 /** From this share on the place in the head is left to chance. */
 const SPREAD_FROM = 0.1;
-const SMOOTHING = 0.2;
+/** One collision is taken seriously at once, and forgotten after some forty claims without another. */
+const CALMING = 0.05;
 
 export interface ClaimOptions {
   readonly limit: number;
@@ -111,20 +116,26 @@ async function claimPending(
 ): Promise<ClaimedRecord[]> {
   const claimed: ClaimedRecord[] = [];
   let misses = 0;
-  while (claimed.length < limit && misses <= HEAD_SIZE) {
-    const head = await readHead(prompts, { skip, wanted: limit - claimed.length });
+  while (claimed.length < limit && misses <= MAX_MISSES) {
+    const isCrowded = contention.rate > SPREAD_FROM;
+    const size = isCrowded ? CROWDED_HEAD_SIZE : HEAD_SIZE;
+    const head = await readHead(prompts, { skip, wanted: limit - claimed.length, size });
     if (head.length === 0) break;
-    while (head.length > 0 && claimed.length < limit) {
-      const place = contention.rate > SPREAD_FROM ? Math.floor(Math.random() * head.length) : 0;
+    let stale = 0;
+    while (head.length > 0 && claimed.length < limit && stale < MAX_STALE) {
+      const place = isCrowded || stale > 0 ? Math.floor(Math.random() * head.length) : 0;
       const [entry] = head.splice(place, 1) as [HeadEntry];
       if (entry.jobType !== 'missing' && entry.jobType !== 'object') {
         await failForeignJob(prompts, entry, skip);
         continue;
       }
       const taken = await claimEntry(prompts, entry, skip);
-      contention.rate += ((taken === undefined ? 1 : 0) - contention.rate) * SMOOTHING;
-      if (taken === undefined) misses++;
-      else claimed.push(taken);
+      contention.rate += taken === undefined ? (1 - contention.rate) / 2 : -contention.rate * CALMING;
+      if (taken !== undefined) claimed.push(taken);
+      else {
+        stale++;
+        misses++;
+      }
     }
   }
   return claimed;
@@ -132,7 +143,7 @@ async function claimPending(
 
 async function readHead(
   prompts: PromptsCollection,
-  { skip, wanted }: { readonly skip: SkipList; readonly wanted: number },
+  { skip, wanted, size }: { readonly skip: SkipList; readonly wanted: number; readonly size: number },
 ): Promise<HeadEntry[]> {
   const head: HeadEntry[] = [];
   for (const zone of ZONES) {
@@ -141,7 +152,7 @@ async function readHead(
         .find({ status: 'pending', $expr: statusIs('pending'), ...zone.filter, _id: { $nin: skip.ids } } as never, {
           projection: { _id: 1, job_type: { $type: '$job' } },
           sort: zone.sort,
-          limit: HEAD_SIZE,
+          limit: size,
           ...prompts.hints.pending,
         })
         .toArray(),

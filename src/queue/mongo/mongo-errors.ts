@@ -39,11 +39,17 @@ export function queueError(error: unknown, place: string): Text2ImgError {
     return new Text2ImgError('queue_unauthorized', `${place} does not let this user in or do this: ${message}.`, {
       cause: error,
     });
-  if (error instanceof MongoServerSelectionError || error instanceof MongoNetworkError)
+  if (error instanceof MongoServerSelectionError || error instanceof MongoNetworkError || isSystemError(error))
     return new Text2ImgError('queue_failed', `${place} cannot be reached: ${message}.`, { cause: error });
   if (error instanceof MongoError)
     return new Text2ImgError('queue_failed', `${place} answered: ${message}.`, { cause: error });
   return Text2ImgError.from(error);
+}
+
+/** The driver passes some errors of its sockets on as they are (`EPIPE`: found by the chaos test). */
+function isSystemError(error: unknown): boolean {
+  const { code } = error as { readonly code?: unknown };
+  return typeof code === 'string' && /^(?:E[A-Z]+$|ERR_(?:SOCKET|STREAM|TLS|SSL))/.test(code);
 }
 
 export function withoutPassword(text: string): string {

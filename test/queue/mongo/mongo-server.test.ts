@@ -3,9 +3,10 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { after, test, type TestContext } from 'node:test';
-import { BSON, type Document, MongoClient, ObjectId, UUID } from 'mongodb';
+import { BSON, type Document, MongoClient, MongoNetworkError, MongoServerError, ObjectId, UUID } from 'mongodb';
 import { Text2ImgError } from '../../../src/errors/text2img-error.ts';
 import { type Logger, silentLogger } from '../../../src/observability/logger.ts';
+import { queueError } from '../../../src/queue/mongo/mongo-errors.ts';
 import { MongoPromptQueue, type MongoPromptQueueOptions } from '../../../src/queue/mongo/mongo-prompt-queue.ts';
 import type { ClaimedPrompt, PromptQueue } from '../../../src/queue/prompt-queue.ts';
 import { FaultProxy } from '../../servers/fault-proxy.ts';
@@ -271,4 +272,21 @@ test('every kind of _id that a database allows is claimed, completed and found b
   for (const one of claimed) assert.equal(await queue.complete(one, RECORD), 'done');
   for (const { id } of await queue.list({ limit: 50 })) assert.equal((await queue.show(id))?.status, 'completed', id);
   assert.equal(await prompts.countDocuments({ status: 'completed' }), ids.length);
+});
+
+test('the errors of sockets, servers and documents are told apart, without passwords', () => {
+  const place = 'MongoDB h/d.c';
+  const cases: readonly (readonly [unknown, string])[] = [
+    [Object.assign(new Error('This socket has been ended by the other party'), { code: 'EPIPE' }), 'queue_failed'],
+    [new MongoNetworkError('gone'), 'queue_failed'],
+    [new MongoServerError({ message: 'not primary', code: 10107 }), 'queue_failed'],
+    [new MongoServerError({ message: 'Document failed validation', code: 121 }), 'invalid_document'],
+    [new MongoServerError({ message: 'not authorized on mongodb://u:hunter2@h/d', code: 13 }), 'queue_unauthorized'],
+    [new TypeError('a bug of ours'), 'internal'],
+  ];
+  for (const [error, code] of cases) {
+    const known = queueError(error, place);
+    assert.equal(known.code, code, String(error));
+    assert.ok(!known.message.includes('hunter2'));
+  }
 });
