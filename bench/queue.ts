@@ -153,8 +153,8 @@ async function overhead(): Promise<void> {
   await using gcs = await GcsServer.start();
   for (const [label, count, fields] of [
     ['16 x 8', 300, { text: 'x' }],
-    ['512 x 512', 60, { text: 'x', width: 512, height: 512 }],
-    ['512 x 512, 1 s', 24, { text: '[slow 50]', num_inference_steps: 20, width: 512, height: 512 }],
+    ['512 x 512', 300, { text: 'x', width: 512, height: 512 }],
+    ['512 x 512, 1 s', 60, { text: '[slow 50]', num_inference_steps: 20, width: 512, height: 512 }],
   ] as const) {
     const collection = `service${count}`;
     await db.collection(collection).insertMany(Array.from({ length: count }, () => ({ ...fields, status: 'pending' })));
