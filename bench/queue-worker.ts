@@ -1,6 +1,4 @@
 /** One worker of `bench:queue` in a process of its own: drains a collection with the instant engine, and reports what that cost. */
-import { fileURLToPath } from 'node:url';
-import { EngineHost } from '../src/engine/engine-host.ts';
 import { DEFAULT_LIMITS } from '../src/job/limits.ts';
 import { silentLogger } from '../src/observability/logger.ts';
 import { MongoPromptQueue } from '../src/queue/mongo/mongo-prompt-queue.ts';
@@ -8,6 +6,7 @@ import { GcsImageStore } from '../src/storage/gcs-image-store.ts';
 import { DEFAULT_OBJECT_PREFIX } from '../src/storage/object-key.ts';
 import { runWorker } from '../src/worker/worker.ts';
 import { NO_WEBHOOKS } from '../test/worker/no-webhooks.ts';
+import { startInstantEngine } from '../test/engine/instant-engine.ts';
 
 export interface QueueWorkerReport {
   readonly completed: number;
@@ -28,21 +27,7 @@ await using queue = new MongoPromptQueue({
   owner: 'bench',
   logger: silentLogger,
 });
-await using engine = new EngineHost({
-  settings: {
-    checkpointFolder: '/instant',
-    modelName: null,
-    variant: null,
-    device: 'cpu',
-    dtype: 'auto',
-    threads: 0,
-    vaeTiling: false,
-    compileCacheFolder: null,
-  },
-  logger: silentLogger,
-  childPath: fileURLToPath(new URL('../test/engine/instant-engine-child.ts', import.meta.url)),
-});
-await engine.start();
+await using engine = await startInstantEngine();
 await queue.isDrained();
 
 /** Jobs that the engine has and that have not come to their last step. */

@@ -2,8 +2,6 @@
  * One worker of the chaos test: everything real but the pixels, which the instant engine child draws behind the real protocol.
  * Usage: chaos-worker.ts MONGO_URI GCS_URL CALLBACK_URL OWNER LEASE_MS. SIGTERM stops it gracefully.
  */
-import { fileURLToPath } from 'node:url';
-import { EngineHost } from '../../src/engine/engine-host.ts';
 import { DEFAULT_LIMITS } from '../../src/job/limits.ts';
 import { silentLogger } from '../../src/observability/logger.ts';
 import { MongoPromptQueue } from '../../src/queue/mongo/mongo-prompt-queue.ts';
@@ -13,6 +11,7 @@ import { WebhookDeliverer } from '../../src/webhook/deliverer.ts';
 import { WebhookPolicy } from '../../src/webhook/webhook-policy.ts';
 import { runWorker } from '../../src/worker/worker.ts';
 import { COLLECTION, MAX_ATTEMPTS, MODEL_STEPS } from './settings.ts';
+import { startInstantEngine } from '../engine/instant-engine.ts';
 
 const [uri = '', gcsUrl = '', callbackUrl = '', owner = '', lease = ''] = process.argv.slice(2);
 const leaseMs = Number(lease);
@@ -33,23 +32,7 @@ await using queue = new MongoPromptQueue({
   owner,
   logger,
 });
-await using engine = new EngineHost({
-  settings: {
-    checkpointFolder: '/instant',
-    modelName: null,
-    variant: null,
-    device: 'cpu',
-    dtype: 'auto',
-    threads: 0,
-    vaeTiling: false,
-    compileCacheFolder: null,
-  },
-  logger: silentLogger,
-  childPath: fileURLToPath(new URL('../engine/instant-engine-child.ts', import.meta.url)),
-  respawnMs: 10,
-  maxDeaths: 1000,
-});
-await engine.start();
+await using engine = await startInstantEngine({ respawnMs: 10, maxDeaths: 1000 });
 const deliverer = new WebhookDeliverer({
   outbox: queue.outbox,
   logger: silentLogger,

@@ -4,8 +4,6 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
-import { fileURLToPath } from 'node:url';
-import { EngineHost } from '../../src/engine/engine-host.ts';
 import { DEFAULT_LIMITS } from '../../src/job/limits.ts';
 import { silentLogger } from '../../src/observability/logger.ts';
 import type { JobSummary } from '../../src/queue/prompt-queue.ts';
@@ -15,8 +13,7 @@ import { DEFAULT_OBJECT_PREFIX } from '../../src/storage/object-key.ts';
 import { runWorker } from '../../src/worker/worker.ts';
 import type { WorkerEvent, WorkerOptions, WorkerSummary } from '../../src/worker/worker-options.ts';
 import { NO_WEBHOOKS } from './no-webhooks.ts';
-
-const INSTANT = fileURLToPath(new URL('../engine/instant-engine-child.ts', import.meta.url));
+import { startInstantEngine } from '../engine/instant-engine.ts';
 
 export interface Place {
   readonly folder: string;
@@ -43,22 +40,7 @@ export async function work(
   { folder, queue }: Place,
   changes: Partial<WorkerOptions> = {},
 ): Promise<{ readonly summary: WorkerSummary; readonly events: WorkerEvent[] }> {
-  await using engine = new EngineHost({
-    settings: {
-      checkpointFolder: '/instant',
-      modelName: null,
-      variant: null,
-      device: 'cpu',
-      dtype: 'auto',
-      threads: 0,
-      vaeTiling: false,
-      compileCacheFolder: null,
-    },
-    logger: silentLogger,
-    childPath: INSTANT,
-    respawnMs: 1,
-  });
-  await engine.start();
+  await using engine = await startInstantEngine();
   const events: WorkerEvent[] = [];
   const summary = await runWorker({
     queue,

@@ -3,8 +3,6 @@
  * Usage: worker-process.ts FOLDER OWNER LEASE_MS MODE. Prints each event as a JSON line; SIGTERM stops it gracefully.
  */
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { EngineHost } from '../../src/engine/engine-host.ts';
 import { DEFAULT_LIMITS } from '../../src/job/limits.ts';
 import { silentLogger } from '../../src/observability/logger.ts';
 import { SqlitePromptQueue } from '../../src/queue/sqlite/sqlite-prompt-queue.ts';
@@ -12,28 +10,14 @@ import { FileImageStore } from '../../src/storage/file-image-store.ts';
 import { DEFAULT_OBJECT_PREFIX } from '../../src/storage/object-key.ts';
 import { NO_WEBHOOKS } from './no-webhooks.ts';
 import { runWorker } from '../../src/worker/worker.ts';
+import { startInstantEngine } from '../engine/instant-engine.ts';
 
 const [folder = '', owner = '', lease = '', mode = 'drain'] = process.argv.slice(2);
 const leaseMs = Number(lease);
 const controller = new AbortController();
 process.on('SIGTERM', () => controller.abort());
 await using queue = new SqlitePromptQueue({ path: join(folder, 'queue.sqlite'), leaseMs, maxAttempts: 5, owner });
-await using engine = new EngineHost({
-  settings: {
-    checkpointFolder: '/instant',
-    modelName: null,
-    variant: null,
-    device: 'cpu',
-    dtype: 'auto',
-    threads: 0,
-    vaeTiling: false,
-    compileCacheFolder: null,
-  },
-  logger: silentLogger,
-  childPath: fileURLToPath(new URL('../engine/instant-engine-child.ts', import.meta.url)),
-  respawnMs: 1,
-});
-await engine.start();
+await using engine = await startInstantEngine();
 const summary = await runWorker({
   queue,
   store: new FileImageStore(folder),

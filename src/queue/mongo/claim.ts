@@ -10,7 +10,7 @@ import type { Document } from 'mongodb';
 import { Text2ImgError } from '../../errors/text2img-error.ts';
 import { PROMPT_FIELDS } from '../../job/prompt-document.ts';
 import { namesItsDocument } from './bson-ids.ts';
-import { ANY_DATE, fromNow, JOB_IS_OURS, literal, numberAt, statusIs } from './expressions.ts';
+import { ANY_DATE, fromNow, JOB_IS_OURS, leaseEnded, literal, numberAt, statusIs } from './expressions.ts';
 import { failUnclaimed } from './fail.ts';
 import { byId, MAJORITY, type PromptRecord, type PromptsCollection } from './prompts-collection.ts';
 import type { SkipList } from './skip-list.ts';
@@ -90,18 +90,8 @@ const PREVIOUS_DIED = {
 };
 
 async function claimExpired(prompts: PromptsCollection, skip: SkipList): Promise<ClaimedRecord | undefined> {
-  const filter = {
-    status: 'processing',
-    'job.lease_until': ANY_DATE,
-    $expr: {
-      $and: [
-        statusIs('processing'),
-        { $lte: ['$job.lease_until', '$$NOW'] },
-        { $lt: [numberAt('$job.attempts'), prompts.maxAttempts] },
-      ],
-    },
-    _id: { $nin: skip.ids },
-  };
+  const hasAttemptsLeft = { $lt: [numberAt('$job.attempts'), prompts.maxAttempts] };
+  const filter = { ...leaseEnded(hasAttemptsLeft), _id: { $nin: skip.ids } };
   const take = (token: string): Document[] => [
     { $set: { ...own(prompts, token), 'job.attempts': ATTEMPTS_PLUS_ONE, 'job.previous_died': PREVIOUS_DIED } },
     { $unset: ['job.awaits_retry'] },

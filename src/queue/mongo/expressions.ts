@@ -38,3 +38,12 @@ export const JOB_IS_OURS = { $in: [{ $type: '$job' }, ['missing', 'object']] };
 
 /** An index bound that also leaves out what is no date: inside `$expr` a missing field would sort before every date. */
 export const ANY_DATE = { $gt: new Date(0) };
+
+/** A document whose worker's lease has run out, or whose pause before the next attempt is over. @param condition what else must hold */
+export function leaseEnded(condition: object): object {
+  return {
+    status: 'processing',
+    'job.lease_until': ANY_DATE,
+    $expr: { $and: [statusIs('processing'), { $lte: ['$job.lease_until', '$$NOW'] }, condition] },
+  };
+}

@@ -1,25 +1,15 @@
 /** Reap: documents whose lease ran out on their last attempt end as errors, without being read. */
 import type { Document } from 'mongodb';
 import { Text2ImgError } from '../../errors/text2img-error.ts';
-import { ANY_DATE, numberAt, statusIs } from './expressions.ts';
+import { leaseEnded, numberAt } from './expressions.ts';
 import { failPipeline } from './fail.ts';
 import type { PromptsCollection } from './prompts-collection.ts';
 import type { SkipList } from './skip-list.ts';
 
 export async function reap(prompts: PromptsCollection, skip: SkipList): Promise<number> {
   const { collection, maxAttempts, hints } = prompts;
-  const filter = (): Document => ({
-    status: 'processing',
-    'job.lease_until': ANY_DATE,
-    $expr: {
-      $and: [
-        statusIs('processing'),
-        { $lte: ['$job.lease_until', '$$NOW'] },
-        { $gte: [numberAt('$job.attempts'), maxAttempts] },
-      ],
-    },
-    _id: { $nin: skip.ids },
-  });
+  const hasNone = { $gte: [numberAt('$job.attempts'), maxAttempts] };
+  const filter = (): Document => ({ ...leaseEnded(hasNone), _id: { $nin: skip.ids } });
   const failure = {
     code: 'attempts_exhausted',
     message: `all ${maxAttempts} attempts ended without a verdict.`,

@@ -1,10 +1,8 @@
 /** A thousand hostile documents, whatever BSON can hold: none stops the queue, each that is ours ends, the others are as they were. */
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import { BSON, type Document, MongoClient } from 'mongodb';
-import { EngineHost } from '../../../src/engine/engine-host.ts';
 import { DEFAULT_LIMITS } from '../../../src/job/limits.ts';
 import { silentLogger } from '../../../src/observability/logger.ts';
 import { MongoPromptQueue } from '../../../src/queue/mongo/mongo-prompt-queue.ts';
@@ -16,6 +14,7 @@ import { GcsServer } from '../../servers/gcs-server.ts';
 import { MongoServers } from '../../servers/mongod.ts';
 import { RawInserter } from '../../servers/raw-insert.ts';
 import { NO_WEBHOOKS } from '../../worker/no-webhooks.ts';
+import { startInstantEngine } from '../../engine/instant-engine.ts';
 
 const binary = await findMongod();
 const servers = binary === undefined ? undefined : await MongoServers.standalone(binary);
@@ -119,11 +118,11 @@ test(
   `${DOCUMENTS} hostile documents: none stops the queue, each that is ours ends, the others are untouched`,
   needsMongod,
   async () => {
-    const { uri: uriOf, members } = servers as MongoServers;
-    const uri = uriOf.call(servers, 'hostile');
+    const running = servers as MongoServers;
+    const uri = running.uri('hostile');
     await using client = new MongoClient(uri);
     const place = { database: 'hostile', collection: 'prompts' };
-    await using raw = await RawInserter.connect(members[0]?.port ?? 0);
+    await using raw = await RawInserter.connect(running.members[0]?.port ?? 0);
     let number = 0;
     // Some ids come twice, some values no server takes: those are no documents.
     for (const [id, { text, status, fields, mine }] of fc.sample(fc.tuple(anyId, anyDocument), {
@@ -153,21 +152,7 @@ test(
       owner: 'w',
       logger: silentLogger,
     });
-    await using engine = new EngineHost({
-      settings: {
-        checkpointFolder: '/instant',
-        modelName: null,
-        variant: null,
-        device: 'cpu',
-        dtype: 'auto',
-        threads: 0,
-        vaeTiling: false,
-        compileCacheFolder: null,
-      },
-      logger: silentLogger,
-      childPath: fileURLToPath(new URL('../../engine/instant-engine-child.ts', import.meta.url)),
-    });
-    await engine.start();
+    await using engine = await startInstantEngine();
     await runWorker({
       queue,
       store: new GcsImageStore({
