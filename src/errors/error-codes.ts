@@ -35,11 +35,6 @@ export const ERROR_CODES = {
     retryable: false,
     meaning: 'A file named on the command line exists but cannot be read as what it should be.',
   },
-  unsupported_option: {
-    fault: 'usage',
-    retryable: false,
-    meaning: 'The option is known, but this version cannot do what it asks for yet.',
-  },
   wrong_job_state: { fault: 'usage', retryable: false, meaning: 'The job is in a state in which this cannot be done.' },
 
   // request: the prompt document or the generation options

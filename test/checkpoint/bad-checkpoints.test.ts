@@ -185,10 +185,9 @@ for (const { title, code, says, spoil } of cases) {
   });
 }
 
-test('a folder that does not exist, a file and a hub id are told apart', async () => {
+test('a folder that does not exist and a file are told apart', async () => {
   await assert.rejects(openCheckpoint('/nowhere/model'), /there is no folder "\/nowhere\/model"/);
   await assert.rejects(openCheckpoint(join(base, 'model_index.json')), /is a file/);
-  await assert.rejects(openCheckpoint('stable-diffusion-v1-5/stable-diffusion-v1-5'), /hub id.*not in this version/);
 });
 
 test('a tensor that is missing or has another shape is named, with both shapes', async (t) => {

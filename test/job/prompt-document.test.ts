@@ -34,6 +34,7 @@ test('every field of the wire becomes its place in the request, a short schedule
       scheduler: 'EulerAncestralDiscreteScheduler',
     },
     priority: -3,
+    callbackUrl: undefined,
   });
 });
 
@@ -41,6 +42,7 @@ test('an empty prompt is legal, and null counts as absent', () => {
   assert.deepEqual(parsePromptDocument({ text: '', seed: null, width: null }, DEFAULT_LIMITS), {
     request: { prompt: '' },
     priority: 0,
+    callbackUrl: undefined,
   });
 });
 
