@@ -30,6 +30,8 @@ export class ClaimedJob implements Disposable {
   readonly #lost = new AbortController();
   /** The document's own, once it is known to be one. */
   #callbackUrl: string | undefined;
+  /** The engine is done with it, well or badly. */
+  isDrawn = false;
   /** It was given up because the worker stops, not because somebody cancelled it. */
   givesBack = false;
 

@@ -92,10 +92,14 @@ async function drawGroup(group: readonly PreparedJob[], context: BatchContext): 
       const { job } = prepared;
       try {
         const result = await (results.get(job.jobId) as Promise<EngineJobResult>);
+        job.isDrawn = true;
         publishing.push(finish(job, () => publish(prepared, result, context)));
       } catch (error) {
         if (Text2ImgError.from(error).code === 'engine_out_of_memory') outOfMemory.push({ prepared, error });
-        else publishing.push(finish(job, () => job.end(error)));
+        else {
+          job.isDrawn = true;
+          publishing.push(finish(job, () => job.end(error)));
+        }
       }
     }),
   );

@@ -64,7 +64,10 @@ class Worker implements Disposable {
           next = this.#claimTowardsTheEndOf(jobs, drawing);
           next.catch(() => undefined);
           for (const published of await drawing) this.#publish(published);
-          while (this.#publishing.size >= MAX_PUBLISHING) await Promise.race(this.#publishing);
+          while (this.#publishing.size >= MAX_PUBLISHING) {
+            this.#options.onAlive?.();
+            await Promise.race([...this.#publishing, sleep(MAX_LOOK_MS)]);
+          }
         } else if (mode === 'drain' && this.#publishing.size > 0) {
           await Promise.race(this.#publishing);
         } else {
@@ -141,10 +144,10 @@ class Worker implements Disposable {
     );
     for (;;) {
       const leadMs = Math.max(MIN_LEAD_MS, 2 * this.#claimMs);
-      // Undefined: not begun yet, or ended.
-      const remainingMs = jobs.map(({ job }) => engine.estimateRemainingMs(job.jobId));
+      // Undefined: not begun yet.
+      const remainingMs = jobs.map(({ job }) => (job.isDrawn ? 0 : engine.estimateRemainingMs(job.jobId)));
       this.#options.onAlive?.();
-      // The last to be done decides; what has not begun has no estimate.
+      // The last to be done decides.
       const longestMs = remainingMs.includes(undefined) ? undefined : Math.max(...(remainingMs as number[]));
       if (longestMs !== undefined && longestMs <= leadMs) break;
       const lookMs = Math.min(MAX_LOOK_MS, Math.max(LOOK_MS, (longestMs ?? 0) - leadMs));
