@@ -116,7 +116,7 @@ async function fetchRest(file: HubFile, partial: string, options: DownloadOption
           'download_failed',
           `${file.path} of ${options.hubId.id} is longer than the ${file.sizeBytes} bytes that the hub says.`,
         );
-      await handle.write(chunk);
+      await handle.writeFile(chunk);
       options.onProgress(doneBytes);
     }
     await handle.sync();
