@@ -26,6 +26,7 @@ RUN npm run build
 
 # What CUDA needs beside the driver, every file by its checksum; in a stage of its own, so that it is fetched once.
 FROM build AS cuda-libraries
+ARG NODE_EXTRA_CA_CERTS
 COPY bin bin
 RUN XDG_DATA_HOME=/cuda node bin/text2img.js setup cuda
 
