@@ -8,7 +8,7 @@
  */
 import { createHash } from 'node:crypto';
 import { createWriteStream, existsSync, type WriteStream } from 'node:fs';
-import { copyFile, mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
+import { chmod, copyFile, mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { basename, dirname, join } from 'node:path';
 import { once } from 'node:events';
@@ -55,6 +55,8 @@ export async function fetchCuda({
     for (const wheel of wheels)
       await fetchWheel(wheel, { url: new URL(wheel.path, packagesUrl), folder: draft, onProgress });
     await copyFile(runtimeLibrary(), join(draft, RUNTIME_LIBRARY));
+    // A temporary folder is its maker's alone; in an image somebody else runs the service.
+    await chmod(draft, 0o755);
     await rename(draft, folder);
     return folder;
   } catch (error) {

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { createRequire } from 'node:module';
 import type { AddressInfo } from 'node:net';
@@ -53,6 +53,7 @@ test('the libraries of an archive lie in one folder, beside a copy of the runtim
   assert.equal(folder, cudaLibraryFolder(dataHome));
   assert.deepEqual((await readdir(folder)).toSorted(), ['libexample.so.13', 'libonnxruntime.so.1', 'libstored.so']);
   assert.deepEqual(new Uint8Array(await readFile(join(folder, 'libexample.so.13'))), LIBRARY);
+  assert.equal((await stat(folder)).mode & 0o777, 0o755, 'others may read it');
   assert.equal(
     await fetchCuda({ dataHome, packagesUrl: 'http://127.0.0.1:9/', wheels: [wheel] }),
     folder,
