@@ -1,5 +1,6 @@
-/** A lock that processes of one machine share: a file that names its holder, taken over when the holder is dead. */
-import { link, readFile, rename, rm, writeFile } from 'node:fs/promises';
+/** A lock that processes share: a file that names its holder, taken over when the holder is dead. */
+import { link, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 
@@ -7,28 +8,47 @@ const RETRY_MS = 10;
 /** A picture is written in milliseconds; whoever waits this long waits for something that hangs. */
 const DEFAULT_PATIENCE_MS = 30_000;
 
+export interface FileLockOptions {
+  readonly patienceMs?: number;
+  /**
+   * For folders that machines or containers share, where another one's process number says nothing: the holder touches its lock, and one that was
+   * not touched for so long is taken over. What it guards must bear a holder that was frozen and wakes up.
+   */
+  readonly staleMs?: number;
+}
+
 /** Runs `action` while no other process holds the lock at `path`. @throws `store_failed` when it stays held */
 export async function withFileLock<T>(
   path: string,
   action: () => Promise<T>,
-  { patienceMs = DEFAULT_PATIENCE_MS }: { readonly patienceMs?: number } = {},
+  { patienceMs = DEFAULT_PATIENCE_MS, staleMs }: FileLockOptions = {},
 ): Promise<T> {
-  const holder = `${process.pid}-${Math.random().toString(36).slice(2)}`;
+  const holder = `${process.pid}-${Math.random().toString(36).slice(2)}@${hostname()}`;
   const draft = `${path}.${holder}`;
   await writeFile(draft, holder);
+  // The lock is a second name of the draft, so that touching this one never touches a lock that was taken from us.
+  const touch = (): void => void utimes(draft, new Date(), new Date()).catch(() => undefined);
+  const touching = staleMs === undefined ? undefined : setInterval(touch, staleMs / 6);
   try {
-    await acquire(path, draft, patienceMs);
+    await acquire(path, draft, { patienceMs, staleMs });
     try {
       return await action();
     } finally {
-      await rm(path, { force: true });
+      const current = await readFile(path, 'utf8').catch(() => undefined);
+      if (current === holder) await rm(path, { force: true });
     }
   } finally {
+    clearInterval(touching);
     await rm(draft, { force: true });
   }
 }
 
-async function acquire(path: string, draft: string, patienceMs: number): Promise<void> {
+interface Patience {
+  readonly patienceMs: number;
+  readonly staleMs: number | undefined;
+}
+
+async function acquire(path: string, draft: string, { patienceMs, staleMs }: Patience): Promise<void> {
   for (let waitedMs = 0; waitedMs < patienceMs; waitedMs += RETRY_MS) {
     try {
       // Exclusive, and the file has its content from the first moment.
@@ -37,7 +57,7 @@ async function acquire(path: string, draft: string, patienceMs: number): Promise
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
     }
-    if (!(await removeIfHolderIsDead(path, draft))) await sleep(RETRY_MS);
+    if (!(await removeIfHolderIsDead(path, draft, staleMs))) await sleep(RETRY_MS);
   }
   throw new Text2ImgError(
     'store_failed',
@@ -45,11 +65,10 @@ async function acquire(path: string, draft: string, patienceMs: number): Promise
   );
 }
 
-async function removeIfHolderIsDead(path: string, draft: string): Promise<boolean> {
+async function removeIfHolderIsDead(path: string, draft: string, staleMs: number | undefined): Promise<boolean> {
   const holder = await readFile(path, 'utf8').catch(() => undefined);
   if (holder === undefined) return true;
-  const pid = Number.parseInt(holder, 10);
-  if (Number.isNaN(pid) || isAlive(pid)) return false;
+  if (!isDead(holder) && !(staleMs !== undefined && (await ageMs(path)) > staleMs)) return false;
   // Of several that see the dead holder one wins the rename; a lock that was taken anew in between is put back.
   const grave = `${draft}.grave`;
   await rename(path, grave).catch(() => undefined);
@@ -57,6 +76,18 @@ async function removeIfHolderIsDead(path: string, draft: string): Promise<boolea
   if (buried !== undefined && buried !== holder) await link(grave, path).catch(() => undefined);
   await rm(grave, { force: true });
   return true;
+}
+
+/** Surely: a process of this machine that is no more. Of another machine's, or container's, nothing is known. */
+function isDead(holder: string): boolean {
+  const [process, host] = holder.split('@');
+  const pid = Number.parseInt(process ?? '', 10);
+  return (host === undefined || host === hostname()) && !Number.isNaN(pid) && !isAlive(pid);
+}
+
+async function ageMs(path: string): Promise<number> {
+  const facts = await stat(path).catch(() => undefined);
+  return facts === undefined ? 0 : Date.now() - facts.mtimeMs;
 }
 
 function isAlive(pid: number): boolean {

@@ -33,6 +33,8 @@ const MAX_PAUSE_MS = 10_000;
 const SILENCE_MS = 30_000;
 const MAX_REDIRECTS = 5;
 /** As long as another process may take for a large file. */
+/** A container that was killed leaves its lock in the volume, and its process number says nothing to the next one. */
+const LOCK_STALE_MS = 30_000;
 const LOCK_PATIENCE_MS = 6 * 60 * 60_000;
 
 /** @throws `download_failed`, `model_gated`, `model_not_found`, `disk_full`, `store_unwritable` */
@@ -49,7 +51,7 @@ export async function downloadFile(file: HubFile, options: DownloadOptions): Pro
         );
         if (!isThere) await fetchWhole(file, options);
       },
-      { patienceMs: LOCK_PATIENCE_MS },
+      { patienceMs: LOCK_PATIENCE_MS, staleMs: LOCK_STALE_MS },
     );
   } catch (error) {
     throw describe(error, options);

@@ -16,12 +16,14 @@ import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { test, type TestContext } from 'node:test';
 import { fetchCheckpoint, type FetchCheckpointOptions } from '../../../src/checkpoint/hub/fetch-checkpoint.ts';
 import { HubCache } from '../../../src/checkpoint/hub/hub-cache.ts';
 import { parseHubId } from '../../../src/checkpoint/hub/hub-id.ts';
 import { openCheckpoint } from '../../../src/checkpoint/open-checkpoint.ts';
 import { Text2ImgError } from '../../../src/errors/text2img-error.ts';
+import { withFileLock } from '../../../src/storage/file-lock.ts';
 import { silentLogger } from '../../../src/observability/logger.ts';
 import { blobName, COMMIT, type HubFault, HubServer, TOKEN } from '../../servers/hub-server.ts';
 
@@ -137,6 +139,23 @@ test('a pull that was killed goes on where it stopped', async (t) => {
     ['bytes=4096-', 'bytes=4096-'],
     'of the hub and of where it sends us',
   );
+});
+
+test('a lock that another container left is taken over when nobody touches it, though its process number lives here', async (t) => {
+  const { cacheFolder } = await makePlace(t);
+  const path = join(cacheFolder, 'lock');
+  writeFileSync(path, `${process.pid}-x@another-container`);
+  const startedMs = performance.now();
+  await withFileLock(path, async () => undefined, { patienceMs: 20_000, staleMs: 600 });
+  assert.ok(performance.now() - startedMs < 15_000);
+  assert.ok(!existsSync(path));
+  // One that is touched is waited for.
+  const order: string[] = [];
+  const first = withFileLock(path, () => sleep(1500).then(() => order.push('first')), { staleMs: 600 });
+  await sleep(100);
+  await withFileLock(path, async () => order.push('second'), { staleMs: 600 });
+  await first;
+  assert.deepEqual(order, ['first', 'second']);
 });
 
 test('a server that gives the whole where a part was asked for is understood', async (t) => {
