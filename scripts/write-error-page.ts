@@ -3,17 +3,18 @@ import { writeFile } from 'node:fs/promises';
 import { ERROR_CODES, EXIT_CODE_OF_FAULT } from '../src/errors/error-codes.ts';
 
 const rows = Object.entries(ERROR_CODES).map(
-  ([code, { fault, retryable, meaning }]) =>
-    `| \`${code}\` | ${fault} | ${EXIT_CODE_OF_FAULT[fault]} | ${retryable ? 'yes' : 'no'} | ${meaning} |`,
+  ([code, { fault, consequence, meaning }]) =>
+    `| \`${code}\` | ${fault} | ${EXIT_CODE_OF_FAULT[fault]} | ${consequence} | ${meaning} |`,
 );
 
 const page = `# Error codes
 
 Every error that text2img reports has one of these codes. They are stable: scripts may match on them.
 A prompt document that ends in \`error\` holds its code in \`error\`; a command that fails prints it and exits with the number below.
-Faults of the request or of the model are never retried; "retry" says whether the service tries the rest again by itself.
+"consequence" says what follows for a prompt that meets it: \`fail\` ends it, \`retry\` makes another attempt, \`retry-alone\` one without others in the same
+batch, and \`give-back\` gives it back without counting the attempt, because the trouble is the environment's: the worker stops claiming until it is over.
 
-| code | fault | exit code | retry | meaning |
+| code | fault | exit code | consequence | meaning |
 |---|---|---|---|---|
 ${rows.join('\n')}
 

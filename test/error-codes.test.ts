@@ -15,11 +15,11 @@ const rows = new Map(
     }),
 );
 
-test('the reference page lists every error code with its fault, exit code, retry and meaning', () => {
+test('the reference page lists every error code with its fault, exit code, consequence and meaning', () => {
   for (const [code, facts] of Object.entries(ERROR_CODES)) {
     assert.deepEqual(
       rows.get(code)?.slice(2, 6),
-      [facts.fault, String(EXIT_CODE_OF_FAULT[facts.fault]), facts.retryable ? 'yes' : 'no', facts.meaning],
+      [facts.fault, String(EXIT_CODE_OF_FAULT[facts.fault]), facts.consequence, facts.meaning],
       `the row of ${code} in docs/errors.md`,
     );
   }

@@ -5,7 +5,7 @@ import { Text2ImgError } from '../errors/text2img-error.ts';
 import type { JobSummary, PromptQueue } from '../queue/prompt-queue.ts';
 import { type CommandContext, type ExitCode, printResult } from './command-context.ts';
 import { openQueue } from './open-queue.ts';
-import { excerpt, printable } from './printable.ts';
+import { excerpt, printable } from '../lib/foreign-text.ts';
 
 export interface JobsInvocation {
   /** One of `program.ts`'s actions. */

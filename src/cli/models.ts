@@ -8,7 +8,7 @@ import { type HubId, parseHubId } from '../checkpoint/hub/hub-id.ts';
 import { openCheckpoint } from '../checkpoint/open-checkpoint.ts';
 import { type CommandContext, type ExitCode, printResult } from './command-context.ts';
 import { pullModel } from './model-folder.ts';
-import { excerpt } from './printable.ts';
+import { excerpt } from '../lib/foreign-text.ts';
 
 export interface ModelsInvocation {
   /** One of `program.ts`'s actions. */

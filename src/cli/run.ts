@@ -14,7 +14,7 @@ import { findModelFolder, type ModelFolder } from './model-folder.ts';
 import { openEngine } from './open-engine.ts';
 import { openQueue, openStore } from './open-queue.ts';
 import { DELIVERY_DRAIN_MS, webhookDeliverer, webhookPolicy } from './open-webhooks.ts';
-import { printable } from './printable.ts';
+import { printable } from '../lib/foreign-text.ts';
 import { listenForSignals } from './signals.ts';
 
 const SOME_PROMPT_FAILED: ExitCode = 3;

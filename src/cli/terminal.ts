@@ -3,7 +3,7 @@
  * at the bottom; elsewhere progress is plain lines, one per quarter. A reader that closes its end (`| head`) is no error.
  */
 import type { Writable } from 'node:stream';
-import { printable } from './printable.ts';
+import { printable } from '../lib/foreign-text.ts';
 
 export interface ProgressUpdate {
   /** What is drawn: a prompt's id or a file name. */

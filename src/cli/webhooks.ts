@@ -6,7 +6,7 @@ import type { WebhookSummary } from '../queue/webhook-outbox.ts';
 import { type CommandContext, type ExitCode, printResult } from './command-context.ts';
 import { openQueue } from './open-queue.ts';
 import { DELIVERY_DRAIN_MS, webhookDeliverer } from './open-webhooks.ts';
-import { excerpt, printable } from './printable.ts';
+import { excerpt, printable } from '../lib/foreign-text.ts';
 import { listenForSignals } from './signals.ts';
 
 export interface WebhooksInvocation {

@@ -1,14 +1,21 @@
 /**
- * Every error code there is: whose fault it is, whether a retry can help, and what it means.
+ * Every error code there is: whose fault it is, what follows, and what it means.
  * `docs/errors.md` lists the same codes; a test compares the two.
  */
 
 /** `usage` exits with 2, `request` with 3, `model` with 4, `infrastructure` with 5, `bug` with 70. */
 export type ErrorFault = 'usage' | 'request' | 'model' | 'infrastructure' | 'bug';
 
+/**
+ * `fail`: final, trying again would end the same. `retry`: another attempt may succeed. `retry-alone`: as `retry`, but with nothing else in its
+ * batch. `give-back`: trouble of the environment, which is never the job's: it is given back, and the attempt does not count.
+ */
+export type ErrorConsequence = 'fail' | 'retry' | 'retry-alone' | 'give-back';
+
 interface ErrorCodeFacts {
   readonly fault: ErrorFault;
-  readonly retryable: boolean;
+  /** What follows for the job that met it, and for whoever else failed with it. */
+  readonly consequence: ErrorConsequence;
   readonly meaning: string;
 }
 
@@ -16,177 +23,218 @@ export const ERROR_CODES = {
   // usage: how the program was called
   invalid_option: {
     fault: 'usage',
-    retryable: false,
+    consequence: 'fail',
     meaning: 'A flag or environment variable has a value that is not allowed.',
   },
-  unknown_option: { fault: 'usage', retryable: false, meaning: 'A flag or command that does not exist.' },
+  unknown_option: { fault: 'usage', consequence: 'fail', meaning: 'A flag or command that does not exist.' },
   conflicting_options: {
     fault: 'usage',
-    retryable: false,
+    consequence: 'fail',
     meaning: 'Options that cannot be used together, or one that needs another.',
   },
   not_found: {
     fault: 'usage',
-    retryable: false,
+    consequence: 'fail',
     meaning: 'The job, file or folder named on the command line does not exist.',
   },
   unreadable_file: {
     fault: 'usage',
-    retryable: false,
+    consequence: 'fail',
     meaning: 'A file named on the command line exists but cannot be read as what it should be.',
   },
-  wrong_job_state: { fault: 'usage', retryable: false, meaning: 'The job is in a state in which this cannot be done.' },
+  wrong_job_state: {
+    fault: 'usage',
+    consequence: 'fail',
+    meaning: 'The job is in a state in which this cannot be done.',
+  },
 
   // request: the prompt document or the generation options
-  invalid_prompt: { fault: 'request', retryable: false, meaning: '`text` is missing or not a string.' },
-  prompt_too_large: { fault: 'request', retryable: false, meaning: '`text` has more bytes than the limit.' },
+  invalid_prompt: { fault: 'request', consequence: 'fail', meaning: '`text` is missing or not a string.' },
+  prompt_too_large: { fault: 'request', consequence: 'fail', meaning: '`text` has more bytes than the limit.' },
   invalid_parameter: {
     fault: 'request',
-    retryable: false,
+    consequence: 'fail',
     meaning: 'A generation parameter is outside its range or of the wrong type.',
   },
   invalid_document: {
     fault: 'request',
-    retryable: false,
+    consequence: 'fail',
     meaning: 'A document cannot be enqueued or processed as it is.',
   },
   unknown_scheduler: {
     fault: 'request',
-    retryable: false,
+    consequence: 'fail',
     meaning: 'The scheduler is none of those that are implemented.',
   },
-  cancelled: { fault: 'request', retryable: false, meaning: 'The job was cancelled by an operator.' },
+  cancelled: { fault: 'request', consequence: 'fail', meaning: 'The job was cancelled by an operator.' },
 
   // model: the checkpoint
   model_not_found: {
     fault: 'model',
-    retryable: false,
+    consequence: 'fail',
     meaning: 'The checkpoint folder, or a file that it must have, does not exist.',
   },
   model_gated: {
     fault: 'model',
-    retryable: false,
+    consequence: 'fail',
     meaning: 'The hub gives the model only to accounts that accepted its terms.',
   },
   invalid_model_index: {
     fault: 'model',
-    retryable: false,
+    consequence: 'fail',
     meaning: '`model_index.json` is missing, not JSON, or names no pipeline.',
   },
   invalid_config: {
     fault: 'model',
-    retryable: false,
+    consequence: 'fail',
     meaning: 'A component’s configuration is not JSON or has a value of the wrong type.',
   },
   unsupported_class: {
     fault: 'model',
-    retryable: false,
+    consequence: 'fail',
     meaning: 'The checkpoint names a pipeline, network or scheduler class that is not implemented.',
   },
   unsupported_config: {
     fault: 'model',
-    retryable: false,
+    consequence: 'fail',
     meaning: 'A configuration key has a value that is not implemented.',
   },
   unsafe_weights: {
     fault: 'model',
-    retryable: false,
+    consequence: 'fail',
     meaning: 'The weights exist only as a pickle, which can run code when it is read.',
   },
   invalid_safetensors: {
     fault: 'model',
-    retryable: false,
+    consequence: 'fail',
     meaning: 'A safetensors file is truncated or its header contradicts the file.',
   },
   missing_tensor: {
     fault: 'model',
-    retryable: false,
+    consequence: 'fail',
     meaning: 'A tensor that the configuration asks for is not in the weights.',
   },
   wrong_tensor_shape: {
     fault: 'model',
-    retryable: false,
+    consequence: 'fail',
     meaning: 'A tensor has another shape or type than the configuration asks for.',
   },
   invalid_tokenizer: {
     fault: 'model',
-    retryable: false,
+    consequence: 'fail',
     meaning: 'The tokenizer files are missing or contradict each other.',
+  },
+  invalid_image: {
+    fault: 'model',
+    consequence: 'fail',
+    meaning: 'What the model drew is no image: not finite, or one colour everywhere.',
   },
 
   // infrastructure: the machine, the engine process, queue and store
   device_unavailable: {
     fault: 'infrastructure',
-    retryable: false,
+    consequence: 'give-back',
     meaning: 'The device asked for cannot be used on this machine.',
   },
   engine_crashed: {
     fault: 'infrastructure',
-    retryable: true,
+    consequence: 'retry-alone',
     meaning: 'The engine process ended while it was working.',
   },
   engine_out_of_memory: {
     fault: 'infrastructure',
-    retryable: true,
+    consequence: 'retry-alone',
     meaning: 'The engine process ran out of memory or was killed for it.',
   },
   engine_stalled: {
     fault: 'infrastructure',
-    retryable: true,
+    consequence: 'retry-alone',
     meaning: 'The engine made no progress for too long and was ended.',
   },
-  engine_unavailable: { fault: 'infrastructure', retryable: true, meaning: 'The engine could not be started.' },
+  engine_unavailable: {
+    fault: 'infrastructure',
+    consequence: 'give-back',
+    meaning: 'The engine could not be started.',
+  },
   inference_failed: {
     fault: 'infrastructure',
-    retryable: true,
+    consequence: 'retry',
     meaning: 'ONNX Runtime failed while it ran a network.',
   },
   store_unwritable: {
     fault: 'infrastructure',
-    retryable: false,
+    consequence: 'give-back',
     meaning: 'The image store or output folder cannot be written.',
   },
   disk_full: {
     fault: 'infrastructure',
-    retryable: true,
+    consequence: 'give-back',
     meaning: 'No space is left where the image or the queue is written.',
   },
-  store_failed: { fault: 'infrastructure', retryable: true, meaning: 'The image store failed for another reason.' },
+  store_failed: {
+    fault: 'infrastructure',
+    consequence: 'give-back',
+    meaning: 'The image store failed for another reason.',
+  },
   foreign_object: {
     fault: 'infrastructure',
-    retryable: false,
+    consequence: 'fail',
     meaning: 'An object of another document lies where the image should go; it is never overwritten.',
   },
-  queue_failed: { fault: 'infrastructure', retryable: true, meaning: 'The queue could not be read or written.' },
+  store_refused: {
+    fault: 'infrastructure',
+    consequence: 'fail',
+    meaning: 'The image store refuses this image for good, though it takes others.',
+  },
+  queue_failed: {
+    fault: 'infrastructure',
+    consequence: 'give-back',
+    meaning: 'The queue could not be read or written.',
+  },
   queue_unauthorized: {
     fault: 'infrastructure',
-    retryable: false,
+    consequence: 'give-back',
     meaning: 'The database does not let this user in, or do what a worker must.',
+  },
+  queue_refused: {
+    fault: 'infrastructure',
+    consequence: 'give-back',
+    meaning: 'The database refuses to change any of the pending prompts.',
+  },
+  queue_damaged: {
+    fault: 'infrastructure',
+    consequence: 'fail',
+    meaning: 'The file of the embedded queue is damaged, was removed, or belongs to another program.',
+  },
+  jobs_left: {
+    fault: 'infrastructure',
+    consequence: 'fail',
+    meaning: 'A run that should empty the queue ended while jobs that it may not touch were still in it.',
   },
   attempts_exhausted: {
     fault: 'infrastructure',
-    retryable: false,
+    consequence: 'fail',
     meaning: 'Every attempt at the prompt ended without a verdict.',
   },
   worker_unhealthy: {
     fault: 'infrastructure',
-    retryable: true,
+    consequence: 'retry',
     meaning: 'The heartbeat file of a worker is missing or too old.',
   },
   download_failed: {
     fault: 'infrastructure',
-    retryable: true,
+    consequence: 'retry',
     meaning: 'A file could not be downloaded, or its checksum is wrong.',
   },
 
   webhook_refused: {
     fault: 'infrastructure',
-    retryable: false,
+    consequence: 'fail',
     meaning: 'A callback URL out of a document leads to an address that is not public.',
   },
 
   // bug
-  internal: { fault: 'bug', retryable: false, meaning: 'A bug of text2img.' },
+  internal: { fault: 'bug', consequence: 'fail', meaning: 'A bug of text2img.' },
 } as const satisfies Record<string, ErrorCodeFacts>;
 
 export type ErrorCode = keyof typeof ERROR_CODES;

@@ -2,7 +2,11 @@
  * The one error class of the project. A part that fails throws this, with a code of `error-codes.ts`; anything else
  * that surfaces is a bug of ours and is reported as `internal`.
  */
-import { ERROR_CODES, type ErrorCode, type ErrorFault } from './error-codes.ts';
+import { boundedSentence, cut } from '../lib/foreign-text.ts';
+import { ERROR_CODES, type ErrorCode, type ErrorConsequence, type ErrorFault } from './error-codes.ts';
+
+/** The frames that tell anything are the first. */
+const STACK_LENGTH = 4000;
 
 export interface SerializedError {
   readonly code: ErrorCode;
@@ -12,14 +16,15 @@ export interface SerializedError {
 
 /**
  * @param code stable, documented in `docs/errors.md`
- * @param message one sentence that quotes the bad value and lists the allowed ones; safe to show to a user
+ * @param message one sentence that quotes the bad value and lists the allowed ones. It is escaped and cut to 600 characters here, so that
+ *   it is safe to show, to log and to send, whatever it quotes
  */
 export class Text2ImgError extends Error {
   override readonly name = 'Text2ImgError';
   readonly code: ErrorCode;
 
   constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
-    super(message, options);
+    super(boundedSentence(message), options);
     this.code = code;
   }
 
@@ -28,14 +33,23 @@ export class Text2ImgError extends Error {
     return ERROR_CODES[this.code].fault;
   }
 
-  /** Whether doing the same thing again may succeed. */
+  /** What follows for the job that met it. */
+  get consequence(): ErrorConsequence {
+    return ERROR_CODES[this.code].consequence;
+  }
+
+  /** Whether doing the same thing again, now or later, may succeed. */
   get retryable(): boolean {
-    return ERROR_CODES[this.code].retryable;
+    return this.consequence !== 'fail';
   }
 
   /** The form that crosses the process boundary and the queue. */
   toJSON(): SerializedError {
-    return { code: this.code, message: this.message, ...(this.stack === undefined ? {} : { stack: this.stack }) };
+    return {
+      code: this.code,
+      message: this.message,
+      ...(this.stack === undefined ? {} : { stack: cut(this.stack, STACK_LENGTH) }),
+    };
   }
 
   static fromJSON(error: SerializedError): Text2ImgError {

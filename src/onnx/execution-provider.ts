@@ -7,11 +7,7 @@ import { Text2ImgError } from '../errors/text2img-error.ts';
 import { encodeModel, ELEMENT_TYPES, type ValueInfoProto } from './onnx-schema.ts';
 import { createSession } from './onnxruntime-session.ts';
 import type { ComputeType } from './graph.ts';
-
-export type ExecutionProvider =
-  | { readonly name: 'cpu' }
-  | { readonly name: 'webgpu' }
-  | { readonly name: 'cuda'; readonly deviceId: number };
+import type { ExecutionProvider } from './session.ts';
 
 interface ProviderProbe {
   readonly provider: ExecutionProvider;

@@ -1,9 +1,8 @@
 /** Runs a graph with ONNX Runtime: the only place that makes its sessions. */
 import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
 import { Text2ImgError } from '../errors/text2img-error.ts';
-import type { ExecutionProvider } from './execution-provider.ts';
 import type { BuiltGraph } from './graph.ts';
-import type { Session, Tensor, TensorData } from './session.ts';
+import type { ExecutionProvider, Session, Tensor, TensorData } from './session.ts';
 
 export interface SessionSettings {
   readonly provider: ExecutionProvider;

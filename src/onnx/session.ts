@@ -3,6 +3,12 @@
  * occurs here, because a second CPU runtime is to keep the same contract.
  */
 
+/** What runs a network, and on which of its devices. */
+export type ExecutionProvider =
+  | { readonly name: 'cpu' }
+  | { readonly name: 'webgpu' }
+  | { readonly name: 'cuda'; readonly deviceId: number };
+
 export type TensorData = Float32Array | Int32Array | BigInt64Array;
 
 export interface Tensor {

@@ -10,7 +10,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { z } from 'zod';
 import { Text2ImgError } from '../errors/text2img-error.ts';
-import { withFileLock } from './file-lock.ts';
+import { withFileLock } from '../lib/file-lock.ts';
 import type { ImageMetadata, ImageObject, ImageStore, PutOutcome, PutResult } from './image-store.ts';
 
 const entriesSchema = z.record(

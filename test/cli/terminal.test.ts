@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { Writable } from 'node:stream';
 import { test } from 'node:test';
-import { excerpt, printable } from '../../src/cli/printable.ts';
+import { excerpt, printable } from '../../src/lib/foreign-text.ts';
 import { Terminal } from '../../src/cli/terminal.ts';
 
 function open(isTTY: boolean) {

@@ -8,7 +8,7 @@ import { mkdir, open, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Text2ImgError } from '../../errors/text2img-error.ts';
-import { withFileLock } from '../../storage/file-lock.ts';
+import { withFileLock } from '../../lib/file-lock.ts';
 import { type HubAccess, type HubFile, refusal, unreachable } from './hub-client.ts';
 import type { HubId } from './hub-id.ts';
 

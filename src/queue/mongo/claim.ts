@@ -12,7 +12,8 @@ import { PROMPT_FIELDS } from '../../job/prompt-document.ts';
 import { namesItsDocument } from './bson-ids.ts';
 import { ANY_DATE, fromNow, JOB_IS_OURS, leaseEnded, literal, numberAt, statusIs } from './expressions.ts';
 import { failUnclaimed } from './fail.ts';
-import { byId, MAJORITY, type PromptRecord, type PromptsCollection } from './prompts-collection.ts';
+import type { PromptRecord } from './prompt-record.ts';
+import { byId, MAJORITY, type PromptsCollection } from './prompts-collection.ts';
 import type { SkipList } from './skip-list.ts';
 
 /** Nothing else is read: a document may have 16 MB of its own. */

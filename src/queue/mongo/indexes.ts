@@ -5,7 +5,7 @@
 import type { Collection, CreateIndexesOptions, Document } from 'mongodb';
 import type { Logger } from '../../observability/logger.ts';
 import { isUnauthorized, mongoErrorCode, withoutPassword } from './mongo-errors.ts';
-import type { PromptRecord } from './prompts-collection.ts';
+import type { PromptRecord } from './prompt-record.ts';
 
 interface QueueIndex {
   readonly name: string;

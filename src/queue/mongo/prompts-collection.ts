@@ -1,14 +1,10 @@
 /** What every statement gets: the collection, who we are, and how its calls are repeated. */
-import type { Collection, Document } from 'mongodb';
+import type { Collection } from 'mongodb';
 import { Text2ImgError } from '../../errors/text2img-error.ts';
 import type { DocumentId } from '../../job/document-id.ts';
 import { bsonIdOf } from './bson-ids.ts';
 import type { IndexHints } from './indexes.ts';
-
-/** Any `_id` is legal, so the driver's type for it does not fit. */
-export interface PromptRecord extends Document {
-  _id: never;
-}
+import type { PromptRecord } from './prompt-record.ts';
 
 export interface PromptsCollection {
   readonly collection: Collection<PromptRecord>;

@@ -5,7 +5,7 @@
 import type { ChangeStream, Collection } from 'mongodb';
 import type { Logger } from '../../observability/logger.ts';
 import { mongoErrorCode, NOT_A_REPLICA_SET, withoutPassword } from './mongo-errors.ts';
-import type { PromptRecord } from './prompts-collection.ts';
+import type { PromptRecord } from './prompt-record.ts';
 
 const BECAME_PENDING = [
   {

@@ -23,7 +23,7 @@ import { HubCache } from '../../../src/checkpoint/hub/hub-cache.ts';
 import { parseHubId } from '../../../src/checkpoint/hub/hub-id.ts';
 import { openCheckpoint } from '../../../src/checkpoint/open-checkpoint.ts';
 import { Text2ImgError } from '../../../src/errors/text2img-error.ts';
-import { withFileLock } from '../../../src/storage/file-lock.ts';
+import { withFileLock } from '../../../src/lib/file-lock.ts';
 import { silentLogger } from '../../../src/observability/logger.ts';
 import { blobName, COMMIT, type HubFault, HubServer, TOKEN } from '../../servers/hub-server.ts';
 

@@ -1,0 +1,19 @@
+/** What the operating system says about disks, told apart in one place. */
+
+/** No space, no quota, or no room under a limit for the file's size. */
+const FULL: ReadonlySet<unknown> = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
+
+export function isDiskFull(error: unknown): boolean {
+  return FULL.has(systemCode(error));
+}
+
+/** `ENOENT` and the like; undefined where the error is none of the system's. */
+export function systemCode(error: unknown): string | undefined {
+  const code = (error as NodeJS.ErrnoException | undefined)?.code;
+  return typeof code === 'string' ? code : undefined;
+}
+
+/** The message of whatever was thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,71 @@
+/**
+ * Text from outside (documents, checkpoints, servers, file names, the user's own options) on its way into a message, a log line or a terminal:
+ * escaped, so that it cannot move the cursor, fake a line or turn the direction of reading, and bounded, so that one value never fills a page.
+ * All functions take linear time in what they keep, whatever the length of what they are given.
+ */
+
+/**
+ * What a terminal or a reader would obey instead of showing: C0 and C1 controls, line and paragraph separators, marks and overrides of the
+ * writing direction, and halves of surrogate pairs.
+ */
+const OBEYED =
+  // oxlint-disable-next-line no-control-regex
+  /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g;
+
+/** The length of a value quoted in a sentence. */
+const QUOTED_LENGTH = 120;
+/** The length of a whole sentence. */
+const SENTENCE_LENGTH = 600;
+/** Nobody reads deeper than this in a quoted value. */
+const QUOTED_DEPTH = 4;
+
+/** Line ends included: a line end stands only where we write it. */
+export function printable(text: string): string {
+  return text.replaceAll(OBEYED, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`);
+}
+
+/** At most `length` UTF-16 units, an ellipsis included where something is missing; never half of a surrogate pair. */
+export function cut(text: string, length: number): string {
+  if (text.length <= length) return text;
+  const end = Math.max(0, length - 1);
+  const splitsPair = /[\ud800-\udbff]/.test(text.charAt(end - 1));
+  return `${text.slice(0, splitsPair ? end - 1 : end)}…`;
+}
+
+/** At most `length` UTF-16 units of it, escaped. */
+export function excerpt(text: string, length: number): string {
+  // Cut before it is escaped, for the time, and after, for the length.
+  return cut(printable(cut(text, length)), length);
+}
+
+/**
+ * A value of any kind as a sentence quotes it: text in quotation marks, the rest as in JSON, escaped and at most `length` long. Never throws,
+ * however deep or cyclic the value is.
+ */
+export function quote(value: unknown, length = QUOTED_LENGTH): string {
+  if (typeof value === 'string') {
+    const escaped = printable(JSON.stringify(cut(value, length)).slice(1, -1));
+    return `"${cut(escaped, length)}"`;
+  }
+  return excerpt(jsonLike(value, QUOTED_DEPTH, length), length);
+}
+
+/** An error's sentence: escaped and at most 600 characters. */
+export function boundedSentence(text: string, length = SENTENCE_LENGTH): string {
+  return excerpt(text, length);
+}
+
+/** JSON, cut at `depth` levels and at about `length` characters; other values than JSON's as `String` gives them. */
+function jsonLike(value: unknown, depth: number, length: number): string {
+  if (typeof value === 'string') return JSON.stringify(cut(value, length));
+  if (typeof value !== 'object' || value === null) return typeof value === 'function' ? 'a function' : String(value);
+  const isArray = Array.isArray(value);
+  if (depth === 0) return isArray ? '[…]' : '{…}';
+  let text = '';
+  for (const [key, element] of Object.entries(value)) {
+    if (text.length > length) break;
+    const name = isArray ? '' : `${JSON.stringify(cut(key, length))}:`;
+    text += `${text === '' ? '' : ','}${name}${jsonLike(element, depth - 1, length)}`;
+  }
+  return isArray ? `[${text}]` : `{${text}}`;
+}

@@ -1,0 +1,76 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { boundedSentence, cut, excerpt, printable, quote } from '../../src/lib/foreign-text.ts';
+
+/** Settled once for the whole project: what is written as \u…, wherever foreign text leaves. */
+const OBEYED = [
+  [0x00, 0x1f],
+  [0x7f, 0x9f],
+  [0x61c, 0x61c],
+  [0x200e, 0x200f],
+  [0x2028, 0x202e],
+  [0x2066, 0x2069],
+  [0xd800, 0xdfff],
+] as const;
+
+function isObeyed(text: string): boolean {
+  return Array.from(text).some((character) => {
+    const code = character.codePointAt(0) ?? 0;
+    return OBEYED.some(([from, to]) => code >= from && code <= to);
+  });
+}
+
+test('every character that a terminal obeys is escaped, and no other', () => {
+  for (let code = 0; code <= 0xffff; code++) {
+    const character = String.fromCharCode(code);
+    const escaped = `\\u${code.toString(16).padStart(4, '0')}`;
+    const expected = OBEYED.some(([from, to]) => code >= from && code <= to) ? escaped : character;
+    assert.equal(printable(character), expected);
+  }
+  assert.equal(printable('😀 é Ω'), '😀 é Ω', 'whole pairs stay');
+});
+
+test('whatever is quoted is bounded, and nothing in it is obeyed', () => {
+  fc.assert(
+    fc.property(fc.oneof(fc.anything(), fc.string({ unit: 'binary', maxLength: 500 })), (value) => {
+      for (const text of [quote(value), quote(value, 20), boundedSentence(String(quote(value)))]) {
+        assert.ok(text.length <= 602, `${text.length} characters`);
+        assert.ok(!isObeyed(text), JSON.stringify(text));
+      }
+    }),
+  );
+});
+
+test('values are quoted as JSON writes them, whatever their depth and size', () => {
+  assert.equal(quote('a "b" \u001b[31m'), String.raw`"a \"b\" \u001b[31m"`);
+  assert.equal(quote({ a: [1, 'x', null], b: { c: true } }), '{"a":[1,"x",null],"b":{"c":true}}');
+  assert.equal(quote(10n), '10');
+  assert.equal(quote(undefined), 'undefined');
+  assert.equal(quote('x'.repeat(1e6)).length, 122);
+  let nested: unknown = 1;
+  for (let level = 0; level < 100_000; level++) nested = [nested];
+  assert.equal(quote(nested), '[[[[[…]]]]]');
+  const cyclic: Record<string, unknown> = {};
+  cyclic['self'] = cyclic;
+  assert.ok(quote(cyclic).length <= 120);
+});
+
+test('text is cut without splitting a pair', () => {
+  assert.equal(cut('abc', 3), 'abc');
+  assert.equal(cut('abcd', 3), 'ab…');
+  assert.equal(cut('a😀😀', 3), 'a…');
+  assert.equal(excerpt('\u001b'.repeat(100), 12), String.raw`\u001b\u001…`);
+});
+
+test('twice the text takes about twice the time', () => {
+  const timeOf = (length: number): number => {
+    const text = 'a\u009b'.repeat(length);
+    const startMs = performance.now();
+    for (let round = 0; round < 5; round++) printable(text);
+    return performance.now() - startMs;
+  };
+  timeOf(20_000);
+  const ratio = timeOf(400_000) / timeOf(200_000);
+  assert.ok(ratio < 5, `${ratio} times the time for twice the text`);
+});
