@@ -1,48 +1,156 @@
-/** The import rules of oxlint.config.ts really report a breach: each is broken once, in a folder beside the project. */
+/**
+ * The import table of oxlint.config.ts is law. From the table itself: every folder and root file has a row, each row and each library's door is
+ * broken once in a copy and reported there, circles count even where only types go round, and a permission that nobody uses is a finding.
+ */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { copyFile, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { after, test } from 'node:test';
+import { DOORS, ENGINE_PARENT_FILES, FOLDERS } from '../oxlint.config.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
+const source = join(root, 'src');
+const entries = (await readdir(source, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile());
+const files = entries.map((entry) => join(entry.parentPath, entry.name).slice(source.length + 1)).toSorted();
+const rows = Object.entries(FOLDERS);
 
-/** [file that does not exist otherwise, its breach] */
-const BREACHES = [
-  ['src/queue/breach-a.ts', "import { x } from '../storage/image-store.ts';\nexport const y: typeof x = x;\n"],
-  ['src/storage/breach-b.ts', "import { x } from '../queue/prompt-queue.ts';\nexport const y: typeof x = x;\n"],
-  ['src/worker/breach-c.ts', "import { x } from '../cli/main.ts';\nexport const y: typeof x = x;\n"],
-  [
-    'src/worker/breach-d.ts',
-    "import { x } from '../queue/sqlite/sqlite-prompt-queue.ts';\nexport const y: typeof x = x;\n",
-  ],
-  ['src/engine/breach-e.ts', "import ort from 'onnxruntime-node';\nexport const y = ort;\n"],
-  ['src/diffusion/breach-f.ts', "import { readFileSync } from 'node:fs';\nexport const y = readFileSync;\n"],
-  ['src/worker/breach-g.ts', "import { DatabaseSync } from 'node:sqlite';\nexport const y = DatabaseSync;\n"],
-  ['src/worker/breach-h.ts', "export const y = process.env['HOME'];\n"],
-  ['src/job/breach-i.ts', 'export function end(): void {\n  process.exit(1);\n}\n'],
-  ['src/job/breach-j.ts', 'export default 1;\n'],
-] as const;
+interface Breach {
+  readonly file: string;
+  readonly text: string;
+}
+
+/** Some file of the folder, for the breach to import. */
+function fileOf(row: string): string {
+  return row.endsWith('.ts') ? row : (files.find((file) => file.startsWith(`${row}/`)) ?? `${row}/none.ts`);
+}
+
+/** What a row does not list, imported from a new file of its folder. */
+function rowBreaches(): Breach[] {
+  return rows
+    .filter(([row, { imports }]) => !row.endsWith('.ts') && !imports.includes('*'))
+    .flatMap(([row, { imports }]) =>
+      rows
+        .map(([other]) => other)
+        .filter((other) => other !== row && !imports.includes(other))
+        .map((other, index) => ({ other, index, target: fileOf(other) }))
+        .filter(({ target }) => !imports.includes(target))
+        .map(({ target, index }) => ({
+          file: `src/${row}/breach-${index}.ts`,
+          text: `import { x } from '../${target}';\nexport const y: typeof x = x;\n`,
+        })),
+    );
+}
+
+/** Each library, imported from each folder that is not behind its door. */
+function doorBreaches(): Breach[] {
+  return Object.entries(DOORS).flatMap(([library, doors], number) =>
+    rows
+      .map(([row]) => row)
+      .filter((row) => !row.endsWith('.ts') && !doors.some((door) => door.startsWith(`src/${row}/`)))
+      .map((row) => ({
+        file: `src/${row}/breach-door-${number}.ts`,
+        text: `import * as library from '${library}';\nexport const y = library;\n`,
+      })),
+  );
+}
+
+const OTHER_BREACHES: readonly Breach[] = [
+  {
+    file: 'src/diffusion/breach-io.ts',
+    text: "import { readFileSync } from 'node:fs';\nexport const y = readFileSync;\n",
+  },
+  { file: 'src/worker/breach-environment.ts', text: "export const y = process.env['HOME'];\n" },
+  { file: 'src/job/breach-exit.ts', text: 'export function end(): void {\n  process.exit(1);\n}\n' },
+  { file: 'src/job/breach-default.ts', text: 'export default 1;\n' },
+  { file: 'src/version.ts', text: "import { x } from './cli/main.ts';\nexport const y: typeof x = x;\n" },
+  // A circle of types only.
+  { file: 'src/lib/breach-a.ts', text: "import type { B } from './breach-b.ts';\nexport type A = B | 1;\n" },
+  { file: 'src/lib/breach-b.ts', text: "import type { A } from './breach-a.ts';\nexport type B = A | 2;\n" },
+  ...ENGINE_PARENT_FILES.map((file) => ({
+    file,
+    text: "import { x } from '../onnx/graph.ts';\nexport const y: typeof x = x;\n",
+  })),
+];
 
 const place = await mkdtemp(join(tmpdir(), 'text2img-lint-'));
 after(() => rm(place, { recursive: true, force: true }));
 
-test('every breach of the map’s import rules is a lint error in the file that commits it', async () => {
+test('every folder and root file of src/ has a row in the import table, and every row is there', () => {
+  const tops = new Set(files.map((file) => file.split('/')[0]));
+  assert.deepEqual([...tops].toSorted(), Object.keys(FOLDERS).toSorted());
+});
+
+test('each row, each library’s door and each other rule is reported where it is broken', async () => {
+  const breaches = [...rowBreaches(), ...doorBreaches(), ...OTHER_BREACHES];
+  const broken = new Set(breaches.map(({ file }) => file.split('/')[1]));
+  for (const [row, { imports }] of rows)
+    if (!imports.includes('*')) assert.ok(broken.has(row), `a breach of ${row} is tried`);
   await symlink(join(root, 'node_modules'), join(place, 'node_modules'));
   for (const file of ['oxlint.config.ts', 'tsconfig.json', 'package.json'])
     await copyFile(join(root, file), join(place, file));
-  for (const [file, text] of BREACHES) {
+  for (const { file, text } of breaches) {
     await mkdir(dirname(join(place, file)), { recursive: true });
     await writeFile(join(place, file), text);
   }
-  const lint = spawnSync(join(root, 'node_modules/.bin/oxlint'), ['--format=unix'], { cwd: place, encoding: 'utf8' });
-  for (const [file] of BREACHES) {
-    assert.match(
-      lint.stdout,
-      new RegExp(`${file}:\\d+:\\d+: .*\\[Error`),
-      `${file} is reported:\n${lint.stdout}${lint.stderr}`,
-    );
+  const lint = spawnSync(join(root, 'node_modules/.bin/oxlint'), ['--format=unix'], {
+    cwd: place,
+    encoding: 'utf8',
+    maxBuffer: 64 * 1024 * 1024,
+  });
+  const reported = new Set(
+    [...lint.stdout.matchAll(/^(?:\.\/)?(src\/\S+?\.ts):\d+:\d+: .*\[Error/gm)].map((match) => match[1]),
+  );
+  const missed = breaches.filter(({ file }) => !reported.has(file));
+  assert.deepEqual(
+    missed.map(({ file, text }) => `${file}: ${text.split('\n')[0]}`),
+    [],
+    lint.stderr,
+  );
+});
+
+/** The files of `src/` that a file imports, types included. */
+async function importsOf(file: string): Promise<string[]> {
+  const text = await readFile(join(source, file), 'utf8');
+  return [...text.matchAll(/(?:from|import)\s*\(?\s*'(\.{1,2}\/[^']+)'/g)].map((match) =>
+    join(dirname(file), match[1] ?? ''),
+  );
+}
+
+test('every permission of the table is used by somebody', async () => {
+  const used = new Map<string, Set<string>>();
+  for (const file of files) {
+    const [top = ''] = file.split('/');
+    const targets = used.get(top) ?? new Set<string>();
+    for (const target of await importsOf(file)) targets.add(target);
+    used.set(top, targets);
   }
+  const unused = rows.flatMap(([row, { imports }]) =>
+    imports
+      // Open to all above them.
+      .filter((permission) => !['*', 'lib', 'errors', 'observability'].includes(permission))
+      .filter((permission) =>
+        [...(used.get(row) ?? [])].every((target) => target !== permission && !target.startsWith(`${permission}/`)),
+      )
+      .map((permission) => `${row} → ${permission}`),
+  );
+  assert.deepEqual(unused, []);
+});
+
+test('every door of a library is used', async () => {
+  const texts = new Map<string, string>();
+  for (const file of files) texts.set(`src/${file}`, await readFile(join(source, file), 'utf8'));
+  const unused = Object.entries(DOORS).flatMap(([library, doors]) =>
+    doors
+      .filter((door) => door.startsWith('src/'))
+      .filter((door) =>
+        [...texts].every(
+          ([file, text]) => !(file.startsWith(door.replace('**', '')) && text.includes(`from '${library}`)),
+        ),
+      )
+      .map((door) => `${library} → ${door}`),
+  );
+  assert.deepEqual(unused, []);
 });
