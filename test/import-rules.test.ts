@@ -79,8 +79,8 @@ const place = await mkdtemp(join(tmpdir(), 'text2img-lint-'));
 after(() => rm(place, { recursive: true, force: true }));
 
 test('every folder and root file of src/ has a row in the import table, and every row is there', () => {
-  const tops = new Set(files.map((file) => file.split('/')[0]));
-  assert.deepEqual([...tops].toSorted(), Object.keys(FOLDERS).toSorted());
+  const tops = files.map((file) => file.split('/')[0] ?? '');
+  assert.deepEqual(new Set(tops), new Set(Object.keys(FOLDERS)));
 });
 
 test('each row, each library’s door and each other rule is reported where it is broken', async () => {
