@@ -85,15 +85,56 @@ export interface QueueCounts {
   readonly error: number;
 }
 
+/** What a queue that seems empty still holds. */
+export interface DrainState {
+  /** Nothing that can be claimed is pending, and nothing is being drawn by anybody or waits for its retry. */
+  readonly isDrained: boolean;
+  /** Pending documents that the database refuses to change, so that nobody can claim them. */
+  readonly refused: number;
+  /** Processing documents that nobody can claim, because another program left them without our lease. */
+  readonly stuck: number;
+}
+
+/** A prompt that ends as `error` without ever being handed to a worker: its attempts all died, or nobody can claim it. */
+interface UnclaimedPrompt {
+  readonly id: DocumentId;
+  /** As a claim has it. */
+  readonly docKey: string;
+  /** Its last run's, or a new one where it had none. */
+  readonly runId: string;
+  /** Its `PROMPT_FIELDS`, as they lie there. */
+  readonly document: RawPromptDocument;
+  readonly failure: FailureRecord;
+}
+
+/** What follows where a prompt ends without a claim; the queue knows neither webhooks nor summaries. */
+interface Endings {
+  /** Asked before the write that ends it, which carries the webhook. Does not throw. */
+  webhookFor(prompt: UnclaimedPrompt): OwedWebhook | undefined;
+  /** It has ended, with this webhook owed. */
+  onEnded(prompt: UnclaimedPrompt, webhook: OwedWebhook | undefined): void;
+}
+
+interface StatementOptions {
+  /** Aborted: no further statement is begun, and one under way is waited for no longer (`queue_failed`). What it claims after that is given back. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+interface SweepOptions extends StatementOptions {
+  /** Default: nobody hears of it, and no webhook is owed. */
+  readonly endings?: Endings | undefined;
+}
+
 export interface PromptQueue extends AsyncDisposable {
   /** Where it is, for logs; no secrets. */
   readonly description: string;
 
   /**
    * Takes up to `limit` documents: expired leases and due retries first, then pending ones by priority (higher first,
-   * absent is 0), then age. Ours until `leaseMs` from now.
+   * absent is 0), then age. Ours until `leaseMs` from now. What was claimed before something failed is returned all the same.
+   * @throws `queue_refused` when every pending document of one whole pass through the queue was refused by the database
    */
-  claim(options: { readonly limit: number }): Promise<readonly ClaimedPrompt[]>;
+  claim(options: { readonly limit: number } & SweepOptions): Promise<readonly ClaimedPrompt[]>;
 
   /** Heartbeat: prolongs the lease by `leaseMs` from now, and records the progress. */
   renew(claim: ClaimedPrompt, progress?: JobProgress): Promise<TransitionOutcome>;
@@ -117,7 +158,7 @@ export interface PromptQueue extends AsyncDisposable {
   release(claim: ClaimedPrompt): Promise<TransitionOutcome>;
 
   /** Ends documents whose lease ran out on their last attempt with `attempts_exhausted`; returns how many. */
-  reap(): Promise<number>;
+  reap(options?: SweepOptions): Promise<number>;
 
   /** Adds documents as `pending`. `_id` may be given; one that exists already is an `invalid_document` error and nothing is added. */
   enqueue(documents: readonly RawPromptDocument[]): Promise<readonly DocumentId[]>;
@@ -134,8 +175,9 @@ export interface PromptQueue extends AsyncDisposable {
   /** Sentences about pending documents that no worker can claim, as far as that can be known without trying. */
   stuck(): Promise<readonly string[]>;
 
-  /** Nothing that can be claimed is pending, and nothing is being drawn by anybody or waits for its retry. */
-  isDrained(): Promise<boolean>;
+  drainState(options?: StatementOptions): Promise<DrainState>;
+  /** Only whether it is drained: cheaper than `drainState`, which counts. */
+  isDrained(options?: StatementOptions): Promise<boolean>;
 
   /** Milliseconds until a lease or a backoff ends, if any document waits for one; for an idle worker's sleep. */
   msUntilNextDue(): Promise<number | undefined>;

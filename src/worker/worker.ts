@@ -71,7 +71,7 @@ class Worker implements Disposable {
         } else if (mode === 'drain' && this.#publishing.size > 0) {
           await Promise.race(this.#publishing);
         } else {
-          if (mode === 'drain' && this.#outages === 0 && (await queue.isDrained())) break;
+          if (mode === 'drain' && this.#outages === 0 && (await queue.drainState()).isDrained) break;
           await this.#idle();
         }
       }

@@ -7,6 +7,7 @@ import type { Logger } from '../../observability/logger.ts';
 import type {
   ClaimedPrompt,
   CompletionRecord,
+  DrainState,
   FailureRecord,
   JobProgress,
   JobStatus,
@@ -174,6 +175,10 @@ export class MongoPromptQueue implements PromptQueue {
 
   async stuck(): Promise<readonly string[]> {
     return stuck(await this.#open());
+  }
+
+  async drainState(): Promise<DrainState> {
+    return { isDrained: await this.isDrained(), refused: 0, stuck: 0 };
   }
 
   async isDrained(): Promise<boolean> {

@@ -7,6 +7,7 @@ import { WITHOUT_VERDICT } from '../failure-text.ts';
 import type {
   ClaimedPrompt,
   CompletionRecord,
+  DrainState,
   FailureRecord,
   JobProgress,
   JobStatus,
@@ -119,6 +120,10 @@ export class SqlitePromptQueue implements PromptQueue {
   /** Whatever is in the file can be written. */
   async stuck(): Promise<readonly string[]> {
     return [];
+  }
+
+  async drainState(): Promise<DrainState> {
+    return { isDrained: await this.isDrained(), refused: 0, stuck: 0 };
   }
 
   async isDrained(): Promise<boolean> {
