@@ -38,11 +38,11 @@ export interface OpenStore extends AsyncDisposable {
 export function openStore({ config, logger }: CommandContext): OpenStore {
   const mode = resolveMode(config);
   if (mode.kind === 'embedded') {
-    const store = new FileImageStore(mode.dataDir);
+    const store = new FileImageStore(mode.dataDir, { prefix: config.gcsPrefix });
     return { store, publicUrl: async (url) => url, [Symbol.asyncDispose]: () => store[Symbol.asyncDispose]() };
   }
   const google = googleEnvironment();
-  const store = new GcsImageStore({ bucket: mode.gcsBucket, logger, ...google });
+  const store = new GcsImageStore({ bucket: mode.gcsBucket, prefix: config.gcsPrefix, logger, ...google });
   return { store, publicUrl: publicUrlOf(config, store), [Symbol.asyncDispose]: () => store[Symbol.asyncDispose]() };
 }
 

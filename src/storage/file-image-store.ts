@@ -4,14 +4,25 @@
  * What a bucket keeps as an object's metadata lies in `.meta/<name>.json` beside it, as entries by the picture's SHA-256. The new entry
  * is there before the new picture, and the old one goes after it, so a crash at any point leaves a picture whose own entry is there.
  */
-import { createHash } from 'node:crypto';
-import { link, mkdir, open, readFile, rename, rm, unlink } from 'node:fs/promises';
+import { createHash, randomBytes } from 'node:crypto';
+import { link, mkdir, open, readFile, readlink, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { z } from 'zod';
 import { Text2ImgError } from '../errors/text2img-error.ts';
+import { isDiskFull, messageOf } from '../lib/disk-errors.ts';
+import { quote } from '../lib/foreign-text.ts';
 import { withFileLock } from '../lib/file-lock.ts';
-import type { ImageMetadata, ImageObject, ImageStore, PutOutcome, PutResult } from './image-store.ts';
+import type {
+  FoundImage,
+  ImageMetadata,
+  ImageObject,
+  ImageStore,
+  ProbeOptions,
+  PutOutcome,
+  PutResult,
+} from './image-store.ts';
+import { DEFAULT_OBJECT_PREFIX, probeKey } from './object-key.ts';
 
 const entriesSchema = z.record(
   z.string(),
@@ -27,43 +38,54 @@ interface PutOptions {
 export class FileImageStore implements ImageStore {
   readonly description: string;
   readonly #root: string;
+  readonly #prefix: string;
 
-  /** @param root object names are relative to it */
-  constructor(root: string) {
+  /**
+   * @param root object names are relative to it
+   * @param options.prefix what they begin with
+   */
+  constructor(root: string, { prefix = DEFAULT_OBJECT_PREFIX }: { readonly prefix?: string } = {}) {
     this.#root = resolve(root);
+    this.#prefix = prefix;
     this.description = `the folder ${this.#root}`;
   }
 
   async check(): Promise<void> {
-    await this.#translate(async () => {
-      await mkdir(this.#root, { recursive: true });
-      const probe = join(this.#root, `.check-${process.pid}-${Math.random().toString(36).slice(2)}`);
-      await writeDurably(probe, new Uint8Array(4096));
-      await unlink(probe);
-    });
+    await this.probe({ sizeBytes: 4096 });
   }
 
-  async find(
-    name: string,
-  ): Promise<{ readonly metadata: ImageMetadata | undefined; readonly url: string } | undefined> {
+  async probe({ sizeBytes, signal }: ProbeOptions): Promise<void> {
+    await this.#translate(async () => {
+      const path = `${join(this.#root, probeKey(this.#prefix))}-${randomBytes(6).toString('hex')}`;
+      await makeFolder(dirname(path));
+      signal?.throwIfAborted();
+      try {
+        await writeDurably(path, new Uint8Array(sizeBytes));
+      } finally {
+        await rm(path, { force: true });
+      }
+    }, signal);
+  }
+
+  async find(name: string, { signal }: { readonly signal?: AbortSignal } = {}): Promise<FoundImage | undefined> {
     return this.#translate(async () => {
       const path = join(this.#root, name);
       const png = await readIfThere(path);
       if (png === undefined) return undefined;
       const entries = await readEntries(entriesPath(path));
       return { metadata: entries[sha256(png)], url: pathToFileURL(path).href };
-    });
+    }, signal);
   }
 
   async put(object: ImageObject, options: PutOptions): Promise<PutResult> {
     return this.#translate(async () => {
       const path = join(this.#root, object.name);
-      await mkdir(join(dirname(path), '.meta'), { recursive: true });
+      await makeFolder(join(dirname(path), '.meta'));
       return withFileLock(`${entriesPath(path)}.lock`, async () => {
         options.signal?.throwIfAborted();
         return { outcome: await this.#putLocked(path, object, options), url: pathToFileURL(path).href };
       });
-    });
+    }, options.signal);
   }
 
   async #putLocked(path: string, object: ImageObject, { mayReplace }: PutOptions): Promise<PutOutcome> {
@@ -82,10 +104,12 @@ export class FileImageStore implements ImageStore {
 
   async [Symbol.asyncDispose](): Promise<void> {}
 
-  async #translate<T>(action: () => Promise<T>): Promise<T> {
+  async #translate<T>(action: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     try {
+      signal?.throwIfAborted();
       return await action();
     } catch (error) {
+      signal?.throwIfAborted();
       throw storeError(error, this.#root);
     }
   }
@@ -125,6 +149,18 @@ async function readIfThere(path: string): Promise<Uint8Array | undefined> {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw error;
+  }
+}
+
+/** @throws `store_unwritable` with the reason: for a link that leads to nothing, or a read-only disk, the system only says that something is missing */
+async function makeFolder(path: string): Promise<void> {
+  try {
+    await mkdir(path, { recursive: true });
+  } catch (error) {
+    if (isDiskFull(error)) throw error;
+    const link = await readlink(path).catch(() => undefined);
+    const why = link === undefined ? messageOf(error) : `it is a link to ${quote(link)}, which cannot be used`;
+    throw new Text2ImgError('store_unwritable', `the folder ${quote(path)} cannot be made: ${why}.`, { cause: error });
   }
 }
 
@@ -168,8 +204,7 @@ const REFUSALS: ReadonlySet<string> = new Set(['EROFS', 'EACCES', 'EPERM', 'ENOT
 function storeError(error: unknown, root: string): unknown {
   if (error instanceof Text2ImgError) return error;
   const { code, message } = error as NodeJS.ErrnoException;
-  if (code === 'ENOSPC' || code === 'EDQUOT')
-    return new Text2ImgError('disk_full', `no space is left in ${root}.`, { cause: error });
+  if (isDiskFull(error)) return new Text2ImgError('disk_full', `no space is left in ${root}.`, { cause: error });
   if (code !== undefined && REFUSALS.has(code)) {
     return new Text2ImgError('store_unwritable', `the folder ${root} cannot be written: ${message}.`, { cause: error });
   }

@@ -60,6 +60,18 @@ export function retryAfterMs(error: unknown, now: number): number | undefined {
   return Number.isNaN(waitMs) ? undefined : Math.max(0, waitMs);
 }
 
+/**
+ * The object is not of the generation that was named. The same status with another reason is a refusal, as an organisation's policy's; emulators
+ * give none.
+ */
+export function isConditionNotMet(error: unknown): boolean {
+  if (statusOf(error) !== 412) return false;
+  const reasons = (asClientError(error).errors ?? [])
+    .map(({ reason }) => reason)
+    .filter((reason) => reason !== undefined);
+  return reasons.length === 0 || reasons.includes('conditionNotMet');
+}
+
 const ROLE_HINT =
   'grant the role roles/storage.objectUser on the bucket (at least storage.objects.create, storage.objects.get and storage.objects.delete)';
 const CREDENTIALS_HINT =

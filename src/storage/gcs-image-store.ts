@@ -9,8 +9,17 @@ import { createHash } from 'node:crypto';
 import { type Bucket, Storage } from '@google-cloud/storage';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import type { Logger } from '../observability/logger.ts';
-import type { ImageMetadata, ImageObject, ImageStore, PutOutcome, PutResult } from './image-store.ts';
-import { missingBucket, missingPermission, statusOf, storeError } from './gcs-errors.ts';
+import type {
+  FoundImage,
+  ImageMetadata,
+  ImageObject,
+  ImageStore,
+  ProbeOptions,
+  PutOutcome,
+  PutResult,
+} from './image-store.ts';
+import { DEFAULT_OBJECT_PREFIX, probeKey } from './object-key.ts';
+import { isConditionNotMet, missingBucket, missingPermission, statusOf, storeError } from './gcs-errors.ts';
 import { fromCustomMetadata, isSameDocument, toCustomMetadata } from './gcs-metadata.ts';
 import { withDeadline } from './gcs-requests.ts';
 import { retrying } from './gcs-retry.ts';
@@ -23,6 +32,8 @@ export interface GcsImageStoreOptions {
   readonly credentialsFile: string | undefined;
   /** An emulator's URL instead of Google's; it is sent no credentials. */
   readonly apiEndpoint: string | undefined;
+  /** What the objects' names begin with; the probe's too. */
+  readonly prefix?: string;
   /** How long one try may take. */
   readonly tryMs?: number;
   /** How long a request is repeated. */
@@ -44,6 +55,7 @@ const CHECK_DEADLINE_MS = 15_000;
 const MAX_ROUNDS = 8;
 /** The generation of an object that does not exist. */
 const ABSENT = '0';
+const PROBE_CONTENT = 'text2img writes this object to find out whether the bucket takes any. It may be deleted.\n';
 
 interface StoredObject {
   readonly metadata: ImageMetadata | undefined;
@@ -119,11 +131,28 @@ export class GcsImageStore implements ImageStore {
     }
   }
 
-  async find(
-    name: string,
-  ): Promise<{ readonly metadata: ImageMetadata | undefined; readonly url: string } | undefined> {
-    const stored = await this.#look(name);
+  async find(name: string, { signal }: { readonly signal?: AbortSignal } = {}): Promise<FoundImage | undefined> {
+    const stored = await this.#look(name, signal);
     return stored === undefined ? undefined : { metadata: stored.metadata, url: this.#urlOf(name) };
+  }
+
+  /** The probe's object stays: the next one meets it, and hears that the bucket would have taken it. */
+  async probe({ signal }: ProbeOptions): Promise<void> {
+    const name = probeKey(this.#options.prefix ?? DEFAULT_OBJECT_PREFIX);
+    await this.#request('probe', () => this.#uploadProbe(name), { signal, deadlineMs: 0 });
+  }
+
+  async #uploadProbe(name: string): Promise<void> {
+    try {
+      await this.#bucket.file(name).save(PROBE_CONTENT, {
+        resumable: false,
+        validation: false,
+        preconditionOpts: { ifGenerationMatch: ABSENT },
+        metadata: { contentType: 'text/plain' },
+      });
+    } catch (error) {
+      if (!isConditionNotMet(error)) throw error;
+    }
   }
 
   async put(object: ImageObject, options: PutOptions): Promise<PutResult> {
@@ -187,7 +216,7 @@ export class GcsImageStore implements ImageStore {
       });
       return true;
     } catch (error) {
-      if (statusOf(error) === 412) return false;
+      if (isConditionNotMet(error)) return false;
       throw error;
     }
   }

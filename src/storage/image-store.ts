@@ -1,7 +1,7 @@
 /**
  * The contract of an image store. The object's name is a function of the document's `_id` (invariant 2), so a store must
  * tell a repeat of the same run (adopt it) from another run of the same document (replace it, if the caller still owns
- * the document) and from a stranger's object (never touch it). `file-image-store.ts` and, later,
+ * the document) and from a stranger's object (never touch it). `file-image-store.ts` and
  * `gcs-image-store.ts` pass the conformance suite in `test/storage/image-store-conformance.ts`.
  */
 
@@ -38,6 +38,21 @@ export interface PutResult {
   readonly url: string;
 }
 
+/** What lies under a name. */
+export interface FoundImage {
+  /** Undefined: not written by us. */
+  readonly metadata: ImageMetadata | undefined;
+  readonly url: string;
+  /** Why the store will not let this object be replaced, as a sentence without its full stop; absent where nothing is known to forbid it. */
+  readonly refusal?: string;
+}
+
+export interface ProbeOptions {
+  /** Of the image that could not be stored: a disk may have room for less. */
+  readonly sizeBytes: number;
+  readonly signal?: AbortSignal;
+}
+
 export interface ImageStore extends AsyncDisposable {
   /** Where it is, for logs; no secrets. */
   readonly description: string;
@@ -54,6 +69,12 @@ export interface ImageStore extends AsyncDisposable {
     options: { readonly mayReplace: () => Promise<boolean>; readonly signal?: AbortSignal },
   ): Promise<PutResult>;
 
-  /** The object's metadata and URL, or undefined; a worker that takes over a run looks before it draws. */
-  find(name: string): Promise<{ readonly metadata: ImageMetadata | undefined; readonly url: string } | undefined>;
+  /** The object's metadata and URL, or undefined; a worker looks before it draws. */
+  find(name: string, options?: { readonly signal?: AbortSignal }): Promise<FoundImage | undefined>;
+
+  /**
+   * Tells a refusal of one image from trouble of the store: resolves when the store takes another object now, and throws the reason when it does
+   * not. Tries once. @throws `store_unwritable`, `disk_full`, `store_failed`; the signal's reason when it is aborted
+   */
+  probe(options: ProbeOptions): Promise<void>;
 }

@@ -11,6 +11,11 @@ export interface ObjectKeyOptions {
   readonly imageIndex: number;
 }
 
+/** The object that says whether a bucket takes any. No document has this name: an image's ends in `.png`. */
+export function probeKey(prefix: string): string {
+  return `${prefix}.text2img-probe`;
+}
+
 /** `generated/<id>.png`, `generated/<id>.2.png` for the second picture, and so on. */
 export function objectKey(id: DocumentId, { prefix, imageIndex }: ObjectKeyOptions): string {
   return `${prefix}${objectStem(id)}${imageIndex === 0 ? '' : `.${imageIndex + 1}`}.png`;

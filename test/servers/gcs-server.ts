@@ -18,7 +18,13 @@ export type Fault =
   | { readonly kind: 'drop' }
   /** It takes effect, and the answer is lost. */
   | { readonly kind: 'commit-then-drop' }
-  | { readonly kind: 'status'; readonly status: number; readonly retryAfterSeconds?: number; readonly message?: string }
+  | {
+      readonly kind: 'status';
+      readonly status: number;
+      readonly retryAfterSeconds?: number;
+      readonly message?: string;
+      readonly reason?: string;
+    }
   /** Never answered. */
   | { readonly kind: 'stall' }
   | { readonly kind: 'slow'; readonly ms: number }
@@ -114,7 +120,11 @@ export class GcsServer implements AsyncDisposable {
     if (fault?.kind === 'stall') return this.#stall(response);
     if (fault?.kind === 'status') {
       if (fault.retryAfterSeconds !== undefined) response.setHeader('retry-after', fault.retryAfterSeconds);
-      return error(response, fault.status, fault.message ?? 'a fault was asked for');
+      return send(
+        response,
+        fault.status,
+        errorBody(fault.status, fault.message ?? 'a fault was asked for', fault.reason),
+      );
     }
     if (fault?.kind === 'slow') await new Promise((resolve) => setTimeout(resolve, fault.ms));
     if (fault?.kind === 'commit-then-drop') {
@@ -171,7 +181,10 @@ export class GcsServer implements AsyncDisposable {
   ): void {
     const current = this.object(object)?.generation ?? 0;
     if (ifGenerationMatch !== null && Number(ifGenerationMatch) !== current)
-      return answer(412, errorBody(412, 'At least one of the pre-conditions you specified did not hold.'));
+      return answer(
+        412,
+        errorBody(412, 'At least one of the pre-conditions you specified did not hold.', 'conditionNotMet'),
+      );
     const [json, bytes] = multipart(body, contentType);
     const { md5Hash, metadata } = JSON.parse(json.toString('utf8')) as {
       md5Hash?: string;
@@ -234,12 +247,8 @@ function describe(bucket: string, name: string, { generation, metadata, bytes }:
   };
 }
 
-function errorBody(code: number, message: string): object {
-  return { error: { code, message, errors: [{ message, domain: 'global', reason: 'test' }] } };
-}
-
-function error(response: ServerResponse, status: number, message: string): void {
-  send(response, status, errorBody(status, message));
+function errorBody(code: number, message: string, reason = 'test'): object {
+  return { error: { code, message, errors: [{ message, domain: 'global', reason }] } };
 }
 
 function send(response: ServerResponse, status: number, json: unknown): void {

@@ -104,6 +104,21 @@ export function imageStoreConformance(name: string, create: StoreFactory): void 
       assert.equal(await text(place), 'first');
     });
 
+    test('a healthy store passes every probe, and a probe is no image', async (t) => {
+      const { store } = await create(t);
+      await store.probe({ sizeBytes: 100_000 });
+      await store.probe({ sizeBytes: 1 });
+      assert.equal(await store.find(NAME), undefined);
+      assert.equal(await put(store, makeObject()), 'created');
+    });
+
+    test('a look and a probe that were aborted before they began throw the signal’s reason', async (t) => {
+      const { store } = await create(t);
+      const signal = AbortSignal.abort(new Error('stopped'));
+      await assert.rejects(store.find(NAME, { signal }), /stopped/);
+      await assert.rejects(store.probe({ sizeBytes: 1, signal }), /stopped/);
+    });
+
     test('a put that was aborted before it began writes nothing', async (t) => {
       const { store } = await create(t);
       await assert.rejects(store.put(makeObject(), { mayReplace: always, signal: AbortSignal.abort() }));

@@ -16,7 +16,8 @@ test('a zombie of an earlier run does not overwrite the picture of the run that 
   const store: ImageStore = {
     description: 'late',
     check: () => real.check(),
-    find: (name) => real.find(name),
+    find: (name, options) => real.find(name, options),
+    probe: (options) => real.probe(options),
     [Symbol.asyncDispose]: () => real[Symbol.asyncDispose](),
     put: async (object, options) => {
       if (await queue.cancel('a')) {
