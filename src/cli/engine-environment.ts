@@ -1,7 +1,6 @@
 /** The engine child's environment. */
 import { existsSync } from 'node:fs';
-import { environmentWithFirst } from '../config/child-environment.ts';
-import { dataHome } from '../config/user-folders.ts';
+import { dataHome, environmentWithFirst } from '../config/load.ts';
 import { cudaLibraryFolder } from '../engine/cuda/fetch-cuda.ts';
 
 /**

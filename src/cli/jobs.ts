@@ -21,7 +21,7 @@ export async function jobs(context: CommandContext, { action, id }: JobsInvocati
       return await show(context, queue, id);
     case 'retry':
       return change(context, id, {
-        done: await queue.retry(id),
+        done: await queue.retry(id, { force: context.config.force }),
         verb: 'retried',
         status: 'pending',
         refusal: 'has not ended yet',

@@ -3,8 +3,7 @@
  */
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { googleEnvironment } from '../config/google-environment.ts';
-import { resolveMode } from '../config/mode.ts';
+import { googleEnvironment, resolveMode } from '../config/load.ts';
 import { MongoPromptQueue } from '../queue/mongo/mongo-prompt-queue.ts';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import type { PromptQueue } from '../queue/prompt-queue.ts';

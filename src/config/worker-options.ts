@@ -118,7 +118,15 @@ export const WORKER_OPTIONS = {
     allowed: 'a whole number from 1 to 1000000',
     commands: ['jobs', 'webhooks'],
   }),
+  force: option({
+    schema: onOrOff,
+    default: 'off',
+    doc: 'With "jobs retry": also a job that is processing and that no worker can claim.',
+    allowed: 'on or off',
+    commands: ['jobs'],
+  }),
 
+  // webhooks list
   state: option({
     placeholder: '<state>',
     schema: oneOf(['pending', 'delivered', 'dead']),

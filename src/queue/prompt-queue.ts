@@ -61,7 +61,8 @@ export type TransitionOutcome = 'done' | 'lost';
 /** A document as `jobs list` and `jobs show` present it. */
 export interface JobSummary {
   readonly id: string;
-  readonly status: JobStatus;
+  /** A `JobStatus`; whatever another program wrote there instead, quoted and bounded. All texts are bounded, none is escaped. */
+  readonly status: string;
   readonly text: string;
   readonly priority: number;
   readonly attempts: number;
@@ -73,6 +74,10 @@ export interface JobSummary {
   readonly parameters?: Readonly<Record<string, string | number>>;
   readonly warnings?: readonly string[];
   readonly error?: string;
+  /** What the last attempt ended with, while the next one is waited for. */
+  readonly lastError?: string;
+  /** It waits for its next attempt, which is due at `leaseUntil`. */
+  readonly awaitsRetry?: boolean;
   readonly enqueuedAt?: Date;
   readonly finishedAt?: Date;
 }
@@ -81,6 +86,8 @@ export interface QueueCounts {
   readonly pending: number;
   /** With our lease fields, whoever holds them. */
   readonly processing: number;
+  /** In `processing` without a lease that ends, so that nobody can claim them: another program left them so. Not among `processing`. */
+  readonly stuck: number;
   readonly completed: number;
   readonly error: number;
 }
@@ -167,8 +174,11 @@ export interface PromptQueue extends AsyncDisposable {
   list(options: { readonly status?: JobStatus; readonly limit: number }): Promise<readonly JobSummary[]>;
   /** `id` as `promptIdText` prints it. */
   show(id: string): Promise<JobSummary | undefined>;
-  /** A finished document becomes `pending` as a new run. `undefined`: no such document; false: it is not finished. */
-  retry(id: string): Promise<boolean | undefined>;
+  /**
+   * A finished document becomes `pending` as a new run. `undefined`: no such document; false: it is not finished.
+   * @param options with `force` also a `stuck` one
+   */
+  retry(id: string, options?: { readonly force?: boolean }): Promise<boolean | undefined>;
   /** A pending or processing document ends as `error` with code `cancelled`; its worker notices at the next heartbeat. */
   cancel(id: string): Promise<boolean | undefined>;
 

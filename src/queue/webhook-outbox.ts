@@ -45,14 +45,27 @@ export interface WebhookSummary {
 
 export interface WebhookOutbox {
   /** Takes what is due, oldest first; nobody else is given it until `leaseMs` from now. */
-  claimDue(options: { readonly limit: number; readonly leaseMs: number }): Promise<readonly DueWebhook[]>;
+  claimDue(options: {
+    readonly limit: number;
+    readonly leaseMs: number;
+    readonly signal?: AbortSignal | undefined;
+  }): Promise<readonly DueWebhook[]>;
 
   /** Writes down how a try ended. `lost`: somebody else is trying by now, or the prompt is gone; a delivery counts all the same. */
   record(webhook: DueWebhook, outcome: DeliveryOutcome): Promise<'done' | 'lost'>;
 
+  /**
+   * Gives up all that are due and have no URL of their own, for whoever has no operator's URL to send them to; `redrive` takes them up again.
+   * @param error what they ended with, beginning with `no_url` @returns how many
+   */
+  closeWithoutUrl(error: string): Promise<number>;
+
   list(options: { readonly state?: WebhookState; readonly limit: number }): Promise<readonly WebhookSummary[]>;
 
-  /** Dead ones are due again at once, with all their tries; one by its id, or all. Returns how many. */
+  /**
+   * Dead ones are due again at once, with all their tries; one by its id, or all. Returns how many. Of all, only those are taken that this
+   * service has surely made; one that is named is the operator's own decision.
+   */
   redrive(id?: string): Promise<number>;
 
   /** What is still owed, and what was given up. */

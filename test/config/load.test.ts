@@ -4,10 +4,13 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { googleEnvironment } from '../../src/config/google-environment.ts';
-import { type ConfigSources, loadConfig } from '../../src/config/load.ts';
-import { resolveMode } from '../../src/config/mode.ts';
-import { compileCacheFolder } from '../../src/config/user-folders.ts';
+import {
+  type ConfigSources,
+  compileCacheFolder,
+  googleEnvironment,
+  loadConfig,
+  resolveMode,
+} from '../../src/config/load.ts';
 import { environmentNameOf, flagOf, OPTION_NAMES, OPTIONS, type OptionSpec } from '../../src/config/schema.ts';
 
 function load(sources: Partial<ConfigSources>) {

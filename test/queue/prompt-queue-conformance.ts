@@ -237,7 +237,7 @@ export function promptQueueConformance(name: string, create: QueueFactory): void
         (error) =>
           error instanceof Text2ImgError && error.code === 'invalid_document' && error.message.includes('mine'),
       );
-      assert.deepEqual(await queue.counts(), { pending: 2, processing: 0, completed: 0, error: 0 });
+      assert.deepEqual(await queue.counts(), { pending: 2, processing: 0, stuck: 0, completed: 0, error: 0 });
       assert.deepEqual((await queue.claim({ limit: 2 })).map(({ id }) => promptIdText(id)).toSorted(), ['7', 'mine']);
     });
 

@@ -25,7 +25,8 @@ import { complete } from './complete.ts';
 import { enqueue } from './enqueue.ts';
 import { fail } from './fail.ts';
 import { ensureIndexes } from './indexes.ts';
-import { counts, isDrained, list, msUntilNextDue, show } from './list.ts';
+import { isDrained, msUntilNextDue } from './drain-state.ts';
+import { counts, list, show } from './list.ts';
 import { withoutPassword } from './mongo-errors.ts';
 import { MongoOutbox } from './outbox.ts';
 import { persist } from './persist.ts';
@@ -165,8 +166,8 @@ export class MongoPromptQueue implements PromptQueue {
     return (await show(await this.#open(), idsOfText(id)))?.summary;
   }
 
-  async retry(id: string): Promise<boolean | undefined> {
-    return this.#change(id, retry);
+  async retry(id: string, { force = false }: { readonly force?: boolean } = {}): Promise<boolean | undefined> {
+    return this.#change(id, (prompts, found) => retry(prompts, found, { force }));
   }
 
   async cancel(id: string): Promise<boolean | undefined> {

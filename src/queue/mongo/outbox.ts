@@ -54,6 +54,24 @@ const TRIM_DELIVERED: Document = {
   },
 };
 
+const IS_DUE_WITHOUT_URL: Document = {
+  $and: [
+    { $eq: ['$$hook.state', 'pending'] },
+    { $lte: ['$$hook.due', '$$NOW'] },
+    { $ne: [{ $type: '$$hook.url' }, 'string'] },
+  ],
+};
+
+const DUE_WITHOUT_URL: Document = {
+  'job.hook_due': ANY_DATE,
+  'job.hooks': { $elemMatch: { state: 'pending', url: { $exists: false } } },
+  $expr: { $lte: ['$job.hook_due', '$$NOW'] },
+};
+
+function closed(error: string): Document {
+  return { $mergeObjects: ['$$hook', { state: 'dead', error: literal(error), token: null }] };
+}
+
 export class MongoOutbox implements WebhookOutbox {
   readonly #open: () => Promise<PromptsCollection>;
 
@@ -122,6 +140,21 @@ export class MongoOutbox implements WebhookOutbox {
       prompts.collection.updateOne(filter as never, pipeline as never, { ...prompts.hints.webhooks }),
     );
     return matchedCount === 1 ? 'done' : 'lost';
+  }
+
+  async closeWithoutUrl(error: string): Promise<number> {
+    const prompts = await this.#open();
+    const { modifiedCount } = await prompts.run(() =>
+      prompts.collection.updateMany(
+        DUE_WITHOUT_URL as never,
+        [
+          { $set: { 'job.hooks': mapHooks({ $cond: [IS_DUE_WITHOUT_URL, closed(error), '$$hook'] }) } },
+          SET_DUE,
+        ] as never,
+        { ...prompts.hints.webhooks },
+      ),
+    );
+    return modifiedCount;
   }
 
   async list({

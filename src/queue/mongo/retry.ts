@@ -1,4 +1,5 @@
 /** Retry: a finished document becomes pending as a new run. */
+import { ANY_DATE } from './expressions.ts';
 import { byId, type PromptsCollection } from './prompts-collection.ts';
 
 const RETRY = [
@@ -6,8 +7,15 @@ const RETRY = [
   { $unset: ['error', 'error_at', 'job.token', 'job.resume', 'job.awaits_retry'] },
 ];
 
-export async function retry(prompts: PromptsCollection, id: unknown): Promise<boolean> {
-  const filter = { ...byId(id), status: { $in: ['completed', 'error'] } };
+/** @param options with `force` also one that is `processing` without a lease that ends */
+export async function retry(
+  prompts: PromptsCollection,
+  id: unknown,
+  { force }: { readonly force: boolean },
+): Promise<boolean> {
+  const ended = { status: { $in: ['completed', 'error'] } };
+  const stuck = { status: 'processing', 'job.lease_until': { $not: ANY_DATE } };
+  const filter = { ...byId(id), ...(force ? { $or: [ended, stuck] } : ended) };
   const { modifiedCount } = await prompts.run(() => prompts.collection.updateOne(filter as never, RETRY as never));
   return modifiedCount === 1;
 }

@@ -5,6 +5,7 @@ import { type Database, NOW_MS, type Row } from './database.ts';
 const LIST = `SELECT * FROM prompts WHERE ?1 IS NULL OR status = ?1 ORDER BY seq DESC LIMIT ?2`;
 const SHOW = `SELECT * FROM prompts WHERE id = ?1`;
 const COUNTS = `SELECT status, count(*) AS count FROM prompts GROUP BY status`;
+const STUCK = `SELECT count(*) AS count FROM prompts WHERE status = 'processing' AND lease_until_ms IS NULL`;
 const NEXT_DUE = `SELECT min(lease_until_ms) - ${NOW_MS} AS wait_ms FROM prompts WHERE status = 'processing'`;
 
 /** Newest first. */
@@ -23,7 +24,8 @@ export function show(database: Database, id: string): JobSummary | undefined {
 export function counts(database: Database): QueueCounts {
   const found = { pending: 0, processing: 0, completed: 0, error: 0 };
   for (const row of database.all(COUNTS)) found[row['status'] as JobStatus] = Number(row['count']);
-  return found;
+  const stuck = Number(database.get(STUCK)?.['count']);
+  return { ...found, processing: found.processing - stuck, stuck };
 }
 
 export function msUntilNextDue(database: Database): number | undefined {

@@ -31,6 +31,7 @@ const TRIM = `
 DELETE FROM webhooks WHERE prompt_id = ?1 AND state = 'delivered' AND seq NOT IN
   (SELECT seq FROM webhooks WHERE prompt_id = ?1 AND state = 'delivered' ORDER BY delivered_ms DESC, seq DESC LIMIT ${KEPT_DELIVERED})`;
 
+const CLOSE_WITHOUT_URL = `UPDATE webhooks SET state = 'dead', token = NULL, error = ?1 WHERE state = 'pending' AND url IS NULL AND due_ms <= ${NOW_MS}`;
 const LIST = `SELECT * FROM webhooks WHERE ?1 IS NULL OR state = ?1 ORDER BY seq DESC LIMIT ?2`;
 const REDRIVE = `UPDATE webhooks SET state = 'pending', attempts = 0, due_ms = ${NOW_MS} WHERE state = 'dead' AND (?1 IS NULL OR id = ?1)`;
 const COUNTS = `SELECT state, count(*) AS count FROM webhooks WHERE state <> 'delivered' GROUP BY state`;
@@ -64,6 +65,10 @@ export class SqliteOutbox implements WebhookOutbox {
       if (outcome.kind === 'delivered') this.#database.run(TRIM, promptId);
       return changed === 1 ? 'done' : 'lost';
     });
+  }
+
+  async closeWithoutUrl(error: string): Promise<number> {
+    return this.#database.run(CLOSE_WITHOUT_URL, error);
   }
 
   async list({

@@ -103,8 +103,8 @@ export class SqlitePromptQueue implements PromptQueue {
     return show(this.#database, id);
   }
 
-  async retry(id: string): Promise<boolean | undefined> {
-    if (retry(this.#database, id)) return true;
+  async retry(id: string, { force = false }: { readonly force?: boolean } = {}): Promise<boolean | undefined> {
+    if (retry(this.#database, id, { force })) return true;
     return show(this.#database, id) === undefined ? undefined : false;
   }
 
