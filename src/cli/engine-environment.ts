@@ -1,6 +1,7 @@
 /** The engine child's environment. */
 import { existsSync } from 'node:fs';
-import { dataHome, environmentWithFirst } from '../config/load.ts';
+import { environmentWithFirst } from '../config/child-environment.ts';
+import { dataHome } from '../config/user-folders.ts';
 import { cudaLibraryFolder } from '../engine/cuda/fetch-cuda.ts';
 
 /**

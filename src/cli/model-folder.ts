@@ -6,7 +6,8 @@ import { basename, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { fetchCheckpoint } from '../checkpoint/hub/fetch-checkpoint.ts';
 import { type HubId, parseHubId } from '../checkpoint/hub/hub-id.ts';
-import { DEFAULT_PRODUCTION_MODEL, hubEnvironment, resolveMode } from '../config/load.ts';
+import { DEFAULT_PRODUCTION_MODEL, hubEnvironment } from '../config/hub-environment.ts';
+import { resolveMode } from '../config/mode.ts';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import type { CommandContext } from './command-context.ts';
 

@@ -1,7 +1,7 @@
 /**
  * `text2img models`: pull a checkpoint from the hub into the cache, list what is there, show one.
  */
-import { hubEnvironment } from '../config/load.ts';
+import { hubEnvironment } from '../config/hub-environment.ts';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import { type CachedSnapshot, HubCache } from '../checkpoint/hub/hub-cache.ts';
 import { type HubId, parseHubId } from '../checkpoint/hub/hub-id.ts';

@@ -1,7 +1,7 @@
 /**
  * Starts the engine process with the options' model and device.
  */
-import { compileCacheFolder } from '../config/load.ts';
+import { compileCacheFolder } from '../config/user-folders.ts';
 import { EngineHost } from '../engine/engine-host.ts';
 import type { CommandContext } from './command-context.ts';
 import { engineEnvironment } from './engine-environment.ts';

@@ -3,7 +3,8 @@
  */
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { googleEnvironment, resolveMode } from '../config/load.ts';
+import { googleEnvironment } from '../config/google-environment.ts';
+import { resolveMode } from '../config/mode.ts';
 import { MongoPromptQueue } from '../queue/mongo/mongo-prompt-queue.ts';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import type { PromptQueue } from '../queue/prompt-queue.ts';

@@ -2,7 +2,7 @@
  * `text2img run`: draws the queue's prompts until it is drained, or, with `--watch`, until a signal.
  */
 import { resolve } from 'node:path';
-import { resolveMode } from '../config/load.ts';
+import { resolveMode } from '../config/mode.ts';
 import { HeartbeatFile } from '../observability/heartbeat-file.ts';
 import type { PromptQueue } from '../queue/prompt-queue.ts';
 import type { WebhookDeliverer } from '../webhook/deliverer.ts';

@@ -4,13 +4,10 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import {
-  type ConfigSources,
-  compileCacheFolder,
-  googleEnvironment,
-  loadConfig,
-  resolveMode,
-} from '../../src/config/load.ts';
+import { googleEnvironment } from '../../src/config/google-environment.ts';
+import { type ConfigSources, loadConfig } from '../../src/config/load.ts';
+import { resolveMode } from '../../src/config/mode.ts';
+import { compileCacheFolder } from '../../src/config/user-folders.ts';
 import { environmentNameOf, flagOf, OPTION_NAMES, OPTIONS, type OptionSpec } from '../../src/config/schema.ts';
 
 function load(sources: Partial<ConfigSources>) {

@@ -5,7 +5,7 @@ import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
-import { googleEnvironment } from '../../src/config/load.ts';
+import { googleEnvironment } from '../../src/config/google-environment.ts';
 import { Text2ImgError } from '../../src/errors/text2img-error.ts';
 import { silentLogger } from '../../src/observability/logger.ts';
 import { safeMessage } from '../../src/storage/gcs-errors.ts';

@@ -1,0 +1,32 @@
+/** Which queue and store to use: the embedded pair, or MongoDB and a bucket. */
+import { Text2ImgError } from '../errors/text2img-error.ts';
+import { type Environment, processEnvironment } from './environment.ts';
+import type { Config } from './schema.ts';
+
+export type Mode =
+  | { readonly kind: 'embedded'; readonly dataDir: string }
+  | { readonly kind: 'production'; readonly mongoUri: string; readonly gcsBucket: string };
+
+/**
+ * Which queue and store to use.
+ * @throws `conflicting_options` when only one half of the production path is named, or neither in a container
+ */
+export function resolveMode(config: Config, environment: Environment = processEnvironment()): Mode {
+  const { mongoUri, gcsBucket } = config;
+  if (mongoUri === undefined && gcsBucket === undefined) {
+    // Our image sets it: whoever forgot an option there would draw into a folder that is thrown away.
+    if (environment['TEXT2IMG_CONTAINER'] === '1' && !config.embedded) {
+      throw new Text2ImgError(
+        'conflicting_options',
+        'neither --mongo-uri nor --gcs-bucket is given; in a container say --embedded if its own queue and folder are meant, which are lost with it unless --data-dir is a volume.',
+      );
+    }
+    return { kind: 'embedded', dataDir: config.dataDir };
+  }
+  if (mongoUri !== undefined && gcsBucket !== undefined) return { kind: 'production', mongoUri, gcsBucket };
+  const [given, missing] = mongoUri === undefined ? ['--gcs-bucket', '--mongo-uri'] : ['--mongo-uri', '--gcs-bucket'];
+  throw new Text2ImgError(
+    'conflicting_options',
+    `${given} needs ${missing}; give both, or neither for the embedded queue and store.`,
+  );
+}
