@@ -1,4 +1,5 @@
 /** What stands in a failed document's `error`. */
+import { ERROR_CODES } from '../errors/error-codes.ts';
 import type { FailureRecord } from './prompt-queue.ts';
 
 export type { FailureRecord };
@@ -11,9 +12,7 @@ export function errorText({ code, message }: FailureRecord): string {
   return text.length <= MAX_ERROR_LENGTH ? text : `${text.slice(0, MAX_ERROR_LENGTH - 1)}…`;
 }
 
-/** Faults under which the engine, not the document, ended the attempt: the next one is drawn alone. */
-export const WITHOUT_VERDICT: ReadonlySet<string> = new Set([
-  'engine_crashed',
-  'engine_out_of_memory',
-  'engine_stalled',
-]);
+/** The engine, not the document, ended the attempt: the next one is drawn alone. */
+export function diedWithoutVerdict({ code }: FailureRecord): boolean {
+  return ERROR_CODES[code].consequence === 'retry-alone';
+}

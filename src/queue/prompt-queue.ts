@@ -122,6 +122,16 @@ interface Endings {
   onEnded(prompt: UnclaimedPrompt, webhook: OwedWebhook | undefined): void;
 }
 
+/** A document that was put off, as the worker that did it knows it. */
+export interface WaitingPrompt {
+  readonly id: DocumentId;
+  readonly runId: string;
+  /** The one that was given to `retryLater`. */
+  readonly waitToken: string;
+  /** So many are returned. */
+  readonly attempts: number;
+}
+
 interface StatementOptions {
   /** Aborted: no further statement is begun, and one under way is waited for no longer (`queue_failed`). What it claims after that is given back. */
   readonly signal?: AbortSignal | undefined;
@@ -155,14 +165,26 @@ export interface PromptQueue extends AsyncDisposable {
   /** `error`: a verdict, and the webhook that is owed for it. Image URLs of an earlier run are removed. */
   fail(claim: ClaimedPrompt, failure: FailureRecord, webhook?: OwedWebhook): Promise<TransitionOutcome>;
 
-  /** An infrastructure fault: the document becomes claimable again after `delayMs`, and the attempt counts. */
+  /**
+   * The attempt failed: the document becomes claimable again after `delayMs`, and the attempt counts. `waitToken` is its token until then;
+   * repeating the call with the same one is `done`. Default: a token that nobody knows.
+   */
   retryLater(
     claim: ClaimedPrompt,
-    options: { readonly delayMs: number; readonly failure: FailureRecord },
+    options: { readonly delayMs: number; readonly failure: FailureRecord; readonly waitToken?: string },
   ): Promise<TransitionOutcome>;
 
-  /** Gives the document back unharmed (shutdown): pending again, same run, and the attempt does not count. */
-  release(claim: ClaimedPrompt): Promise<TransitionOutcome>;
+  /**
+   * Gives the document back unharmed: pending again, same run, and the attempt does not count. `attempts`: how many do not, where earlier ones
+   * turned out to be no fault of the document; default 1.
+   */
+  release(claim: ClaimedPrompt, options?: { readonly attempts?: number }): Promise<TransitionOutcome>;
+
+  /**
+   * A document that `retryLater` put off under `waitToken` turned out to be innocent: pending again, and these attempts do not count. `lost`:
+   * claimed since, ended, or another run by now; nothing is changed.
+   */
+  returnAttempts(waiting: WaitingPrompt): Promise<TransitionOutcome>;
 
   /** Ends documents whose lease ran out on their last attempt with `attempts_exhausted`; returns how many. */
   reap(options?: SweepOptions): Promise<number>;

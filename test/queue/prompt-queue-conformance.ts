@@ -180,6 +180,44 @@ export function promptQueueConformance(name: string, create: QueueFactory): void
       assert.equal((await claimOne(queue)).previousAttemptDied, true);
     });
 
+    test('attempts that turned out to be no fault of a document are returned to it while it waits', async (t) => {
+      const queue = await (await create(t)).open({ leaseMs: LONG_MS });
+      await queue.enqueue([{ text: 'x' }]);
+      let claimed = await claimOne(queue);
+      for (let attempt = 1; attempt < 3; attempt++) {
+        await queue.retryLater(claimed, { delayMs: 0, failure: { code: 'engine_crashed', message: 'gone.' } });
+        await sleep(5);
+        claimed = await claimOne(queue);
+      }
+      const failure = { code: 'engine_crashed', message: 'gone.' } as const;
+      const options = { delayMs: LONG_MS, failure, waitToken: 'waits' };
+      assert.equal(await queue.retryLater(claimed, options), 'done');
+      assert.equal(await queue.retryLater(claimed, options), 'done', 'a repetition after a lost answer');
+      const waiting = { id: claimed.id, runId: claimed.runId, waitToken: 'waits', attempts: 2 };
+      assert.equal(await queue.returnAttempts({ ...waiting, runId: 'another' }), 'lost');
+      assert.equal(await queue.returnAttempts({ ...waiting, waitToken: claimed.token }), 'lost');
+      assert.equal(await queue.returnAttempts(waiting), 'done');
+      const again = await claimOne(queue);
+      assert.deepEqual([again.runId, again.attempt], [claimed.runId, 2]);
+      assert.equal(await queue.returnAttempts(waiting), 'lost', 'somebody has claimed it since');
+      assert.equal(await queue.complete(again, RECORD), 'done');
+      assert.equal(await queue.returnAttempts(waiting), 'lost', 'it has ended');
+    });
+
+    test('a document can be given back with all the attempts that died here, and never has less than none', async (t) => {
+      const queue = await (await create(t)).open({ leaseMs: LONG_MS });
+      await queue.enqueue([{ text: 'x' }]);
+      const first = await claimOne(queue);
+      await queue.retryLater(first, { delayMs: 0, failure: { code: 'engine_crashed', message: 'gone.' } });
+      await sleep(5);
+      const second = await claimOne(queue);
+      assert.equal(await queue.release(second, { attempts: 2 }), 'done');
+      const third = await claimOne(queue);
+      assert.equal(third.attempt, 1);
+      assert.equal(await queue.release(third, { attempts: 9 }), 'done');
+      assert.equal((await claimOne(queue)).attempt, 1);
+    });
+
     test('after the last attempt the document is not claimed but reaped as an error', async (t) => {
       const queue = await (await create(t)).open({ leaseMs: 1, maxAttempts: 2 });
       await queue.enqueue([{ text: 'poison' }]);

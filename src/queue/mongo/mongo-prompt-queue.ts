@@ -16,6 +16,7 @@ import type {
   QueueCounts,
   RawPromptDocument,
   TransitionOutcome,
+  WaitingPrompt,
 } from '../prompt-queue.ts';
 import type { OwedWebhook, WebhookOutbox } from '../webhook-outbox.ts';
 import { docKeyOf, documentIdOf, idsOfText } from './bson-ids.ts';
@@ -35,8 +36,9 @@ import type { PromptsCollection } from './prompts-collection.ts';
 import { reap } from './reap.ts';
 import { release } from './release.ts';
 import { renew } from './renew.ts';
-import { retryLater } from './retry-later.ts';
+import { type RetryOptions, retryLater } from './retry-later.ts';
 import { retry } from './retry.ts';
+import { returnAttempts } from './return-attempts.ts';
 import { SkipList } from './skip-list.ts';
 import { stuck } from './stuck.ts';
 import { WakeUp } from './wake-up.ts';
@@ -135,15 +137,19 @@ export class MongoPromptQueue implements PromptQueue {
     return outcome(await fail(await this.#open(), claimed, { failure, webhook }));
   }
 
-  async retryLater(
-    claimed: ClaimedPrompt,
-    options: { readonly delayMs: number; readonly failure: FailureRecord },
-  ): Promise<TransitionOutcome> {
+  async retryLater(claimed: ClaimedPrompt, options: RetryOptions): Promise<TransitionOutcome> {
     return outcome(await retryLater(await this.#open(), claimed, options));
   }
 
-  async release(claimed: ClaimedPrompt): Promise<TransitionOutcome> {
-    return outcome(await release(await this.#open(), claimed));
+  async release(
+    claimed: ClaimedPrompt,
+    { attempts = 1 }: { readonly attempts?: number } = {},
+  ): Promise<TransitionOutcome> {
+    return outcome(await release(await this.#open(), claimed, attempts));
+  }
+
+  async returnAttempts(waiting: WaitingPrompt): Promise<TransitionOutcome> {
+    return outcome(await returnAttempts(await this.#open(), waiting));
   }
 
   async reap(): Promise<number> {

@@ -1,20 +1,26 @@
 /** Release: gives a document back unharmed. It is pending again, the same run goes on, and the attempt does not count. */
+import type { Document } from 'mongodb';
 import { numberAt } from './expressions.ts';
 import { type ClaimKey, ownedBy, type PromptsCollection } from './prompts-collection.ts';
 
-const RELEASE = [
-  {
-    $set: {
-      status: 'pending',
-      'job.resume': true,
-      'job.attempts': { $max: [0, { $subtract: [numberAt('$job.attempts'), 1] }] },
+/** @param attempts so many do not count */
+export function releasePipeline(attempts: number): Document[] {
+  return [
+    {
+      $set: {
+        status: 'pending',
+        'job.resume': true,
+        'job.attempts': { $max: [0, { $subtract: [numberAt('$job.attempts'), attempts] }] },
+      },
     },
-  },
-  { $unset: ['job.token', 'job.owner', 'job.lease_until', 'job.progress'] },
-];
+    { $unset: ['job.token', 'job.owner', 'job.lease_until', 'job.progress', 'job.awaits_retry'] },
+  ];
+}
 
 /** False also where an unheard first try did it: the document is nobody's then, which is all that was wanted. */
-export async function release(prompts: PromptsCollection, key: ClaimKey): Promise<boolean> {
-  const { matchedCount } = await prompts.run(() => prompts.collection.updateOne(ownedBy(key), RELEASE as never));
+export async function release(prompts: PromptsCollection, key: ClaimKey, attempts: number): Promise<boolean> {
+  const { matchedCount } = await prompts.run(() =>
+    prompts.collection.updateOne(ownedBy(key), releasePipeline(attempts) as never),
+  );
   return matchedCount === 1;
 }

@@ -1,32 +1,41 @@
 /** Retry later: stays `processing`, owned by nobody, claimable when the pause is over. The attempt counts. */
 import { randomBytes } from 'node:crypto';
-import { errorText, type FailureRecord, WITHOUT_VERDICT } from '../failure-text.ts';
+import { diedWithoutVerdict, errorText, type FailureRecord } from '../failure-text.ts';
 import { fromNow, literal } from './expressions.ts';
-import { type ClaimKey, ownedBy, type PromptsCollection } from './prompts-collection.ts';
+import { type ClaimKey, MAJORITY, ownedBy, type PromptsCollection } from './prompts-collection.ts';
 
 export interface RetryOptions {
   readonly delayMs: number;
   readonly failure: FailureRecord;
+  /** Default: one that nobody knows. */
+  readonly waitToken?: string;
 }
 
 export async function retryLater(
   prompts: PromptsCollection,
   key: ClaimKey,
-  { delayMs, failure }: RetryOptions,
+  { delayMs, failure, waitToken = randomBytes(16).toString('hex') }: RetryOptions,
 ): Promise<boolean> {
   const pipeline = [
     {
       $set: {
         // New and nobody's: the worker that gives it up cannot come back.
-        'job.token': literal(randomBytes(16).toString('hex')),
+        'job.token': literal(waitToken),
         'job.lease_until': fromNow(delayMs),
         'job.awaits_retry': true,
-        'job.previous_died': WITHOUT_VERDICT.has(failure.code),
+        'job.previous_died': diedWithoutVerdict(failure),
         'job.last_error': literal(errorText(failure)),
       },
     },
     { $unset: ['job.owner', 'job.progress'] },
   ];
-  const { matchedCount } = await prompts.run(() => prompts.collection.updateOne(ownedBy(key), pipeline as never));
-  return matchedCount === 1;
+  return prompts.run(async () => {
+    const { matchedCount } = await prompts.collection.updateOne(ownedBy(key), pipeline);
+    return matchedCount === 1 || waitsAlready(prompts, { id: key.id, token: waitToken });
+  });
+}
+
+/** A try before this one may have put it off without our hearing of it. */
+async function waitsAlready({ collection }: PromptsCollection, waiting: ClaimKey): Promise<boolean> {
+  return (await collection.findOne(ownedBy(waiting) as never, { projection: { _id: 1 }, ...MAJORITY })) !== null;
 }

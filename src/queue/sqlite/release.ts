@@ -2,10 +2,15 @@
 import type { Database } from './database.ts';
 
 const RELEASE = `
-UPDATE prompts SET status = 'pending', resume = 1, attempts = attempts - 1, token = NULL, owner = NULL, lease_until_ms = NULL,
-  progress_step = NULL, progress_steps = NULL
-WHERE id = ?1 AND token = ?2 AND status = 'processing'`;
+UPDATE prompts SET status = 'pending', resume = 1, attempts = max(0, attempts - ?1), token = NULL, owner = NULL, lease_until_ms = NULL,
+  awaits_retry = 0, progress_step = NULL, progress_steps = NULL
+WHERE id = ?2 AND token = ?3 AND status = 'processing'`;
 
-export function release(database: Database, claim: { readonly id: string; readonly token: string }): boolean {
-  return database.run(RELEASE, claim.id, claim.token) === 1;
+/** @param attempts so many do not count */
+export function release(
+  database: Database,
+  claim: { readonly id: string; readonly token: string },
+  attempts: number,
+): boolean {
+  return database.run(RELEASE, attempts, claim.id, claim.token) === 1;
 }

@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { canonicalEjsonOf, type DocumentId, promptIdText } from '../../job/document-id.ts';
 import { PROMPT_FIELDS } from '../../job/prompt-document.ts';
-import { WITHOUT_VERDICT } from '../failure-text.ts';
+import { diedWithoutVerdict } from '../failure-text.ts';
 import type {
   ClaimedPrompt,
   CompletionRecord,
@@ -16,6 +16,7 @@ import type {
   QueueCounts,
   RawPromptDocument,
   TransitionOutcome,
+  WaitingPrompt,
 } from '../prompt-queue.ts';
 import type { OwedWebhook, WebhookOutbox } from '../webhook-outbox.ts';
 import { cancel } from './cancel.ts';
@@ -31,6 +32,7 @@ import { release } from './release.ts';
 import { renew } from './renew.ts';
 import { retryLater } from './retry-later.ts';
 import { retry } from './retry.ts';
+import { returnAttempts } from './return-attempts.ts';
 
 export interface SqlitePromptQueueOptions {
   /** The file; it and its folder are made. */
@@ -73,14 +75,22 @@ export class SqlitePromptQueue implements PromptQueue {
 
   async retryLater(
     claimed: ClaimedPrompt,
-    options: { readonly delayMs: number; readonly failure: FailureRecord },
+    options: { readonly delayMs: number; readonly failure: FailureRecord; readonly waitToken?: string },
   ): Promise<TransitionOutcome> {
-    const { delayMs, failure } = options;
-    return outcome(retryLater(this.#database, keyOf(claimed), { delayMs, died: WITHOUT_VERDICT.has(failure.code) }));
+    const { delayMs, failure, waitToken } = options;
+    const died = diedWithoutVerdict(failure);
+    return outcome(retryLater(this.#database, keyOf(claimed), { delayMs, died, waitToken }));
   }
 
-  async release(claimed: ClaimedPrompt): Promise<TransitionOutcome> {
-    return outcome(release(this.#database, keyOf(claimed)));
+  async release(
+    claimed: ClaimedPrompt,
+    { attempts = 1 }: { readonly attempts?: number } = {},
+  ): Promise<TransitionOutcome> {
+    return outcome(release(this.#database, keyOf(claimed), attempts));
+  }
+
+  async returnAttempts(waiting: WaitingPrompt): Promise<TransitionOutcome> {
+    return outcome(returnAttempts(this.#database, waiting));
   }
 
   async reap(): Promise<number> {

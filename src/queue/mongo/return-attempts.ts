@@ -1,0 +1,16 @@
+/** Return attempts: a document that was put off turned out to be innocent. It is pending again, and those attempts do not count. */
+import type { WaitingPrompt } from '../prompt-queue.ts';
+import { ownedBy, type PromptsCollection } from './prompts-collection.ts';
+import { releasePipeline } from './release.ts';
+
+export async function returnAttempts(
+  prompts: PromptsCollection,
+  { id, runId, waitToken, attempts }: WaitingPrompt,
+): Promise<boolean> {
+  // The token is nobody's claim, but the one that put it off: whoever claims it since has another.
+  const filter = { ...ownedBy({ id, token: waitToken }), 'job.run_id': runId };
+  const { matchedCount } = await prompts.run(() =>
+    prompts.collection.updateOne(filter as never, releasePipeline(attempts) as never),
+  );
+  return matchedCount === 1;
+}
