@@ -11,10 +11,9 @@ const MARKS = { ok: '✓', missing: '–', problem: '✗' } as const;
 /** Exits with 5 when something stands in the way of drawing. */
 export async function doctor(context: CommandContext): Promise<ExitCode> {
   const { terminal, config } = context;
-  const environment = engineEnvironment();
   const findings = [
     { name: 'node', status: 'ok', detail: `${process.versions.node} (${process.execPath})` } as const,
-    ...(await probeMachine(environment === undefined ? {} : { environment })),
+    ...(await probeMachine(engineEnvironment())),
     await probe('model', 'fetch it with "text2img models pull", or name another one with --model', async () =>
       inspectModel(context),
     ),

@@ -11,7 +11,6 @@ import { findModelFolder, type ModelFolder } from './model-folder.ts';
 export async function openEngine(context: CommandContext, found?: ModelFolder): Promise<EngineHost> {
   const { config, logger } = context;
   const model = found ?? (await findModelFolder(context));
-  const environment = engineEnvironment();
   const engine = new EngineHost({
     settings: {
       checkpointFolder: model.folder,
@@ -24,7 +23,7 @@ export async function openEngine(context: CommandContext, found?: ModelFolder): 
       compileCacheFolder: compileCacheFolder(config),
     },
     logger,
-    ...(environment === undefined ? {} : { environment }),
+    environment: engineEnvironment(),
   });
   logger.info('loading the model', {
     folder: model.folder,

@@ -1,12 +1,87 @@
-/** The environment of child processes. */
+/**
+ * The environment of child processes. The engine child reads checkpoints of strangers, so it is given what a runtime, a driver or a loader may
+ * need, and nothing else: no database, no webhook, no token.
+ */
 import { type Environment, processEnvironment } from './environment.ts';
 
-/** This process's environment with `folder` as the first entry of a search path, for a child. */
-export function environmentWithFirst(
-  variable: string,
-  folder: string,
-  environment: Environment = processEnvironment(),
-): Environment {
-  const before = environment[variable];
-  return { ...environment, [variable]: before === undefined || before === '' ? folder : `${folder}:${before}` };
+/** Whole names: where programs, the home folder, temporary files and languages are, on Linux, macOS and Windows. */
+const ALLOWED: ReadonlySet<string> = new Set([
+  'PATH',
+  'HOME',
+  'USER',
+  'LOGNAME',
+  'SHELL',
+  'TMPDIR',
+  'TMP',
+  'TEMP',
+  'LANG',
+  'LANGUAGE',
+  'TZ',
+  'XDG_CACHE_HOME',
+  'XDG_CONFIG_HOME',
+  'XDG_DATA_HOME',
+  'XDG_DATA_DIRS',
+  'XDG_RUNTIME_DIR',
+  // Windows does not start a program without some of these.
+  'SYSTEMROOT',
+  'SYSTEMDRIVE',
+  'WINDIR',
+  'COMSPEC',
+  'PATHEXT',
+  'USERPROFILE',
+  'APPDATA',
+  'LOCALAPPDATA',
+  'PROGRAMDATA',
+  'PROGRAMFILES',
+  // Node's own; NODE_AUTH_TOKEN and others of that beginning are secrets, so they are named one by one.
+  'NODE_OPTIONS',
+  'NODE_EXTRA_CA_CERTS',
+  'NODE_V8_COVERAGE',
+  'NODE_NO_WARNINGS',
+  'NODE_COMPILE_CACHE',
+  'NODE_DISABLE_COMPILE_CACHE',
+  'UV_THREADPOOL_SIZE',
+  // Windows of the WebGPU provider's driver.
+  'DISPLAY',
+  'WAYLAND_DISPLAY',
+  'GLIBC_TUNABLES',
+]);
+
+/** Beginnings: language, loader, memory allocator, threads, CUDA and its parts, ONNX Runtime, Vulkan and its drivers. */
+const ALLOWED_BEGINNINGS =
+  /^(?:LC_|LD_|DYLD_|MALLOC_|OMP_|GOMP_|KMP_|MKL_|OPENBLAS_|CUDA_|CUDNN_|CUBLAS_|NVIDIA_|ORT_|ONNXRUNTIME_|VK_|DAWN_|MESA_)/;
+
+/** Never, whatever it begins with. */
+const SECRET = /TOKEN|SECRET|PASSW|CREDENTIAL|API_?KEY|PRIVATE/i;
+
+/**
+ * ONNX Runtime 1.30 sends telemetry and keeps an identity of the device under the home folder, unless this is set or it believes that it runs in
+ * a test (`CI`).
+ */
+const NO_TELEMETRY = { ORT_DISABLE_TELEMETRY: '1' } as const;
+
+export interface ChildEnvironmentOptions {
+  /** Becomes the first entry of the loader's path, which it reads only when a process starts. */
+  readonly libraryFolder?: string;
+  readonly environment?: Environment;
+}
+
+/** What a child that loads ONNX Runtime or asks a driver is given. */
+export function childEnvironment({
+  libraryFolder,
+  environment = processEnvironment(),
+}: ChildEnvironmentOptions = {}): Environment {
+  const needed = Object.entries(environment).filter(([name]) => mayPass(name));
+  const loaderPath = libraryFolder === undefined ? {} : withFirst(libraryFolder, environment['LD_LIBRARY_PATH']);
+  return { ...Object.fromEntries(needed), ...loaderPath, ...NO_TELEMETRY };
+}
+
+function mayPass(name: string): boolean {
+  // Windows writes some names in mixed case.
+  const isNeeded = ALLOWED.has(name) || ALLOWED.has(name.toUpperCase()) || ALLOWED_BEGINNINGS.test(name);
+  return isNeeded && !SECRET.test(name);
+}
+
+function withFirst(folder: string, before: string | undefined): Environment {
+  return { LD_LIBRARY_PATH: before === undefined || before === '' ? folder : `${folder}:${before}` };
 }

@@ -14,10 +14,8 @@ export interface DoctorFinding {
   readonly advice?: string;
 }
 
-export interface ProbeOptions {
-  /** The engine child's environment. */
-  readonly environment?: Readonly<Record<string, string | undefined>>;
-}
+/** The engine child's environment, whole. */
+type Environment = Readonly<Record<string, string | undefined>>;
 
 const run = promisify(execFile);
 const PROBE = new URL(
@@ -30,18 +28,18 @@ const answerSchema = z.object({ available: z.boolean(), detail: z.string() });
 /** Stable Diffusion 1.x in float32 with its pictures. */
 const COMFORTABLE_BYTES = 6 * 2 ** 30;
 
-export async function probeMachine(options: ProbeOptions = {}): Promise<readonly DoctorFinding[]> {
-  const gpu = await probeGpu();
+export async function probeMachine(environment: Environment): Promise<readonly DoctorFinding[]> {
+  const gpu = await probeGpu(environment);
   const providers = await Promise.all([
-    probeProviderApart('cpu', options),
+    probeProviderApart('cpu', environment),
     probeProviderApart(
       'cuda',
-      options,
+      environment,
       gpu.status === 'ok'
         ? 'run "text2img setup cuda"'
         : 'needs an NVIDIA GPU and its driver, then "text2img setup cuda"',
     ),
-    probeProviderApart('webgpu', options, 'needs a GPU with a Vulkan, Metal or Direct3D 12 driver'),
+    probeProviderApart('webgpu', environment, 'needs a GPU with a Vulkan, Metal or Direct3D 12 driver'),
   ]);
   return [probeProcessor(), probeMemory(), gpu, ...providers];
 }
@@ -75,12 +73,12 @@ function probeMemory(): DoctorFinding {
   };
 }
 
-async function probeGpu(): Promise<DoctorFinding> {
+async function probeGpu(environment: Environment): Promise<DoctorFinding> {
   try {
     const { stdout } = await run(
       'nvidia-smi',
       ['--query-gpu=name,memory.total,driver_version', '--format=csv,noheader'],
-      { timeout: PROBE_TIMEOUT_MS },
+      { timeout: PROBE_TIMEOUT_MS, env: environment },
     );
     return { name: 'gpu', status: 'ok', detail: stdout.trim().replaceAll('\n', '; ') };
   } catch {
@@ -93,16 +91,12 @@ async function probeGpu(): Promise<DoctorFinding> {
   }
 }
 
-async function probeProviderApart(
-  device: string,
-  { environment }: ProbeOptions,
-  advice?: string,
-): Promise<DoctorFinding> {
+async function probeProviderApart(device: string, environment: Environment, advice?: string): Promise<DoctorFinding> {
   const name = `provider ${device}`;
   try {
     const { stdout } = await run(process.execPath, [fileURLToPath(PROBE), device], {
       timeout: PROBE_TIMEOUT_MS,
-      ...(environment === undefined ? {} : { env: environment }),
+      env: environment,
     });
     const { available, detail } = answerSchema.parse(JSON.parse(stdout));
     if (available) return { name, status: 'ok', detail };

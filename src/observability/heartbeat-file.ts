@@ -2,7 +2,10 @@
  * A file whose age says that a worker's loop turns. It is touched by the loop itself, never by a timer beside it, which would go on when the
  * loop is stuck; only while the model loads, which is one long wait, a timer does it, for a bounded time.
  */
+import { type Stats, statSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
+import { Text2ImgError } from '../errors/text2img-error.ts';
+import { quote } from '../lib/foreign-text.ts';
 import type { Logger } from './logger.ts';
 
 /** Often enough for any check, seldom enough not to be noticed. */
@@ -14,8 +17,9 @@ export class HeartbeatFile {
   #lastMs = -Infinity;
   #hasWarned = false;
 
-  /** @param path undefined: nobody asks */
+  /** @param path undefined: nobody asks @throws `invalid_option` when something else than a plain file is there */
   constructor(path: string | undefined, logger: Logger) {
+    if (path !== undefined) refuseOtherThanFile(path);
     this.#path = path;
     this.#logger = logger;
   }
@@ -42,5 +46,24 @@ export class HeartbeatFile {
     }, INTERVAL_MS);
     timer.unref();
     return { [Symbol.dispose]: () => clearInterval(timer) };
+  }
+}
+
+/** A folder could never be touched, and a pipe without a reader would hold whoever opens it. */
+function refuseOtherThanFile(path: string): void {
+  const facts = lookAt(path);
+  if (facts === undefined || facts.isFile()) return;
+  throw new Text2ImgError(
+    'invalid_option',
+    `--heartbeat-file ${quote(path)} is ${facts.isDirectory() ? 'a folder' : 'no plain file'}; it must be a file.`,
+  );
+}
+
+/** What cannot be looked at is reported when it cannot be written. */
+function lookAt(path: string): Stats | undefined {
+  try {
+    return statSync(path);
+  } catch {
+    return undefined;
   }
 }

@@ -2,6 +2,7 @@
  * Which device the networks run on. A provider that ONNX Runtime knows may still be unable to load (CUDA's libraries are not in its
  * package) or find no device, and only trying tells: a graph of one addition is run on it.
  */
+import './no-telemetry.ts';
 import { listSupportedBackends } from 'onnxruntime-node';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import { encodeModel, ELEMENT_TYPES, type ValueInfoProto } from './onnx-schema.ts';

@@ -1,4 +1,5 @@
 /** Runs a graph with ONNX Runtime: the only place that makes its sessions. */
+import './no-telemetry.ts';
 import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import type { BuiltGraph } from './graph.ts';

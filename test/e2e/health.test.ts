@@ -60,3 +60,31 @@ test('the file is touched by the loop only, seldom, and one that cannot be writt
   assert.equal(warnings.length, 1);
   new HeartbeatFile(undefined, silentLogger).touch();
 });
+
+test('a heartbeat from the future or a folder in its place says nothing about a worker, and a worker refuses the folder', async () => {
+  const folder = temporaryFolder();
+  const file = join(folder, 'heartbeat');
+  const at = (seconds: number): void => {
+    writeFileSync(file, '');
+    const time = new Date(Date.now() + seconds * 1000);
+    utimesSync(file, time, time);
+  };
+  const health = async (path: string) => runCli({ args: ['health', '--heartbeat-file', path, '--max-age', '1000'] });
+  // A clock that was put back: by a minute, by an hour, by a year.
+  for (const seconds of [60, 3600, 31_536_000]) {
+    at(seconds);
+    const ahead = await health(file);
+    assert.equal(ahead.code, 5);
+    assert.match(ahead.stderr, /in the future.*\[worker_unhealthy\]/);
+  }
+  at(1);
+  assert.equal((await health(file)).code, 0, 'clocks differ by a second');
+  const onFolder = await health(folder);
+  assert.equal(onFolder.code, 5);
+  assert.match(onFolder.stderr, /no plain file.*\[worker_unhealthy\]/);
+  assert.throws(() => new HeartbeatFile(folder, silentLogger), { code: 'invalid_option', message: /is a folder/ });
+  assert.throws(() => new HeartbeatFile('/dev/null', silentLogger), {
+    code: 'invalid_option',
+    message: /no plain file/,
+  });
+});
