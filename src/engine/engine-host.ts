@@ -1,11 +1,13 @@
 /**
  * The parent's half of the engine: keeps one child with the model alive, hands it jobs, and turns its messages and its deaths into results.
  * A child that dies is reported with its exit reason to the jobs it had, and replaced after a pause that doubles with each
- * death; the jobs' owner decides whether to try again.
+ * death; the jobs' owner decides whether to try again. Once a model was loaded, a start that fails is `engine_unavailable`, which is no job's
+ * fault, and the next call of `start` tries again: nothing is ever given up for good.
  */
 import { fileURLToPath } from 'node:url';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import type { ResolvedGenerationRequest } from '../job/generation-request.ts';
+import { growingPauseMs, pause } from '../lib/pause.ts';
 import type { Logger } from '../observability/logger.ts';
 import { EngineProcess } from './engine-process.ts';
 import { type ChildMessage, type EngineSettings, type ModelFacts, PROTOCOL_VERSION } from './protocol.ts';
@@ -19,10 +21,10 @@ export interface EngineHostOptions {
   readonly environment?: Readonly<Record<string, string | undefined>>;
   /** The shortest silence that counts as a stall; a slow model may be silent for ten of its slowest steps. */
   readonly stallMs?: number;
+  /** The longest that loading may take; from the second load on no more than ten times what the one before took, or five minutes. */
+  readonly maxLoadMs?: number;
   /** The pause before the first replacement; doubles up to a minute. */
   readonly respawnMs?: number;
-  /** Deaths in a row, without a finished job between them, after which no other child is tried. */
-  readonly maxDeaths?: number;
 }
 
 export interface EngineJob {
@@ -62,6 +64,8 @@ export interface GenerateOptions extends EngineHandlers {
 }
 
 interface PendingJob {
+  /** The child has it; before that only we know of it. */
+  isSent: boolean;
   readonly handlers: EngineHandlers;
   readonly images: EngineImage[];
   readonly clock: StepClock;
@@ -75,32 +79,39 @@ const DEFAULT_CHILD = new URL(
 );
 const DEFAULT_STALL_MS = 5 * 60_000;
 const MAX_RESPAWN_MS = 60_000;
-const STOP_PATIENCE_MS = 10_000;
+const DEFAULT_RESPAWN_MS = 500;
+const MAX_FIRST_LOAD_MS = 30 * 60_000;
+/** An idle child ends at once; one at work has nothing that anybody waits for. */
+const STOP_PATIENCE_MS = 2000;
 const STALL_STEPS = 10;
 
-type Phase =
-  | { readonly name: 'idle' | 'stopped' }
-  | { readonly name: 'running'; readonly process: EngineProcess; readonly ready: PromiseWithResolvers<ModelFacts> };
+/** One child, from its fork to its end. */
+interface Life {
+  readonly process: EngineProcess;
+  readonly ready: PromiseWithResolvers<ModelFacts>;
+  isReady: boolean;
+}
 
 export class EngineHost implements AsyncDisposable {
   readonly #options: EngineHostOptions;
   readonly #jobs = new Map<string, PendingJob>();
-  #phase: Phase = { name: 'idle' };
+  #life: Life | undefined;
+  #isStopped = false;
   #model: ModelFacts | undefined;
   #ready: Promise<ModelFacts> | undefined;
   #deaths = 0;
   #slowestStepMs = 0;
   #stallTimer: NodeJS.Timeout | undefined;
-  #wakeRespawn: (() => void) | undefined;
+  /** Aborted: nobody waits for a replacement any more. */
+  #respawning = new AbortController();
 
   constructor(options: EngineHostOptions) {
     this.#options = options;
   }
 
-  /** Starts the child and loads the model; concurrent calls share one start. @throws what loading throws, `engine_unavailable` */
+  /** Starts the child and loads the model; concurrent calls share one start. @throws what loading throws; `engine_unavailable` */
   start(): Promise<ModelFacts> {
-    if (this.#phase.name === 'stopped')
-      return Promise.reject(new Text2ImgError('engine_unavailable', 'the engine was stopped.'));
+    if (this.#isStopped) return Promise.reject(stopped());
     this.#ready ??= this.#spawn();
     return this.#ready;
   }
@@ -114,7 +125,7 @@ export class EngineHost implements AsyncDisposable {
 
   /** The child's process id while there is one. */
   get pid(): number | undefined {
-    return this.#phase.name === 'running' ? this.#phase.process.pid : undefined;
+    return this.#life?.process.pid;
   }
 
   /** Draws jobs that can share passes; each has its own end. Waits for a child that is being replaced. */
@@ -124,7 +135,7 @@ export class EngineHost implements AsyncDisposable {
       const { promise, resolve, reject } = Promise.withResolvers<EngineJobResult>();
       // The owner may look at the results one after the other; a rejection in the meantime is not unhandled.
       promise.catch(() => undefined);
-      this.#jobs.set(jobId, { handlers, images: [], clock: new StepClock(), resolve, reject });
+      this.#jobs.set(jobId, { isSent: false, handlers, images: [], clock: new StepClock(), resolve, reject });
       results.set(jobId, promise);
     }
     void this.#submit(jobs, handlers.maxBatchImages);
@@ -139,17 +150,29 @@ export class EngineHost implements AsyncDisposable {
       return;
     }
     const wanted = jobs.filter(({ jobId }) => this.#jobs.has(jobId));
-    if (wanted.length === 0 || this.#phase.name !== 'running') return;
+    if (wanted.length === 0) return;
+    for (const { jobId } of wanted) (this.#jobs.get(jobId) as PendingJob).isSent = true;
     const limit = maxBatchImages === undefined ? {} : { maxBatchImages };
-    this.#phase.process.send({ type: 'generate', jobs: wanted, ...limit });
+    this.#life?.process.send({ type: 'generate', jobs: wanted, ...limit });
     this.#watchForStall();
   }
 
-  /** At the next step the job ends with `cancelled`, unless it has ended before. */
+  /** The job ends with `cancelled`: at the next step, or at once where no child has it yet. It may have ended before. */
   cancel(jobId: string): void {
-    if (!this.#jobs.has(jobId)) return;
-    if (this.#phase.name === 'running' && this.#model !== undefined)
-      this.#phase.process.send({ type: 'cancel', jobId });
+    const job = this.#jobs.get(jobId);
+    if (job === undefined) return;
+    if (job.isSent) this.#life?.process.send({ type: 'cancel', jobId });
+    else this.#end(jobId)?.reject(new Text2ImgError('cancelled', 'the job was cancelled.'));
+  }
+
+  /** Ends the child at once, whatever it does; its jobs end with `reason`. The next `start` loads the model anew. */
+  kill(reason: Text2ImgError): void {
+    this.#respawning.abort();
+    const life = this.#life;
+    this.#forget();
+    life?.ready.reject(reason);
+    life?.process.kill(reason);
+    this.#rejectAll(reason);
   }
 
   /** Milliseconds until the job's last step by the time its steps took; undefined before its second step. */
@@ -159,43 +182,59 @@ export class EngineHost implements AsyncDisposable {
 
   /** Ends the child; jobs that it had end with `engine_unavailable`. May be called twice. */
   async stop(): Promise<void> {
-    const phase = this.#phase;
-    this.#phase = { name: 'stopped' };
-    clearTimeout(this.#stallTimer);
-    this.#wakeRespawn?.();
-    if (phase.name === 'running') await phase.process.stop(STOP_PATIENCE_MS);
-    this.#rejectAll(new Text2ImgError('engine_unavailable', 'the engine was stopped.'));
+    this.#isStopped = true;
+    this.#respawning.abort();
+    const life = this.#life;
+    this.#forget();
+    life?.ready.reject(stopped());
+    this.#rejectAll(stopped());
+    await life?.process.stop(STOP_PATIENCE_MS);
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.stop();
   }
 
+  #forget(): void {
+    clearTimeout(this.#stallTimer);
+    this.#life = undefined;
+    this.#ready = undefined;
+  }
+
   #spawn(): Promise<ModelFacts> {
+    const { settings, logger, childPath = fileURLToPath(DEFAULT_CHILD), environment } = this.#options;
     const ready = Promise.withResolvers<ModelFacts>();
     ready.promise.catch(() => undefined);
-    const { settings, logger, childPath = fileURLToPath(DEFAULT_CHILD), environment } = this.#options;
-    const process = new EngineProcess({
-      childPath,
-      logger,
-      ...(environment === undefined ? {} : { environment }),
-      onMessage: (message) => this.#receive(message, ready),
-      onExit: (reason) => this.#childEnded(reason, ready),
-    });
-    this.#phase = { name: 'running', process, ready };
-    process.send({ type: 'load', protocolVersion: PROTOCOL_VERSION, settings });
+    const life: Life = {
+      ready,
+      isReady: false,
+      process: new EngineProcess({
+        childPath,
+        logger,
+        ...(environment === undefined ? {} : { environment }),
+        onMessage: (message) => this.#life === life && this.#receive(message, life),
+        onExit: (reason) => this.#life === life && this.#childEnded(reason, life),
+      }),
+    };
+    this.#life = life;
+    this.#watchForStall();
+    life.process.send({ type: 'load', protocolVersion: PROTOCOL_VERSION, settings });
     return ready.promise;
   }
 
-  #receive(message: ChildMessage, ready: PromiseWithResolvers<ModelFacts>): void {
+  #receive(message: ChildMessage, life: Life): void {
     switch (message.type) {
       case 'hello':
         return;
       case 'ready':
         this.#model = message.model;
-        return ready.resolve(message.model);
+        life.isReady = true;
+        this.#watchForStall();
+        return life.ready.resolve(message.model);
       case 'load-failed':
-        return ready.reject(Text2ImgError.fromJSON(withoutUndefinedStack(message.error)));
+        // It has nothing more to say, and ends by itself.
+        this.#startFailed(Text2ImgError.fromJSON(withoutUndefinedStack(message.error)), life);
+        return void life.process.stop(STOP_PATIENCE_MS);
       case 'progress':
         return this.#progress(message);
       case 'image': {
@@ -242,26 +281,30 @@ export class EngineHost implements AsyncDisposable {
   /** Every sign of life starts the wait anew. */
   #watchForStall(): void {
     clearTimeout(this.#stallTimer);
-    const phase = this.#phase;
-    if (this.#jobs.size === 0 || phase.name !== 'running' || this.#model === undefined) return;
-    const limitMs = Math.max(this.#options.stallMs ?? DEFAULT_STALL_MS, STALL_STEPS * this.#slowestStepMs);
+    const life = this.#life;
+    if (life === undefined || (life.isReady && this.#jobs.size === 0)) return;
+    const limitMs = life.isReady ? this.#stepLimitMs() : this.#loadLimitMs();
     this.#stallTimer = setTimeout(() => {
       const seconds = (limitMs / 1000).toFixed(1);
-      phase.process.kill(
-        new Text2ImgError('engine_stalled', `the engine made no progress for ${seconds} s and was ended.`),
-      );
+      const what = life.isReady ? 'made no progress' : 'was not done with loading the model';
+      life.process.kill(new Text2ImgError('engine_stalled', `the engine ${what} for ${seconds} s and was ended.`));
     }, limitMs);
   }
 
-  #childEnded(reason: Text2ImgError, ready: PromiseWithResolvers<ModelFacts>): void {
-    clearTimeout(this.#stallTimer);
-    ready.reject(reason);
-    if (this.#phase.name === 'stopped') return;
-    this.#phase = { name: 'idle' };
-    this.#ready = undefined;
-    const wasReady = this.#model !== undefined;
+  #stepLimitMs(): number {
+    return Math.max(this.#options.stallMs ?? DEFAULT_STALL_MS, STALL_STEPS * this.#slowestStepMs);
+  }
+
+  #loadLimitMs(): number {
+    const { maxLoadMs = MAX_FIRST_LOAD_MS } = this.#options;
+    if (this.#model === undefined) return maxLoadMs;
+    return Math.min(maxLoadMs, Math.max(DEFAULT_STALL_MS, STALL_STEPS * this.#model.loadMs));
+  }
+
+  #childEnded(reason: Text2ImgError, life: Life): void {
+    if (!life.isReady) return this.#startFailed(reason, life);
     const jobs = this.#jobs.size;
-    if (!wasReady) return this.#rejectAll(reason);
+    this.#forget();
     this.#deaths++;
     this.#options.logger.error('the engine process ended', {
       code: reason.code,
@@ -275,21 +318,32 @@ export class EngineHost implements AsyncDisposable {
     this.#rejectAll(reason);
   }
 
+  /** Whoever waited for this start hears why; the next one that asks begins another. */
+  #startFailed(error: Text2ImgError, life: Life): void {
+    this.#forget();
+    const known = this.#model === undefined ? error : cannotStartAgain(error);
+    life.ready.reject(known);
+    this.#rejectAll(known);
+  }
+
   async #respawnLater(): Promise<ModelFacts> {
-    const { respawnMs = 500, maxDeaths = 8 } = this.#options;
-    if (this.#deaths > maxDeaths)
-      throw new Text2ImgError(
-        'engine_unavailable',
-        `the engine process ended ${this.#deaths} times in a row; no other is started.`,
-      );
-    const pauseMs = Math.min(respawnMs * 2 ** (this.#deaths - 1), MAX_RESPAWN_MS) * (0.75 + Math.random() / 2);
-    await new Promise<void>((resolve) => {
-      this.#wakeRespawn = resolve;
-      setTimeout(resolve, pauseMs);
-    });
-    if (this.#phase.name === 'stopped') throw new Text2ImgError('engine_unavailable', 'the engine was stopped.');
+    const { respawnMs = DEFAULT_RESPAWN_MS } = this.#options;
+    this.#respawning = new AbortController();
+    const { signal } = this.#respawning;
+    await pause(growingPauseMs(this.#deaths, { firstMs: respawnMs, maxMs: Math.max(respawnMs, MAX_RESPAWN_MS) }), signal);
+    if (signal.aborted) throw stopped();
     return this.#spawn();
   }
+}
+
+function stopped(): Text2ImgError {
+  return new Text2ImgError('engine_unavailable', 'the engine was stopped.');
+}
+
+/** A model that could be loaded before is not what is at fault now: its disk, the machine or its memory is. */
+function cannotStartAgain({ code, message }: Text2ImgError): Text2ImgError {
+  if (code === 'engine_unavailable') return new Text2ImgError(code, message);
+  return new Text2ImgError('engine_unavailable', `the engine cannot be started again: ${code}: ${message}`);
 }
 
 const LOG_METHODS = { DEBUG: 'debug', INFO: 'info', WARNING: 'warning', ERROR: 'error' } as const;

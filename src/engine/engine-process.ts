@@ -8,6 +8,8 @@ import { writeFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { Text2ImgError } from '../errors/text2img-error.ts';
+import { messageOf, systemCode } from '../lib/disk-errors.ts';
+import { excerpt } from '../lib/foreign-text.ts';
 import type { Logger } from '../observability/logger.ts';
 import { type ChildMessage, childMessageSchema, type ParentMessage, PROTOCOL_VERSION } from './protocol.ts';
 
@@ -27,61 +29,58 @@ const KEPT_LINES = 20;
 /** The kernel's out-of-memory killer takes processes of a high score first: the child with the model, not the parent with the claims. */
 const CHILD_OOM_SCORE = '500';
 
+/** What C++, V8, ONNX Runtime and the C library say when memory is refused. */
+const OUT_OF_MEMORY =
+  /bad_alloc|out of memory|failed to allocate memory|cannot allocate memory|mmap.{0,80}failed|ENOMEM/i;
+const SAID_LENGTH = 200;
+
+/** After a kill nothing but the kernel can delay the end, and that cannot be waited for. */
+const KILLED_PATIENCE_MS = 1000;
+
 export class EngineProcess {
-  readonly #child: ChildProcess;
+  /** Undefined where it could not even be started. */
+  readonly #child: ChildProcess | undefined;
   readonly #options: EngineProcessOptions;
   readonly #lastLines: string[] = [];
   readonly #oomKillsBefore = countOomKills();
-  readonly #exited: Promise<void>;
+  readonly #exited = Promise.withResolvers<void>();
+  #hasEnded = false;
   /** Why the host ended it, if it did. */
   #endedBecause: Text2ImgError | undefined;
 
   constructor(options: EngineProcessOptions) {
     this.#options = options;
-    this.#child = fork(options.childPath, [], {
-      serialization: 'advanced',
-      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-      ...(options.environment === undefined ? {} : { env: options.environment }),
-    });
-    this.#keepLines(this.#child.stdout);
-    this.#keepLines(this.#child.stderr);
-    this.#child.on('message', (message) => this.#receive(message));
-    this.#exited = new Promise((resolve) => {
-      let ended = false;
-      const end = (reason: Text2ImgError): void => {
-        if (ended) return;
-        ended = true;
-        resolve();
-        options.onExit(reason);
-      };
-      this.#child.once('error', (error) =>
-        end(
-          new Text2ImgError('engine_unavailable', `the engine process cannot be started: ${error.message}.`, {
-            cause: error,
-          }),
-        ),
-      );
-      // 'close' comes after the last line of standard error, which may say why.
-      this.#child.once('close', (code, signal) => end(this.#exitReason(code, signal)));
-    });
-    if (process.platform === 'linux' && this.#child.pid !== undefined) {
-      writeFile(`/proc/${this.#child.pid}/oom_score_adj`, CHILD_OOM_SCORE).catch(() => undefined);
+    try {
+      this.#child = fork(options.childPath, [], {
+        serialization: 'advanced',
+        stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+        ...(options.environment === undefined ? {} : { env: options.environment }),
+      });
+    } catch (error) {
+      // Told as every other end is: after the constructor.
+      queueMicrotask(() => this.#failToStart(error as Error));
+      return;
     }
+    this.#listen(this.#child);
+    const { pid } = this.#child;
+    if (process.platform === 'linux' && pid !== undefined)
+      writeFile(`/proc/${pid}/oom_score_adj`, CHILD_OOM_SCORE).catch(() => undefined);
   }
 
   get pid(): number | undefined {
-    return this.#child.pid;
+    return this.#child?.pid;
   }
 
   send(message: ParentMessage): void {
     // A channel that breaks while sending is followed by the child's end, which is reported.
-    if (this.#child.connected) this.#child.send(message, () => undefined);
+    if (this.#child?.connected === true) this.#child.send(message, () => undefined);
   }
 
-  /** Ends it at once; `onExit` gets `reason`. */
+  /** Ends it at once. `onExit` gets `reason` now: a process that waits inside the kernel may take its time to disappear. */
   kill(reason: Text2ImgError): void {
     this.#endedBecause ??= reason;
-    this.#child.kill('SIGKILL');
+    this.#child?.kill('SIGKILL');
+    this.#end(this.#endedBecause);
   }
 
   /** Asks it to end and waits; kills it after `patienceMs`. */
@@ -89,13 +88,45 @@ export class EngineProcess {
     const stopped = new Text2ImgError('engine_unavailable', 'the engine was stopped.');
     this.#endedBecause ??= stopped;
     this.send({ type: 'shutdown' });
-    const timer = setTimeout(() => this.kill(stopped), patienceMs);
-    await this.#exited;
-    clearTimeout(timer);
+    const killing = setTimeout(() => this.kill(stopped), patienceMs);
+    const leaving = setTimeout(() => this.#exited.resolve(), patienceMs + KILLED_PATIENCE_MS);
+    await this.#exited.promise;
+    clearTimeout(killing);
+    clearTimeout(leaving);
   }
 
-  #keepLines(stream: Readable | null): void {
-    if (stream === null) return;
+  #listen(child: ChildProcess): void {
+    this.#keepLines(child.stdout);
+    this.#keepLines(child.stderr);
+    child.on('message', (message) => this.#receive(message));
+    child.once('error', (error) => this.#failToStart(error));
+    // 'close' comes after the last line of standard error, which may say why.
+    child.once('close', (code, signal) => {
+      this.#exited.resolve();
+      this.#end(this.#exitReason(code, signal));
+    });
+  }
+
+  /** Also where a signal could not be sent; then it has not ended. */
+  #failToStart(error: Error): void {
+    if (this.#child?.pid !== undefined) return;
+    this.#exited.resolve();
+    this.#end(
+      new Text2ImgError('engine_unavailable', `the engine process cannot be started: ${startFault(error)}.`, {
+        cause: error,
+      }),
+    );
+  }
+
+  #end(reason: Text2ImgError): void {
+    if (this.#hasEnded) return;
+    this.#hasEnded = true;
+    this.#options.onExit(reason);
+  }
+
+  /** @param stream undefined where the process could not be started for want of file descriptors */
+  #keepLines(stream: Readable | null | undefined): void {
+    if (stream === null || stream === undefined) return;
     createInterface({ input: stream }).on('line', (line) => {
       this.#lastLines.push(line);
       if (this.#lastLines.length > KEPT_LINES) this.#lastLines.shift();
@@ -105,7 +136,7 @@ export class EngineProcess {
 
   #receive(raw: unknown): void {
     // What a child sends after its end was decided is not trusted.
-    if (this.#child.killed) return;
+    if (this.#hasEnded) return;
     const parsed = childMessageSchema.safeParse(raw);
     if (!parsed.success) {
       this.kill(
@@ -131,15 +162,25 @@ export class EngineProcess {
     if (this.#endedBecause !== undefined) return this.#endedBecause;
     const how = signal === null ? `ended with exit code ${code}` : `was ended by ${signal}`;
     const said = this.#lastLines.findLast((line) => line.trim() !== '');
-    const detail = said === undefined ? '' : `; it last said: ${said.trim().slice(0, 200)}`;
+    const detail = said === undefined ? '' : `; it last said: ${excerpt(said.trim(), SAID_LENGTH)}`;
     if (countOomKills() > this.#oomKillsBefore && signal === 'SIGKILL') {
       return new Text2ImgError('engine_out_of_memory', `the engine process ${how}: the system ran out of memory.`);
     }
-    if (this.#lastLines.some((line) => /bad_alloc|heap out of memory|Failed to allocate memory/i.test(line))) {
+    if (this.#lastLines.some((line) => OUT_OF_MEMORY.test(line))) {
       return new Text2ImgError('engine_out_of_memory', `the engine process ${how}: it ran out of memory${detail}.`);
     }
     return new Text2ImgError('engine_crashed', `the engine process ${how}${detail}.`);
   }
+}
+
+/** Why the system starts no process. */
+function startFault(error: Error): string {
+  const code = systemCode(error);
+  if (code === 'EMFILE' || code === 'ENFILE')
+    return `too many files are open (${code}); raise the limit (ulimit -n) to 256 or more`;
+  if (code === 'ENOMEM') return 'there is not enough memory (ENOMEM)';
+  if (code === 'EAGAIN') return 'the limit of processes is reached (EAGAIN)';
+  return messageOf(error);
 }
 
 /** How often this machine's kernel has killed for memory; 0 where it does not say. */

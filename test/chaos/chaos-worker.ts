@@ -32,7 +32,7 @@ await using queue = new MongoPromptQueue({
   owner,
   logger,
 });
-await using engine = await startInstantEngine({ respawnMs: 10, maxDeaths: 1000 });
+await using engine = await startInstantEngine({ respawnMs: 10 });
 const deliverer = new WebhookDeliverer({
   outbox: queue.outbox,
   logger: silentLogger,

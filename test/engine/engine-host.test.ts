@@ -1,6 +1,7 @@
 /** The engine host with a real child process that speaks the real protocol (`instant-engine-child.ts`). */
 import assert from 'node:assert/strict';
-import { mkdtemp } from 'node:fs/promises';
+import { spawn } from 'node:child_process';
+import { mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -159,19 +160,83 @@ test('an engine that shows no progress is ended as stalled', async (t) => {
   await host.generate([{ jobId: 'b', request: request('b') }]).get('b');
 });
 
-test('after too many deaths in a row no other child is started', async (t) => {
-  const host = startHost(t, { maxDeaths: 1 });
+/** What ails the machine, for the instant child. */
+async function makeAilment(): Promise<{ readonly environment: NodeJS.ProcessEnv; set(ailment: string): Promise<void> }> {
+  const file = join(await mkdtemp(join(tmpdir(), 'text2img-engine-')), 'ailment');
+  const environment = { ...process.env, INSTANT_ENGINE_AILMENT: file };
+  return { environment, set: (ailment) => writeFile(file, ailment) };
+}
+
+function draw(host: EngineHost, jobId: string, prompt = jobId): Promise<unknown> {
+  return host.generate([{ jobId, request: request(prompt) }]).get(jobId) as Promise<unknown>;
+}
+
+test('however often the engine dies, it is started again', async (t) => {
+  const host = startHost(t);
   await host.start();
-  for (const jobId of ['a', 'b']) {
-    await assert.rejects(
-      host.generate([{ jobId, request: request('[kill]') }]).get(jobId) as Promise<unknown>,
-      failsWith('engine_crashed'),
-    );
-  }
-  await assert.rejects(
-    host.generate([{ jobId: 'c', request: request('c') }]).get('c') as Promise<unknown>,
-    failsWith('engine_unavailable', /2 times/),
-  );
+  for (let death = 0; death < 12; death++) await assert.rejects(draw(host, `d${death}`, '[kill]'));
+  await draw(host, 'last');
+});
+
+for (const [ailment, pattern] of [
+  ['load fails', /model_not_found: there is no folder/],
+  ['load dies', /SIGKILL/],
+  ['load hangs', /not done with loading/],
+] as const) {
+  test(`after a model was loaded once, a start that ends so: "${ailment}", is no fault of the jobs or the model, and the next start heals it`, async (t) => {
+    const { environment, set } = await makeAilment();
+    const host = startHost(t, { environment, maxLoadMs: 4000 });
+    await host.start();
+    await set(ailment);
+    await assert.rejects(draw(host, 'a', '[kill]'), failsWith('engine_crashed'));
+    await assert.rejects(draw(host, 'b'), failsWith('engine_unavailable', pattern));
+    await assert.rejects(draw(host, 'c'), failsWith('engine_unavailable', pattern));
+    await set('');
+    await draw(host, 'd');
+  });
+}
+
+test('a first load that hangs is ended', async (t) => {
+  const { environment, set } = await makeAilment();
+  await set('load hangs');
+  const host = startHost(t, { environment, maxLoadMs: 50 });
+  await assert.rejects(host.start(), failsWith('engine_stalled', /not done with loading/));
+});
+
+test('a job that waits for a replacement is cancelled at once', async (t) => {
+  const host = startHost(t, { respawnMs: 600_000 });
+  await host.start();
+  await assert.rejects(draw(host, 'a', '[kill]'));
+  const waiting = draw(host, 'b');
+  host.cancel('b');
+  await assert.rejects(waiting, failsWith('cancelled'));
+});
+
+test('an engine that hangs in a step can be ended at once, and draws again after that', async (t) => {
+  const host = startHost(t);
+  await host.start();
+  const hanging = draw(host, 'a', '[hang]');
+  host.kill(new Text2ImgError('engine_unavailable', 'the grace period is over.'));
+  await assert.rejects(hanging, failsWith('engine_unavailable', /grace period/));
+  await draw(host, 'b');
+});
+
+test('a system that starts no process is told with a short sentence', async (t) => {
+  const script = `
+    import { EngineHost } from '${new URL('../../src/engine/engine-host.ts', import.meta.url)}';
+    import { silentLogger } from '${new URL('../../src/observability/logger.ts', import.meta.url)}';
+    import { openSync } from 'node:fs';
+    const host = new EngineHost({ settings: ${JSON.stringify(SETTINGS)}, logger: silentLogger, childPath: '${childPath}' });
+    try { for (;;) openSync('/dev/null'); } catch {}
+    await host.start().catch((error) => console.log(error.code + ' ' + error.message));
+  `;
+  const child = spawn('sh', ['-c', 'ulimit -n 60; exec "$0" --input-type=module -e "$1"', process.execPath, script], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  t.after(() => child.kill('SIGKILL'));
+  let said = '';
+  for await (const chunk of child.stdout) said += chunk;
+  assert.match(said, /^engine_unavailable the engine process cannot be started: too many files are open \(EMFILE\)/);
 });
 
 test('a child of another protocol version is refused', async (t) => {

@@ -2,9 +2,10 @@
  * An engine child that draws at once: it speaks the real protocol over the real channel, and its pixels are a function of the request, so that
  * tests of the parent, the worker and the queue need no model. What a prompt asks for in brackets it does: `[crash]`, `[exit 3]`, `[kill]`,
  * `[hang]`, `[fail]`, `[garbage]`, `[no memory]`, `[memory 2]` (no memory for more than two images at once); `[slow 200]` takes so many milliseconds for each step. `[crash once PATH]` crashes unless the
- * file is there, and makes it.
+ * file is there, and makes it. What ails the machine stands in the file that `INSTANT_ENGINE_AILMENT` names, read anew each time:
+ * `load fails`, `load dies`, `load hangs`, `draw dies`, `draw fails`.
  */
-import { existsSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
   type ChildMessage,
@@ -32,7 +33,14 @@ function has(prompt: string, name: string): boolean {
   return prompt.includes(`[${name}`);
 }
 
+function ailment(): string {
+  const file = process.env['INSTANT_ENGINE_AILMENT'];
+  return file !== undefined && existsSync(file) ? readFileSync(file, 'utf8') : '';
+}
+
 async function misbehave(prompt: string): Promise<void> {
+  if (ailment() === 'draw dies') process.kill(process.pid, 'SIGKILL');
+  if (ailment() === 'draw fails') throw new Text2ImgError('inference_failed', 'the device is lost.');
   const once = order(prompt, 'crash once');
   if (once !== undefined && once !== '' && !existsSync(once)) {
     writeFileSync(once, '');
@@ -89,7 +97,9 @@ async function draw(jobId: string, request: ResolvedGenerationRequest): Promise<
 }
 
 function load({ settings }: Extract<ParentMessage, { type: 'load' }>): void {
-  if (settings.checkpointFolder.endsWith('missing')) {
+  if (ailment() === 'load dies') process.kill(process.pid, 'SIGKILL');
+  if (ailment() === 'load hangs') return;
+  if (settings.checkpointFolder.endsWith('missing') || ailment() === 'load fails') {
     send({
       type: 'load-failed',
       error: { code: 'model_not_found', message: `there is no folder ${settings.checkpointFolder}.` },
