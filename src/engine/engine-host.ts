@@ -330,7 +330,10 @@ export class EngineHost implements AsyncDisposable {
     const { respawnMs = DEFAULT_RESPAWN_MS } = this.#options;
     this.#respawning = new AbortController();
     const { signal } = this.#respawning;
-    await pause(growingPauseMs(this.#deaths, { firstMs: respawnMs, maxMs: Math.max(respawnMs, MAX_RESPAWN_MS) }), signal);
+    await pause(
+      growingPauseMs(this.#deaths, { firstMs: respawnMs, maxMs: Math.max(respawnMs, MAX_RESPAWN_MS) }),
+      signal,
+    );
     if (signal.aborted) throw stopped();
     return this.#spawn();
   }

@@ -10,6 +10,7 @@ import type { Readable } from 'node:stream';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import { messageOf, systemCode } from '../lib/disk-errors.ts';
 import { excerpt } from '../lib/foreign-text.ts';
+import { memoryRefusal } from '../lib/memory-errors.ts';
 import type { Logger } from '../observability/logger.ts';
 import { type ChildMessage, childMessageSchema, type ParentMessage, PROTOCOL_VERSION } from './protocol.ts';
 
@@ -29,9 +30,6 @@ const KEPT_LINES = 20;
 /** The kernel's out-of-memory killer takes processes of a high score first: the child with the model, not the parent with the claims. */
 const CHILD_OOM_SCORE = '500';
 
-/** What C++, V8, ONNX Runtime and the C library say when memory is refused. */
-const OUT_OF_MEMORY =
-  /bad_alloc|out of memory|failed to allocate memory|cannot allocate memory|mmap.{0,80}failed|ENOMEM/i;
 const SAID_LENGTH = 200;
 
 /** After a kill nothing but the kernel can delay the end, and that cannot be waited for. */
@@ -166,7 +164,7 @@ export class EngineProcess {
     if (countOomKills() > this.#oomKillsBefore && signal === 'SIGKILL') {
       return new Text2ImgError('engine_out_of_memory', `the engine process ${how}: the system ran out of memory.`);
     }
-    if (this.#lastLines.some((line) => OUT_OF_MEMORY.test(line))) {
+    if (this.#lastLines.some((line) => memoryRefusal(line) !== undefined)) {
       return new Text2ImgError('engine_out_of_memory', `the engine process ${how}: it ran out of memory${detail}.`);
     }
     return new Text2ImgError('engine_crashed', `the engine process ${how}${detail}.`);

@@ -2,6 +2,8 @@
 import './no-telemetry.ts';
 import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
 import { Text2ImgError } from '../errors/text2img-error.ts';
+import { messageOf } from '../lib/disk-errors.ts';
+import { memoryRefusal } from '../lib/memory-errors.ts';
 import type { BuiltGraph } from './graph.ts';
 import type { ExecutionProvider, Session, Tensor, TensorData } from './session.ts';
 
@@ -97,12 +99,12 @@ async function translateErrors<T>(action: () => Promise<T>): Promise<T> {
   try {
     return await action();
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
-    const outOfMemory = /bad_alloc|out of memory|Failed to allocate memory|bad allocation/i.test(message);
-    throw new Text2ImgError(
-      outOfMemory ? 'engine_out_of_memory' : 'inference_failed',
-      `ONNX Runtime failed: ${message.split('\n')[0]}`,
-      { cause: error },
-    );
+    const message = messageOf(error);
+    const refusal = memoryRefusal(message);
+    if (refusal !== undefined)
+      throw new Text2ImgError('engine_out_of_memory', `there is not enough memory for the model: ${refusal}.`, {
+        cause: error,
+      });
+    throw new Text2ImgError('inference_failed', `ONNX Runtime failed: ${message.split('\n')[0]}`, { cause: error });
   }
 }

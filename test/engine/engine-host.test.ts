@@ -161,7 +161,10 @@ test('an engine that shows no progress is ended as stalled', async (t) => {
 });
 
 /** What ails the machine, for the instant child. */
-async function makeAilment(): Promise<{ readonly environment: NodeJS.ProcessEnv; set(ailment: string): Promise<void> }> {
+async function makeAilment(): Promise<{
+  readonly environment: NodeJS.ProcessEnv;
+  set(ailment: string): Promise<void>;
+}> {
   const file = join(await mkdtemp(join(tmpdir(), 'text2img-engine-')), 'ailment');
   const environment = { ...process.env, INSTANT_ENGINE_AILMENT: file };
   return { environment, set: (ailment) => writeFile(file, ailment) };
