@@ -1,7 +1,7 @@
 /** The engine host with a real child process that speaks the real protocol (`instant-engine-child.ts`). */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { mkdtemp, writeFile } from 'node:fs/promises';
+import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -9,6 +9,7 @@ import { test, type TestContext } from 'node:test';
 import { EngineHost, type EngineHostOptions, type EngineProgress } from '../../src/engine/engine-host.ts';
 import type { ErrorCode } from '../../src/errors/error-codes.ts';
 import { Text2ImgError } from '../../src/errors/text2img-error.ts';
+import { makeAilment } from './instant-engine.ts';
 import type { ResolvedGenerationRequest } from '../../src/job/generation-request.ts';
 import { type LogFields, silentLogger } from '../../src/observability/logger.ts';
 
@@ -160,16 +161,6 @@ test('an engine that shows no progress is ended as stalled', async (t) => {
   await host.generate([{ jobId: 'b', request: request('b') }]).get('b');
 });
 
-/** What ails the machine, for the instant child. */
-async function makeAilment(): Promise<{
-  readonly environment: NodeJS.ProcessEnv;
-  set(ailment: string): Promise<void>;
-}> {
-  const file = join(await mkdtemp(join(tmpdir(), 'text2img-engine-')), 'ailment');
-  const environment = { ...process.env, INSTANT_ENGINE_AILMENT: file };
-  return { environment, set: (ailment) => writeFile(file, ailment) };
-}
-
 function draw(host: EngineHost, jobId: string, prompt = jobId): Promise<unknown> {
   return host.generate([{ jobId, request: request(prompt) }]).get(jobId) as Promise<unknown>;
 }
@@ -226,8 +217,8 @@ test('an engine that hangs in a step can be ended at once, and draws again after
 
 test('a system that starts no process is told with a short sentence', async (t) => {
   const script = `
-    import { EngineHost } from '${new URL('../../src/engine/engine-host.ts', import.meta.url)}';
-    import { silentLogger } from '${new URL('../../src/observability/logger.ts', import.meta.url)}';
+    import { EngineHost } from '${new URL('../../src/engine/engine-host.ts', import.meta.url).href}';
+    import { silentLogger } from '${new URL('../../src/observability/logger.ts', import.meta.url).href}';
     import { openSync } from 'node:fs';
     const host = new EngineHost({ settings: ${JSON.stringify(SETTINGS)}, logger: silentLogger, childPath: '${childPath}' });
     try { for (;;) openSync('/dev/null'); } catch {}

@@ -1,4 +1,7 @@
 /** The engine host with the instant child: real processes and messages, pixels at once. */
+import { mkdtemp, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { EngineHost, type EngineHostOptions } from '../../src/engine/engine-host.ts';
 import { silentLogger } from '../../src/observability/logger.ts';
@@ -25,4 +28,17 @@ export async function startInstantEngine(changes: Partial<EngineHostOptions> = {
   });
   await engine.start();
   return engine;
+}
+
+export interface Ailment {
+  /** For the engine's options. */
+  readonly environment: NodeJS.ProcessEnv;
+  /** What ails the machine from now on, as the instant child's first lines list it; empty: it is well. */
+  readonly set: (ailment: string) => Promise<void>;
+}
+
+export async function makeAilment(): Promise<Ailment> {
+  const file = join(await mkdtemp(join(tmpdir(), 'text2img-engine-')), 'ailment');
+  const environment = { ...process.env, INSTANT_ENGINE_AILMENT: file };
+  return { environment, set: (ailment) => writeFile(file, ailment) };
 }
