@@ -12,11 +12,8 @@ export function ownSchedulerConfig(json: Readonly<Record<string, unknown>>): Rea
   return { ...json, steps_offset: 1, clip_sample: false };
 }
 
-/**
- * The configuration as another scheduler class takes it over, like `X.from_config(pipe.scheduler.config)`: only keys that stand in the
- * file carry over, corrected.
- */
-export function carriedSchedulerConfig(json: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+/** For any other class: only keys that stand in the file carry over, corrected. */
+export function carriedSchedulerKeys(json: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
   const corrected = ownSchedulerConfig(json);
   return Object.fromEntries(Object.keys(json).map((key) => [key, corrected[key]]));
 }

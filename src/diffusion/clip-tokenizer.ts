@@ -1,13 +1,27 @@
 /**
  * CLIP's tokenizer: text in, token ids out, padded and cut to the encoder's length.
- * Source: diffusers pipelines/stable_diffusion/pipeline_stable_diffusion.py, encode_prompt (padding, truncation, the warning).
+ * The order is the Rust library's: added tokens that stand in the text, then NFC, white space and lower case, then added tokens in the normalised
+ * text, then words, bytes and merges.
+ * Source: diffusers pipelines/stable_diffusion/pipeline_stable_diffusion.py, encode_prompt (padding, truncation, the warning); transformers
+ * models/clip/tokenization_clip.py.
  */
 import { Tokenizer } from '@huggingface/tokenizers';
 import { Text2ImgError } from '../errors/text2img-error.ts';
+import { messageOf } from '../lib/disk-errors.ts';
+import { quote } from '../lib/foreign-text.ts';
+import { AddedTokenFinder, type FoundToken, type Piece } from './added-tokens.ts';
 
 export interface ClipTokenizerOptions {
-  /** In the layout of the Hugging Face tokenizers library. */
-  readonly tokenizerJson: Readonly<Record<string, unknown>>;
+  readonly vocab: ReadonlyMap<string, number>;
+  /** The most important first. */
+  readonly merges: readonly (readonly [string, string])[];
+  readonly addedTokens: readonly (FoundToken & {
+    /** Looked for in the normalised text. */
+    readonly normalized: boolean;
+  })[];
+  readonly bosToken: string;
+  readonly eosToken: string;
+  readonly unkToken: string;
   readonly padToken: string;
   readonly maxTokens: number;
 }
@@ -21,68 +35,136 @@ export interface TokenizedPrompt {
 
 export class ClipTokenizer {
   readonly maxTokens: number;
-  readonly #tokenizer: Tokenizer;
+  /** Words to ids; knows no added tokens. */
+  readonly #words: Tokenizer;
+  readonly #inText: AddedTokenFinder;
+  readonly #inNormalized: AddedTokenFinder;
+  readonly #addedById: ReadonlyMap<number, string>;
+  readonly #startId: number;
+  readonly #endId: number;
   readonly #padId: number;
 
   /** @throws `invalid_tokenizer` */
-  constructor({ tokenizerJson, padToken, maxTokens }: ClipTokenizerOptions) {
+  constructor({ vocab, merges, addedTokens, unkToken, maxTokens, ...names }: ClipTokenizerOptions) {
     this.maxTokens = maxTokens;
     try {
-      this.#tokenizer = new Tokenizer(withUnicodeSpaces(tokenizerJson), {});
+      this.#words = new Tokenizer(wordTokenizer(vocab, merges, unkToken), {});
     } catch (error) {
-      throw new Text2ImgError(
-        'invalid_tokenizer',
-        `the tokenizer cannot be built: ${error instanceof Error ? error.message : String(error)}.`,
-        {
-          cause: error,
-        },
-      );
+      throw new Text2ImgError('invalid_tokenizer', `the tokenizer cannot be built: ${messageOf(error)}.`, {
+        cause: error,
+      });
     }
-    const padId = this.#tokenizer.token_to_id(padToken);
-    if (padId === undefined)
+    const idOf = (what: string, text: string): number => {
+      const id = addedTokens.find(({ content }) => content === text)?.id ?? vocab.get(text);
+      if (id !== undefined) return id;
       throw new Text2ImgError(
         'invalid_tokenizer',
-        `the tokenizer's padding token "${padToken}" is not in its vocabulary.`,
+        `the tokenizer's ${what} token ${quote(text)} is not in its vocabulary.`,
       );
-    this.#padId = padId;
+    };
+    this.#startId = idOf('start', names.bosToken);
+    this.#endId = idOf('end', names.eosToken);
+    this.#padId = idOf('padding', names.padToken);
+    this.#addedById = new Map(addedTokens.map(({ id, content }) => [id, content]));
+    this.#inText = new AddedTokenFinder(
+      addedTokens.filter(({ normalized }) => !normalized),
+      (content) => content,
+    );
+    this.#inNormalized = new AddedTokenFinder(
+      addedTokens.filter(({ normalized }) => normalized),
+      normalize,
+    );
   }
 
   tokenize(text: string): TokenizedPrompt {
-    const all = this.#tokenizer.encode(text).ids;
+    const ids = this.#encode(text);
     const inputIds = new Int32Array(this.maxTokens).fill(this.#padId);
-    if (all.length <= this.maxTokens) {
-      inputIds.set(all);
-      return { inputIds, cutText: undefined };
+    inputIds[0] = this.#startId;
+    const kept = ids.slice(0, this.maxTokens - 2);
+    inputIds.set(kept, 1);
+    inputIds[kept.length + 1] = this.#endId;
+    return { inputIds, cutText: ids.length === kept.length ? undefined : this.#decode(ids.slice(kept.length)) };
+  }
+
+  /** Without start and end. */
+  #encode(text: string): number[] {
+    const idsOf = (piece: Piece, ofText: (part: string) => number[]): number[] =>
+      typeof piece === 'string' ? ofText(piece) : [piece.id];
+    // An empty text is no word, and the library would take it for one.
+    const words = (part: string): number[] => (part.trim() === '' ? [] : this.#words.encode(part).ids);
+    const normalized = (part: string): number[] =>
+      this.#inNormalized.split(normalize(part)).flatMap((piece) => idsOf(piece, words));
+    return this.#inText.split(text).flatMap((piece) => idsOf(piece, normalized));
+  }
+
+  #decode(ids: readonly number[]): string {
+    let text = '';
+    let run: number[] = [];
+    const flush = (): void => {
+      if (run.length > 0) text += this.#words.decode(run);
+      run = [];
+    };
+    for (const id of ids) {
+      const added = this.#addedById.get(id);
+      if (added === undefined) run.push(id);
+      else {
+        flush();
+        text += added;
+      }
     }
-    const kept = this.maxTokens - 1;
-    inputIds.set(all.slice(0, kept));
-    inputIds[kept] = all.at(-1) as number;
-    return { inputIds, cutText: this.#tokenizer.decode(all.slice(kept, -1)).trim() };
+    flush();
+    return text.trim();
   }
 }
 
-/** What the byte-level step splits by in the Python library (GPT-2's pattern), for text that has no spaces left. */
-const BYTE_LEVEL_WORDS = "'s|'t|'re|'ve|'m|'ll|'d|\\p{L}+|\\p{N}+|[^\\p{White_Space}\\p{L}\\p{N}]+";
+/** The library lowers letter by letter; a whole text would make a final Σ another letter in JavaScript. */
+function normalize(text: string): string {
+  let lowered = '';
+  for (const letter of text.normalize('NFC').replaceAll(/\p{White_Space}+/gu, ' ')) lowered += letter.toLowerCase();
+  return lowered;
+}
 
 /**
- * The file is written for Rust's regular expressions, whose `\s` is Unicode's White_Space. JavaScript's adds U+FEFF and lacks U+0085, which
- * gives other tokens: in the patterns of the file, and in the pattern that the byte-level step has built in.
+ * Both patterns are written for Rust's regular expressions, whose `\s` is Unicode's White_Space. JavaScript's adds U+FEFF and lacks U+0085,
+ * which gives other tokens.
  */
-function withUnicodeSpaces(tokenizerJson: Readonly<Record<string, unknown>>): object {
-  const { normalizer, pre_tokenizer: preTokenizer, ...others } = tokenizerJson;
-  return { ...others, normalizer: translated(normalizer), pre_tokenizer: translated(preTokenizer) };
-}
+const WORDS =
+  "<\\|startoftext\\|>|<\\|endoftext\\|>|'s|'t|'re|'ve|'m|'ll|'d|[\\p{L}]+|[\\p{N}]|[^\\p{White_Space}\\p{L}\\p{N}]+";
+/** What the byte-level step splits by in the Rust library (GPT-2's pattern), for text that has no spaces left. */
+const BYTE_LEVEL_WORDS = "'s|'t|'re|'ve|'m|'ll|'d|\\p{L}+|\\p{N}+|[^\\p{White_Space}\\p{L}\\p{N}]+";
 
-function translated(part: unknown): unknown {
-  return JSON.parse(JSON.stringify(part ?? null), (key, value: unknown) => {
-    if (key === 'Regex' && typeof value === 'string') return value.replaceAll('\\s', '\\p{White_Space}');
-    if (key === 'pretokenizers' && Array.isArray(value)) return value.flatMap(splitApart);
-    return value;
-  });
-}
-
-function splitApart(step: Readonly<Record<string, unknown>>): readonly object[] {
-  if (step['type'] !== 'ByteLevel' || step['use_regex'] === false) return [step];
-  const split = { type: 'Split', pattern: { Regex: BYTE_LEVEL_WORDS }, behavior: 'Isolated', invert: false };
-  return [split, { ...step, use_regex: false }];
+/** In the layout of the Hugging Face tokenizers library: words, bytes and merges only. */
+function wordTokenizer(
+  vocab: ReadonlyMap<string, number>,
+  merges: ClipTokenizerOptions['merges'],
+  unkToken: string,
+): Readonly<Record<string, unknown>> {
+  const byteLevel = { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: false };
+  return {
+    version: '1.0',
+    added_tokens: [],
+    normalizer: null,
+    pre_tokenizer: {
+      type: 'Sequence',
+      pretokenizers: [
+        { type: 'Split', pattern: { Regex: WORDS }, behavior: 'Removed', invert: true },
+        { type: 'Split', pattern: { Regex: BYTE_LEVEL_WORDS }, behavior: 'Isolated', invert: false },
+        byteLevel,
+      ],
+    },
+    post_processor: null,
+    decoder: { ...byteLevel, use_regex: true },
+    model: {
+      type: 'BPE',
+      dropout: null,
+      unk_token: unkToken,
+      continuing_subword_prefix: '',
+      end_of_word_suffix: '</w>',
+      fuse_unk: false,
+      byte_fallback: false,
+      ignore_merges: false,
+      vocab: Object.fromEntries(vocab),
+      merges,
+    },
+  };
 }

@@ -1,11 +1,9 @@
 /** Makes a checkpoint ready to draw: reads it, chooses the device, builds the three networks and their pipeline. Runs in the engine child. */
 import { availableParallelism } from 'node:os';
 import { type Checkpoint, openCheckpoint } from '../checkpoint/open-checkpoint.ts';
-import {
-  carriedSchedulerConfig,
-  defaultSampleSize,
-  ownSchedulerConfig,
-} from '../checkpoint/stable-diffusion-quirks.ts';
+import { carriedSchedulerConfig } from '../checkpoint/config/scheduler-config.ts';
+import { carriedSchedulerKeys, defaultSampleSize, ownSchedulerConfig } from '../checkpoint/stable-diffusion-quirks.ts';
+import type { CheckpointScheduler } from '../diffusion/schedulers/scheduler-registry.ts';
 import { ClipTokenizer } from '../diffusion/clip-tokenizer.ts';
 import type { Denoiser, TextEncoder, VaeDecoder } from '../diffusion/networks.ts';
 import { StableDiffusionPipeline } from '../diffusion/stable-diffusion-pipeline.ts';
@@ -51,7 +49,10 @@ export async function loadModel(settings: EngineSettings, hooks: LoadModelHooks)
   try {
     const { computeType } = device;
     const textEncoder = textEncoderOf(
-      await open(buildClipTextGraph({ ...checkpoint.textEncoder, computeType }), false),
+      await open(
+        buildClipTextGraph({ ...checkpoint.textEncoder, computeType, tokens: checkpoint.tokenizer.maxTokens }),
+        false,
+      ),
       checkpoint,
     );
     const denoiser = denoiserOf(
@@ -63,13 +64,12 @@ export async function loadModel(settings: EngineSettings, hooks: LoadModelHooks)
       checkpoint,
     );
     const vae = settings.vaeTiling ? tiledVaeDecoder(plainVae, sampleSizePx(checkpoint)) : plainVae;
-    const { className, config } = checkpoint.scheduler;
     const pipeline = new StableDiffusionPipeline({
       tokenizer: new ClipTokenizer(checkpoint.tokenizer),
       textEncoder,
       denoiser,
       vae,
-      scheduler: { className, ownConfig: ownSchedulerConfig(config), carriedConfig: carriedSchedulerConfig(config) },
+      scheduler: schedulerOf(checkpoint),
       maxBatchImages: maxBatchImages(device),
       yieldToEventLoop: hooks.yieldToEventLoop,
     });
@@ -126,8 +126,14 @@ function sampleSizePx({ vae }: Checkpoint): number {
   return Array.isArray(size) ? size[0] : size;
 }
 
-function textEncoderOf(session: Session, { textEncoder }: Checkpoint): TextEncoder {
-  const maxTokens = textEncoder.config.max_position_embeddings;
+function schedulerOf({ scheduler: { className: own, config } }: Checkpoint): CheckpointScheduler {
+  return {
+    configFor: (className) =>
+      className === own ? ownSchedulerConfig(config) : carriedSchedulerConfig(className, carriedSchedulerKeys(config)),
+  };
+}
+
+function textEncoderOf(session: Session, { tokenizer: { maxTokens } }: Checkpoint): TextEncoder {
   return {
     maxTokens,
     encode: (inputIds, batch) =>

@@ -13,15 +13,17 @@ export interface ClipTextGraphOptions {
   /** Names without the `text_model.` prefix. */
   readonly weights: Weights;
   readonly computeType: ComputeType;
+  /** Tokens of a prompt; fewer than `max_position_embeddings` where the tokenizer says so. */
+  readonly tokens?: number;
 }
 
 /**
- * Input: `input_ids` [B, T], int32; output: `last_hidden_state` [B, T, D], float32. T is `max_position_embeddings`.
+ * Input: `input_ids` [B, T], int32; output: `last_hidden_state` [B, T, D], float32. T is `tokens`.
  * @throws `missing_tensor`, `wrong_tensor_shape`
  */
-export function buildClipTextGraph({ config, weights, computeType }: ClipTextGraphOptions): BuiltGraph {
+export function buildClipTextGraph(options: ClipTextGraphOptions): BuiltGraph {
+  const { config, weights, computeType, tokens = config.max_position_embeddings } = options;
   const g = new GraphBuilder(weights, computeType);
-  const tokens = config.max_position_embeddings;
   const features = config.hidden_size;
   const inputIds = g.input('input_ids', 'int32', ['batch', tokens], [1, tokens]);
   const table = g.weight('embeddings.token_embedding.weight', [config.vocab_size, features]);
@@ -29,7 +31,7 @@ export function buildClipTextGraph({ config, weights, computeType }: ClipTextGra
     attributes: { axis: 0 },
     shape: [1, tokens, features],
   });
-  let hidden = add(g, tokenEmbeddings, g.weight('embeddings.position_embedding.weight', [tokens, features]));
+  let hidden = add(g, tokenEmbeddings, positionEmbeddings(g, config, tokens));
   const mask = causalMask(g, tokens);
   for (let layer = 0; layer < config.num_hidden_layers; layer++) {
     hidden = encoderLayer(g, hidden, `encoder.layers.${layer}`, config, mask);
@@ -37,6 +39,15 @@ export function buildClipTextGraph({ config, weights, computeType }: ClipTextGra
   hidden = layerNorm(g, hidden, 'final_layer_norm', config.layer_norm_eps);
   g.output('last_hidden_state', hidden, ['batch', tokens, features]);
   return g.build('CLIPTextModel');
+}
+
+/** The first `tokens` of them. [T, D] */
+function positionEmbeddings(g: GraphBuilder, config: ClipTextConfig, tokens: number): Value {
+  const { max_position_embeddings: positions, hidden_size: features } = config;
+  const all = g.weight('embeddings.position_embedding.weight', [positions, features]);
+  if (tokens === positions) return all;
+  const [start, end] = [g.integers([0]), g.integers([tokens])];
+  return g.node('Slice', [all, start, end], { shape: [tokens, features] });
 }
 
 /** @param x [B, T, D] @returns [B, T, D] */

@@ -18,20 +18,17 @@ const CONSTRUCTORS: Readonly<Record<SchedulerClass, SchedulerConstructor>> = {
 };
 
 export interface CheckpointScheduler {
-  readonly className: string;
-  /** For the checkpoint's own class. */
-  readonly ownConfig: Readonly<Record<string, unknown>>;
-  /** For any other class: only the keys that stand in the file. */
-  readonly carriedConfig: Readonly<Record<string, unknown>>;
+  /**
+   * The checkpoint's configuration as this class takes it over: its own class as it is, any other as diffusers'
+   * `X.from_config(pipe.scheduler.config)`. @throws `invalid_parameter` when the other class cannot be used with it
+   */
+  configFor(className: SchedulerClass): Readonly<Record<string, unknown>>;
 }
 
-/**
- * The checkpoint's own scheduler as it is, any other as diffusers' `X.from_config(pipe.scheduler.config)`.
- * @param name a class name or short name @throws `unknown_scheduler`, `invalid_parameter`, `unsupported_config`
- */
+/** @param name a class name or short name @throws `unknown_scheduler`, `invalid_parameter` */
 export function createScheduler(name: string, checkpoint: CheckpointScheduler, numInferenceSteps: number): Scheduler {
   const { className, useKarrasSigmas } = parseSchedulerName(name);
-  const config = className === checkpoint.className ? checkpoint.ownConfig : checkpoint.carriedConfig;
+  const config = checkpoint.configFor(className);
   const settings = useKarrasSigmas === undefined ? config : { ...config, use_karras_sigmas: useKarrasSigmas };
   return new CONSTRUCTORS[className](settings, numInferenceSteps);
 }

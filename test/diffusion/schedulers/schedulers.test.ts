@@ -26,7 +26,7 @@ function runLoop({ scheduler: name, config, steps, result }: Vector): {
   readonly timesteps: readonly number[];
   readonly sigma: number;
 } {
-  const scheduler = createScheduler(name, { className: name, ownConfig: config, carriedConfig: config }, steps);
+  const scheduler = createScheduler(name, { configFor: () => config }, steps);
   const generator = new TorchCpuGenerator(7);
   let sample = Float32Array.from(result, (_, index) => Math.fround(Math.sin(1.3 * index)) * scheduler.initNoiseSigma);
   for (const timestep of scheduler.timesteps) {
@@ -75,7 +75,5 @@ suite('schedulers give what diffusers gives', () => {
 });
 
 for (const name of SCHEDULER_CLASSES) {
-  schedulerConformance(name, (config, steps) =>
-    createScheduler(name, { className: name, ownConfig: config, carriedConfig: config }, steps),
-  );
+  schedulerConformance(name, (config, steps) => createScheduler(name, { configFor: () => config }, steps));
 }

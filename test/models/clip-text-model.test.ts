@@ -1,0 +1,34 @@
+/** A prompt that may have fewer tokens than the text encoder has positions. */
+import assert from 'node:assert/strict';
+import { fileURLToPath } from 'node:url';
+import { test } from 'node:test';
+import { openCheckpoint } from '../../src/checkpoint/open-checkpoint.ts';
+import { ClipTokenizer } from '../../src/diffusion/clip-tokenizer.ts';
+import { buildClipTextGraph } from '../../src/models/clip-text-model.ts';
+import { createSession } from '../../src/onnx/onnxruntime-session.ts';
+
+test('with 40 tokens of 77 positions the first 40 vectors are those of the whole length', async () => {
+  const { textEncoder, tokenizer } = await openCheckpoint(fileURLToPath(new URL('../../models/demo', import.meta.url)));
+  const encode = async (tokens: number): Promise<Float32Array> => {
+    await using session = await createSession(buildClipTextGraph({ ...textEncoder, computeType: 'float32', tokens }), {
+      provider: { name: 'cpu' },
+      threads: 1,
+      spin: false,
+    });
+    const { inputIds } = new ClipTokenizer({ ...tokenizer, maxTokens: 77 }).tokenize(
+      'a red circle and a blue square '.repeat(9),
+    );
+    const { last_hidden_state: state } = await session.run({
+      input_ids: { data: inputIds.slice(0, tokens), shape: [1, tokens] },
+    });
+    return state?.data as Float32Array;
+  };
+  const { hidden_size: features } = textEncoder.config;
+  const [whole, part] = [await encode(77), await encode(40)];
+  assert.equal(part.length, 40 * features);
+  // A token never looks at a later one.
+  for (const [index, value] of part.entries()) {
+    const expected = whole[index] as number;
+    assert.ok(Math.abs(value - expected) < 1e-4, `element ${index} is ${value}, not ${expected}`);
+  }
+});
