@@ -96,7 +96,7 @@ export const ENGINE_PARENT_FILES = ['src/engine/engine-host.ts', 'src/engine/eng
 export const DOORS: Record<string, readonly string[]> = {
   'onnxruntime-node': ['src/onnx/**'],
   'node:sqlite': ['src/queue/sqlite/**'],
-  '@google-cloud/storage': ['src/storage/gcs-image-store.ts'],
+  '@google-cloud/storage': ['src/storage/gcs-client.ts'],
   '@huggingface/hub': ['src/checkpoint/hub/hub-client.ts'],
   mongodb: ['src/queue/mongo/**', 'test/**', 'bench/**'],
   protobufjs: ['src/onnx/**'],

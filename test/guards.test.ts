@@ -44,7 +44,7 @@ const GUARDS: readonly Guard[] = [
   },
   {
     name: 'the precondition of an upload',
-    file: 'src/storage/gcs-image-store.ts',
+    file: 'src/storage/gcs-client.ts',
     with: 'preconditionOpts: { ifGenerationMatch: generation },',
     without: '',
     test: 'test/storage/gcs-image-store.test.ts',
@@ -52,9 +52,9 @@ const GUARDS: readonly Guard[] = [
   },
   {
     name: 'the generation of an overwrite',
-    file: 'src/storage/gcs-image-store.ts',
+    file: 'src/storage/gcs-client.ts',
     with: 'preconditionOpts: { ifGenerationMatch: generation },',
-    without: '...(generation === ABSENT ? { preconditionOpts: { ifGenerationMatch: generation } } : {}),',
+    without: "...(generation === '0' ? { preconditionOpts: { ifGenerationMatch: generation } } : {}),",
     test: 'test/storage/gcs-image-store.test.ts',
     noticedBy: 'a zombie that was allowed to replace does not overwrite what was written since',
   },

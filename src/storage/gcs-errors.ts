@@ -1,12 +1,13 @@
 /** What Google Cloud Storage and its client say when something fails, in our words: what to repeat, whose fault it is, and no secrets. */
 import { Text2ImgError } from '../errors/text2img-error.ts';
+import { UnbelievableAnswerError } from './gcs-answers.ts';
 
 /** The parts of the client's errors that mean something; system errors have a string as their code. */
 interface ClientError {
   readonly code?: number | string;
   readonly message?: string;
   readonly errors?: readonly { readonly reason?: string }[];
-  readonly response?: { readonly headers?: Readonly<Record<string, string>> };
+  readonly response?: { readonly headers?: Readonly<Record<string, string>>; readonly statusCode?: number };
 }
 
 /** One try took too long, or the network failed under it. */
@@ -15,10 +16,16 @@ export class TryTimeoutError extends Error {
 }
 
 export function statusOf(error: unknown): number | undefined {
-  const { code } = asClientError(error);
+  const { code, response } = asClientError(error);
+  // The client makes an error of every body with an `error` in it: of a status that somebody wrote into a 200 nothing follows.
+  if (isSuccess(response?.statusCode)) return undefined;
   // The token service's errors carry the status as text.
   const status = typeof code === 'string' && /^\d{3}$/.test(code) ? Number(code) : code;
   return typeof status === 'number' ? status : undefined;
+}
+
+function isSuccess(status: unknown): boolean {
+  return typeof status === 'number' && status >= 200 && status < 300;
 }
 
 const REPEATABLE_STATUS: ReadonlySet<number> = new Set([408, 409, 429, 500, 502, 503, 504]);
@@ -40,8 +47,9 @@ const REPEATABLE_CODES: ReadonlySet<string> = new Set([
 /** Whether the same request may succeed a moment later. */
 export function isTransient(error: unknown): boolean {
   if (error instanceof Text2ImgError) return false;
-  if (error instanceof TryTimeoutError) return true;
-  const { code, errors = [], message = '' } = asClientError(error);
+  if (error instanceof TryTimeoutError || error instanceof UnbelievableAnswerError) return true;
+  const { code, errors = [], message = '', response } = asClientError(error);
+  if (isSuccess(response?.statusCode)) return true;
   if (errors.some(({ reason }) => reason !== undefined && RATE_LIMITS.has(reason))) return true;
   const status = statusOf(error);
   // Bytes that were damaged on their way arrive whole the next time.
@@ -72,6 +80,16 @@ export function isConditionNotMet(error: unknown): boolean {
   return reasons.length === 0 || reasons.includes('conditionNotMet');
 }
 
+/**
+ * An answer that says no to this request, and would to the same one again. Whether it would to others too, only another one can tell. Not: the account (401), the
+ * pace (408, 429), or another generation.
+ */
+export function isRefusal(error: unknown): boolean {
+  const status = statusOf(error);
+  if (status === undefined || status < 400 || status > 499) return false;
+  return ![401, 408, 429].includes(status) && !isConditionNotMet(error);
+}
+
 const ROLE_HINT =
   'grant the role roles/storage.objectUser on the bucket (at least storage.objects.create, storage.objects.get and storage.objects.delete)';
 const CREDENTIALS_HINT =
@@ -84,10 +102,11 @@ export function missingPermission(bucket: string, permissions: readonly string[]
   );
 }
 
-export function missingBucket(bucket: string): Text2ImgError {
+export function missingBucket(bucket: string, cause?: unknown): Text2ImgError {
   return new Text2ImgError(
     'store_unwritable',
     `the bucket ${bucket} does not exist (or is hidden from these credentials): create it, or correct --gcs-bucket.`,
+    { cause },
   );
 }
 
@@ -97,6 +116,8 @@ export function storeError(error: unknown, bucket: string): Text2ImgError {
   const options = { cause: error };
   const said = safeMessage(error);
   const status = statusOf(error);
+  if (error instanceof UnbelievableAnswerError)
+    return new Text2ImgError('store_failed', `the bucket ${bucket} cannot be reached: ${said}.`, options);
   if (status === 401) {
     return new Text2ImgError(
       'store_unwritable',
@@ -106,21 +127,38 @@ export function storeError(error: unknown, bucket: string): Text2ImgError {
   }
   if (status === 403)
     return new Text2ImgError('store_unwritable', `the bucket ${bucket} refused (${said}): ${ROLE_HINT}.`, options);
-  if (status === 404) return missingBucket(bucket);
-  if (isCredentialsFault(said)) {
-    return new Text2ImgError(
-      'store_unwritable',
-      `there are no usable Google credentials (${said}): ${CREDENTIALS_HINT}.`,
-      options,
-    );
-  }
+  if (status === 404) return missingBucket(bucket, error);
+  if (isCredentialsFault(error)) return credentialsError(error);
   return new Text2ImgError('store_failed', `the bucket ${bucket} cannot be used: ${said}.`, options);
 }
 
-/** What google-auth-library says when there are none, or when the token service refuses them. */
-function isCredentialsFault(message: string): boolean {
+/** What becomes of an image that the bucket refuses while it takes others. */
+export function refusedImage(refusal: unknown, url: string): Text2ImgError {
+  return new Text2ImgError(
+    'store_refused',
+    `the bucket takes other objects, but refuses ${url}: ${safeMessage(refusal)}.`,
+    { cause: refusal },
+  );
+}
+
+/** There is no token: none can be had, or whoever gives them does not answer. */
+export function credentialsError(error: unknown): Text2ImgError {
+  const cause = error instanceof Text2ImgError ? (error.cause ?? error) : error;
+  if (error instanceof Text2ImgError && cause === error) return error;
+  const said = safeMessage(cause);
+  const clock = /\biat\b|\bexp values|timeframe/i.test(said) ? ' Compare this machine’s clock, too.' : '';
+  return new Text2ImgError(
+    'store_unwritable',
+    `there are no usable Google credentials (${said}): ${CREDENTIALS_HINT}.${clock}`,
+    { cause },
+  );
+}
+
+/** The bucket does not accept the token, or google-auth-library says that there is none or that the token service refuses it. */
+export function isCredentialsFault(error: unknown): boolean {
+  if (statusOf(error) === 401) return true;
   return /default credentials|invalid_grant|invalid_client|account not found|unable to parse|private.?key|PEM|DECODER/i.test(
-    message,
+    safeMessage(error),
   );
 }
 

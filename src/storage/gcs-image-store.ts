@@ -6,9 +6,25 @@
  * run's is replaced by exactly the generation that was looked at and only by the claim's owner, a stranger's is left alone.
  */
 import { createHash } from 'node:crypto';
-import { type Bucket, Storage } from '@google-cloud/storage';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import type { Logger } from '../observability/logger.ts';
+import { readObject, readUploaded, refusalOf } from './gcs-answers.ts';
+import { GcsClient } from './gcs-client.ts';
+import {
+  credentialsError,
+  isConditionNotMet,
+  isCredentialsFault,
+  isRefusal,
+  missingBucket,
+  missingPermission,
+  refusedImage,
+  statusOf,
+  storeError,
+} from './gcs-errors.ts';
+import { fromCustomMetadata, isSameDocument, toCustomMetadata } from './gcs-metadata.ts';
+import { withDeadline } from './gcs-requests.ts';
+import { retrying } from './gcs-retry.ts';
+import { readCredentialsFile } from './google-credentials.ts';
 import type {
   FoundImage,
   ImageMetadata,
@@ -19,11 +35,6 @@ import type {
   PutResult,
 } from './image-store.ts';
 import { DEFAULT_OBJECT_PREFIX, probeKey } from './object-key.ts';
-import { isConditionNotMet, missingBucket, missingPermission, statusOf, storeError } from './gcs-errors.ts';
-import { fromCustomMetadata, isSameDocument, toCustomMetadata } from './gcs-metadata.ts';
-import { withDeadline } from './gcs-requests.ts';
-import { retrying } from './gcs-retry.ts';
-import { readCredentialsFile } from './google-credentials.ts';
 
 export interface GcsImageStoreOptions {
   readonly bucket: string;
@@ -34,33 +45,34 @@ export interface GcsImageStoreOptions {
   readonly apiEndpoint: string | undefined;
   /** What the objects' names begin with; the probe's too. */
   readonly prefix?: string;
-  /** How long one try may take. */
+  /** How long one try may be silent. */
   readonly tryMs?: number;
   /** How long a request is repeated. */
   readonly deadlineMs?: number;
 }
 
-const GOOGLE_ENDPOINT = 'https://storage.googleapis.com';
 const NEEDED = ['storage.objects.create', 'storage.objects.get'] as const;
 /** Replacing an object needs the right to delete the old one. */
 const FOR_RERUNS = 'storage.objects.delete';
 /** The most that V4 signatures allow; `webhook/retry-schedule.ts` is over before. */
 const SIGNED_URL_MS = 7 * 24 * 60 * 60_000;
 const DEADLINE_MS = 180_000;
-/** 10 MB at 2 Mbit/s. */
 const TRY_MS = 45_000;
-/** The check at the start: a wrong address is to be told soon. */
+/** The check at the start and a probe: a wrong address is to be told soon. */
 const CHECK_DEADLINE_MS = 15_000;
 /** Every round means that somebody else wrote or deleted the object between our look and our write. */
 const MAX_ROUNDS = 8;
 /** The generation of an object that does not exist. */
 const ABSENT = '0';
-const PROBE_CONTENT = 'text2img writes this object to find out whether the bucket takes any. It may be deleted.\n';
+const PROBE = new TextEncoder().encode(
+  'text2img writes this object to find out whether the bucket takes any. It may be deleted.\n',
+);
 
 interface StoredObject {
   readonly metadata: ImageMetadata | undefined;
   /** A 64-bit number, as text. */
   readonly generation: string;
+  readonly refusal: string | undefined;
 }
 
 interface PutOptions {
@@ -76,31 +88,34 @@ interface ReplaceOptions {
 
 interface RequestLimits {
   readonly signal?: AbortSignal | undefined;
-  readonly deadlineMs?: number;
+  readonly deadlineMs?: number | undefined;
+  /** No second try. */
+  readonly once?: boolean;
 }
+
+/** One request by the client of the moment. */
+type Action<T> = (client: GcsClient, onProgress: () => void) => Promise<T>;
 
 export class GcsImageStore implements ImageStore {
   readonly description: string;
   readonly #options: GcsImageStoreOptions;
-  readonly #storage: Storage;
-  readonly #bucket: Bucket;
+  #client: GcsClient;
 
   constructor(options: GcsImageStoreOptions) {
     this.#options = options;
-    this.#storage = createClient(options);
-    this.#bucket = this.#storage.bucket(options.bucket);
+    this.#client = new GcsClient(options);
     const { apiEndpoint, bucket } = options;
     this.description = `gs://${bucket}${apiEndpoint === undefined ? '' : ` at ${apiEndpoint}`}`;
   }
 
-  async check(): Promise<void> {
+  async check({ signal }: { readonly signal?: AbortSignal } = {}): Promise<void> {
     const { apiEndpoint, credentialsFile, deadlineMs = CHECK_DEADLINE_MS } = this.#options;
-    const limits = { deadlineMs: Math.min(deadlineMs, CHECK_DEADLINE_MS) };
+    const endMs = performance.now() + Math.min(deadlineMs, CHECK_DEADLINE_MS);
+    const limits = (): RequestLimits => ({ signal, deadlineMs: endMs - performance.now() });
     if (credentialsFile !== undefined) readCredentialsFile(credentialsFile);
     // First, so that missing credentials are told as such, not as whatever the bucket says to a nameless caller.
-    if (apiEndpoint === undefined)
-      await this.#request('credentials', () => this.#storage.authClient.getAccessToken(), limits);
-    const granted = await this.#request('check', () => this.#grantedPermissions(), limits);
+    if (apiEndpoint === undefined) await this.#fetchToken(limits());
+    const granted = await this.#request('check', (client) => this.#grantedPermissions(client), limits());
     const missing = NEEDED.filter((permission) => !granted.includes(permission));
     if (missing.length > 0) throw missingPermission(this.#options.bucket, missing);
     if (!granted.includes(FOR_RERUNS)) {
@@ -115,44 +130,43 @@ export class GcsImageStore implements ImageStore {
     }
   }
 
+  async #fetchToken(limits: RequestLimits): Promise<void> {
+    try {
+      await this.#request('credentials', (client) => client.fetchToken(), limits);
+    } catch (error) {
+      limits.signal?.throwIfAborted();
+      throw credentialsError(error);
+    }
+  }
+
   /** Asks which rights there are, not for the bucket itself: healthy minimal roles lack `storage.buckets.get`. */
-  async #grantedPermissions(): Promise<readonly string[]> {
+  async #grantedPermissions(client: GcsClient): Promise<readonly string[]> {
     const wanted = [...NEEDED, FOR_RERUNS];
     try {
-      const [permissions] = await this.#bucket.iam.testPermissions(wanted);
-      return wanted.filter((permission) => permissions[permission] === true);
+      return await client.permissions(wanted);
     } catch (error) {
       const status = statusOf(error);
       if (status === 404 && this.#options.apiEndpoint === undefined) throw missingBucket(this.#options.bucket);
       // An emulator without that method is asked for the bucket.
       if (this.#options.apiEndpoint === undefined || ![400, 404, 405, 501].includes(status ?? 0)) throw error;
-      await this.#bucket.getMetadata();
+      await client.describeBucket();
       return wanted;
     }
   }
 
   async find(name: string, { signal }: { readonly signal?: AbortSignal } = {}): Promise<FoundImage | undefined> {
     const stored = await this.#look(name, signal);
-    return stored === undefined ? undefined : { metadata: stored.metadata, url: this.#urlOf(name) };
+    if (stored === undefined) return undefined;
+    const { metadata, refusal } = stored;
+    return { metadata, url: this.#urlOf(name), ...(refusal === undefined ? {} : { refusal }) };
   }
 
   /** The probe's object stays: the next one meets it, and hears that the bucket would have taken it. */
   async probe({ signal }: ProbeOptions): Promise<void> {
-    const name = probeKey(this.#options.prefix ?? DEFAULT_OBJECT_PREFIX);
-    await this.#request('probe', () => this.#uploadProbe(name), { signal, deadlineMs: 0 });
-  }
-
-  async #uploadProbe(name: string): Promise<void> {
-    try {
-      await this.#bucket.file(name).save(PROBE_CONTENT, {
-        resumable: false,
-        validation: false,
-        preconditionOpts: { ifGenerationMatch: ABSENT },
-        metadata: { contentType: 'text/plain' },
-      });
-    } catch (error) {
-      if (!isConditionNotMet(error)) throw error;
-    }
+    const { prefix = DEFAULT_OBJECT_PREFIX, deadlineMs = CHECK_DEADLINE_MS } = this.#options;
+    const limits = { signal, deadlineMs: Math.min(deadlineMs, CHECK_DEADLINE_MS), once: true };
+    const object = { name: probeKey(prefix), bytes: PROBE, contentType: 'text/plain', generation: ABSENT };
+    await this.#request('probe', (client, onProgress) => this.#upload(client, { ...object, onProgress }), limits);
   }
 
   async put(object: ImageObject, options: PutOptions): Promise<PutResult> {
@@ -182,38 +196,51 @@ export class GcsImageStore implements ImageStore {
 
   /** False: something is there. */
   async #create(object: ImageObject, signal: AbortSignal | undefined): Promise<boolean> {
-    return this.#request('create', () => this.#upload(object, ABSENT), { signal });
+    const upload: Action<boolean> = (client, onProgress) => this.#uploadImage(client, object, { onProgress });
+    return this.#judging(object, signal, () => this.#request('create', upload, { signal }));
   }
 
   async #replace(
     object: ImageObject,
     { generation, mayReplace, signal }: ReplaceOptions,
   ): Promise<PutOutcome | 'changed'> {
+    const upload: Action<boolean> = (client, onProgress) =>
+      this.#uploadImage(client, object, { generation, onProgress });
     // Asked before every try, outside of the try's deadline: a pause between two of them may have cost the claim.
-    return this.#repeat(
-      'replace',
-      async () => {
-        if (!(await mayReplace())) return 'superseded';
-        return (await this.#try(() => this.#upload(object, generation), signal)) ? 'replaced' : 'changed';
-      },
-      { signal },
-    );
+    const replace = async (leftMs: number): Promise<PutOutcome | 'changed'> => {
+      if (!(await mayReplace())) return 'superseded';
+      return (await this.#try(upload, { signal, leftMs })) ? 'replaced' : 'changed';
+    };
+    return this.#judging(object, signal, () => this.#repeat('replace', replace, { signal }));
   }
 
-  /** One request. False: the object's generation is not `generation`. */
-  async #upload({ name, png, metadata }: ImageObject, generation: string): Promise<boolean> {
+  /** An upload that was refused: the bucket takes others, so it is this object's; or it takes none, and that is what is thrown. */
+  async #judging<T>(object: ImageObject, signal: AbortSignal | undefined, upload: () => Promise<T>): Promise<T> {
     try {
-      await this.#bucket.file(name).save(Buffer.from(png.buffer, png.byteOffset, png.byteLength), {
-        resumable: false,
-        // The client's own validation would delete the object when it differs: the server's refuses to store it.
-        validation: false,
-        preconditionOpts: { ifGenerationMatch: generation },
-        metadata: {
-          contentType: 'image/png',
-          md5Hash: createHash('md5').update(png).digest('base64'),
-          metadata: { ...toCustomMetadata(metadata) },
-        },
-      });
+      return await upload();
+    } catch (error) {
+      if (!(error instanceof Text2ImgError) || !isRefusal(error.cause)) throw error;
+      await this.probe({ sizeBytes: object.png.length, ...(signal === undefined ? {} : { signal }) });
+      throw refusedImage(error.cause, this.#urlOf(object.name));
+    }
+  }
+
+  async #uploadImage(
+    client: GcsClient,
+    { name, png, metadata }: ImageObject,
+    { generation = ABSENT, onProgress }: { readonly generation?: string; readonly onProgress: () => void },
+  ): Promise<boolean> {
+    const custom = { ...toCustomMetadata(metadata) };
+    return this.#upload(client, { name, bytes: png, contentType: 'image/png', generation, custom, onProgress });
+  }
+
+  /** One request. False: the object's generation is not this one. @throws `UnbelievableAnswerError` */
+  async #upload(client: GcsClient, request: Omit<Parameters<GcsClient['upload']>[0], 'md5'>): Promise<boolean> {
+    const { name, bytes } = request;
+    const md5 = createHash('md5').update(bytes).digest('base64');
+    try {
+      const answer = await client.upload({ ...request, md5 });
+      readUploaded(answer, { bucket: this.#options.bucket, name, md5, sizeBytes: bytes.length });
       return true;
     } catch (error) {
       if (isConditionNotMet(error)) return false;
@@ -222,34 +249,23 @@ export class GcsImageStore implements ImageStore {
   }
 
   async #look(name: string, signal?: AbortSignal): Promise<StoredObject | undefined> {
-    return this.#request(
-      'look',
-      async () => {
-        try {
-          const [{ generation, metadata }] = await this.#bucket.file(name).getMetadata();
-          return { metadata: fromCustomMetadata(metadata), generation: String(generation) };
-        } catch (error) {
-          if (statusOf(error) === 404) return undefined;
-          throw error;
-        }
-      },
-      { signal },
-    );
+    const look = async (client: GcsClient): Promise<StoredObject | undefined> => {
+      try {
+        const object = readObject('look', await client.describe(name), { bucket: this.#options.bucket, name });
+        const { generation, metadata } = object;
+        return { metadata: fromCustomMetadata(metadata), generation, refusal: refusalOf(object, Date.now()) };
+      } catch (error) {
+        if (statusOf(error) === 404) return undefined;
+        throw error;
+      }
+    };
+    return this.#request('look', look, { signal });
   }
 
   /** A link that everybody can open for seven days, signed with the key file. @param storedUrl `gs://…` */
   async signedUrl(storedUrl: string): Promise<string> {
     const name = storedUrl.slice(this.#urlOf('').length);
-    return this.#request(
-      'sign',
-      async () => {
-        const now = Date.now();
-        const options = { version: 'v4', action: 'read', accessibleAt: now, expires: now + SIGNED_URL_MS } as const;
-        const [url] = await this.#bucket.file(name).getSignedUrl(options);
-        return url;
-      },
-      {},
-    );
+    return this.#request('sign', (client) => client.signedUrl(name, SIGNED_URL_MS), {});
   }
 
   #urlOf(name: string): string {
@@ -257,19 +273,39 @@ export class GcsImageStore implements ImageStore {
   }
 
   /** Tries with a deadline each, repeated. */
-  async #request<T>(what: string, action: () => Promise<T>, limits: RequestLimits): Promise<T> {
-    return this.#repeat(what, () => this.#try(action, limits.signal), limits);
+  async #request<T>(what: string, action: Action<T>, limits: RequestLimits): Promise<T> {
+    return this.#repeat(what, (leftMs) => this.#try(action, { signal: limits.signal, leftMs }), limits);
   }
 
-  async #try<T>(action: () => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-    return withDeadline(action, { tryMs: this.#options.tryMs ?? TRY_MS, signal });
+  /** One try, with a new token where the bucket did not accept the old one: it may have been revoked before it expired. */
+  async #try<T>(
+    action: Action<T>,
+    { signal, leftMs }: { readonly signal: AbortSignal | undefined; readonly leftMs: number },
+  ): Promise<T> {
+    const options = { silenceMs: Math.min(this.#options.tryMs ?? TRY_MS, Math.max(1, leftMs)), signal };
+    const client = this.#client;
+    const once = (): Promise<T> => withDeadline((onProgress) => action(this.#client, onProgress), options);
+    try {
+      return await once();
+    } catch (error) {
+      if (signal?.aborted === true || !isCredentialsFault(error)) throw error;
+      // The next request reads the key file anew: who waits here waits for another one.
+      if (this.#client === client) this.#client = new GcsClient(this.#options);
+      if (statusOf(error) !== 401) throw error;
+      return await once();
+    }
   }
 
-  async #repeat<T>(what: string, action: () => Promise<T>, { signal, deadlineMs }: RequestLimits): Promise<T> {
+  async #repeat<T>(
+    what: string,
+    action: (leftMs: number) => Promise<T>,
+    { signal, deadlineMs, once = false }: RequestLimits,
+  ): Promise<T> {
     const { logger, bucket } = this.#options;
     try {
       return await retrying(action, {
         what,
+        once,
         deadlineMs: deadlineMs ?? this.#options.deadlineMs ?? DEADLINE_MS,
         signal,
         logger,
@@ -281,20 +317,4 @@ export class GcsImageStore implements ImageStore {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {}
-}
-
-/** The client library with its traps disarmed. */
-function createClient({ apiEndpoint }: GcsImageStoreOptions): Storage {
-  const endpoint = (apiEndpoint ?? GOOGLE_ENDPOINT).replace(/\/+$/, '');
-  const storage = new Storage({
-    apiEndpoint: endpoint,
-    // The library takes an empty STORAGE_EMULATOR_HOST for an emulator, to which it would send no credentials.
-    useAuthWithCustomEndpoint: apiEndpoint === undefined,
-    // One upload without preconditions would turn its retries off for the whole client, and only ours know what a 412 means.
-    retryOptions: { autoRetry: false },
-    ...(apiEndpoint === undefined ? {} : { projectId: 'emulator' }),
-  });
-  // Where STORAGE_EMULATOR_HOST is set, the library would ask for metadata there without the API's path, and without a scheme fail.
-  storage.baseUrl = `${endpoint}/storage/v1`;
-  return storage;
 }

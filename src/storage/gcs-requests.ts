@@ -32,24 +32,31 @@ function subscribeOnce(): void {
 }
 
 export interface TryOptions {
-  readonly tryMs: number;
+  /** How long nothing may happen. Without progress that is how long the try may take. */
+  readonly silenceMs: number;
   readonly signal?: AbortSignal | undefined;
 }
 
 /**
- * Runs `action` with a deadline. @throws `TryTimeoutError` when it does not end in time, the signal's reason when it is aborted; in both
- * cases the requests that it has made are closed
+ * Runs `action` until it is silent for too long: an upload may take long, as long as its bytes move. @param action is given what it calls for each
+ * progress. @throws `TryTimeoutError` after a silence, the signal's reason when it is aborted; in both cases the requests that it has made are closed
  */
-export async function withDeadline<T>(action: () => Promise<T>, { tryMs, signal }: TryOptions): Promise<T> {
+export async function withDeadline<T>(
+  action: (onProgress: () => void) => Promise<T>,
+  { silenceMs, signal }: TryOptions,
+): Promise<T> {
   signal?.throwIfAborted();
   subscribeOnce();
   const mine: Try = { requests: new Set(), isOver: false };
   const { promise: ended, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(() => reject(new TryTimeoutError(`no answer within ${tryMs / 1000} s`)), tryMs);
+  const giveUp = (): void => reject(new TryTimeoutError(`no answer within ${Math.ceil(silenceMs / 1000)} s`));
+  const timer = setTimeout(giveUp, silenceMs);
   const onAbort = (): void => reject(signal?.reason);
   signal?.addEventListener('abort', onAbort, { once: true });
   try {
-    return await Promise.race([currentTry.run(mine, action), ended]);
+    // A late piece of a try that is over must not start the timer again.
+    const onProgress = (): void => void (mine.isOver || timer.refresh());
+    return await Promise.race([currentTry.run(mine, () => action(onProgress)), ended]);
   } catch (error) {
     for (const request of mine.requests) request.destroy();
     throw error;

@@ -1,12 +1,14 @@
 /** Repeats a request to the bucket until it succeeds, fails for good, is aborted, or the time is up. */
-import { setTimeout as sleep } from 'node:timers/promises';
+import { pause } from '../lib/pause.ts';
 import { isTransient, retryAfterMs, safeMessage } from './gcs-errors.ts';
 import { type Logger, silentLogger } from '../observability/logger.ts';
 
 export interface RetryOptions {
   /** For the log. */
   readonly what: string;
-  /** From the first try to the end of the last pause; a try that began in time may end after it. */
+  /** No second try. */
+  readonly once?: boolean | undefined;
+  /** From the first try to the end of the last one, unless its bytes still move then. */
   readonly deadlineMs: number;
   readonly signal?: AbortSignal | undefined;
   readonly logger?: Logger | undefined;
@@ -19,21 +21,21 @@ const MAX_PAUSE_MS = 8000;
 /** Whatever a server asks for, it is asked again after this long. */
 const MAX_RETRY_AFTER_MS = 30_000;
 
-/** @throws what `attempt` threw last; the signal's reason when it is aborted */
-export async function retrying<T>(attempt: () => Promise<T>, options: RetryOptions): Promise<T> {
-  const { what, deadlineMs, signal, logger = silentLogger, random = Math.random } = options;
+/** @param attempt is given the time that is left @throws what it threw last; the signal's reason when it is aborted */
+export async function retrying<T>(attempt: (leftMs: number) => Promise<T>, options: RetryOptions): Promise<T> {
+  const { what, once = false, deadlineMs, signal, logger = silentLogger, random = Math.random } = options;
   const endMs = performance.now() + deadlineMs;
   for (let tries = 1; ; tries += 1) {
     signal?.throwIfAborted();
     try {
-      return await attempt();
+      return await attempt(endMs - performance.now());
     } catch (error) {
       // An abort may surface as a broken connection.
       signal?.throwIfAborted();
       const backoffMs = Math.min(FIRST_PAUSE_MS * 2 ** (tries - 1), MAX_PAUSE_MS) * (0.5 + random() / 2);
       const asked = Math.min(retryAfterMs(error, Date.now()) ?? 0, MAX_RETRY_AFTER_MS);
       const pauseMs = Math.max(backoffMs, asked);
-      if (!isTransient(error) || performance.now() + pauseMs > endMs) throw error;
+      if (once || !isTransient(error) || performance.now() + pauseMs > endMs) throw error;
       logger.warning('a request to the bucket failed and is repeated', {
         what,
         try: tries,
@@ -42,13 +44,5 @@ export async function retrying<T>(attempt: () => Promise<T>, options: RetryOptio
       });
       await pause(pauseMs, signal);
     }
-  }
-}
-
-async function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
-  try {
-    await sleep(ms, undefined, signal === undefined ? {} : { signal });
-  } catch {
-    // Aborted: the loop's next turn throws the signal's own reason.
   }
 }

@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 export interface StoredObject {
   readonly bytes: Buffer;
@@ -25,6 +26,8 @@ export type Fault =
       readonly message?: string;
       readonly reason?: string;
     }
+  /** Something that is not the bucket answers; nothing takes effect. */
+  | { readonly kind: 'answer'; readonly status: number; readonly body: string }
   /** Never answered. */
   | { readonly kind: 'stall' }
   | { readonly kind: 'slow'; readonly ms: number }
@@ -48,6 +51,10 @@ export class GcsServer implements AsyncDisposable {
   /** Every generation of every object, oldest first. */
   readonly history = new Map<string, StoredObject[]>();
   readonly requests: GcsRequest[] = [];
+  /** More fields of an object's description, as holds. */
+  readonly facts = new Map<string, object>();
+  /** How fast uploads are taken. */
+  bytesPerSecond = Infinity;
   /** Requests that stall and that the client still waits for. */
   stalled = 0;
   /** Asked for every request. */
@@ -103,7 +110,7 @@ export class GcsServer implements AsyncDisposable {
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const url = new URL(request.url ?? '/', 'http://gcs');
-    const body = await bodyOf(request);
+    const body = await bodyOf(request, this.bytesPerSecond);
     const isUpload = url.pathname.startsWith('/upload/');
     const objectPath = /\/b\/([^/]+)\/o\/([^/]+)$/.exec(url.pathname);
     const seen: GcsRequest = {
@@ -126,7 +133,9 @@ export class GcsServer implements AsyncDisposable {
         errorBody(fault.status, fault.message ?? 'a fault was asked for', fault.reason),
       );
     }
-    if (fault?.kind === 'slow') await new Promise((resolve) => setTimeout(resolve, fault.ms));
+    if (fault?.kind === 'answer')
+      return void response.writeHead(fault.status, { 'content-type': 'text/html' }).end(fault.body);
+    if (fault?.kind === 'slow') await sleep(fault.ms);
     if (fault?.kind === 'commit-then-drop') {
       this.#route(seen, { url, body, contentType: request.headers['content-type'] ?? '' }, () => undefined);
       return void request.socket.destroy();
@@ -161,7 +170,7 @@ export class GcsServer implements AsyncDisposable {
     if (kind === 'other') return answer(200, { kind: 'storage#bucket', name: bucket, id: bucket });
     const found = this.object(object);
     if (found === undefined) return answer(404, errorBody(404, `No such object: ${bucket}/${object}`));
-    if (method === 'GET') return answer(200, describe(bucket, object, found));
+    if (method === 'GET') return answer(200, { ...describe(bucket, object, found), ...this.facts.get(object) });
     return answer(405, errorBody(405, 'method not allowed'));
   }
 
@@ -204,9 +213,12 @@ export class GcsServer implements AsyncDisposable {
   }
 }
 
-async function bodyOf(request: IncomingMessage): Promise<Buffer> {
+async function bodyOf(request: IncomingMessage, bytesPerSecond: number): Promise<Buffer> {
   const chunks: Buffer[] = [];
-  for await (const chunk of request as AsyncIterable<Buffer>) chunks.push(chunk);
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    chunks.push(chunk);
+    if (bytesPerSecond < Infinity) await sleep((chunk.length / bytesPerSecond) * 1000);
+  }
   return Buffer.concat(chunks);
 }
 

@@ -152,7 +152,7 @@ test('an empty STORAGE_EMULATOR_HOST is unset: Google’s endpoint is meant, and
   const pem = privateKey.export({ type: 'pkcs8', format: 'pem' });
   await key.write({ type: 'service_account', client_email: 'x@y.iam.gserviceaccount.com', private_key: pem });
   await withVariables({ STORAGE_EMULATOR_HOST: '', GOOGLE_APPLICATION_CREDENTIALS: key.path }, async () => {
-    const store = new GcsImageStore({ ...GOOGLE, credentialsFile: key.path });
+    const store = new GcsImageStore({ ...GOOGLE, deadlineMs: 60_000, credentialsFile: key.path });
     assert.match(
       await store.signedUrl(`gs://${BUCKET}/generated/a.png`),
       /^https:\/\/storage\.googleapis\.com\/pictures\//,

@@ -177,11 +177,143 @@ test('a server that asks for a pause gets it', async (t) => {
   assert.ok(first !== undefined && second !== undefined && second - first >= 1000, `${first} ${second}`);
 });
 
-test('a request that can never succeed is not repeated, one whose bytes were damaged is', async (t) => {
+test('an upload that is refused while the bucket takes others is refused for good, after one try and one probe', async (t) => {
   const server = await startServer(t);
-  plan(server, { kind: 'status', status: 400, message: 'Invalid argument.' });
-  await assert.rejects(storeAt(server.url).put(OBJECT, always), failsWith('store_failed', 'Invalid argument'));
+  for (const [status, reason] of [
+    [400, 'invalid'],
+    [403, 'retentionPolicyNotMet'],
+    [404, 'notFound'],
+    [412, 'orgPolicyViolated'],
+    [413, 'uploadTooLarge'],
+  ] as const) {
+    server.requests.length = 0;
+    server.fault = ({ object }) =>
+      object === OBJECT.name ? { kind: 'status', status, reason, message: `no: ${reason}.` } : undefined;
+    await assert.rejects(
+      storeAt(server.url).put(OBJECT, always),
+      failsWith('store_refused', OBJECT.name, `no: ${reason}`),
+    );
+    assert.deepEqual(
+      server.requests.map(({ object }) => object),
+      [OBJECT.name, 'generated/.text2img-probe'],
+    );
+  }
+});
+
+test('an upload that is refused like every other is trouble of the bucket, with the bucket’s reason', async (t) => {
+  const server = await startServer(t);
+  for (const [status, reason, code] of [
+    [400, 'kmsKeyDisabled', 'store_failed'],
+    [403, 'accountDisabled', 'store_unwritable'],
+    [404, 'notFound', 'store_unwritable'],
+    [412, 'orgPolicyViolated', 'store_failed'],
+    [401, 'authError', 'store_unwritable'],
+  ] as const) {
+    server.fault = ({ kind }) => (kind === 'upload' ? { kind: 'status', status, reason, message: reason } : undefined);
+    await assert.rejects(storeAt(server.url).put(OBJECT, always), failsWith(code, BUCKET));
+    await assert.rejects(storeAt(server.url).probe({ sizeBytes: 1 }), failsWith(code, BUCKET));
+  }
+});
+
+test('bytes that were damaged on their way are no refusal, and a probe that meets another one is none either', async (t) => {
+  const server = await startServer(t);
+  plan(server, { kind: 'corrupt' });
+  assert.equal((await storeAt(server.url).put(OBJECT, always)).outcome, 'created');
+  await storeAt(server.url).probe({ sizeBytes: 1 });
+  await storeAt(server.url).probe({ sizeBytes: 1 });
+  assert.equal(server.history.get('generated/.text2img-probe')?.length, 1);
+});
+
+test('the probe lies under the prefix', async (t) => {
+  const server = await startServer(t);
+  await storeAt(server.url, { prefix: 'team/a/' }).probe({ sizeBytes: 1 });
+  assert.deepEqual([...server.history.keys()], ['team/a/.text2img-probe']);
+});
+
+const PAGE = '<html><body>Please log in</body></html>';
+const ELSEWHERE = { kind: 'storage#object', name: 'generated/b.png', bucket: BUCKET, generation: '7', size: '9' };
+for (const [what, body] of [
+  ['a log-in page', PAGE],
+  ['nothing', ''],
+  ['null', 'null'],
+  ['a list', '[]'],
+  ['an object without a generation', JSON.stringify({ ...ELSEWHERE, name: OBJECT.name, generation: undefined })],
+  ['another object', JSON.stringify(ELSEWHERE)],
+  ['another bucket’s object', JSON.stringify({ ...ELSEWHERE, name: OBJECT.name, bucket: 'other' })],
+  [
+    'an object with other bytes',
+    JSON.stringify({ ...ELSEWHERE, name: OBJECT.name, md5Hash: 'AAAAAAAAAAAAAAAAAAAAAA==' }),
+  ],
+  ['an object without a sum', JSON.stringify({ ...ELSEWHERE, name: OBJECT.name })],
+  ['an error in a 200', JSON.stringify({ error: { code: 404, message: 'not here' } })],
+] as const) {
+  test(`an upload that is answered with ${what} is not believed, but repeated`, async (t) => {
+    const server = await startServer(t);
+    plan(server, { kind: 'answer', status: 200, body });
+    assert.equal((await storeAt(server.url).put(OBJECT, always)).outcome, 'created');
+    assert.equal(server.object(OBJECT.name)?.bytes.toString(), 'the bytes');
+    server.fault = () => ({ kind: 'answer', status: 200, body });
+    await assert.rejects(
+      storeAt(server.url, { deadlineMs: 300 }).put(OBJECT, always),
+      failsWith('store_failed', BUCKET),
+    );
+  });
+}
+
+for (const body of [PAGE, '{}', JSON.stringify({ error: { code: 404, message: 'not here' } })]) {
+  test(`a look that is answered with ${body.slice(0, 20)} is neither an object nor none`, async (t) => {
+    const server = await startServer(t);
+    await storeAt(server.url).put(OBJECT, always);
+    plan(server, undefined, { kind: 'answer', status: 200, body });
+    assert.equal((await storeAt(server.url).put(OBJECT, always)).outcome, 'adopted');
+    plan(server, { kind: 'answer', status: 200, body });
+    assert.deepEqual((await storeAt(server.url).find(OBJECT.name))?.metadata, OBJECT.metadata);
+  });
+}
+
+test('an object that is held or retained says so before anybody draws for it', async (t) => {
+  const server = await startServer(t);
+  const store = storeAt(server.url);
+  await store.put(OBJECT, always);
+  const inAnHour = new Date(Date.now() + 3_600_000).toISOString();
+  for (const [facts, said] of [
+    [{ temporaryHold: true }, /temporary hold/],
+    [{ eventBasedHold: true }, /event-based hold/],
+    [{ retentionExpirationTime: inAnHour }, /retained until/],
+    [{ retentionExpirationTime: '2001-01-01T00:00:00Z', temporaryHold: false }, /^undefined$/],
+  ] as const) {
+    server.facts.set(OBJECT.name, facts);
+    assert.match(String((await store.find(OBJECT.name))?.refusal), said);
+  }
+});
+
+test('a slow upload may take longer than a silence is borne', async (t) => {
+  const server = await startServer(t);
+  const png = new Uint8Array(12_000_000);
+  server.bytesPerSecond = 6_000_000;
+  const startedMs = performance.now();
+  const { outcome } = await storeAt(server.url, { tryMs: 1500, deadlineMs: 4000 }).put({ ...OBJECT, png }, always);
+  assert.equal(outcome, 'created');
   assert.equal(server.requests.length, 1);
+  assert.ok(performance.now() - startedMs > 1500, 'it was slow');
+});
+
+test('a silent try ends with its request’s deadline', { timeout: 60_000 }, async (t) => {
+  const server = await startServer(t);
+  server.fault = () => ({ kind: 'stall' });
+  await assert.rejects(storeAt(server.url, { deadlineMs: 200 }).check(), failsWith('store_failed', BUCKET));
+  await assert.rejects(storeAt(server.url, { deadlineMs: 200 }).find('x'), failsWith('store_failed', BUCKET));
+  await assert.rejects(
+    storeAt(server.url, { deadlineMs: 200 }).probe({ sizeBytes: 1 }),
+    failsWith('store_failed', BUCKET),
+  );
+});
+
+test('a check that hangs ends with the signal', { timeout: 10_000 }, async (t) => {
+  const server = await startServer(t);
+  server.fault = () => ({ kind: 'stall' });
+  const signal = AbortSignal.timeout(50);
+  await assert.rejects(storeAt(server.url).check({ signal }), { name: 'TimeoutError' });
 });
 
 test('permission to replace is asked again before every try', async (t) => {

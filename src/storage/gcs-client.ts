@@ -1,0 +1,125 @@
+/**
+ * Google's client library with its traps disarmed, and nothing but the requests that the store makes. Answers are handed on as they came:
+ * `gcs-answers.ts` decides whether they are believed.
+ */
+import { Storage } from '@google-cloud/storage';
+
+export interface GcsClientOptions {
+  readonly bucket: string;
+  /** An emulator's URL instead of Google's; it is sent no credentials. */
+  readonly apiEndpoint: string | undefined;
+}
+
+export interface UploadRequest {
+  readonly name: string;
+  readonly bytes: Uint8Array;
+  /** The server refuses with 412 when the object has another one; `'0'`: when there is an object. */
+  readonly generation: string;
+  readonly contentType: string;
+  /** In base64; the server refuses other bytes. */
+  readonly md5: string;
+  readonly custom?: Readonly<Record<string, string>>;
+  /** Called for every piece that went on its way. */
+  readonly onProgress: () => void;
+}
+
+export interface MetadataChange {
+  readonly generation: string;
+  readonly metageneration: string | undefined;
+  readonly custom: Readonly<Record<string, string>>;
+}
+
+const GOOGLE_ENDPOINT = 'https://storage.googleapis.com';
+/** Small, so that a slow connection shows its progress. */
+const PIECE_BYTES = 16 * 1024;
+
+/** One account's connection. A new one has no token yet, and reads the key file anew. */
+export class GcsClient {
+  readonly #storage: Storage;
+  readonly #bucketName: string;
+
+  constructor({ bucket, apiEndpoint }: GcsClientOptions) {
+    this.#bucketName = bucket;
+    this.#storage = createStorage(apiEndpoint);
+  }
+
+  async fetchToken(): Promise<void> {
+    await this.#storage.authClient.getAccessToken();
+  }
+
+  async permissions(wanted: readonly string[]): Promise<readonly string[]> {
+    const [permissions] = await this.#bucket.iam.testPermissions([...wanted]);
+    return wanted.filter((permission) => permissions[permission] === true);
+  }
+
+  async describeBucket(): Promise<void> {
+    await this.#bucket.getMetadata();
+  }
+
+  /** One request; gives the answer. */
+  async upload(request: UploadRequest): Promise<unknown> {
+    const { name, bytes, generation, contentType, md5, custom, onProgress } = request;
+    const file = this.#bucket.file(name);
+    await file.save(() => pieces(bytes, onProgress), {
+      resumable: false,
+      // The client's own validation would delete the object when it differs: the server's refuses to store it.
+      validation: false,
+      preconditionOpts: { ifGenerationMatch: generation },
+      metadata: { contentType, md5Hash: md5, ...(custom === undefined ? {} : { metadata: { ...custom } }) },
+    });
+    return file.metadata;
+  }
+
+  async describe(name: string): Promise<unknown> {
+    const [answer] = await this.#bucket.file(name).getMetadata();
+    return answer;
+  }
+
+  /** Changes the custom metadata of exactly this state of the object. */
+  async changeMetadata(name: string, { generation, metageneration, custom }: MetadataChange): Promise<unknown> {
+    const [answer] = await this.#bucket.file(name).setMetadata(
+      { metadata: { ...custom } },
+      {
+        ifGenerationMatch: generation,
+        ...(metageneration === undefined ? {} : { ifMetagenerationMatch: metageneration }),
+      },
+    );
+    return answer;
+  }
+
+  async signedUrl(name: string, lifeMs: number): Promise<string> {
+    const now = Date.now();
+    const options = { version: 'v4', action: 'read', accessibleAt: now, expires: now + lifeMs } as const;
+    const [url] = await this.#bucket.file(name).getSignedUrl(options);
+    return url;
+  }
+
+  get #bucket(): ReturnType<Storage['bucket']> {
+    return this.#storage.bucket(this.#bucketName);
+  }
+}
+
+/** A piece is asked for when the connection has taken what came before. */
+async function* pieces(bytes: Uint8Array, onProgress: () => void): AsyncGenerator<Buffer> {
+  for (let at = 0; at < bytes.length; at += PIECE_BYTES) {
+    onProgress();
+    const piece = bytes.subarray(at, at + PIECE_BYTES);
+    yield Buffer.from(piece.buffer, piece.byteOffset, piece.byteLength);
+  }
+  onProgress();
+}
+
+function createStorage(apiEndpoint: string | undefined): Storage {
+  const endpoint = (apiEndpoint ?? GOOGLE_ENDPOINT).replace(/\/+$/, '');
+  const storage = new Storage({
+    apiEndpoint: endpoint,
+    // The library takes an empty STORAGE_EMULATOR_HOST for an emulator, to which it would send no credentials.
+    useAuthWithCustomEndpoint: apiEndpoint === undefined,
+    // One upload without preconditions would turn its retries off for the whole client, and only ours know what a 412 means.
+    retryOptions: { autoRetry: false },
+    ...(apiEndpoint === undefined ? {} : { projectId: 'emulator' }),
+  });
+  // Where STORAGE_EMULATOR_HOST is set, the library would ask for metadata there without the API's path, and without a scheme fail.
+  storage.baseUrl = `${endpoint}/storage/v1`;
+  return storage;
+}
