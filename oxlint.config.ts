@@ -27,7 +27,7 @@ export const FOLDERS: Readonly<Record<string, Folder>> = {
   },
   config: {
     holds: 'options: one table, and the only reader of the environment',
-    imports: ['errors', 'lib', 'diffusion/schedulers/scheduler-names.ts', 'storage/object-key.ts'],
+    imports: ['errors', 'lib', 'diffusion/schedulers/scheduler-names.ts', 'storage/object-key.ts', 'webhook/signature.ts'],
   },
   queue: {
     holds: 'prompt-queue.ts and webhook-outbox.ts are the contracts; mongo/ and sqlite/ keep them, one statement per file',

@@ -3,6 +3,7 @@
  */
 import { CommanderError } from 'commander';
 import { loadConfig } from '../config/load.ts';
+import { startupWarnings } from '../config/startup-warnings.ts';
 import { EXIT_CODE_OF_FAULT } from '../errors/error-codes.ts';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import { createLogger } from '../observability/logger.ts';
@@ -31,12 +32,13 @@ export async function main(args: readonly string[]): Promise<ExitCode> {
 }
 
 async function runCommand(invocation: Invocation, terminal: Terminal): Promise<ExitCode> {
-  const config = loadConfig(invocation);
+  const config = await loadConfig(invocation);
   using logger = createLogger({
     level: config.logLevel,
     logFile: config.logFile,
     writeLine: (line) => terminal.line(line),
   });
+  for (const { message, fields } of startupWarnings(invocation.command)) logger.warning(message, fields);
   const context: CommandContext = { config, logger, terminal };
   try {
     return await dispatch(invocation, context);

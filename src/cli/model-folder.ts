@@ -56,7 +56,7 @@ export async function pullModel(
   hubId: HubId,
   onBytes?: () => void,
 ): Promise<string> {
-  const { cacheFolder, endpoint, token, offline } = hubEnvironment();
+  const { cacheFolder, endpoint, token, offline } = await hubEnvironment();
   logger.info('looking for the model', { model: hubId.id, revision: hubId.revision, cache: cacheFolder });
   try {
     return await fetchCheckpoint(hubId, {

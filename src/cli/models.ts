@@ -42,7 +42,7 @@ function hubIdOf(text: string): HubId {
 }
 
 async function list(context: CommandContext): Promise<ExitCode> {
-  const cache = new HubCache(hubEnvironment().cacheFolder);
+  const cache = new HubCache((await hubEnvironment()).cacheFolder);
   for (const snapshot of await cache.list()) {
     const state = await stateOf(snapshot, context.config.variant);
     const revision = [snapshot.commit.slice(0, 10), ...snapshot.refs].join(' ');
@@ -65,7 +65,7 @@ async function stateOf({ folder }: CachedSnapshot, variant: string | undefined):
 
 async function show(context: CommandContext, hubId: HubId): Promise<ExitCode> {
   const { variant } = context.config;
-  const cache = new HubCache(hubEnvironment().cacheFolder);
+  const cache = new HubCache((await hubEnvironment()).cacheFolder);
   const commit = await cache.readRef(hubId);
   const snapshot = (await cache.list()).find((one) => one.id === hubId.id && one.commit === commit);
   if (snapshot === undefined)

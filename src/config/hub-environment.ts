@@ -1,11 +1,19 @@
 /** The variables that `huggingface_hub` reads, with its defaults. */
-import { existsSync, readFileSync } from 'node:fs';
-import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { type Environment, processEnvironment } from './environment.ts';
+import { Text2ImgError } from '../errors/text2img-error.ts';
+import { quote } from '../lib/foreign-text.ts';
+import { readPlainFile } from '../lib/plain-file.ts';
+import { type Environment, processEnvironment, stated } from './environment.ts';
+import { quoteUrl } from './quote-url.ts';
+import { cacheHome, expandHome } from './user-folders.ts';
 
 /** As the service of this contract has had it for long; the hub knows where it lives today. */
 export const DEFAULT_PRODUCTION_MODEL = 'runwayml/stable-diffusion-v1-5';
+
+const TOKEN_VARIABLES = ['HF_TOKEN', 'HUGGING_FACE_HUB_TOKEN'] as const;
+/** Goes into a header. */
+const TOKEN = /^[\x21-\x7e]{1,4096}$/;
+const MAX_TOKEN_FILE_BYTES = 65_536;
 
 export interface HubEnvironment {
   readonly endpoint: string;
@@ -15,29 +23,55 @@ export interface HubEnvironment {
   readonly offline: boolean;
 }
 
-/** The variables that `huggingface_hub` reads, with its defaults; the token also out of the file that its sign-in leaves. */
-export function hubEnvironment(environment: Environment = processEnvironment()): HubEnvironment {
-  const stated = (name: string): string | undefined => (environment[name] === '' ? undefined : environment[name]);
-  const cacheHome = stated('XDG_CACHE_HOME') ?? join(homedir(), '.cache');
-  const home = stated('HF_HOME') ?? join(cacheHome, 'huggingface');
-  const tokenFile = stated('HF_TOKEN_PATH') ?? join(home, 'token');
+/** The token also out of the file that `huggingface_hub`'s sign-in leaves. @throws `invalid_option` */
+export async function hubEnvironment(environment: Environment = processEnvironment()): Promise<HubEnvironment> {
+  const folder = (name: string, fallback: () => string): string => {
+    const given = stated(environment, name);
+    return given === undefined ? fallback() : expandHome(given, environment);
+  };
+  const home = folder('HF_HOME', () => join(cacheHome(environment), 'huggingface'));
   return {
-    endpoint: (stated('HF_ENDPOINT') ?? 'https://huggingface.co').replace(/\/+$/, ''),
-    cacheFolder: stated('HF_HUB_CACHE') ?? join(home, 'hub'),
-    token:
-      stated('HF_TOKEN') ??
-      stated('HUGGING_FACE_HUB_TOKEN') ??
-      (existsSync(tokenFile) ? readToken(tokenFile) : undefined),
-    offline: /^(?:1|true|yes|on)$/i.test(environment['HF_HUB_OFFLINE'] ?? ''),
+    endpoint: endpointOf(environment),
+    cacheFolder: folder('HF_HUB_CACHE', () => join(home, 'hub')),
+    token: statedToken(environment) ?? (await readToken(folder('HF_TOKEN_PATH', () => join(home, 'token')))),
+    offline: /^(?:1|true|yes|on)$/i.test(stated(environment, 'HF_HUB_OFFLINE') ?? ''),
   };
 }
 
-function readToken(file: string): string | undefined {
-  try {
-    const token = readFileSync(file, 'utf8').trim();
-    return token === '' ? undefined : token;
-  } catch {
-    // Another user's: then there is none for us.
-    return undefined;
-  }
+/** What can be told without a file, for whoever wants to know before anything else happens. @throws `invalid_option` */
+export function checkHubVariables(environment: Environment): void {
+  endpointOf(environment);
+  statedToken(environment);
+}
+
+function endpointOf(environment: Environment): string {
+  const given = stated(environment, 'HF_ENDPOINT');
+  if (given === undefined) return 'https://huggingface.co';
+  const url = /^https?:\/\//i.test(given) ? URL.parse(given) : null;
+  if (url !== null && url.username === '' && url.password === '' && url.search === '' && url.hash === '')
+    return given.replace(/\/+$/, '');
+  throw new Text2ImgError(
+    'invalid_option',
+    `HF_ENDPOINT ${quoteUrl(given)} is not allowed; it must be an http:// or https:// URL without user, ? and #.`,
+  );
+}
+
+function statedToken(environment: Environment): string | undefined {
+  const variable = TOKEN_VARIABLES.find((name) => stated(environment, name) !== undefined);
+  return variable === undefined ? undefined : checkedToken(stated(environment, variable) ?? '', variable);
+}
+
+function checkedToken(token: string, source: string): string {
+  if (TOKEN.test(token)) return token;
+  throw new Text2ImgError(
+    'invalid_option',
+    `${source} (not shown) is not allowed; it must be one word of ASCII characters, as the hub shows it.`,
+  );
+}
+
+/** Undefined where there is none, or one that is another user's. */
+async function readToken(file: string): Promise<string | undefined> {
+  const bytes = await readPlainFile(file, MAX_TOKEN_FILE_BYTES).catch(() => undefined);
+  const token = bytes?.toString('utf8').trim();
+  return token === undefined || token === '' ? undefined : checkedToken(token, `The token in ${quote(file)}`);
 }

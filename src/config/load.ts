@@ -2,10 +2,14 @@
  * Flags and environment → frozen Config. A flag beats the environment, an empty
  * variable is unset, and a bad value is refused by name, quoted, with what is allowed.
  */
-import { readFileSync } from 'node:fs';
 import type { ErrorCode } from '../errors/error-codes.ts';
 import { Text2ImgError } from '../errors/text2img-error.ts';
-import { type Environment, processEnvironment } from './environment.ts';
+import { quote } from '../lib/foreign-text.ts';
+import { checkTogether } from './check-together.ts';
+import { type Environment, processEnvironment, stated } from './environment.ts';
+import { refuseMisnamedPlaces } from './foreign-variables.ts';
+import { checkHubVariables } from './hub-environment.ts';
+import { quoteUrl } from './quote-url.ts';
 import {
   type CommandName,
   type Config,
@@ -17,6 +21,8 @@ import {
   type OptionSpec,
   optionsOf,
 } from './schema.ts';
+import { readSecretFile } from './secret-file.ts';
+import { expandHome } from './user-folders.ts';
 
 /** As commander gives them: a text, or true and false for a switch; absent ones are undefined. */
 export type Flags = Readonly<Partial<Record<OptionName, string | boolean | undefined>>>;
@@ -27,16 +33,28 @@ export interface ConfigSources {
   readonly environment?: Environment;
 }
 
-/** @throws `invalid_option`; for a picture's options of `generate` and `enqueue` `invalid_parameter` */
-export function loadConfig({ command, flags, environment = processEnvironment() }: ConfigSources): Config {
+/**
+ * Everything that can be told from flags, variables and secret files is refused here, before anything is fetched, opened or made.
+ * @throws `invalid_option`, `conflicting_options`; for a picture's options of `generate` and `enqueue` `invalid_parameter`
+ */
+export async function loadConfig({
+  command,
+  flags,
+  environment = processEnvironment(),
+}: ConfigSources): Promise<Config> {
   const taken = new Set(optionsOf(command));
-  const values = OPTION_NAMES.map((name) => {
+  const values: [OptionName, unknown][] = [];
+  for (const name of OPTION_NAMES) {
     const spec: OptionSpec = OPTIONS[name];
-    const given = taken.has(name) ? (fromFlags(flags, name) ?? fromEnvironment(environment, name)) : undefined;
+    const given = taken.has(name) ? (fromFlags(flags, name) ?? (await fromEnvironment(environment, name))) : undefined;
     const raw = given ?? (spec.default === undefined ? undefined : { source: flagOf(name), value: spec.default });
-    return [name, raw === undefined ? undefined : parse({ command, name, ...raw })];
-  });
-  return Object.freeze(Object.fromEntries(values)) as Config;
+    values.push([name, raw === undefined ? undefined : parse({ command, name, environment, ...raw })]);
+  }
+  const config = Object.freeze(Object.fromEntries(values)) as Config;
+  if (taken.has('mongoUri')) refuseMisnamedPlaces(environment);
+  if (taken.has('offline')) checkHubVariables(environment);
+  checkTogether(config, { command, environment });
+  return config;
 }
 
 interface RawOption {
@@ -51,38 +69,47 @@ function fromFlags(flags: Flags, name: OptionName): RawOption | undefined {
   return { source: flagOf(name), value: typeof value === 'boolean' ? (value ? 'on' : 'off') : value };
 }
 
-function fromEnvironment(environment: Environment, name: OptionName): RawOption | undefined {
+async function fromEnvironment(environment: Environment, name: OptionName): Promise<RawOption | undefined> {
   const variable = environmentNameOf(name);
-  const value = environment[variable];
-  if (value !== undefined && value !== '') return { source: variable, value };
-  const file = (OPTIONS[name] as OptionSpec).secret ? environment[`${variable}_FILE`] : undefined;
-  return file === undefined || file === ''
-    ? undefined
-    : { source: `${variable}_FILE`, value: readSecret(`${variable}_FILE`, file) };
+  const value = stated(environment, variable);
+  if (value !== undefined) return { source: variable, value };
+  const fileVariable = `${variable}_FILE`;
+  const file = (OPTIONS[name] as OptionSpec).secret ? stated(environment, fileVariable) : undefined;
+  if (file === undefined) return undefined;
+  return { source: fileVariable, value: await readSecretFile(fileVariable, expandHome(file, environment)) };
 }
 
-function readSecret(variable: string, file: string): string {
-  try {
-    return readFileSync(file, 'utf8').trim();
-  } catch (error) {
-    throw new Text2ImgError(
-      'invalid_option',
-      `${variable} ${JSON.stringify(file)} cannot be read: ${(error as Error).message}.`,
-      { cause: error },
-    );
-  }
+interface ParsedOption extends RawOption {
+  readonly command: CommandName;
+  readonly name: OptionName;
+  readonly environment: Environment;
 }
 
-function parse({
-  command,
-  name,
-  source,
-  value,
-}: RawOption & { readonly command: CommandName; readonly name: OptionName }): unknown {
+function parse({ command, name, source, value, environment }: ParsedOption): unknown {
   const spec: OptionSpec = OPTIONS[name];
-  const result = spec.schema.safeParse(value);
+  const refuse = (reason: string | undefined): never => {
+    const code: ErrorCode = command === 'run' ? 'invalid_option' : (spec.requestFault ?? 'invalid_option');
+    const why = reason === undefined ? '' : `: ${reason}`;
+    throw new Text2ImgError(code, `${source} ${shown(spec, value)} is not allowed${why}; it must be ${spec.allowed}.`);
+  };
+  const text = prepared(spec, value, environment);
+  if (text.trim() === '' && spec.mayBeEmpty !== true) refuse(undefined);
+  const control = spec.kind === 'path' || spec.kind === 'text' || spec.secret ? /\0/ : /\p{Cc}/u;
+  if (control.test(text)) refuse('it holds a control character');
+  const result = spec.schema.safeParse(text);
   if (result.success) return result.data;
-  const code: ErrorCode = command === 'run' ? 'invalid_option' : (spec.requestFault ?? 'invalid_option');
-  const quoted = spec.secret ? '(not shown)' : JSON.stringify(value.length > 100 ? `${value.slice(0, 100)}…` : value);
-  throw new Text2ImgError(code, `${source} ${quoted} is not allowed; it must be ${spec.allowed}.`);
+  return refuse(
+    result.error.issues.find(({ code, message }) => code === 'custom' && message !== 'Invalid input')?.message,
+  );
+}
+
+function prepared({ kind }: OptionSpec, value: string, environment: Environment): string {
+  if (kind === 'text') return value;
+  return kind === 'path' ? expandHome(value, environment) : value.trim();
+}
+
+/** What an error may say of a value. */
+function shown(spec: OptionSpec, value: string): string {
+  if (spec.secret) return '(not shown)';
+  return spec.kind === 'url' ? quoteUrl(value) : quote(value);
 }

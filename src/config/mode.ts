@@ -1,6 +1,6 @@
 /** Which queue and store to use: the embedded pair, or MongoDB and a bucket. */
 import { Text2ImgError } from '../errors/text2img-error.ts';
-import { type Environment, processEnvironment } from './environment.ts';
+import { type Environment, processEnvironment, stated } from './environment.ts';
 import type { Config } from './schema.ts';
 
 export type Mode =
@@ -15,7 +15,7 @@ export function resolveMode(config: Config, environment: Environment = processEn
   const { mongoUri, gcsBucket } = config;
   if (mongoUri === undefined && gcsBucket === undefined) {
     // Our image sets it: whoever forgot an option there would draw into a folder that is thrown away.
-    if (environment['TEXT2IMG_CONTAINER'] === '1' && !config.embedded) {
+    if (stated(environment, 'TEXT2IMG_CONTAINER') === '1' && !config.embedded) {
       throw new Text2ImgError(
         'conflicting_options',
         'neither --mongo-uri nor --gcs-bucket is given; in a container say --embedded if its own queue and folder are meant, which are lost with it unless --data-dir is a volume.',

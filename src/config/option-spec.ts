@@ -14,10 +14,20 @@ export const COMMANDS = [
 ] as const;
 export type CommandName = (typeof COMMANDS)[number];
 
+/**
+ * How a value is read. `word`: names and numbers; white space at its ends goes, control characters are refused. `url`: a word that errors quote by
+ * scheme and host only, because the rest may hold a token. `path`: as typed; `~` at its start is the home folder. `text`: as typed, may be empty.
+ */
+type OptionKind = 'word' | 'url' | 'path' | 'text';
+
 export interface OptionSpec {
   /** What stands after the flag in the help, as `<steps>`; a switch has none. */
   readonly placeholder?: string;
   readonly schema: z.ZodType;
+  /** Default: `word`. */
+  readonly kind?: OptionKind;
+  /** `--x=` means something; elsewhere an empty flag is refused. */
+  readonly mayBeEmpty?: true;
   /** As the user would write it; without one the option may be absent. */
   readonly default?: string;
   /** One line. */

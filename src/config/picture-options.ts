@@ -9,6 +9,7 @@ export const PICTURE_OPTIONS = {
   model: option({
     placeholder: '<folder|id>',
     schema: text,
+    kind: 'path',
     doc: 'Checkpoint folder in the diffusers layout, or a model of the Hugging Face hub: owner/name or owner/name@revision (default: runwayml/stable-diffusion-v1-5 with MongoDB, else the demo checkpoint that comes along).',
     allowed: 'a folder or owner/name',
     commands: ['run', 'generate', 'doctor'],
@@ -63,6 +64,7 @@ export const PICTURE_OPTIONS = {
   compileCache: option({
     placeholder: '<folder|off>',
     schema: text,
+    kind: 'path',
     doc: 'Folder of compiled networks (default: text2img in the user’s cache folder).',
     allowed: 'a folder or off',
     commands: DRAWING,
@@ -72,6 +74,8 @@ export const PICTURE_OPTIONS = {
   prompt: option({
     placeholder: '<text>',
     schema: text,
+    kind: 'text',
+    mayBeEmpty: true,
     doc: 'What to draw.',
     allowed: 'a text',
     commands: ['generate', 'enqueue'],
@@ -80,6 +84,8 @@ export const PICTURE_OPTIONS = {
   negativePrompt: option({
     placeholder: '<text>',
     schema: text,
+    kind: 'text',
+    mayBeEmpty: true,
     doc: 'What to keep out of the picture.',
     allowed: 'a text',
     commands: PICTURE,
@@ -153,6 +159,7 @@ export const PICTURE_OPTIONS = {
   output: option({
     placeholder: '<file>',
     schema: text,
+    kind: 'path',
     doc: 'PNG to write; several go to x-1.png, x-2.png, … (default: ./text2img-<seed>.png).',
     allowed: 'a file',
     commands: ['generate'],
@@ -160,6 +167,7 @@ export const PICTURE_OPTIONS = {
   from: option({
     placeholder: '<file>',
     schema: text,
+    kind: 'path',
     doc: 'Draw again what a PNG’s parameters say; other flags change them.',
     allowed: 'a PNG file',
     commands: ['generate'],

@@ -1,31 +1,40 @@
 /** Options: where prompts and pictures are, and who hears of them. */
-import { z } from 'zod';
 import { DEFAULT_OBJECT_PREFIX } from '../storage/object-key.ts';
 import { option, QUEUE_COMMANDS, WEBHOOK_COMMANDS, type OptionSpec } from './option-spec.ts';
+import {
+  bucketName,
+  collectionName,
+  mongoUri,
+  objectPrefix,
+  publicBase,
+  webhookSecrets,
+  webUrl,
+} from './place-schemas.ts';
 import { eventList, hostList, onOrOff, text } from './value-schemas.ts';
 
 export const PLACE_OPTIONS = {
   // where prompts and pictures are
   mongoUri: option({
     placeholder: '<uri>',
-    schema: text,
+    schema: mongoUri,
     doc: 'MongoDB that holds the prompts; needs --gcs-bucket.',
-    allowed: 'a mongodb:// or mongodb+srv:// URI',
+    allowed: 'like mongodb://host:27017/my-database',
     commands: QUEUE_COMMANDS,
     environment: 'MONGO_URI',
     secret: true,
   }),
   gcsBucket: option({
     placeholder: '<name>',
-    schema: text,
+    schema: bucketName,
     doc: 'Google Cloud Storage bucket for the pictures; needs --mongo-uri.',
-    allowed: 'a bucket name',
+    allowed: 'a bucket’s name without gs:// and slashes: 3 to 222 of a-z, 0-9, dot, dash and underscore',
     commands: QUEUE_COMMANDS,
     environment: 'GCS_BUCKET',
   }),
   callbackUrl: option({
     placeholder: '<url>',
-    schema: z.url({ protocol: /^https?$/ }),
+    schema: webUrl,
+    kind: 'url',
     doc: 'Webhook that hears of every finished prompt.',
     allowed: 'an http:// or https:// URL',
     commands: WEBHOOK_COMMANDS,
@@ -42,6 +51,7 @@ export const PLACE_OPTIONS = {
   callbackAllowHosts: option({
     placeholder: '<hosts>',
     schema: hostList,
+    mayBeEmpty: true,
     default: '',
     doc: 'Hosts that a document’s callback_url may name although they are private or not https (host or host:port, with commas).',
     allowed: 'host names, with or without a port, separated by commas',
@@ -49,7 +59,7 @@ export const PLACE_OPTIONS = {
   }),
   webhookSecret: option({
     placeholder: '<secret>',
-    schema: text,
+    schema: webhookSecrets,
     doc: 'Signs webhooks (Standard Webhooks): whsec_…; several with commas while they are rotated.',
     allowed: 'whsec_ and the base64 of 24 to 64 random bytes',
     commands: WEBHOOK_COMMANDS,
@@ -57,17 +67,19 @@ export const PLACE_OPTIONS = {
   }),
   gcsPrefix: option({
     placeholder: '<prefix>',
-    schema: z.string().regex(/^(?!\/)[\w./-]{0,200}$/),
+    schema: objectPrefix,
+    mayBeEmpty: true,
     default: DEFAULT_OBJECT_PREFIX,
     doc: 'What the pictures’ names begin with, in the bucket or the data folder.',
-    allowed: 'letters, digits, and . _ - / up to 200 characters, not beginning with /',
+    allowed: 'letters, digits, and . _ - / up to 200 characters, without empty parts and the parts . and ..',
     commands: ['run'],
   }),
   publicUrlBase: option({
     placeholder: '<url>',
-    schema: z.url({ protocol: /^https?$/ }),
+    schema: publicBase,
+    kind: 'url',
     doc: 'Where the bucket is seen from outside: webhooks then name pictures by this URL and their name.',
-    allowed: 'an http:// or https:// URL',
+    allowed: 'an http:// or https:// URL without user, ? and #',
     commands: ['run'],
   }),
   signedUrls: option({
@@ -79,10 +91,10 @@ export const PLACE_OPTIONS = {
   }),
   collection: option({
     placeholder: '<name>',
-    schema: z.string().regex(/^[^$\0]{1,120}$/),
+    schema: collectionName,
     default: 'prompts',
     doc: 'MongoDB collection of the prompts.',
-    allowed: 'a collection name',
+    allowed: 'a name of at most 190 bytes without $, dots at its ends, two dots in a row and system. at its start',
     commands: QUEUE_COMMANDS,
   }),
   embedded: option({
@@ -95,6 +107,7 @@ export const PLACE_OPTIONS = {
   dataDir: option({
     placeholder: '<folder>',
     schema: text,
+    kind: 'path',
     default: './text2img-data',
     doc: 'Folder of the embedded queue and its pictures.',
     allowed: 'a folder',

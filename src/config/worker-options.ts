@@ -55,12 +55,13 @@ export const WORKER_OPTIONS = {
     commands: ['run'],
     environment: 'BATCH_SIZE',
   }),
+  // A statement to a database may take a second, and is repeated within half a lease.
   leaseSeconds: option({
     placeholder: '<s>',
-    schema: decimalNumber({ min: 0.5, max: 86_400 }),
+    schema: decimalNumber({ min: 5, max: 86_400 }),
     default: '60',
     doc: 'How long a claim holds without a heartbeat.',
-    allowed: 'a number of seconds from 0.5 to 86400',
+    allowed: 'a number of seconds from 5 to 86400',
     commands: ['run'],
   }),
   maxAttempts: option({
@@ -82,6 +83,7 @@ export const WORKER_OPTIONS = {
   heartbeatFile: option({
     placeholder: '<file>',
     schema: text,
+    kind: 'path',
     doc: 'File that is touched while the worker’s loop turns, for "text2img health".',
     allowed: 'a file',
     commands: ['run', 'health'],
@@ -146,6 +148,7 @@ export const WORKER_OPTIONS = {
   logFile: option({
     placeholder: '<file>',
     schema: text,
+    kind: 'path',
     doc: 'Append the log as JSON lines to this file.',
     allowed: 'a file',
     commands: COMMANDS,

@@ -1,8 +1,5 @@
 /** Flags and environment: who wins, what is refused and how, and that the table of options is consistent. */
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { test } from 'node:test';
 import { googleEnvironment } from '../../src/config/google-environment.ts';
 import { type ConfigSources, loadConfig } from '../../src/config/load.ts';
@@ -10,27 +7,30 @@ import { resolveMode } from '../../src/config/mode.ts';
 import { compileCacheFolder } from '../../src/config/user-folders.ts';
 import { environmentNameOf, flagOf, OPTION_NAMES, OPTIONS, type OptionSpec } from '../../src/config/schema.ts';
 
-function load(sources: Partial<ConfigSources>) {
-  return loadConfig({ command: 'run', flags: {}, environment: {}, ...sources });
+async function load(sources: Partial<ConfigSources>) {
+  return await loadConfig({ command: 'run', flags: {}, environment: {}, ...sources });
 }
 
-test('a flag beats the environment, which beats the default', () => {
-  assert.equal(load({}).leaseSeconds, 60);
-  assert.equal(load({ environment: { TEXT2IMG_LEASE_SECONDS: '2.5' } }).leaseSeconds, 2.5);
-  assert.equal(load({ environment: { TEXT2IMG_LEASE_SECONDS: '2.5' }, flags: { leaseSeconds: '9' } }).leaseSeconds, 9);
+test('a flag beats the environment, which beats the default', async () => {
+  assert.equal((await load({})).leaseSeconds, 60);
+  assert.equal((await load({ environment: { TEXT2IMG_LEASE_SECONDS: '7.5' } })).leaseSeconds, 7.5);
+  assert.equal(
+    (await load({ environment: { TEXT2IMG_LEASE_SECONDS: '7.5' }, flags: { leaseSeconds: '9' } })).leaseSeconds,
+    9,
+  );
 });
 
-test('an empty variable is unset', () => {
-  assert.equal(load({ environment: { BATCH_SIZE: '', LOG_FILE: '' } }).batchSize, 10);
-  assert.equal(load({ environment: { LOG_FILE: '' } }).logFile, undefined);
+test('an empty variable is unset', async () => {
+  assert.equal((await load({ environment: { BATCH_SIZE: '', LOG_FILE: '' } })).batchSize, 10);
+  assert.equal((await load({ environment: { LOG_FILE: '' } })).logFile, undefined);
 });
 
-test('a bad value in the environment does not matter when a flag is given, nor for a command that does not take it', () => {
-  assert.equal(load({ environment: { BATCH_SIZE: 'x' }, flags: { batchSize: '2' } }).batchSize, 2);
-  assert.equal(load({ command: 'generate', environment: { BATCH_SIZE: 'x' } }).batchSize, 10);
+test('a bad value in the environment does not matter when a flag is given, nor for a command that does not take it', async () => {
+  assert.equal((await load({ environment: { BATCH_SIZE: 'x' }, flags: { batchSize: '2' } })).batchSize, 2);
+  assert.equal((await load({ command: 'generate', environment: { BATCH_SIZE: 'x' } })).batchSize, 10);
 });
 
-test('the names of the contract are kept, every other variable begins with TEXT2IMG_', () => {
+test('the names of the contract are kept, every other variable begins with TEXT2IMG_', async () => {
   const contract = OPTION_NAMES.map((name) => environmentNameOf(name)).filter((name) => !name.startsWith('TEXT2IMG_'));
   assert.deepEqual(contract, [
     'MONGO_URI',
@@ -46,13 +46,13 @@ test('the names of the contract are kept, every other variable begins with TEXT2
   assert.equal(flagOf('numInferenceSteps'), '--num-inference-steps');
 });
 
-test('the configuration is frozen', () => {
-  assert.ok(Object.isFrozen(load({})));
+test('the configuration is frozen', async () => {
+  assert.ok(Object.isFrozen(await load({})));
 });
 
 for (const name of OPTION_NAMES) {
   const spec: OptionSpec = OPTIONS[name];
-  test(`${flagOf(name)} has one line of documentation, ${spec.default === undefined ? 'no default' : 'a default that it accepts'} and says what is allowed`, () => {
+  test(`${flagOf(name)} has one line of documentation, ${spec.default === undefined ? 'no default' : 'a default that it accepts'} and says what is allowed`, async () => {
     assert.match(spec.doc, /^\P{Ll}.*\.$|^(?:ddim|DEBUG).*\.$/u);
     assert.doesNotMatch(spec.doc, /\n/);
     assert.ok(spec.commands.length > 0 && spec.allowed.length > 0);
@@ -78,99 +78,109 @@ const refused: readonly (readonly [keyof typeof OPTIONS, string])[] = [
   ['numImages', '0'],
 ];
 for (const [name, value] of refused) {
-  test(`${flagOf(name)} ${JSON.stringify(value)} is refused, quoted, with what is allowed`, () => {
+  test(`${flagOf(name)} ${JSON.stringify(value)} is refused, quoted, with what is allowed`, async () => {
     const allowed = OPTIONS[name].allowed;
-    assert.throws(() => load({ command: 'generate', flags: { [name]: value } }), {
+    await assert.rejects(async () => await load({ command: 'generate', flags: { [name]: value } }), {
       code: 'invalid_parameter',
       message: `${flagOf(name)} ${JSON.stringify(value)} is not allowed; it must be ${allowed}.`,
     });
   });
 }
 
-test('a bad generation option of the worker is a matter of configuration and names the variable', () => {
-  assert.throws(() => load({ environment: { NUM_INFERENCE_STEPS: 'many' } }), {
+test('a bad generation option of the worker is a matter of configuration and names the variable', async () => {
+  await assert.rejects(async () => await load({ environment: { NUM_INFERENCE_STEPS: 'many' } }), {
     code: 'invalid_option',
     message: /^NUM_INFERENCE_STEPS "many" /,
   });
-  assert.throws(() => load({ flags: { device: 'tpu' } }), {
+  await assert.rejects(async () => await load({ flags: { device: 'tpu' } }), {
     code: 'invalid_option',
     message: '--device "tpu" is not allowed; it must be auto, cpu, cuda, cuda:N or webgpu.',
   });
 });
 
-test('schedulers have class names and short names, and become the name that requests carry', () => {
-  const named = (scheduler: string) => load({ command: 'generate', flags: { scheduler } }).scheduler;
-  assert.deepEqual(['ddim', 'DDIMScheduler', 'euler_a', 'dpmpp_2m_karras'].map(named), [
+test('schedulers have class names and short names, and become the name that requests carry', async () => {
+  const named = async (scheduler: string) => (await load({ command: 'generate', flags: { scheduler } })).scheduler;
+  assert.deepEqual(await Promise.all(['ddim', 'DDIMScheduler', 'euler_a', 'dpmpp_2m_karras'].map(named)), [
     'DDIMScheduler',
     'DDIMScheduler',
     'EulerAncestralDiscreteScheduler',
     'dpmpp_2m_karras',
   ]);
-  assert.throws(() => named('dpm++'), {
+  await assert.rejects(async () => named('dpm++'), {
     code: 'unknown_scheduler',
     message: /^--scheduler "dpm\+\+" is not allowed; it must be one of .*ddim/,
   });
-  assert.throws(() => load({ flags: { scheduler: 'dpm++' } }), { code: 'invalid_option' });
+  await assert.rejects(async () => await load({ flags: { scheduler: 'dpm++' } }), { code: 'invalid_option' });
 });
 
-test('a huge bad value is quoted in part', () => {
-  assert.throws(
-    () => load({ flags: { device: 'x'.repeat(1_000_000) } }),
+test('a huge bad value is quoted in part', async () => {
+  await assert.rejects(
+    async () => await load({ flags: { device: 'x'.repeat(1_000_000) } }),
     (error: Error) => error.message.length < 300,
   );
 });
 
-test('0 and 1 are legal guidance scales, 0 a legal seed', () => {
+test('0 and 1 are legal guidance scales, 0 a legal seed', async () => {
   assert.deepEqual(
-    [load({ flags: { guidanceScale: '0' } }).guidanceScale, load({ flags: { guidanceScale: '1' } }).guidanceScale],
+    [
+      (await load({ flags: { guidanceScale: '0' } })).guidanceScale,
+      (await load({ flags: { guidanceScale: '1' } })).guidanceScale,
+    ],
     [0, 1],
   );
-  assert.equal(load({ command: 'generate', flags: { seed: '0' } }).seed, 0);
+  assert.equal((await load({ command: 'generate', flags: { seed: '0' } })).seed, 0);
 });
 
-test('log levels have any case', () => {
-  assert.equal(load({ environment: { LOG_LEVEL: 'warning' } }).logLevel, 'WARNING');
+test('log levels have any case', async () => {
+  assert.equal((await load({ environment: { LOG_LEVEL: 'warning' } })).logLevel, 'WARNING');
 });
 
-test('switches are true and false as flags, words in the environment', () => {
-  assert.equal(load({ flags: { watch: true } }).watch, true);
-  assert.equal(load({ environment: { TEXT2IMG_WATCH: 'Yes' } }).watch, true);
-  assert.equal(load({ environment: { TEXT2IMG_WATCH: 'yes' }, flags: { watch: false } }).watch, false);
-  assert.throws(() => load({ environment: { TEXT2IMG_WATCH: 'perhaps' } }), { code: 'invalid_option' });
-});
-
-test('without a database and a bucket the mode is embedded, with one of them it is a conflict, with both it is production', () => {
-  assert.deepEqual(resolveMode(load({ flags: { dataDir: '/d' } })), { kind: 'embedded', dataDir: '/d' });
-  assert.throws(() => resolveMode(load({ environment: { MONGO_URI: 'mongodb://h/d' } })), {
-    code: 'conflicting_options',
-    message: /needs --gcs-bucket/,
+test('switches are true and false as flags, words in the environment', async () => {
+  assert.equal((await load({ flags: { watch: true } })).watch, true);
+  assert.equal((await load({ environment: { TEXT2IMG_WATCH: 'Yes' } })).watch, true);
+  assert.equal((await load({ environment: { TEXT2IMG_WATCH: 'yes' }, flags: { watch: false } })).watch, false);
+  await assert.rejects(async () => await load({ environment: { TEXT2IMG_WATCH: 'perhaps' } }), {
+    code: 'invalid_option',
   });
-  assert.throws(() => resolveMode(load({ flags: { gcsBucket: 'b' } })), {
+});
+
+test('without a database and a bucket the mode is embedded, with one of them it is a conflict, with both it is production', async () => {
+  assert.deepEqual(resolveMode(await load({ flags: { dataDir: '/d' } })), { kind: 'embedded', dataDir: '/d' });
+  await assert.rejects(
+    async () => resolveMode(await load({ command: 'jobs', environment: { MONGO_URI: 'mongodb://h/d' } })),
+    {
+      code: 'conflicting_options',
+      message: /needs --gcs-bucket/,
+    },
+  );
+  await assert.rejects(async () => resolveMode(await load({ flags: { gcsBucket: 'pictures' } })), {
     code: 'conflicting_options',
     message: /needs --mongo-uri/,
   });
-  assert.deepEqual(resolveMode(load({ flags: { gcsBucket: 'b', mongoUri: 'mongodb://h/d' } })), {
+  assert.deepEqual(resolveMode(await load({ flags: { gcsBucket: 'pictures', mongoUri: 'mongodb://h/d' } })), {
     kind: 'production',
     mongoUri: 'mongodb://h/d',
-    gcsBucket: 'b',
+    gcsBucket: 'pictures',
   });
 });
 
-test('lists are read without regard to case and spaces, and what is not allowed in them is refused', () => {
-  const config = load({
+test('lists are read without regard to case and spaces, and what is not allowed in them is refused', async () => {
+  const config = await load({
     flags: { callbackEvents: 'Completed, error', callbackAllowHosts: 'Hooks.internal,127.0.0.1:9000' },
   });
   assert.deepEqual([...config.callbackEvents], ['completed', 'error']);
   assert.deepEqual([...config.callbackAllowHosts], ['hooks.internal', '127.0.0.1:9000']);
-  assert.deepEqual([...load({}).callbackAllowHosts], []);
-  assert.throws(() => load({ flags: { callbackEvents: 'finished' } }), {
+  assert.deepEqual([...(await load({})).callbackAllowHosts], []);
+  await assert.rejects(async () => await load({ flags: { callbackEvents: 'finished' } }), {
     code: 'invalid_option',
     message: /completed,error/,
   });
-  assert.throws(() => load({ flags: { callbackAllowHosts: 'http://x/' } }), { code: 'invalid_option' });
+  await assert.rejects(async () => await load({ flags: { callbackAllowHosts: 'http://x/' } }), {
+    code: 'invalid_option',
+  });
 });
 
-test('an emulator is named as Google’s own clients take it, with or without a scheme', () => {
+test('an emulator is named as Google’s own clients take it, with or without a scheme', async () => {
   assert.equal(googleEnvironment({ STORAGE_EMULATOR_HOST: 'localhost:4443' }).apiEndpoint, 'http://localhost:4443');
   assert.equal(googleEnvironment({ STORAGE_EMULATOR_HOST: 'https://gcs:4443' }).apiEndpoint, 'https://gcs:4443');
   assert.deepEqual(googleEnvironment({ STORAGE_EMULATOR_HOST: '', GOOGLE_APPLICATION_CREDENTIALS: '/k.json' }), {
@@ -179,25 +189,9 @@ test('an emulator is named as Google’s own clients take it, with or without a 
   });
 });
 
-test('a secret may come from a file', () => {
-  const folder = mkdtempSync(join(tmpdir(), 'text2img-config-'));
-  const file = join(folder, 'uri');
-  writeFileSync(file, 'mongodb://h/d\n');
-  assert.equal(load({ environment: { MONGO_URI_FILE: file } }).mongoUri, 'mongodb://h/d');
-  assert.equal(
-    load({ environment: { MONGO_URI_FILE: file, MONGO_URI: 'mongodb://other/d' } }).mongoUri,
-    'mongodb://other/d',
-  );
-  rmSync(folder, { recursive: true });
-  assert.throws(() => load({ environment: { MONGO_URI_FILE: file } }), {
-    code: 'invalid_option',
-    message: /^MONGO_URI_FILE /,
-  });
-});
-
-test('the compile cache lies in the user’s cache folder, elsewhere, or is off', () => {
-  assert.equal(compileCacheFolder(load({}), { XDG_CACHE_HOME: '/c' }), '/c/text2img');
-  assert.match(compileCacheFolder(load({}), { XDG_CACHE_HOME: '' }) ?? '', /\.cache\/text2img$/);
-  assert.equal(compileCacheFolder(load({ flags: { compileCache: 'off' } }), {}), null);
-  assert.equal(compileCacheFolder(load({ flags: { compileCache: '/x' } }), {}), '/x');
+test('the compile cache lies in the user’s cache folder, elsewhere, or is off', async () => {
+  assert.equal(compileCacheFolder(await load({}), { XDG_CACHE_HOME: '/c' }), '/c/text2img');
+  assert.match(compileCacheFolder(await load({}), { XDG_CACHE_HOME: '' }) ?? '', /\.cache\/text2img$/);
+  assert.equal(compileCacheFolder(await load({ flags: { compileCache: 'off' } }), {}), null);
+  assert.equal(compileCacheFolder(await load({ flags: { compileCache: '/x' } }), {}), '/x');
 });

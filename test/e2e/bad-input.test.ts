@@ -110,7 +110,7 @@ const cases: readonly Case[] = [
   {
     title: 'a bucket without a database',
     args: ['run'],
-    environment: { GCS_BUCKET: 'b' },
+    environment: { GCS_BUCKET: 'pictures' },
     exitCode: 2,
     code: 'conflicting_options',
     says: /needs --mongo-uri/,

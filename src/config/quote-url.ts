@@ -1,0 +1,10 @@
+/** How errors quote a URL of the operator: by scheme and host, because user, path and query may hold a token. */
+import { quote } from '../lib/foreign-text.ts';
+
+/** Not at all where no host can be told from the rest. */
+export function quoteUrl(text: string): string {
+  const url = /^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? URL.parse(text) : null;
+  if (url === null || url.host === '') return '(not shown)';
+  const rest = url.pathname.length > 1 || url.search !== '' || url.hash !== '' ? '/…' : '';
+  return quote(`${url.protocol}//${url.username === '' && url.password === '' ? '' : '…@'}${url.host}${rest}`);
+}

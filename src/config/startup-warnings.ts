@@ -1,0 +1,31 @@
+/** What a command should say at its start about the environment it was given. */
+import { type Environment, processEnvironment } from './environment.ts';
+import { unknownVariables } from './foreign-variables.ts';
+import type { CommandName } from './schema.ts';
+import { lacksHome } from './user-folders.ts';
+
+export interface StartupWarning {
+  readonly message: string;
+  readonly fields: Readonly<Record<string, string>>;
+}
+
+/** They keep models or compiled networks in the user's folders. */
+const USE_FOLDERS: ReadonlySet<CommandName> = new Set(['run', 'generate', 'models', 'doctor', 'setup']);
+
+export function startupWarnings(
+  command: CommandName,
+  environment: Environment = processEnvironment(),
+): readonly StartupWarning[] {
+  // A health check runs twice a minute, and the worker has said it already.
+  if (command === 'health') return [];
+  const warnings: StartupWarning[] = [];
+  const variables = unknownVariables(environment);
+  if (variables !== undefined) warnings.push({ message: 'no option has these variables', fields: { variables } });
+  if (USE_FOLDERS.has(command) && lacksHome(environment)) {
+    warnings.push({
+      message: 'this user has no home folder: the temporary folder takes its place',
+      fields: { advice: 'set HOME to keep models and compiled networks elsewhere' },
+    });
+  }
+  return warnings;
+}
