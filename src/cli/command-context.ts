@@ -14,10 +14,10 @@ export interface CommandContext {
 /** A command returns its exit code. */
 export type ExitCode = number;
 
-/** One result, as JSON with `--json`, else as people read it. */
+/** One result, as JSON with `--json`, else as people read it: one line, or several. */
 export function printResult(
   { config, terminal }: CommandContext,
-  result: { readonly json: unknown; readonly text: string },
+  result: { readonly json: unknown; readonly text: string | readonly string[] },
 ): void {
   terminal.result(config.json ? JSON.stringify(result.json) : result.text);
 }

@@ -60,7 +60,7 @@ async function probe(name: string, advice: string, look: () => Promise<string>):
   }
 }
 
-function format({ name, status, detail, advice }: DoctorFinding): string {
+function format({ name, status, detail, advice }: DoctorFinding): readonly string[] {
   const line = `${MARKS[status]} ${name.padEnd(16)} ${detail}`;
-  return advice === undefined || status === 'ok' ? line : `${line}\n  ${' '.repeat(16)} → ${advice}`;
+  return advice === undefined || status === 'ok' ? [line] : [line, `  ${' '.repeat(16)} → ${advice}`];
 }

@@ -3,4 +3,6 @@
  */
 import { main } from './main.ts';
 
-process.exitCode = await main(process.argv.slice(2));
+const exitCode = await main(process.argv.slice(2));
+// Not when the last handle is closed: a connection that a library keeps open would keep the process.
+process.exit(exitCode);

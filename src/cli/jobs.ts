@@ -77,7 +77,7 @@ async function show(context: CommandContext, queue: PromptQueue, id: string): Pr
   return 0;
 }
 
-function formatDetails(summary: JobSummary): string {
+function formatDetails(summary: JobSummary): readonly string[] {
   const rows: readonly (readonly [string, string | undefined])[] = [
     ['id', summary.id],
     ['status', summary.status],
@@ -99,8 +99,7 @@ function formatDetails(summary: JobSummary): string {
   ];
   return rows
     .filter(([, value]) => value !== undefined)
-    .map(([name, value]) => `${printable(name).padEnd(24)}${printable(value ?? '')}`)
-    .join('\n');
+    .map(([name, value]) => `${printable(name).padEnd(24)}${printable(value ?? '')}`);
 }
 
 interface Change {

@@ -9,11 +9,48 @@ import { Text2ImgError } from '../errors/text2img-error.ts';
 import { createLogger } from '../observability/logger.ts';
 import type { CommandContext, ExitCode } from './command-context.ts';
 import { buildProgram, type Invocation } from './program.ts';
+import { describeUsageError, report } from './report.ts';
+import { stopWasAsked } from './signals.ts';
 import { Terminal } from './terminal.ts';
 
-/** @param args what stands behind the program's name @returns the exit code; never throws */
+/** A reader of results may stop for a while (a pager, a slow disk); one that takes nothing for this long is given up. */
+const RESULTS_PATIENCE_MS = 60_000;
+/** After a signal, and for the log, there is less time: a stop has to be over a few seconds after the grace period. */
+const SHORT_PATIENCE_MS = 1000;
+
+/**
+ * @param args what stands behind the program's name
+ * @returns the exit code, when the output has been read or given up; whatever is still open then is nobody's any more. Never throws
+ */
 export async function main(args: readonly string[]): Promise<ExitCode> {
-  using terminal = new Terminal({ stdout: process.stdout, stderr: process.stderr, nowMs: () => performance.now() });
+  const terminal = new Terminal({ stdout: process.stdout, stderr: process.stderr, nowMs: () => performance.now() });
+  endOnBugs(terminal, args);
+  const exitCode = await runProgram(args, terminal);
+  return end(terminal, exitCode);
+}
+
+async function end(terminal: Terminal, exitCode: ExitCode): Promise<ExitCode> {
+  terminal[Symbol.dispose]();
+  await terminal.flush({
+    resultsMs: stopWasAsked() ? SHORT_PATIENCE_MS : RESULTS_PATIENCE_MS,
+    linesMs: SHORT_PATIENCE_MS,
+  });
+  const { lostResults } = terminal;
+  return exitCode === 0 && lostResults !== undefined ? EXIT_CODE_OF_FAULT[lostResults.fault] : exitCode;
+}
+
+/** What nobody caught is told like every other bug, not as Node tells it. */
+function endOnBugs(terminal: Terminal, args: readonly string[]): void {
+  let isEnding = false;
+  process.on('uncaughtException', (error) => {
+    if (isEnding) process.exit(EXIT_CODE_OF_FAULT.bug);
+    isEnding = true;
+    const exitCode = report(Text2ImgError.from(error), terminal, args);
+    void end(terminal, exitCode).then((code) => process.exit(code));
+  });
+}
+
+async function runProgram(args: readonly string[], terminal: Terminal): Promise<ExitCode> {
   let exitCode: ExitCode = 0;
   try {
     const program = buildProgram(async (invocation) => {
@@ -23,11 +60,8 @@ export async function main(args: readonly string[]): Promise<ExitCode> {
     return exitCode;
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return 0;
-    return report(
-      error instanceof CommanderError ? describeUsageError(error) : Text2ImgError.from(error),
-      terminal,
-      args,
-    );
+    const known = error instanceof CommanderError ? describeUsageError(error) : Text2ImgError.from(error);
+    return report(known, terminal, args);
   }
 }
 
@@ -73,37 +107,4 @@ async function dispatch({ command, action, operand }: Invocation, context: Comma
     case 'setup':
       return (await import('./setup.ts')).setupCuda(context);
   }
-}
-
-function describeUsageError(error: CommanderError): Text2ImgError {
-  const sentence = error.message.replace(/^error: /, '').replace(/\.?$/, '.');
-  switch (error.code) {
-    case 'commander.excessArguments':
-    case 'commander.unknownCommand':
-    case 'commander.unknownOption':
-      return new Text2ImgError('unknown_option', `${capitalize(sentence)} See "text2img --help".`);
-    // A group without its action: commander would print the help to standard error.
-    case 'commander.help':
-      return new Text2ImgError(
-        'unknown_option',
-        'Say which: list, show, retry or cancel for jobs, list, deliver or redrive for webhooks, pull, list or show for models, cuda for setup. See "text2img --help".',
-      );
-    default:
-      return new Text2ImgError('invalid_option', capitalize(sentence));
-  }
-}
-
-function capitalize(sentence: string): string {
-  return sentence.charAt(0).toUpperCase() + sentence.slice(1);
-}
-
-/** One sentence and its code; for a bug of ours the stack as well. */
-function report(error: Text2ImgError, terminal: Terminal, args: readonly string[]): ExitCode {
-  if (args.includes('--json')) terminal.result(JSON.stringify({ error: { code: error.code, message: error.message } }));
-  terminal.line(`text2img: ${error.message} [${error.code}]`);
-  if (error.fault === 'bug') {
-    const cause = error.cause instanceof Error ? error.cause : error;
-    terminal.line(`${cause.stack ?? cause.message}\nThis is a bug of text2img; please report it with the lines above.`);
-  }
-  return EXIT_CODE_OF_FAULT[error.fault];
 }

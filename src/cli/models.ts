@@ -95,7 +95,7 @@ async function show(context: CommandContext, hubId: HubId): Promise<ExitCode> {
     ...Object.entries(facts.components).map(([name, className]) => [`  ${name}`, className] as const),
     ...warnings.map((warning) => ['note', warning] as const),
   ];
-  printResult(context, { json: facts, text: rows.map(([name, value]) => `${name.padEnd(24)}${value}`).join('\n') });
+  printResult(context, { json: facts, text: rows.map(([name, value]) => `${name.padEnd(24)}${value}`) });
   return 0;
 }
 

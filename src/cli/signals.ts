@@ -7,6 +7,14 @@ import type { Logger } from '../observability/logger.ts';
 const SIGNALS = ['SIGTERM', 'SIGINT'] as const;
 const SIGNAL_EXIT_CODE = 128;
 
+/** The process's, as signals are. */
+let isStopping = false;
+
+/** Whether a first signal has come: then nothing may take long any more. */
+export function stopWasAsked(): boolean {
+  return isStopping;
+}
+
 export interface SignalListener extends Disposable {
   /** Aborted at the first signal. */
   readonly signal: AbortSignal;
@@ -19,6 +27,7 @@ export function listenForSignals(logger: Logger): SignalListener {
     logger.info('stopping: finishing or giving back what is being drawn; a second signal ends at once', {
       signal: name,
     });
+    isStopping = true;
     controller.abort();
   };
   for (const name of SIGNALS) process.on(name, receive);

@@ -6,6 +6,7 @@
  * neighbours, and one that is cancelled leaves the batch without touching them.
  */
 import { Text2ImgError } from '../errors/text2img-error.ts';
+import { quote } from '../lib/foreign-text.ts';
 import type { ResolvedGenerationRequest } from '../job/generation-request.ts';
 import type { ClipTokenizer } from './clip-tokenizer.ts';
 import { checkRequest } from './check-request.ts';
@@ -15,6 +16,9 @@ import type { Denoiser, TextEncoder, VaeDecoder } from './networks.ts';
 import { TorchCpuGenerator } from './random/torch-cpu-random.ts';
 import type { Scheduler } from './schedulers/scheduler.ts';
 import { type CheckpointScheduler, createScheduler } from './schedulers/scheduler-registry.ts';
+
+/** How much of a cut prompt's rest its warning quotes. */
+const CUT_TEXT_LENGTH = 300;
 
 export interface PipelineParts {
   readonly tokenizer: ClipTokenizer;
@@ -154,7 +158,7 @@ export class StableDiffusionPipeline {
     const { inputIds, cutText } = this.#parts.tokenizer.tokenize(text);
     if (cutText !== undefined) {
       warnings.push(
-        `The ${what} was cut because CLIP reads at most ${this.#parts.tokenizer.maxTokens} tokens; left out: "${cutText}"`,
+        `The ${what} was cut because CLIP reads at most ${this.#parts.tokenizer.maxTokens} tokens; left out: ${quote(cutText, CUT_TEXT_LENGTH)}`,
       );
     }
     return this.#parts.textEncoder.encode(inputIds, 1);

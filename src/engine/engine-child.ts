@@ -4,6 +4,7 @@
  */
 import { ERROR_CODES, EXIT_CODE_OF_FAULT } from '../errors/error-codes.ts';
 import { Text2ImgError } from '../errors/text2img-error.ts';
+import { boundedSentences } from '../lib/foreign-text.ts';
 import type { PipelineObserver } from '../diffusion/stable-diffusion-pipeline.ts';
 import { type LoadedModel, loadModel } from './load-model.ts';
 import { type ChildMessage, type ParentMessage, parentMessageSchema, PROTOCOL_VERSION } from './protocol.ts';
@@ -15,8 +16,13 @@ let model: LoadedModel | undefined;
 /** Messages are worked off in order; `cancel` and `shutdown` do not wait in line. */
 let work: Promise<void> = Promise.resolve();
 
+/** Resolved when the last message, and so each one before it, has left this process. */
+let lastSent: Promise<void> = Promise.resolve();
+
 function send(message: ChildMessage): void {
-  if (process.connected) process.send?.(message, undefined, {}, () => undefined);
+  if (!process.connected) return;
+  // A message that cannot be sent has nobody to read it.
+  lastSent = new Promise((resolve) => process.send?.(message, undefined, {}, () => resolve()));
 }
 
 /** Two turns: one for a message to be read, one for it to be handed out. */
@@ -30,7 +36,7 @@ const observer: PipelineObserver = {
   onImage: (jobId, image) => send({ type: 'image', jobId, ...image }),
   onDone: (jobId, warnings) => {
     forget(jobId);
-    send({ type: 'job-done', jobId, warnings: [...warnings] });
+    send({ type: 'job-done', jobId, warnings: boundedSentences(warnings) });
   },
   onFailed: (jobId, error) => {
     forget(jobId);
@@ -47,7 +53,7 @@ async function load({ settings, protocolVersion }: Extract<ParentMessage, { type
   if (protocolVersion !== PROTOCOL_VERSION) return end(EXIT_CODE_OF_FAULT[ERROR_CODES.internal.fault]);
   try {
     model = await loadModel(settings, { yieldToEventLoop });
-    send({ type: 'ready', model: model.facts });
+    send({ type: 'ready', model: { ...model.facts, warnings: boundedSentences(model.facts.warnings) } });
   } catch (error) {
     send({ type: 'load-failed', error: Text2ImgError.from(error).toJSON() });
     await end(0);
@@ -56,8 +62,8 @@ async function load({ settings, protocolVersion }: Extract<ParentMessage, { type
 
 async function end(exitCode: number): Promise<void> {
   await model?.[Symbol.asyncDispose]();
-  // Let the last message out before the channel closes.
-  if (process.connected) await new Promise<void>((resolve) => setImmediate(resolve));
+  // A long message takes several turns, more when the parent is busy; closing the channel earlier would lose it.
+  await lastSent;
   process.exitCode = exitCode;
   process.disconnect?.();
 }

@@ -4,12 +4,16 @@
  */
 import { z } from 'zod';
 import { ERROR_CODES, type ErrorCode } from '../errors/error-codes.ts';
+import { boundedSentences, cut, READ_LENGTH } from '../lib/foreign-text.ts';
 
 /** Bumped whenever a message changes; the child sends it first and a mismatch ends it. */
 export const PROTOCOL_VERSION = 2;
 
 const errorCode = z.enum(Object.keys(ERROR_CODES) as [ErrorCode, ...ErrorCode[]]);
-const errorSchema = z.object({ code: errorCode, message: z.string(), stack: z.string().optional() });
+/** The child reads strangers' files: whatever it quotes from them is bounded on both sides. */
+const foreignText = z.string().transform((text) => cut(text, READ_LENGTH));
+const warningsSchema = z.array(z.string()).transform((warnings) => boundedSentences(warnings));
+const errorSchema = z.object({ code: errorCode, message: foreignText, stack: foreignText.optional() });
 
 const resolvedRequestSchema = z.object({
   prompt: z.string(),
@@ -43,21 +47,21 @@ export type EngineSettings = z.infer<typeof engineSettingsSchema>;
 /** What the child found out about the model and the machine; everything the parent needs to resolve a request. */
 const modelFactsSchema = z.object({
   /** As shown and stored: the folder's name or the hub id. */
-  modelName: z.string(),
+  modelName: foreignText,
   /** First 10 hex digits of the SHA-256 of the UNet's weights, as A1111 prints it; null when not computed. */
   modelHash: z.string().nullable(),
-  pipelineClass: z.string(),
+  pipelineClass: foreignText,
   defaultWidthPx: z.number().int(),
   defaultHeightPx: z.number().int(),
   defaultGuidanceScale: z.number(),
-  defaultScheduler: z.string(),
+  defaultScheduler: foreignText,
   /** How many images share one UNet pass at most. */
   maxBatchImages: z.number().int().positive(),
-  device: z.string(),
-  deviceReason: z.string(),
+  device: foreignText,
+  deviceReason: foreignText,
   dtype: z.enum(['float32', 'float16']),
   loadMs: z.number(),
-  warnings: z.array(z.string()),
+  warnings: warningsSchema,
 });
 export type ModelFacts = z.infer<typeof modelFactsSchema>;
 
@@ -100,12 +104,12 @@ export const childMessageSchema = z.discriminatedUnion('type', [
     heightPx: z.number().int().positive(),
     rgb: z.instanceof(Uint8Array),
   }),
-  z.object({ type: z.literal('job-done'), jobId: z.string(), warnings: z.array(z.string()) }),
+  z.object({ type: z.literal('job-done'), jobId: z.string(), warnings: warningsSchema }),
   z.object({ type: z.literal('job-failed'), jobId: z.string(), error: errorSchema }),
   z.object({
     type: z.literal('log'),
     level: z.enum(['DEBUG', 'INFO', 'WARNING', 'ERROR']),
-    message: z.string(),
+    message: foreignText,
     fields: z.record(z.string(), z.unknown()),
   }),
 ]);

@@ -161,6 +161,12 @@ export const ERROR_CODES = {
     consequence: 'retry',
     meaning: 'ONNX Runtime failed while it ran a network.',
   },
+  output_lost: {
+    fault: 'infrastructure',
+    consequence: 'fail',
+    meaning:
+      'Standard output could not be written, or nobody read it: results are missing there. What was done is done.',
+  },
   store_unwritable: {
     fault: 'infrastructure',
     consequence: 'give-back',

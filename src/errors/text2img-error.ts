@@ -2,7 +2,7 @@
  * The one error class of the project. A part that fails throws this, with a code of `error-codes.ts`; anything else
  * that surfaces is a bug of ours and is reported as `internal`.
  */
-import { boundedSentence, cut } from '../lib/foreign-text.ts';
+import { boundedSentence, cut, quote } from '../lib/foreign-text.ts';
 import { ERROR_CODES, type ErrorCode, type ErrorConsequence, type ErrorFault } from './error-codes.ts';
 
 /** The frames that tell anything are the first. */
@@ -16,8 +16,8 @@ export interface SerializedError {
 
 /**
  * @param code stable, documented in `docs/errors.md`
- * @param message one sentence that quotes the bad value and lists the allowed ones. It is escaped and cut to 600 characters here, so that
- *   it is safe to show, to log and to send, whatever it quotes
+ * @param message one sentence that quotes the bad value and lists the allowed ones. Here secrets are
+ *   taken out, and it is escaped and cut to 600 characters, so that it is safe to show, to log and to send, whatever it quotes
  */
 export class Text2ImgError extends Error {
   override readonly name = 'Text2ImgError';
@@ -54,14 +54,14 @@ export class Text2ImgError extends Error {
 
   static fromJSON(error: SerializedError): Text2ImgError {
     const revived = new Text2ImgError(error.code, error.message);
-    if (error.stack !== undefined) revived.stack = error.stack;
+    if (error.stack !== undefined) revived.stack = cut(error.stack, STACK_LENGTH);
     return revived;
   }
 
   /** `error` itself when it is ours, else an `internal` error with `error` as its cause. */
   static from(error: unknown): Text2ImgError {
     if (error instanceof Text2ImgError) return error;
-    const message = error instanceof Error ? error.message : String(error);
+    const message = error instanceof Error ? error.message : typeof error === 'string' ? error : quote(error);
     return new Text2ImgError('internal', `unexpected error: ${message}`, { cause: error });
   }
 }

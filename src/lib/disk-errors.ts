@@ -1,4 +1,5 @@
 /** What the operating system says about disks, told apart in one place. */
+import { quote } from './foreign-text.ts';
 
 /** No space, no quota, or no room under a limit for the file's size. */
 const FULL: ReadonlySet<unknown> = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
@@ -13,7 +14,8 @@ export function systemCode(error: unknown): string | undefined {
   return typeof code === 'string' ? code : undefined;
 }
 
-/** The message of whatever was thrown. */
+/** The message of whatever was thrown; never throws itself. */
 export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  if (error instanceof Error) return error.message;
+  return typeof error === 'string' ? error : quote(error);
 }

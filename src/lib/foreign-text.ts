@@ -3,6 +3,7 @@
  * escaped, so that it cannot move the cursor, fake a line or turn the direction of reading, and bounded, so that one value never fills a page.
  * All functions take linear time in what they keep, whatever the length of what they are given.
  */
+import { withoutSecrets } from './secrets.ts';
 
 /**
  * What a terminal or a reader would obey instead of showing: C0 and C1 controls, line and paragraph separators, marks and overrides of the
@@ -16,6 +17,10 @@ const OBEYED =
 const QUOTED_LENGTH = 120;
 /** The length of a whole sentence. */
 const SENTENCE_LENGTH = 600;
+/** What is looked at of a text before it is cut to what is shown: a secret is found before it is cut in half. */
+export const READ_LENGTH = 4000;
+/** How many sentences of one kind are shown. */
+const MOST_SENTENCES = 20;
 /** Nobody reads deeper than this in a quoted value. */
 const QUOTED_DEPTH = 4;
 
@@ -50,9 +55,16 @@ export function quote(value: unknown, length = QUOTED_LENGTH): string {
   return excerpt(jsonLike(value, QUOTED_DEPTH, length), length);
 }
 
-/** An error's sentence: escaped and at most 600 characters. */
+/** An error's or a warning's sentence: without secrets, escaped and at most 600 characters. */
 export function boundedSentence(text: string, length = SENTENCE_LENGTH): string {
-  return excerpt(text, length);
+  return excerpt(withoutSecrets(cut(text, READ_LENGTH)), length);
+}
+
+/** Sentences of one kind, bounded each and in number; the last one says how many are left out. */
+export function boundedSentences(texts: readonly string[], most = MOST_SENTENCES): string[] {
+  if (texts.length <= most) return texts.map((text) => boundedSentence(text));
+  const shown = texts.slice(0, most - 1).map((text) => boundedSentence(text));
+  return [...shown, `${texts.length - shown.length} more of these are not shown.`];
 }
 
 /** JSON, cut at `depth` levels and at about `length` characters; other values than JSON's as `String` gives them. */

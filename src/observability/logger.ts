@@ -1,12 +1,12 @@
 /**
  * Logs: a constant message and fields. People read lines on standard error, machines read JSON lines in `--log-file`.
- * Prompts are logged by id and length only; `redact.ts` takes secrets out of whatever is logged.
+ * Prompts are logged by id and length only; `redact.ts` takes secrets out of whatever is logged, and bounds it.
  */
-import { closeSync, mkdirSync, openSync, writeSync } from 'node:fs';
-import { dirname } from 'node:path';
 import { pino } from 'pino';
-import { Text2ImgError } from '../errors/text2img-error.ts';
-import { type LogFields, redactFields, redactText } from './redact.ts';
+import { printable } from '../lib/foreign-text.ts';
+import { LogFile } from './log-file.ts';
+import { formatLine } from './log-line.ts';
+import { boundedText, type LogFields, redactFields } from './redact.ts';
 
 /** Python's names, because the service's users grep for them. */
 const LOG_LEVELS = ['DEBUG', 'INFO', 'WARNING', 'ERROR', 'CRITICAL'] as const;
@@ -33,7 +33,7 @@ export const silentLogger: Logger = {
 
 export interface LoggerOptions {
   readonly level: LogLevel;
-  /** Gets every line for people, without its newline; the progress bars share the terminal with it. */
+  /** Gets every line for people, without its end; the progress bars share the terminal with it. */
   readonly writeLine: (line: string) => void;
   /** JSON lines are appended to it; its folder is made. */
   readonly logFile?: string | undefined;
@@ -47,13 +47,45 @@ type MethodName = keyof typeof LEVEL_NUMBERS;
 /** A logger that owns a file handle; `[Symbol.dispose]` closes it, twice if need be. */
 export interface OpenLogger extends Logger, Disposable {}
 
+/** What `pino` writes itself; a field of the same name would stand beside it. */
+const OWN_NAMES: ReadonlySet<string> = new Set(['level', 'time', 'message']);
+
 /** @throws `invalid_option` when the log file cannot be opened */
 export function createLogger(options: LoggerOptions): OpenLogger {
   const now = options.now ?? (() => new Date());
-  const file = options.logFile === undefined ? undefined : openLogFile(options.logFile, options.writeLine);
-  const json = pino(
+  const lowest = LEVEL_NUMBERS[options.level.toLowerCase() as MethodName];
+  const emit = (method: MethodName, message: string, fields: LogFields = {}): void => {
+    if (LEVEL_NUMBERS[method] < lowest) return;
+    const safe = { message: boundedText(message), fields: redactFields(fields) };
+    for (const line of formatLine({ time: now(), level: method.toUpperCase(), ...safe })) options.writeLine(line);
+    json?.[method](withoutOwnNames(safe.fields), safe.message);
+  };
+  const file = options.logFile === undefined ? undefined : openFile(options.logFile, now, emit);
+  const json = file === undefined ? undefined : jsonLines(options.level, now, file);
+  return {
+    debug: (message, fields) => emit('debug', message, fields),
+    info: (message, fields) => emit('info', message, fields),
+    warning: (message, fields) => emit('warning', message, fields),
+    error: (message, fields) => emit('error', message, fields),
+    critical: (message, fields) => emit('critical', message, fields),
+    [Symbol.dispose]: () => file?.[Symbol.dispose](),
+  };
+}
+
+type Emit = (method: MethodName, message: string, fields?: LogFields) => void;
+
+function openFile(path: string, now: () => Date, emit: Emit): LogFile {
+  return new LogFile(path, {
+    now,
+    onTrouble: (reason) => emit('warning', 'the log file cannot be written; it is tried again each minute', { reason }),
+    onMended: (count) => emit('warning', 'the log file is written again; lines are missing in it', { count }),
+  });
+}
+
+function jsonLines(level: LogLevel, now: () => Date, file: LogFile): Record<MethodName, JsonMethod> {
+  return pino(
     {
-      level: options.level.toLowerCase(),
+      level: level.toLowerCase(),
       customLevels: LEVEL_NUMBERS,
       useOnlyCustomLevels: true,
       base: null,
@@ -62,90 +94,15 @@ export function createLogger(options: LoggerOptions): OpenLogger {
       timestamp: () => `,"time":"${now().toISOString()}"`,
       formatters: { level: (label) => ({ level: label.toUpperCase() }) },
     },
-    { write: (line: string) => file?.write(line) },
+    // Escaped as in JSON, so that it is the same JSON, and safe to look at in a terminal.
+    { write: (line: string) => file.write(`${printable(line.slice(0, -1))}\n`) },
   );
-  const lowest = LEVEL_NUMBERS[options.level.toLowerCase() as MethodName];
-
-  const emit = (method: MethodName, message: string, fields: LogFields | undefined): void => {
-    if (LEVEL_NUMBERS[method] < lowest) return;
-    const safeFields = redactFields(fields ?? {});
-    const safeMessage = redactText(message);
-    options.writeLine(
-      formatLine({ time: now(), level: method.toUpperCase(), message: safeMessage, fields: safeFields }),
-    );
-    if (file !== undefined) json[method](safeFields, safeMessage);
-  };
-  return {
-    debug: (message, fields) => emit('debug', message, fields),
-    info: (message, fields) => emit('info', message, fields),
-    warning: (message, fields) => emit('warning', message, fields),
-    error: (message, fields) => emit('error', message, fields),
-    critical: (message, fields) => emit('critical', message, fields),
-    [Symbol.dispose]: () => file?.close(),
-  };
 }
 
-interface LogLine {
-  readonly time: Date;
-  readonly level: string;
-  readonly message: string;
-  readonly fields: LogFields;
-}
+type JsonMethod = (fields: LogFields, message: string) => void;
 
-/** `12:34:56 WARNING the prompt was cut  prompt_id=7 cut="…"`; a stack trace goes on lines of its own. */
-function formatLine({ time, level, message, fields }: LogLine): string {
-  const { stack, ...others } = fields;
-  const pairs = Object.entries(others)
-    .filter(([, value]) => value !== undefined)
-    .map(([name, value]) => `${name}=${formatValue(value)}`);
-  const head = `${time.toISOString().slice(11, 19)} ${level.padEnd(7)} ${oneLine(message)}`;
-  const line = pairs.length === 0 ? head : `${head}  ${pairs.join(' ')}`;
-  return typeof stack === 'string' ? `${line}\n${stack.replaceAll(/^/gm, '    ')}` : line;
-}
-
-function formatValue(value: unknown): string {
-  if (typeof value === 'string') return /^[\w./:@%+-]+$/.test(value) ? value : JSON.stringify(value);
-  return JSON.stringify(value) ?? String(value);
-}
-
-/** A message from outside (an engine's, an error's) must not be able to fake a second log line. */
-function oneLine(text: string): string {
-  return text.replaceAll(/[\n\r\u2028\u2029]+/g, ' ⏎ ');
-}
-
-interface LogFile {
-  write(line: string): void;
-  close(): void;
-}
-
-function openLogFile(path: string, writeLine: (line: string) => void): LogFile {
-  let handle: number | undefined;
-  try {
-    mkdirSync(dirname(path), { recursive: true });
-    handle = openSync(path, 'a');
-  } catch (error) {
-    throw new Text2ImgError(
-      'invalid_option',
-      `--log-file ${JSON.stringify(path)} cannot be written: ${(error as Error).message}.`,
-      { cause: error },
-    );
-  }
-  const close = (): void => {
-    if (handle !== undefined) closeSync(handle);
-    handle = undefined;
-  };
-  return {
-    // Synchronous, so that the last lines before a crash or an exit are in the file.
-    write: (line) => {
-      if (handle === undefined) return;
-      try {
-        writeSync(handle, line);
-      } catch (error) {
-        // A full disk must not stop the drawing: the lines are still on standard error.
-        close();
-        writeLine(`the log file cannot be written any more: ${(error as Error).message}`);
-      }
-    },
-    close,
-  };
+function withoutOwnNames(fields: LogFields): LogFields {
+  return Object.fromEntries(
+    Object.entries(fields).map(([name, value]) => [OWN_NAMES.has(name) ? `${name}_` : name, value]),
+  );
 }

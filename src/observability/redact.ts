@@ -1,41 +1,109 @@
 /**
- * Takes secrets out of log fields and messages: values under names that hold secrets, and user names with passwords in URLs.
+ * Makes log fields and messages fit to be written: secrets are taken out (values under names that hold secrets, and what `lib/secrets.ts` finds in
+ * texts), and there are bounds on lengths, depth and number, so that nothing that a document or a server says can hold up the thread that renews leases.
  */
+import { cut, quote, READ_LENGTH } from '../lib/foreign-text.ts';
+import { REDACTED, withoutSecrets } from '../lib/secrets.ts';
 
 export type LogFields = Readonly<Record<string, unknown>>;
 
-const SECRET_NAMES =
-  /^(?:.*(?:password|passwd|secret|authorization|api_?key|private_?key|credential)s?|(?:.*_)?token)$/i;
-const REDACTED = '[redacted]';
+/** What a name ends with, in lower case and without separators, whose value is a secret. */
+const SECRET_NAMES = [
+  'password',
+  'passwd',
+  'passphrase',
+  'secret',
+  'authorization',
+  'apikey',
+  'privatekey',
+  'credential',
+  'cookie',
+].flatMap((name) => [name, `${name}s`]);
+const TOKEN = 'token';
 /** Deeper than this nothing of ours nests; it ends cycles. */
 const MAX_DEPTH = 6;
+/** Of one object or list. */
+const MAX_ENTRIES = 50;
+const MAX_NAME_LENGTH = 100;
+/** Of all values and names of one line together. */
+const MAX_CHARACTERS = 16_000;
 
 /** `mongodb://user:pass@host` → `mongodb://[redacted]@host`. */
 export function redactText(text: string): string {
-  return text.replaceAll(/([a-z][a-z0-9+.-]*:\/\/)[^\s/@"'<>]+@/gi, `$1${REDACTED}@`);
+  return withoutSecrets(text);
+}
+
+/** A message or a field's text: some thousand characters of it, without secrets. */
+export function boundedText(text: string, length = READ_LENGTH): string {
+  // A secret that is cut in half is found nevertheless.
+  return redactText(cut(text, length));
 }
 
 export function redactFields(fields: LogFields): LogFields {
-  return redactRecord(fields, 0);
+  return redactRecord(fields, 0, { left: MAX_CHARACTERS });
 }
 
-function redactRecord(record: LogFields, depth: number): LogFields {
-  return Object.fromEntries(
-    Object.entries(record).map(([name, value]) => [
-      name,
-      SECRET_NAMES.test(name) && typeof value === 'string' ? REDACTED : redactValue(value, depth + 1),
-    ]),
-  );
+/** How many characters the rest of the line may have. */
+interface Budget {
+  left: number;
 }
 
-function redactValue(value: unknown, depth: number): unknown {
-  if (typeof value === 'string') return redactText(value);
-  if (typeof value === 'bigint') return value.toString();
-  if (value instanceof Error) return redactText(value.stack ?? value.message);
-  if (value instanceof Date) return Number.isNaN(value.getTime()) ? 'invalid date' : value.toISOString();
+function redactRecord(record: LogFields, depth: number, budget: Budget): LogFields {
+  const entries: [string, unknown][] = [];
+  for (const name of Object.keys(record)) {
+    if (entries.length === MAX_ENTRIES || budget.left <= 0) {
+      entries.push(['…', 'more fields are not shown']);
+      break;
+    }
+    const shown = cut(name, MAX_NAME_LENGTH);
+    budget.left -= shown.length;
+    const value = record[name];
+    entries.push([shown, holdsSecret(name, value) ? REDACTED : redactValue(value, depth + 1, budget)]);
+  }
+  return Object.fromEntries(entries);
+}
+
+/** Numbers and switches are none: `max_token: 77`. */
+function holdsSecret(name: string, value: unknown): boolean {
+  if (typeof value !== 'string' && (typeof value !== 'object' || value === null)) return false;
+  // Only the end counts, so the rest of a long name is not looked at.
+  const end = name
+    .slice(-2 * MAX_NAME_LENGTH)
+    .replaceAll(/[_.\s-]/g, '')
+    .toLowerCase();
+  return end.endsWith(TOKEN) || SECRET_NAMES.some((secret) => end.endsWith(secret));
+}
+
+function redactValue(value: unknown, depth: number, budget: Budget): unknown {
+  const text = textOf(value);
+  if (text !== undefined) {
+    const shown = boundedText(text, Math.min(READ_LENGTH, Math.max(1, budget.left)));
+    budget.left -= shown.length;
+    return shown;
+  }
   if (typeof value !== 'object' || value === null) return value;
   if (depth > MAX_DEPTH) return '…';
   if (ArrayBuffer.isView(value)) return `${value.byteLength} bytes`;
-  if (Array.isArray(value)) return value.map((element) => redactValue(element, depth + 1));
-  return redactRecord(value as LogFields, depth);
+  if (Array.isArray(value)) return redactList(value, depth, budget);
+  return redactRecord(value as LogFields, depth, budget);
+}
+
+function redactList(list: readonly unknown[], depth: number, budget: Budget): unknown[] {
+  const shown: unknown[] = [];
+  for (const element of list) {
+    if (shown.length === MAX_ENTRIES || budget.left <= 0) return [...shown, '…'];
+    // A number takes room too.
+    budget.left -= 1;
+    shown.push(redactValue(element, depth + 1, budget));
+  }
+  return shown;
+}
+
+/** What is written as text; undefined for the rest. */
+function textOf(value: unknown): string | undefined {
+  if (typeof value === 'string') return value;
+  if (typeof value === 'bigint' || typeof value === 'function' || typeof value === 'symbol') return quote(value);
+  if (value instanceof Error) return value.stack ?? value.message;
+  if (value instanceof Date) return Number.isNaN(value.getTime()) ? 'invalid date' : value.toISOString();
+  return undefined;
 }

@@ -85,7 +85,7 @@ test('secrets are redacted in fields, nested fields, messages and the log file',
 test('a newline in a message cannot fake a second line, a stack trace is indented', () => {
   const { lines, logger } = collect('INFO');
   logger.error('a\n03:04:05 INFO    all is well', { stack: 'Error: a\n    at b' });
-  assert.deepEqual(lines, ['03:04:05 ERROR   a ⏎ 03:04:05 INFO    all is well\n    Error: a\n        at b']);
+  assert.deepEqual(lines, ['03:04:05 ERROR   a\\u000a03:04:05 INFO    all is well', '    Error: a', '        at b']);
 });
 
 test('a field that contains itself is cut, not followed for ever', () => {
