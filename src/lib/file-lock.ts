@@ -17,10 +17,15 @@ export interface FileLockOptions {
   readonly staleMs?: number;
 }
 
+export interface HeldLock {
+  /** For right before a write. @throws `store_failed` when somebody else has taken the lock over: this process was frozen for too long */
+  check(): Promise<void>;
+}
+
 /** Runs `action` while no other process holds the lock at `path`. @throws `store_failed` when it stays held */
 export async function withFileLock<T>(
   path: string,
-  action: () => Promise<T>,
+  action: (lock: HeldLock) => Promise<T>,
   { patienceMs = DEFAULT_PATIENCE_MS, staleMs }: FileLockOptions = {},
 ): Promise<T> {
   const holder = `${process.pid}-${Math.random().toString(36).slice(2)}@${hostname()}`;
@@ -31,11 +36,15 @@ export async function withFileLock<T>(
   const touching = staleMs === undefined ? undefined : setInterval(touch, staleMs / 6);
   try {
     await acquire(path, draft, { patienceMs, staleMs });
+    const isHeld = async (): Promise<boolean> => (await readFile(path, 'utf8').catch(() => undefined)) === holder;
+    const check = async (): Promise<void> => {
+      if (await isHeld()) return;
+      throw new Text2ImgError('store_failed', `the lock ${path} was taken over by another process meanwhile.`);
+    };
     try {
-      return await action();
+      return await action({ check });
     } finally {
-      const current = await readFile(path, 'utf8').catch(() => undefined);
-      if (current === holder) await rm(path, { force: true });
+      if (await isHeld()) await rm(path, { force: true });
     }
   } finally {
     clearInterval(touching);

@@ -5,14 +5,16 @@
  * is there before the new picture, and the old one goes after it, so a crash at any point leaves a picture whose own entry is there.
  */
 import { createHash, randomBytes } from 'node:crypto';
-import { link, mkdir, open, readFile, readlink, rename, rm } from 'node:fs/promises';
-import { basename, dirname, join, resolve } from 'node:path';
+import { rm, stat } from 'node:fs/promises';
+import { basename, dirname, join, resolve, sep } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { z } from 'zod';
 import { Text2ImgError } from '../errors/text2img-error.ts';
-import { isDiskFull, messageOf } from '../lib/disk-errors.ts';
+import { isDiskFull, messageOf, systemCode } from '../lib/disk-errors.ts';
+import { type HeldLock, withFileLock } from '../lib/file-lock.ts';
 import { quote } from '../lib/foreign-text.ts';
-import { withFileLock } from '../lib/file-lock.ts';
+import { FileError, readPlainFile } from '../lib/plain-file.ts';
+import { createDurably, makeFolder, replaceDurably, writeDurably } from './durable-files.ts';
 import type {
   FoundImage,
   ImageMetadata,
@@ -35,6 +37,11 @@ interface PutOptions {
   readonly signal?: AbortSignal;
 }
 
+/** A lock that nobody touched for so long is a dead container's. Writing a picture takes milliseconds, and touches it all the while. */
+const STALE_LOCK_MS = 10_000;
+/** More is no picture of ours. */
+const MAX_READ_BYTES = 2 ** 30;
+
 export class FileImageStore implements ImageStore {
   readonly description: string;
   readonly #root: string;
@@ -50,61 +57,103 @@ export class FileImageStore implements ImageStore {
     this.description = `the folder ${this.#root}`;
   }
 
-  async check(): Promise<void> {
-    await this.probe({ sizeBytes: 4096 });
+  async check({ signal }: { readonly signal?: AbortSignal } = {}): Promise<void> {
+    await this.probe({ sizeBytes: 4096, ...(signal === undefined ? {} : { signal }) });
   }
 
+  /** Writes where a picture and where its entry would lie, and removes both. */
   async probe({ sizeBytes, signal }: ProbeOptions): Promise<void> {
     await this.#translate(async () => {
-      const path = `${join(this.#root, probeKey(this.#prefix))}-${randomBytes(6).toString('hex')}`;
-      await makeFolder(dirname(path));
-      signal?.throwIfAborted();
-      try {
-        await writeDurably(path, new Uint8Array(sizeBytes));
-      } finally {
-        await rm(path, { force: true });
+      const name = `${probeKey(this.#prefix)}-${randomBytes(6).toString('hex')}`;
+      const path = this.#pathOf(name);
+      await makeFolder(dirname(entriesPath(path)));
+      for (const [file, bytes] of [
+        [path, sizeBytes],
+        [entriesPath(path), 1],
+      ] as const) {
+        signal?.throwIfAborted();
+        try {
+          await writeDurably(file, new Uint8Array(bytes));
+        } finally {
+          await rm(file, { force: true });
+        }
       }
     }, signal);
   }
 
   async find(name: string, { signal }: { readonly signal?: AbortSignal } = {}): Promise<FoundImage | undefined> {
     return this.#translate(async () => {
-      const path = join(this.#root, name);
-      const png = await readIfThere(path);
-      if (png === undefined) return undefined;
-      const entries = await readEntries(entriesPath(path));
-      return { metadata: entries[sha256(png)], url: pathToFileURL(path).href };
+      const path = this.#pathOf(name);
+      const url = pathToFileURL(path).href;
+      try {
+        const png = await readIfThere(path);
+        const refusal = (await belongsToAnother(path)) ?? (await belongsToAnother(entriesPath(path)));
+        if (png === undefined && refusal === undefined) return undefined;
+        const metadata = png === undefined ? undefined : (await readEntries(entriesPath(path)))[sha256(png)];
+        return { metadata, url, ...(refusal === undefined ? {} : { refusal }) };
+      } catch (error) {
+        if (!isRefusal(error)) throw error;
+        // Whether it is this file, or the whole folder.
+        await this.probe({ sizeBytes: 1 });
+        return { metadata: undefined, url, refusal: messageOf(error) };
+      }
     }, signal);
   }
 
   async put(object: ImageObject, options: PutOptions): Promise<PutResult> {
     return this.#translate(async () => {
-      const path = join(this.#root, object.name);
-      await makeFolder(join(dirname(path), '.meta'));
-      return withFileLock(`${entriesPath(path)}.lock`, async () => {
-        options.signal?.throwIfAborted();
-        return { outcome: await this.#putLocked(path, object, options), url: pathToFileURL(path).href };
-      });
+      const path = this.#pathOf(object.name);
+      try {
+        await makeFolder(dirname(entriesPath(path)));
+        const outcome = await withFileLock(
+          `${entriesPath(path)}.lock`,
+          (lock) => {
+            options.signal?.throwIfAborted();
+            return this.#putLocked(path, { object, options, lock });
+          },
+          { staleMs: STALE_LOCK_MS },
+        );
+        return { outcome, url: pathToFileURL(path).href };
+      } catch (error) {
+        if (!isRefusal(error)) throw error;
+        await this.probe({ sizeBytes: object.png.length });
+        throw new Text2ImgError(
+          'store_refused',
+          `the folder ${dirname(path)} takes other files, but ${quote(basename(path))} cannot be written: ${messageOf(error)}.`,
+          { cause: error },
+        );
+      }
     }, options.signal);
   }
 
-  async #putLocked(path: string, object: ImageObject, { mayReplace }: PutOptions): Promise<PutOutcome> {
-    const existing = await this.find(object.name);
-    if (existing === undefined) {
-      await writeObject(path, object, {});
+  async #putLocked(
+    path: string,
+    { object, options, lock }: { readonly object: ImageObject; readonly options: PutOptions; readonly lock: HeldLock },
+  ): Promise<PutOutcome> {
+    const png = await readIfThere(path);
+    if (png === undefined) {
+      await writeObject(path, { object, before: {}, lock });
       return 'created';
     }
-    const { metadata } = existing;
+    const entries = await readEntries(entriesPath(path));
+    const metadata = entries[sha256(png)];
     if (metadata === undefined || metadata.docKey !== object.metadata.docKey) return 'foreign';
     if (metadata.runId === object.metadata.runId) return 'adopted';
-    if (!(await mayReplace())) return 'superseded';
-    await writeObject(path, object, await readEntries(entriesPath(path)));
+    if (!(await options.mayReplace())) return 'superseded';
+    await writeObject(path, { object, before: entries, lock });
     return 'replaced';
   }
 
   async [Symbol.asyncDispose](): Promise<void> {}
 
-  async #translate<T>(action: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+  /** @throws `store_unwritable` for a name that leads out of the folder */
+  #pathOf(name: string): string {
+    const path = resolve(this.#root, name);
+    if (path.startsWith(this.#root.endsWith(sep) ? this.#root : `${this.#root}${sep}`)) return path;
+    throw new Text2ImgError('store_unwritable', `the name ${quote(name)} leads out of the folder ${this.#root}.`);
+  }
+
+  async #translate<T>(action: () => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
     try {
       signal?.throwIfAborted();
       return await action();
@@ -123,13 +172,27 @@ function sha256(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex');
 }
 
+interface Writing {
+  readonly object: ImageObject;
+  /** Entries that stay until the picture is there. */
+  readonly before: Entries;
+  readonly lock: HeldLock;
+}
+
 /** Entry first, picture second, old entries last. */
-async function writeObject(path: string, { png, metadata }: ImageObject, before: Entries): Promise<void> {
+async function writeObject(path: string, { object, before, lock }: Writing): Promise<void> {
+  const { png, metadata } = object;
   const entry = { [sha256(png)]: metadata };
-  await replaceDurably(entriesPath(path), new TextEncoder().encode(JSON.stringify({ ...before, ...entry })));
+  // A worker that was frozen for longer than its lock lives must not write over what was written since.
+  const check = (): Promise<void> => lock.check();
+  await replaceDurably(entriesPath(path), jsonBytes({ ...before, ...entry }), check);
   const isNew = Object.keys(before).length === 0;
-  await (isNew ? createDurably(path, png) : replaceDurably(path, png));
-  if (!isNew) await replaceDurably(entriesPath(path), new TextEncoder().encode(JSON.stringify(entry)));
+  await (isNew ? createDurably(path, png, check) : replaceDurably(path, png, check));
+  if (!isNew) await replaceDurably(entriesPath(path), jsonBytes(entry), check);
+}
+
+function jsonBytes(value: unknown): Uint8Array {
+  return new TextEncoder().encode(JSON.stringify(value));
 }
 
 async function readEntries(path: string): Promise<Entries> {
@@ -145,68 +208,49 @@ async function readEntries(path: string): Promise<Entries> {
 
 async function readIfThere(path: string): Promise<Uint8Array | undefined> {
   try {
-    return await readFile(path);
+    return await readPlainFile(path, MAX_READ_BYTES);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    if (error instanceof FileError && error.fault === 'missing') return undefined;
     throw error;
   }
 }
 
-/** @throws `store_unwritable` with the reason: for a link that leads to nothing, or a read-only disk, the system only says that something is missing */
-async function makeFolder(path: string): Promise<void> {
-  try {
-    await mkdir(path, { recursive: true });
-  } catch (error) {
-    if (isDiskFull(error)) throw error;
-    const link = await readlink(path).catch(() => undefined);
-    const why = link === undefined ? messageOf(error) : `it is a link to ${quote(link)}, which cannot be used`;
-    throw new Text2ImgError('store_unwritable', `the folder ${quote(path)} cannot be made: ${why}.`, { cause: error });
-  }
+/** In a folder with the sticky bit (`/tmp`, shared volumes) only a file's owner, or the folder's, may replace it. Undefined: nothing is known against it. */
+async function belongsToAnother(path: string): Promise<string | undefined> {
+  const me = process.geteuid?.();
+  if (me === undefined || me === 0) return undefined;
+  const file = await stat(path).catch(() => undefined);
+  const folder = await stat(dirname(path)).catch(() => undefined);
+  if (file === undefined || folder === undefined) return undefined;
+  if ((folder.mode & 0o1000) === 0 || file.uid === me || folder.uid === me) return undefined;
+  return `${quote(path)} belongs to user ${file.uid}, and this is user ${me}`;
 }
 
-/** The bytes are on the disk when this returns. */
-async function writeDurably(path: string, bytes: Uint8Array): Promise<void> {
-  await using file = await open(path, 'wx');
-  await file.writeFile(bytes);
-  await file.sync();
+/** What the system says of one file that may not be read or written: the folder may take others all the same. */
+const REFUSALS: ReadonlySet<string | undefined> = new Set([
+  'EROFS',
+  'EACCES',
+  'EPERM',
+  'ENOTDIR',
+  'EISDIR',
+  'EEXIST',
+  'ENOTEMPTY',
+  'ENAMETOOLONG',
+  'ELOOP',
+  'ENXIO',
+]);
+
+function isRefusal(error: unknown): boolean {
+  if (error instanceof FileError) return !['missing', 'disk-full', 'other'].includes(error.fault);
+  return REFUSALS.has(systemCode(error));
 }
 
-async function syncFolder(folder: string): Promise<void> {
-  // Windows cannot open a folder.
-  if (process.platform === 'win32') return;
-  await using handle = await open(folder, 'r');
-  await handle.sync();
-}
-
-async function viaDraft(path: string, bytes: Uint8Array, publish: (draft: string) => Promise<void>): Promise<void> {
-  const draft = join(dirname(path), `.draft-${process.pid}-${Math.random().toString(36).slice(2)}`);
-  try {
-    await writeDurably(draft, bytes);
-    await publish(draft);
-    await syncFolder(dirname(path));
-  } finally {
-    await rm(draft, { force: true });
-  }
-}
-
-async function replaceDurably(path: string, bytes: Uint8Array): Promise<void> {
-  await viaDraft(path, bytes, (draft) => rename(draft, path));
-}
-
-/** Fails where `path` exists already: a link, unlike a rename, never overwrites. */
-async function createDurably(path: string, bytes: Uint8Array): Promise<void> {
-  await viaDraft(path, bytes, (draft) => link(draft, path));
-}
-
-/** What the system says where writing is not allowed, or the path is not a folder. */
-const REFUSALS: ReadonlySet<string> = new Set(['EROFS', 'EACCES', 'EPERM', 'ENOTDIR', 'EEXIST']);
-
-function storeError(error: unknown, root: string): unknown {
+function storeError(error: unknown, root: string): Text2ImgError {
   if (error instanceof Text2ImgError) return error;
-  const { code, message } = error as NodeJS.ErrnoException;
-  if (isDiskFull(error)) return new Text2ImgError('disk_full', `no space is left in ${root}.`, { cause: error });
-  if (code !== undefined && REFUSALS.has(code)) {
-    return new Text2ImgError('store_unwritable', `the folder ${root} cannot be written: ${message}.`, { cause: error });
-  }
-  return new Text2ImgError('store_failed', `the folder ${root} cannot be used: ${message}.`, { cause: error });
+  const cause = { cause: error };
+  if (isDiskFull(error) || (error instanceof FileError && error.fault === 'disk-full'))
+    return new Text2ImgError('disk_full', `no space is left in ${root}.`, cause);
+  if (isRefusal(error))
+    return new Text2ImgError('store_unwritable', `the folder ${root} cannot be written: ${messageOf(error)}.`, cause);
+  return new Text2ImgError('store_failed', `the folder ${root} cannot be used: ${messageOf(error)}.`, cause);
 }

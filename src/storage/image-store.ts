@@ -58,7 +58,7 @@ export interface ImageStore extends AsyncDisposable {
   readonly description: string;
 
   /** Proves before anything is claimed that images can be written: throws `store_unwritable`, `disk_full` or `store_failed`. */
-  check(): Promise<void>;
+  check(options?: { readonly signal?: AbortSignal }): Promise<void>;
 
   /**
    * Writes the object, all or nothing. `mayReplace` is asked right before another run's object is overwritten: it renews

@@ -1,8 +1,8 @@
 /** Pictures in a folder: the contract, crashes between two writes, and disks that refuse. */
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises';
+import { hostname, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { test, type TestContext } from 'node:test';
@@ -84,6 +84,127 @@ test('a root that is a file is refused with its path', async (t) => {
   await assert.rejects(new FileImageStore(path).check(), failsWith('store_unwritable', path));
 });
 
+for (const prefix of ['generated/', 'team/a/', 'a-']) {
+  test(`a store whose images cannot lie under ${prefix} fails its check and its probe, and refuses no image for good`, async (t) => {
+    const lies = async (make: (folder: string) => Promise<void>, said: string): Promise<void> => {
+      const root = await makeFolder(t);
+      const folder = join(root, prefix, prefix.endsWith('/') ? '' : '..');
+      if (folder !== join(root, '/')) await mkdir(dirname(folder.replace(/\/$/, '')), { recursive: true });
+      await make(folder.replace(/\/$/, ''));
+      const store = new FileImageStore(root, { prefix });
+      await assert.rejects(store.check(), failsWith('store_unwritable', said));
+      await assert.rejects(store.probe({ sizeBytes: 5 }), failsWith('store_unwritable', said));
+      await assert.rejects(
+        store.put({ ...OBJECT, name: `${prefix}a.png` }, { mayReplace }),
+        failsWith('store_unwritable', said),
+      );
+    };
+    if (prefix.endsWith('/')) {
+      await lies((folder) => writeFile(folder, ''), 'cannot be made');
+      await lies((folder) => symlink('/nowhere/volume', folder), '/nowhere/volume');
+    }
+    await lies(async (folder) => {
+      await mkdir(folder, { recursive: true });
+      await writeFile(join(folder, '.meta'), '');
+    }, '.meta');
+  });
+}
+
+test('what cannot be written while the folder takes others is refused for good, and is known before anything is drawn', async (t) => {
+  const folder = await makeFolder(t);
+  const store = new FileImageStore(folder);
+  await mkdir(join(folder, 'generated/folder.png/x'), { recursive: true });
+  spawnSync('mkfifo', [join(folder, 'generated/pipe.png')]);
+  for (const name of ['generated/folder.png', 'generated/pipe.png', `generated/${'x'.repeat(300)}.png`]) {
+    await assert.rejects(
+      store.put({ ...OBJECT, name }, { mayReplace }),
+      failsWith('store_refused', name.slice(10, 40)),
+    );
+    const found = await store.find(name);
+    assert.equal(found?.metadata, undefined);
+    assert.match(found?.refusal ?? '', /folder|pipe|too long/);
+  }
+  assert.equal((await store.put(OBJECT, { mayReplace })).outcome, 'created');
+});
+
+test('another user’s image in a folder with the sticky bit may not be replaced, and says so', async (t) => {
+  if (process.getuid?.() !== 0) return t.skip('NOT RUN: another user’s image, because only root can become two users');
+  const folder = await makeFolder(t);
+  await new FileImageStore(folder).put(OBJECT, { mayReplace });
+  for (const path of ['', 'generated', 'generated/.meta']) await chmod(join(folder, path), 0o1777);
+  await chmod(join(folder, 'generated/a.png'), 0o644);
+  await chmod(join(folder, 'generated/.meta/a.png.json'), 0o644);
+  process.seteuid?.(65_534);
+  try {
+    const store = new FileImageStore(folder);
+    const found = await store.find(OBJECT.name);
+    assert.equal(found?.metadata?.runId, 'run-1');
+    assert.match(found.refusal ?? '', /belongs to user 0/);
+    const next = { ...OBJECT, metadata: { ...METADATA, runId: 'run-2' } };
+    await assert.rejects(store.put(next, { mayReplace }), failsWith('store_refused', 'a.png'));
+    assert.equal((await store.put({ ...OBJECT, name: 'generated/b.png' }, { mayReplace })).outcome, 'created');
+  } finally {
+    process.seteuid?.(0);
+  }
+});
+
+test('no name leads out of the folder', async (t) => {
+  const folder = join(await makeFolder(t), 'data');
+  const outside = new FileImageStore(folder, { prefix: '../outside/' });
+  await assert.rejects(outside.check(), failsWith('store_unwritable', '../outside/'));
+  for (const name of ['../outside/a.png', '/tmp/a.png', '..', 'generated/../../a.png']) {
+    const store = new FileImageStore(folder);
+    await assert.rejects(store.put({ ...OBJECT, name }, { mayReplace }), failsWith('store_unwritable', 'leads out'));
+    await assert.rejects(store.find(name), failsWith('store_unwritable', 'leads out'));
+  }
+  assert.deepEqual(await readdir(dirname(folder)), []);
+});
+
+for (const [whose, holder] of [
+  ['another container', '7-abc@0123456789ab'],
+  ['a process whose number is used again', `${process.pid}-abc@${hostname()}`],
+] as const) {
+  test(`the lock that ${whose} left is taken over when nobody touched it for long`, { timeout: 60_000 }, async (t) => {
+    const folder = await makeFolder(t);
+    const lock = join(folder, 'generated/.meta/a.png.json.lock');
+    await mkdir(dirname(lock), { recursive: true });
+    await writeFile(lock, holder);
+    await utimes(lock, new Date(0), new Date(Date.now() - 60_000));
+    assert.equal((await new FileImageStore(folder).put(OBJECT, { mayReplace })).outcome, 'created');
+  });
+}
+
+test('a worker whose lock was taken over while it was frozen writes nothing more', async (t) => {
+  const folder = await makeFolder(t);
+  const store = new FileImageStore(folder);
+  await store.put(OBJECT, { mayReplace });
+  const lock = join(folder, 'generated/.meta/a.png.json.lock');
+  const frozen = { ...OBJECT, png: new Uint8Array(9), metadata: { ...METADATA, runId: 'run-2' } };
+  const put = store.put(frozen, {
+    mayReplace: async () => {
+      await rm(lock);
+      await writeFile(lock, '7-heir@elsewhere');
+      return true;
+    },
+  });
+  await assert.rejects(put, failsWith('store_failed', 'taken over'));
+  assert.equal((await store.find(OBJECT.name))?.metadata?.runId, 'run-1');
+  assert.equal(await readFile(lock, 'utf8'), '7-heir@elsewhere');
+});
+
+test('folders and files are for their owner and group', async (t) => {
+  if (process.platform === 'win32') return t.skip('NOT RUN: modes of files, which Windows does not have');
+  const before = process.umask(0);
+  try {
+    const folder = join(await makeFolder(t), 'data');
+    await new FileImageStore(folder).put(OBJECT, { mayReplace });
+    const mode = async (path: string): Promise<number> => (await stat(join(folder, path))).mode & 0o777;
+    assert.deepEqual([await mode('.'), await mode('generated'), await mode('generated/a.png')], [0o750, 0o750, 0o640]);
+  } finally {
+    process.umask(before);
+  }
+});
+
 /** A file system of its own, because root may write where mode bits forbid it. False: none can be mounted here. */
 async function mountTmpfs(t: TestContext, options: string): Promise<string | undefined> {
   const folder = await mkdtemp(join(tmpdir(), 'text2img-store-'));
@@ -110,5 +231,7 @@ test('a full disk is told as such and leaves no half picture', async (t) => {
   await store.check();
   await assert.rejects(store.put(OBJECT, { mayReplace }), failsWith('disk_full', folder));
   assert.equal(await store.find(OBJECT.name), undefined);
+  await assert.rejects(store.probe({ sizeBytes: OBJECT.png.length }), failsWith('disk_full', folder));
+  await store.probe({ sizeBytes: 100 });
   assert.equal((await store.put({ ...OBJECT, png: new Uint8Array(100) }, { mayReplace })).outcome, 'created');
 });

@@ -189,6 +189,51 @@ test('links are not signed with credentials that end before the last try', async
   assert.throws(() => checkCanSign(`${key.path}.missing`), failsWith('store_unwritable', 'no such file'));
 });
 
+const SECRET = 'MIIEvQIBADANBgkqhkiG9w0BAQEFAASC';
+for (const [what, value] of [
+  ['the key’s JSON', `{"type":"service_account","private_key":"-----BEGIN PRIVATE KEY-----\\n${SECRET}"}`],
+  ['the key’s JSON behind a line break', `\n{"private_key":"${SECRET}"}`],
+  ['the key itself', `-----BEGIN PRIVATE KEY-----\n${SECRET}\n-----END PRIVATE KEY-----`],
+  ['the key’s JSON in quotation marks', JSON.stringify(`{"private_key":"${SECRET}"}`)],
+  ['the key in base64', Buffer.from(`{"private_key":"${SECRET}"}`.repeat(20)).toString('base64')],
+] as const) {
+  test(`${what} in place of its path is refused by the variable’s name, and not shown`, () => {
+    assert.throws(
+      () => readCredentialsFile(value),
+      (error) => {
+        failsWith('store_unwritable', 'GOOGLE_APPLICATION_CREDENTIALS', 'no path')(error);
+        const { message, stack = '' } = error as Error;
+        for (const part of [SECRET, value.slice(0, 30)]) assert.ok(!`${message}${stack}`.includes(part), message);
+        return true;
+      },
+    );
+  });
+}
+
+test('a file that holds no account is refused with what is wrong, and its content is not shown', async (t) => {
+  const key = await makeKeyFile(t);
+  for (const [content, said] of [
+    ['null', 'no'],
+    ['[]', 'JSON object'],
+    ['"text"', 'JSON object'],
+    ['', 'JSON object'],
+    [`{"private_key": ${SECRET}`, 'JSON object'],
+    [`\uFEFF{"type":"authorized_user"}`, 'byte order mark'],
+    ['{"type":"service_account"}', 'private_key'],
+    [{ type: 'service_account', private_key: 5 }, 'private_key'],
+    [{ type: 'service_account', private_key: `-----BEGIN PRIVATE KEY-----\\n${SECRET}` }, 'escaped twice'],
+  ] as const) {
+    await key.write(content);
+    for (const look of [readCredentialsFile, checkCanSign])
+      assert.throws(
+        () => look(key.path),
+        (error) => failsWith('store_unwritable', key.path, said)(error) && !String(error).includes(SECRET),
+      );
+  }
+  assert.throws(() => readCredentialsFile(tmpdir()), failsWith('store_unwritable', 'a folder'));
+  assert.throws(() => readCredentialsFile('/dev/null'), failsWith('store_unwritable', 'no plain file'));
+});
+
 test('a public URL is the base and the name, each part encoded', () => {
   assert.equal(
     publicUrlUnder('https://cdn.example/x/', 'gs://b/generated/ä b.2.png'),
