@@ -1,4 +1,5 @@
 /** The webhooks' two halves out of the options: what a finished prompt owes, and who sends it. */
+import { proxyEnvironment } from '../config/proxy-environment.ts';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import type { PromptQueue } from '../queue/prompt-queue.ts';
 import { VERSION } from '../version.ts';
@@ -23,7 +24,7 @@ export function webhookPolicy(
   });
 }
 
-/** @throws `invalid_option` for a secret that is none, `conflicting_options` for a secret that nothing is signed with */
+/** @throws `invalid_option` for a secret or a proxy that is none, `conflicting_options` for a secret that nothing is signed with */
 export function webhookDeliverer({ config, logger }: CommandContext, queue: PromptQueue): WebhookDeliverer {
   const secrets = config.webhookSecret === undefined ? [] : parseWebhookSecrets(config.webhookSecret);
   if (secrets.length > 0 && config.callbackUrl === undefined) {
@@ -38,6 +39,7 @@ export function webhookDeliverer({ config, logger }: CommandContext, queue: Prom
     operatorUrl: config.callbackUrl,
     secrets,
     guard: { allowedHosts: config.callbackAllowHosts },
+    proxies: proxyEnvironment(),
     userAgent: `text2img/${VERSION}`,
   });
 }

@@ -38,7 +38,7 @@ export async function run(context: CommandContext): Promise<ExitCode> {
   await using queue = openQueue(context);
   await using opened = openStore(context);
   const { store, publicUrl } = opened;
-  const deliverer = webhookDeliverer(context, queue);
+  await using deliverer = webhookDeliverer(context, queue);
   // Whoever may not write finds it out before anything is claimed.
   await store.check();
   const isDrained = await queue.isDrained();
@@ -67,7 +67,8 @@ export async function run(context: CommandContext): Promise<ExitCode> {
   // An empty queue is drained without a model; everything else waits until it is warm, so that no claim does.
   const isIdle = !config.watch && isDrained;
   const summary = isIdle ? NOTHING_DONE : await work(context, { options, deliverer, model, heartbeat });
-  if (!config.watch) await deliverer.drain({ withinMs: DELIVERY_DRAIN_MS, signal: stopping.signal });
+  if (config.watch) await deliverer.stop();
+  else await deliverer.drain({ withinMs: DELIVERY_DRAIN_MS, signal: stopping.signal });
   await summarize(context, { summary, deliverer, queue });
   return config.failOnError && summary.failed > 0 ? SOME_PROMPT_FAILED : 0;
 }

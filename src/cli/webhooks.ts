@@ -20,10 +20,11 @@ export async function webhooks(context: CommandContext, { action, id }: Webhooks
   switch (action) {
     case 'deliver': {
       using stopping = listenForSignals(context.logger);
-      const deliverer = webhookDeliverer(context, queue);
+      await using deliverer = webhookDeliverer(context, queue);
       const summary = await deliverer.drain({ withinMs: DELIVERY_DRAIN_MS, signal: stopping.signal });
       const { pending, dead } = await queue.outbox.counts();
-      const text = `${summary.delivered} delivered, ${summary.failedTries} tries failed, ${pending} still owed, ${dead} given up`;
+      const closed = summary.withoutUrl > 0 ? `, ${summary.withoutUrl} closed without a URL (no_url)` : '';
+      const text = `${summary.delivered} delivered, ${summary.failedTries} tries failed, ${pending} still owed, ${dead} given up${closed}`;
       printResult(context, { json: { ...summary, pending, deadInAll: dead }, text });
       return 0;
     }

@@ -1,11 +1,15 @@
 /** One try to deliver one webhook, and what follows from the answer. */
-import type { lookup } from 'node:dns';
+import type { LookupFunction } from 'node:net';
 import { Text2ImgError } from '../errors/text2img-error.ts';
+import { messageOf } from '../lib/disk-errors.ts';
+import { boundedSentence } from '../lib/foreign-text.ts';
+import { agentFor, NO_PROXIES, type Proxies } from '../lib/proxies.ts';
 import type { DeliveryOutcome, DueWebhook } from '../queue/webhook-outbox.ts';
+import type { Lookup } from './lookup-queue.ts';
 import { post } from './post.ts';
 import { parseRetryAfter, pauseAfter } from './retry-schedule.ts';
 import { signatureHeaders } from './signature.ts';
-import { checkDocumentUrl, guardedLookup, isAllowed, type UrlGuard } from './url-guard.ts';
+import { allowedLookup, checkDocumentUrl, guardedLookup, isAllowed, type UrlGuard } from './url-guard.ts';
 
 export interface DeliverOptions {
   /** For webhooks whose document names none. */
@@ -15,24 +19,34 @@ export interface DeliverOptions {
   readonly guard: UrlGuard;
   readonly userAgent: string;
   readonly timeoutMs?: number;
+  /** For the operator's URL. A document's URL never goes through one: the guard checks the address that is connected to. */
+  readonly proxies?: Proxies;
+  /** Ends the try at once. */
+  readonly signal?: AbortSignal;
   /** Another schedule, for tests: the pause after so many tries. */
   readonly pauseAfter?: typeof pauseAfter;
-  /** Another resolver, for tests. */
-  readonly lookup?: typeof lookup;
+  /** Another resolver for documents' URLs, for tests. */
+  readonly lookup?: Lookup;
 }
 
-const TIMEOUT_MS = 15_000;
-/** Nothing to send it to: looked at again when somebody may have started a worker with a URL. */
-const WITHOUT_URL_MS = 60 * 60_000;
+export const TIMEOUT_MS = 15_000;
+/** What stands in a webhook that was closed because nobody says where it goes. */
+const NO_URL = 'no_url: there is no --callback-url to send it to';
 const GONE = 410;
+/** It is kept with the webhook. */
+const MAX_ERROR_LENGTH = 300;
+
+/** Nobody says where it goes: not the document, not the operator. */
+export function hasNoUrl(webhook: DueWebhook, { operatorUrl }: Pick<DeliverOptions, 'operatorUrl'>): boolean {
+  return webhook.url === undefined && operatorUrl === undefined;
+}
 
 /** Never throws: whatever happens is an outcome. */
 export async function deliver(webhook: DueWebhook, options: DeliverOptions): Promise<DeliveryOutcome> {
-  const { operatorUrl, timeoutMs = TIMEOUT_MS } = options;
-  if (webhook.url === undefined && operatorUrl === undefined)
-    return { kind: 'postpone', delayMs: WITHOUT_URL_MS, error: 'there is no --callback-url to send it to' };
+  const { timeoutMs = TIMEOUT_MS, signal } = options;
+  if (hasNoUrl(webhook, options)) return { kind: 'dead', error: NO_URL };
   try {
-    const target = targetOf(webhook, options);
+    const { secrets, ...target } = targetOf(webhook, options);
     const timestampSeconds = Math.floor(Date.now() / 1000);
     const { status, retryAfter } = await post({
       ...target,
@@ -40,16 +54,19 @@ export async function deliver(webhook: DueWebhook, options: DeliverOptions): Pro
       headers: {
         'content-type': 'application/json',
         'user-agent': options.userAgent,
-        ...signatureHeaders({ ...webhook, timestampSeconds }, target.secrets),
+        ...signatureHeaders({ ...webhook, timestampSeconds }, secrets),
       },
       timeoutMs,
+      signal,
     });
     if (status >= 200 && status < 300) return { kind: 'delivered' };
     if (status === GONE) return { kind: 'dead', error: 'the receiver answered 410: it wants no more' };
     const retryAfterMs = parseRetryAfter(retryAfter, Date.now());
     return again(webhook, { error: `the receiver answered ${status}`, retryAfterMs, ...options });
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
+    const message = boundedSentence(messageOf(error), MAX_ERROR_LENGTH);
+    // Nothing is known of the receiver; the next process sends it at once.
+    if (signal?.aborted) return { kind: 'postpone', delayMs: 0, error: 'the worker was stopped during the try' };
     const isRefused = error instanceof Text2ImgError;
     return isRefused ? { kind: 'dead', error: message } : again(webhook, { error: message, ...options });
   }
@@ -70,12 +87,21 @@ function again(
     : { kind: 'retry', delayMs, error };
 }
 
-function targetOf(
-  { url: documentUrl }: DueWebhook,
-  { operatorUrl, secrets, guard, lookup }: DeliverOptions,
-): { readonly url: URL; readonly secrets: readonly Buffer[]; readonly lookup?: ReturnType<typeof guardedLookup> } {
-  if (documentUrl === undefined) return { url: new URL(operatorUrl as string), secrets };
+interface Target {
+  readonly url: URL;
+  readonly secrets: readonly Buffer[];
+  readonly agent: ReturnType<typeof agentFor>;
+  readonly lookup?: LookupFunction;
+}
+
+function targetOf({ url: documentUrl }: DueWebhook, options: DeliverOptions): Target {
+  const { operatorUrl, secrets, guard, lookup, proxies = NO_PROXIES } = options;
+  if (documentUrl === undefined) {
+    const url = new URL(operatorUrl as string);
+    return { url, secrets, agent: agentFor(url, proxies) };
+  }
   // Checked again: the operator may have taken a host off his list since.
   const url = checkDocumentUrl(documentUrl, guard);
-  return { url, secrets: [], ...(isAllowed(url, guard) ? {} : { lookup: guardedLookup(lookup) }) };
+  const agent = agentFor(url, NO_PROXIES);
+  return { url, secrets: [], agent, lookup: isAllowed(url, guard) ? allowedLookup(lookup) : guardedLookup(lookup) };
 }

@@ -2,16 +2,20 @@
  * Works off the outbox beside the drawing: takes what is due, sends several at once, writes down how each try ended. Several workers share the
  * outbox; one that dies leaves what it held to the others when the lease ends.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from '../observability/logger.ts';
-import type { WebhookOutbox } from '../queue/webhook-outbox.ts';
-import { deliver, type DeliverOptions } from './deliver.ts';
+import { messageOf } from '../lib/disk-errors.ts';
+import { growingPauseMs, pause } from '../lib/pause.ts';
+import type { DeliveryOutcome, DueWebhook, WebhookOutbox } from '../queue/webhook-outbox.ts';
+import { deliver, type DeliverOptions, hasNoUrl, TIMEOUT_MS } from './deliver.ts';
+import { DeliverySlots, type Lane } from './delivery-slots.ts';
 
-export interface DelivererOptions extends DeliverOptions {
+export interface DelivererOptions extends Omit<DeliverOptions, 'signal'> {
   readonly outbox: WebhookOutbox;
   readonly logger: Logger;
   /** Tries at the same time. */
   readonly concurrency?: number;
+  /** Of them, to one host. */
+  readonly perHost?: number;
   /** How long a webhook that was taken is nobody else's; longer than a try can take. */
   readonly leaseMs?: number;
   /** Between two looks at an outbox in which nothing is due. */
@@ -23,19 +27,49 @@ export interface DeliverySummary {
   /** Tries that failed and are repeated. */
   readonly failedTries: number;
   readonly dead: number;
+  /** Closed because nobody says where they go. */
+  readonly withoutUrl: number;
+}
+
+/** Taken, and waiting for a slot. */
+interface Held {
+  readonly webhook: DueWebhook;
+  readonly lane: Lane;
+  readonly takenMs: number;
 }
 
 const CONCURRENCY = 8;
+const PER_HOST = 2;
 const POLL_MS = 5000;
 const LEASE_MS = 60_000;
+/** Waiting for one host; what is more is put off. */
+const MAX_HELD_PER_HOST = 16;
+const MAX_HELD = 64;
+/** So many that go nowhere are taken and closed together. */
+const CLOSED_AT_ONCE = 64;
+/** A receiver that answers at all has answered by then. */
+const STOP_MS = 2000;
+/** For the last writes to the queue. */
+const LAST_WRITES_MS = 1000;
+const MIN_PAUSE_MS = 20;
+const READ_PAUSES = { firstMs: 1000, maxMs: 60_000 } as const;
 
-export class WebhookDeliverer {
+export class WebhookDeliverer implements AsyncDisposable {
   readonly #options: DelivererOptions;
-  readonly #summary = { delivered: 0, failedTries: 0, dead: 0 };
+  readonly #slots: DeliverySlots;
+  readonly #summary = { delivered: 0, failedTries: 0, dead: 0, withoutUrl: 0 };
+  #held: Held[] = [];
+  readonly #underWay = new Set<Promise<void>>();
+  readonly #cut = new AbortController();
+  #stopping: Promise<void> | undefined;
+  /** Closed since they were last spoken of. */
+  #unsaidWithoutUrl = 0;
   #wake: () => void = () => undefined;
 
   constructor(options: DelivererOptions) {
     this.#options = options;
+    const { concurrency = CONCURRENCY, perHost = PER_HOST } = options;
+    this.#slots = new DeliverySlots({ total: concurrency, perHost });
   }
 
   get summary(): DeliverySummary {
@@ -47,24 +81,25 @@ export class WebhookDeliverer {
     this.#wake();
   }
 
-  /** Delivers until the signal; tries that have begun are finished. Trouble with the queue is waited out. */
+  /** Delivers until the signal; trouble with the queue is waited out. Returns at once then: `drain` or `stop` see to the tries that are under way. */
   async run(signal: AbortSignal): Promise<void> {
-    const { logger, pollMs = POLL_MS, outbox } = this.#options;
-    while (!signal.aborted) {
-      let waitMs = pollMs;
+    const { logger, pollMs = POLL_MS } = this.#options;
+    for (let failures = 0; !this.#isOver(signal); ) {
       try {
-        if ((await this.#deliverDue()) > 0) continue;
-        waitMs = Math.min(pollMs, (await outbox.msUntilNextDue()) ?? pollMs);
+        await this.#untilIdle(signal);
+        failures = 0;
+        await this.#pause((await this.#msUntilNext(pollMs, signal)) * (0.75 + Math.random() / 2), signal);
       } catch (error) {
-        logger.warning('the webhook outbox cannot be read; trying again', {
-          error: error instanceof Error ? error.message : String(error),
-        });
+        logger.warning('the webhook outbox cannot be read; trying again', { error: messageOf(error) });
+        await this.#pause(growingPauseMs(++failures, READ_PAUSES), signal);
       }
-      await this.#pause(waitMs * (0.75 + Math.random() / 2), signal);
     }
   }
 
-  /** Every try that falls due within `withinMs` from now. @throws what the queue throws */
+  /**
+   * Makes every try that falls due within `withinMs` from now; ends then, with the tries that are under way, whatever else is due. The last thing that
+   * a deliverer does; the signal stops it as `stop` does. @throws what the queue throws
+   */
   async drain({
     withinMs,
     signal,
@@ -72,28 +107,125 @@ export class WebhookDeliverer {
     readonly withinMs: number;
     readonly signal: AbortSignal;
   }): Promise<DeliverySummary> {
+    const { timeoutMs = TIMEOUT_MS } = this.#options;
+    const timeUp = AbortSignal.timeout(withinMs);
+    const over = AbortSignal.any([signal, timeUp]);
     const deadlineMs = performance.now() + withinMs;
-    while (!signal.aborted) {
-      if ((await this.#deliverDue()) > 0) continue;
-      const dueMs = await this.#options.outbox.msUntilNextDue();
-      if (dueMs === undefined || performance.now() + dueMs > deadlineMs) break;
-      await sleep(dueMs + 1, undefined, { signal }).catch(() => undefined);
+    try {
+      while (!this.#isOver(over)) {
+        await this.#untilIdle(over);
+        const dueMs = await this.#msUntilNext(undefined, over);
+        const isDueInTime = dueMs !== undefined && performance.now() + dueMs <= deadlineMs;
+        // A try that is under way may fail, and fall due again in time.
+        if (!isDueInTime && this.#underWay.size === 0) break;
+        await this.#pause(isDueInTime ? Math.max(dueMs, MIN_PAUSE_MS) : withinMs, over);
+      }
+      await this.#release();
+      const patience = AbortSignal.timeout(timeoutMs + STOP_MS);
+      await raced(Promise.all(this.#underWay), AbortSignal.any([signal, patience]));
+    } finally {
+      await this.stop();
     }
     return this.#summary;
   }
 
-  /** How many tries were made. */
-  async #deliverDue(): Promise<number> {
-    const { outbox, concurrency = CONCURRENCY, leaseMs = LEASE_MS } = this.#options;
-    const due = await outbox.claimDue({ limit: concurrency, leaseMs });
-    const tries = await Promise.allSettled(due.map((webhook) => this.#try(webhook)));
-    for (const tried of tries) if (tried.status === 'rejected') throw tried.reason;
-    return due.length;
+  /** Begins nothing any more, and ends what is under way: after two seconds by force. Over within three, whatever hangs; can be called twice. */
+  async stop(): Promise<void> {
+    this.#stopping ??= (async () => {
+      this.#wake();
+      const released = this.#release();
+      await Promise.race([Promise.all(this.#underWay), pause(STOP_MS)]);
+      this.#cut.abort();
+      await Promise.race([Promise.all([released, ...this.#underWay]), pause(LAST_WRITES_MS)]);
+      this.#sayWithoutUrl();
+    })();
+    await this.#stopping;
   }
 
-  async #try(webhook: Parameters<typeof deliver>[0]): Promise<void> {
-    const { logger, outbox } = this.#options;
-    const outcome = await deliver(webhook, this.#options);
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+  }
+
+  #isOver(signal: AbortSignal): boolean {
+    return signal.aborted || this.#stopping !== undefined;
+  }
+
+  /** Takes and sends until nothing is due or nothing more may begin now. */
+  async #untilIdle(signal: AbortSignal): Promise<void> {
+    let closed = 0;
+    while (!this.#isOver(signal)) {
+      this.#beginHeld();
+      const waitMs = this.#msUntilTaking();
+      if (waitMs > 0) {
+        await this.#pause(waitMs, signal);
+        continue;
+      }
+      const limit = closed > 0 ? CLOSED_AT_ONCE : this.#slots.free;
+      const taken = await raced(this.#take(limit), signal);
+      if (taken === undefined || taken.count === 0) break;
+      closed = taken.closed;
+    }
+    this.#sayWithoutUrl();
+  }
+
+  /** 0 when more may be taken. Where slots are free and somebody waits all the same, his host is looked past only when it is slow. */
+  #msUntilTaking(): number {
+    const { pollMs = POLL_MS } = this.#options;
+    if (this.#slots.free <= 0 || this.#held.length >= MAX_HELD) return pollMs;
+    const { perHost = PER_HOST } = this.#options;
+    const waiting = Map.groupBy(this.#held, ({ lane }) => lane.host);
+    const full = Array.from(waiting.values()).filter((held) => held.length >= perHost);
+    return Math.max(0, ...full.map(([first]) => (first === undefined ? 0 : this.#slots.msUntilSlow(first.lane))));
+  }
+
+  async #take(limit: number): Promise<{ readonly count: number; readonly closed: number }> {
+    const { outbox, leaseMs = LEASE_MS } = this.#options;
+    const takenMs = performance.now();
+    const due = await outbox.claimDue({ limit, leaseMs });
+    const nowhere = due.filter((webhook) => hasNoUrl(webhook, this.#options));
+    for (const webhook of due)
+      if (!nowhere.includes(webhook)) this.#place({ webhook, lane: this.#laneOf(webhook), takenMs });
+    await Promise.all(nowhere.map((webhook) => this.#close(webhook)));
+    return { count: due.length, closed: nowhere.length };
+  }
+
+  /** One that was just taken begins, waits for its host, or is put off. */
+  #place(held: Held): void {
+    if (this.#stopping === undefined && this.#slots.mayBegin(held.lane)) return this.#begin(held);
+    const waiting = this.#held.filter(({ lane }) => lane.host === held.lane.host).length;
+    if (this.#stopping === undefined && waiting < MAX_HELD_PER_HOST) return void this.#held.push(held);
+    const { leaseMs = LEASE_MS } = this.#options;
+    const delayMs = this.#slots.reserve(held.lane, { waiting, withinMs: leaseMs / 2 });
+    // Later than that it comes back by itself when its lease ends, without a write.
+    if (delayMs !== undefined) this.#putOff(held, delayMs);
+  }
+
+  #beginHeld(): void {
+    const { leaseMs = LEASE_MS, timeoutMs = TIMEOUT_MS } = this.#options;
+    const kept: Held[] = [];
+    for (const held of this.#held) {
+      // Without time for a whole try before the lease ends it is left to whoever takes it then.
+      if (performance.now() - held.takenMs > leaseMs - timeoutMs - LAST_WRITES_MS) continue;
+      if (this.#slots.mayBegin(held.lane)) this.#begin(held);
+      else kept.push(held);
+    }
+    this.#held = kept;
+  }
+
+  #begin({ webhook, lane }: Held): void {
+    const end = this.#slots.begin(lane);
+    const tried = this.#try(webhook).finally(() => {
+      end();
+      this.#underWay.delete(tried);
+      this.#wake();
+    });
+    this.#underWay.add(tried);
+  }
+
+  /** Never rejects. */
+  async #try(webhook: DueWebhook): Promise<void> {
+    const { logger } = this.#options;
+    const outcome = await deliver(webhook, { ...this.#options, signal: this.#cut.signal });
     const facts = { prompt_id: webhook.promptId, webhook_id: webhook.id, attempt: webhook.attempts + 1 };
     switch (outcome.kind) {
       case 'delivered':
@@ -115,14 +247,106 @@ export class WebhookDeliverer {
       case 'postpone':
         break;
     }
-    // Not written down, it is sent once more when the lease ends: at least once, never not at all.
-    await outbox.record(webhook, outcome);
+    await this.#record(webhook, outcome);
   }
 
+  /** Never rejects: not written down, it is sent once more when the lease ends. At least once, never not at all. */
+  async #record(webhook: DueWebhook, outcome: DeliveryOutcome): Promise<boolean> {
+    try {
+      await this.#options.outbox.record(webhook, outcome);
+      return true;
+    } catch (error) {
+      this.#options.logger.warning(
+        'how a webhook’s try ended cannot be written down; it is tried again when its lease ends',
+        {
+          prompt_id: webhook.promptId,
+          webhook_id: webhook.id,
+          outcome: outcome.kind,
+          error: messageOf(error),
+        },
+      );
+      return false;
+    }
+  }
+
+  async #close(webhook: DueWebhook): Promise<void> {
+    const outcome = await deliver(webhook, this.#options);
+    if (!(await this.#record(webhook, outcome))) return;
+    this.#summary.withoutUrl++;
+    this.#unsaidWithoutUrl++;
+  }
+
+  /** One sentence for all of them. */
+  #sayWithoutUrl(): void {
+    const count = this.#unsaidWithoutUrl;
+    this.#unsaidWithoutUrl = 0;
+    if (count > 0)
+      this.#options.logger.warning(
+        'webhooks were closed, since neither their prompts nor --callback-url say where they go; "text2img webhooks redrive" makes them due again',
+        { count, reason: 'no_url' },
+      );
+  }
+
+  #putOff({ webhook }: Held, delayMs: number): void {
+    const put = this.#record(webhook, {
+      kind: 'postpone',
+      delayMs,
+      error: 'put off: earlier ones to this host are under way',
+    }).then(() => {
+      this.#underWay.delete(put);
+    });
+    this.#underWay.add(put);
+  }
+
+  /** Gives back what waits, so that the next process need not wait for the lease. */
+  async #release(): Promise<void> {
+    const held = this.#held;
+    this.#held = [];
+    await Promise.all(
+      held.map(({ webhook }) =>
+        this.#record(webhook, { kind: 'postpone', delayMs: 0, error: 'not tried: the worker ended' }),
+      ),
+    );
+  }
+
+  #laneOf({ url }: DueWebhook): Lane {
+    const { operatorUrl } = this.#options;
+    // What is no URL is refused when it is tried.
+    return { host: URL.parse(url ?? operatorUrl ?? '')?.host ?? '', isOperators: url === undefined };
+  }
+
+  async #msUntilNext<T extends number | undefined>(otherwise: T, signal: AbortSignal): Promise<number | T> {
+    const dueMs = this.#isOver(signal) ? undefined : await raced(this.#options.outbox.msUntilNextDue(), signal);
+    return dueMs === undefined ? otherwise : otherwise === undefined ? dueMs : Math.min(otherwise, dueMs);
+  }
+
+  /** Until the time is up, something is owed, a try ends, or the signal. */
   async #pause(ms: number, signal: AbortSignal): Promise<void> {
-    const woken = new AbortController();
-    this.#wake = () => woken.abort();
-    await sleep(ms, undefined, { signal: AbortSignal.any([signal, woken.signal]) }).catch(() => undefined);
+    if (this.#isOver(signal)) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, ms);
+    signal.addEventListener('abort', resolve as () => void);
+    this.#wake = resolve;
+    await promise;
+    clearTimeout(timer);
+    signal.removeEventListener('abort', resolve as () => void);
     this.#wake = () => undefined;
+  }
+}
+
+/** What it resolves to, or undefined as soon as the signal is there. A rejection after that is nobody's. */
+async function raced<T>(promise: Promise<T>, signal: AbortSignal): Promise<T | undefined> {
+  if (signal.aborted) {
+    promise.catch(() => undefined);
+    return undefined;
+  }
+  const { promise: aborted, resolve } = Promise.withResolvers<undefined>();
+  const onAbort = (): void => resolve(undefined);
+  signal.addEventListener('abort', onAbort);
+  try {
+    return await Promise.race([promise, aborted]);
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+    promise.catch(() => undefined);
   }
 }

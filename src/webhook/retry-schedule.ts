@@ -41,10 +41,13 @@ export function pauseAfter(
   return Math.round(Math.max(jittered, Math.min(retryAfterMs, MAX_RETRY_AFTER_MS)));
 }
 
-/** `retry-after`: seconds, or a date. */
+/** Of the three forms of RFC 9110 the one that is sent; `Date.parse` alone takes "1.5" and "-5" for dates. */
+const HTTP_DATE = /^\s*[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT\s*$/;
+
+/** `retry-after`: seconds, or a date; anything else is ignored. */
 export function parseRetryAfter(value: string | undefined, nowMs: number): number | undefined {
   if (value === undefined) return undefined;
   if (/^\s*\d+\s*$/.test(value)) return Number(value) * SECOND;
-  const dateMs = Date.parse(value);
+  const dateMs = HTTP_DATE.test(value) ? Date.parse(value) : Number.NaN;
   return Number.isNaN(dateMs) ? undefined : Math.max(0, dateMs - nowMs);
 }
