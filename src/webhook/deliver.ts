@@ -31,20 +31,15 @@ export interface DeliverOptions {
 
 export const TIMEOUT_MS = 15_000;
 /** What stands in a webhook that was closed because nobody says where it goes. */
-const NO_URL = 'no_url: there is no --callback-url to send it to';
+export const NO_URL = 'no_url: there is no --callback-url to send it to';
 const GONE = 410;
 /** It is kept with the webhook. */
 const MAX_ERROR_LENGTH = 300;
 
-/** Nobody says where it goes: not the document, not the operator. */
-export function hasNoUrl(webhook: DueWebhook, { operatorUrl }: Pick<DeliverOptions, 'operatorUrl'>): boolean {
-  return webhook.url === undefined && operatorUrl === undefined;
-}
-
 /** Never throws: whatever happens is an outcome. */
 export async function deliver(webhook: DueWebhook, options: DeliverOptions): Promise<DeliveryOutcome> {
-  const { timeoutMs = TIMEOUT_MS, signal } = options;
-  if (hasNoUrl(webhook, options)) return { kind: 'dead', error: NO_URL };
+  const { timeoutMs = TIMEOUT_MS, operatorUrl, signal } = options;
+  if (webhook.url === undefined && operatorUrl === undefined) return { kind: 'dead', error: NO_URL };
   try {
     const { secrets, ...target } = targetOf(webhook, options);
     const timestampSeconds = Math.floor(Date.now() / 1000);

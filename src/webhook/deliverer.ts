@@ -6,7 +6,7 @@ import type { Logger } from '../observability/logger.ts';
 import { messageOf } from '../lib/disk-errors.ts';
 import { growingPauseMs, pause } from '../lib/pause.ts';
 import type { DeliveryOutcome, DueWebhook, WebhookOutbox } from '../queue/webhook-outbox.ts';
-import { deliver, type DeliverOptions, hasNoUrl, TIMEOUT_MS } from './deliver.ts';
+import { deliver, type DeliverOptions, NO_URL, TIMEOUT_MS } from './deliver.ts';
 import { DeliverySlots, type Lane } from './delivery-slots.ts';
 
 export interface DelivererOptions extends Omit<DeliverOptions, 'signal'> {
@@ -45,8 +45,6 @@ const LEASE_MS = 60_000;
 /** Waiting for one host; what is more is put off. */
 const MAX_HELD_PER_HOST = 16;
 const MAX_HELD = 64;
-/** So many that go nowhere are taken and closed together. */
-const CLOSED_AT_ONCE = 64;
 /** A receiver that answers at all has answered by then. */
 const STOP_MS = 2000;
 /** For the last writes to the queue. */
@@ -62,9 +60,9 @@ export class WebhookDeliverer implements AsyncDisposable {
   readonly #underWay = new Set<Promise<void>>();
   readonly #cut = new AbortController();
   #stopping: Promise<void> | undefined;
-  /** Closed since they were last spoken of. */
-  #unsaidWithoutUrl = 0;
-  #wake: () => void = () => undefined;
+  /** Ends the pause, or the next one where there is none now. */
+  #wake: () => void = () => void (this.#isPoked = true);
+  #isPoked = false;
 
   constructor(options: DelivererOptions) {
     this.#options = options;
@@ -137,7 +135,6 @@ export class WebhookDeliverer implements AsyncDisposable {
       await Promise.race([Promise.all(this.#underWay), pause(STOP_MS)]);
       this.#cut.abort();
       await Promise.race([Promise.all([released, ...this.#underWay]), pause(LAST_WRITES_MS)]);
-      this.#sayWithoutUrl();
     })();
     await this.#stopping;
   }
@@ -152,48 +149,52 @@ export class WebhookDeliverer implements AsyncDisposable {
 
   /** Takes and sends until nothing is due or nothing more may begin now. */
   async #untilIdle(signal: AbortSignal): Promise<void> {
-    let closed = 0;
+    await this.#closeWithoutUrl(signal);
     while (!this.#isOver(signal)) {
       this.#beginHeld();
       const waitMs = this.#msUntilTaking();
-      if (waitMs > 0) {
-        await this.#pause(waitMs, signal);
-        continue;
-      }
-      const limit = closed > 0 ? CLOSED_AT_ONCE : this.#slots.free;
-      const taken = await raced(this.#take(limit), signal);
-      if (taken === undefined || taken.count === 0) break;
-      closed = taken.closed;
+      if (waitMs > 0) await this.#pause(waitMs, signal);
+      else if (((await raced(this.#take(signal), signal)) ?? 0) === 0) return;
     }
-    this.#sayWithoutUrl();
+  }
+
+  /** What nobody can be sent to is closed, all at once and in one sentence. */
+  async #closeWithoutUrl(signal: AbortSignal): Promise<void> {
+    const { outbox, operatorUrl, logger } = this.#options;
+    if (operatorUrl !== undefined || this.#isOver(signal)) return;
+    const count = (await raced(outbox.closeWithoutUrl(NO_URL), signal)) ?? 0;
+    this.#summary.withoutUrl += count;
+    if (count > 0)
+      logger.warning(
+        'webhooks were closed, since neither their prompts nor --callback-url say where they go; "text2img webhooks redrive" makes them due again',
+        { count, reason: 'no_url' },
+      );
   }
 
   /** 0 when more may be taken. Where slots are free and somebody waits all the same, his host is looked past only when it is slow. */
   #msUntilTaking(): number {
-    const { pollMs = POLL_MS } = this.#options;
-    if (this.#slots.free <= 0 || this.#held.length >= MAX_HELD) return pollMs;
-    const { perHost = PER_HOST } = this.#options;
+    const { pollMs = POLL_MS, perHost = PER_HOST } = this.#options;
+    if (this.#slots.free <= 0) return pollMs;
     const waiting = Map.groupBy(this.#held, ({ lane }) => lane.host);
     const full = Array.from(waiting.values()).filter((held) => held.length >= perHost);
     return Math.max(0, ...full.map(([first]) => (first === undefined ? 0 : this.#slots.msUntilSlow(first.lane))));
   }
 
-  async #take(limit: number): Promise<{ readonly count: number; readonly closed: number }> {
+  /** @returns how many there were */
+  async #take(signal: AbortSignal): Promise<number> {
     const { outbox, leaseMs = LEASE_MS } = this.#options;
     const takenMs = performance.now();
-    const due = await outbox.claimDue({ limit, leaseMs });
-    const nowhere = due.filter((webhook) => hasNoUrl(webhook, this.#options));
-    for (const webhook of due)
-      if (!nowhere.includes(webhook)) this.#place({ webhook, lane: this.#laneOf(webhook), takenMs });
-    await Promise.all(nowhere.map((webhook) => this.#close(webhook)));
-    return { count: due.length, closed: nowhere.length };
+    const due = await outbox.claimDue({ limit: this.#slots.free, leaseMs, signal });
+    for (const webhook of due) this.#place({ webhook, lane: this.#laneOf(webhook), takenMs });
+    return due.length;
   }
 
   /** One that was just taken begins, waits for its host, or is put off. */
   #place(held: Held): void {
     if (this.#stopping === undefined && this.#slots.mayBegin(held.lane)) return this.#begin(held);
     const waiting = this.#held.filter(({ lane }) => lane.host === held.lane.host).length;
-    if (this.#stopping === undefined && waiting < MAX_HELD_PER_HOST) return void this.#held.push(held);
+    const hasRoom = waiting < MAX_HELD_PER_HOST && this.#held.length < MAX_HELD;
+    if (this.#stopping === undefined && hasRoom) return void this.#held.push(held);
     const { leaseMs = LEASE_MS } = this.#options;
     const delayMs = this.#slots.reserve(held.lane, { waiting, withinMs: leaseMs / 2 });
     // Later than that it comes back by itself when its lease ends, without a write.
@@ -202,10 +203,11 @@ export class WebhookDeliverer implements AsyncDisposable {
 
   #beginHeld(): void {
     const { leaseMs = LEASE_MS, timeoutMs = TIMEOUT_MS } = this.#options;
+    const patienceMs = Math.max(leaseMs / 4, leaseMs - timeoutMs - LAST_WRITES_MS);
     const kept: Held[] = [];
     for (const held of this.#held) {
       // Without time for a whole try before the lease ends it is left to whoever takes it then.
-      if (performance.now() - held.takenMs > leaseMs - timeoutMs - LAST_WRITES_MS) continue;
+      if (performance.now() - held.takenMs > patienceMs) continue;
       if (this.#slots.mayBegin(held.lane)) this.#begin(held);
       else kept.push(held);
     }
@@ -251,10 +253,9 @@ export class WebhookDeliverer implements AsyncDisposable {
   }
 
   /** Never rejects: not written down, it is sent once more when the lease ends. At least once, never not at all. */
-  async #record(webhook: DueWebhook, outcome: DeliveryOutcome): Promise<boolean> {
+  async #record(webhook: DueWebhook, outcome: DeliveryOutcome): Promise<void> {
     try {
       await this.#options.outbox.record(webhook, outcome);
-      return true;
     } catch (error) {
       this.#options.logger.warning(
         'how a webhook’s try ended cannot be written down; it is tried again when its lease ends',
@@ -265,26 +266,7 @@ export class WebhookDeliverer implements AsyncDisposable {
           error: messageOf(error),
         },
       );
-      return false;
     }
-  }
-
-  async #close(webhook: DueWebhook): Promise<void> {
-    const outcome = await deliver(webhook, this.#options);
-    if (!(await this.#record(webhook, outcome))) return;
-    this.#summary.withoutUrl++;
-    this.#unsaidWithoutUrl++;
-  }
-
-  /** One sentence for all of them. */
-  #sayWithoutUrl(): void {
-    const count = this.#unsaidWithoutUrl;
-    this.#unsaidWithoutUrl = 0;
-    if (count > 0)
-      this.#options.logger.warning(
-        'webhooks were closed, since neither their prompts nor --callback-url say where they go; "text2img webhooks redrive" makes them due again',
-        { count, reason: 'no_url' },
-      );
   }
 
   #putOff({ webhook }: Held, delayMs: number): void {
@@ -322,15 +304,19 @@ export class WebhookDeliverer implements AsyncDisposable {
 
   /** Until the time is up, something is owed, a try ends, or the signal. */
   async #pause(ms: number, signal: AbortSignal): Promise<void> {
-    if (this.#isOver(signal)) return;
+    const isPoked = this.#isPoked;
+    this.#isPoked = false;
+    if (isPoked || this.#isOver(signal)) return;
     const { promise, resolve } = Promise.withResolvers<void>();
+    const onAbort = (): void => resolve();
     const timer = setTimeout(resolve, ms);
-    signal.addEventListener('abort', resolve as () => void);
+    signal.addEventListener('abort', onAbort);
+    const before = this.#wake;
     this.#wake = resolve;
     await promise;
+    this.#wake = before;
     clearTimeout(timer);
-    signal.removeEventListener('abort', resolve as () => void);
-    this.#wake = () => undefined;
+    signal.removeEventListener('abort', onAbort);
   }
 }
 

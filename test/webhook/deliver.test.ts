@@ -1,10 +1,13 @@
 /** Webhooks over real sockets: what is sent, what each answer leads to, and the outbox that outlives it all. */
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { Webhook } from 'standardwebhooks';
 import { silentLogger } from '../../src/observability/logger.ts';
 import { SqlitePromptQueue } from '../../src/queue/sqlite/sqlite-prompt-queue.ts';
@@ -14,12 +17,22 @@ import { WebhookDeliverer } from '../../src/webhook/deliverer.ts';
 import { LONGEST_DELIVERY_MS, parseRetryAfter, pauseAfter } from '../../src/webhook/retry-schedule.ts';
 import { parseWebhookSecrets } from '../../src/webhook/signature.ts';
 import { WebhookPolicy } from '../../src/webhook/webhook-policy.ts';
-import { type Answer, startWebhookReceiver, type WebhookReceiver } from '../servers/webhook-receiver.ts';
+import {
+  type Answer,
+  startRawReceiver,
+  startWebhookReceiver,
+  type WebhookReceiver,
+} from '../servers/webhook-receiver.ts';
 
 async function startReceiver(t: TestContext, answer?: Answer): Promise<WebhookReceiver> {
   const receiver = await startWebhookReceiver(answer);
   t.after(() => receiver[Symbol.asyncDispose]());
   return receiver;
+}
+
+/** Waits for what must come; without it the test runner's limit ends the test. */
+async function waitUntil(isTrue: () => boolean): Promise<void> {
+  while (!isTrue()) await sleep(10);
 }
 
 const DUE: DueWebhook = { promptId: 'p', id: 'msg_x', body: '{"results":[]}', attempts: 0, token: 't' };
@@ -96,6 +109,101 @@ test('an answer without end is cut off, and its status counts', async (t) => {
   assert.equal((await deliver(DUE, options({ operatorUrl: receiver.url }))).kind, 'delivered');
 });
 
+/** [what the receiver sends, what follows]; `later` is sent again and again until the connection closes. */
+const ODD_ANSWERS: Readonly<Record<string, readonly ['delivered' | 'retry' | 'dead', string, string?]>> = {
+  'a switch to HTTP/2': ['retry', 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n'],
+  'a switch to nothing that anybody knows, with bytes behind it': [
+    'retry',
+    'HTTP/1.1 101 Yes\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\nx',
+    'y',
+  ],
+  'early hints, processing, then a 201': [
+    'delivered',
+    'HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\nHTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n',
+  ],
+  'interim answers without end': ['retry', 'HTTP/1.1 102 Processing\r\n\r\n', 'HTTP/1.1 102 Processing\r\n\r\n'],
+  'a head that never ends': ['retry', 'HTTP/1.1 200 OK\r\nX-Y: ', 'z'],
+  'a head of 100 kB': ['retry', `HTTP/1.1 200 OK\r\nX-Y: ${'z'.repeat(100_000)}\r\n\r\n`],
+  'something that is not HTTP': ['retry', 'SSH-2.0-OpenSSH_9.9\r\n'],
+  'a 202 whose body is announced and never comes': ['delivered', 'HTTP/1.1 202 OK\r\nContent-Length: 99\r\n\r\n'],
+  'a 200 whose body trickles': ['delivered', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n', '2\r\nxy\r\n'],
+  'a 205 with a body': ['delivered', 'HTTP/1.1 205 Reset Content\r\nContent-Length: 3\r\n\r\nabc'],
+  'a 200 with broken chunks': ['delivered', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nnot a length\r\n'],
+  'a 410 whose body never comes': ['dead', 'HTTP/1.1 410 Gone\r\nContent-Length: 5\r\n\r\n'],
+  'a 500 whose body never comes': ['retry', 'HTTP/1.1 500 No\r\nContent-Length: 5\r\n\r\n'],
+};
+
+for (const [name, [kind, first, later]] of Object.entries(ODD_ANSWERS)) {
+  test(`settles: ${name}`, async (t) => {
+    const receiver = await startRawReceiver((socket) => {
+      socket.write(first);
+      if (later === undefined) return;
+      const timer = setInterval(() => socket.write(later), 20);
+      socket.on('close', () => clearInterval(timer));
+    });
+    t.after(() => receiver[Symbol.asyncDispose]());
+    const outcome = await deliver(DUE, options({ operatorUrl: receiver.url, timeoutMs: 1000 }));
+    assert.equal(outcome.kind, kind, JSON.stringify(outcome));
+    await waitUntil(() => receiver.open() === 0);
+  });
+}
+
+test('a 2xx head counts though the connection is reset right behind it, or closed half', async (t) => {
+  for (const act of ['resetAndDestroy', 'end'] as const) {
+    const receiver = await startRawReceiver((socket) => {
+      socket.write('HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc', () => setTimeout(() => socket[act](), 30));
+    });
+    t.after(() => receiver[Symbol.asyncDispose]());
+    assert.deepEqual(await deliver(DUE, options({ operatorUrl: receiver.url })), { kind: 'delivered' });
+  }
+});
+
+test('a receiver that closes without a word, or takes the request and stays silent, is tried again', async (t) => {
+  for (const act of ['end', 'resume'] as const) {
+    const receiver = await startRawReceiver((socket) => void socket[act]());
+    t.after(() => receiver[Symbol.asyncDispose]());
+    assert.equal((await deliver(DUE, options({ operatorUrl: receiver.url, timeoutMs: 500 }))).kind, 'retry');
+  }
+});
+
+test('a signal ends a try at once; it does not count, and the next process sends it at once', async (t) => {
+  const receiver = await startRawReceiver(() => undefined);
+  t.after(() => receiver[Symbol.asyncDispose]());
+  const stop = new AbortController();
+  const trying = deliver(DUE, options({ operatorUrl: receiver.url, timeoutMs: 600_000, signal: stop.signal }));
+  await waitUntil(() => receiver.open() === 1);
+  stop.abort();
+  const outcome = await trying;
+  assert.ok(outcome.kind === 'postpone' && outcome.delayMs === 0, JSON.stringify(outcome));
+  await waitUntil(() => receiver.open() === 0);
+});
+
+test('the operator’s webhook goes through his proxy, a document’s never, even where Node is told to use one for all', async (t) => {
+  const proxy = await startReceiver(t, (response) => response.writeHead(299).end());
+  const receiver = await startReceiver(t);
+  const script = `
+    import { deliver } from ${JSON.stringify(new URL('../../src/webhook/deliver.ts', import.meta.url).href)};
+    const due = { promptId: 'p', id: 'msg_x', body: '{}', attempts: 0, token: 't' };
+    const proxies = { http: ${JSON.stringify(`http://${proxy.host}`)}, https: undefined, none: [] };
+    const options = { operatorUrl: 'http://hooks.invalid/operator', proxies, secrets: [], guard: { allowedHosts: new Set(['127.0.0.1']) }, userAgent: 'x' };
+    console.log(JSON.stringify([await deliver(due, options), await deliver({ ...due, url: ${JSON.stringify(receiver.url)} }, options)]));`;
+  const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module-typescript', '-e', script], {
+    env: { PATH: process.env['PATH'], NODE_USE_ENV_PROXY: '1', HTTP_PROXY: `http://${proxy.host}` },
+  });
+  assert.deepEqual(JSON.parse(stdout), [{ kind: 'delivered' }, { kind: 'delivered' }]);
+  assert.deepEqual(
+    [proxy.received.map(({ url }) => url), receiver.received.length],
+    [['http://hooks.invalid/operator'], 1],
+  );
+});
+
+test('an error that is kept with the webhook is short and has no control characters', async (t) => {
+  const receiver = await startRawReceiver((socket) => void socket.end(`\u001b[2J${'x'.repeat(5000)}\r\n`));
+  t.after(() => receiver[Symbol.asyncDispose]());
+  const outcome = await deliver(DUE, options({ operatorUrl: receiver.url }));
+  assert.ok(outcome.kind === 'retry' && outcome.error.length <= 300 && !outcome.error.includes('\u001b'));
+});
+
 test('the receiver’s retry-after is honoured, and after the tenth try it is given up', async (t) => {
   const receiver = await startReceiver(t, (response) => response.writeHead(503, { 'retry-after': '7200' }).end());
   const first = await deliver(DUE, options({ operatorUrl: receiver.url }));
@@ -104,8 +212,9 @@ test('the receiver’s retry-after is honoured, and after the tenth try it is gi
   assert.match(last.kind === 'dead' ? last.error : '', /all 10 tries failed.*503/);
 });
 
-test('without a URL to send it to it is put off, and the try does not count', async () => {
-  assert.equal((await deliver(DUE, options())).kind, 'postpone');
+test('without a URL to send it to it is closed as no_url', async () => {
+  const outcome = await deliver(DUE, options());
+  assert.ok(outcome.kind === 'dead' && outcome.error.startsWith('no_url: '), JSON.stringify(outcome));
 });
 
 test('the schedule is 5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 14 h, 20 h, 24 h, with a tenth of jitter', () => {
@@ -124,7 +233,8 @@ test('retry-after is read as seconds or as a date, and nonsense is ignored', () 
   assert.equal(parseRetryAfter('120', now), 120_000);
   assert.equal(parseRetryAfter('Thu, 01 Jan 2026 00:01:00 GMT', now), 60_000);
   assert.equal(parseRetryAfter('Wed, 31 Dec 2025 00:00:00 GMT', now), 0);
-  assert.equal(parseRetryAfter('soon', now), undefined);
+  for (const nonsense of ['soon', '', '-7', '2.5', '0x20', '9e9', '90s', '10, 20', 'Thursday', '2026-01-01T00:01:00Z'])
+    assert.equal(parseRetryAfter(nonsense, now), undefined, nonsense);
   assert.equal(parseRetryAfter(undefined, now), undefined);
 });
 
@@ -194,7 +304,7 @@ test('the deliverer sends what is owed, again after a failure, with the same byt
   });
   // The second try falls due 5 s after the first.
   const summary = await deliverer.drain({ withinMs: 10_000, signal: new AbortController().signal });
-  assert.deepEqual(summary, { delivered: 1, failedTries: 1, dead: 0 });
+  assert.deepEqual(summary, { delivered: 1, failedTries: 1, dead: 0, withoutUrl: 0 });
   assert.deepEqual(
     receiver.received.map(({ body, headers }) => [body, headers['webhook-id']]),
     [

@@ -2,8 +2,10 @@
 import assert from 'node:assert/strict';
 import type { lookup } from 'node:dns';
 import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import fc from 'fast-check';
 import { Text2ImgError } from '../../src/errors/text2img-error.ts';
+import { LookupQueue } from '../../src/webhook/lookup-queue.ts';
 import { checkDocumentUrl, guardedLookup, isGlobal } from '../../src/webhook/url-guard.ts';
 
 const NOBODY = { allowedHosts: new Set<string>() };
@@ -109,4 +111,82 @@ test('no address of a reserved block counts as global, however it is chosen', ()
       assert.equal(isGlobal([first, rest >> 16, (rest >> 8) & 255, rest & 255].join('.')), false);
     }),
   );
+});
+
+test('an address outside of what is given out to be routed globally is not public', () => {
+  for (const address of [
+    '::10.0.0.1',
+    '::8.8.8.8',
+    '::2',
+    '100:0:0:1::9',
+    '200::1',
+    '1000::1',
+    '1fff:ffff::1',
+    '4000::1',
+    '5fff::1',
+    '8000::1',
+    'e000::1',
+    'fe00::1',
+    '::ffff:8.8.8.8',
+    '2001:db8:1::1',
+    '3fff:fff::1',
+    '2002:808:808::1',
+  ])
+    assert.ok(!isGlobal(address), address);
+  for (const address of ['2606:4700::1111', '2a00:1450:4001::1', '2001:4860:4860::8888', '3ffe::1', '8.8.8.8'])
+    assert.ok(isGlobal(address), address);
+});
+
+test('an allowed host may be named with the port that its scheme has anyway', () => {
+  const guard = { allowedHosts: new Set(['plain.internal:80', '10.9.8.7:443', '[fd00::5]:443']) };
+  for (const url of [
+    'http://plain.internal/',
+    'http://plain.internal:80/x',
+    'https://10.9.8.7/',
+    'https://10.9.8.7:443/',
+    'https://[fd00::5]/',
+  ])
+    assert.equal(checkDocumentUrl(url, guard).href, new URL(url).href);
+  for (const url of ['https://plain.internal:81/', 'http://10.9.8.7/', 'https://10.9.8.7:8443/', 'http://[fd00::5]/'])
+    assert.throws(() => checkDocumentUrl(url, guard), Text2ImgError, url);
+});
+
+test('a refusal shows scheme and host of a URL, never its path, its password or a text that is none', () => {
+  for (const url of [
+    'http://hooks.example/T0SECRET',
+    'https://hooks.example:9/?token=SECRET',
+    'https://user:SECRET@hooks.example/',
+    'SECRET',
+    'https://[SECRET',
+    `https://hooks.example/${'SECRET'.repeat(1_000_000)}`,
+  ])
+    assert.throws(
+      () => checkDocumentUrl(url, NOBODY),
+      (error) => error instanceof Text2ImgError && !error.message.includes('SECRET') && error.message.length < 200,
+    );
+});
+
+test('names are looked up two at a time, once for all who ask, and not at all when nobody waits for them any more', async () => {
+  const begun: string[] = [];
+  const ends: (() => void)[] = [];
+  const slow = ((hostname: string, _options: object, found: (error: null, addresses: object[]) => void) => {
+    begun.push(hostname);
+    ends.push(() => found(null, [{ address: '93.184.216.34', family: 4 }]));
+  }) as unknown as typeof lookup;
+  const queue = new LookupQueue({ atOnce: 2, patienceMs: 50 });
+  const answers = ['a', 'b', 'a', 'c', 'd'].map(
+    (hostname) =>
+      new Promise<string>((resolve) => {
+        queue.find({ lookup: slow, hostname, options: { all: true } }, (error) =>
+          resolve(`${hostname} ${error?.code ?? 'found'}`),
+        );
+      }),
+  );
+  assert.deepEqual(begun, ['a', 'b']);
+  ends[0]?.();
+  assert.deepEqual(begun, ['a', 'b', 'c']);
+  await sleep(100);
+  for (const end of ends) end();
+  assert.deepEqual(await Promise.all(answers), ['a found', 'b found', 'a found', 'c found', 'd EAI_AGAIN']);
+  assert.deepEqual(begun, ['a', 'b', 'c'], 'd waited too long');
 });
