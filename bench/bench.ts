@@ -92,6 +92,7 @@ await using model = await loadModel(
     threads: 0,
     vaeTiling: false,
     compileCacheFolder: null,
+    verifyCache: 'changed',
   },
   { yieldToEventLoop: () => new Promise((resolve) => setImmediate(resolve)) },
 );

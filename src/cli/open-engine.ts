@@ -21,6 +21,7 @@ export async function openEngine(context: CommandContext, found?: ModelFolder): 
       threads: config.threads,
       vaeTiling: config.vaeTiling,
       compileCacheFolder: compileCacheFolder(config),
+      verifyCache: config.verifyCache,
     },
     logger,
     environment: engineEnvironment(),

@@ -69,6 +69,14 @@ export const PICTURE_OPTIONS = {
     allowed: 'a folder or off',
     commands: DRAWING,
   }),
+  verifyCache: option({
+    placeholder: '<when>',
+    schema: oneOf(['changed', 'always', 'never']),
+    default: 'changed',
+    doc: 'When to hash the compile cache and the weights again: when a file changed, at each start, or never (size and time decide).',
+    allowed: 'changed, always or never',
+    commands: DRAWING,
+  }),
 
   // the picture
   prompt: option({

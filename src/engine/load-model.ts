@@ -43,7 +43,11 @@ export async function loadModel(settings: EngineSettings, hooks: LoadModelHooks)
   const threads = settings.threads === 0 ? availableParallelism() : settings.threads;
   const stack = new AsyncDisposableStack();
   const open = async (graph: BuiltGraph, spin: boolean): Promise<Session> => {
-    const cache = { folder: settings.compileCacheFolder, onNote: (sentence: string) => void warnings.push(sentence) };
+    const cache = {
+      folder: settings.compileCacheFolder,
+      verify: settings.verifyCache,
+      onNote: (sentence: string) => void warnings.push(sentence),
+    };
     return stack.use(await openCachedSession(graph, { provider: device.provider, threads, spin }, cache));
   };
   try {

@@ -7,7 +7,7 @@ import { ERROR_CODES, type ErrorCode } from '../errors/error-codes.ts';
 import { boundedSentences, cut, READ_LENGTH } from '../lib/foreign-text.ts';
 
 /** Bumped whenever a message changes; the child sends it first and a mismatch ends it. */
-export const PROTOCOL_VERSION = 2;
+export const PROTOCOL_VERSION = 3;
 
 const errorCode = z.enum(Object.keys(ERROR_CODES) as [ErrorCode, ...ErrorCode[]]);
 /** The child reads strangers' files: whatever it quotes from them is bounded on both sides. */
@@ -41,6 +41,7 @@ const engineSettingsSchema = z.object({
   vaeTiling: z.boolean(),
   /** Folder of the compile cache; null: off. */
   compileCacheFolder: z.string().nullable(),
+  verifyCache: z.enum(['changed', 'always', 'never']),
 });
 export type EngineSettings = z.infer<typeof engineSettingsSchema>;
 

@@ -97,7 +97,7 @@ async function moveIntoPlace(draft: string, target: string): Promise<void> {
 }
 
 /** Some file systems cannot flush a folder; then its own order has to do. */
-async function syncFolder(folder: string): Promise<void> {
+export async function syncFolder(folder: string): Promise<void> {
   const handle = await open(folder, constants.O_RDONLY).catch(() => undefined);
   if (handle === undefined) return;
   await handle.sync().catch(() => undefined);

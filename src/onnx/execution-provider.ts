@@ -45,7 +45,14 @@ export async function probeProvider(
     return { provider, available: false, detail: `this build of ONNX Runtime has no ${provider.name} provider` };
   try {
     await using session = await createSession(
-      { model: additionModel(computeType), weightsFolder: '/', weightFiles: [], weightBytes: 0, flops: 0 },
+      {
+        model: additionModel(computeType),
+        weightsFolder: '/',
+        weightFiles: [],
+        weightBytes: 0,
+        largestInlineBytes: 0,
+        flops: 0,
+      },
       { provider, threads: 1, spin: false },
     );
     const { y } = await session.run({ x: { data: Float32Array.of(1, 2), shape: [2] } });

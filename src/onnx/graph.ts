@@ -39,6 +39,8 @@ export interface BuiltGraph {
   readonly weightFiles: readonly string[];
   /** Bytes of the external initialisers. */
   readonly weightBytes: number;
+  /** Of the largest tensor that stands in the graph itself. */
+  readonly largestInlineBytes: number;
   /** 2 × multiply-adds of Conv, MatMul and attention at the nominal sizes. */
   readonly flops: number;
 }
@@ -226,6 +228,7 @@ export class GraphBuilder {
       weightsFolder: folder,
       weightFiles: [...new Set(this.#external.map(({ file }) => file))],
       weightBytes: this.#external.reduce((sum, { bytes }) => sum + bytes, 0),
+      largestInlineBytes: this.#initializers.reduce((max, { rawData }) => Math.max(max, rawData?.length ?? 0), 0),
       flops: this.#flops,
     };
   }

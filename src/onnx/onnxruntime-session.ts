@@ -24,6 +24,12 @@ export async function createSession(graph: BuiltGraph, settings: SessionSettings
   return new OnnxRuntimeSession(await translateErrors(() => InferenceSession.create(graph.model, options)));
 }
 
+/**
+ * Tensors of fewer bytes stay in the optimised graph, and so must every constant of the graph itself: ONNX Runtime 1.30 writes the mask of an
+ * attention as prepacked weights, and ends with a segmentation fault when it runs what it then reads (`test/onnx/compile-cache.test.ts`).
+ */
+const MIN_MAPPED_BYTES = 1024;
+
 /** Writes the optimised graph, weights in the form the kernels want, so that `loadOptimizedSession` starts in a fraction of the time. */
 export async function createSessionAndSave(
   graph: BuiltGraph,
@@ -34,7 +40,9 @@ export async function createSessionAndSave(
   const options = sessionOptions(settings, {
     model_external_initializers_file_folder_path: graph.weightsFolder,
     optimized_model_external_initializers_file_name: weightsName,
-    optimized_model_external_initializers_min_size_in_bytes: '1024',
+    optimized_model_external_initializers_min_size_in_bytes: String(
+      Math.max(MIN_MAPPED_BYTES, graph.largestInlineBytes + 1),
+    ),
     save_external_prepacked_constant_initializers: '1',
   });
   return new OnnxRuntimeSession(

@@ -57,6 +57,7 @@ async function draw(
       threads: 2,
       vaeTiling: golden.vae_tiling === true,
       compileCacheFolder: null,
+      verifyCache: 'changed',
     },
     { yieldToEventLoop: () => Promise.resolve() },
   );

@@ -24,6 +24,7 @@ const SETTINGS = {
   threads: 0,
   vaeTiling: false,
   compileCacheFolder: null,
+  verifyCache: 'changed',
 } as const;
 
 function startHost(t: TestContext, options: Partial<EngineHostOptions> = {}): EngineHost {

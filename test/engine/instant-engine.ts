@@ -20,6 +20,7 @@ export async function startInstantEngine(changes: Partial<EngineHostOptions> = {
       threads: 0,
       vaeTiling: false,
       compileCacheFolder: null,
+      verifyCache: 'changed',
     },
     logger: silentLogger,
     childPath: CHILD,

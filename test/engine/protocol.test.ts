@@ -34,6 +34,7 @@ const PARENT: Record<ParentMessage['type'], ParentMessage> = {
       threads: 0,
       vaeTiling: false,
       compileCacheFolder: null,
+      verifyCache: 'changed',
     },
   },
   generate: { type: 'generate', jobs: [{ jobId: 'a', request }], maxBatchImages: 2 },

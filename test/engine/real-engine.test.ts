@@ -19,6 +19,7 @@ function startHost(t: TestContext, checkpointFolder = demo): EngineHost {
     variant: null,
     vaeTiling: false,
     compileCacheFolder: null,
+    verifyCache: 'changed',
   } as const;
   const host = new EngineHost({ settings, logger: silentLogger });
   t.after(() => host.stop());

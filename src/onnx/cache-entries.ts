@@ -1,0 +1,163 @@
+/**
+ * The folder of the compile cache as it lies on the disk. Each entry is a folder with a marker inside; only what carries the marker is counted,
+ * used or removed, because people point the cache at folders in which other things lie.
+ */
+import { createHash } from 'node:crypto';
+import { mkdir, mkdtemp, open, readdir, realpath, rename, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { systemCode } from '../lib/disk-errors.ts';
+import { readPlainFile, syncFolder, writePlainFile } from '../lib/plain-file.ts';
+import {
+  digestFile,
+  type FileDigest,
+  fileDigestSchema,
+  identityOf,
+  isSameFile,
+  type VerifyCache,
+} from './file-digest.ts';
+
+export const MODEL_FILE = 'model.onnx';
+const DATA_FILE = 'model.onnx.data';
+const MARKER_FILE = 'text2img-cache-entry.json';
+const DRAFT_PREFIX = 'draft-';
+/** What weight files were found to hold; its name sorts behind all entries. */
+const DIGESTS_FOLDER = 'weights-digests';
+const MARKER_BYTES = 64 * 1024;
+const HOUR_MS = 3_600_000;
+
+const markerSchema = z.object({
+  made_by: z.literal('text2img compile cache'),
+  /** Empty while the entry is being made. */
+  files: z.record(z.string(), fileDigestSchema),
+});
+type Marker = z.infer<typeof markerSchema>;
+
+/** `unknown`: not there, or not ours. */
+export type EntryState = 'good' | 'damaged' | 'unknown';
+
+/** Whether the entry holds what was written into it. Files whose identity is the remembered one are not read. */
+export async function checkEntry(entry: string, verify: VerifyCache): Promise<EntryState> {
+  const marker = await readMarker(entry);
+  if (marker === undefined) return 'unknown';
+  let isChanged = false;
+  const files: Record<string, FileDigest> = {};
+  for (const [name, known] of Object.entries(marker.files)) {
+    const path = join(entry, name);
+    const now = await identityOf(path).catch(() => undefined);
+    if (now === undefined) return 'damaged';
+    files[name] = known;
+    if (isSameFile(known.identity, now, verify)) continue;
+    const digest = await digestFile(path);
+    if (digest.sha256 !== known.sha256) return 'damaged';
+    files[name] = digest;
+    isChanged = true;
+  }
+  if (files[MODEL_FILE] === undefined) return 'damaged';
+  if (isChanged) await writeMarker(entry, { ...marker, files }).catch(() => undefined);
+  return 'good';
+}
+
+/** A folder to make an entry in, with its marker. */
+export async function beginEntry(folder: string): Promise<string> {
+  const draft = await mkdtemp(join(folder, DRAFT_PREFIX));
+  await writeMarker(draft, { made_by: 'text2img compile cache', files: {} });
+  return draft;
+}
+
+/** Flushed, with digests, and only then under its name: a power cut leaves a whole entry or none. */
+export async function finishEntry(draft: string, entry: string): Promise<void> {
+  const files: Record<string, FileDigest> = {};
+  for (const name of [MODEL_FILE, DATA_FILE]) {
+    const path = join(draft, name);
+    const handle = await open(path, 'r+').catch((error: unknown) => {
+      // A small graph has no file for its weights.
+      if (systemCode(error) === 'ENOENT' && name === DATA_FILE) return undefined;
+      throw error;
+    });
+    if (handle === undefined) continue;
+    await handle.sync();
+    await handle.close();
+    files[name] = await digestFile(path);
+  }
+  await writeMarker(draft, { made_by: 'text2img compile cache', files });
+  await syncFolder(draft);
+  await rename(draft, entry).catch((error: unknown) => {
+    // Another process was first.
+    if (!['ENOTEMPTY', 'EEXIST'].includes(systemCode(error) ?? '')) throw error;
+  });
+  await syncFolder(join(entry, '..'));
+}
+
+/** Removes a folder if it is ours. */
+export async function removeEntry(entry: string): Promise<void> {
+  if ((await readMarker(entry)) !== undefined) await rm(entry, { recursive: true, force: true });
+}
+
+/** Removes the entries that were used least recently, and drafts of processes that died, until the rest has at most `capBytes`. */
+export async function makeRoom(folder: string, capBytes: number): Promise<void> {
+  const entries = (await Promise.all((await readdir(folder)).map((name) => lookAt(folder, name)))).filter(
+    (entry) => entry !== undefined,
+  );
+  let kept = 0;
+  for (const { path, bytes, usedMs, isDraft } of entries.toSorted((a, b) => b.usedMs - a.usedMs)) {
+    kept += bytes;
+    const isAbandoned = isDraft && usedMs < Date.now() - HOUR_MS;
+    if (isAbandoned || (!isDraft && kept > capBytes)) await rm(path, { recursive: true, force: true });
+  }
+}
+
+interface FoundEntry {
+  readonly path: string;
+  readonly bytes: number;
+  readonly usedMs: number;
+  readonly isDraft: boolean;
+}
+
+async function lookAt(folder: string, name: string): Promise<FoundEntry | undefined> {
+  const path = join(folder, name);
+  if ((await readMarker(path)) === undefined) return undefined;
+  const sizes = (await readdir(path)).map((file) =>
+    stat(join(path, file)).then(
+      ({ size }) => size,
+      () => 0,
+    ),
+  );
+  const bytes = (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0);
+  return { path, bytes, usedMs: (await stat(path)).mtimeMs, isDraft: name.startsWith(DRAFT_PREFIX) };
+}
+
+/** The digest of a weight file; hashes it only where its identity is not the remembered one. */
+export async function weightsDigest(folder: string, path: string, verify: VerifyCache): Promise<string> {
+  const real = await realpath(path);
+  const remembered = join(
+    folder,
+    DIGESTS_FOLDER,
+    `${createHash('sha256').update(real).digest('hex').slice(0, 32)}.json`,
+  );
+  const known = await readRecord(remembered, fileDigestSchema);
+  if (known !== undefined && isSameFile(known.identity, await identityOf(real), verify)) return known.sha256;
+  const digest = await digestFile(real);
+  // A cache that may only be read is used all the same.
+  await mkdir(join(folder, DIGESTS_FOLDER), { recursive: true })
+    .then(() => writePlainFile(remembered, Buffer.from(JSON.stringify(digest))))
+    .catch(() => undefined);
+  return digest.sha256;
+}
+
+async function readMarker(entry: string): Promise<Marker | undefined> {
+  return await readRecord(join(entry, MARKER_FILE), markerSchema);
+}
+
+async function writeMarker(entry: string, marker: Marker): Promise<void> {
+  await writePlainFile(join(entry, MARKER_FILE), Buffer.from(JSON.stringify(marker)));
+}
+
+/** What we wrote, or undefined for everything else. */
+async function readRecord<T>(path: string, schema: z.ZodType<T>): Promise<T | undefined> {
+  try {
+    return schema.parse(JSON.parse((await readPlainFile(path, MARKER_BYTES)).toString('utf8')));
+  } catch {
+    return undefined;
+  }
+}
