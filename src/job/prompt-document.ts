@@ -22,6 +22,12 @@ export const PROMPT_FIELDS = [
   'callback_url',
 ] as const;
 
+/** Only the fields that the service reads, where the document itself has them. */
+export function promptFieldsOf(document: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  const named = PROMPT_FIELDS.filter((name) => Object.hasOwn(document, name));
+  return Object.fromEntries(named.map((name) => [name, document[name]]));
+}
+
 export interface ParsedPromptDocument {
   readonly request: GenerationRequest;
   /** Higher is drawn first. */

@@ -103,7 +103,7 @@ export interface DrainState {
 }
 
 /** A prompt that ends as `error` without ever being handed to a worker: its attempts all died, or nobody can claim it. */
-interface UnclaimedPrompt {
+export interface UnclaimedPrompt {
   readonly id: DocumentId;
   /** As a claim has it. */
   readonly docKey: string;
@@ -115,7 +115,7 @@ interface UnclaimedPrompt {
 }
 
 /** What follows where a prompt ends without a claim; the queue knows neither webhooks nor summaries. */
-interface Endings {
+export interface Endings {
   /** Asked before the write that ends it, which carries the webhook. Does not throw. */
   webhookFor(prompt: UnclaimedPrompt): OwedWebhook | undefined;
   /** It has ended, with this webhook owed. */
@@ -132,12 +132,12 @@ export interface WaitingPrompt {
   readonly attempts: number;
 }
 
-interface StatementOptions {
+export interface StatementOptions {
   /** Aborted: no further statement is begun, and one under way is waited for no longer (`queue_failed`). What it claims after that is given back. */
   readonly signal?: AbortSignal | undefined;
 }
 
-interface SweepOptions extends StatementOptions {
+export interface SweepOptions extends StatementOptions {
   /** Default: nobody hears of it, and no webhook is owed. */
   readonly endings?: Endings | undefined;
 }
@@ -189,8 +189,15 @@ export interface PromptQueue extends AsyncDisposable {
   /** Ends documents whose lease ran out on their last attempt with `attempts_exhausted`; returns how many. */
   reap(options?: SweepOptions): Promise<number>;
 
-  /** Adds documents as `pending`. `_id` may be given; one that exists already is an `invalid_document` error and nothing is added. */
-  enqueue(documents: readonly RawPromptDocument[]): Promise<readonly DocumentId[]>;
+  /**
+   * Adds documents as `pending`, all or none, with exactly the fields that were given. `_id` may be given.
+   * @param options `nameOf` says what the n-th document (from 0) is called in an error; default "document n + 1"
+   * @throws `invalid_document` for one that exists already, or that the queue could not keep as it is; nothing is added then
+   */
+  enqueue(
+    documents: readonly RawPromptDocument[],
+    options?: { readonly nameOf?: (index: number) => string },
+  ): Promise<readonly DocumentId[]>;
 
   counts(): Promise<QueueCounts>;
   list(options: { readonly status?: JobStatus; readonly limit: number }): Promise<readonly JobSummary[]>;

@@ -1,39 +1,98 @@
-/** Claim: takes documents whose lease ran out or whose retry is due, then pending ones, and makes them this worker's. */
-import { type Database, NOW_MS, type Row } from './database.ts';
+/**
+ * Claim: takes documents whose lease ran out or whose retry is due, then pending ones, and makes them this worker's. A row whose document is no JSON
+ * object any more is set aside as an error in the same transaction, its text untouched.
+ */
+import { promptFieldsOf } from '../../job/prompt-document.ts';
+import type { ClaimedPrompt, Endings } from '../prompt-queue.ts';
+import { type Ended, endUnclaimed } from './end-unclaimed.ts';
+import { ATTEMPTS, HAS_LEASE, RUN_ID } from './expressions.ts';
+import { docKeyOf, documentOf, idOf } from './rows.ts';
+import { NOW_MS, type Row, type Statements } from './statements.ts';
 
 export interface ClaimOptions {
   readonly limit: number;
   readonly leaseMs: number;
   readonly maxAttempts: number;
   readonly owner: string;
+  /** Where the queue is, for the `docKey`. */
+  readonly path: string;
+  readonly endings: Endings | undefined;
+}
+
+export interface Claimed {
+  readonly claims: readonly ClaimedPrompt[];
+  /** Rows that ended because nobody can read them. */
+  readonly ended: readonly Ended[];
 }
 
 const OWN = `token = lower(hex(randomblob(16))), owner = ?1, lease_until_ms = ${NOW_MS} + ?2`;
 
 const EXPIRED = `
-UPDATE prompts SET ${OWN}, attempts = attempts + 1,
+UPDATE prompts SET ${OWN}, attempts = ${ATTEMPTS} + 1, run_id = ${RUN_ID},
   previous_died = CASE WHEN awaits_retry THEN previous_died ELSE 1 END, awaits_retry = 0
 WHERE seq IN (
-  SELECT seq FROM prompts WHERE status = 'processing' AND lease_until_ms <= ${NOW_MS} AND attempts < ?3
+  SELECT seq FROM prompts WHERE status = 'processing' AND ${HAS_LEASE} AND lease_until_ms <= ${NOW_MS} AND ${ATTEMPTS} < ?3
   ORDER BY lease_until_ms LIMIT ?4
 )
 RETURNING *`;
 
 const PENDING = `
 UPDATE prompts SET ${OWN}, status = 'processing',
-  run_id = CASE WHEN resume THEN run_id ELSE lower(hex(randomblob(16))) END,
-  attempts = CASE WHEN resume THEN attempts + 1 ELSE 1 END,
+  run_id = CASE WHEN resume THEN ${RUN_ID} ELSE lower(hex(randomblob(16))) END,
+  attempts = CASE WHEN resume THEN ${ATTEMPTS} + 1 ELSE 1 END,
   previous_died = CASE WHEN resume THEN previous_died ELSE 0 END,
   resume = 0, awaits_retry = 0
 WHERE seq IN (SELECT seq FROM prompts WHERE status = 'pending' ORDER BY priority DESC, seq LIMIT ?3)
 RETURNING *`;
 
-export function claim(database: Database, { limit, leaseMs, maxAttempts, owner }: ClaimOptions): readonly Row[] {
-  const expired = database.all(EXPIRED, owner, leaseMs, maxAttempts, limit);
+const UNREADABLE = {
+  code: 'invalid_document',
+  message: 'its document is no JSON object any more; another program wrote it.',
+} as const;
+
+/** How often rows that nobody can read make room for others in one transaction. */
+const MAX_ROUNDS = 50;
+
+export function claim(statements: Statements, options: ClaimOptions): Claimed {
+  return statements.transaction(() => {
+    const claims: ClaimedPrompt[] = [];
+    const ended: Ended[] = [];
+    for (let round = 0; round < MAX_ROUNDS && claims.length < options.limit; round++) {
+      const rows = takeRows(statements, { ...options, limit: options.limit - claims.length });
+      if (rows.length === 0) break;
+      for (const row of rows) {
+        const document = documentOf(row);
+        if (document !== undefined)
+          claims.push(toClaim(row, { document: promptFieldsOf(document), path: options.path }));
+        else ended.push(endUnclaimed(statements, row, { ...options, failure: UNREADABLE }));
+      }
+    }
+    return { claims, ended };
+  });
+}
+
+function takeRows(statements: Statements, { limit, leaseMs, maxAttempts, owner }: ClaimOptions): readonly Row[] {
+  const expired = statements.all(EXPIRED, owner, leaseMs, maxAttempts, limit);
   if (expired.length >= limit) return expired;
-  const pending = database.all(PENDING, owner, leaseMs, limit - expired.length);
+  const pending = statements.all(PENDING, owner, leaseMs, limit - expired.length);
   // RETURNING promises no order.
   const byRank = (a: Row, b: Row): number =>
     Number(b['priority']) - Number(a['priority']) || Number(a['seq']) - Number(b['seq']);
   return [...expired, ...pending.toSorted(byRank)];
+}
+
+function toClaim(
+  row: Row,
+  { document, path }: { readonly document: ClaimedPrompt['document']; readonly path: string },
+): ClaimedPrompt {
+  const id = idOf(row);
+  return {
+    id,
+    docKey: docKeyOf(path, row),
+    token: String(row['token']),
+    runId: String(row['run_id']),
+    attempt: Number(row['attempts']),
+    previousAttemptDied: row['previous_died'] === 1,
+    document,
+  };
 }

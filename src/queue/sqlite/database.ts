@@ -1,174 +1,166 @@
-/** The SQLite file behind the embedded queue: its schema, its clock, and its errors as ours. */
-import { mkdirSync } from 'node:fs';
+/**
+ * The SQLite file behind the embedded queue. No statement makes the event loop wait for a lock for longer than a moment: what another process
+ * holds is asked for again after a pause, until the lock is free, the caller stops, or the patience ends. A file that was removed or replaced while
+ * it is open is noticed at the next statement, because SQLite itself would go on with what nobody sees any more.
+ */
+import { type BigIntStats, closeSync, constants, mkdirSync, openSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite';
+import { DatabaseSync } from 'node:sqlite';
 import { Text2ImgError } from '../../errors/text2img-error.ts';
+import { quote } from '../../lib/foreign-text.ts';
+import { growingPauseMs, pause } from '../../lib/pause.ts';
+import { prepareSchema } from './schema.ts';
+import { isBusy, queueError } from './sqlite-errors.ts';
+import { Statements } from './statements.ts';
 
-/** Bumped with the schema; a file of a newer version is refused. */
-const SCHEMA_VERSION = 2;
+/** How long the event loop may stand for another process's write; nearly all take well under a millisecond. */
+const BUSY_TIMEOUT_MS = 20;
+/** Between two tries at a locked file. */
+const LOCK_PAUSES = { firstMs: 5, maxMs: 250 } as const;
+/** An `enqueue` of a million lines holds the lock for about ten seconds. */
+const PATIENCE_MS = 60_000;
 
-/** How long a statement waits for another process's write; each takes well under a millisecond. */
-const BUSY_TIMEOUT_MS = 10_000;
+const FILE_MODE = 0o600;
+const FOLDER_MODE = 0o750;
 
-/** The queue's clock in milliseconds: SQLite's, so that every process on the machine reads the same one. */
-export const NOW_MS = "CAST(unixepoch('subsec') * 1000 AS INTEGER)";
+export interface DatabaseOptions {
+  readonly path: string;
+  /** Where there is no file, none is made, and nothing is in it. */
+  readonly looksOnly?: boolean | undefined;
+}
 
-const SCHEMA = `
-CREATE TABLE prompts (
-  seq INTEGER PRIMARY KEY AUTOINCREMENT,
-  id TEXT NOT NULL UNIQUE,
-  id_kind TEXT NOT NULL,
-  -- what the user wrote, as he wrote it
-  document TEXT NOT NULL,
-  priority REAL NOT NULL DEFAULT 0,
-  status TEXT NOT NULL DEFAULT 'pending',
-  enqueued_ms INTEGER NOT NULL,
-  -- who owns the claim, and until when
-  token TEXT,
-  owner TEXT,
-  lease_until_ms INTEGER,
-  -- which run of the prompt this is, and its attempts
-  run_id TEXT,
-  attempts INTEGER NOT NULL DEFAULT 0,
-  resume INTEGER NOT NULL DEFAULT 0,
-  -- 1: given a time for its next attempt by retry-later, so its lease did not run out under a dead worker
-  awaits_retry INTEGER NOT NULL DEFAULT 0,
-  -- 1: the attempt before this one ended without a verdict
-  previous_died INTEGER NOT NULL DEFAULT 0,
-  progress_step INTEGER,
-  progress_steps INTEGER,
-  -- how it ended
-  finished_ms INTEGER,
-  image_urls TEXT,
-  seed INTEGER,
-  parameters TEXT,
-  warnings TEXT,
-  error TEXT
-) STRICT;
-CREATE INDEX prompts_pending ON prompts (priority DESC, seq) WHERE status = 'pending';
-CREATE INDEX prompts_processing ON prompts (lease_until_ms) WHERE status = 'processing';
-`;
+export interface StatementControl {
+  /** Aborted: a locked file is waited for no longer. */
+  readonly signal?: AbortSignal | undefined;
+  /** How long a locked file is waited for. */
+  readonly patienceMs?: number | undefined;
+}
 
-/** Since version 2: the webhooks that are owed. */
-const WEBHOOKS = `
-CREATE TABLE webhooks (
-  seq INTEGER PRIMARY KEY AUTOINCREMENT,
-  id TEXT NOT NULL UNIQUE,
-  prompt_id TEXT NOT NULL,
-  -- the exact bytes to be sent
-  body TEXT NOT NULL,
-  -- the document's own; NULL: the operator's
-  url TEXT,
-  state TEXT NOT NULL DEFAULT 'pending',
-  attempts INTEGER NOT NULL DEFAULT 0,
-  due_ms INTEGER NOT NULL,
-  -- who is trying
-  token TEXT,
-  error TEXT,
-  delivered_ms INTEGER
-) STRICT;
-CREATE INDEX webhooks_pending ON webhooks (due_ms) WHERE state = 'pending';
-`;
-
-export type Row = Readonly<Record<string, unknown>>;
+interface Connection {
+  readonly db: DatabaseSync;
+  readonly statements: Statements;
+  /** The file that was opened. */
+  readonly file: BigIntStats;
+}
 
 export class Database implements Disposable {
   readonly path: string;
-  readonly #db: DatabaseSync;
-  readonly #statements = new Map<string, StatementSync>();
+  readonly #looksOnly: boolean;
+  readonly #closed = new AbortController();
+  #connection: Connection | undefined;
 
-  /** Makes the file and its folder if they are not there. @throws `queue_failed`, `disk_full` */
-  constructor(path: string) {
+  /** Makes the file and its folder if they are not there. @throws `queue_failed`, `queue_damaged`, `disk_full` */
+  constructor({ path, looksOnly = false }: DatabaseOptions) {
     this.path = path;
+    this.#looksOnly = looksOnly;
     try {
-      mkdirSync(dirname(path), { recursive: true });
-      this.#db = new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS });
-      // WAL: readers do not wait for the writer. FULL: what a caller was told is on the disk, whatever the power does.
-      this.#db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;');
-      this.#migrate();
+      this.#connect();
     } catch (error) {
-      throw queueError(error, path);
+      // Locked by another process: the first statement tries again.
+      if (!isBusy(error)) throw queueError(error, path);
     }
   }
 
-  #migrate(): void {
-    this.#db.exec('BEGIN IMMEDIATE');
-    try {
-      const version = Number(this.#db.prepare('PRAGMA user_version').get()?.['user_version']);
-      if (version > SCHEMA_VERSION) {
-        throw new Text2ImgError(
-          'queue_failed',
-          `the queue ${this.path} has version ${version}, but this program knows versions up to ${SCHEMA_VERSION}; use a newer text2img.`,
-        );
+  /**
+   * Runs `action`, whose statements are all tried again while the file is locked.
+   * @throws `queue_failed`, `queue_damaged`, `disk_full`
+   */
+  async perform<T>(action: (statements: Statements) => T, control: StatementControl = {}): Promise<T> {
+    const done = await this.#perform(action, control);
+    if (done === undefined)
+      throw new Text2ImgError('queue_failed', `the queue ${quote(this.path, 300)} does not exist.`);
+    return done.result;
+  }
+
+  /** As `perform`; `nothing` where there is no file, and none is to be made. */
+  async look<T>(action: (statements: Statements) => T, nothing: T, control: StatementControl = {}): Promise<T> {
+    const done = await this.#perform(action, control);
+    return done === undefined ? nothing : done.result;
+  }
+
+  [Symbol.dispose](): void {
+    this.#closed.abort();
+    if (this.#connection?.db.isOpen) this.#connection.db.close();
+    this.#connection = undefined;
+  }
+
+  async #perform<T>(
+    action: (statements: Statements) => T,
+    { signal, patienceMs = PATIENCE_MS }: StatementControl,
+  ): Promise<{ readonly result: T } | undefined> {
+    const startedMs = performance.now();
+    const isOver = (): boolean => this.#closed.signal.aborted || signal?.aborted === true;
+    for (let failures = 1; ; failures++) {
+      if (isOver()) throw new Text2ImgError('queue_failed', `the queue ${quote(this.path, 300)} is closed.`);
+      try {
+        const connection = this.#connect();
+        if (connection === undefined) return undefined;
+        this.#checkFile(connection);
+        return { result: action(connection.statements) };
+      } catch (error) {
+        const hasPatience = performance.now() - startedMs < patienceMs;
+        if (!isBusy(error) || !hasPatience) throw this.#explain(error);
       }
-      if (version < 1) this.#db.exec(SCHEMA);
-      if (version < 2) this.#db.exec(WEBHOOKS);
-      this.#db.exec(`PRAGMA user_version = ${SCHEMA_VERSION}`);
-      this.#db.exec('COMMIT');
+      const ends = signal === undefined ? this.#closed.signal : AbortSignal.any([signal, this.#closed.signal]);
+      await pause(growingPauseMs(failures, LOCK_PAUSES), ends);
+    }
+  }
+
+  #connect(): Connection | undefined {
+    if (this.#connection !== undefined) return this.#connection;
+    if (this.#looksOnly && statOf(this.path) === undefined) return undefined;
+    makeFile(this.path);
+    const db = new DatabaseSync(this.path, { timeout: BUSY_TIMEOUT_MS });
+    try {
+      prepareSchema(db, this.path);
+      const file = statOf(this.path);
+      if (file === undefined) throw removed(this.path);
+      this.#connection = { db, statements: new Statements(db), file };
+      return this.#connection;
     } catch (error) {
-      if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
-      this.#db.close();
+      db.close();
       throw error;
     }
   }
 
-  /** The rows that one statement gives, its `RETURNING` included. @throws `queue_failed`, `disk_full` */
-  all(sql: string, ...parameters: readonly SQLInputValue[]): readonly Row[] {
-    return this.#guard(() => this.#prepared(sql).all(...parameters));
+  #checkFile({ file }: Connection): void {
+    const now = statOf(this.path);
+    if (now === undefined || now.ino !== file.ino || now.dev !== file.dev) throw removed(this.path);
   }
 
-  get(sql: string, ...parameters: readonly SQLInputValue[]): Row | undefined {
-    return this.#guard(() => this.#prepared(sql).get(...parameters));
-  }
-
-  /** How many rows one statement changed. */
-  run(sql: string, ...parameters: readonly SQLInputValue[]): number {
-    return this.#guard(() => Number(this.#prepared(sql).run(...parameters).changes));
-  }
-
-  /** All of `action`'s statements or none. */
-  transaction<T>(action: () => T): T {
-    return this.#guard(() => {
-      this.#db.exec('BEGIN IMMEDIATE');
-      try {
-        const result = action();
-        this.#db.exec('COMMIT');
-        return result;
-      } catch (error) {
-        if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
-        throw error;
-      }
-    });
-  }
-
-  [Symbol.dispose](): void {
-    if (this.#db.isOpen) this.#db.close();
-  }
-
-  #prepared(sql: string): StatementSync {
-    const known = this.#statements.get(sql);
-    if (known !== undefined) return known;
-    const statement = this.#db.prepare(sql);
-    this.#statements.set(sql, statement);
-    return statement;
-  }
-
-  #guard<T>(action: () => T): T {
-    try {
-      return action();
-    } catch (error) {
-      throw queueError(error, this.path);
-    }
+  /** A file that went away in the midst of a statement is the cause of whatever that says. */
+  #explain(error: unknown): Text2ImgError {
+    if (error instanceof Text2ImgError) return error;
+    if (this.#connection !== undefined && statOf(this.path) === undefined) return removed(this.path);
+    return queueError(error, this.path);
   }
 }
 
-const SQLITE_FULL = 13;
+function removed(path: string): Text2ImgError {
+  return new Text2ImgError(
+    'queue_damaged',
+    `the file of the queue ${quote(path, 300)} was removed or replaced while it was in use.`,
+  );
+}
 
-function queueError(error: unknown, path: string): Text2ImgError {
-  if (error instanceof Text2ImgError) return error;
-  const message = error instanceof Error ? error.message : String(error);
-  const isFull =
-    (error as { errcode?: number }).errcode === SQLITE_FULL || (error as { code?: string }).code === 'ENOSPC';
-  if (isFull) return new Text2ImgError('disk_full', `no space is left for the queue ${path}.`, { cause: error });
-  return new Text2ImgError('queue_failed', `the queue ${path} cannot be used: ${message}.`, { cause: error });
+function statOf(path: string): BigIntStats | undefined {
+  return statSync(path, { bigint: true, throwIfNoEntry: false });
+}
+
+/**
+ * The file with its mode, which SQLite's side files take over; one that exists keeps its own. It is never opened here when it is there: closing it
+ * again would take away the locks that another connection of this process holds on it (POSIX).
+ */
+function makeFile(path: string): void {
+  const existing = statOf(path);
+  if (existing === undefined) {
+    mkdirSync(dirname(path), { recursive: true, mode: FOLDER_MODE });
+    closeSync(openSync(path, constants.O_CREAT | constants.O_RDWR, FILE_MODE));
+  } else if (!existing.isFile()) {
+    const what = existing.isDirectory() ? 'a folder' : 'no plain file';
+    throw new Text2ImgError(
+      'queue_damaged',
+      `${quote(path, 300)} is ${what}, so it cannot be a queue; name another --data-dir.`,
+    );
+  }
 }

@@ -1,35 +1,50 @@
-/** Enqueue: adds documents as pending, all or none. */
+/** Enqueue: adds documents as pending, all or none, in one transaction. What can be wrong with them is found before anybody is locked out. */
 import { randomBytes } from 'node:crypto';
 import { Text2ImgError } from '../../errors/text2img-error.ts';
 import { type DocumentId, promptIdText } from '../../job/document-id.ts';
-import type { RawPromptDocument } from '../prompt-queue.ts';
-import { type Database, NOW_MS } from './database.ts';
+import { quote } from '../../lib/foreign-text.ts';
+import { alreadyThere, checkAddedDocument, defaultName } from '../added-document.ts';
+import { numberOf } from '../job-record.ts';
+import type { PromptQueue, RawPromptDocument } from '../prompt-queue.ts';
+import type { Database } from './database.ts';
+import { NOW_MS } from './statements.ts';
 
 const ENQUEUE = `
 INSERT INTO prompts (id, id_kind, document, priority, enqueued_ms) VALUES (?1, ?2, ?3, ?4, ${NOW_MS})
 ON CONFLICT (id) DO NOTHING`;
 
-export function enqueue(database: Database, documents: readonly RawPromptDocument[]): readonly DocumentId[] {
-  return database.transaction(() =>
-    documents.map((document) => {
-      const { _id: givenId, ...fields } = document;
-      const id = givenId === undefined ? newId() : documentIdOf(givenId);
-      if (fields['status'] !== undefined && fields['status'] !== 'pending') {
-        throw new Text2ImgError(
-          'invalid_document',
-          `a document with status ${JSON.stringify(fields['status'])} cannot be added; allowed: "pending".`,
-        );
+interface NewRow {
+  readonly id: DocumentId;
+  readonly document: string;
+  readonly priority: number;
+}
+
+export async function enqueue(
+  database: Database,
+  documents: readonly RawPromptDocument[],
+  { nameOf = defaultName }: NonNullable<Parameters<PromptQueue['enqueue']>[1]> = {},
+): Promise<readonly DocumentId[]> {
+  const rows = documents.map((document, index) => toRow(document, nameOf(index)));
+  if (rows.length === 0) return [];
+  await database.perform((statements) =>
+    statements.transaction(() => {
+      for (const [index, { id, document, priority }] of rows.entries()) {
+        const added = statements.run(ENQUEUE, promptIdText(id), id.kind, document, priority);
+        if (added !== 1) throw alreadyThere(nameOf(index), promptIdText(id));
       }
-      const priority = typeof fields['priority'] === 'number' ? fields['priority'] : 0;
-      const added = database.run(ENQUEUE, promptIdText(id), id.kind, JSON.stringify(fields), priority);
-      if (added !== 1)
-        throw new Text2ImgError(
-          'invalid_document',
-          `a document with the _id "${promptIdText(id)}" is in the queue already; nothing was added.`,
-        );
-      return id;
     }),
   );
+  return rows.map(({ id }) => id);
+}
+
+function toRow(given: RawPromptDocument, name: string): NewRow {
+  const { id = newId(), fields } = checkAddedDocument(given, name);
+  if (id.kind === 'foreign')
+    throw new Text2ImgError(
+      'invalid_document',
+      `${name}: "_id" is ${quote(id.value)}; allowed are texts that are not empty and whole numbers. Nothing was added.`,
+    );
+  return { id, document: JSON.stringify(fields), priority: numberOf(fields['priority']) ?? 0 };
 }
 
 /** In the order of time, like MongoDB's ObjectId. */
@@ -38,13 +53,4 @@ function newId(): DocumentId {
     .toString(16)
     .padStart(8, '0');
   return { kind: 'object_id', hex: seconds + randomBytes(8).toString('hex') };
-}
-
-function documentIdOf(value: unknown): DocumentId {
-  if (typeof value === 'string' && value !== '') return { kind: 'string', value };
-  if (typeof value === 'number' && Number.isSafeInteger(value)) return { kind: 'integer', decimal: String(value) };
-  throw new Text2ImgError(
-    'invalid_document',
-    `the _id is ${JSON.stringify(value)}; allowed are strings that are not empty and whole numbers.`,
-  );
 }

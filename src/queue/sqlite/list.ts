@@ -1,67 +1,93 @@
-/** List, show, count: what operators see. */
-import type { JobStatus, JobSummary, QueueCounts } from '../prompt-queue.ts';
-import { type Database, NOW_MS, type Row } from './database.ts';
+/** List, show, count: what operators see, and what tells a worker that there is nothing to do. */
+import { jobSummary } from '../job-record.ts';
+import { own } from '../../lib/foreign-record.ts';
+import type { DrainState, JobStatus, JobSummary, QueueCounts } from '../prompt-queue.ts';
+import { HAS_LEASE, IS_STUCK } from './expressions.ts';
+import { documentOf, jsonOf, timeOf } from './rows.ts';
+import { NOW_MS, type Row, type Statements } from './statements.ts';
 
-const LIST = `SELECT * FROM prompts WHERE ?1 IS NULL OR status = ?1 ORDER BY seq DESC LIMIT ?2`;
+const LIST = `SELECT * FROM prompts ORDER BY seq DESC LIMIT ?1`;
+const LIST_STATUS = `SELECT * FROM prompts WHERE status = ?2 ORDER BY seq DESC LIMIT ?1`;
 const SHOW = `SELECT * FROM prompts WHERE id = ?1`;
 const COUNTS = `SELECT status, count(*) AS count FROM prompts GROUP BY status`;
-const STUCK = `SELECT count(*) AS count FROM prompts WHERE status = 'processing' AND lease_until_ms IS NULL`;
-const NEXT_DUE = `SELECT min(lease_until_ms) - ${NOW_MS} AS wait_ms FROM prompts WHERE status = 'processing'`;
+const STUCK = `SELECT count(*) AS count FROM prompts WHERE status = 'processing' AND ${IS_STUCK}`;
+const STUCK_IDS = `SELECT id FROM prompts WHERE status = 'processing' AND ${IS_STUCK} ORDER BY seq LIMIT ?1`;
+const NEXT_DUE = `SELECT min(lease_until_ms) - ${NOW_MS} AS wait_ms FROM prompts WHERE status = 'processing' AND ${HAS_LEASE}`;
+/** Both are answered from the partial indexes: finished prompts are in neither. */
+const ANY_PENDING = `SELECT 1 FROM prompts WHERE status = 'pending' LIMIT 1`;
+const ANY_PROCESSING = `SELECT 1 FROM prompts WHERE status = 'processing' AND ${HAS_LEASE} LIMIT 1`;
+
+export const NO_COUNTS: QueueCounts = { pending: 0, processing: 0, stuck: 0, completed: 0, error: 0 };
 
 /** Newest first. */
 export function list(
-  database: Database,
-  options: { readonly status?: JobStatus; readonly limit: number },
+  statements: Statements,
+  { status, limit }: { readonly status?: JobStatus; readonly limit: number },
 ): readonly JobSummary[] {
-  return database.all(LIST, options.status ?? null, options.limit).map(toSummary);
+  return status === undefined
+    ? statements.each(LIST, [limit], toSummary)
+    : statements.each(LIST_STATUS, [limit, status], toSummary);
 }
 
-export function show(database: Database, id: string): JobSummary | undefined {
-  const row = database.get(SHOW, id);
+export function show(statements: Statements, id: string): JobSummary | undefined {
+  const row = statements.get(SHOW, id);
   return row === undefined ? undefined : toSummary(row);
 }
 
-export function counts(database: Database): QueueCounts {
-  const found = { pending: 0, processing: 0, completed: 0, error: 0 };
-  for (const row of database.all(COUNTS)) found[row['status'] as JobStatus] = Number(row['count']);
-  const stuck = Number(database.get(STUCK)?.['count']);
-  return { ...found, processing: found.processing - stuck, stuck };
+export function counts(statements: Statements): QueueCounts {
+  const found = Object.fromEntries(statements.all(COUNTS).map(({ status, count }) => [String(status), Number(count)]));
+  const of = (status: JobStatus): number => own(found, status) ?? 0;
+  const stuck = countStuck(statements);
+  return {
+    pending: of('pending'),
+    processing: of('processing') - stuck,
+    stuck,
+    completed: of('completed'),
+    error: of('error'),
+  };
 }
 
-export function msUntilNextDue(database: Database): number | undefined {
-  const wait = database.get(NEXT_DUE)?.['wait_ms'];
+export function stuckIds(statements: Statements, limit: number): readonly string[] {
+  return statements.all(STUCK_IDS, limit).map(({ id }) => String(id));
+}
+
+export function isDrained(statements: Statements): boolean {
+  return statements.get(ANY_PENDING) === undefined && statements.get(ANY_PROCESSING) === undefined;
+}
+
+export function drainState(statements: Statements): DrainState {
+  return { isDrained: isDrained(statements), refused: 0, stuck: countStuck(statements) };
+}
+
+export function msUntilNextDue(statements: Statements): number | undefined {
+  const wait = statements.get(NEXT_DUE)?.['wait_ms'];
   return typeof wait === 'number' ? Math.max(0, wait) : undefined;
 }
 
+function countStuck(statements: Statements): number {
+  return Number(statements.get(STUCK)?.['count']);
+}
+
 function toSummary(row: Row): JobSummary {
-  const document = JSON.parse(String(row['document'])) as Row;
-  const text = document['text'];
-  const summary: Record<string, unknown> = {
-    id: row['id'],
+  const document = documentOf(row);
+  return jobSummary({
+    id: String(row['id']),
     status: row['status'],
-    text: typeof text === 'string' ? text : JSON.stringify(text),
+    // A document that is none is shown as it lies there.
+    text: document === undefined ? row['document'] : own(document, 'text'),
     priority: row['priority'],
-    attempts: row['attempts'],
-    progress: row['progress_steps'] === null ? null : { step: row['progress_step'], steps: row['progress_steps'] },
-    owner: row['owner'],
-    leaseUntil: dateOf(row['lease_until_ms']),
-    imageUrls: parsed(row['image_urls']),
     seed: row['seed'],
-    parameters: parsed(row['parameters']),
-    warnings: parsed(row['warnings']),
+    imageUrls: jsonOf(row['image_urls']),
     error: row['error'],
-    enqueuedAt: dateOf(row['enqueued_ms']),
-    finishedAt: dateOf(row['finished_ms']),
-  };
-  return Object.fromEntries(
-    Object.entries(summary).filter(([, value]) => value !== null && value !== undefined),
-  ) as unknown as JobSummary;
-}
-
-function dateOf(value: unknown): Date | null {
-  return typeof value === 'number' ? new Date(value) : null;
-}
-
-function parsed(value: unknown): unknown {
-  return typeof value === 'string' ? JSON.parse(value) : null;
+    attempts: row['attempts'],
+    progress: { step: row['progress_step'], steps: row['progress_steps'] },
+    owner: row['owner'],
+    leaseUntil: timeOf(row['lease_until_ms']),
+    awaitsRetry: row['awaits_retry'] === 1,
+    lastError: row['last_error'],
+    parameters: jsonOf(row['parameters']),
+    warnings: jsonOf(row['warnings']),
+    enqueuedAt: timeOf(row['enqueued_ms']),
+    finishedAt: timeOf(row['finished_ms']),
+  });
 }

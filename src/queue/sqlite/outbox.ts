@@ -7,7 +7,13 @@ import type {
   WebhookState,
   WebhookSummary,
 } from '../webhook-outbox.ts';
-import { type Database, NOW_MS, type Row } from './database.ts';
+import { attemptsOf, dateOf, textOr } from '../job-record.ts';
+import type { Database } from './database.ts';
+import { timeOf } from './rows.ts';
+import { NOW_MS, type Row, type Statements } from './statements.ts';
+
+const STATES = ['pending', 'delivered', 'dead'] as const satisfies readonly WebhookState[];
+const MAX_SHOWN = 4096;
 
 const OWE = `
 INSERT INTO webhooks (id, prompt_id, body, url, due_ms) VALUES (?1, ?2, ?3, ?4, ${NOW_MS})
@@ -33,14 +39,18 @@ DELETE FROM webhooks WHERE prompt_id = ?1 AND state = 'delivered' AND seq NOT IN
 
 const CLOSE_WITHOUT_URL = `UPDATE webhooks SET state = 'dead', token = NULL, error = ?1 WHERE state = 'pending' AND url IS NULL AND due_ms <= ${NOW_MS}`;
 const LIST = `SELECT * FROM webhooks WHERE ?1 IS NULL OR state = ?1 ORDER BY seq DESC LIMIT ?2`;
-const REDRIVE = `UPDATE webhooks SET state = 'pending', attempts = 0, due_ms = ${NOW_MS} WHERE state = 'dead' AND (?1 IS NULL OR id = ?1)`;
-const COUNTS = `SELECT state, count(*) AS count FROM webhooks WHERE state <> 'delivered' GROUP BY state`;
+const REDRIVE = `UPDATE webhooks SET state = 'pending', attempts = 0, token = NULL, due_ms = ${NOW_MS} WHERE state = 'dead' AND (?1 IS NULL OR id = ?1)`;
+/** Each from its partial index: the delivered ones are in neither. */
+const COUNT_PENDING = `SELECT count(*) AS count FROM webhooks WHERE state = 'pending'`;
+const COUNT_DEAD = `SELECT count(*) AS count FROM webhooks WHERE state = 'dead'`;
 const NEXT_DUE = `SELECT min(due_ms) - ${NOW_MS} AS wait_ms FROM webhooks WHERE state = 'pending'`;
 
 /** Inside the transaction that finishes the prompt. */
-export function oweWebhook(database: Database, promptId: string, webhook: OwedWebhook | undefined): void {
-  if (webhook !== undefined) database.run(OWE, webhook.id, promptId, webhook.body, webhook.url ?? null);
+export function oweWebhook(statements: Statements, promptId: string, webhook: OwedWebhook | undefined): void {
+  if (webhook !== undefined) statements.run(OWE, webhook.id, promptId, webhook.body, webhook.url ?? null);
 }
+
+const NOTHING_OWED = { pending: 0, dead: 0 } as const;
 
 export class SqliteOutbox implements WebhookOutbox {
   readonly #database: Database;
@@ -49,64 +59,66 @@ export class SqliteOutbox implements WebhookOutbox {
     this.#database = database;
   }
 
-  async claimDue({
-    limit,
-    leaseMs,
-  }: {
-    readonly limit: number;
-    readonly leaseMs: number;
-  }): Promise<readonly DueWebhook[]> {
-    return this.#database.all(CLAIM_DUE, leaseMs, limit).map(toDue);
-  }
-
-  async record({ id, token, promptId }: DueWebhook, outcome: DeliveryOutcome): Promise<'done' | 'lost'> {
-    return this.#database.transaction(() => {
-      const changed = this.#write({ id, token }, outcome);
-      if (outcome.kind === 'delivered') this.#database.run(TRIM, promptId);
-      return changed === 1 ? 'done' : 'lost';
+  async claimDue({ limit, leaseMs, signal }: Parameters<WebhookOutbox['claimDue']>[0]): Promise<readonly DueWebhook[]> {
+    return this.#database.look((statements) => statements.all(CLAIM_DUE, Math.round(leaseMs), limit).map(toDue), [], {
+      signal,
     });
   }
 
-  async closeWithoutUrl(error: string): Promise<number> {
-    return this.#database.run(CLOSE_WITHOUT_URL, error);
+  async record({ id, token, promptId }: DueWebhook, outcome: DeliveryOutcome): Promise<'done' | 'lost'> {
+    return this.#database.perform((statements) =>
+      statements.transaction(() => {
+        const changed = write(statements, { id, token }, outcome);
+        if (outcome.kind === 'delivered') statements.run(TRIM, promptId);
+        return changed === 1 ? 'done' : 'lost';
+      }),
+    );
   }
 
-  async list({
-    state,
-    limit,
-  }: {
-    readonly state?: WebhookState;
-    readonly limit: number;
-  }): Promise<readonly WebhookSummary[]> {
-    return this.#database.all(LIST, state ?? null, limit).map(toSummary);
+  async closeWithoutUrl(error: string): Promise<number> {
+    return this.#database.look((statements) => statements.run(CLOSE_WITHOUT_URL, error), 0);
+  }
+
+  async list({ state, limit }: Parameters<WebhookOutbox['list']>[0]): Promise<readonly WebhookSummary[]> {
+    return this.#database.look((statements) => statements.each(LIST, [state ?? null, limit], toSummary), []);
   }
 
   async redrive(id?: string): Promise<number> {
-    return this.#database.run(REDRIVE, id ?? null);
+    return this.#database.look((statements) => statements.run(REDRIVE, id ?? null), 0);
   }
 
   async counts(): Promise<{ readonly pending: number; readonly dead: number }> {
-    const found = { pending: 0, dead: 0 };
-    for (const row of this.#database.all(COUNTS)) found[row['state'] as keyof typeof found] = Number(row['count']);
-    return found;
+    return this.#database.look(
+      (statements) => ({
+        pending: Number(statements.get(COUNT_PENDING)?.['count']),
+        dead: Number(statements.get(COUNT_DEAD)?.['count']),
+      }),
+      NOTHING_OWED,
+    );
   }
 
   async msUntilNextDue(): Promise<number | undefined> {
-    const wait = this.#database.get(NEXT_DUE)?.['wait_ms'];
-    return typeof wait === 'number' ? Math.max(0, wait) : undefined;
+    return this.#database.look((statements) => {
+      const wait = statements.get(NEXT_DUE)?.['wait_ms'];
+      return typeof wait === 'number' ? Math.max(0, wait) : undefined;
+    }, undefined);
   }
+}
 
-  #write({ id, token }: { readonly id: string; readonly token: string }, outcome: DeliveryOutcome): number {
-    switch (outcome.kind) {
-      case 'delivered':
-        return this.#database.run(DELIVERED, id);
-      case 'retry':
-        return this.#database.run(RETRY, Math.round(outcome.delayMs), outcome.error, id, token);
-      case 'postpone':
-        return this.#database.run(POSTPONE, Math.round(outcome.delayMs), outcome.error, id, token);
-      case 'dead':
-        return this.#database.run(GIVE_UP, outcome.error, id, token);
-    }
+function write(
+  statements: Statements,
+  { id, token }: { readonly id: string; readonly token: string },
+  outcome: DeliveryOutcome,
+): number {
+  switch (outcome.kind) {
+    case 'delivered':
+      return statements.run(DELIVERED, id);
+    case 'retry':
+      return statements.run(RETRY, Math.round(outcome.delayMs), outcome.error, id, token);
+    case 'postpone':
+      return statements.run(POSTPONE, Math.round(outcome.delayMs), outcome.error, id, token);
+    case 'dead':
+      return statements.run(GIVE_UP, outcome.error, id, token);
   }
 }
 
@@ -115,22 +127,25 @@ function toDue(row: Row): DueWebhook {
     id: String(row['id']),
     promptId: String(row['prompt_id']),
     body: String(row['body']),
-    attempts: Number(row['attempts']),
+    attempts: attemptsOf(row['attempts']),
     token: String(row['token']),
     ...(typeof row['url'] === 'string' ? { url: row['url'] } : {}),
   };
 }
 
 function toSummary(row: Row): WebhookSummary {
-  const state = row['state'] as WebhookState;
+  const state = STATES.find((one) => one === row['state']) ?? 'dead';
+  const [url, error] = [textOr(row['url'], MAX_SHOWN), textOr(row['error'], MAX_SHOWN)];
+  const dueAt = state === 'pending' ? dateOf(timeOf(row['due_ms'])) : undefined;
+  const deliveredAt = dateOf(timeOf(row['delivered_ms']));
   return {
     id: String(row['id']),
     promptId: String(row['prompt_id']),
     state,
-    attempts: Number(row['attempts']),
-    ...(typeof row['url'] === 'string' ? { url: row['url'] } : {}),
-    ...(state === 'pending' ? { dueAt: new Date(Number(row['due_ms'])) } : {}),
-    ...(row['delivered_ms'] === null ? {} : { deliveredAt: new Date(Number(row['delivered_ms'])) }),
-    ...(typeof row['error'] === 'string' ? { error: row['error'] } : {}),
+    attempts: attemptsOf(row['attempts']),
+    ...(url === undefined ? {} : { url }),
+    ...(dueAt === undefined ? {} : { dueAt }),
+    ...(deliveredAt === undefined ? {} : { deliveredAt }),
+    ...(error === undefined ? {} : { error }),
   };
 }

@@ -1,13 +1,31 @@
-/** Reap: documents whose lease ran out on their last attempt end as errors, without being read. */
-import { errorText } from '../failure-text.ts';
-import { type Database, NOW_MS } from './database.ts';
+/** Reap: documents whose lease ran out on their last attempt end as errors, and owe their webhook. */
+import type { Endings } from '../prompt-queue.ts';
+import { type Ended, endUnclaimed } from './end-unclaimed.ts';
+import { ATTEMPTS, HAS_LEASE } from './expressions.ts';
+import { NOW_MS, type Statements } from './statements.ts';
 
-const REAP = `
-UPDATE prompts SET status = 'error', error = ?1, finished_ms = ${NOW_MS}, image_urls = NULL, token = NULL, owner = NULL, lease_until_ms = NULL,
-  progress_step = NULL, progress_steps = NULL
-WHERE status = 'processing' AND lease_until_ms <= ${NOW_MS} AND attempts >= ?2`;
+/** In one transaction; who has more comes back. */
+const MAX_ROWS = 100;
 
-export function reap(database: Database, maxAttempts: number): number {
-  const message = `all ${maxAttempts} attempts ended without a verdict.`;
-  return database.run(REAP, errorText({ code: 'attempts_exhausted', message }), maxAttempts);
+const DEAD = `
+SELECT * FROM prompts WHERE status = 'processing' AND ${HAS_LEASE} AND lease_until_ms <= ${NOW_MS} AND ${ATTEMPTS} >= ?1
+ORDER BY lease_until_ms LIMIT ${MAX_ROWS}`;
+
+export interface ReapOptions {
+  readonly maxAttempts: number;
+  readonly path: string;
+  readonly endings: Endings | undefined;
+}
+
+/** Up to 100 of them. */
+export function reap(statements: Statements, { maxAttempts, path, endings }: ReapOptions): readonly Ended[] {
+  // Nearly always there is none, and then nobody is locked out for it.
+  if (statements.get(DEAD, maxAttempts) === undefined) return [];
+  const failure = {
+    code: 'attempts_exhausted',
+    message: `all ${maxAttempts} attempts ended without a verdict.`,
+  } as const;
+  return statements.transaction(() =>
+    statements.all(DEAD, maxAttempts).map((row) => endUnclaimed(statements, row, { failure, endings, path })),
+  );
 }

@@ -1,5 +1,5 @@
 /** Release: gives a document back unharmed. It is pending again, the same run goes on, and the attempt does not count. */
-import type { Database } from './database.ts';
+import type { Statements } from './statements.ts';
 
 const RELEASE = `
 UPDATE prompts SET status = 'pending', resume = 1, attempts = max(0, attempts - ?1), token = NULL, owner = NULL, lease_until_ms = NULL,
@@ -8,9 +8,9 @@ WHERE id = ?2 AND token = ?3 AND status = 'processing'`;
 
 /** @param attempts so many do not count */
 export function release(
-  database: Database,
+  statements: Statements,
   claim: { readonly id: string; readonly token: string },
   attempts: number,
 ): boolean {
-  return database.run(RELEASE, attempts, claim.id, claim.token) === 1;
+  return statements.run(RELEASE, attempts, claim.id, claim.token) === 1;
 }

@@ -1,16 +1,16 @@
 /** Renew: the heartbeat. The lease runs anew from now. */
 import type { JobProgress } from '../prompt-queue.ts';
-import { type Database, NOW_MS } from './database.ts';
+import { NOW_MS, type Statements } from './statements.ts';
 
 const RENEW = `
 UPDATE prompts SET lease_until_ms = ${NOW_MS} + ?1, progress_step = coalesce(?2, progress_step), progress_steps = coalesce(?3, progress_steps)
 WHERE id = ?4 AND token = ?5 AND status = 'processing'`;
 
 export function renew(
-  database: Database,
+  statements: Statements,
   claim: { readonly id: string; readonly token: string },
   options: { readonly leaseMs: number; readonly progress: JobProgress | undefined },
 ): boolean {
   const { leaseMs, progress } = options;
-  return database.run(RENEW, leaseMs, progress?.step ?? null, progress?.steps ?? null, claim.id, claim.token) === 1;
+  return statements.run(RENEW, leaseMs, progress?.step ?? null, progress?.steps ?? null, claim.id, claim.token) === 1;
 }

@@ -1,27 +1,31 @@
 /** Retry later: stays `processing`, owned by nobody, claimable when the pause is over. The attempt counts. */
 import { randomBytes } from 'node:crypto';
-import { type Database, NOW_MS } from './database.ts';
+import { diedWithoutVerdict, errorText, type FailureRecord } from '../failure-text.ts';
+import { NOW_MS, type Statements } from './statements.ts';
 
 const RETRY_LATER = `
-UPDATE prompts SET token = ?1, owner = NULL, lease_until_ms = ${NOW_MS} + ?2, awaits_retry = 1, previous_died = ?3,
+UPDATE prompts SET token = ?1, owner = NULL, lease_until_ms = ${NOW_MS} + ?2, awaits_retry = 1, previous_died = ?3, last_error = ?4,
   progress_step = NULL, progress_steps = NULL
-WHERE id = ?4 AND token = ?5 AND status = 'processing'`;
+WHERE id = ?5 AND token = ?6 AND status = 'processing'`;
 
 const WAITS_ALREADY = `SELECT 1 FROM prompts WHERE id = ?1 AND token = ?2 AND status = 'processing'`;
 
 export interface RetryOptions {
   readonly delayMs: number;
-  /** The attempt ended without a verdict on this document: the engine died under it. */
-  readonly died: boolean;
+  readonly failure: FailureRecord;
   /** Default: one that nobody knows. */
-  readonly waitToken: string | undefined;
+  readonly waitToken?: string | undefined;
 }
 
 export function retryLater(
-  database: Database,
+  statements: Statements,
   claim: { readonly id: string; readonly token: string },
-  { delayMs, died, waitToken = randomBytes(16).toString('hex') }: RetryOptions,
+  { delayMs, failure, waitToken = randomBytes(16).toString('hex') }: RetryOptions,
 ): boolean {
-  const changed = database.run(RETRY_LATER, waitToken, Math.round(delayMs), died ? 1 : 0, claim.id, claim.token);
-  return changed === 1 || database.get(WAITS_ALREADY, claim.id, waitToken) !== undefined;
+  const died = diedWithoutVerdict(failure) ? 1 : 0;
+  const values = [waitToken, Math.round(delayMs), died, errorText(failure)] as const;
+  return (
+    statements.run(RETRY_LATER, ...values, claim.id, claim.token) === 1 ||
+    statements.get(WAITS_ALREADY, claim.id, waitToken) !== undefined
+  );
 }

@@ -1,13 +1,13 @@
 /** Return attempts: a document that was put off turned out to be innocent. It is pending again, and those attempts do not count. */
 import { promptIdText } from '../../job/document-id.ts';
 import type { WaitingPrompt } from '../prompt-queue.ts';
-import type { Database } from './database.ts';
+import type { Statements } from './statements.ts';
 
 // The token is nobody's claim, but the one that put it off: whoever claims it since has another.
 const RETURN_ATTEMPTS = `
 UPDATE prompts SET status = 'pending', resume = 1, attempts = max(0, attempts - ?1), token = NULL, lease_until_ms = NULL, awaits_retry = 0
 WHERE id = ?2 AND run_id = ?3 AND token = ?4 AND status = 'processing'`;
 
-export function returnAttempts(database: Database, { id, runId, waitToken, attempts }: WaitingPrompt): boolean {
-  return database.run(RETURN_ATTEMPTS, attempts, promptIdText(id), runId, waitToken) === 1;
+export function returnAttempts(statements: Statements, { id, runId, waitToken, attempts }: WaitingPrompt): boolean {
+  return statements.run(RETURN_ATTEMPTS, attempts, promptIdText(id), runId, waitToken) === 1;
 }

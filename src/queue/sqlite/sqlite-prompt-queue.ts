@@ -1,13 +1,12 @@
 /** The embedded queue: many worker processes of one machine on one SQLite file. Keeps the contract of `prompt-queue.ts`. */
 import { resolve } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { canonicalEjsonOf, type DocumentId, promptIdText } from '../../job/document-id.ts';
-import { PROMPT_FIELDS } from '../../job/prompt-document.ts';
-import { diedWithoutVerdict } from '../failure-text.ts';
+import { type DocumentId, promptIdText } from '../../job/document-id.ts';
+import { pause } from '../../lib/pause.ts';
 import type {
   ClaimedPrompt,
   CompletionRecord,
   DrainState,
+  Endings,
   FailureRecord,
   JobProgress,
   JobStatus,
@@ -15,6 +14,8 @@ import type {
   PromptQueue,
   QueueCounts,
   RawPromptDocument,
+  StatementOptions,
+  SweepOptions,
   TransitionOutcome,
   WaitingPrompt,
 } from '../prompt-queue.ts';
@@ -22,10 +23,11 @@ import type { OwedWebhook, WebhookOutbox } from '../webhook-outbox.ts';
 import { cancel } from './cancel.ts';
 import { claim } from './claim.ts';
 import { complete } from './complete.ts';
-import { Database, type Row } from './database.ts';
+import { Database } from './database.ts';
+import type { Ended } from './end-unclaimed.ts';
 import { enqueue } from './enqueue.ts';
 import { fail } from './fail.ts';
-import { counts, list, msUntilNextDue, show } from './list.ts';
+import { counts, drainState, isDrained, list, msUntilNextDue, NO_COUNTS, show, stuckIds } from './list.ts';
 import { SqliteOutbox } from './outbox.ts';
 import { reap } from './reap.ts';
 import { release } from './release.ts';
@@ -33,112 +35,131 @@ import { renew } from './renew.ts';
 import { retryLater } from './retry-later.ts';
 import { retry } from './retry.ts';
 import { returnAttempts } from './return-attempts.ts';
+import type { Statements } from './statements.ts';
 
 export interface SqlitePromptQueueOptions {
   /** The file; it and its folder are made. */
   readonly path: string;
+  /** A command that only looks makes neither. */
+  readonly looksOnly?: boolean | undefined;
   readonly leaseMs: number;
   readonly maxAttempts: number;
   /** Names this worker in the documents that it owns. */
   readonly owner: string;
 }
 
+/** How long a write under a claim waits for a locked file at most. */
+const MAX_CLAIM_PATIENCE_MS = 15_000;
+/** The most that `stuck` tells; who has more has one cause. */
+const MAX_STUCK_TOLD = 20;
+
 export class SqlitePromptQueue implements PromptQueue {
   readonly description: string;
   readonly outbox: WebhookOutbox;
-  readonly #options: SqlitePromptQueueOptions;
+  readonly #options: SqlitePromptQueueOptions & { readonly path: string };
   readonly #database: Database;
 
-  /** @throws `queue_failed`, `disk_full` */
+  /** @throws `queue_failed`, `queue_damaged`, `disk_full` */
   constructor(options: SqlitePromptQueueOptions) {
-    this.#options = options;
-    this.#database = new Database(resolve(options.path));
+    // Whole: a fraction of a millisecond does not go into a column of whole numbers.
+    this.#options = { ...options, path: resolve(options.path), leaseMs: Math.round(options.leaseMs) };
+    this.#database = new Database(this.#options);
     this.outbox = new SqliteOutbox(this.#database);
     this.description = `the embedded queue ${this.#database.path}`;
   }
 
-  async claim({ limit }: { readonly limit: number }): Promise<readonly ClaimedPrompt[]> {
-    return claim(this.#database, { ...this.#options, limit }).map((row) => this.#toClaim(row));
+  async claim({
+    limit,
+    endings,
+    signal,
+  }: { readonly limit: number } & SweepOptions): Promise<readonly ClaimedPrompt[]> {
+    const options = { ...this.#options, limit, endings };
+    const { claims, ended } = await this.#database.perform((statements) => claim(statements, options), { signal });
+    tell(ended, endings);
+    return claims;
   }
 
   async renew(claimed: ClaimedPrompt, progress?: JobProgress): Promise<TransitionOutcome> {
-    return outcome(renew(this.#database, keyOf(claimed), { leaseMs: this.#options.leaseMs, progress }));
+    return this.#write((statements) => renew(statements, keyOf(claimed), { ...this.#options, progress }));
   }
 
   async complete(claimed: ClaimedPrompt, record: CompletionRecord, webhook?: OwedWebhook): Promise<TransitionOutcome> {
-    return outcome(complete(this.#database, keyOf(claimed), { record, webhook }));
+    return this.#write((statements) => complete(statements, keyOf(claimed), { record, webhook }));
   }
 
   async fail(claimed: ClaimedPrompt, failure: FailureRecord, webhook?: OwedWebhook): Promise<TransitionOutcome> {
-    return outcome(fail(this.#database, keyOf(claimed), { failure, webhook }));
+    return this.#write((statements) => fail(statements, keyOf(claimed), { failure, webhook }));
   }
 
   async retryLater(
     claimed: ClaimedPrompt,
     options: { readonly delayMs: number; readonly failure: FailureRecord; readonly waitToken?: string },
   ): Promise<TransitionOutcome> {
-    const { delayMs, failure, waitToken } = options;
-    const died = diedWithoutVerdict(failure);
-    return outcome(retryLater(this.#database, keyOf(claimed), { delayMs, died, waitToken }));
+    return this.#write((statements) => retryLater(statements, keyOf(claimed), options));
   }
 
   async release(
     claimed: ClaimedPrompt,
     { attempts = 1 }: { readonly attempts?: number } = {},
   ): Promise<TransitionOutcome> {
-    return outcome(release(this.#database, keyOf(claimed), attempts));
+    return this.#write((statements) => release(statements, keyOf(claimed), attempts));
   }
 
   async returnAttempts(waiting: WaitingPrompt): Promise<TransitionOutcome> {
-    return outcome(returnAttempts(this.#database, waiting));
+    return this.#write((statements) => returnAttempts(statements, waiting));
   }
 
-  async reap(): Promise<number> {
-    return reap(this.#database, this.#options.maxAttempts);
+  async reap({ endings, signal }: SweepOptions = {}): Promise<number> {
+    const { maxAttempts, path } = this.#options;
+    const ended = await this.#database.perform((statements) => reap(statements, { maxAttempts, path, endings }), {
+      signal,
+    });
+    tell(ended, endings);
+    return ended.length;
   }
 
-  async enqueue(documents: readonly RawPromptDocument[]): Promise<readonly DocumentId[]> {
-    return enqueue(this.#database, documents);
+  async enqueue(
+    documents: readonly RawPromptDocument[],
+    options?: Parameters<PromptQueue['enqueue']>[1],
+  ): Promise<readonly DocumentId[]> {
+    return enqueue(this.#database, documents, options);
   }
 
   async counts(): Promise<QueueCounts> {
-    return counts(this.#database);
+    return this.#database.look(counts, NO_COUNTS);
   }
 
   async list(options: { readonly status?: JobStatus; readonly limit: number }): Promise<readonly JobSummary[]> {
-    return list(this.#database, options);
+    return this.#database.look((statements) => list(statements, options), []);
   }
 
   async show(id: string): Promise<JobSummary | undefined> {
-    return show(this.#database, id);
+    return this.#database.look((statements) => show(statements, id), undefined);
   }
 
   async retry(id: string, { force = false }: { readonly force?: boolean } = {}): Promise<boolean | undefined> {
-    if (retry(this.#database, id, { force })) return true;
-    return show(this.#database, id) === undefined ? undefined : false;
+    return this.#change(id, (statements) => retry(statements, id, { force }));
   }
 
   async cancel(id: string): Promise<boolean | undefined> {
-    if (cancel(this.#database, id)) return true;
-    return show(this.#database, id) === undefined ? undefined : false;
+    return this.#change(id, (statements) => cancel(statements, id));
   }
 
   async msUntilNextDue(): Promise<number | undefined> {
-    return msUntilNextDue(this.#database);
+    return this.#database.look(msUntilNextDue, undefined);
   }
 
-  /** Whatever is in the file can be written. */
   async stuck(): Promise<readonly string[]> {
-    return [];
+    const ids = await this.#database.look((statements) => stuckIds(statements, MAX_STUCK_TOLD), []);
+    return ids.map((id) => `${id} is processing without a lease that ends; "text2img jobs retry --force ID" takes it`);
   }
 
-  async drainState(): Promise<DrainState> {
-    return { isDrained: await this.isDrained(), refused: 0, stuck: 0 };
+  async drainState({ signal }: StatementOptions = {}): Promise<DrainState> {
+    return this.#database.look(drainState, { isDrained: true, refused: 0, stuck: 0 }, { signal });
   }
 
-  async isDrained(): Promise<boolean> {
-    const { pending, processing } = counts(this.#database);
-    return pending === 0 && processing === 0;
+  async isDrained({ signal }: StatementOptions = {}): Promise<boolean> {
+    return this.#database.look(isDrained, true, { signal });
   }
 
   /** Other processes write the file; SQLite tells nobody, so this only waits. */
@@ -149,46 +170,32 @@ export class SqlitePromptQueue implements PromptQueue {
     readonly timeoutMs: number;
     readonly signal: AbortSignal;
   }): Promise<void> {
-    await sleep(timeoutMs, undefined, { signal }).catch(() => undefined);
+    await pause(timeoutMs, signal);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#database[Symbol.dispose]();
   }
 
-  #toClaim(row: Row): ClaimedPrompt {
-    const id = idOf(row);
-    const place = { database: this.#database.path, collection: 'prompts' };
-    const document = JSON.parse(String(row['document'])) as RawPromptDocument;
-    const fields = PROMPT_FIELDS.filter((name) => Object.hasOwn(document, name));
-    return {
-      id,
-      docKey: `${JSON.stringify(place).slice(0, -1)},"_id":${canonicalEjsonOf(id)}}`,
-      token: String(row['token']),
-      runId: String(row['run_id']),
-      attempt: Number(row['attempts']),
-      previousAttemptDied: row['previous_died'] === 1,
-      document: Object.fromEntries(fields.map((name) => [name, document[name]])),
-    };
+  async #write(action: (statements: Statements) => boolean): Promise<TransitionOutcome> {
+    // The claim goes on ending meanwhile: who holds it decides whether to try again.
+    const patienceMs = Math.min(MAX_CLAIM_PATIENCE_MS, this.#options.leaseMs / 2);
+    return (await this.#database.perform(action, { patienceMs })) ? 'done' : 'lost';
+  }
+
+  async #change(id: string, action: (statements: Statements) => boolean): Promise<boolean | undefined> {
+    return this.#database.look(
+      (statements) => action(statements) || (show(statements, id) === undefined ? undefined : false),
+      undefined,
+    );
   }
 }
 
-function outcome(done: boolean): TransitionOutcome {
-  return done ? 'done' : 'lost';
+/** When it has been committed. */
+function tell(ended: readonly Ended[], endings: Endings | undefined): void {
+  for (const { prompt, webhook } of ended) endings?.onEnded(prompt, webhook);
 }
 
 function keyOf({ id, token }: ClaimedPrompt): { readonly id: string; readonly token: string } {
   return { id: promptIdText(id), token };
-}
-
-function idOf(row: Row): DocumentId {
-  const text = String(row['id']);
-  switch (row['id_kind']) {
-    case 'object_id':
-      return { kind: 'object_id', hex: text };
-    case 'integer':
-      return { kind: 'integer', decimal: text };
-    default:
-      return { kind: 'string', value: text };
-  }
 }

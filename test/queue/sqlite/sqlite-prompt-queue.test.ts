@@ -52,7 +52,7 @@ test('a file of a newer version is refused and left as it is', async (t) => {
   raw.exec('PRAGMA user_version = 99');
   assert.throws(
     () => new SqlitePromptQueue({ path, ...OPTIONS }),
-    (error) => error instanceof Text2ImgError && error.code === 'queue_failed' && error.message.includes('version 99'),
+    (error) => error instanceof Text2ImgError && error.code === 'queue_damaged' && error.message.includes('version 99'),
   );
   assert.equal((await queue.counts()).pending, 1);
 });
@@ -69,6 +69,6 @@ test('a file that is no database is refused with its path', async (t) => {
   );
   assert.throws(
     () => new SqlitePromptQueue({ path, ...OPTIONS }),
-    (error) => error instanceof Text2ImgError && error.code === 'queue_failed' && error.message.includes(path),
+    (error) => error instanceof Text2ImgError && error.code === 'queue_damaged' && error.message.includes(path),
   );
 });

@@ -1,0 +1,94 @@
+/**
+ * What a document must be to be added to either queue: everything in it is kept exactly as it was given, or the document is refused. MongoDB's BSON
+ * and JSON text do not keep the same things, so the rules are the narrower of the two, and a document that one queue takes, the other takes too.
+ */
+import { Text2ImgError } from '../errors/text2img-error.ts';
+import type { DocumentId } from '../job/document-id.ts';
+import { isRecord } from '../lib/foreign-record.ts';
+import { quote } from '../lib/foreign-text.ts';
+import type { RawPromptDocument } from './prompt-queue.ts';
+
+/** MongoDB's own limit. */
+const MAX_DEPTH = 100;
+
+export interface AddedDocument {
+  /** undefined: none was given, and the queue makes one. `other`: not one that both queues know; `_id` as it was given. */
+  readonly id: DocumentId | undefined | { readonly kind: 'foreign'; readonly value: unknown };
+  /** Without `_id`. */
+  readonly fields: RawPromptDocument;
+}
+
+/** @param name how the document is called in an error @throws `invalid_document` */
+export function checkAddedDocument({ _id, ...fields }: RawPromptDocument, name: string): AddedDocument {
+  const refuse = (why: string): Text2ImgError =>
+    new Text2ImgError('invalid_document', `${name}: ${why} Nothing was added.`);
+  const status: unknown = fields['status'];
+  if (status !== undefined && status !== 'pending')
+    throw refuse(`"status" is ${quote(status)}; allowed is "pending" or nothing.`);
+  if (Object.hasOwn(fields, 'job'))
+    throw refuse('"job" is where the service keeps its own state; leave the field out.');
+  for (const [field, value] of Object.entries(fields)) {
+    const fault = faultOfName(field) ?? faultOf(value, 1);
+    if (fault !== undefined) throw refuse(`the field ${quote(field)} ${fault}`);
+  }
+  const id = givenId(_id);
+  const idFault = id === undefined ? undefined : faultOfId(_id);
+  if (idFault !== undefined) throw refuse(`"_id" ${idFault}`);
+  return { id, fields };
+}
+
+/** `name` for each of many documents. */
+export function defaultName(index: number): string {
+  return `document ${index + 1}`;
+}
+
+/** @throws `invalid_document` */
+export function alreadyThere(name: string, id: string): Text2ImgError {
+  return new Text2ImgError(
+    'invalid_document',
+    `${name}: a document with the _id ${quote(id)} is in the queue already. Nothing was added.`,
+  );
+}
+
+/** Null counts as absent, as for every field of ours. */
+function givenId(value: unknown): AddedDocument['id'] {
+  if (value === undefined || value === null) return undefined;
+  if (typeof value === 'string') return { kind: 'string', value };
+  if (typeof value === 'number' && Number.isSafeInteger(value)) return { kind: 'integer', decimal: String(value) };
+  const hex = isRecord(value) && Object.keys(value).length === 1 ? value['$oid'] : undefined;
+  if (typeof hex === 'string' && /^[0-9a-f]{24}$/i.test(hex)) return { kind: 'object_id', hex: hex.toLowerCase() };
+  return { kind: 'foreign', value };
+}
+
+function faultOfId(value: unknown): string | undefined {
+  if (value === '') return 'is empty; leave it out, and one is made.';
+  if (Array.isArray(value)) return `is ${quote(value)}; allowed are texts and whole numbers.`;
+  if (typeof value === 'number' && Number.isInteger(value) && !Number.isSafeInteger(value))
+    return `is ${value}, which is beyond ±(2^53 − 1) and would be changed; give it as a text.`;
+  if (typeof value === 'string' && value.includes('\0'))
+    return 'has the character U+0000 in it, which no command can name.';
+  return faultOf(value, 1);
+}
+
+/** What of a value would not be kept as it is; the rest of a sentence. */
+function faultOf(value: unknown, depth: number): string | undefined {
+  if (typeof value === 'string')
+    return value.isWellFormed() ? undefined : 'has half of a surrogate pair in its text, which cannot be stored.';
+  if (typeof value === 'number') return Number.isFinite(value) ? undefined : `is ${value}; allowed are finite numbers.`;
+  if (typeof value !== 'object' || value === null)
+    return value === null || typeof value === 'boolean' ? undefined : `is ${quote(value)}, which JSON does not have.`;
+  if (depth >= MAX_DEPTH) return `is nested deeper than ${MAX_DEPTH} levels, which MongoDB does not store.`;
+  for (const [name, element] of Object.entries(value)) {
+    const fault = (Array.isArray(value) ? undefined : faultOfName(name)) ?? faultOf(element, depth + 1);
+    if (fault !== undefined) return fault;
+  }
+  return undefined;
+}
+
+function faultOfName(name: string): string | undefined {
+  if (name.includes('\0')) return 'has a name with the character U+0000 in it, which MongoDB does not store.';
+  if (!name.isWellFormed()) return 'has a name with half of a surrogate pair in it, which cannot be stored.';
+  if (name === '_bsontype')
+    return 'has the name "_bsontype" in it, which the drivers of MongoDB take for a type of their own.';
+  return undefined;
+}

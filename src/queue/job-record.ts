@@ -1,0 +1,135 @@
+/**
+ * What of a document's own state is believed. Whoever may insert documents can insert a `job`, a `status` or an `error` of his own, and the file of
+ * the embedded queue can be written by any program. So each value is read here as the service would have written it: of our type, within our
+ * bounds, or not at all. Both queues' lists, claims and outboxes read through these functions; none of them throws.
+ */
+import { isRecord, own } from '../lib/foreign-record.ts';
+import { cut, quote } from '../lib/foreign-text.ts';
+import type { JobProgress, JobSummary } from './prompt-queue.ts';
+
+/** How the service makes a `run_id`: 16 random bytes. Any other text is not one. */
+export const RUN_ID = /^[0-9a-f]{32}$/;
+/** More than `--max-attempts` allows. */
+const MAX_ATTEMPTS = 1_000_000;
+/** A prompt is allowed 64 KiB by default; a longer one is shown cut. */
+const MAX_TEXT_LENGTH = 100_000;
+const MAX_ERROR_LENGTH = 1000;
+const MAX_URL_LENGTH = 4096;
+const MAX_NAME_LENGTH = 64;
+const MAX_OWNER_LENGTH = 300;
+/** What was used is eight values; a later version may write more. */
+const MAX_PARAMETERS = 64;
+const MAX_WARNINGS = 100;
+const MAX_URLS = 4096;
+
+/** The values of one document, as the queue's driver gives them; numbers and dates as JavaScript's. */
+export interface JobSource {
+  readonly id: string;
+  readonly status: unknown;
+  readonly text: unknown;
+  readonly priority: unknown;
+  readonly seed: unknown;
+  readonly imageUrls: unknown;
+  readonly error: unknown;
+  readonly attempts: unknown;
+  readonly progress: { readonly step: unknown; readonly steps: unknown };
+  readonly owner: unknown;
+  readonly leaseUntil: unknown;
+  readonly awaitsRetry: unknown;
+  readonly lastError: unknown;
+  readonly parameters: unknown;
+  readonly warnings: unknown;
+  readonly enqueuedAt: unknown;
+  readonly finishedAt: unknown;
+}
+
+/** What lists show of a document. */
+export function jobSummary(source: JobSource): JobSummary {
+  const { status } = source;
+  const isWaiting = status === 'processing' && source.awaitsRetry === true;
+  const summary: Record<keyof JobSummary, unknown> = {
+    id: source.id,
+    status: textOr(status, MAX_NAME_LENGTH) ?? quote(status, MAX_NAME_LENGTH),
+    text: textOr(source.text, MAX_TEXT_LENGTH) ?? (source.text === undefined ? '' : quote(source.text)),
+    priority: numberOf(source.priority) ?? 0,
+    attempts: attemptsOf(source.attempts),
+    progress: status === 'processing' ? progressOf(source.progress) : undefined,
+    owner: textOr(source.owner, MAX_OWNER_LENGTH),
+    leaseUntil: dateOf(source.leaseUntil),
+    imageUrls: urlsOf(source.imageUrls),
+    seed: status === 'completed' ? wholeOf(source.seed, Number.MAX_SAFE_INTEGER) : undefined,
+    parameters: parametersOf(source.parameters),
+    warnings: warningsOf(source.warnings),
+    error: isAbsent(source.error)
+      ? undefined
+      : (textOr(source.error, MAX_ERROR_LENGTH) ?? quote(source.error, MAX_ERROR_LENGTH)),
+    lastError: status === 'completed' || status === 'error' ? undefined : textOr(source.lastError, MAX_ERROR_LENGTH),
+    awaitsRetry: isWaiting ? true : undefined,
+    enqueuedAt: dateOf(source.enqueuedAt),
+    finishedAt: status === 'completed' || status === 'error' ? dateOf(source.finishedAt) : undefined,
+  };
+  return Object.fromEntries(
+    Object.entries(summary).filter(([, value]) => value !== undefined),
+  ) as unknown as JobSummary;
+}
+
+/** A finite number. */
+export function numberOf(value: unknown): number | undefined {
+  return typeof value === 'number' && Number.isFinite(value) ? value : undefined;
+}
+
+/** A whole number from 0 to `max`. */
+export function wholeOf(value: unknown, max: number): number | undefined {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 && value <= max ? value : undefined;
+}
+
+/** A number of attempts or tries; 0 where none of ours stands. */
+export function attemptsOf(value: unknown): number {
+  return wholeOf(value, MAX_ATTEMPTS) ?? 0;
+}
+
+/** A date that JavaScript can print; BSON's go further. */
+export function dateOf(value: unknown): Date | undefined {
+  return value instanceof Date && !Number.isNaN(value.getTime()) ? value : undefined;
+}
+
+/** A text, cut to `length`. */
+export function textOr(value: unknown, length: number): string | undefined {
+  return typeof value === 'string' ? cut(value, length) : undefined;
+}
+
+function progressOf({ step, steps }: JobSource['progress']): JobProgress | undefined {
+  const all = wholeOf(steps, Number.MAX_SAFE_INTEGER);
+  const done = wholeOf(step, all ?? 0);
+  return all === undefined || done === undefined ? undefined : { step: done, steps: all };
+}
+
+function urlsOf(value: unknown): readonly string[] | undefined {
+  if (!Array.isArray(value)) return undefined;
+  return value
+    .slice(0, MAX_URLS)
+    .map((url: unknown) => textOr(url, MAX_URL_LENGTH) ?? quote(url))
+    .filter((url) => url !== '');
+}
+
+function parametersOf(value: unknown): JobSummary['parameters'] {
+  if (!isRecord(value)) return undefined;
+  const known = Object.keys(value)
+    .slice(0, MAX_PARAMETERS)
+    .filter((name) => name.length <= MAX_NAME_LENGTH)
+    .map((name) => [name, textOr(own(value, name), MAX_TEXT_LENGTH) ?? numberOf(own(value, name))] as const)
+    .filter(([, used]) => used !== undefined);
+  return Object.fromEntries(known) as Readonly<Record<string, string | number>>;
+}
+
+function warningsOf(value: unknown): readonly string[] | undefined {
+  if (!Array.isArray(value)) return undefined;
+  return value
+    .slice(0, MAX_WARNINGS)
+    .filter((warning) => typeof warning === 'string')
+    .map((warning) => cut(warning, MAX_ERROR_LENGTH));
+}
+
+function isAbsent(value: unknown): boolean {
+  return value === undefined || value === null;
+}

@@ -1,0 +1,43 @@
+/** Ends a row that no worker was given: its attempts all died, or nobody can read it. The webhook that it owes is written with it. */
+import { randomBytes } from 'node:crypto';
+import { promptFieldsOf } from '../../job/prompt-document.ts';
+import { errorText, type FailureRecord } from '../failure-text.ts';
+import { RUN_ID } from '../job-record.ts';
+import type { Endings, UnclaimedPrompt } from '../prompt-queue.ts';
+import type { OwedWebhook } from '../webhook-outbox.ts';
+import { ENDED } from './expressions.ts';
+import { oweWebhook } from './outbox.ts';
+import { docKeyOf, documentOf, idOf } from './rows.ts';
+import type { Row, Statements } from './statements.ts';
+
+/** What `onEnded` is told when the transaction has been committed. */
+export interface Ended {
+  readonly prompt: UnclaimedPrompt;
+  readonly webhook: OwedWebhook | undefined;
+}
+
+const END = `UPDATE prompts SET status = 'error', error = ?1, ${ENDED}, image_urls = NULL, token = NULL WHERE seq = ?2`;
+
+/** Inside a transaction that has read the row. */
+export function endUnclaimed(
+  statements: Statements,
+  row: Row,
+  {
+    failure,
+    endings,
+    path,
+  }: { readonly failure: FailureRecord; readonly endings: Endings | undefined; readonly path: string },
+): Ended {
+  const runId = String(row['run_id']);
+  const prompt: UnclaimedPrompt = {
+    id: idOf(row),
+    docKey: docKeyOf(path, row),
+    runId: RUN_ID.test(runId) ? runId : randomBytes(16).toString('hex'),
+    document: promptFieldsOf(documentOf(row) ?? {}),
+    failure,
+  };
+  const webhook = endings?.webhookFor(prompt);
+  statements.run(END, errorText(failure), row['seq'] as number);
+  oweWebhook(statements, String(row['id']), webhook);
+  return { prompt, webhook };
+}

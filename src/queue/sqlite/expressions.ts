@@ -1,0 +1,19 @@
+/** The pieces of the embedded queue's statements: what of a row's own state is believed, as `queue/job-record.ts` does it for what is read. */
+import { NOW_MS } from './statements.ts';
+
+/** A whole number from 0 that attempts can have; anything else counts as none. */
+export const ATTEMPTS = 'CASE WHEN attempts BETWEEN 0 AND 1000000 THEN attempts ELSE 0 END';
+
+/** The run that goes on, or a new one where no name of ours stands. */
+export const RUN_ID = `CASE WHEN length(run_id) = 32 AND run_id NOT GLOB '*[^0-9a-f]*' THEN run_id ELSE lower(hex(randomblob(16))) END`;
+
+/** Twice the longest lease that can be asked for. */
+const LONGEST_LEASE_MS = 2 * 86_400_000;
+
+/** A lease that ends, so that somebody can claim the row. Without one it is stuck. */
+export const HAS_LEASE = `lease_until_ms <= ${NOW_MS} + ${LONGEST_LEASE_MS}`;
+export const IS_STUCK = `(lease_until_ms IS NULL OR lease_until_ms > ${NOW_MS} + ${LONGEST_LEASE_MS})`;
+
+/** What an ended row no longer has. */
+export const ENDED = `finished_ms = ${NOW_MS}, lease_until_ms = NULL, owner = NULL, progress_step = NULL, progress_steps = NULL,
+  awaits_retry = 0, resume = 0, last_error = NULL`;

@@ -1,0 +1,40 @@
+/** Rows as the rest knows them: documents, ids, and columns that hold JSON. Any program can write the file, so nothing here throws. */
+import { canonicalEjsonOf, type DocumentId } from '../../job/document-id.ts';
+import { isRecord } from '../../lib/foreign-record.ts';
+import type { RawPromptDocument } from '../prompt-queue.ts';
+import type { Row } from './statements.ts';
+
+/** The value of a column with JSON in it; undefined where it holds none. */
+export function jsonOf(value: unknown): unknown {
+  if (typeof value !== 'string') return undefined;
+  try {
+    return JSON.parse(value);
+  } catch {
+    return undefined;
+  }
+}
+
+/** What the user wrote; undefined where the text is no JSON object any more. */
+export function documentOf(row: Row): RawPromptDocument | undefined {
+  const value = jsonOf(row['document']);
+  return isRecord(value) ? value : undefined;
+}
+
+export function idOf(row: Row): DocumentId {
+  const text = String(row['id']);
+  const kind = row['id_kind'];
+  if (kind === 'object_id' && /^[0-9a-f]{24}$/.test(text)) return { kind, hex: text };
+  if (kind === 'integer' && /^-?\d{1,16}$/.test(text)) return { kind, decimal: text };
+  return { kind: 'string', value: text };
+}
+
+/** A column of milliseconds since 1970. */
+export function timeOf(value: unknown): Date | undefined {
+  return typeof value === 'number' ? new Date(value) : undefined;
+}
+
+/** Canonical EJSON of `{database, collection, _id}`; the database is the file. */
+export function docKeyOf(path: string, row: Row): string {
+  const place = { database: path, collection: 'prompts' };
+  return `${JSON.stringify(place).slice(0, -1)},"_id":${canonicalEjsonOf(idOf(row))}}`;
+}

@@ -1,0 +1,173 @@
+/**
+ * The tables of the embedded queue, and whether a file is one. Tables, columns and indexes are only added, and the version stays 2: version 0.1.0
+ * refuses a higher one, and there would be no way back after an upgrade.
+ */
+import type { DatabaseSync } from 'node:sqlite';
+import { Text2ImgError } from '../../errors/text2img-error.ts';
+import { quote } from '../../lib/foreign-text.ts';
+
+const SCHEMA_VERSION = 2;
+
+const PROMPTS = `
+CREATE TABLE prompts (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT,
+  id TEXT NOT NULL UNIQUE,
+  id_kind TEXT NOT NULL,
+  -- what the user wrote, as he wrote it
+  document TEXT NOT NULL,
+  priority REAL NOT NULL DEFAULT 0,
+  status TEXT NOT NULL DEFAULT 'pending',
+  enqueued_ms INTEGER NOT NULL,
+  -- who owns the claim, and until when
+  token TEXT,
+  owner TEXT,
+  lease_until_ms INTEGER,
+  -- which run of the prompt this is, and its attempts
+  run_id TEXT,
+  attempts INTEGER NOT NULL DEFAULT 0,
+  resume INTEGER NOT NULL DEFAULT 0,
+  -- 1: given a time for its next attempt by retry-later, so its lease did not run out under a dead worker
+  awaits_retry INTEGER NOT NULL DEFAULT 0,
+  -- 1: the attempt before this one ended without a verdict
+  previous_died INTEGER NOT NULL DEFAULT 0,
+  progress_step INTEGER,
+  progress_steps INTEGER,
+  -- how it ended
+  finished_ms INTEGER,
+  image_urls TEXT,
+  seed INTEGER,
+  parameters TEXT,
+  warnings TEXT,
+  error TEXT
+) STRICT;
+CREATE INDEX prompts_pending ON prompts (priority DESC, seq) WHERE status = 'pending';
+CREATE INDEX prompts_processing ON prompts (lease_until_ms) WHERE status = 'processing';
+`;
+
+/** Since version 2: the webhooks that are owed. */
+const WEBHOOKS = `
+CREATE TABLE webhooks (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT,
+  id TEXT NOT NULL UNIQUE,
+  prompt_id TEXT NOT NULL,
+  -- the exact bytes to be sent
+  body TEXT NOT NULL,
+  -- the document's own; NULL: the operator's
+  url TEXT,
+  state TEXT NOT NULL DEFAULT 'pending',
+  attempts INTEGER NOT NULL DEFAULT 0,
+  due_ms INTEGER NOT NULL,
+  -- who is trying
+  token TEXT,
+  error TEXT,
+  delivered_ms INTEGER
+) STRICT;
+CREATE INDEX webhooks_pending ON webhooks (due_ms) WHERE state = 'pending';
+`;
+
+/** Of the first versions of both tables; a table without one of them is another program's. */
+const COLUMNS = { prompts: columnsIn(PROMPTS), webhooks: columnsIn(WEBHOOKS) } as const;
+
+/** What the attempt before ended with. */
+const LAST_ERROR = 'ALTER TABLE prompts ADD COLUMN last_error TEXT;';
+
+/** Looks that would otherwise read every finished prompt or delivered webhook. */
+const LATER_INDEXES = `
+CREATE INDEX IF NOT EXISTS webhooks_prompt ON webhooks (prompt_id);
+CREATE INDEX IF NOT EXISTS webhooks_dead ON webhooks (seq) WHERE state = 'dead';
+`;
+
+interface SchemaState {
+  readonly version: number;
+  readonly tables: readonly string[];
+  readonly hasLastError: boolean;
+  readonly hasIndexes: boolean;
+}
+
+/**
+ * Makes what is missing. A file of another program is left as it is.
+ * @throws `queue_damaged` for a file that is not a queue of a version that this program knows
+ */
+export function prepareSchema(db: DatabaseSync, path: string): void {
+  checkIsQueue(db, path);
+  // WAL: readers do not wait for the writer. FULL: what a caller was told is on the disk, whatever the power does.
+  db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;');
+  if (isComplete(readState(db))) return;
+  db.exec('BEGIN IMMEDIATE');
+  try {
+    // Again, under the lock: another process may have made it meanwhile.
+    const state = checkIsQueue(db, path);
+    if (state.version < 1) db.exec(PROMPTS);
+    if (state.version < 2) db.exec(WEBHOOKS);
+    if (!state.hasLastError) db.exec(LAST_ERROR);
+    db.exec(LATER_INDEXES);
+    db.exec(`PRAGMA user_version = ${SCHEMA_VERSION}`);
+    db.exec('COMMIT');
+  } catch (error) {
+    if (db.isTransaction) db.exec('ROLLBACK');
+    throw error;
+  }
+}
+
+function isComplete({ version, hasLastError, hasIndexes }: SchemaState): boolean {
+  return version === SCHEMA_VERSION && hasLastError && hasIndexes;
+}
+
+function readState(db: DatabaseSync): SchemaState {
+  const version = Number(db.prepare('PRAGMA user_version').get()?.['user_version']);
+  const named = (type: string): string[] =>
+    db
+      .prepare("SELECT name FROM sqlite_master WHERE type = ? AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'")
+      .all(type)
+      .map(({ name }) => String(name));
+  const indexes = named('index');
+  return {
+    version,
+    tables: named('table'),
+    hasLastError: columnsOf(db, 'prompts').has('last_error'),
+    hasIndexes: indexes.includes('webhooks_prompt') && indexes.includes('webhooks_dead'),
+  };
+}
+
+function checkIsQueue(db: DatabaseSync, path: string): SchemaState {
+  const state = readState(db);
+  const { version, tables } = state;
+  const name = quote(path, 300);
+  if (version > SCHEMA_VERSION)
+    throw new Text2ImgError(
+      'queue_damaged',
+      `the queue ${name} has version ${version}, but this program knows versions up to ${SCHEMA_VERSION}; use a newer text2img.`,
+    );
+  if (version <= 0 && tables.length > 0)
+    throw new Text2ImgError(
+      'queue_damaged',
+      `${name} is a SQLite database of another program, with the tables ${quote(tables)}; name another --data-dir.`,
+    );
+  const wanted = version === 1 ? (['prompts'] as const) : version === 2 ? (['prompts', 'webhooks'] as const) : [];
+  for (const table of wanted) {
+    const columns = columnsOf(db, table);
+    const missing = COLUMNS[table].filter((column) => !columns.has(column));
+    if (missing.length === 0) continue;
+    const what =
+      columns.size === 0 ? `the table ${table} is missing` : `the table ${table} has no column ${missing[0]}`;
+    throw new Text2ImgError(
+      'queue_damaged',
+      `${name} is damaged or belongs to another program: ${what}; name another --data-dir.`,
+    );
+  }
+  return state;
+}
+
+function columnsOf(db: DatabaseSync, table: keyof typeof COLUMNS): ReadonlySet<string> {
+  return new Set(
+    db
+      .prepare(`PRAGMA table_info(${table})`)
+      .all()
+      .map(({ name }) => String(name)),
+  );
+}
+
+/** The columns that a CREATE TABLE statement of ours names: each stands in a line of its own, with its type. */
+function columnsIn(sql: string): readonly string[] {
+  return Array.from(sql.matchAll(/^ {2}([a-z_]+) (?:INTEGER|TEXT|REAL)/gm), ([, name]) => String(name));
+}

@@ -1,0 +1,54 @@
+/** SQLite's errors as ours: what is only locked, what has no room, and what is damaged for good. */
+import { isDiskFull, messageOf, systemCode } from '../../lib/disk-errors.ts';
+import { quote } from '../../lib/foreign-text.ts';
+import { Text2ImgError } from '../../errors/text2img-error.ts';
+
+/** Result codes of sqlite.org/rescode.html; the extended ones have these in their low byte. */
+const CODE = {
+  error: 1,
+  busy: 5,
+  locked: 6,
+  readOnly: 8,
+  corrupt: 11,
+  full: 13,
+  cannotOpen: 14,
+  notADatabase: 26,
+} as const;
+const READ_ONLY_MOVED = 1032;
+
+/** Another process holds the file for the moment. */
+export function isBusy(error: unknown): boolean {
+  const code = primaryCode(error);
+  return code === CODE.busy || code === CODE.locked;
+}
+
+/** @throws nothing */
+export function queueError(error: unknown, path: string): Text2ImgError {
+  if (error instanceof Text2ImgError) return error;
+  const queue = `the queue ${quote(path, 300)}`;
+  const code = primaryCode(error);
+  const of = (sentence: string, kind: 'queue_failed' | 'queue_damaged' | 'disk_full' = 'queue_failed'): Text2ImgError =>
+    new Text2ImgError(kind, sentence, { cause: error });
+  if (code === CODE.full || isDiskFull(error)) return of(`no space is left for ${queue}.`, 'disk_full');
+  if (code === CODE.notADatabase)
+    return of(`${quote(path, 300)} is no SQLite database, so it is not a queue.`, 'queue_damaged');
+  if (code === CODE.corrupt) return of(`the file of ${queue} is damaged: ${messageOf(error)}.`, 'queue_damaged');
+  if (resultCode(error) === READ_ONLY_MOVED)
+    return of(`the file of ${queue} was removed or replaced.`, 'queue_damaged');
+  if (code === CODE.error && /no such (?:table|column)/.test(messageOf(error)))
+    return of(`${queue} was changed by another program: ${messageOf(error)}.`, 'queue_damaged');
+  if (isBusy(error)) return of(`${queue} is locked by another process.`);
+  if (code === CODE.readOnly || systemCode(error) === 'EACCES')
+    return of(`${queue} may not be written by this user: ${messageOf(error)}.`);
+  return of(`${queue} cannot be used: ${messageOf(error)}.`);
+}
+
+function resultCode(error: unknown): number | undefined {
+  const code = (error as { readonly errcode?: unknown } | undefined)?.errcode;
+  return typeof code === 'number' ? code : undefined;
+}
+
+function primaryCode(error: unknown): number | undefined {
+  const code = resultCode(error);
+  return code === undefined ? undefined : code & 0xff;
+}
