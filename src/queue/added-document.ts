@@ -14,7 +14,7 @@ const MAX_DEPTH = 100;
 export interface AddedDocument {
   /** undefined: none was given, and the queue makes one. `other`: not one that both queues know; `_id` as it was given. */
   readonly id: DocumentId | undefined | { readonly kind: 'foreign'; readonly value: unknown };
-  /** Without `_id`. */
+  /** Without `_id`. A `job` in it is not read: the service's own state stands in its place. */
   readonly fields: RawPromptDocument;
 }
 
@@ -25,8 +25,6 @@ export function checkAddedDocument({ _id, ...fields }: RawPromptDocument, name: 
   const status: unknown = fields['status'];
   if (status !== undefined && status !== 'pending')
     throw refuse(`"status" is ${quote(status)}; allowed is "pending" or nothing.`);
-  if (Object.hasOwn(fields, 'job'))
-    throw refuse('"job" is where the service keeps its own state; leave the field out.');
   for (const [field, value] of Object.entries(fields)) {
     const fault = faultOfName(field) ?? faultOf(value, 1);
     if (fault !== undefined) throw refuse(`the field ${quote(field)} ${fault}`);

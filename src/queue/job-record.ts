@@ -79,7 +79,7 @@ export function numberOf(value: unknown): number | undefined {
 }
 
 /** A whole number from 0 to `max`. */
-export function wholeOf(value: unknown, max: number): number | undefined {
+function wholeOf(value: unknown, max: number): number | undefined {
   return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 && value <= max ? value : undefined;
 }
 
