@@ -1,39 +1,66 @@
 /** Reads a checkpoint's JSON file, with errors that name it. */
-import { readFile } from 'node:fs/promises';
 import { Text2ImgError } from '../errors/text2img-error.ts';
+import { messageOf } from '../lib/disk-errors.ts';
+import { isRecord } from '../lib/foreign-record.ts';
+import { readCheckpointFile } from './checkpoint-file.ts';
+import { TELLTALE_BYTES, wrongContent } from './wrong-content.ts';
 
 /** @throws `model_not_found`, `invalid_config` */
 export async function readJsonFile(path: string): Promise<Readonly<Record<string, unknown>>> {
-  let text: string;
-  try {
-    text = await readFile(path, 'utf8');
-  } catch (error) {
-    throw new Text2ImgError('model_not_found', `the checkpoint has no file ${path}.`, { cause: error });
-  }
+  const text = await readTextFile(path);
   let json: unknown;
   try {
     json = parseJson(text);
   } catch (error) {
-    throw new Text2ImgError(
-      'invalid_config',
-      `${path} is not JSON: ${error instanceof Error ? error.message : String(error)}.`,
-      { cause: error },
-    );
+    throw new Text2ImgError('invalid_config', `${path} is not JSON: ${messageOf(error)}.`, { cause: error });
   }
-  if (typeof json === 'object' && json !== null && !Array.isArray(json)) return json as Record<string, unknown>;
-  throw new Text2ImgError(
-    'invalid_config',
-    `${path} holds ${Array.isArray(json) ? 'an array' : typeof json}; an object is needed.`,
-  );
+  if (isRecord(json)) return json;
+  const found = json === null ? 'null' : Array.isArray(json) ? 'an array' : `a ${typeof json}`;
+  throw new Text2ImgError('invalid_config', `${path} holds ${found}; an object is needed.`);
 }
 
-/** Python writes infinities bare (`"lambda_min_clipped": -Infinity` stands in real scheduler files); here they become strings. */
+/** A text file of a checkpoint. @throws `model_not_found`, `invalid_config` for one that is something else */
+export async function readTextFile(path: string): Promise<string> {
+  const bytes = await readCheckpointFile(path);
+  const wrong = wrongContent(bytes.subarray(0, TELLTALE_BYTES));
+  if (wrong !== undefined) throw new Text2ImgError('invalid_config', `${path} ${wrong}.`);
+  return bytes.toString('utf8');
+}
+
+/** Python writes infinities and NaN bare (`"lambda_min_clipped": -Infinity` stands in real scheduler files); here they become strings. */
 function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {
-    const quoted = text.replaceAll(/(:\s*)(-?Infinity|NaN)(?=\s*[,}])/g, '$1"$2"');
+    const quoted = quoteBareNumbers(text);
     if (quoted === text) throw error;
     return JSON.parse(quoted);
   }
+}
+
+const BARE = /-?Infinity|NaN/g;
+
+/** Outside of strings only. Every part of the text is looked at once. */
+function quoteBareNumbers(text: string): string {
+  let result = '';
+  let from = 0;
+  while (from < text.length) {
+    const open = text.indexOf('"', from);
+    const outside = text.slice(from, open === -1 ? text.length : open);
+    result += outside.replaceAll(BARE, '"$&"');
+    if (open === -1) break;
+    const close = endOfString(text, open);
+    result += text.slice(open, close);
+    from = close;
+  }
+  return result;
+}
+
+/** Behind the quotation mark that ends the string which begins at `open`. */
+function endOfString(text: string, open: number): number {
+  for (let at = open + 1; at < text.length; at++) {
+    if (text[at] === '\\') at++;
+    else if (text[at] === '"') return at + 1;
+  }
+  return text.length;
 }

@@ -2,6 +2,8 @@
 import { join } from 'node:path';
 import { stat } from 'node:fs/promises';
 import { Text2ImgError } from '../errors/text2img-error.ts';
+import { own } from '../lib/foreign-record.ts';
+import { quote } from '../lib/foreign-text.ts';
 import { readJsonFile } from './json-file.ts';
 
 export interface ModelIndex {
@@ -24,28 +26,25 @@ export async function readModelIndex(folder: string): Promise<ModelIndex> {
   const path = join(folder, 'model_index.json');
   await requireCheckpointFolder(folder);
   const json = await readJsonFile(path).catch((error: unknown) => {
-    throw error instanceof Text2ImgError
-      ? new Text2ImgError('invalid_model_index', `${error.message} A checkpoint in the diffusers layout has it.`)
-      : error;
+    if (!(error instanceof Text2ImgError)) throw error;
+    const advice = error.code === 'model_not_found' ? ' A checkpoint in the diffusers layout has it.' : '';
+    throw new Text2ImgError('invalid_model_index', `${error.message}${advice}`, { cause: error });
   });
   const pipelineClass = json['_class_name'];
   if (typeof pipelineClass !== 'string')
     throw new Text2ImgError(
       'invalid_model_index',
-      `${path} names no pipeline: "_class_name" is ${JSON.stringify(pipelineClass)}.`,
+      `${path} names no pipeline: "_class_name" is ${quote(pipelineClass)}.`,
     );
   if (pipelineClass !== 'StableDiffusionPipeline') {
     throw new Text2ImgError(
       'unsupported_class',
-      `${path}: the pipeline class "${pipelineClass}" is not implemented; allowed: StableDiffusionPipeline.`,
+      `${path}: the pipeline class ${quote(pipelineClass)} is not implemented; allowed: StableDiffusionPipeline.`,
     );
   }
-  const components: Record<string, string> = {};
-  for (const [name, value] of Object.entries(json)) {
-    if (Array.isArray(value) && typeof value[1] === 'string') components[name] = value[1];
-  }
+  const components = componentClasses(json);
   for (const [name, allowed] of Object.entries(REQUIRED)) {
-    const className = components[name];
+    const className = own(components, name);
     if (className === undefined)
       throw new Text2ImgError(
         'invalid_model_index',
@@ -54,11 +53,18 @@ export async function readModelIndex(folder: string): Promise<ModelIndex> {
     if (!allowed.includes(className)) {
       throw new Text2ImgError(
         'unsupported_class',
-        `${path}: the ${name} class "${className}" is not implemented; allowed: ${allowed.join(', ')}.`,
+        `${path}: the ${name} class ${quote(className)} is not implemented; allowed: ${allowed.join(', ')}.`,
       );
     }
   }
-  return { pipelineClass, components, hasSafetyChecker: components['safety_checker'] !== undefined };
+  return { pipelineClass, components, hasSafetyChecker: own(components, 'safety_checker') !== undefined };
+}
+
+function componentClasses(json: Readonly<Record<string, unknown>>): Readonly<Record<string, string>> {
+  const named = Object.entries(json).flatMap(([name, value]) =>
+    Array.isArray(value) && typeof value[1] === 'string' ? [[name, value[1]] as const] : [],
+  );
+  return Object.fromEntries(named);
 }
 
 async function requireCheckpointFolder(folder: string): Promise<void> {

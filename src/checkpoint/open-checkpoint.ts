@@ -8,6 +8,8 @@ import { type ConfigRules, readConfig } from './config/config-schema.ts';
 import { readSchedulerConfig, type SchedulerConfig } from './config/scheduler-config.ts';
 import { UNET_2D_CONDITION_RULES, type UNet2DConditionConfig } from './config/unet-2d-condition-config.ts';
 import { Text2ImgError } from '../errors/text2img-error.ts';
+import { type ComponentFiles, hasVariant } from './find-weight-files.ts';
+import { quote } from '../lib/foreign-text.ts';
 import { readJsonFile } from './json-file.ts';
 import { type ModelIndex, readModelIndex } from './model-index.ts';
 import { readTokenizerFiles, type TokenizerFiles } from './tokenizer-files.ts';
@@ -15,6 +17,8 @@ import { autoencoderWeights, textEncoderWeights } from './weight-names.ts';
 import type { Weights } from './weights.ts';
 
 interface Component<T> {
+  /** The file that `config` comes from. */
+  readonly configPath: string;
   readonly config: T;
   readonly weights: Weights;
 }
@@ -49,19 +53,18 @@ export async function openCheckpoint(folder: string, options: OpenCheckpointOpti
   const warnings: string[] = [];
   if (index.hasSafetyChecker) warnings.push('The checkpoint has a safety checker; it is not run by this version.');
 
-  const open = async <T>(component: string, rules: ConfigRules<T>, baseName: string): Promise<Component<T>> => {
+  const open = async <T>(component: Network, rules: ConfigRules<T>): Promise<Component<T>> => {
     const place = join(real, component);
     const path = join(place, 'config.json');
     const read = readConfig(rules, await readJsonFile(path), path);
     warnings.push(...read.warnings);
-    return {
-      config: read.config,
-      weights: await openComponentWeights({ component, folder: place, baseName, ...options }),
-    };
+    const weights = await openComponentWeights({ ...filesOf(real, component), ...options });
+    return { configPath: path, config: read.config, weights };
   };
-  const textEncoder = await open('text_encoder', CLIP_TEXT_RULES, 'model');
-  const unet = await open('unet', UNET_2D_CONDITION_RULES, 'diffusion_pytorch_model');
-  const vae = await open('vae', AUTOENCODER_KL_RULES, 'diffusion_pytorch_model');
+  if (options.variant !== undefined) warnings.push(...(await withoutVariant(real, options.variant)));
+  const textEncoder = await open('text_encoder', CLIP_TEXT_RULES);
+  const unet = await open('unet', UNET_2D_CONDITION_RULES);
+  const vae = await open('vae', AUTOENCODER_KL_RULES);
   return {
     folder: real,
     modelName: basename(real),
@@ -75,12 +78,45 @@ export async function openCheckpoint(folder: string, options: OpenCheckpointOpti
   };
 }
 
+/** Network → the name that its weight files begin with. */
+const BASE_NAMES = {
+  text_encoder: 'model',
+  unet: 'diffusion_pytorch_model',
+  vae: 'diffusion_pytorch_model',
+} as const;
+type Network = keyof typeof BASE_NAMES;
+
+function filesOf(folder: string, component: Network): ComponentFiles {
+  return { component, folder: join(folder, component), baseName: BASE_NAMES[component] };
+}
+
+/**
+ * A warning about the networks that lack the variant.
+ * Source: diffusers pipelines/pipeline_utils.py, from_pretrained, which refuses a variant that no network has.
+ * @throws `model_not_found`
+ */
+async function withoutVariant(folder: string, variant: string): Promise<readonly string[]> {
+  const lacking: Network[] = [];
+  for (const component of Object.keys(BASE_NAMES) as Network[]) {
+    if (!(await hasVariant(filesOf(folder, component), variant))) lacking.push(component);
+  }
+  if (lacking.length === 0) return [];
+  if (lacking.length < Object.keys(BASE_NAMES).length)
+    return [
+      `There are no weights of the variant ${quote(variant)} for ${lacking.join(' and ')}; the plain ones are used.`,
+    ];
+  throw new Text2ImgError(
+    'model_not_found',
+    `no weight file of ${folder} has the variant ${quote(variant)}; leave out --variant to use the files that are there.`,
+  );
+}
+
 async function openScheduler(path: string, index: ModelIndex, warnings: string[]): Promise<Checkpoint['scheduler']> {
   const json = await readJsonFile(path);
   // As diffusers: the index decides, whatever the scheduler's own file says.
   const className = index.components['scheduler'] ?? json['_class_name'];
   if (typeof className !== 'string')
-    throw new Text2ImgError('invalid_config', `${path} names no class: "_class_name" is ${JSON.stringify(className)}.`);
+    throw new Text2ImgError('invalid_config', `${path} names no class: "_class_name" is ${quote(className)}.`);
   const read = readSchedulerConfig(className, json, path);
   warnings.push(...read.warnings);
   return { className, config: read.config };

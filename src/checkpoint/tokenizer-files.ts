@@ -7,11 +7,9 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { Text2ImgError } from '../errors/text2img-error.ts';
-import { messageOf } from '../lib/disk-errors.ts';
 import { isRecord, own } from '../lib/foreign-record.ts';
 import { quote } from '../lib/foreign-text.ts';
-import { FileError, readPlainFile } from '../lib/plain-file.ts';
-import { readJsonFile } from './json-file.ts';
+import { readJsonFile, readTextFile } from './json-file.ts';
 import { type AddedToken, addedTokenSchema, readTokenizerJson, type TokenizerModel } from './tokenizer-json.ts';
 
 export interface TokenizerFiles {
@@ -33,8 +31,6 @@ export interface TokenizerFiles {
 
 const START = '<|startoftext|>';
 const END = '<|endoftext|>';
-/** CLIP's vocabulary has 49,408 tokens and fits many times over. */
-const MAX_BYTES = 64 * 1024 * 1024;
 const MAX_ID = 2 ** 24;
 /** Start, end, and one token of the prompt. */
 const LEAST_TOKENS = 3;
@@ -233,10 +229,5 @@ async function readOptional(path: string): Promise<Json | undefined> {
 }
 
 async function readOptionalText(path: string): Promise<string | undefined> {
-  try {
-    return (await readPlainFile(path, MAX_BYTES)).toString('utf8');
-  } catch (error) {
-    if (error instanceof FileError && error.fault === 'missing') return undefined;
-    throw new Text2ImgError('invalid_tokenizer', `${messageOf(error)}.`, { cause: error });
-  }
+  return existsSync(path) ? await readTextFile(path) : undefined;
 }

@@ -3,7 +3,35 @@
  * by name and point ONNX initialisers at the place.
  */
 
-export type SafetensorsDtype = 'F64' | 'F32' | 'F16' | 'BF16' | 'I64' | 'I32' | 'I16' | 'I8' | 'U8' | 'BOOL';
+/**
+ * Every type of the format with the bits of one number. Source: safetensors/src/tensor.rs of the safetensors project, `Dtype` and `bitsize`.
+ * A file may have tensors of all of them; which ones a network can use is the graph's business.
+ */
+export const SAFETENSORS_BITS = {
+  BOOL: 8,
+  F4: 4,
+  F6_E2M3: 6,
+  F6_E3M2: 6,
+  U8: 8,
+  I8: 8,
+  F8_E5M2: 8,
+  F8_E4M3: 8,
+  F8_E8M0: 8,
+  F8_E4M3FNUZ: 8,
+  F8_E5M2FNUZ: 8,
+  I16: 16,
+  U16: 16,
+  F16: 16,
+  BF16: 16,
+  I32: 32,
+  U32: 32,
+  F32: 32,
+  C64: 64,
+  F64: 64,
+  I64: 64,
+  U64: 64,
+} as const;
+export type SafetensorsDtype = keyof typeof SAFETENSORS_BITS;
 
 export interface TensorPlace {
   readonly dtype: SafetensorsDtype;

@@ -68,7 +68,9 @@ async function writePictures(context: CommandContext, { request, result, engine,
   const { modelName, modelHash } = engine.model;
   for (const image of result.images) {
     const path = paths[image.imageIndex] as string;
-    const parameters = { ...request, seed: image.seed, modelName, modelHash };
+    // The size as drawn: some models cannot draw the one that was asked for.
+    const { seed, widthPx, heightPx } = image;
+    const parameters = { ...request, seed, widthPx, heightPx, modelName, modelHash };
     await replaceFile(path, await encodePng({ ...image, parameters }));
     const { prompt: _, ...facts } = parameters;
     printResult(context, {

@@ -6,6 +6,7 @@ import { Text2ImgError } from '../errors/text2img-error.ts';
 import { type CachedSnapshot, HubCache } from '../checkpoint/hub/hub-cache.ts';
 import { type HubId, parseHubId } from '../checkpoint/hub/hub-id.ts';
 import { openCheckpoint } from '../checkpoint/open-checkpoint.ts';
+import { proveFit } from '../models/prove-fit.ts';
 import { type CommandContext, type ExitCode, printResult } from './command-context.ts';
 import { pullModel } from './model-folder.ts';
 import { excerpt } from '../lib/foreign-text.ts';
@@ -56,10 +57,12 @@ async function list(context: CommandContext): Promise<ExitCode> {
 /** Whether it can be drawn with, by what its files say; no weights are read. */
 async function stateOf({ folder }: CachedSnapshot, variant: string | undefined): Promise<string> {
   try {
-    await openCheckpoint(folder, variant === undefined ? {} : { variant });
+    proveFit(await openCheckpoint(folder, variant === undefined ? {} : { variant }));
     return 'ready';
   } catch (error) {
-    return `not usable: ${excerpt(Text2ImgError.from(error).message, 160)}`;
+    // The line has little room, and the folder stands in `models show`.
+    const message = Text2ImgError.from(error).message.replaceAll(`${folder}/`, '');
+    return `not usable: ${excerpt(message, 160)}`;
   }
 }
 
@@ -73,10 +76,9 @@ async function show(context: CommandContext, hubId: HubId): Promise<ExitCode> {
       'not_found',
       `The model ${hubId.id} at revision ${JSON.stringify(hubId.revision)} is not in the cache ${cache.root}; "text2img models pull" fetches it.`,
     );
-  const { index, scheduler, warnings, unet } = await openCheckpoint(
-    snapshot.folder,
-    variant === undefined ? {} : { variant },
-  );
+  const checkpoint = await openCheckpoint(snapshot.folder, variant === undefined ? {} : { variant });
+  proveFit(checkpoint);
+  const { index, scheduler, warnings, unet } = checkpoint;
   const facts = {
     ...snapshot,
     pipeline: index.pipelineClass,

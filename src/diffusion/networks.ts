@@ -36,3 +36,16 @@ export interface VaeDecoder {
     shape: readonly [channels: number, height: number, width: number],
   ): Promise<Float32Array>;
 }
+
+export interface Networks {
+  readonly textEncoder: TextEncoder;
+  readonly denoiser: Denoiser;
+  readonly vae: VaeDecoder;
+}
+
+/** The same networks in float32, each opened when it is first asked for. */
+export interface FullPrecision {
+  textEncoder(): Promise<TextEncoder>;
+  denoiser(): Promise<Denoiser>;
+  vae(): Promise<VaeDecoder>;
+}

@@ -8,11 +8,13 @@
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import { quote } from '../lib/foreign-text.ts';
 import type { ResolvedGenerationRequest } from '../job/generation-request.ts';
+import { batchesOf, joined } from './batches.ts';
+import { notAnImage, notFinite } from './check-image.ts';
 import type { ClipTokenizer } from './clip-tokenizer.ts';
 import { checkRequest } from './check-request.ts';
 import { guide, isGuided } from './guidance.ts';
 import { toRgb } from './image-processor.ts';
-import type { Denoiser, TextEncoder, VaeDecoder } from './networks.ts';
+import type { Denoiser, FullPrecision, Networks, TextEncoder } from './networks.ts';
 import { TorchCpuGenerator } from './random/torch-cpu-random.ts';
 import type { Scheduler } from './schedulers/scheduler.ts';
 import { type CheckpointScheduler, createScheduler } from './schedulers/scheduler-registry.ts';
@@ -20,11 +22,10 @@ import { type CheckpointScheduler, createScheduler } from './schedulers/schedule
 /** How much of a cut prompt's rest its warning quotes. */
 const CUT_TEXT_LENGTH = 300;
 
-export interface PipelineParts {
+export interface PipelineParts extends Networks {
   readonly tokenizer: ClipTokenizer;
-  readonly textEncoder: TextEncoder;
-  readonly denoiser: Denoiser;
-  readonly vae: VaeDecoder;
+  /** Where the networks compute in less than float32: what an image is drawn with again when it overflowed. */
+  readonly fullPrecision?: FullPrecision;
   readonly scheduler: CheckpointScheduler;
   /** How many images may share one pass of the UNet. */
   readonly maxBatchImages: number;
@@ -62,12 +63,15 @@ export interface PipelineObserver {
   onFailed(jobId: string, error: Text2ImgError): void;
 }
 
-/** A job on its way. */
-interface ActiveJob extends PipelineJob {
-  readonly warnings: readonly string[];
-  /** [T, D] each */
+/** [T, D] each */
+interface Embeddings {
   readonly promptEmbeds: Float32Array;
   readonly negativePromptEmbeds: Float32Array;
+}
+
+/** A job on its way. */
+interface ActiveJob extends PipelineJob, Embeddings {
+  readonly warnings: string[];
   stepsDone: number;
   stepsTotal: number;
   imagesLeft: number;
@@ -77,6 +81,7 @@ interface ActiveJob extends PipelineJob {
 /** One image on its way. */
 interface ActiveImage {
   readonly job: ActiveJob;
+  readonly denoiser: Denoiser;
   readonly imageIndex: number;
   readonly seed: number;
   readonly generator: TorchCpuGenerator;
@@ -128,20 +133,18 @@ export class StableDiffusionPipeline {
   async #begin(job: PipelineJob, observer: PipelineObserver): Promise<ActiveJob | undefined> {
     const { request, jobId } = job;
     try {
-      checkRequest(request);
+      checkRequest(request, this.#parts.vae.scaleFactor);
       const steps = createScheduler(request.scheduler, this.#parts.scheduler, request.numInferenceSteps).timesteps
         .length;
       const stepsTotal = steps * request.numImages;
       observer.onProgress(jobId, { stage: 'encode', step: 0, steps: stepsTotal });
-      const warnings: string[] = [];
-      const negativePromptEmbeds = await this.#encode(request.negativePrompt, 'negative prompt', warnings);
-      const promptEmbeds = await this.#encode(request.prompt, 'prompt', warnings);
+      const warnings = this.#sizeWarnings(request);
+      const embeddings = await this.#encodeBoth(request, warnings);
       await this.#parts.yieldToEventLoop();
       return {
         ...job,
         warnings,
-        promptEmbeds,
-        negativePromptEmbeds,
+        ...embeddings,
         stepsDone: 0,
         stepsTotal,
         imagesLeft: request.numImages,
@@ -153,15 +156,42 @@ export class StableDiffusionPipeline {
     }
   }
 
-  /** @returns [T, D] */
+  /** Where the autoencoder cannot draw the size that was asked for. */
+  #sizeWarnings({ widthPx, heightPx }: ResolvedGenerationRequest): string[] {
+    const { scaleFactor } = this.#parts.vae;
+    const [width, height] = [widthPx - (widthPx % scaleFactor), heightPx - (heightPx % scaleFactor)];
+    if (width === widthPx && height === heightPx) return [];
+    return [
+      `The image is ${width}×${height} pixels, not ${widthPx}×${heightPx}: this model draws multiples of ${scaleFactor}.`,
+    ];
+  }
+
+  /** @throws `invalid_image` */
+  async #encodeBoth(request: ResolvedGenerationRequest, warnings: string[]): Promise<Embeddings> {
+    const negativePromptEmbeds = await this.#encode(request.negativePrompt, 'negative prompt', warnings);
+    return { negativePromptEmbeds, promptEmbeds: await this.#encode(request.prompt, 'prompt', warnings) };
+  }
+
+  /** @returns [T, D] @throws `invalid_image` */
   async #encode(text: string, what: string, warnings: string[]): Promise<Float32Array> {
-    const { inputIds, cutText } = this.#parts.tokenizer.tokenize(text);
+    const { tokenizer, textEncoder, fullPrecision } = this.#parts;
+    const { inputIds, cutText } = tokenizer.tokenize(text);
     if (cutText !== undefined) {
       warnings.push(
-        `The ${what} was cut because CLIP reads at most ${this.#parts.tokenizer.maxTokens} tokens; left out: ${quote(cutText, CUT_TEXT_LENGTH)}`,
+        `The ${what} was cut because CLIP reads at most ${tokenizer.maxTokens} tokens; left out: ${quote(cutText, CUT_TEXT_LENGTH)}`,
       );
     }
-    return this.#parts.textEncoder.encode(inputIds, 1);
+    const whose = `the text encoder’s result for the ${what}`;
+    const embeddings = await textEncoder.encode(inputIds, 1);
+    const fault = notFinite(embeddings, whose);
+    if (fault === undefined) return embeddings;
+    if (fullPrecision === undefined) throw fault;
+    const full: TextEncoder = await fullPrecision.textEncoder();
+    const again = await full.encode(inputIds, 1);
+    const lastFault = notFinite(again, whose);
+    if (lastFault !== undefined) throw lastFault;
+    warnings.push(`The ${what} was encoded again in float32, because the result in lower precision was not finite.`);
+    return again;
   }
 
   #latentShape({ widthPx, heightPx }: ResolvedGenerationRequest): LatentShape {
@@ -169,38 +199,68 @@ export class StableDiffusionPipeline {
     return [denoiser.latentChannels, Math.floor(heightPx / vae.scaleFactor), Math.floor(widthPx / vae.scaleFactor)];
   }
 
-  #prepareImage(job: ActiveJob, imageIndex: number): ActiveImage {
+  #prepareImage(job: ActiveJob, imageIndex: number, denoiser = this.#parts.denoiser): ActiveImage {
     const { request } = job;
     const seed = request.seed + imageIndex;
     const generator = new TorchCpuGenerator(seed);
     const scheduler = createScheduler(request.scheduler, this.#parts.scheduler, request.numInferenceSteps);
     const size = this.#latentShape(request).reduce((product, count) => product * count, 1);
     const latents = generator.randn(size).map((value) => value * scheduler.initNoiseSigma);
-    return { job, imageIndex, seed, generator, scheduler, latents };
+    return { job, denoiser, imageIndex, seed, generator, scheduler, latents };
   }
 
   async #drawBatch(images: readonly ActiveImage[], observer: PipelineObserver): Promise<void> {
     const timesteps = images[0]?.scheduler.timesteps ?? [];
-    for (const timestep of timesteps) {
-      const alive = withoutCancelled(images, observer);
+    let alive = images;
+    for (const [index, timestep] of timesteps.entries()) {
+      alive = withoutCancelled(alive, observer);
       if (alive.length === 0) return;
       await this.#denoise(alive, timestep);
       for (const { job } of alive) {
         job.stepsDone++;
         observer.onProgress(job.jobId, { stage: 'denoise', step: job.stepsDone, steps: job.stepsTotal });
       }
+      alive = await this.#withoutSpoilt(alive, `the latents after step ${index + 1} of ${timesteps.length}`, observer);
       await this.#parts.yieldToEventLoop();
     }
-    for (const image of images) {
+    for (const image of alive) {
       if (withoutCancelled([image], observer).length === 0) continue;
       await this.#decode(image, observer);
       await this.#parts.yieldToEventLoop();
     }
   }
 
+  /** The images whose latents are finite; each other one is drawn again in float32 or fails, and touches none of them. */
+  async #withoutSpoilt(
+    images: readonly ActiveImage[],
+    what: string,
+    observer: PipelineObserver,
+  ): Promise<readonly ActiveImage[]> {
+    const good: ActiveImage[] = [];
+    for (const image of images) {
+      const fault = notFinite(image.latents, what);
+      if (fault === undefined) good.push(image);
+      else await this.#drawAgain(image, fault, observer);
+    }
+    return good;
+  }
+
+  async #drawAgain(image: ActiveImage, fault: Text2ImgError, observer: PipelineObserver): Promise<void> {
+    const { job, imageIndex, scheduler } = image;
+    const { fullPrecision, denoiser } = this.#parts;
+    if (fullPrecision === undefined || image.denoiser !== denoiser) return endFailed(job, fault, observer);
+    const again = this.#prepareImage(job, imageIndex, await fullPrecision.denoiser());
+    job.stepsTotal += scheduler.timesteps.length;
+    job.warnings.push(
+      `Image ${imageIndex + 1} was drawn again in float32, because its latents in lower precision were not finite.`,
+    );
+    await this.#drawBatch([again], observer);
+  }
+
   /** One step of every image, in one pass of the UNet. */
   async #denoise(images: readonly ActiveImage[], timestep: number): Promise<void> {
-    const first = (images[0] as ActiveImage).job.request;
+    const { denoiser, job: leader } = images[0] as ActiveImage;
+    const first = leader.request;
     const guided = isGuided(first.guidanceScale);
     const inputs = images.map(({ scheduler, latents }) => scheduler.scaleModelInput(latents, timestep));
     const conditional = images.map(({ job }) => job.promptEmbeds);
@@ -208,7 +268,7 @@ export class StableDiffusionPipeline {
     const sample = joined(guided ? [...inputs, ...inputs] : inputs); // [B or 2B, C, h, w]
     const encoderHiddenStates = joined(guided ? [...unconditional, ...conditional] : conditional); // [B or 2B, T, D]
     const shape = [guided ? images.length * 2 : images.length, ...this.#latentShape(first)] as const;
-    const noisePred = await this.#parts.denoiser.predict({ sample, shape, timestep, encoderHiddenStates });
+    const noisePred = await denoiser.predict({ sample, shape, timestep, encoderHiddenStates });
     const size = noisePred.length / shape[0];
     const part = (index: number): Float32Array => noisePred.subarray(index * size, (index + 1) * size);
     for (const [index, image] of images.entries()) {
@@ -225,20 +285,36 @@ export class StableDiffusionPipeline {
 
   async #decode(image: ActiveImage, observer: PipelineObserver): Promise<void> {
     const { job, imageIndex, seed } = image;
-    const { vae } = this.#parts;
+    const { scaleFactor } = this.#parts.vae;
     observer.onProgress(job.jobId, { stage: 'decode', step: job.stepsDone, steps: job.stepsTotal });
-    const shape = this.#latentShape(job.request);
-    const decoded = await vae.decode(
-      image.latents.map((value) => value / vae.scalingFactor),
-      shape,
-    ); // [1, 3, H, W]
-    const [heightPx, widthPx] = [shape[1] * vae.scaleFactor, shape[2] * vae.scaleFactor];
+    const [, height, width] = this.#latentShape(job.request);
+    const [heightPx, widthPx] = [height * scaleFactor, width * scaleFactor];
+    const decoded = await this.#pixels(image, heightPx * widthPx);
+    if (decoded instanceof Text2ImgError) return endFailed(job, decoded, observer);
     observer.onImage(job.jobId, { imageIndex, seed, widthPx, heightPx, rgb: toRgb(decoded, heightPx * widthPx) });
     job.imagesLeft--;
     if (job.imagesLeft === 0 && !job.ended) {
       job.ended = true;
       observer.onDone(job.jobId, job.warnings);
     }
+  }
+
+  /** @returns [1, 3, H, W], or why there is no image */
+  async #pixels({ job, imageIndex, latents }: ActiveImage, pixels: number): Promise<Float32Array | Text2ImgError> {
+    const { vae, fullPrecision } = this.#parts;
+    const scaled = latents.map((value) => value / vae.scalingFactor);
+    const shape = this.#latentShape(job.request);
+    const decoded = await vae.decode(scaled, shape);
+    const fault = notAnImage(decoded, pixels);
+    if (fault === undefined) return decoded;
+    if (fullPrecision === undefined) return fault;
+    const again = await (await fullPrecision.vae()).decode(scaled, shape);
+    const lastFault = notAnImage(again, pixels);
+    if (lastFault !== undefined) return lastFault;
+    job.warnings.push(
+      `Image ${imageIndex + 1} was decoded again in float32, because the result in lower precision was no image.`,
+    );
+    return again;
   }
 }
 
@@ -254,40 +330,4 @@ function withoutCancelled(images: readonly ActiveImage[], observer: PipelineObse
       endFailed(job, new Text2ImgError('cancelled', 'the job was cancelled.'), observer);
   }
   return images.filter(({ job }) => !job.ended);
-}
-
-/** Neighbours that can share a pass: same size, steps, scheduler and guidance on or off. */
-function batchesOf<T extends { readonly job: ActiveJob }>(images: readonly T[], maxImages: number): T[][] {
-  const batches: T[][] = [];
-  for (const image of images) {
-    const last = batches.at(-1);
-    const canJoin =
-      last !== undefined &&
-      last.length < maxImages &&
-      batchKey((last[0] as T).job.request) === batchKey(image.job.request);
-    if (canJoin) last.push(image);
-    else batches.push([image]);
-  }
-  return batches;
-}
-
-function batchKey({
-  widthPx,
-  heightPx,
-  numInferenceSteps,
-  scheduler,
-  guidanceScale,
-}: ResolvedGenerationRequest): string {
-  return [widthPx, heightPx, numInferenceSteps, scheduler, isGuided(guidanceScale)].join();
-}
-
-function joined(parts: readonly Float32Array[]): Float32Array {
-  if (parts.length === 1) return parts[0] as Float32Array;
-  const whole = new Float32Array(parts.reduce((length, part) => length + part.length, 0));
-  let offset = 0;
-  for (const part of parts) {
-    whole.set(part, offset);
-    offset += part.length;
-  }
-  return whole;
 }

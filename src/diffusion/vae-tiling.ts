@@ -14,12 +14,48 @@ interface Tile {
   readonly width: number;
 }
 
-/** `decoder` for pictures up to `sampleSizePx`, tile by tile above. @param sampleSizePx the autoencoder's `sample_size` */
-export function tiledVaeDecoder(decoder: VaeDecoder, sampleSizePx: number): VaeDecoder {
-  const tileLatents = Math.floor(sampleSizePx / decoder.scaleFactor);
-  const strideLatents = Math.floor(tileLatents * (1 - OVERLAP));
+interface TilePlan {
+  /** Height and width of a tile. */
+  readonly tileLatents: number;
+  /** From one tile to the next. */
+  readonly strideLatents: number;
+  readonly blendPx: number;
+  /** What is kept of a tile; the rest is the next one's. */
+  readonly keepPx: number;
+}
+
+function planTiles(sampleSizePx: number, scaleFactor: number): TilePlan {
+  const tileLatents = Math.floor(sampleSizePx / scaleFactor);
   const blendPx = Math.floor(sampleSizePx * OVERLAP);
-  const keepPx = sampleSizePx - blendPx;
+  return {
+    tileLatents,
+    strideLatents: Math.floor(tileLatents * (1 - OVERLAP)),
+    blendPx,
+    keepPx: sampleSizePx - blendPx,
+  };
+}
+
+/** Whether tiles of this size join: what is kept of a tile reaches exactly to the next one. */
+function tilesJoin(sampleSizePx: number, scaleFactor: number): boolean {
+  const { strideLatents, keepPx } = planTiles(sampleSizePx, scaleFactor);
+  return strideLatents > 0 && strideLatents * scaleFactor === keepPx;
+}
+
+/** The size nearest to `sampleSizePx` whose tiles join: itself where they do. */
+export function nearestTileSize(sampleSizePx: number, scaleFactor: number): number {
+  // Every multiple of four latents does, so that the search ends.
+  for (let distance = 0; ; distance++) {
+    for (const size of [sampleSizePx + distance, sampleSizePx - distance])
+      if (tilesJoin(size, scaleFactor)) return size;
+  }
+}
+
+/**
+ * `decoder` for pictures up to `sampleSizePx`, tile by tile above.
+ * @param sampleSizePx the autoencoder's `sample_size`, one that `nearestTileSize` allows
+ */
+export function tiledVaeDecoder(decoder: VaeDecoder, sampleSizePx: number): VaeDecoder {
+  const { tileLatents, strideLatents, blendPx, keepPx } = planTiles(sampleSizePx, decoder.scaleFactor);
   return {
     ...decoder,
     async decode(latents, shape) {

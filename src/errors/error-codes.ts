@@ -72,7 +72,7 @@ export const ERROR_CODES = {
   model_not_found: {
     fault: 'model',
     consequence: 'fail',
-    meaning: 'The checkpoint folder, or a file that it must have, does not exist.',
+    meaning: 'The checkpoint folder, or a file that it must have, does not exist or cannot be read.',
   },
   model_gated: {
     fault: 'model',
@@ -87,7 +87,8 @@ export const ERROR_CODES = {
   invalid_config: {
     fault: 'model',
     consequence: 'fail',
-    meaning: 'A component’s configuration is not JSON or has a value of the wrong type.',
+    meaning:
+      'A component’s configuration is not JSON, has a value of the wrong type or outside its range, or contradicts itself or another component.',
   },
   unsupported_class: {
     fault: 'model',

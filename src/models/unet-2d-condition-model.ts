@@ -2,10 +2,14 @@
  * The denoising network: latents, a timestep and the prompt's embeddings in, the predicted noise (or velocity) out.
  * Source: diffusers models/unets/unet_2d_condition.py and unet_2d_blocks.py.
  */
-import type { UNet2DConditionConfig } from '../checkpoint/config/unet-2d-condition-config.ts';
+import {
+  attends,
+  type UNet2DConditionConfig,
+  type UNetBlock,
+  unetBlocks,
+} from '../checkpoint/config/unet-2d-condition-config.ts';
 import type { Weights } from '../checkpoint/weights.ts';
 import { type BuiltGraph, type ComputeType, GraphBuilder, type Value } from '../onnx/graph.ts';
-import { Text2ImgError } from '../errors/text2img-error.ts';
 import { add, concat, conv2d, groupNorm, multiply, silu } from './layers/primitives.ts';
 import { downsample2d, resnetBlock2d, upsample2d } from './layers/resnet-block-2d.ts';
 import { timestepEmbedding, timestepProjection } from './layers/timestep-embedding.ts';
@@ -24,22 +28,16 @@ export interface UNetGraphOptions {
   };
 }
 
-/** One block of the way down or up, with the lists of the configuration resolved. */
-interface BlockPlan {
-  readonly channels: number;
-  readonly layers: number;
+/** One block of the way down or up. */
+interface BlockPlan extends Omit<UNetBlock, 'crossAttention'> {
   readonly crossAttention: boolean;
-  readonly heads: number;
-  readonly transformerLayers: number;
-  readonly onlyCrossAttention: boolean;
-  readonly contextFeatures: number;
 }
 
 const DEFAULT_NOMINAL = { batch: 1, height: 64, width: 64, tokens: 77 };
 
 /**
  * Inputs: `sample` [B, C, h, w], `timestep` [1], `encoder_hidden_states` [B, T, D]; output: `out_sample` [B, C', h, w]; all float32.
- * @throws `missing_tensor`, `wrong_tensor_shape`, `unsupported_config`
+ * @throws `missing_tensor`, `wrong_tensor_shape`
  */
 export function buildUNet2DConditionGraph({
   config,
@@ -48,8 +46,9 @@ export function buildUNet2DConditionGraph({
   nominal = DEFAULT_NOMINAL,
 }: UNetGraphOptions): BuiltGraph {
   const g = new GraphBuilder(weights, computeType);
-  const plans = planBlocks(config);
-  const contextFeatures = plans[0]?.contextFeatures ?? 0;
+  const blocks = unetBlocks(config);
+  const plans = blocks.map((block) => ({ ...block, crossAttention: block.crossAttention.down }));
+  const contextFeatures = promptFeatures(config);
   const latentShape = [nominal.batch, config.in_channels, nominal.height, nominal.width];
   const sample = g.input('sample', 'float32', ['batch', config.in_channels, 'height', 'width'], latentShape);
   const timestep = g.input('timestep', 'float32', [1], [1]);
@@ -67,7 +66,7 @@ export function buildUNet2DConditionGraph({
     hidden = network.downBlock(hidden, `down_blocks.${index}`, plan, { isLast: index === plans.length - 1, skips });
   }
   if (config.mid_block_type !== null) hidden = network.midBlock(hidden, 'mid_block', plans.at(-1) as BlockPlan);
-  for (const [index, plan] of upwardPlans(plans, config).entries()) {
+  for (const [index, plan] of upwardPlans(blocks).entries()) {
     hidden = network.upBlock(hidden, `up_blocks.${index}`, plan, { isLast: index === plans.length - 1, skips });
   }
   const normal = groupNorm(g, hidden, 'conv_norm_out', { groups: config.norm_num_groups, epsilon: config.norm_eps });
@@ -170,40 +169,16 @@ function centred(g: GraphBuilder, sample: Value, config: UNet2DConditionConfig):
   return add(g, multiply(g, sample, g.constant([2], [1])), g.constant([-1], [1]));
 }
 
-function planBlocks(config: UNet2DConditionConfig): BlockPlan[] {
-  const count = config.down_block_types.length;
-  const perBlock = <T>(key: string, value: T | readonly T[]): readonly T[] => {
-    const list: readonly T[] = Array.isArray(value) ? value : Array.from({ length: count }, () => value as T);
-    if (list.length === count) return list;
-    throw new Text2ImgError(
-      'invalid_config',
-      `unet: "${key}" has ${list.length} entries, but "down_block_types" has ${count}; they must be as many.`,
-    );
-  };
-  const channels = perBlock('block_out_channels', config.block_out_channels);
-  perBlock('up_block_types', config.up_block_types);
-  const layers = perBlock('layers_per_block', config.layers_per_block);
-  // The key is a misnomer that all checkpoints share: it says how many heads there are.
-  const heads = perBlock('attention_head_dim', config.attention_head_dim);
-  const transformerLayers = perBlock('transformer_layers_per_block', config.transformer_layers_per_block);
-  const onlyCross = perBlock('only_cross_attention', config.only_cross_attention);
-  const context = perBlock('cross_attention_dim', config.cross_attention_dim);
-  return config.down_block_types.map((type, index) => ({
-    channels: channels[index] as number,
-    layers: layers[index] as number,
-    crossAttention: type === 'CrossAttnDownBlock2D',
-    heads: heads[index] as number,
-    transformerLayers: transformerLayers[index] as number,
-    onlyCrossAttention: onlyCross[index] as boolean,
-    contextFeatures: context[index] as number,
-  }));
+/** How wide the prompt's embeddings are, as the blocks that attend to them say it. */
+function promptFeatures(config: UNet2DConditionConfig): number {
+  const blocks = unetBlocks(config);
+  const attending = blocks.find((block, index) => attends(block, index, config));
+  return (attending ?? blocks[0])?.contextFeatures ?? 0;
 }
 
 /** The way up mirrors the way down, with one more layer in each block. */
-function upwardPlans(plans: readonly BlockPlan[], config: UNet2DConditionConfig): BlockPlan[] {
-  return plans.toReversed().map((plan, index) => ({
-    ...plan,
-    layers: plan.layers + 1,
-    crossAttention: config.up_block_types[index] === 'CrossAttnUpBlock2D',
-  }));
+function upwardPlans(blocks: readonly UNetBlock[]): BlockPlan[] {
+  return blocks
+    .toReversed()
+    .map((block) => ({ ...block, layers: block.layers + 1, crossAttention: block.crossAttention.up }));
 }

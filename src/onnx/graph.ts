@@ -7,6 +7,7 @@
  */
 import { dirname, relative } from 'node:path';
 import { Text2ImgError } from '../errors/text2img-error.ts';
+import { quote } from '../lib/foreign-text.ts';
 import type { SafetensorsDtype, Weights } from '../checkpoint/weights.ts';
 import {
   type AttributeProto,
@@ -50,6 +51,7 @@ const IR_VERSION = 9;
 const MICROSOFT_DOMAIN = 'com.microsoft';
 
 const STORED_TYPES: Partial<Record<SafetensorsDtype, ElementType>> = {
+  F64: 'float64',
   F32: 'float32',
   F16: 'float16',
   BF16: 'bfloat16',
@@ -150,13 +152,13 @@ export class GraphBuilder {
       const allowed = Object.keys(STORED_TYPES).join(', ');
       throw new Text2ImgError(
         'wrong_tensor_shape',
-        `${this.weights.component}: tensor "${name}" has type ${place.dtype}; allowed are ${allowed}.`,
+        `${this.weights.component}: tensor "${name}" has type ${place.dtype}; allowed are ${allowed} (in ${place.file}).`,
       );
     }
     if (squeezed(place.shape) !== squeezed(shape)) {
       throw new Text2ImgError(
         'wrong_tensor_shape',
-        `${this.weights.component}: tensor "${name}" has shape [${place.shape.join(', ')}], but the configuration asks for [${shape.join(', ')}].`,
+        `${this.weights.component}: tensor "${name}" has shape ${quote(place.shape)}, but the configuration asks for ${quote(shape)} (in ${place.file}).`,
       );
     }
     const tensor = { name, dims: shape, dataType: ELEMENT_TYPES[type] };

@@ -119,7 +119,10 @@ async function publish(
   const { model } = options.engine;
   const urls: string[] = [];
   for (const image of images) {
-    const parameters = { ...request, seed: image.seed, modelName: model.modelName, modelHash: model.modelHash };
+    const { modelName, modelHash } = model;
+    // The size as drawn: some models cannot draw the one that was asked for.
+    const { seed, widthPx, heightPx } = image;
+    const parameters = { ...request, seed, widthPx, heightPx, modelName, modelHash };
     const png = await encodePng({ ...image, parameters });
     if (!job.heartbeat.isSafe && !(await job.heartbeat.renew())) return job.lose();
     const { claim } = job;

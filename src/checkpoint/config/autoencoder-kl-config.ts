@@ -3,20 +3,22 @@
  * Source: diffusers models/autoencoders/autoencoder_kl.py, AutoencoderKL.__init__ (keys and defaults).
  */
 import { z } from 'zod';
-import type { ConfigRules } from './config-schema.ts';
+import { type ConfigRules, count, numberFrom, sampleSize, undividedChannels } from './config-schema.ts';
 
-const size = z.int().positive();
+/** One latent becomes up to 2^8 pixels wide and high. */
+const MAX_VAE_BLOCKS = 9;
 
 const schema = z.object({
-  out_channels: size.default(3),
-  up_block_types: z.array(z.literal('UpDecoderBlock2D')).min(1).default(['UpDecoderBlock2D']),
-  block_out_channels: z.array(size).min(1).default([64]),
-  layers_per_block: size.default(1),
+  out_channels: count.default(3),
+  up_block_types: z.array(z.literal('UpDecoderBlock2D')).min(1).max(MAX_VAE_BLOCKS).default(['UpDecoderBlock2D']),
+  block_out_channels: z.array(count).min(1).max(MAX_VAE_BLOCKS).default([64]),
+  layers_per_block: count.default(1),
   act_fn: z.enum(['silu', 'swish']).default('silu'),
-  latent_channels: size.default(4),
-  norm_num_groups: size.default(32),
-  sample_size: z.union([size, z.tuple([size, size])]).default(32),
-  scaling_factor: z.number().positive().default(0.18215),
+  latent_channels: count.default(4),
+  norm_num_groups: count.default(32),
+  sample_size: sampleSize.default(32),
+  // Latents are divided by it; every published autoencoder has it between 0.01 and 10.
+  scaling_factor: numberFrom(1e-4, 1e4).default(0.18215),
   mid_block_add_attention: z.boolean().default(true),
   use_post_quant_conv: z.boolean().default(true),
 });
@@ -37,4 +39,8 @@ export const AUTOENCODER_KL_RULES: ConfigRules<AutoencoderKlConfig> = {
     force_upcast: 'the decoder computes in float32',
   },
   onlyDefault: {},
+  contradiction: ({ block_out_channels: channels, up_block_types: types, norm_num_groups: groups }) =>
+    types.length === channels.length
+      ? undividedChannels(channels, groups)
+      : `"up_block_types" has ${types.length} entries, but "block_out_channels" has ${channels.length}; they must be as many`,
 };

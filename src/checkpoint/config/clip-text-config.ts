@@ -3,19 +3,20 @@
  * Source: transformers models/clip/configuration_clip.py, CLIPTextConfig (keys and defaults).
  */
 import { z } from 'zod';
-import type { ConfigRules } from './config-schema.ts';
+import { type ConfigRules, count, normEpsilon, wholeFrom } from './config-schema.ts';
 
-const size = z.int().positive();
+/** The mask has the square of it in numbers. CLIP reads 77, LongCLIP 248. */
+const MAX_POSITIONS = 2048;
 
 const schema = z.object({
-  vocab_size: size.default(49408),
-  hidden_size: size.default(512),
-  intermediate_size: size.default(2048),
-  num_hidden_layers: size.default(12),
-  num_attention_heads: size.default(8),
-  max_position_embeddings: size.default(77),
+  vocab_size: count.default(49408),
+  hidden_size: count.default(512),
+  intermediate_size: count.default(2048),
+  num_hidden_layers: count.default(12),
+  num_attention_heads: count.default(8),
+  max_position_embeddings: wholeFrom(2, MAX_POSITIONS).default(77),
   hidden_act: z.enum(['quick_gelu', 'gelu']).default('quick_gelu'),
-  layer_norm_eps: z.number().positive().default(1e-5),
+  layer_norm_eps: normEpsilon.default(1e-5),
 });
 
 export type ClipTextConfig = z.infer<typeof schema>;
@@ -60,4 +61,8 @@ export const CLIP_TEXT_RULES: ConfigRules<ClipTextConfig> = {
     pruned_heads: BOOKKEEPING,
   },
   onlyDefault: {},
+  contradiction: ({ hidden_size: width, num_attention_heads: heads }) =>
+    width % heads === 0
+      ? undefined
+      : `"num_attention_heads" is ${heads}, which does not divide "hidden_size", ${width}`,
 };

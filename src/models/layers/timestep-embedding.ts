@@ -25,8 +25,10 @@ export function timestepProjection(
   const angles = multiply(g, timestep, g.constant(frequencies, [1, half], 'float32')); // [1, half]
   const sine = g.node('Sin', [angles], { shape: angles.shape });
   const cosine = g.node('Cos', [angles], { shape: angles.shape });
-  const both = concat(g, flipSinToCos ? [cosine, sine] : [sine, cosine], 1);
-  return g.cast(both, g.computeType);
+  const halves = flipSinToCos ? [cosine, sine] : [sine, cosine];
+  // An odd number of channels ends with a zero.
+  const rest = channels % 2 === 0 ? [] : [g.constant([0], [1, 1], 'float32')];
+  return g.cast(concat(g, [...halves, ...rest], 1), g.computeType);
 }
 
 /** @param x [1, channels] @returns [1, outFeatures] */
