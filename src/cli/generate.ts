@@ -7,21 +7,23 @@ import { encodePng } from '../image/encode-png.ts';
 import type { ResolvedGenerationRequest } from '../job/generation-request.ts';
 import { resolveRequest } from '../job/resolve-request.ts';
 import { type CommandContext, type ExitCode, printResult } from './command-context.ts';
-import { outputPaths, type RequestWithSource, requestOf } from './generation-options.ts';
+import { type RequestWithSource, requestOf } from './generation-options.ts';
+import { excerpt, printable } from '../lib/foreign-text.ts';
 import { limitsOf } from './limits.ts';
 import { openEngine } from './open-engine.ts';
-import { checkWritable, replaceFile } from './output-file.ts';
+import { checkOutputs, isStandardOutput, outputPaths, writeImage, writeToStream } from './output-file.ts';
 
 export async function generate(context: CommandContext): Promise<ExitCode> {
   const { config } = context;
   const wanted = await requestOf(config);
-  const paths = outputPaths({
+  warnOfNotTaken(context, wanted);
+  const paths = await outputPaths({
     output: config.output,
     seed: wanted.request.seed,
     numImages: wanted.request.numImages ?? 1,
   });
   // Before the model is loaded: nobody should wait for a picture that cannot be kept.
-  for (const path of paths) await checkWritable(path);
+  await checkOutputs(paths, { json: config.json, isTerminal: process.stdout.isTTY });
 
   await using engine = await openEngine(context);
   warnOfOtherModel(context, wanted.drawnBy, engine);
@@ -71,13 +73,32 @@ async function writePictures(context: CommandContext, { request, result, engine,
     // The size as drawn: some models cannot draw the one that was asked for.
     const { seed, widthPx, heightPx } = image;
     const parameters = { ...request, seed, widthPx, heightPx, modelName, modelHash };
-    await replaceFile(path, await encodePng({ ...image, parameters }));
+    const png = await encodePng({ ...image, parameters });
+    if (isStandardOutput(path)) {
+      await writeToStream(process.stdout, png);
+      context.terminal.line(`standard output  (seed ${image.seed})`);
+      continue;
+    }
+    await writeImage(path, png);
     const { prompt: _, ...facts } = parameters;
     printResult(context, {
       json: { path: resolve(path), ...facts, warnings: result.warnings },
-      text: `${path}  (seed ${image.seed})`,
+      text: `${printable(path)}  (seed ${image.seed})`,
     });
   }
+}
+
+/** Names are other programs' own, so there may be any number of any length. */
+const MAX_NAMED = 12;
+const MAX_NAMED_LENGTH = 60;
+
+function warnOfNotTaken({ logger }: CommandContext, { notTaken }: RequestWithSource): void {
+  if (notTaken.length === 0) return;
+  const named = notTaken.slice(0, MAX_NAMED).map((one) => excerpt(one, MAX_NAMED_LENGTH));
+  const more = notTaken.length - named.length;
+  logger.warning('the PNG has parameters that are not drawn here', {
+    parameters: `${named.join(', ')}${more === 0 ? '' : ` and ${more} more`}`,
+  });
 }
 
 /** The same request gives the same pixels only with the same weights. */

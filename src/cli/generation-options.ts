@@ -4,10 +4,15 @@
 import { randomInt } from 'node:crypto';
 import type { Config } from '../config/schema.ts';
 import { Text2ImgError } from '../errors/text2img-error.ts';
-import type { ParsedParameters } from '../image/generation-parameters.ts';
-import { readGenerationParameters } from '../image/read-parameters.ts';
+import {
+  parametersNotTaken,
+  type ParsedParameters,
+  parseGenerationParameters,
+} from '../image/generation-parameters.ts';
+import { readParametersText } from '../image/read-parameters.ts';
 import type { GenerationRequest } from '../job/generation-request.ts';
 import { parsePromptDocument } from '../job/prompt-document.ts';
+import { quote } from '../lib/foreign-text.ts';
 import { limitsOf } from './limits.ts';
 import { readNamedFile } from './read-input.ts';
 
@@ -19,11 +24,14 @@ export interface RequestWithSource {
   readonly request: GenerationRequest & { readonly seed: number };
   /** The model that drew the PNG of `--from`, when it says so. */
   readonly drawnBy: { readonly modelName: string | undefined; readonly modelHash: string | undefined } | undefined;
+  /** What the PNG of `--from` says that is not drawn here. */
+  readonly notTaken: readonly string[];
 }
 
 /** @throws `conflicting_options`, `not_found`, `unreadable_file`, and whatever the request itself deserves */
 export async function requestOf(config: Config): Promise<RequestWithSource> {
-  const source = config.from === undefined ? undefined : await readSource(config.from);
+  const read = config.from === undefined ? undefined : await readSource(config.from);
+  const source = read?.parameters;
   const text = config.prompt ?? source?.prompt;
   if (text === undefined)
     throw new Text2ImgError('conflicting_options', 'There is nothing to draw: give --prompt, or --from with a PNG.');
@@ -43,32 +51,21 @@ export async function requestOf(config: Config): Promise<RequestWithSource> {
   const { request } = parsePromptDocument(document, limitsOf(config));
   const drawnBy =
     source === undefined ? undefined : { modelName: source.modelName, modelHash: source.modelHash ?? undefined };
-  return { request: { ...request, seed: fields.seed }, drawnBy };
+  return { request: { ...request, seed: fields.seed }, drawnBy, notTaken: read?.notTaken ?? [] };
 }
 
-async function readSource(path: string): Promise<ParsedParameters> {
+interface Source {
+  readonly parameters: ParsedParameters;
+  readonly notTaken: readonly string[];
+}
+
+async function readSource(path: string): Promise<Source> {
   const png = await readNamedFile(path, '--from');
   try {
-    return readGenerationParameters(png);
+    const text = readParametersText(png);
+    return { parameters: parseGenerationParameters(text), notTaken: parametersNotTaken(text) };
   } catch (error) {
     if (!(error instanceof Text2ImgError)) throw error;
-    throw new Text2ImgError(error.code, `--from ${JSON.stringify(path)}: ${error.message}`, { cause: error });
+    throw new Text2ImgError(error.code, `--from ${quote(path)}: ${error.message}`, { cause: error });
   }
-}
-
-/** `x.png`, or `x-1.png`, `x-2.png`, … when there are several. */
-export function outputPaths({
-  output,
-  seed,
-  numImages,
-}: {
-  output: string | undefined;
-  seed: number;
-  numImages: number;
-}): string[] {
-  const path = output ?? `./text2img-${seed}.png`;
-  if (numImages === 1) return [path];
-  const ending = /\.[^./\\]+$/.exec(path)?.[0] ?? '';
-  const stem = path.slice(0, path.length - ending.length);
-  return Array.from({ length: numImages }, (_, index) => `${stem}-${index + 1}${ending}`);
 }

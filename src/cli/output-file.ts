@@ -1,72 +1,122 @@
 /**
- * Writes the file that the user named: all or nothing, by a temporary file beside it and a rename.
+ * Where the images of `text2img generate` go: files that the user named, a folder, or standard output. Everything that can be refused is refused
+ * before anything is drawn.
  */
-import { randomBytes } from 'node:crypto';
-import { access, constants, open, rename, stat, unlink } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { mkdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Writable } from 'node:stream';
+import type { ErrorCode } from '../errors/error-codes.ts';
 import { Text2ImgError } from '../errors/text2img-error.ts';
+import { messageOf, systemCode } from '../lib/disk-errors.ts';
+import { quote } from '../lib/foreign-text.ts';
+import { checkWritable, FileError, type FileFault, writePlainFile } from '../lib/plain-file.ts';
+
+/** As other tools take it. */
+const STANDARD_OUTPUT = '-';
+
+export interface WantedOutput {
+  /** What `--output` says. */
+  readonly output: string | undefined;
+  readonly seed: number;
+  readonly numImages: number;
+}
+
+export function isStandardOutput(path: string | undefined): boolean {
+  return path === STANDARD_OUTPUT;
+}
 
 /**
- * Proves before the drawing that `path` can be written, by making and removing a file beside it.
- * @throws `not_found` when its folder does not exist, `store_unwritable`, `disk_full`
+ * `x.png`, or `x-1.png`, `x-2.png`, … when there are several; in a folder the default name. Makes a folder whose name ends with a slash.
+ * @throws `conflicting_options`, `store_unwritable`, `disk_full`, `invalid_option`
  */
-export async function checkWritable(path: string): Promise<void> {
-  if ((await stat(path).catch(() => undefined))?.isDirectory()) {
+export async function outputPaths({ output, seed, numImages }: WantedOutput): Promise<string[]> {
+  if (isStandardOutput(output)) {
+    if (numImages === 1) return [STANDARD_OUTPUT];
     throw new Text2ImgError(
-      'store_unwritable',
-      `The output ${JSON.stringify(path)} is a folder; name a file, like ${JSON.stringify(join(path, 'x.png'))}.`,
+      'conflicting_options',
+      '--output - takes one image; leave --num-images out or name a file.',
     );
   }
-  // A file that may not be written is not replaced either, though the folder's permissions would allow it.
-  await access(path, constants.W_OK).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== 'ENOENT') throw describe(error, path);
-  });
-  const probe = temporaryName(path);
-  // One byte, because a full disk still makes empty files.
-  await writeWhole(probe, new Uint8Array(1), path);
-  await unlink(probe);
+  const path = await filePathOf(output, `text2img-${seed}.png`);
+  if (numImages === 1) return [path];
+  const ending = /\.[^./\\]+$/.exec(path)?.[0] ?? '';
+  const stem = path.slice(0, path.length - ending.length);
+  return Array.from({ length: numImages }, (_, index) => `${stem}-${index + 1}${ending}`);
 }
 
-/** @throws `store_unwritable`, `disk_full`, `not_found` */
-export async function replaceFile(path: string, bytes: Uint8Array): Promise<void> {
-  const temporary = temporaryName(path);
-  await writeWhole(temporary, bytes, path);
-  try {
-    await rename(temporary, path);
-  } catch (error) {
-    await unlink(temporary).catch(() => {});
-    throw describe(error as NodeJS.ErrnoException, path);
+async function filePathOf(output: string | undefined, name: string): Promise<string> {
+  if (output === undefined) return `./${name}`;
+  if (output.endsWith('/')) {
+    await mkdir(output, { recursive: true }).catch((error: unknown) => {
+      throw new Text2ImgError(
+        'store_unwritable',
+        `The folder of --output ${quote(output)} cannot be made: ${messageOf(error)}.`,
+        {
+          cause: error,
+        },
+      );
+    });
+    return join(output, name);
   }
+  const isFolder = (await stat(output).catch(() => undefined))?.isDirectory() === true;
+  return isFolder ? join(output, name) : output;
 }
 
-function temporaryName(path: string): string {
-  // Cut, because the name with its ending may not be longer than 255 bytes.
-  return join(dirname(path), `.${basename(path).slice(0, 40)}.${randomBytes(6).toString('hex')}.tmp`);
-}
-
-async function writeWhole(temporary: string, bytes: Uint8Array, path: string): Promise<void> {
-  try {
-    const handle = await open(temporary, 'wx');
-    try {
-      await handle.writeFile(bytes);
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
-  } catch (error) {
-    await unlink(temporary).catch(() => {});
-    throw describe(error as NodeJS.ErrnoException, path);
+/**
+ * Proves before the drawing that the images can be written.
+ * @throws `invalid_option` for what is no plain file, `conflicting_options`, `not_found`, `store_unwritable`, `disk_full`
+ */
+export async function checkOutputs(
+  paths: readonly string[],
+  { json, isTerminal }: { readonly json: boolean; readonly isTerminal: boolean },
+): Promise<void> {
+  if (isStandardOutput(paths[0])) {
+    if (json)
+      throw new Text2ImgError('conflicting_options', '--output - and --json both need standard output; give one.');
+    if (isTerminal)
+      throw new Text2ImgError(
+        'conflicting_options',
+        '--output - writes the bytes of a PNG, and standard output is a terminal; name a file, or lead it elsewhere with > or |.',
+      );
+    return;
   }
+  for (const path of paths) await checkWritable(path).catch((error: unknown) => refuse(error, path));
 }
 
-function describe(error: NodeJS.ErrnoException, path: string): Text2ImgError {
-  const quoted = JSON.stringify(path);
-  const code = error.code ?? '';
-  if (['ENOENT', 'ENOTDIR'].includes(code))
-    return new Text2ImgError('not_found', `The folder of the output ${quoted} does not exist.`, { cause: error });
-  if (['ENOSPC', 'EDQUOT'].includes(code))
-    return new Text2ImgError('disk_full', `No space is left for the output ${quoted}.`, { cause: error });
-  return new Text2ImgError('store_unwritable', `The output ${quoted} cannot be written: ${error.message}.`, {
-    cause: error,
+/** The whole file or none of it; through links. @throws as `checkOutputs` */
+export async function writeImage(path: string, bytes: Uint8Array): Promise<void> {
+  await writePlainFile(path, bytes).catch((error: unknown) => refuse(error, path));
+}
+
+/** All of it, to whoever reads; one who stopped reading is no error. */
+export async function writeToStream(stream: Writable, bytes: Uint8Array): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    stream.write(bytes, (error) => {
+      if (error === null || error === undefined || systemCode(error) === 'EPIPE') resolve();
+      else
+        reject(
+          new Text2ImgError('store_unwritable', `Standard output cannot be written: ${error.message}.`, {
+            cause: error,
+          }),
+        );
+    });
   });
+}
+
+const CODES: Readonly<Record<FileFault, ErrorCode>> = {
+  missing: 'not_found',
+  folder: 'invalid_option',
+  'not-plain': 'invalid_option',
+  'name-too-long': 'invalid_option',
+  'too-large': 'store_unwritable',
+  denied: 'store_unwritable',
+  'disk-full': 'disk_full',
+  other: 'store_unwritable',
+};
+
+function refuse(error: unknown, path: string): never {
+  if (!(error instanceof FileError)) throw error;
+  if (error.fault === 'missing')
+    throw new Text2ImgError('not_found', `The folder of the output ${quote(path)} does not exist.`, { cause: error });
+  throw new Text2ImgError(CODES[error.fault], `The output cannot be written: ${error.message}.`, { cause: error });
 }

@@ -1,19 +1,19 @@
 /**
  * Reads files that the user named on the command line.
  */
-import { readFile } from 'node:fs/promises';
 import { Text2ImgError } from '../errors/text2img-error.ts';
+import { FileError, readPlainFile } from '../lib/plain-file.ts';
+
+/** More than any picture has. */
+const MAX_BYTES = 512 * 1024 * 1024;
 
 /** @param option how the user named it, for the error @throws `not_found`, `unreadable_file` */
 export async function readNamedFile(path: string, option: string): Promise<Uint8Array> {
   try {
-    return await readFile(path);
+    return await readPlainFile(path, MAX_BYTES);
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT' || code === 'ENOTDIR')
-      throw new Text2ImgError('not_found', `${option} ${JSON.stringify(path)} does not exist.`, { cause: error });
-    throw new Text2ImgError('unreadable_file', `${option} ${JSON.stringify(path)} cannot be read: ${message}.`, {
-      cause: error,
-    });
+    if (!(error instanceof FileError)) throw error;
+    const code = error.fault === 'missing' ? 'not_found' : 'unreadable_file';
+    throw new Text2ImgError(code, `${option} ${error.message}.`, { cause: error });
   }
 }

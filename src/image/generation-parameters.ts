@@ -5,6 +5,7 @@
  */
 import { VERSION } from '../version.ts';
 import { Text2ImgError } from '../errors/text2img-error.ts';
+import { quote } from '../lib/foreign-text.ts';
 
 /** What drew one picture; the same values and weights draw it again. */
 export interface GenerationParameters {
@@ -91,18 +92,32 @@ function quoteValue(value: string): string {
     : JSON.stringify(value);
 }
 
-const PAIR = /\s*(\w[\w \-/]*):\s*("(?:\\.|[^\\"])*"|[^,]*)(?:,|$)/g;
 /** As in the web UI: a last line with fewer pairs is part of the prompt. */
 const MIN_PAIRS = 3;
+
+/** Read into the request, or (`Version`) without an influence on the picture. */
+const TAKEN: ReadonlySet<string> = new Set([
+  'Steps',
+  'Sampler',
+  'CFG scale',
+  'Seed',
+  'Size',
+  'Model',
+  'Model hash',
+  'Scheduler',
+  'Prompts',
+  'Version',
+]);
+/** Schedules of the web UI that are the sampler's own here; `Karras` becomes another scheduler. */
+const PLAIN_SCHEDULES: ReadonlySet<string> = new Set(['Automatic', 'Uniform', 'Karras']);
+const NO_CLIP_SKIP = '1';
 
 /**
  * Reads our own texts exactly and the web UI's as far as they say things we know.
  * @throws `unreadable_file` when a value that we know is not what it should be
  */
 export function parseGenerationParameters(text: string): ParsedParameters {
-  const lines = text.split('\n');
-  const pairs = parsePairs(lines.at(-1) ?? '');
-  if (pairs.size >= MIN_PAIRS) lines.pop();
+  const { lines, pairs } = splitText(text);
   const { prompt, negativePrompt } = pairs.has('Prompts')
     ? exactPrompts(pairs.get('Prompts') ?? '')
     : splitPrompts(lines);
@@ -124,16 +139,84 @@ export function parseGenerationParameters(text: string): ParsedParameters {
   ) as unknown as ParsedParameters;
 }
 
+/**
+ * What a text says beyond what is read from it, as `Name: value`; a picture that is drawn without may differ.
+ * Empty for our own texts.
+ */
+export function parametersNotTaken(text: string): readonly string[] {
+  const { pairs } = splitText(text);
+  return [...pairs]
+    .filter(([name, value]) => {
+      if (name === 'Schedule type') return pairs.get('Scheduler') === undefined && !PLAIN_SCHEDULES.has(value);
+      if (name === 'Clip skip') return value !== NO_CLIP_SKIP;
+      return !TAKEN.has(name);
+    })
+    .map(([name, value]) => `${name}: ${value}`);
+}
+
+interface SplitText {
+  /** The prompts' lines. */
+  readonly lines: readonly string[];
+  readonly pairs: ReadonlyMap<string, string>;
+}
+
+/** Line ends may be those of Windows, and some stand behind the last line: other tools' editors put them there. */
+function splitText(text: string): SplitText {
+  const lines = text.replaceAll('\r\n', '\n').trimEnd().split('\n');
+  const pairs = parsePairs(lines.at(-1) ?? '');
+  return pairs.size >= MIN_PAIRS ? { lines: lines.slice(0, -1), pairs } : { lines, pairs: new Map() };
+}
+
+/** A name's letters, from the second on; the first is no blank, dash or slash. */
+const NAME_LETTER = /[\w \-/]/;
+const NAME_START = /\w/;
+const QUOTED_CHARACTER = /[^"\\]+|\\./y;
+
+/** `Name: value, Name: "value"`; what fits nowhere is skipped. In linear time: each character is looked at a bounded number of times. */
 function parsePairs(line: string): Map<string, string> {
   const pairs = new Map<string, string>();
-  for (const [, name, value] of line.matchAll(PAIR)) {
-    if (name !== undefined && value !== undefined) pairs.set(name, unquote(value));
+  let start = 0;
+  for (let colon = line.indexOf(':'); colon >= 0; colon = line.indexOf(':', start)) {
+    const name = nameBefore(line, start, colon);
+    start = colon + 1;
+    if (name === '') continue;
+    const end = valueEnd(line, start);
+    pairs.set(name, unquote(line.slice(start, end).trim()));
+    start = end + 1;
   }
-  return pairs.size >= MIN_PAIRS ? pairs : new Map();
+  return pairs;
+}
+
+/** The longest name that ends at `colon` and begins at `start` or later. */
+function nameBefore(line: string, start: number, colon: number): string {
+  let first = colon;
+  while (first > start && NAME_LETTER.test(line.charAt(first - 1))) first--;
+  while (first < colon && !NAME_START.test(line.charAt(first))) first++;
+  return line.slice(first, colon);
+}
+
+/** Where the comma behind the value stands, or the line's end. */
+function valueEnd(line: string, start: number): number {
+  let at = start;
+  while (at < line.length && line.charAt(at).trim() === '') at++;
+  if (line.charAt(at) === '"') {
+    const end = quotedEnd(line, at);
+    if (end === line.length || line.charAt(end) === ',') return end;
+  }
+  const comma = line.indexOf(',', at);
+  return comma < 0 ? line.length : comma;
+}
+
+/** Behind the closing quotation mark; beyond the line where there is none. */
+function quotedEnd(line: string, quotation: number): number {
+  QUOTED_CHARACTER.lastIndex = quotation + 1;
+  let end = quotation + 1;
+  while (QUOTED_CHARACTER.test(line)) end = QUOTED_CHARACTER.lastIndex;
+  return line.charAt(end) === '"' ? end + 1 : line.length + 1;
 }
 
 function unquote(value: string): string {
-  if (!value.startsWith('"')) return value.trim();
+  if (!value.startsWith('"')) return value;
   try {
     return JSON.parse(value) as string;
   } catch {
@@ -150,7 +233,7 @@ function exactPrompts(json: string): { prompt: string; negativePrompt: string } 
   }
   throw new Text2ImgError(
     'unreadable_file',
-    `The generation parameters have an unreadable "Prompts" value: ${JSON.stringify(json.slice(0, 80))}.`,
+    `The generation parameters have an unreadable "Prompts" value: ${quote(json)}.`,
   );
 }
 
@@ -166,17 +249,21 @@ function splitPrompts(lines: readonly string[]): { prompt: string; negativePromp
 
 function schedulerOf(sampler: string | undefined, scheduleType: string | undefined): string | undefined {
   if (sampler === undefined) return undefined;
+  // Any other schedule is named by `parametersNotTaken`.
   const full = scheduleType === 'Karras' && !sampler.endsWith(' Karras') ? `${sampler} Karras` : sampler;
   return SAMPLER_NAMES.find(([, name]) => name === full)?.[0] ?? full;
 }
 
+const DECIMAL = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?$/i;
+
 function readNumber(name: string, value: string | undefined): number | undefined {
   if (value === undefined) return undefined;
   const number = Number(value);
-  if (value !== '' && Number.isFinite(number)) return number;
+  // What `Number` takes beyond that (hexadecimal, an empty text) is no number here.
+  if (DECIMAL.test(value) && Number.isFinite(number)) return number;
   throw new Text2ImgError(
     'unreadable_file',
-    `The generation parameters say ${name}: ${JSON.stringify(value)}, which is not a number.`,
+    `The generation parameters say ${name}: ${quote(value)}, which is not a number.`,
   );
 }
 
@@ -186,7 +273,7 @@ function readSize(value: string | undefined): readonly [number | undefined, numb
   if (match === null)
     throw new Text2ImgError(
       'unreadable_file',
-      `The generation parameters say Size: ${JSON.stringify(value)}; it should be like "512x768".`,
+      `The generation parameters say Size: ${quote(value)}; it should be like "512x768".`,
     );
   return [Number(match[1]), Number(match[2])];
 }

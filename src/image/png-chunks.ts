@@ -3,6 +3,7 @@
  */
 import { crc32 } from 'node:zlib';
 import { Text2ImgError } from '../errors/text2img-error.ts';
+import { quote } from '../lib/foreign-text.ts';
 
 export interface PngChunk {
   /** Four letters: `IHDR`, `IDAT`, `tEXt`, … */
@@ -44,11 +45,11 @@ export function readPngChunks(png: Uint8Array): PngChunk[] {
     const end = offset + 8 + length;
     const type = bytes.toString('latin1', offset + 4, offset + 8);
     if (end + 4 > bytes.length)
-      throw new Text2ImgError('unreadable_file', `The PNG file is cut off in its ${JSON.stringify(type)} chunk.`);
+      throw new Text2ImgError('unreadable_file', `The PNG file is cut off in its ${quote(type)} chunk.`);
     if (crc32(bytes.subarray(offset + 4, end)) !== bytes.readUInt32BE(end)) {
       throw new Text2ImgError(
         'unreadable_file',
-        `The PNG file is damaged: the checksum of its ${JSON.stringify(type)} chunk is wrong.`,
+        `The PNG file is damaged: the checksum of its ${quote(type)} chunk is wrong.`,
       );
     }
     if (type === 'IEND') return chunks;

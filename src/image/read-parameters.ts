@@ -6,13 +6,14 @@ import { type ParsedParameters, parseGenerationParameters } from './generation-p
 import { readPngChunks } from './png-chunks.ts';
 import { findText } from './png-text.ts';
 
-/** @throws `unreadable_file` when it is no PNG, is damaged, or has no generation parameters */
-export function readGenerationParameters(png: Uint8Array): ParsedParameters {
+/** The text itself. @throws `unreadable_file` when it is no PNG, is damaged, or has no generation parameters */
+export function readParametersText(png: Uint8Array): string {
   const text = findText(readPngChunks(png), 'parameters');
-  if (text === undefined)
-    throw new Text2ImgError(
-      'unreadable_file',
-      'The PNG file has no generation parameters (no text chunk "parameters").',
-    );
-  return parseGenerationParameters(text);
+  if (text !== undefined) return text;
+  throw new Text2ImgError('unreadable_file', 'The PNG file has no generation parameters (no text chunk "parameters").');
+}
+
+/** @throws `unreadable_file` as above, and when a value makes no sense */
+export function readGenerationParameters(png: Uint8Array): ParsedParameters {
+  return parseGenerationParameters(readParametersText(png));
 }

@@ -4,7 +4,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { constants, type Stats } from 'node:fs';
-import { type FileHandle, open, readlink, rename, stat, unlink } from 'node:fs/promises';
+import { access, type FileHandle, open, readlink, rename, stat, unlink } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { isDiskFull, messageOf, systemCode } from './disk-errors.ts';
 import { quote } from './foreign-text.ts';
@@ -82,6 +82,24 @@ export async function writePlainFile(path: string, bytes: Uint8Array, { mode }: 
   } catch (error) {
     await unlink(draft).catch(() => undefined);
     throw fileError(error, path);
+  }
+}
+
+/**
+ * Proves that `writePlainFile` could write `path` now, by making and removing a file of one byte beside it: a full disk still makes empty files.
+ * @throws `FileError`
+ */
+export async function checkWritable(path: string): Promise<void> {
+  const { target, existing } = await writeTarget(path);
+  const draft = draftName(target);
+  try {
+    // A file that may not be written is not replaced either, though the folder's permissions would allow it.
+    if (existing !== undefined) await access(target, constants.W_OK);
+    await writeDraft(draft, new Uint8Array(1), { mode: undefined, existing: undefined });
+  } catch (error) {
+    throw fileError(error, path);
+  } finally {
+    await unlink(draft).catch(() => undefined);
   }
 }
 

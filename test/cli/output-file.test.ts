@@ -1,21 +1,39 @@
-/** Output files: all or nothing, and what is said when they cannot be written. */
+/** Where images go: all or nothing, through links, into folders and pipes of standard output, and what is refused before the drawing. */
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import {
+  chmodSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { PassThrough, Writable } from 'node:stream';
 import { after, test } from 'node:test';
-import { outputPaths } from '../../src/cli/generation-options.ts';
-import { checkWritable, replaceFile } from '../../src/cli/output-file.ts';
+import { checkOutputs, outputPaths, writeImage, writeToStream } from '../../src/cli/output-file.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'text2img-output-'));
 after(() => rmSync(folder, { recursive: true }));
 
+const FILE = { json: false, isTerminal: false };
+const check = async (path: string): Promise<void> => checkOutputs([path], FILE);
+const skip = process.platform === 'win32' ? 'NOT RUN: pipes, sockets and modes of files need a POSIX system' : false;
+
 test('a file is made, and replaced, and nothing else is left beside it', async () => {
   const path = join(folder, 'x.png');
-  await checkWritable(path);
+  await check(path);
   assert.deepEqual(readdirSync(folder), []);
-  await replaceFile(path, Buffer.from('one'));
-  await replaceFile(path, Buffer.from('two'));
+  await writeImage(path, Buffer.from('one'));
+  await writeImage(path, Buffer.from('two'));
   assert.equal(readFileSync(path, 'utf8'), 'two');
   assert.deepEqual(readdirSync(folder), ['x.png']);
 });
@@ -23,33 +41,108 @@ test('a file is made, and replaced, and nothing else is left beside it', async (
 test('checking leaves a file that is there as it is', async () => {
   const path = join(folder, 'kept.png');
   writeFileSync(path, 'kept');
-  await checkWritable(path);
+  await check(path);
   assert.equal(readFileSync(path, 'utf8'), 'kept');
 });
 
-test('a name of 255 bytes can be written', async () => {
+test('a name of 255 bytes can be written, a longer one is a fault of the call', async () => {
   const path = join(folder, `${'n'.repeat(251)}.png`);
-  await replaceFile(path, Buffer.from('x'));
+  await check(path);
+  await writeImage(path, Buffer.from('x'));
   assert.equal(readFileSync(path, 'utf8'), 'x');
+  await assert.rejects(check(join(folder, `${'é'.repeat(126)}.png`)), { code: 'invalid_option', message: /too long/ });
+  await assert.rejects(check(join(folder, 'x'.repeat(5000))), (error: Error) => error.message.length <= 600);
 });
 
-test('a missing folder, a folder as file and a file as folder are named', async () => {
+test('a link is written through, whether its file is there or not, and a file keeps its mode', { skip }, async () => {
+  mkdirSync(join(folder, 'far'));
+  symlinkSync('far/a.png', join(folder, 'one'));
+  symlinkSync('one', join(folder, 'two'));
+  await check(join(folder, 'two'));
+  await writeImage(join(folder, 'two'), Buffer.from('first'));
+  assert.equal(readFileSync(join(folder, 'far', 'a.png'), 'utf8'), 'first');
+  chmodSync(join(folder, 'far', 'a.png'), 0o640);
+  await writeImage(join(folder, 'two'), Buffer.from('second'));
+  assert.equal(readFileSync(join(folder, 'far', 'a.png'), 'utf8'), 'second');
+  assert.equal(statSync(join(folder, 'far', 'a.png')).mode & 0o777, 0o640);
+  assert.ok(lstatSync(join(folder, 'one')).isSymbolicLink() && lstatSync(join(folder, 'two')).isSymbolicLink());
+  symlinkSync('round', join(folder, 'round'));
+  await assert.rejects(check(join(folder, 'round')), { code: 'store_unwritable', message: /circle/ });
+});
+
+test('a pipe, a socket and a device are refused and stay what they are', { skip }, async (t) => {
+  const pipe = join(folder, 'pipe.png');
+  execFileSync('mkfifo', [pipe]);
+  symlinkSync('pipe.png', join(folder, 'to-pipe'));
+  const socket = join(folder, 's');
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(socket, resolve));
+  t.after(() => server.close());
+  for (const path of [pipe, join(folder, 'to-pipe'), socket, '/dev/null'])
+    await assert.rejects(check(path), { code: 'invalid_option', message: /plain file is needed/ });
+  assert.ok(lstatSync(pipe).isFIFO() && lstatSync(socket).isSocket());
+});
+
+test('a missing folder and a file as folder are named', async () => {
   const missing = join(folder, 'no', 'x.png');
-  await assert.rejects(checkWritable(missing), {
+  await assert.rejects(check(missing), {
     code: 'not_found',
     message: `The folder of the output ${JSON.stringify(missing)} does not exist.`,
   });
-  mkdirSync(join(folder, 'sub'));
-  await assert.rejects(checkWritable(join(folder, 'sub')), { code: 'store_unwritable', message: /is a folder/ });
-  await assert.rejects(checkWritable('/dev/null/x.png'), { code: 'not_found' });
+  await assert.rejects(check('/dev/null/x.png'), { code: 'not_found' });
+  await assert.rejects(outputPaths({ output: join(folder, 'x.png', '/'), seed: 1, numImages: 1 }), {
+    code: 'store_unwritable',
+  });
 });
 
-test('several pictures are numbered before the ending', () => {
-  assert.deepEqual(outputPaths({ output: 'a.b/x.png', seed: 1, numImages: 3 }), [
+test('several images are numbered before the ending', async () => {
+  assert.deepEqual(await outputPaths({ output: 'a.b/x.png', seed: 1, numImages: 3 }), [
     'a.b/x-1.png',
     'a.b/x-2.png',
     'a.b/x-3.png',
   ]);
-  assert.deepEqual(outputPaths({ output: 'a.b/x', seed: 1, numImages: 2 }), ['a.b/x-1', 'a.b/x-2']);
-  assert.deepEqual(outputPaths({ output: undefined, seed: 7, numImages: 1 }), ['./text2img-7.png']);
+  assert.deepEqual(await outputPaths({ output: 'a.b/x', seed: 1, numImages: 2 }), ['a.b/x-1', 'a.b/x-2']);
+  assert.deepEqual(await outputPaths({ output: undefined, seed: 7, numImages: 1 }), ['./text2img-7.png']);
+});
+
+test('a folder gets the usual name, and one that ends with a slash is made', async () => {
+  const there = join(folder, 'there');
+  mkdirSync(there);
+  assert.deepEqual(await outputPaths({ output: there, seed: 5, numImages: 1 }), [join(there, 'text2img-5.png')]);
+  const made = join(folder, 'new', 'deep');
+  assert.deepEqual(await outputPaths({ output: `${made}/`, seed: 5, numImages: 2 }), [
+    join(made, 'text2img-5-1.png'),
+    join(made, 'text2img-5-2.png'),
+  ]);
+  assert.ok(existsSync(made));
+});
+
+test('standard output takes one image, not beside JSON, and not a terminal', async () => {
+  assert.deepEqual(await outputPaths({ output: '-', seed: 1, numImages: 1 }), ['-']);
+  await assert.rejects(outputPaths({ output: '-', seed: 1, numImages: 2 }), { code: 'conflicting_options' });
+  await checkOutputs(['-'], FILE);
+  await assert.rejects(checkOutputs(['-'], { json: true, isTerminal: false }), { code: 'conflicting_options' });
+  await assert.rejects(checkOutputs(['-'], { json: false, isTerminal: true }), {
+    code: 'conflicting_options',
+    message: /terminal/,
+  });
+});
+
+test('bytes for a stream are out when the write ends, and a reader that has gone is no error', async () => {
+  const stream = new PassThrough();
+  const bytes = Buffer.alloc(300_000, 7);
+  const got: Buffer[] = [];
+  stream.on('data', (chunk: Buffer) => got.push(chunk));
+  await writeToStream(stream, bytes);
+  assert.ok(Buffer.concat(got).equals(bytes));
+  const gone = new Writable({
+    write: (_chunk, _encoding, done) => done(Object.assign(new Error('gone'), { code: 'EPIPE' })),
+  });
+  gone.on('error', () => {});
+  await writeToStream(gone, bytes);
+  const full = new Writable({
+    write: (_chunk, _encoding, done) => done(Object.assign(new Error('full'), { code: 'ENOSPC' })),
+  });
+  full.on('error', () => {});
+  await assert.rejects(writeToStream(full, bytes), { code: 'store_unwritable' });
 });

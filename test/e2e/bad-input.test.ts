@@ -131,11 +131,11 @@ const cases: readonly Case[] = [
     says: /folder of the output/,
   },
   {
-    title: 'an output that is a folder',
-    args: ['generate', '--prompt', 'x', '--output', folder],
-    exitCode: 5,
-    code: 'store_unwritable',
-    says: /is a folder/,
+    title: 'an output that is a device',
+    args: ['generate', '--prompt', 'x', '--output', '/dev/null'],
+    exitCode: 2,
+    code: 'invalid_option',
+    says: /plain file is needed/,
   },
   {
     title: '--from a missing file',

@@ -20,6 +20,8 @@ export interface CliOptions {
   readonly cwd?: string;
   readonly stdin?: string | Buffer;
   readonly environment?: Readonly<Record<string, string>>;
+  /** Of standard output; `latin1` for bytes. */
+  readonly encoding?: BufferEncoding;
 }
 
 const OURS =
@@ -32,11 +34,17 @@ export function cleanEnvironment(extra: Readonly<Record<string, string>> = {}): 
   return { ...inherited, TEXT2IMG_COMPILE_CACHE: 'off', ...extra };
 }
 
-export async function runCli({ args, cwd = root, stdin = '', environment }: CliOptions): Promise<CliResult> {
+export async function runCli({
+  args,
+  cwd = root,
+  stdin = '',
+  environment,
+  encoding = 'utf8',
+}: CliOptions): Promise<CliResult> {
   const child = spawn(process.execPath, [launcher, ...args], { cwd, env: cleanEnvironment(environment) });
   let stdout = '';
   let stderr = '';
-  child.stdout.setEncoding('utf8').on('data', (chunk: string) => (stdout += chunk));
+  child.stdout.setEncoding(encoding).on('data', (chunk: string) => (stdout += chunk));
   child.stderr.setEncoding('utf8').on('data', (chunk: string) => (stderr += chunk));
   // A program that ends before it has read its input is no fault of the test.
   child.stdin.on('error', () => {});

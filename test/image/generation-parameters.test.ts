@@ -5,6 +5,7 @@ import fc from 'fast-check';
 import {
   formatGenerationParameters,
   type GenerationParameters,
+  parametersNotTaken,
   parseGenerationParameters,
 } from '../../src/image/generation-parameters.ts';
 import { VERSION } from '../../src/version.ts';
@@ -114,6 +115,99 @@ for (const [bad, value] of [
     );
   });
 }
+
+const LINE = 'Steps: 4, Sampler: Euler a, CFG scale: 2.5, Seed: 11, Size: 128x64';
+
+for (const [title, text] of [
+  ['a line end behind them', `a cat\nNegative prompt: dogs\n${LINE}\n`],
+  ['the line ends of Windows', `a cat\r\nNegative prompt: dogs\r\n${LINE}\r\n`],
+  ['blank lines and blanks behind them', `a cat\nNegative prompt: dogs\n${LINE}  \n\n \t\n`],
+] as const) {
+  test(`parameters with ${title} are read`, () => {
+    assert.deepEqual(parseGenerationParameters(text), {
+      prompt: 'a cat',
+      negativePrompt: 'dogs',
+      numInferenceSteps: 4,
+      scheduler: 'euler_a',
+      guidanceScale: 2.5,
+      seed: 11,
+      widthPx: 128,
+      heightPx: 64,
+    });
+  });
+}
+
+test('what is not drawn here is named, what has no influence is not', () => {
+  assert.deepEqual(
+    parametersNotTaken(`a\n${LINE}, Clip skip: 1, Schedule type: Automatic, Model: m, Version: v1.10`),
+    [],
+  );
+  assert.deepEqual(
+    parametersNotTaken(
+      `a\n${LINE}, Schedule type: SGM Uniform, Clip skip: 2, Denoising strength: 0.4, Lora hashes: "x: 1, y: 2", ENSD: 31337, toString: 1`,
+    ),
+    [
+      'Schedule type: SGM Uniform',
+      'Clip skip: 2',
+      'Denoising strength: 0.4',
+      'Lora hashes: x: 1, y: 2',
+      'ENSD: 31337',
+      'toString: 1',
+    ],
+  );
+  assert.deepEqual(parametersNotTaken(formatGenerationParameters({ ...base, prompt: 'Clip skip: 2\n, "' })), []);
+});
+
+test('pairs are told apart as in the web UI: quotation marks, commas, names with dashes and slashes', () => {
+  const pairs =
+    '  Steps: 3,Sampler:"DDIM", Seed:  5 , : , "x": 1, Hires-fix/a b: "un,closed, -Size: 64x72, Model: "a \\"b\\", c", end';
+  const found = parseGenerationParameters(`p\n${pairs}`);
+  assert.deepEqual(found, {
+    prompt: 'p',
+    numInferenceSteps: 3,
+    scheduler: 'ddim',
+    seed: 5,
+    widthPx: 64,
+    heightPx: 72,
+    modelName: 'a "b", c',
+  });
+});
+
+/** Milliseconds of reading a last line that is made of `n` times `piece`; the best of three, because other programs run beside it. */
+function readingMs(piece: string, n: number): number {
+  const text = `p\n${piece.repeat(n)}`;
+  const times = [1, 2, 3].map(() => {
+    const begun = performance.now();
+    parseGenerationParameters(text);
+    return performance.now() - begun;
+  });
+  return Math.min(...times);
+}
+
+for (const piece of ['a', ' ', 'a ', '"', 'a:"', '\\"', 'a: "\\', ':', ',', '-a/', 'é', 'a:', '\n', '\r\n ']) {
+  test(`a line of ${JSON.stringify(piece)} is read in time that grows with its length only`, () => {
+    readingMs(piece, 10_000);
+    const short = readingMs(piece, 50_000);
+    const long = readingMs(piece, 400_000);
+    // Eight times as long: the square would take 64 times as much.
+    assert.ok(long < 24 * Math.max(short, 2), `${short} ms, then ${long} ms`);
+  });
+}
+
+for (const value of ['0x14', '', 'Infinity', '1_0', '2 3', 'NaN'])
+  test(`Steps: ${JSON.stringify(value)} is no number`, () => {
+    assert.throws(() => parseGenerationParameters(`p\nSteps: ${value}, Seed: 1, Size: 64x64`), {
+      code: 'unreadable_file',
+    });
+  });
+
+test('a value of a megabyte is refused in one short sentence', () => {
+  for (const bad of ['Steps: ', 'Size: ', 'Prompts: '])
+    assert.throws(
+      () => parseGenerationParameters(`p\nCFG scale: 1, Seed: 1, ${bad}${'x\u009b'.repeat(500_000)}`),
+      (error: Error) => error.message.length <= 300 && !error.message.includes('\u009b'),
+    );
+});
 
 function withoutUndefined(record: object): object {
   return Object.fromEntries(Object.entries(record).filter(([, value]) => value !== undefined));
