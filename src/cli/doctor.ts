@@ -1,12 +1,16 @@
 /** `text2img doctor`: what was found on this machine, and what to do about what was not. */
 import { probeMachine, type DoctorFinding } from '../engine/doctor-probes.ts';
 import { Text2ImgError } from '../errors/text2img-error.ts';
+import { boundedSentences, excerpt } from '../lib/foreign-text.ts';
 import { type CommandContext, type ExitCode } from './command-context.ts';
 import { engineEnvironment } from './engine-environment.ts';
 import { findModelFolder } from './model-folder.ts';
 import { openQueue, openStore } from './open-queue.ts';
 
 const MARKS = { ok: '✓', missing: '–', problem: '✗' } as const;
+
+/** Of one finding; a path and some notes fit. */
+const DETAIL_LENGTH = 2000;
 
 /** Exits with 5 when something stands in the way of drawing. */
 export async function doctor(context: CommandContext): Promise<ExitCode> {
@@ -49,7 +53,7 @@ async function inspectModel(context: CommandContext): Promise<string> {
   const { proveFit } = await import('../models/prove-fit.ts');
   const checkpoint = await openCheckpoint(folder, variant === undefined ? {} : { variant });
   proveFit(checkpoint);
-  const notes = checkpoint.warnings.length === 0 ? '' : `; ${checkpoint.warnings.join(' ')}`;
+  const notes = checkpoint.warnings.length === 0 ? '' : `; ${boundedSentences(checkpoint.warnings).join(' ')}`;
   return `${folder}: ${checkpoint.index.pipelineClass}, ${checkpoint.scheduler.className}${notes}`;
 }
 
@@ -63,6 +67,6 @@ async function probe(name: string, advice: string, look: () => Promise<string>):
 }
 
 function format({ name, status, detail, advice }: DoctorFinding): readonly string[] {
-  const line = `${MARKS[status]} ${name.padEnd(16)} ${detail}`;
+  const line = `${MARKS[status]} ${name.padEnd(16)} ${excerpt(detail, DETAIL_LENGTH)}`;
   return advice === undefined || status === 'ok' ? [line] : [line, `  ${' '.repeat(16)} → ${advice}`];
 }

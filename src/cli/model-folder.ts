@@ -9,6 +9,7 @@ import { type HubId, parseHubId } from '../checkpoint/hub/hub-id.ts';
 import { DEFAULT_PRODUCTION_MODEL, hubEnvironment } from '../config/hub-environment.ts';
 import { resolveMode } from '../config/mode.ts';
 import { Text2ImgError } from '../errors/text2img-error.ts';
+import { quote } from '../lib/foreign-text.ts';
 import type { CommandContext } from './command-context.ts';
 
 /** Lies as far above `src/cli/` as above `dist/cli/`. */
@@ -34,7 +35,7 @@ export async function findModelFolder(context: CommandContext, onProgress?: () =
   const facts = await stat(model).catch(() => undefined);
   // A path that exists wins over a hub id.
   if (facts?.isDirectory()) return { folder: resolve(model), name: basename(resolve(model)) };
-  const quoted = JSON.stringify(model);
+  const quoted = quote(model);
   if (facts !== undefined)
     throw new Text2ImgError(
       'model_not_found',

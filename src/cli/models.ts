@@ -9,7 +9,12 @@ import { openCheckpoint } from '../checkpoint/open-checkpoint.ts';
 import { proveFit } from '../models/prove-fit.ts';
 import { type CommandContext, type ExitCode, printResult } from './command-context.ts';
 import { pullModel } from './model-folder.ts';
-import { excerpt } from '../lib/foreign-text.ts';
+import { boundedSentences, excerpt, quote } from '../lib/foreign-text.ts';
+
+const CELL_LENGTH = 100;
+const ROW_LENGTH = 600;
+/** A pipeline has about seven. */
+const MAX_COMPONENT_ROWS = 30;
 
 export interface ModelsInvocation {
   /** One of `program.ts`'s actions. */
@@ -38,7 +43,7 @@ function hubIdOf(text: string): HubId {
   if (hubId !== undefined) return hubId;
   throw new Text2ImgError(
     'invalid_option',
-    `${JSON.stringify(excerpt(text, 200))} is no name of a model on the hub; it must be owner/name or owner/name@revision.`,
+    `${quote(text)} is no name of a model on the hub; it must be owner/name or owner/name@revision.`,
   );
 }
 
@@ -46,8 +51,8 @@ async function list(context: CommandContext): Promise<ExitCode> {
   const cache = new HubCache((await hubEnvironment()).cacheFolder);
   for (const snapshot of await cache.list()) {
     const state = await stateOf(snapshot, context.config.variant);
-    const revision = [snapshot.commit.slice(0, 10), ...snapshot.refs].join(' ');
-    const text = `${snapshot.id.padEnd(44)} ${revision.padEnd(18)} ${megabytes(snapshot.sizeBytes).padStart(10)}  ${state}`;
+    const revision = excerpt([snapshot.commit.slice(0, 10), ...snapshot.refs].join(' '), CELL_LENGTH);
+    const text = `${excerpt(snapshot.id, CELL_LENGTH).padEnd(44)} ${revision.padEnd(18)} ${megabytes(snapshot.sizeBytes).padStart(10)}  ${state}`;
     printResult(context, { json: { ...snapshot, state }, text });
   }
   if (!context.config.json) context.terminal.line(`in ${cache.root}`);
@@ -74,7 +79,7 @@ async function show(context: CommandContext, hubId: HubId): Promise<ExitCode> {
   if (snapshot === undefined)
     throw new Text2ImgError(
       'not_found',
-      `The model ${hubId.id} at revision ${JSON.stringify(hubId.revision)} is not in the cache ${cache.root}; "text2img models pull" fetches it.`,
+      `The model ${quote(hubId.id)} at revision ${quote(hubId.revision)} is not in the cache ${quote(cache.root)}; "text2img models pull" fetches it.`,
     );
   const checkpoint = await openCheckpoint(snapshot.folder, variant === undefined ? {} : { variant });
   proveFit(checkpoint);
@@ -94,11 +99,23 @@ async function show(context: CommandContext, hubId: HubId): Promise<ExitCode> {
     ['size', megabytes(facts.sizeBytes)],
     ['pipeline', facts.pipeline],
     ['scheduler', facts.scheduler],
-    ...Object.entries(facts.components).map(([name, className]) => [`  ${name}`, className] as const),
-    ...warnings.map((warning) => ['note', warning] as const),
+    ...componentRows(facts.components),
+    ...boundedSentences(warnings).map((warning) => ['note', warning] as const),
   ];
-  printResult(context, { json: facts, text: rows.map(([name, value]) => `${name.padEnd(24)}${value}`) });
+  printResult(context, { json: facts, text: rows.map(formatRow) });
   return 0;
+}
+
+/** A checkpoint may name as many as it likes. */
+function componentRows(components: Readonly<Record<string, string>>): (readonly [string, string])[] {
+  const rows = Object.entries(components).map(([name, className]) => [`  ${name}`, className] as const);
+  if (rows.length <= MAX_COMPONENT_ROWS) return rows;
+  return [...rows.slice(0, MAX_COMPONENT_ROWS), ['  …', `${rows.length - MAX_COMPONENT_ROWS} more`]];
+}
+
+/** The folder is never cut: people copy it. */
+function formatRow([name, value]: readonly [string, string]): string {
+  return `${excerpt(name, CELL_LENGTH).padEnd(24)}${name === 'folder' ? value : excerpt(value, ROW_LENGTH)}`;
 }
 
 function megabytes(bytes: number): string {

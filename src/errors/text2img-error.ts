@@ -17,7 +17,7 @@ export interface SerializedError {
 /**
  * @param code stable, documented in `docs/errors.md`
  * @param message one sentence that quotes the bad value and lists the allowed ones. Here secrets are
- *   taken out, and it is escaped and cut to 600 characters, so that it is safe to show, to log and to send, whatever it quotes
+ *   taken out, and it is escaped and cut to 560 characters, so that it is safe to show, to log and to send, whatever it quotes
  */
 export class Text2ImgError extends Error {
   override readonly name = 'Text2ImgError';

@@ -4,6 +4,7 @@
  */
 import { resolveSchedulerName } from '../diffusion/schedulers/scheduler-names.ts';
 import { Text2ImgError } from '../errors/text2img-error.ts';
+import { quote } from '../lib/foreign-text.ts';
 import type { GenerationRequest, ResolvedGenerationRequest } from './generation-request.ts';
 import type { PromptLimits } from './limits.ts';
 
@@ -94,7 +95,10 @@ export function checkPixels(widthPx: number, heightPx: number, { maxPixels }: Pr
 
 function readPrompt(text: unknown, limits: PromptLimits): string {
   if (typeof text !== 'string') {
-    throw new Text2ImgError('invalid_prompt', `"text" is ${quoted(text)}; a string is needed, which may be empty.`);
+    throw new Text2ImgError(
+      'invalid_prompt',
+      `"text" is ${quote(text, QUOTED_LENGTH)}; a string is needed, which may be empty.`,
+    );
   }
   checkBytes('text', text, limits);
   return text;
@@ -110,7 +114,7 @@ function checkBytes(name: string, text: string, { maxPromptBytes }: PromptLimits
   if (bytes <= maxPromptBytes) return;
   throw new Text2ImgError(
     'prompt_too_large',
-    `"${name}" has ${bytes} bytes, beginning ${quoted(text)}; allowed are at most ${maxPromptBytes}.`,
+    `"${name}" has ${bytes} bytes, beginning ${quote(text, QUOTED_LENGTH)}; allowed are at most ${maxPromptBytes}.`,
   );
 }
 
@@ -158,20 +162,9 @@ class FieldReader {
   }
 }
 
+/** Of a value in a sentence. */
+const QUOTED_LENGTH = 80;
+
 function refuse(name: string, value: unknown, allowed: string): Text2ImgError {
-  return new Text2ImgError('invalid_parameter', `"${name}" is ${quoted(value)}; allowed are ${allowed}.`);
-}
-
-const MAX_QUOTED_LENGTH = 80;
-
-/** A value as JSON, short enough for a sentence. */
-function quoted(value: unknown): string {
-  let text: string;
-  try {
-    text = typeof value === 'number' || value === undefined ? String(value) : (JSON.stringify(value) ?? typeof value);
-  } catch {
-    // A bigint or a loop.
-    text = typeof value;
-  }
-  return text.length <= MAX_QUOTED_LENGTH ? text : `${text.slice(0, MAX_QUOTED_LENGTH)}…`;
+  return new Text2ImgError('invalid_parameter', `"${name}" is ${quote(value, QUOTED_LENGTH)}; allowed are ${allowed}.`);
 }

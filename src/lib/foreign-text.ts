@@ -15,8 +15,8 @@ const OBEYED =
 
 /** The length of a value quoted in a sentence. */
 const QUOTED_LENGTH = 120;
-/** The length of a whole sentence. */
-const SENTENCE_LENGTH = 600;
+/** The length of a whole sentence: as a line, with the program's name and a code, it stays below 600. */
+const SENTENCE_LENGTH = 560;
 /** What is looked at of a text before it is cut to what is shown: a secret is found before it is cut in half. */
 export const READ_LENGTH = 4000;
 /** How many sentences of one kind are shown. */
@@ -55,7 +55,7 @@ export function quote(value: unknown, length = QUOTED_LENGTH): string {
   return excerpt(jsonLike(value, QUOTED_DEPTH, length), length);
 }
 
-/** An error's or a warning's sentence: without secrets, escaped and at most 600 characters. */
+/** An error's or a warning's sentence: without secrets, escaped and at most 560 characters. */
 export function boundedSentence(text: string, length = SENTENCE_LENGTH): string {
   return excerpt(withoutSecrets(cut(text, READ_LENGTH)), length);
 }

@@ -46,7 +46,8 @@ function withoutUrlSecrets(word: string): string {
     const at = credentialsEnd(authority, lastAt);
     if (at === -1 && mayEndInCredentials(word, authority))
       return `${result}${word.slice(copied, start)}${REDACTED}${CUT_MARK}`;
-    if (at !== -1) {
+    // Somebody has left it out already.
+    if (at !== -1 && word.slice(start, at) !== CUT_MARK) {
       result += word.slice(copied, start) + REDACTED;
       copied = at;
     }

@@ -5,6 +5,7 @@
 import './no-telemetry.ts';
 import { listSupportedBackends } from 'onnxruntime-node';
 import { Text2ImgError } from '../errors/text2img-error.ts';
+import { quote } from '../lib/foreign-text.ts';
 import { encodeModel, ELEMENT_TYPES, type ValueInfoProto } from './onnx-schema.ts';
 import { createSession } from './onnxruntime-session.ts';
 import type { ComputeType } from './graph.ts';
@@ -32,7 +33,7 @@ function parseDevice(device: string): ExecutionProvider | 'auto' {
   if (device === 'cpu' || device === 'webgpu') return { name: device };
   const cuda = /^cuda(?::(\d{1,3}))?$/.exec(device);
   if (cuda !== null) return { name: 'cuda', deviceId: Number(cuda[1] ?? 0) };
-  throw new Text2ImgError('invalid_option', `the device is "${device}"; allowed: ${DEVICE_SYNTAX}.`);
+  throw new Text2ImgError('invalid_option', `the device is ${quote(device)}; allowed: ${DEVICE_SYNTAX}.`);
 }
 
 /** @param computeType the precision that the provider is to add two numbers in */
@@ -113,7 +114,10 @@ export async function chooseDevice(device: string, dtype: 'auto' | ComputeType):
   if (!probe.available) {
     const advice =
       wanted.name === 'cuda' ? ' "text2img setup cuda" fetches its libraries; an NVIDIA driver must be installed.' : '';
-    throw new Text2ImgError('device_unavailable', `the device "${device}" cannot be used: ${probe.detail}.${advice}`);
+    throw new Text2ImgError(
+      'device_unavailable',
+      `the device ${quote(device)} cannot be used: ${probe.detail}.${advice}`,
+    );
   }
   return onGpu(wanted, dtype, 'asked for');
 }

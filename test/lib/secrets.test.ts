@@ -37,6 +37,7 @@ test('addresses without a secret stay as they are', () => {
     'http://[::1]:8080/x',
     'https://huggingface.co/owner/name',
     'ada@example.com',
+    'https://…@host/…',
     '://',
     'max_token: 77',
   ])
@@ -87,6 +88,7 @@ test('eight times the text takes about eight times the time, whatever is repeate
     'a',
     'a://',
     '@',
+    'https://…@host/…',
     '://',
     'a:@',
     'http://',

@@ -1,5 +1,6 @@
 /** The names under which a scheduler can be asked for: the class names of diffusers and the short names that people use. */
 import { Text2ImgError } from '../../errors/text2img-error.ts';
+import { quote } from '../../lib/foreign-text.ts';
 
 export const SCHEDULER_CLASSES = [
   'DDIMScheduler',
@@ -37,7 +38,7 @@ export function parseSchedulerName(name: string): NamedScheduler {
   if (className !== undefined) return { className };
   throw new Text2ImgError(
     'unknown_scheduler',
-    `the scheduler is "${name.slice(0, 100)}"; allowed: ${SCHEDULER_NAMES.join(', ')}.`,
+    `the scheduler is ${quote(name)}; allowed: ${SCHEDULER_NAMES.join(', ')}.`,
   );
 }
 

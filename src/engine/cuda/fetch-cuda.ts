@@ -14,6 +14,7 @@ import { basename, dirname, join } from 'node:path';
 import { once } from 'node:events';
 import { Unzip, UnzipInflate, UnzipPassThrough } from 'fflate';
 import { Text2ImgError } from '../../errors/text2img-error.ts';
+import { quote } from '../../lib/foreign-text.ts';
 import { CUDA_WHEELS, ONNX_RUNTIME_VERSION, type Wheel } from './cuda-wheels.ts';
 
 const PACKAGES_URL = 'https://files.pythonhosted.org/packages/';
@@ -81,7 +82,10 @@ interface WheelTarget {
 async function fetchWheel(wheel: Wheel, { url, folder, onProgress }: WheelTarget): Promise<void> {
   const response = await fetch(url);
   if (!response.ok || response.body === null)
-    throw new Text2ImgError('download_failed', `${url.href} answered ${response.status} ${response.statusText}.`);
+    throw new Text2ImgError(
+      'download_failed',
+      `${url.href} answered ${response.status} ${quote(response.statusText)}.`,
+    );
   const sum = createHash('sha256');
   const files: WriteStream[] = [];
   const unzip = wheelUnzipper(wheel, folder, files);
