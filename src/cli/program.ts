@@ -1,7 +1,7 @@
 /**
  * The command line's grammar, made from the table of options: commands, arguments, help with examples. What the commands do is theirs.
  */
-import { Command, Option } from 'commander';
+import { Command, Option, type ParseOptions } from 'commander';
 import type { Flags } from '../config/load.ts';
 import {
   type CommandName,
@@ -12,6 +12,9 @@ import {
   type OptionSpec,
   optionsOf,
 } from '../config/schema.ts';
+import { Text2ImgError } from '../errors/text2img-error.ts';
+import { quote } from '../lib/foreign-text.ts';
+import { nearestName } from '../lib/nearest-name.ts';
 import { VERSION } from '../version.ts';
 import { EXAMPLES, EXIT_CODES_HELP } from './help-texts.ts';
 
@@ -46,31 +49,78 @@ const SHAPES: readonly CommandShape[] = [
   { command: 'jobs', action: 'show', operand: '<id>', description: 'Show one job.' },
   { command: 'jobs', action: 'retry', operand: '<id>', description: 'Draw a finished job again.' },
   { command: 'jobs', action: 'cancel', operand: '<id>', description: 'Cancel a job that is queued or being drawn.' },
-  { command: 'webhooks', action: 'list', description: 'List the webhooks that are owed, delivered or given up.' },
-  { command: 'webhooks', action: 'deliver', description: 'Send the webhooks that are due, without drawing.' },
+  { command: 'webhooks', action: 'list', description: 'List webhooks: pending, delivered or failed for good.' },
+  { command: 'webhooks', action: 'deliver', description: 'Send the webhooks that are due, without generating.' },
   {
     command: 'webhooks',
     action: 'redrive',
     operand: '[id]',
-    description: 'Make one webhook that was given up due again, or all of them.',
+    description: 'Retry one failed webhook, or all of them.',
   },
-  { command: 'models', action: 'pull', operand: '<id>', description: 'Fetch a model from the hub into the cache.' },
+  { command: 'models', action: 'pull', operand: '<id>', description: 'Download a model from the hub into the cache.' },
   { command: 'models', action: 'list', description: 'List the models in the cache.' },
   { command: 'models', action: 'show', operand: '<id>', description: 'Show one model of the cache.' },
-  { command: 'doctor', description: 'Say what was found on this machine, and what to do about what is missing.' },
-  { command: 'health', description: 'Say whether a worker’s heartbeat file is fresh; for health checks.' },
-  { command: 'setup', action: 'cuda', description: 'Fetch the libraries for NVIDIA GPUs, by checksum.' },
+  { command: 'doctor', description: 'Check this machine and suggest fixes.' },
+  { command: 'health', description: 'Check that a worker is alive, by the age of its health file.' },
+  {
+    command: 'setup',
+    action: 'cuda',
+    description: 'Download the libraries for NVIDIA GPUs and check their checksums.',
+  },
 ];
 
 const GROUP_DESCRIPTIONS: Partial<Record<CommandName, string>> = {
-  jobs: 'Look at the queue’s jobs, retry and cancel them.',
-  webhooks: 'Look at the webhooks, send them, take up again what was given up.',
-  models: 'Models of the Hugging Face hub, in the cache that the Python tools share.',
-  setup: 'Fetch what the package does not bring.',
+  jobs: 'List, show, retry and cancel jobs.',
+  webhooks: 'List, send and retry webhooks.',
+  models: 'Manage models of the Hugging Face hub, in the cache that the Python tools share.',
+  setup: 'Download optional components.',
 };
 
+/** Looks at the words before commander does, which would take a mistyped command for an argument of the default one. */
+class Program extends Command {
+  override async parseAsync(args: readonly string[] = [], options?: ParseOptions): Promise<this> {
+    refuseUnknownCommand(this, args);
+    return await super.parseAsync(args, options);
+  }
+}
+
+/** @throws `unknown_option` with the command that was perhaps meant */
+function refuseUnknownCommand(program: Command, args: readonly string[]): void {
+  const [word, action] = args;
+  if (word === undefined || word.startsWith('-')) return;
+  const group = program.commands.find((one) => one.name() === word);
+  if (group === undefined) {
+    if (word !== 'help') throw unknownCommand(word, meantBy(program, word));
+    return;
+  }
+  if (group.commands.length === 0 || action === undefined || action.startsWith('-') || action === 'help') return;
+  const actions = group.commands.map((one) => one.name());
+  if (actions.includes(action)) return;
+  const near = nearestName(action, actions);
+  throw unknownCommand(
+    `${word} ${action}`,
+    (near === undefined ? actions : [near]).map((one) => `${word} ${one}`),
+  );
+}
+
+/** `list` alone may be of any group that has such an action. */
+function meantBy(program: Command, word: string): readonly string[] {
+  const groups = program.commands.filter((group) => group.commands.some((one) => one.name() === word));
+  if (groups.length > 0) return groups.map((group) => `${group.name()} ${word}`);
+  const near = nearestName(
+    word,
+    program.commands.map((one) => one.name()),
+  );
+  return near === undefined ? [] : [near];
+}
+
+function unknownCommand(typed: string, meant: readonly string[]): Text2ImgError {
+  const advice = meant.length === 0 ? '' : ` Did you mean ${meant.map((one) => `"text2img ${one}"`).join(' or ')}?`;
+  return new Text2ImgError('unknown_option', `There is no command ${quote(typed)}.${advice} See "text2img --help".`);
+}
+
 export function buildProgram(act: (invocation: Invocation) => Promise<void>): Command {
-  const program = new Command('text2img')
+  const program = new Program('text2img')
     .description('Draws prompts with Stable Diffusion, straight from safetensors.')
     .version(VERSION, '-V, --version', 'Print the version.')
     .helpOption('-h, --help', 'Show this help.')
@@ -102,11 +152,13 @@ function addCommand(parent: Command, shape: CommandShape, act: (invocation: Invo
       isDefault: shape.command === 'run',
     })
     .description(shape.description)
-    .allowExcessArguments(false);
+    // Refused below, with the argument's name.
+    .allowExcessArguments(true);
   for (const name of optionsOf(shape.command)) addOption(command, name);
   addExamples(command, shape.command);
   command.action(async () => {
-    const [operand] = command.args;
+    const [operand] = shape.operand === undefined ? [] : command.args;
+    refuseExcess(shape, command.args[shape.operand === undefined ? 0 : 1]);
     const flags = joinAliases(command.opts());
     await act({
       command: shape.command,
@@ -137,7 +189,29 @@ function addExamples(command: Command, name: CommandName): void {
   command.addHelpText('after', `\nExamples:\n${examples.join('\n')}`);
 }
 
-/** commander gives `--model-id` a name of its own. */
+/** @throws `unknown_option` */
+function refuseExcess({ command, action }: CommandShape, excess: string | undefined): void {
+  if (excess === undefined) return;
+  const isCommand = SHAPES.some((shape) => shape.command === excess);
+  const advice = isCommand
+    ? ` Put the command first: text2img ${excess} …`
+    : command === 'run'
+      ? ' "text2img enqueue" adds prompts from a file.'
+      : '';
+  const name = action === undefined ? command : `${command} ${action}`;
+  throw new Text2ImgError(
+    'unknown_option',
+    `The command "${name}" has no place for the argument ${quote(excess)}.${advice} See "text2img ${name} --help".`,
+  );
+}
+
+/** commander gives `--model-id` a name of its own. @throws `conflicting_options` when two names have different values */
 function joinAliases({ modelId, ...flags }: Record<string, string | boolean | undefined>): Flags {
-  return modelId === undefined ? flags : { model: modelId, ...flags };
+  if (modelId === undefined) return flags;
+  const { model = modelId } = flags;
+  if (model === modelId) return { ...flags, model };
+  throw new Text2ImgError(
+    'conflicting_options',
+    `--model ${quote(model)} and --model-id ${quote(modelId)} are two names of one option; give one of them.`,
+  );
 }

@@ -102,7 +102,7 @@ export const PICTURE_OPTIONS = {
   seed: option({
     placeholder: '<n>',
     schema: wholeNumber({ min: 0 }),
-    doc: 'Seed of the noise; picture k of several has seed + k. Without one it is random and reported.',
+    doc: 'Random seed. Image k uses seed + k. If omitted, a random seed is chosen and printed.',
     allowed: 'a whole number from 0 to 9007199254740991',
     commands: ['generate', 'enqueue'],
     requestFault: 'invalid_parameter',
@@ -168,8 +168,8 @@ export const PICTURE_OPTIONS = {
     placeholder: '<file>',
     schema: text,
     kind: 'path',
-    doc: 'PNG to write; several go to x-1.png, x-2.png, … (default: ./text2img-<seed>.png).',
-    allowed: 'a file',
+    doc: 'File to write: a PNG, a folder (ends with /), or - for standard output; several images go to x-1.png, x-2.png, … (default: ./text2img-<seed>.png).',
+    allowed: 'a file, a folder or -',
     commands: ['generate'],
   }),
   from: option({

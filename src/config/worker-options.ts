@@ -92,7 +92,7 @@ export const WORKER_OPTIONS = {
     placeholder: '<s>',
     schema: decimalNumber({ min: 1, max: 86_400 }),
     default: '120',
-    doc: 'Oldest heartbeat file that counts as healthy.',
+    doc: 'Maximum age of the health file, in seconds.',
     allowed: 'a number of seconds from 1 to 86400',
     commands: ['health'],
   }),

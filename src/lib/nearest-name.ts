@@ -3,30 +3,33 @@
 /** Longer words are no slips of the pen. */
 const MAX_LENGTH = 60;
 
-/** The name that the fewest changes of letters lead to, at most one in three; of equals the first. */
+/** The name that the fewest slips lead to, at most one in three letters begun; of equals the first. */
 export function nearestName(word: string, names: readonly string[]): string | undefined {
   if (word.length > MAX_LENGTH) return undefined;
   let nearest: string | undefined;
-  let fewest = Math.max(1, Math.floor(word.length / 3)) + 1;
+  let fewest = Math.ceil(word.length / 3) + 1;
   for (const name of names) {
-    const changes = distance(word.toLowerCase(), name.toLowerCase());
-    if (changes >= fewest) continue;
-    fewest = changes;
+    const slips = distance(word.toLowerCase(), name.toLowerCase());
+    if (slips >= fewest) continue;
+    fewest = slips;
     nearest = name;
   }
   return nearest;
 }
 
-/** Insertions, deletions and replacements that make one of the other (Levenshtein). */
+/** Letters too many, missing, wrong, or swapped with their neighbour (Damerau's distance, each letter swapped once). */
 function distance(from: string, to: string): number {
-  let row = Array.from({ length: to.length + 1 }, (_, column) => column);
-  for (let at = 1; at <= from.length; at++) {
-    const next = [at];
+  const rows: number[][] = [Array.from({ length: to.length + 1 }, (_, column) => column)];
+  const at = (row: number, column: number): number => rows[row]?.[column] ?? 0;
+  for (let row = 1; row <= from.length; row++) {
+    const costs = [row];
+    rows.push(costs);
     for (let column = 1; column <= to.length; column++) {
-      const replaced = (row[column - 1] as number) + (from[at - 1] === to[column - 1] ? 0 : 1);
-      next.push(Math.min(replaced, (row[column] as number) + 1, (next[column - 1] as number) + 1));
+      const replaced = at(row - 1, column - 1) + (from[row - 1] === to[column - 1] ? 0 : 1);
+      const isSwapped = row > 1 && column > 1 && from[row - 1] === to[column - 2] && from[row - 2] === to[column - 1];
+      const swapped = isSwapped ? at(row - 2, column - 2) + 1 : Infinity;
+      costs.push(Math.min(replaced, swapped, at(row - 1, column) + 1, at(row, column - 1) + 1));
     }
-    row = next;
   }
-  return row[to.length] as number;
+  return at(from.length, to.length);
 }

@@ -50,16 +50,43 @@ test('jobs and enqueue take an operand', async () => {
 
 for (const [args, code] of [
   [['--nonsense'], 'commander.unknownOption'],
-  [['nonsense'], 'commander.excessArguments'],
+  [['nonsense'], 'unknown_option'],
   [['generate', '--watch'], 'commander.unknownOption'],
   [['generate', '--prompt'], 'commander.optionMissingArgument'],
   [['jobs', 'show'], 'commander.missingArgument'],
-  [['jobs', 'show', '1', '2'], 'commander.excessArguments'],
+  [['jobs', 'show', '1', '2'], 'unknown_option'],
+  [['jobs', 'lst'], 'unknown_option'],
+  [['--json', 'doctor'], 'unknown_option'],
+  [['constructor'], 'unknown_option'],
+  [[''], 'unknown_option'],
+  [['generate', '--model', 'a', '--model-id', 'b'], 'conflicting_options'],
 ] as const) {
   test(`${args.join(' ')} is a usage error`, async () => {
     await assert.rejects(parse(...args), { code });
   });
 }
+
+for (const [args, says] of [
+  [['generte', '--prompt', 'x'], /"generte".*"text2img generate"/],
+  [['webhook'], /"text2img webhooks"/],
+  [['modle', 'list'], /"text2img models"/],
+  [['retry', '7'], /"text2img jobs retry"/],
+  [['pull', 'a/b'], /"text2img models pull"/],
+  [['deliver'], /"text2img webhooks deliver"/],
+  [['models', 'fetch'], /"text2img models pull" or "text2img models list" or "text2img models show"/],
+  [['setup', 'cuda-13'], /"text2img setup cuda"/],
+  [['run', 'in.jsonl'], /"in\.jsonl".*enqueue/],
+  [['--watch', 'jobs', 'list'], /Put the command first: text2img jobs/],
+  [['doctor', '\u001b[31m'], /\\u001b\[31m/],
+] as const) {
+  test(`${JSON.stringify(args)} is answered with the command that was perhaps meant`, async () => {
+    await assert.rejects(parse(...args), { code: 'unknown_option', message: says });
+  });
+}
+
+test('the same model under both names is one model', async () => {
+  assert.deepEqual((await parse('generate', '--model', 'm', '--model-id', 'm')).flags, { model: 'm' });
+});
 
 // Each example's words go through the grammar, so that the help cannot promise what is refused.
 for (const command of COMMANDS) {
