@@ -1,6 +1,6 @@
 /**
  * One worker of the chaos test: everything real but the pixels, which the instant engine child draws behind the real protocol.
- * Usage: chaos-worker.ts MONGO_URI GCS_URL CALLBACK_URL OWNER LEASE_MS. SIGTERM stops it gracefully.
+ * Usage: chaos-worker.ts MONGO_URI GCS_URL CALLBACK_URL OWNER LEASE_MS MODEL_FOLDER. SIGTERM stops it gracefully.
  */
 import { DEFAULT_LIMITS } from '../../src/job/limits.ts';
 import { silentLogger } from '../../src/observability/logger.ts';
@@ -11,9 +11,9 @@ import { WebhookDeliverer } from '../../src/webhook/deliverer.ts';
 import { WebhookPolicy } from '../../src/webhook/webhook-policy.ts';
 import { runWorker } from '../../src/worker/worker.ts';
 import { COLLECTION, MAX_ATTEMPTS, MODEL_STEPS } from './settings.ts';
-import { startInstantEngine } from '../engine/instant-engine.ts';
+import { INSTANT_SETTINGS, startInstantEngine } from '../engine/instant-engine.ts';
 
-const [uri = '', gcsUrl = '', callbackUrl = '', owner = '', lease = ''] = process.argv.slice(2);
+const [uri = '', gcsUrl = '', callbackUrl = '', owner = '', lease = '', modelFolder = ''] = process.argv.slice(2);
 const leaseMs = Number(lease);
 const logger = {
   ...silentLogger,
@@ -32,7 +32,12 @@ await using queue = new MongoPromptQueue({
   owner,
   logger,
 });
-await using engine = await startInstantEngine({ respawnMs: 10 });
+await using engine = await startInstantEngine({
+  respawnMs: 10,
+  stallMs: 5000,
+  settings: { ...INSTANT_SETTINGS, checkpointFolder: modelFolder },
+  environment: { ...process.env, INSTANT_ENGINE_READS_FOLDER: '1' },
+});
 const deliverer = new WebhookDeliverer({
   outbox: queue.outbox,
   logger: silentLogger,

@@ -1,54 +1,75 @@
 /** What goes wrong, one thing after the other. */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { Deck } from './deck.ts';
 import type { Producer } from './producer.ts';
 import type { Random } from './random.ts';
 import { LEASE_MS } from './settings.ts';
 import type { Stage } from './stage.ts';
 
+/** The kinds with their weights. */
 const KINDS = {
+  // workers and their engines
   killWorker: 6,
   freezeWorker: 4,
   terminateWorker: 3,
+  killEngine: 3,
+  engineCannotStart: 2,
+  modelFolderGone: 2,
+  // the database
   stepDown: 1,
   killPrimary: 1,
   pausePrimary: 1,
   cutConnections: 3,
   dropReplies: 6,
+  dropIndex: 2,
+  hideIndex: 2,
+  renameCollection: 1,
+  // the bucket, for as long as an operator needs to mend it
+  bucketRefuses: 2,
+  // documents
   reset: 4,
   delete: 2,
   reinsert: 3,
   mangle: 2,
+  forge: 2,
 } as const;
 type Kind = keyof typeof KINDS;
 
-/** The kinds, each as often as its weight. */
-const DECK = (Object.keys(KINDS) as Kind[]).flatMap((kind) => Array.from({ length: KINDS[kind] }, () => kind));
+export interface FaultsOptions {
+  readonly stage: Stage;
+  readonly producer: Producer;
+  readonly random: Random;
+}
 
 export class Faults {
-  readonly counts: Partial<Record<Kind, number>> = {};
   readonly #stage: Stage;
   readonly #producer: Producer;
   readonly #random: Random;
+  readonly #deck: Deck<Kind>;
   /** What undoes faults that last. */
   readonly #lasting = new Set<Promise<void>>();
 
-  constructor({
-    stage,
-    producer,
-    random,
-  }: { readonly stage: Stage; readonly producer: Producer; readonly random: Random }) {
+  constructor({ stage, producer, random }: FaultsOptions) {
     this.#stage = stage;
     this.#producer = producer;
     this.#random = random;
+    this.#deck = new Deck<Kind>(KINDS, random);
+  }
+
+  get counts(): Readonly<Record<string, number>> {
+    return Object.fromEntries(this.#deck.counts);
+  }
+
+  /** The kinds that never came. */
+  missing(): readonly string[] {
+    return this.#deck.missing();
   }
 
   async run(signal: AbortSignal): Promise<void> {
     await sleep(2000, undefined, { signal }).catch(() => undefined);
     while (!signal.aborted) {
-      const kind = this.#random.pick(DECK);
-      this.counts[kind] = (this.counts[kind] ?? 0) + 1;
       // A fault that does not work out is one fault less.
-      await this.#do(kind).catch(() => undefined);
+      await this.#do(this.#deck.draw()).catch(() => undefined);
       await sleep(this.#random.between(50, 700), undefined, { signal }).catch(() => undefined);
     }
   }
@@ -59,31 +80,32 @@ export class Faults {
   }
 
   async #do(kind: Kind): Promise<void> {
-    const { workers, servers, proxies } = this.#stage;
+    const { workers, proxies } = this.#stage;
     const random = this.#random;
     switch (kind) {
       case 'killWorker':
-        random.pick(workers).kill('SIGKILL');
+        random.pick(workers).process.kill('SIGKILL');
         return;
       case 'terminateWorker':
-        random.pick(workers).kill('SIGTERM');
+        random.pick(workers).process.kill('SIGTERM');
         return;
       case 'freezeWorker': {
-        const worker = random.pick(workers);
-        worker.kill('SIGSTOP');
-        return this.#later(random.between(LEASE_MS * 1.05, LEASE_MS * 2.5), () => void worker.kill('SIGCONT'));
-      }
-      case 'stepDown':
-        return await servers.stepDown();
-      case 'killPrimary': {
-        const primary = await servers.primary();
-        await servers.kill(primary);
-        return this.#later(random.between(500, 3000), () => servers.restart(primary));
-      }
-      case 'pausePrimary': {
-        const { process } = await servers.primary();
+        const { process } = random.pick(workers);
         process.kill('SIGSTOP');
-        return this.#later(random.between(500, 3000), () => void process.kill('SIGCONT'));
+        return this.#later(random.between(LEASE_MS * 1.05, LEASE_MS * 2.5), () => void process.kill('SIGCONT'));
+      }
+      case 'killEngine':
+        return await random.pick(workers).killEngine();
+      case 'engineCannotStart': {
+        const worker = random.pick(workers);
+        await worker.ail(random.pick(['load fails', 'load dies', 'load hangs']));
+        await worker.killEngine();
+        return this.#later(random.between(500, 3000), () => worker.ail(''));
+      }
+      case 'modelFolderGone': {
+        await this.#stage.moveModelAway();
+        await random.pick(workers).killEngine();
+        return this.#later(random.between(500, 3000), () => this.#stage.moveModelBack());
       }
       case 'cutConnections':
         random.pick(proxies).cutAll();
@@ -91,16 +113,56 @@ export class Faults {
       case 'dropReplies':
         for (const proxy of proxies) proxy.dropReplies(1 + random.below(3));
         return;
+      case 'bucketRefuses':
+        this.#stage.refuseUploads(random);
+        return this.#later(random.between(500, 3000), () => this.#stage.acceptUploads());
+      case 'stepDown':
+      case 'killPrimary':
+      case 'pausePrimary':
+        return await this.#disturbServers(kind);
+      case 'dropIndex':
+      case 'hideIndex':
+      case 'renameCollection':
+        return await this.#disturbCollection(kind);
       case 'reset':
       case 'delete':
       case 'reinsert':
       case 'mangle':
+      case 'forge':
         return await this.#producer.disturb(kind);
     }
   }
 
-  #later(ms: number, undo: () => void): void {
-    const done = sleep(ms).then(undo);
+  async #disturbServers(kind: 'stepDown' | 'killPrimary' | 'pausePrimary'): Promise<void> {
+    const { servers } = this.#stage;
+    if (kind === 'stepDown') return await servers.stepDown();
+    const primary = await servers.primary();
+    if (kind === 'killPrimary') {
+      await servers.kill(primary);
+      return this.#later(this.#random.between(500, 3000), () => servers.restart(primary));
+    }
+    primary.process.kill('SIGSTOP');
+    return this.#later(this.#random.between(500, 3000), () => void primary.process.kill('SIGCONT'));
+  }
+
+  async #disturbCollection(kind: 'dropIndex' | 'hideIndex' | 'renameCollection'): Promise<void> {
+    const { prompts } = this.#stage;
+    if (kind === 'renameCollection')
+      return await this.#producer.whilePaused(() => this.#stage.renameForAWhile(this.#random));
+    const index = this.#random.pick(['text2img_pending', 'text2img_processing', 'text2img_webhooks']);
+    if (kind === 'dropIndex') {
+      await prompts.dropIndex(index);
+      return;
+    }
+    await this.#stage.setHidden(index, true);
+    return this.#later(this.#random.between(500, 3000), () => this.#stage.setHidden(index, false));
+  }
+
+  #later(ms: number, undo: () => void | Promise<void>): void {
+    const done = sleep(ms)
+      .then(undo)
+      // What was dropped meanwhile need not be put back.
+      .catch(() => undefined);
     this.#lasting.add(done);
     void done.finally(() => this.#lasting.delete(done));
   }

@@ -7,30 +7,73 @@ import type { Stage } from './stage.ts';
 /** So many open documents at most, so that the workers always have something to do and the drain is short. */
 const MAX_OPEN = 60;
 
+/** What would be sent, signed or believed if it were taken for ours. `verdict.ts` looks for it among the webhooks. */
+export const FORGED = 'forged by an inserter';
+
+const LONG_AGO = new Date(0);
+const FORGERIES: readonly Document[] = [
+  { 'job.hooks': [{ id: FORGED, body: FORGED, state: 'pending', attempts: 0 }], 'job.hook_due': LONG_AGO },
+  {
+    'job.hooks': Array.from({ length: 50 }, (_, index) => ({
+      id: `${FORGED} ${index}`,
+      body: FORGED,
+      state: 'pending',
+    })),
+    'job.hook_due': LONG_AGO,
+  },
+  { status: 'processing', job: [{ lease_until: LONG_AGO }] },
+  { status: 'processing', 'job.lease_until': new Date('9999-01-01'), 'job.token': FORGED },
+  { status: 'processing', 'job.lease_until': 'soon' },
+  { status: 'pending', 'job.attempts': Number.NaN },
+  { status: 'pending', 'job.attempts': -1_000_000 },
+  { status: 'pending', 'job.attempts': 1e300, 'job.warnings': FORGED, 'job.progress': { step: FORGED } },
+  { status: 'pending', 'job.resume': 'yes', 'job.owner': { name: FORGED }, 'job.last_error': 7 },
+];
+
 export class Producer {
   /** By the canonical EJSON of the `_id`. */
   readonly inserted = new Map<string, Document>();
   readonly disturbed = new Set<string>();
   readonly #stage: Stage;
   readonly #random: Random;
+  #isPaused = false;
+  #inserting: Promise<void> = Promise.resolve();
 
   constructor(stage: Stage, random: Random) {
     this.#stage = stage;
     this.#random = random;
   }
 
+  /** Runs `action` while nothing is inserted or disturbed. */
+  async whilePaused(action: () => Promise<void>): Promise<void> {
+    this.#isPaused = true;
+    try {
+      await this.#inserting;
+      await action();
+    } finally {
+      this.#isPaused = false;
+    }
+  }
+
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
+      if (this.#isPaused) {
+        await sleep(50);
+        continue;
+      }
       const open = await this.#stage.prompts
         .countDocuments({ status: { $in: ['pending', 'processing'] } })
         .catch(() => MAX_OPEN);
-      for (let count = open; count < MAX_OPEN && !signal.aborted; count++) await this.#insert();
+      for (let count = open; count < MAX_OPEN && !signal.aborted && !this.#isPaused; count++) {
+        this.#inserting = this.#insert();
+        await this.#inserting;
+      }
       await sleep(50);
     }
   }
 
   /** A hand from outside on a document that may be anywhere on its way. */
-  async disturb(kind: 'reset' | 'delete' | 'reinsert' | 'mangle'): Promise<void> {
+  async disturb(kind: 'reset' | 'delete' | 'reinsert' | 'mangle' | 'forge'): Promise<void> {
     const keys = Array.from(this.inserted.keys()).slice(-200);
     const key = this.#random.pick(keys);
     const document = key === undefined ? undefined : this.inserted.get(key);
@@ -43,6 +86,10 @@ export class Producer {
     }
     // Before it is done: it counts even where the answer is lost.
     this.disturbed.add(key);
+    if (kind === 'forge') {
+      await prompts.updateOne(filter, { $set: this.#random.pick(FORGERIES) });
+      return;
+    }
     if (kind === 'mangle') {
       await prompts.updateOne(filter, {
         $set: this.#random.pick<Document>([

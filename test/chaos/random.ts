@@ -30,4 +30,14 @@ export class Random {
   between(min: number, max: number): number {
     return min + this.next() * (max - min);
   }
+
+  /** A copy in another order (Fisher and Yates). */
+  shuffled<T>(items: readonly T[]): T[] {
+    const result = [...items];
+    for (let last = result.length - 1; last > 0; last--) {
+      const other = this.below(last + 1);
+      [result[last], result[other]] = [result[other] as T, result[last] as T];
+    }
+    return result;
+  }
 }

@@ -1,43 +1,57 @@
-/** Where the chaos test plays: database behind proxies, bucket, receiver, and the workers, which are replaced when they end. */
-import { type ChildProcess, fork } from 'node:child_process';
-import { once } from 'node:events';
+/** Where the chaos test plays: database behind proxies, bucket, receiver, a model's folder, and the workers. */
+import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
-import { MongoClient } from 'mongodb';
+import { type Document, MongoClient } from 'mongodb';
+import { silentLogger } from '../../src/observability/logger.ts';
+import { promptIdText } from '../../src/job/document-id.ts';
+import { documentIdOf } from '../../src/queue/mongo/bson-ids.ts';
+import { MongoPromptQueue } from '../../src/queue/mongo/mongo-prompt-queue.ts';
 import { FaultProxy } from '../servers/fault-proxy.ts';
-import { type Fault, GcsServer } from '../servers/gcs-server.ts';
+import { GcsServer } from '../servers/gcs-server.ts';
 import { MongoServers } from '../servers/mongod.ts';
 import { startWebhookReceiver, type WebhookReceiver } from '../servers/webhook-receiver.ts';
+import { PeerFaults } from './peer-faults.ts';
 import type { Random } from './random.ts';
-import { COLLECTION, LEASE_MS, WORKERS } from './settings.ts';
+import { COLLECTION, LEASE_MS, MAX_ATTEMPTS, WORKERS } from './settings.ts';
+import { type WorkerArguments, WorkerPlace } from './worker-place.ts';
 
-const WORKER = fileURLToPath(new URL('chaos-worker.ts', import.meta.url));
 /** After the healing; more than all leases, backoffs and retries together. */
 const DRAIN_PATIENCE_MS = 20 * 60_000;
+/** What nobody has moved for so long after the healing, an operator has to look at. */
+const STUCK_AFTER_MS = 3 * LEASE_MS;
+const AWAY = '.away';
 
-export class Stage implements AsyncDisposable {
-  readonly database = 'chaos';
-  readonly workers: ChildProcess[] = [];
-  /** Bodies by webhook id. */
-  readonly webhooks = new Map<string, string[]>();
-  bucketFaults = 0;
-  webhookFaults = 0;
+interface StageParts {
   readonly servers: MongoServers;
   readonly proxies: readonly FaultProxy[];
   readonly client: MongoClient;
   readonly gcs: GcsServer;
-  readonly #random: Random;
-  #receiver: WebhookReceiver | undefined;
-  #isClosing = false;
-  #isHealed = false;
-  #started = 0;
+  readonly peers: PeerFaults;
+  readonly modelFolder: string;
+}
 
-  private constructor(parts: Pick<Stage, 'servers' | 'proxies' | 'client' | 'gcs'>, random: Random) {
-    this.servers = parts.servers;
-    this.proxies = parts.proxies;
-    this.client = parts.client;
-    this.gcs = parts.gcs;
-    this.#random = random;
+export class Stage implements AsyncDisposable {
+  readonly database = 'chaos';
+  readonly workers: WorkerPlace[] = [];
+  /** Bodies by webhook id. */
+  readonly webhooks = new Map<string, string[]>();
+  readonly servers: MongoServers;
+  readonly proxies: readonly FaultProxy[];
+  readonly client: MongoClient;
+  readonly gcs: GcsServer;
+  readonly peers: PeerFaults;
+  readonly #modelFolder: string;
+  #receiver: WebhookReceiver | undefined;
+
+  private constructor({ servers, proxies, client, gcs, peers, modelFolder }: StageParts) {
+    this.servers = servers;
+    this.proxies = proxies;
+    this.client = client;
+    this.gcs = gcs;
+    this.peers = peers;
+    this.#modelFolder = modelFolder;
   }
 
   static async open(binary: string, random: Random): Promise<Stage> {
@@ -54,17 +68,19 @@ export class Stage implements AsyncDisposable {
       writeConcern: { w: 'majority' },
     });
     const gcs = await GcsServer.start();
-    const stage = new Stage({ servers, proxies, client, gcs }, random);
-    gcs.fault = () => stage.#bucketFault();
+    const modelFolder = join(await mkdtemp(join(tmpdir(), 'text2img-chaos-')), 'model');
+    await mkdir(modelFolder);
+    await writeFile(join(modelFolder, 'model_index.json'), '{}');
+    const peers = new PeerFaults(random);
+    const stage = new Stage({ servers, proxies, client, gcs, peers, modelFolder });
+    gcs.fault = (request) => peers.bucketFault(request);
     stage.#receiver = await startWebhookReceiver((response, count) => {
-      // Remembered below, whatever is answered: a try that got here was a delivery to the receiver.
+      // Remembered, whatever is answered: a try that got here was a delivery to the receiver.
       stage.#remember(count);
-      const isFault = !stage.#isHealed && random.chance(0.1);
-      if (isFault) stage.webhookFaults++;
-      if (isFault && random.chance(0.3)) return void response.destroy();
-      response.writeHead(isFault ? 503 : 204).end();
+      peers.answerWebhook(response);
     });
-    for (let index = 0; index < WORKERS; index++) stage.#startWorker(index);
+    for (let place = 0; place < WORKERS; place++)
+      stage.workers.push(await WorkerPlace.open(place, stage.#workerArguments()));
     return stage;
   }
 
@@ -73,63 +89,106 @@ export class Stage implements AsyncDisposable {
   }
 
   heal(): void {
-    this.#isHealed = true;
+    this.peers.heal();
   }
 
-  /** Nothing is pending or being drawn, and no webhook is owed. */
-  async untilDrained(): Promise<void> {
+  refuseUploads(random: Random): void {
+    this.peers.refuseUploads(random);
+  }
+
+  acceptUploads(): void {
+    this.peers.acceptUploads();
+  }
+
+  async moveModelAway(): Promise<void> {
+    await rename(this.#modelFolder, `${this.#modelFolder}${AWAY}`);
+  }
+
+  async moveModelBack(): Promise<void> {
+    await rename(`${this.#modelFolder}${AWAY}`, this.#modelFolder);
+  }
+
+  async setHidden(index: string, hidden: boolean): Promise<void> {
+    await this.client.db(this.database).command({ collMod: COLLECTION, index: { name: index, hidden } });
+  }
+
+  /** Another name for a while, and back; what the workers make in its place meanwhile is empty. */
+  async renameForAWhile(random: Random): Promise<void> {
+    const elsewhere = `${COLLECTION}_elsewhere`;
+    await this.prompts.rename(elsewhere);
+    await sleep(random.between(200, 1500));
+    for (;;) {
+      const isBack = await this.client
+        .db(this.database)
+        .collection(elsewhere)
+        .rename(COLLECTION, { dropTarget: true })
+        .then(
+          () => true,
+          // Done by a try whose answer was lost.
+          (error: Error) => error.message.includes('does not exist'),
+        );
+      if (isBack) return;
+      await sleep(200);
+    }
+  }
+
+  /** Nothing is pending or being drawn, and no webhook is owed. @param disturbed an operator takes up what somebody else's hand left stuck */
+  async untilDrained(disturbed: ReadonlySet<string>): Promise<void> {
     const deadlineMs = performance.now() + DRAIN_PATIENCE_MS;
     const open = { $or: [{ status: { $in: ['pending', 'processing'] } }, { 'job.hook_due': { $exists: true } }] };
+    await using queue = this.#operatorsQueue();
+    let [left, sinceMs] = [-1, 0];
     while (performance.now() < deadlineMs) {
-      if ((await this.prompts.countDocuments(open)) === 0) return;
+      const count = await this.prompts.countDocuments(open);
+      if (count === 0) return;
+      if (count !== left) [left, sinceMs] = [count, performance.now()];
+      if (performance.now() - sinceMs > STUCK_AFTER_MS && disturbed.size > 0) await this.#takeUp(queue);
       await sleep(500);
     }
     console.error(`VIOLATION: not drained: ${JSON.stringify(await this.prompts.find(open).limit(5).toArray())}`);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#isClosing = true;
-    for (const worker of this.workers) {
-      worker.kill('SIGCONT');
-      worker.kill('SIGKILL');
-    }
+    for (const worker of this.workers) worker.close();
     await this.client.close();
     await this.#receiver?.[Symbol.asyncDispose]();
     await this.gcs[Symbol.asyncDispose]();
     for (const proxy of this.proxies) await proxy[Symbol.asyncDispose]();
     await this.servers[Symbol.asyncDispose]();
+    await rm(join(this.#modelFolder, '..'), { recursive: true, force: true });
+  }
+
+  /** What `jobs retry --force` does, for each that is still processing; it refuses those that somebody holds. */
+  async #takeUp(queue: MongoPromptQueue): Promise<void> {
+    const stuck = await this.prompts.find<Document>({ status: 'processing' }, { projection: { _id: 1 } }).toArray();
+    for (const { _id } of stuck) await queue.retry(promptIdText(documentIdOf(_id)), { force: true }).catch(() => false);
+  }
+
+  #operatorsQueue(): MongoPromptQueue {
+    const uri = this.servers.uri(this.database);
+    return new MongoPromptQueue({
+      uri,
+      collection: COLLECTION,
+      leaseMs: LEASE_MS,
+      maxAttempts: MAX_ATTEMPTS,
+      owner: 'operator',
+      logger: silentLogger,
+    });
+  }
+
+  #workerArguments(): WorkerArguments {
+    return {
+      mongoUri: this.servers.uri(this.database),
+      gcsUrl: this.gcs.url,
+      callbackUrl: this.#receiver?.url ?? '',
+      leaseMs: LEASE_MS,
+      modelFolder: this.#modelFolder,
+    };
   }
 
   #remember(count: number): void {
     const received = this.#receiver?.received[count - 1];
     const id = String(received?.headers['webhook-id']);
     this.webhooks.set(id, [...(this.webhooks.get(id) ?? []), received?.body ?? '']);
-  }
-
-  #bucketFault(): Fault | undefined {
-    if (this.#isHealed || !this.#random.chance(0.06)) return undefined;
-    this.bucketFaults++;
-    return this.#random.pick<Fault>([
-      { kind: 'drop' },
-      { kind: 'commit-then-drop' },
-      { kind: 'status', status: 503 },
-      { kind: 'status', status: 429 },
-      { kind: 'stall' },
-      { kind: 'slow', ms: 300 },
-      { kind: 'corrupt' },
-    ]);
-  }
-
-  /** One that ends, however, is replaced by one with a new name. */
-  #startWorker(place: number): void {
-    const owner = `w${place}.${this.#started++}`;
-    const args = [this.servers.uri(this.database), this.gcs.url, this.#receiver?.url ?? '', owner, String(LEASE_MS)];
-    const worker = fork(WORKER, args, {
-      stdio: ['ignore', 'ignore', process.env['CHAOS_LOG'] === undefined ? 'ignore' : 'inherit', 'ipc'],
-    });
-    this.workers[place] = worker;
-    void once(worker, 'exit').then(() => {
-      if (!this.#isClosing) this.#startWorker(place);
-    });
   }
 }

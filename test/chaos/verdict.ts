@@ -8,6 +8,7 @@ import { WebhookPolicy } from '../../src/webhook/webhook-policy.ts';
 import { instantPixels } from '../engine/instant-pixels.ts';
 import type { GcsServer } from '../servers/gcs-server.ts';
 import { readCompletions } from './history.ts';
+import { FORGED } from './producer.ts';
 import { COLLECTION, MODEL_STEPS } from './settings.ts';
 
 export interface Evidence {
@@ -44,9 +45,11 @@ export async function judge(evidence: Evidence): Promise<Findings> {
   const completions = await readCompletions(client, `${database}.${COLLECTION}`);
   violations.push(...(await checkCompletions(completions, evidence)));
   violations.push(...checkObjects(gcs));
-  for (const [id, bodies] of webhooks)
+  for (const [id, bodies] of webhooks) {
+    if (`${id} ${bodies.join()}`.includes(FORGED)) violations.push(`the forged webhook ${id} was sent`);
     if (new Set(bodies).size > 1)
       violations.push(`the webhook ${id} was sent with ${new Set(bodies).size} different bodies`);
+  }
   const count = (status: string): number => documents.filter((document) => document['status'] === status).length;
   return {
     documents: documents.length,

@@ -4,24 +4,27 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { EngineHost, type EngineHostOptions } from '../../src/engine/engine-host.ts';
+import type { EngineSettings } from '../../src/engine/protocol.ts';
 import { silentLogger } from '../../src/observability/logger.ts';
 
 const CHILD = fileURLToPath(new URL('instant-engine-child.ts', import.meta.url));
 
+export const INSTANT_SETTINGS: EngineSettings = {
+  checkpointFolder: '/instant',
+  modelName: null,
+  variant: null,
+  device: 'cpu',
+  dtype: 'auto',
+  threads: 0,
+  vaeTiling: false,
+  compileCacheFolder: null,
+  verifyCache: 'changed',
+};
+
 /** Started; disposing it ends its child. */
 export async function startInstantEngine(changes: Partial<EngineHostOptions> = {}): Promise<EngineHost> {
   const engine = new EngineHost({
-    settings: {
-      checkpointFolder: '/instant',
-      modelName: null,
-      variant: null,
-      device: 'cpu',
-      dtype: 'auto',
-      threads: 0,
-      vaeTiling: false,
-      compileCacheFolder: null,
-      verifyCache: 'changed',
-    },
+    settings: INSTANT_SETTINGS,
     logger: silentLogger,
     childPath: CHILD,
     respawnMs: 1,

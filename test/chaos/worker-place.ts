@@ -1,0 +1,72 @@
+/** One place of a worker: when its process ends, however, another with a new name takes it. */
+import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { type Ailment, makeAilment } from '../engine/instant-engine.ts';
+
+const WORKER = fileURLToPath(new URL('chaos-worker.ts', import.meta.url));
+
+/** What every worker is given, in the order of chaos-worker.ts's arguments. */
+export interface WorkerArguments {
+  readonly mongoUri: string;
+  readonly gcsUrl: string;
+  readonly callbackUrl: string;
+  readonly leaseMs: number;
+  readonly modelFolder: string;
+}
+
+export class WorkerPlace {
+  readonly #number: number;
+  readonly #arguments: WorkerArguments;
+  readonly #ailment: Ailment;
+  #process: ChildProcess | undefined;
+  #isClosing = false;
+  #started = 0;
+
+  private constructor(number: number, workerArguments: WorkerArguments, ailment: Ailment) {
+    this.#number = number;
+    this.#arguments = workerArguments;
+    this.#ailment = ailment;
+    this.#start();
+  }
+
+  static async open(number: number, workerArguments: WorkerArguments): Promise<WorkerPlace> {
+    return new WorkerPlace(number, workerArguments, await makeAilment());
+  }
+
+  get process(): ChildProcess {
+    return this.#process as ChildProcess;
+  }
+
+  /** Its engine, and whatever else it has started. */
+  async killEngine(): Promise<void> {
+    const { pid } = this.process;
+    const children = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8');
+    for (const child of children.trim().split(' ').filter(Boolean)) process.kill(Number(child), 'SIGKILL');
+  }
+
+  /** What its engine suffers from, as the instant child knows it; empty: nothing. */
+  async ail(ailment: string): Promise<void> {
+    await this.#ailment.set(ailment);
+  }
+
+  close(): void {
+    this.#isClosing = true;
+    this.process.kill('SIGCONT');
+    this.process.kill('SIGKILL');
+  }
+
+  #start(): void {
+    const { mongoUri, gcsUrl, callbackUrl, leaseMs, modelFolder } = this.#arguments;
+    const owner = `w${this.#number}.${this.#started++}`;
+    const worker = fork(WORKER, [mongoUri, gcsUrl, callbackUrl, owner, String(leaseMs), modelFolder], {
+      stdio: ['ignore', 'ignore', process.env['CHAOS_LOG'] === undefined ? 'ignore' : 'inherit', 'ipc'],
+      env: this.#ailment.environment,
+    });
+    this.#process = worker;
+    void once(worker, 'exit').then(() => {
+      if (!this.#isClosing) this.#start();
+    });
+  }
+}
