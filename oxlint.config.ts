@@ -79,6 +79,7 @@ export const FOLDERS: Readonly<Record<string, Folder>> = {
       'observability',
       'image',
       'queue/prompt-queue.ts',
+      'queue/webhook-outbox.ts',
       'storage/image-store.ts',
       'storage/object-key.ts',
       'engine/engine-host.ts',

@@ -1,10 +1,12 @@
 /** One claimed document on its way through the worker: its claim, its heartbeat, and its one ending. */
+import { randomBytes } from 'node:crypto';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import { promptIdText } from '../job/document-id.ts';
 import type { ResolvedGenerationRequest } from '../job/generation-request.ts';
 import { parsePromptDocument } from '../job/prompt-document.ts';
 import { resolveRequest, seedOfRun } from '../job/resolve-request.ts';
-import type { ClaimedPrompt, CompletionRecord, TransitionOutcome } from '../queue/prompt-queue.ts';
+import type { ClaimedPrompt, CompletionRecord, FailureRecord, TransitionOutcome } from '../queue/prompt-queue.ts';
+import type { OwedWebhook } from '../queue/webhook-outbox.ts';
 import type { FinishedPrompt } from '../webhook/webhook-policy.ts';
 import { Heartbeat } from './heartbeat.ts';
 import { persistently } from './persistence.ts';
@@ -16,6 +18,8 @@ export interface ClaimContext {
   readonly claimedAtMs: number;
   readonly tell: (event: WorkerEvent) => void;
   readonly onEnd: () => void;
+  /** Aborted: nothing is written any more. */
+  readonly lastSignal: AbortSignal;
 }
 
 export class ClaimedJob implements Disposable {
@@ -34,6 +38,8 @@ export class ClaimedJob implements Disposable {
   isDrawn = false;
   /** It was given up because the worker stops, not because somebody cancelled it. */
   givesBack = false;
+  /** Attempts before this one that turned out to be no fault of the document. */
+  innocentAttempts = 0;
 
   constructor(claim: ClaimedPrompt, options: WorkerOptions, context: ClaimContext) {
     this.claim = claim;
@@ -70,9 +76,14 @@ export class ClaimedJob implements Disposable {
     this.#tell({ type: 'progress', id: this.id, step, steps });
   }
 
-  async complete(record: CompletionRecord): Promise<void> {
-    const { queue, logger, webhooks, onWebhookOwed } = this.#options;
-    const webhook = await webhooks.forCompletion(this.#finished(), record.imageUrls);
+  /** What is owed for the completion. @throws what making public URLs throws */
+  webhookFor(imageUrls: readonly string[]): Promise<OwedWebhook | undefined> {
+    return this.#options.webhooks.forCompletion(this.#finished(), imageUrls);
+  }
+
+  /** @throws what the queue throws, here as in every ending */
+  async complete(record: CompletionRecord, webhook: OwedWebhook | undefined): Promise<void> {
+    const { queue, logger, onWebhookOwed } = this.#options;
     const outcome = await this.#write('complete', () => queue.complete(this.claim, record, webhook));
     if (outcome === 'lost') return this.lose();
     if (webhook !== undefined) onWebhookOwed?.();
@@ -80,13 +91,15 @@ export class ClaimedJob implements Disposable {
     this.#tell({ type: 'completed', id: this.id, imageUrls: record.imageUrls, seed: record.seed });
   }
 
-  /** The attempt failed: a verdict, another attempt later, or nothing where the document is no longer ours. */
-  async end(raw: unknown): Promise<void> {
+  /**
+   * The attempt failed and counts: a verdict, another attempt later, or nothing where the document is no longer ours.
+   * @returns the token under which it waits for its next attempt
+   */
+  async end(raw: unknown): Promise<string | undefined> {
     const error = Text2ImgError.from(raw);
     if (this.heartbeat.isLost) return this.lose();
-    if (this.givesBack && error.fault !== 'request') return this.release();
-    if (this.givesBack && error.code === 'cancelled') return this.release();
-    const { queue, logger, maxAttempts, webhooks, onWebhookOwed } = this.#options;
+    if (this.givesBack && (error.fault !== 'request' || error.code === 'cancelled')) return this.release();
+    const { logger, maxAttempts } = this.#options;
     const verdict = judge(error, { attempt: this.claim.attempt, maxAttempts });
     const { failure } = verdict;
     logger.error('prompt failed', {
@@ -96,28 +109,39 @@ export class ClaimedJob implements Disposable {
       verdict: verdict.kind,
       stack: error.stack,
     });
-    if (verdict.kind === 'fail') {
-      const webhook = webhooks.forFailure(this.#finished(), `${failure.code}: ${failure.message}`);
-      const outcome = await this.#write('fail', () => queue.fail(this.claim, failure, webhook));
-      if (outcome === 'lost') return this.lose();
-      if (webhook !== undefined) onWebhookOwed?.();
-      this.#tell({ type: 'failed', id: this.id, ...failure });
-    } else {
-      const { delayMs } = verdict;
-      const outcome = await this.#write('retryLater', () => queue.retryLater(this.claim, { delayMs, failure }));
-      if (outcome === 'lost') return this.lose();
-      this.#tell({ type: 'retried', id: this.id, ...failure, delayMs });
-    }
+    return verdict.kind === 'fail' ? this.#fail(failure) : this.#retryLater(failure, verdict.delayMs);
   }
 
-  async release(): Promise<void> {
-    const outcome = await this.#write('release', () => this.#options.queue.release(this.claim));
+  async #fail(failure: FailureRecord): Promise<undefined> {
+    const { queue, webhooks, onWebhookOwed } = this.#options;
+    const webhook = webhooks.forFailure(this.#finished(), `${failure.code}: ${failure.message}`);
+    const outcome = await this.#write('fail', () => queue.fail(this.claim, failure, webhook));
     if (outcome === 'lost') return this.lose();
-    this.#options.logger.info('prompt given back', { prompt_id: this.id });
+    if (webhook !== undefined) onWebhookOwed?.();
+    this.#tell({ type: 'failed', id: this.id, ...failure });
+  }
+
+  async #retryLater(failure: FailureRecord, delayMs: number): Promise<string | undefined> {
+    const { queue } = this.#options;
+    const waitToken = randomBytes(16).toString('hex');
+    const options = { delayMs, failure, waitToken };
+    const outcome = await this.#write('retryLater', () => queue.retryLater(this.claim, options));
+    if (outcome === 'lost') return this.lose();
+    this.#tell({ type: 'retried', id: this.id, ...failure, delayMs });
+    return waitToken;
+  }
+
+  /** The attempt does not count, nor do those before it that were no fault of the document. */
+  async release(): Promise<undefined> {
+    const { queue, logger } = this.#options;
+    const options = { attempts: 1 + this.innocentAttempts };
+    const outcome = await this.#write('release', () => queue.release(this.claim, options));
+    if (outcome === 'lost') return this.lose();
+    logger.info('prompt given back', { prompt_id: this.id });
     this.#tell({ type: 'released', id: this.id });
   }
 
-  lose(): void {
+  lose(): undefined {
     this.#options.logger.warning('prompt is no longer ours', { prompt_id: this.id });
     this.#tell({ type: 'lost', id: this.id });
   }
@@ -146,6 +170,7 @@ export class ClaimedJob implements Disposable {
 
   #write(what: string, write: () => Promise<TransitionOutcome>): Promise<TransitionOutcome> {
     const { logger } = this.#options;
-    return persistently(write, { what, logger, mayGoOn: () => this.heartbeat.isSafe });
+    const { lastSignal: signal } = this.#context;
+    return persistently(write, { what, logger, mayGoOn: () => this.heartbeat.isSafe, signal });
   }
 }

@@ -1,33 +1,32 @@
-/** Repeats a write to the queue that failed, as long as the claim is surely ours. */
-import { setTimeout as sleep } from 'node:timers/promises';
+/** Repeats a write to the queue that failed, as long as the claim is surely ours and nobody ends the worker. */
 import { Text2ImgError } from '../errors/text2img-error.ts';
+import { messageOf } from '../lib/disk-errors.ts';
+import { growingPauseMs, pause } from '../lib/pause.ts';
 import type { Logger } from '../observability/logger.ts';
 
 export interface PersistenceOptions {
   readonly what: string;
   readonly mayGoOn: () => boolean;
   readonly logger: Logger;
+  /** Aborted: not repeated any more. */
+  readonly signal: AbortSignal;
 }
 
-const FIRST_PAUSE_MS = 50;
-const MAX_PAUSE_MS = 2000;
+const PAUSES = { firstMs: 50, maxMs: 2000 } as const;
 
 /** @throws what `write` threw last */
 export async function persistently<T>(
   write: () => Promise<T>,
-  { what, mayGoOn, logger }: PersistenceOptions,
+  { what, mayGoOn, logger, signal }: PersistenceOptions,
 ): Promise<T> {
-  for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, MAX_PAUSE_MS)) {
+  for (let failures = 1; ; failures++) {
     try {
       return await write();
     } catch (error) {
       // Only what another try can mend.
-      if (!mayGoOn() || !Text2ImgError.from(error).retryable) throw error;
-      logger.warning('a write to the queue failed and is repeated', {
-        what,
-        error: error instanceof Error ? error.message : String(error),
-      });
-      await sleep(pauseMs);
+      if (signal.aborted || !mayGoOn() || !Text2ImgError.from(error).retryable) throw error;
+      logger.warning('a write to the queue failed and is repeated', { what, error: messageOf(error) });
+      await pause(growingPauseMs(failures, PAUSES), signal);
     }
   }
 }

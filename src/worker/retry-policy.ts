@@ -1,16 +1,13 @@
-/** What becomes of a document whose attempt failed: a fault of the prompt, the model or ours is a verdict, a fault of the infrastructure is tried again. */
+/** What becomes of a document whose attempt failed and counts: the code's consequence says whether another attempt may end otherwise. */
 import type { Text2ImgError } from '../errors/text2img-error.ts';
+import { growingPauseMs } from '../lib/pause.ts';
 import type { FailureRecord } from '../queue/prompt-queue.ts';
 
 export type Verdict =
   | { readonly kind: 'fail'; readonly failure: FailureRecord }
   | { readonly kind: 'retry'; readonly failure: FailureRecord; readonly delayMs: number };
 
-const FIRST_DELAY_MS = 1000;
-const MAX_DELAY_MS = 5 * 60_000;
-
-/** Infrastructure faults that another attempt would meet again. */
-const FINAL: ReadonlySet<string> = new Set(['foreign_object', 'attempts_exhausted']);
+const DELAYS = { firstMs: 1000, maxMs: 5 * 60_000 } as const;
 
 export interface AttemptFacts {
   readonly attempt: number;
@@ -19,10 +16,16 @@ export interface AttemptFacts {
   readonly random?: () => number;
 }
 
-export function judge(error: Text2ImgError, { attempt, maxAttempts, random = Math.random }: AttemptFacts): Verdict {
+/** Whether a failure of this attempt ends the document. A number that is none is not believed: it ends too, instead of never. */
+export function isLastAttempt({ attempt, maxAttempts }: AttemptFacts): boolean {
+  return !(attempt < maxAttempts);
+}
+
+export function judge(error: Text2ImgError, facts: AttemptFacts): Verdict {
+  const { attempt, maxAttempts, random = Math.random } = facts;
   const failure = { code: error.code, message: error.message };
-  if (error.fault !== 'infrastructure' || FINAL.has(error.code)) return { kind: 'fail', failure };
-  if (attempt >= maxAttempts) {
+  if (error.consequence === 'fail') return { kind: 'fail', failure };
+  if (isLastAttempt(facts)) {
     return {
       kind: 'fail',
       failure: {
@@ -31,6 +34,5 @@ export function judge(error: Text2ImgError, { attempt, maxAttempts, random = Mat
       },
     };
   }
-  const delayMs = Math.min(FIRST_DELAY_MS * 2 ** (attempt - 1), MAX_DELAY_MS) * (0.5 + random());
-  return { kind: 'retry', failure, delayMs: Math.round(delayMs) };
+  return { kind: 'retry', failure, delayMs: growingPauseMs(attempt, { ...DELAYS, random }) };
 }

@@ -1,68 +1,106 @@
 /**
  * The story of a batch: claimed → resolved → drawn → encoded → stored → completed. A document that fails on the way ends alone; its neighbours
- * go on. Publishing is returned as promises, so that the next batch is drawn meanwhile.
+ * go on. Publishing is returned as promises, so that the next batch is drawn meanwhile. What follows a failure is decided in `failures.ts`.
  */
 import type { EngineJobResult } from '../engine/engine-host.ts';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import { encodePng } from '../image/encode-png.ts';
 import type { ResolvedGenerationRequest } from '../job/generation-request.ts';
 import { usedParameters } from '../job/prompt-document.ts';
+import type { CompletionRecord } from '../queue/prompt-queue.ts';
 import { objectKey } from '../storage/object-key.ts';
 import type { BatchBudget } from './batch-budget.ts';
 import type { ClaimedJob } from './claimed-job.ts';
+import type { FailedDrawing, Failures } from './failures.ts';
+import type { DrawnImages } from './kept-images.ts';
+import type { Trouble } from './trouble.ts';
 import type { WorkerOptions } from './worker-options.ts';
 
 export interface PreparedJob {
   readonly job: ClaimedJob;
   readonly request: ResolvedGenerationRequest;
+  /** Drawn by an attempt before this one, whose images could not be stored. */
+  readonly drawn: DrawnImages | undefined;
 }
 
 /** What the batches of one worker share. */
 export interface BatchContext {
   readonly options: WorkerOptions;
   readonly budget: BatchBudget;
+  readonly failures: Failures;
+  readonly trouble: Trouble;
   /** Aborted when the grace period is over: what is not stored by then is given back. */
   readonly publishingSignal: AbortSignal;
 }
 
 /** Ends the documents that ask for what cannot be, and those whose pictures a dead attempt has stored already; the others can be drawn. */
-export async function prepareJobs(jobs: readonly ClaimedJob[], { options }: BatchContext): Promise<PreparedJob[]> {
-  const prepared = await Promise.all(
-    jobs.map(async (job) => {
-      try {
-        const request = job.resolve();
-        const stored = job.claim.attempt > 1 ? await findStored(job, request, options) : undefined;
-        if (stored === undefined) return { job, request };
-        await finish(job, () => job.complete(record(request, stored, [])));
-      } catch (error) {
-        await finish(job, () => job.end(error));
-      }
-      return undefined;
-    }),
-  );
+export async function prepareJobs(jobs: readonly ClaimedJob[], context: BatchContext): Promise<PreparedJob[]> {
+  const prepared = await Promise.all(jobs.map((job) => prepareJob(job, context)));
   return prepared.filter((one) => one !== undefined);
 }
 
-/** The URLs of all pictures of this run, when an attempt before this one stored them and died before it could say so. */
-async function findStored(
-  { claim }: ClaimedJob,
-  request: ResolvedGenerationRequest,
-  { store, objectPrefix }: WorkerOptions,
-): Promise<string[] | undefined> {
-  const urls: string[] = [];
-  for (let imageIndex = 0; imageIndex < request.numImages; imageIndex++) {
-    const found = await store.find(objectKey(claim.id, { prefix: objectPrefix, imageIndex }));
-    if (found?.metadata?.runId !== claim.runId || found.metadata.docKey !== claim.docKey) return undefined;
-    urls.push(found.url);
+async function prepareJob(job: ClaimedJob, context: BatchContext): Promise<PreparedJob | undefined> {
+  let request: ResolvedGenerationRequest;
+  try {
+    request = job.resolve();
+  } catch (error) {
+    await finish(job, context, () => job.end(error));
+    return undefined;
   }
-  return urls;
+  try {
+    const urls = await findStored(job, request, context);
+    if (urls === undefined) return { job, request, drawn: context.failures.kept.take(job.claim.runId, request) };
+    await finish(job, context, () => complete({ job, request }, { urls, warnings: [] }, context));
+  } catch (error) {
+    await finish(job, context, () => context.failures.ofStore(job, error));
+  }
+  return undefined;
+}
+
+/**
+ * The URLs of all pictures of this run, when an attempt before this one stored them and died before it could say so.
+ * @throws `store_refused` where something lies under a name that the store does not let anybody replace: known before it is drawn for nothing
+ */
+async function findStored(
+  job: ClaimedJob,
+  request: ResolvedGenerationRequest,
+  { options: { store, objectPrefix }, publishingSignal }: BatchContext,
+): Promise<string[] | undefined> {
+  const { claim } = job;
+  const signal = AbortSignal.any([publishingSignal, job.lostSignal]);
+  const indexes = Array.from({ length: request.numImages }, (_, imageIndex) => imageIndex);
+  const found = await Promise.all(
+    indexes.map((imageIndex) => store.find(objectKey(claim.id, { prefix: objectPrefix, imageIndex }), { signal })),
+  );
+  const isOurs = found.map((image) => image?.metadata?.runId === claim.runId && image.metadata.docKey === claim.docKey);
+  if (isOurs.every(Boolean)) return found.map((image) => image?.url ?? '');
+  const refused = found.find((image, index) => image?.refusal !== undefined && isOurs[index] !== true);
+  if (refused?.refusal !== undefined) throw new Text2ImgError('store_refused', `${refused.refusal}.`);
+  return undefined;
 }
 
 /** Resolves when all are drawn or have failed; each promise that it gives is of one document's publishing, and never rejects. */
 export async function drawJobs(jobs: readonly PreparedJob[], context: BatchContext): Promise<readonly Promise<void>[]> {
   const publishing: Promise<void>[] = [];
-  for (const group of groupsOf(jobs)) publishing.push(...(await drawGroup(group, context)));
+  for (const prepared of jobs) {
+    const { drawn, job } = prepared;
+    if (drawn === undefined) continue;
+    job.isDrawn = true;
+    publishing.push(finish(job, context, () => publish(prepared, drawn, context)));
+  }
+  for (const group of groupsOf(jobs.filter(({ drawn }) => drawn === undefined))) {
+    if (context.trouble.isRefused) publishing.push(...giveBack(group, context));
+    else publishing.push(...(await drawGroup(group, context)));
+  }
   return publishing;
+}
+
+/** Nobody will draw them here now. */
+export function giveBack(jobs: readonly PreparedJob[], context: BatchContext): Promise<void>[] {
+  return jobs.map(({ job, request, drawn }) => {
+    if (drawn !== undefined) context.failures.kept.keep(job.claim.runId, request, drawn);
+    return finish(job, context, () => job.release());
+  });
 }
 
 /** A document whose last attempt died without a verdict is drawn alone: it may be what killed the engine. */
@@ -74,7 +112,7 @@ function groupsOf(jobs: readonly PreparedJob[]): readonly (readonly PreparedJob[
 
 /** What ran out of memory in a shared pass is drawn again in passes of half the size, within the same attempt. */
 async function drawGroup(group: readonly PreparedJob[], context: BatchContext): Promise<Promise<void>[]> {
-  const { options, budget } = context;
+  const { options, budget, failures } = context;
   const pixels = Math.max(...group.map(({ request }) => request.widthPx * request.heightPx));
   const images = group.reduce((sum, { request }) => sum + request.numImages, 0);
   const byJobId = new Map(group.map(({ job }) => [job.jobId, job]));
@@ -85,7 +123,7 @@ async function drawGroup(group: readonly PreparedJob[], context: BatchContext): 
       maxBatchImages: budget.imagesPerPass(pixels),
     },
   );
-  const outOfMemory: { readonly prepared: PreparedJob; readonly error: unknown }[] = [];
+  const failed: (FailedDrawing & { readonly prepared: PreparedJob })[] = [];
   const publishing: Promise<void>[] = [];
   await Promise.all(
     group.map(async (prepared) => {
@@ -93,87 +131,123 @@ async function drawGroup(group: readonly PreparedJob[], context: BatchContext): 
       try {
         const result = await (results.get(job.jobId) as Promise<EngineJobResult>);
         job.isDrawn = true;
-        publishing.push(finish(job, () => publish(prepared, result, context)));
-      } catch (error) {
-        if (Text2ImgError.from(error).code === 'engine_out_of_memory') outOfMemory.push({ prepared, error });
-        else {
-          job.isDrawn = true;
-          publishing.push(finish(job, () => job.end(error)));
-        }
+        failures.jobDrawn();
+        publishing.push(finish(job, context, () => encodeAndPublish(prepared, result, context)));
+      } catch (raw) {
+        const error = Text2ImgError.from(raw);
+        if (error.consequence !== 'fail') return void failed.push({ prepared, job, error });
+        job.isDrawn = true;
+        publishing.push(finish(job, context, () => job.end(error)));
       }
     }),
   );
-  if (outOfMemory.length === 0) return publishing;
-  if (!budget.halve({ pixels, images }))
-    return [...publishing, ...outOfMemory.map(({ prepared: { job }, error }) => finish(job, () => job.end(error)))];
-  const again = outOfMemory.map(({ prepared }) => prepared);
-  return [...publishing, ...(await drawGroup(again, context))];
+  const outOfMemory = failed.filter(({ job, error }) => error.code === 'engine_out_of_memory' && !job.givesBack);
+  const again = outOfMemory.length > 0 && budget.halve({ pixels, images }) ? outOfMemory : [];
+  await failures.ofEngine(failed.filter((one) => !again.includes(one)));
+  if (again.length === 0) return publishing;
+  const halved = again.map(({ prepared }) => prepared);
+  return [...publishing, ...(await drawGroup(halved, context))];
 }
 
-/** Encodes and stores every picture, then completes the document: in this order, so that a completed document's pictures are there. */
-async function publish(
-  { job, request }: PreparedJob,
+/** Where the file name, the seed and the pixels become a PNG; off the main thread. */
+async function encodeAndPublish(
+  prepared: PreparedJob,
   { images, warnings }: EngineJobResult,
-  { options, publishingSignal }: BatchContext,
+  context: BatchContext,
 ): Promise<void> {
-  const { model } = options.engine;
+  const { job, request } = prepared;
+  const { model } = context.options.engine;
+  const encoded: DrawnImages['images'][number][] = [];
+  try {
+    for (const image of images) {
+      const { modelName, modelHash } = model;
+      // The size as drawn: some models cannot draw the one that was asked for.
+      const { imageIndex, seed, widthPx, heightPx } = image;
+      const parameters = { ...request, seed, widthPx, heightPx, modelName, modelHash };
+      encoded.push({ imageIndex, seed, png: await encodePng({ ...image, parameters }) });
+    }
+  } catch (error) {
+    return void (await job.end(error));
+  }
+  for (const warning of warnings)
+    context.options.logger.warning('a prompt was drawn with a warning', { prompt_id: job.id, warning });
+  await publish(prepared, { images: encoded, warnings }, context);
+}
+
+/** Stores every picture, then completes the document: in this order, so that a completed document's pictures are there. */
+async function publish(prepared: PreparedJob, drawn: DrawnImages, context: BatchContext): Promise<void> {
+  const { job, request } = prepared;
+  let urls: string[] | undefined;
+  try {
+    urls = await storeAll(job, drawn, context);
+  } catch (error) {
+    return context.failures.ofStore(job, error, { request, images: drawn });
+  }
+  if (urls === undefined) return job.lose();
+  await complete(prepared, { urls, warnings: drawn.warnings }, context);
+}
+
+/** Undefined: the document is no longer ours. */
+async function storeAll(
+  job: ClaimedJob,
+  { images }: DrawnImages,
+  { options, publishingSignal }: BatchContext,
+): Promise<string[] | undefined> {
+  const { claim } = job;
+  const signal = AbortSignal.any([publishingSignal, job.lostSignal]);
   const urls: string[] = [];
-  for (const image of images) {
-    const { modelName, modelHash } = model;
-    // The size as drawn: some models cannot draw the one that was asked for.
-    const { seed, widthPx, heightPx } = image;
-    const parameters = { ...request, seed, widthPx, heightPx, modelName, modelHash };
-    const png = await encodePng({ ...image, parameters });
-    if (!job.heartbeat.isSafe && !(await job.heartbeat.renew())) return job.lose();
-    const { claim } = job;
-    const { outcome, url } = await storeOrGiveBack(job, publishingSignal, (signal) =>
-      options.store.put(
-        {
-          name: objectKey(claim.id, { prefix: options.objectPrefix, imageIndex: image.imageIndex }),
-          png,
-          metadata: { runId: claim.runId, docKey: claim.docKey, seed: image.seed, model: model.modelName },
-        },
-        { mayReplace: () => job.heartbeat.renew(), signal },
-      ),
+  for (const { imageIndex, seed, png } of images) {
+    if (!job.heartbeat.isSafe && !(await job.heartbeat.renew())) return undefined;
+    const { outcome, url } = await options.store.put(
+      {
+        name: objectKey(claim.id, { prefix: options.objectPrefix, imageIndex }),
+        png,
+        metadata: { runId: claim.runId, docKey: claim.docKey, seed, model: options.engine.model.modelName },
+      },
+      { mayReplace: () => job.heartbeat.renew(), signal },
     );
-    if (outcome === 'superseded') return job.lose();
+    if (outcome === 'superseded') return undefined;
     if (outcome === 'foreign')
       throw new Text2ImgError('foreign_object', `an object of another document lies at ${url}; it was left as it is.`);
     urls.push(url);
   }
-  for (const warning of warnings)
-    options.logger.warning('a prompt was drawn with a warning', { prompt_id: job.id, warning });
-  await job.complete(record(request, urls, warnings));
+  return urls;
 }
 
-/** What the end of the grace period interrupts is given back: it is no fault of the document, whenever it was claimed. */
-async function storeOrGiveBack<T>(
-  job: ClaimedJob,
-  publishingSignal: AbortSignal,
-  store: (signal: AbortSignal) => Promise<T>,
-): Promise<T> {
+interface Stored {
+  readonly urls: readonly string[];
+  readonly warnings: readonly string[];
+}
+
+/** Making public URLs is the store's part, too. */
+async function complete(
+  { job, request }: Pick<PreparedJob, 'job' | 'request'>,
+  { urls, warnings }: Stored,
+  { failures }: BatchContext,
+): Promise<void> {
+  let webhook: Awaited<ReturnType<ClaimedJob['webhookFor']>>;
   try {
-    return await store(AbortSignal.any([publishingSignal, job.lostSignal]));
+    webhook = await job.webhookFor(urls);
   } catch (error) {
-    if (publishingSignal.aborted) job.givesBack = true;
-    throw error;
+    return failures.ofStore(job, error);
   }
+  await job.complete(record(request, urls, warnings), webhook);
 }
 
 function record(
   request: ResolvedGenerationRequest,
   imageUrls: readonly string[],
   warnings: readonly string[],
-): Parameters<ClaimedJob['complete']>[0] {
+): CompletionRecord {
   return { imageUrls, seed: request.seed, parameters: usedParameters(request), warnings };
 }
 
-/** Runs a job's last act; when even that fails the lease ends by itself and another attempt is made. */
-export async function finish(job: ClaimedJob, act: () => Promise<void>): Promise<void> {
+/** Runs a job's last act; when even that fails the lease ends by itself and another attempt is made. Never rejects. */
+export async function finish(job: ClaimedJob, { failures }: BatchContext, act: () => Promise<unknown>): Promise<void> {
   using _ = job;
   try {
     await act();
   } catch (error) {
-    await job.end(error).catch(() => job.lose());
+    await failures.ofEnding(job, error);
   }
 }

@@ -1,20 +1,26 @@
 /**
  * A graceful stop: what the engine can finish within the grace period is finished, the rest is given back at the next step; what is drawn but
- * not stored when it is over is given back too, and its next attempt finds what was stored.
+ * not stored when it is over is given back too, and its next attempt finds what was stored. Nothing that hangs outlasts it: at the end of the
+ * grace period the engine is killed, and a little later the worker leaves whatever has not answered by then.
  */
+import { Text2ImgError } from '../errors/text2img-error.ts';
 import type { ClaimedJob } from './claimed-job.ts';
 import type { WorkerOptions } from './worker-options.ts';
 
 /** How often the estimate is looked at again. */
 const LOOK_MS = 50;
+/** After the grace period, for writing to the queue what is given back. */
+const LAST_WRITES_MS = 2500;
 
 /** Watches the signal for all jobs that a worker holds. */
 export class GracefulStop implements Disposable {
   readonly #options: WorkerOptions;
   readonly #jobs = new Set<ClaimedJob>();
   readonly #publishing = new AbortController();
+  readonly #last = new AbortController();
   readonly #start = (): void => this.#begin();
   #timer: NodeJS.Timeout | undefined;
+  #lastTimer: NodeJS.Timeout | undefined;
 
   constructor(options: WorkerOptions) {
     this.#options = options;
@@ -25,6 +31,15 @@ export class GracefulStop implements Disposable {
   /** Aborted when the grace period is over. */
   get publishingSignal(): AbortSignal {
     return this.#publishing.signal;
+  }
+
+  /** Aborted when nothing is waited for any more. */
+  get lastSignal(): AbortSignal {
+    return this.#last.signal;
+  }
+
+  get jobs(): ReadonlySet<ClaimedJob> {
+    return this.#jobs;
   }
 
   add(job: ClaimedJob): void {
@@ -38,21 +53,33 @@ export class GracefulStop implements Disposable {
   [Symbol.dispose](): void {
     this.#options.signal.removeEventListener('abort', this.#start);
     clearInterval(this.#timer);
+    clearTimeout(this.#lastTimer);
   }
 
   #begin(): void {
-    const deadlineMs = performance.now() + this.#options.graceMs;
+    const { graceMs, engine } = this.#options;
+    const deadlineMs = performance.now() + graceMs;
     const look = (): void => {
       const leftMs = deadlineMs - performance.now();
       for (const job of this.#jobs) {
-        const neededMs = this.#options.engine.estimateRemainingMs(job.jobId);
+        const neededMs = engine.estimateRemainingMs(job.jobId);
         // Without an estimate the first steps decide.
         if (leftMs <= 0 || (neededMs !== undefined && neededMs > leftMs)) this.#giveBack(job);
       }
-      if (leftMs <= 0) this.#publishing.abort();
+      if (leftMs <= 0) this.#end();
     };
     look();
-    this.#timer = setInterval(look, LOOK_MS);
+    if (!this.#publishing.signal.aborted) this.#timer = setInterval(look, LOOK_MS);
+  }
+
+  /** The grace period is over. */
+  #end(): void {
+    clearInterval(this.#timer);
+    this.#publishing.abort();
+    // A step may take minutes, or never end.
+    const isDrawing = Array.from(this.#jobs).some((job) => !job.isDrawn);
+    if (isDrawing) this.#options.engine.kill(new Text2ImgError('engine_unavailable', 'the grace period is over.'));
+    this.#lastTimer = setTimeout(() => this.#last.abort(), LAST_WRITES_MS);
   }
 
   #giveBack(job: ClaimedJob): void {

@@ -7,9 +7,22 @@ import type { Logger } from '../observability/logger.ts';
 import type { PromptQueue } from '../queue/prompt-queue.ts';
 import type { ImageStore } from '../storage/image-store.ts';
 import type { WebhookPolicy } from '../webhook/webhook-policy.ts';
+import type { TroubleReport } from './trouble.ts';
 
 /** The part of the engine that a worker uses; it is started by whoever made it. */
-type WorkerEngine = Pick<EngineHost, 'model' | 'generate' | 'cancel' | 'estimateRemainingMs'>;
+export type WorkerEngine = Pick<
+  EngineHost,
+  'model' | 'start' | 'generate' | 'cancel' | 'kill' | 'estimateRemainingMs'
+>;
+
+/** How long a worker waits for its environment. */
+export interface TroublePatience {
+  /** Between two probes; doubled each time. */
+  readonly firstPauseMs: number;
+  readonly maxPauseMs: number;
+  /** How long a drain goes on like that. */
+  readonly drainMs: number;
+}
 
 export interface WorkerOptions {
   readonly queue: PromptQueue;
@@ -35,8 +48,10 @@ export interface WorkerOptions {
   readonly graceMs: number;
   readonly logger: Logger;
   readonly onEvent?: (event: WorkerEvent) => void;
-  /** Called at every turn of the worker's loop: it is alive. */
-  readonly onAlive?: () => void;
+  /** Called at every turn of the worker's loop: it is alive, and this is what keeps it from claiming. */
+  readonly onAlive?: (trouble: TroubleReport | undefined) => void;
+  /** Default: pauses from 1 s to 60 s, 5 minutes in a drain. */
+  readonly troublePatience?: TroublePatience;
   /** Time between two heartbeats; default a third of the lease. */
   readonly beatMs?: number;
   /** Time between two looks at an empty queue, jittered. */

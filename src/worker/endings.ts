@@ -1,0 +1,40 @@
+/** Prompts that end without ever being handed to a worker owe their webhook and count as failed, like every other. */
+import { promptIdText } from '../job/document-id.ts';
+import type { Endings, UnclaimedPrompt } from '../queue/prompt-queue.ts';
+import type { FinishedPrompt } from '../webhook/webhook-policy.ts';
+import type { WorkerEvent, WorkerOptions } from './worker-options.ts';
+
+export function endingsOf(
+  { webhooks, logger, onWebhookOwed }: WorkerOptions,
+  tell: (event: WorkerEvent) => void,
+): Endings {
+  return {
+    webhookFor: (prompt) => {
+      const { code, message } = prompt.failure;
+      return webhooks.forFailure(finishedPrompt(prompt, webhooks), `${code}: ${message}`);
+    },
+    onEnded: (prompt, webhook) => {
+      const id = promptIdText(prompt.id);
+      logger.error('prompt failed without an attempt', { prompt_id: id, ...prompt.failure });
+      if (webhook !== undefined) onWebhookOwed?.();
+      tell({ type: 'failed', id, ...prompt.failure });
+    },
+  };
+}
+
+/** Its fields were never looked at: what is no text, and a URL that may not be called, count as absent. */
+function finishedPrompt(
+  { id, docKey, runId, document }: UnclaimedPrompt,
+  webhooks: WorkerOptions['webhooks'],
+): FinishedPrompt {
+  const { text, callback_url: url } = document;
+  const prompt = typeof text === 'string' ? text : '';
+  let callbackUrl: string | undefined;
+  try {
+    if (typeof url === 'string') webhooks.check(url);
+    callbackUrl = typeof url === 'string' ? url : undefined;
+  } catch {
+    // Refused; the operator's own is called instead.
+  }
+  return { promptId: promptIdText(id), docKey, runId, prompt, callbackUrl };
+}

@@ -1,0 +1,34 @@
+/** Draws one step at the model's default size, decoded, through the ordinary protocol: what the machine can do without any prompt of a user. */
+import { Text2ImgError } from '../errors/text2img-error.ts';
+import type { ResolvedGenerationRequest } from '../job/generation-request.ts';
+import type { WorkerEngine } from './worker-options.ts';
+
+let probes = 0;
+
+/** @returns why the engine cannot draw; undefined: it can @throws never */
+export async function probeEngine(engine: WorkerEngine): Promise<Text2ImgError | undefined> {
+  try {
+    const model = await engine.start();
+    const request: ResolvedGenerationRequest = {
+      prompt: '',
+      negativePrompt: '',
+      seed: 0,
+      numInferenceSteps: 1,
+      guidanceScale: model.defaultGuidanceScale,
+      widthPx: model.defaultWidthPx,
+      heightPx: model.defaultHeightPx,
+      numImages: 1,
+      scheduler: model.defaultScheduler,
+    };
+    const jobId = `probe-${++probes}`;
+    await engine.generate([{ jobId, request }]).get(jobId);
+    return undefined;
+  } catch (raw) {
+    const error = Text2ImgError.from(raw);
+    // It answered, and what it said is about this picture.
+    if (error.consequence === 'fail') return undefined;
+    // A device that was lost comes back with a new process at best.
+    if (error.consequence === 'retry') engine.kill(error);
+    return error;
+  }
+}
