@@ -96,6 +96,7 @@ export class EngineHost implements AsyncDisposable {
   readonly #options: EngineHostOptions;
   readonly #jobs = new Map<string, PendingJob>();
   #life: Life | undefined;
+  #latest: EngineProcess | undefined;
   #isStopped = false;
   #model: ModelFacts | undefined;
   #ready: Promise<ModelFacts> | undefined;
@@ -123,9 +124,9 @@ export class EngineHost implements AsyncDisposable {
     return this.#model;
   }
 
-  /** The child's process id while there is one. */
+  /** The child's process id while there is one, also where it was killed and has not disappeared yet. */
   get pid(): number | undefined {
-    return this.#life?.process.pid;
+    return this.#latest?.pid;
   }
 
   /** Draws jobs that can share passes; each has its own end. Waits for a child that is being replaced. */
@@ -217,6 +218,7 @@ export class EngineHost implements AsyncDisposable {
       }),
     };
     this.#life = life;
+    this.#latest = life.process;
     this.#watchForStall();
     life.process.send({ type: 'load', protocolVersion: PROTOCOL_VERSION, settings });
     return ready.promise;

@@ -65,8 +65,10 @@ export class EngineProcess {
       writeFile(`/proc/${pid}/oom_score_adj`, CHILD_OOM_SCORE).catch(() => undefined);
   }
 
+  /** While there is such a process. */
   get pid(): number | undefined {
-    return this.#child?.pid;
+    const hasExited = this.#child?.exitCode !== null || this.#child.signalCode !== null;
+    return hasExited ? undefined : this.#child?.pid;
   }
 
   send(message: ParentMessage): void {

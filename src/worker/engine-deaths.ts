@@ -18,7 +18,12 @@ export class EngineDeaths {
 
   /** The engine died under these. */
   add(claims: readonly ClaimedPrompt[]): void {
-    this.#groups.add(claims.map(({ runId }) => runId).toSorted().join(' '));
+    this.#groups.add(
+      claims
+        .map(({ runId }) => runId)
+        .toSorted()
+        .join(' '),
+    );
   }
 
   get areSuspicious(): boolean {

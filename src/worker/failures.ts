@@ -169,14 +169,10 @@ export class Failures {
 
   async #engineIsGone(failed: readonly FailedDrawing[], error: Text2ImgError): Promise<void> {
     await this.engineRefuses(error);
-    await Promise.all(
-      failed.map(({ job }) =>
-        this.#finish(job, async () => void (await job.release())),
-      ),
-    );
+    await Promise.all(failed.map(({ job }) => this.#finish(job, () => job.release())));
   }
 
-  async #finish(job: ClaimedJob, act: () => Promise<void>): Promise<void> {
+  async #finish(job: ClaimedJob, act: () => Promise<unknown>): Promise<void> {
     using _ = job;
     job.isDrawn = true;
     try {

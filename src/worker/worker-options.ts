@@ -10,10 +10,7 @@ import type { WebhookPolicy } from '../webhook/webhook-policy.ts';
 import type { TroubleReport } from './trouble.ts';
 
 /** The part of the engine that a worker uses; it is started by whoever made it. */
-export type WorkerEngine = Pick<
-  EngineHost,
-  'model' | 'start' | 'generate' | 'cancel' | 'kill' | 'estimateRemainingMs'
->;
+export type WorkerEngine = Pick<EngineHost, 'model' | 'start' | 'generate' | 'cancel' | 'kill' | 'estimateRemainingMs'>;
 
 /** How long a worker waits for its environment. */
 export interface TroublePatience {

@@ -273,7 +273,8 @@ class Worker implements Disposable {
   /** Until the next probe, and that. @throws the reason, when a drain has waited long enough */
   async #sitOut(): Promise<void> {
     const { signal, mode } = this.#options;
-    if (mode === 'drain' && this.#trouble.lastsMs > this.#patience.drainMs) throw this.#trouble.error;
+    const { error: reason, lastsMs } = this.#trouble;
+    if (mode === 'drain' && reason !== undefined && lastsMs > this.#patience.drainMs) throw reason;
     await this.#whileAlive(pause(this.#trouble.pauseMs, signal));
     if (signal.aborted) return;
     try {
