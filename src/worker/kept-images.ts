@@ -1,7 +1,7 @@
 /** Images that were drawn but could not be stored, by their run: uploaded without drawing when this worker claims the run again. */
 import type { ResolvedGenerationRequest } from '../job/generation-request.ts';
 
-export interface EncodedImage {
+interface EncodedImage {
   readonly imageIndex: number;
   readonly seed: number;
   readonly png: Uint8Array;

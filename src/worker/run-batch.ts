@@ -243,7 +243,7 @@ function record(
 }
 
 /** Runs a job's last act; when even that fails the lease ends by itself and another attempt is made. Never rejects. */
-export async function finish(job: ClaimedJob, { failures }: BatchContext, act: () => Promise<unknown>): Promise<void> {
+async function finish(job: ClaimedJob, { failures }: BatchContext, act: () => Promise<unknown>): Promise<void> {
   using _ = job;
   try {
     await act();
