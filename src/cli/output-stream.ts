@@ -52,6 +52,8 @@ export class OutputStream {
 
   /** Waits until all is read, the reader has gone, or has taken nothing for so long. */
   async flush(patienceMs: number): Promise<void> {
+    // The error of a write that failed is told in a later turn.
+    await new Promise((resolve) => setImmediate(resolve));
     let taken = this.#takenPieces;
     let waitedMs = 0;
     while (this.#isWaiting() && waitedMs < patienceMs) {

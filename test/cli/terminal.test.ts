@@ -80,3 +80,50 @@ test('text from outside cannot move the cursor', () => {
   assert.equal(excerpt('🦊'.repeat(50), 10), `${'🦊'.repeat(4)}…`);
   assert.equal(excerpt('short', 10), 'short');
 });
+
+/** The settled list, a line end among them, and both halves of a pair. */
+const OBEYED = [
+  [0x00, 0x1f],
+  [0x7f, 0x9f],
+  [0x61c, 0x61c],
+  [0x200e, 0x200f],
+  [0x2028, 0x202e],
+  [0x2066, 0x2069],
+  [0xd83e, 0xd83e],
+  [0xdd8a, 0xdd8a],
+].flatMap(([from = 0, to = 0]) =>
+  Array.from({ length: to - from + 1 }, (_, index) => String.fromCharCode(from + index)),
+);
+
+test('no obeyed character passes through any door, even when nobody escaped it before', () => {
+  for (const odd of OBEYED) {
+    const { terminal, written } = open(false);
+    const text = `a${odd}b`;
+    const escaped = `a\\u${odd.charCodeAt(0).toString(16).padStart(4, '0')}b`;
+    terminal.result(text);
+    terminal.result([text, text]);
+    terminal.line(text);
+    terminal.line([text, 'c']);
+    terminal.progress('key', { label: text, step: 1, steps: 2, stage: text });
+    assert.equal(written.out, `${escaped}\n${escaped}\n${escaped}\n`);
+    assert.equal(written.err, `${escaped}\n${escaped}\nc\n${escaped}: ${escaped}, step 1 of 2\n`);
+    const bars = open(true);
+    bars.terminal.progress('key', { label: text, step: 1, steps: 2, stage: text });
+    assert.ok(bars.written.err.startsWith(escaped) && bars.written.err.trimEnd().endsWith(escaped), bars.written.err);
+  }
+});
+
+test('JSON is the same value after the door', () => {
+  const { terminal, written } = open(false);
+  const value = { [OBEYED.join('')]: OBEYED, text: 'é 🦊 "x"' };
+  terminal.result(JSON.stringify(value));
+  assert.deepEqual(JSON.parse(written.out), value);
+});
+
+test('a line for people is bounded, a result is whole', () => {
+  const { terminal, written } = open(false);
+  terminal.line('x'.repeat(1e6));
+  terminal.result('y'.repeat(1e6));
+  assert.ok(written.err.length < 5000);
+  assert.equal(written.out.length, 1e6 + 1);
+});

@@ -92,3 +92,19 @@ test('a message with a field of another type is refused', () => {
   );
   assert.equal(parentMessageSchema.safeParse({ type: 'generate', jobs: [] }).success, false);
 });
+
+test('what the child quotes from strangers’ files is bounded, whatever it sends', () => {
+  const long = 'x'.repeat(1e6);
+  const { model } = CHILD.ready as Extract<ChildMessage, { type: 'ready' }>;
+  const MESSAGES: readonly ChildMessage[] = [
+    {
+      type: 'ready',
+      model: { ...model, pipelineClass: long, deviceReason: long, warnings: Array.from({ length: 5000 }, () => long) },
+    },
+    { type: 'load-failed', error: { code: 'invalid_config', message: long, stack: long } },
+    { type: 'job-done', jobId: 'a', warnings: Array.from({ length: 5000 }, () => long) },
+    { type: 'job-failed', jobId: 'a', error: { code: 'internal', message: long, stack: long } },
+  ];
+  for (const message of MESSAGES)
+    assert.ok(JSON.stringify(childMessageSchema.parse(message)).length < 25_000, message.type);
+});

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { boundedSentence, cut, excerpt, printable, quote } from '../../src/lib/foreign-text.ts';
+import { boundedSentence, boundedSentences, cut, excerpt, printable, quote } from '../../src/lib/foreign-text.ts';
 
 /** Settled once for the whole project: what is written as \u…, wherever foreign text leaves. */
 const OBEYED = [
@@ -73,4 +73,13 @@ test('twice the text takes about twice the time', () => {
   timeOf(20_000);
   const ratio = timeOf(400_000) / timeOf(200_000);
   assert.ok(ratio < 5, `${ratio} times the time for twice the text`);
+});
+
+test('sentences of one kind are bounded each and in number, and the rest is counted', () => {
+  assert.deepEqual(boundedSentences(['a', 'b\u009b']), ['a', String.raw`b\u009b`]);
+  const shown = boundedSentences(Array.from({ length: 5000 }, (_, index) => `${index} ${'x'.repeat(1000)}`));
+  assert.equal(shown.length, 20);
+  assert.equal(shown.at(-1), '4981 more of these are not shown.');
+  assert.ok(shown.every((sentence) => sentence.length < 600));
+  assert.deepEqual(boundedSentences(shown), shown, 'what is bounded once stays');
 });
