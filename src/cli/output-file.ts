@@ -118,5 +118,7 @@ function refuse(error: unknown, path: string): never {
   if (!(error instanceof FileError)) throw error;
   if (error.fault === 'missing')
     throw new Text2ImgError('not_found', `The folder of the output ${quote(path)} does not exist.`, { cause: error });
+  if (error.fault === 'disk-full')
+    throw new Text2ImgError('disk_full', `No space is left for the output ${quote(path)}.`, { cause: error });
   throw new Text2ImgError(CODES[error.fault], `The output cannot be written: ${error.message}.`, { cause: error });
 }

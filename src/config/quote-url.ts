@@ -5,6 +5,7 @@ import { quote } from '../lib/foreign-text.ts';
 export function quoteUrl(text: string): string {
   const url = /^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? URL.parse(text) : null;
   if (url === null || url.host === '') return '(not shown)';
-  const rest = url.pathname.length > 1 || url.search !== '' || url.hash !== '' ? '/…' : '';
-  return quote(`${url.protocol}//${url.username === '' && url.password === '' ? '' : '…@'}${url.host}${rest}`);
+  const shown = quote(`${url.protocol}//${url.host}`);
+  const isWhole = /^[^/]*\/\/[^/?#@]*\/?$/.test(text);
+  return isWhole ? shown : `${shown} (the rest is not shown)`;
 }

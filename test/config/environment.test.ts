@@ -153,7 +153,7 @@ test('an emulator’s address with a password is refused unquoted, also before a
     GCS_BUCKET: 'pictures',
   };
   await assert.rejects(loadConfig({ command: 'run', flags: {}, environment }), (error: Error) => {
-    assert.match(error.message, /^STORAGE_EMULATOR_HOST "http:\/\/…@127\.0\.0\.1:1\/…" /);
+    assert.match(error.message, /^STORAGE_EMULATOR_HOST "http:\/\/127\.0\.0\.1:1" \(the rest is not shown\) /);
     return true;
   });
 });
