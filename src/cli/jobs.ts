@@ -14,7 +14,7 @@ export interface JobsInvocation {
 }
 
 export async function jobs(context: CommandContext, { action, id }: JobsInvocation): Promise<ExitCode> {
-  await using queue = openQueue(context);
+  await using queue = openQueue(context, { looksOnly: true });
   switch (action) {
     case 'show':
       // Awaited, because the queue is closed when this function returns.

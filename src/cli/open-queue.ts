@@ -16,8 +16,16 @@ import { checkCanSign } from '../storage/google-credentials.ts';
 import { publicUrlUnder } from '../storage/public-url.ts';
 import type { CommandContext } from './command-context.ts';
 
+export interface OpenQueueOptions {
+  /** For commands that add nothing: where there is no queue yet, none is made, and it looks empty. */
+  readonly looksOnly?: boolean;
+}
+
 /** MongoDB is not asked yet. @throws `conflicting_options`, `invalid_option`, `queue_failed`, `disk_full` */
-export function openQueue({ config, logger }: CommandContext): PromptQueue {
+export function openQueue(
+  { config, logger }: CommandContext,
+  { looksOnly = false }: OpenQueueOptions = {},
+): PromptQueue {
   const mode = resolveMode(config);
   const common = {
     leaseMs: config.leaseSeconds * 1000,
@@ -26,7 +34,7 @@ export function openQueue({ config, logger }: CommandContext): PromptQueue {
   };
   if (mode.kind === 'production')
     return new MongoPromptQueue({ uri: mode.mongoUri, collection: config.collection, logger, ...common });
-  return new SqlitePromptQueue({ path: join(mode.dataDir, 'queue.sqlite'), ...common });
+  return new SqlitePromptQueue({ path: join(mode.dataDir, 'queue.sqlite'), looksOnly, ...common });
 }
 
 export interface OpenStore extends AsyncDisposable {

@@ -16,7 +16,7 @@ export interface WebhooksInvocation {
 }
 
 export async function webhooks(context: CommandContext, { action, id }: WebhooksInvocation): Promise<ExitCode> {
-  await using queue = openQueue(context);
+  await using queue = openQueue(context, { looksOnly: true });
   switch (action) {
     case 'deliver': {
       using stopping = listenForSignals(context.logger);

@@ -1,0 +1,93 @@
+/** Commands that only look make nothing, and what leads to another place than was meant is refused before anything happens. */
+import assert from 'node:assert/strict';
+import { mkdirSync, mkdtempSync, readdirSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { runCli, temporaryFolder } from './run-cli.ts';
+
+const all = temporaryFolder();
+const newFolder = (): string => mkdtempSync(join(all, 'x'));
+
+for (const [args, code] of [
+  [['jobs', 'list'], 0],
+  [['jobs', 'list', '--json', '--status', 'error'], 0],
+  [['jobs', 'show', '7'], 2],
+  [['jobs', 'retry', '7'], 2],
+  [['jobs', 'cancel', '7'], 2],
+  [['webhooks', 'list'], 0],
+  [['webhooks', 'redrive'], 0],
+  [['doctor'], 0],
+  [['models', 'list'], 0],
+  [['models', 'show', 'owner/name'], 2],
+  [['health', '--heartbeat-file', 'beat'], 5],
+] as const) {
+  test(`${args.join(' ')} makes no file and no folder where there is no queue`, async () => {
+    const folder = newFolder();
+    const home = join(folder, 'home');
+    const work = join(folder, 'work');
+    for (const path of [home, work]) mkdirSync(path);
+    const environment = { HOME: home, XDG_CACHE_HOME: '', HF_HOME: '' };
+    const { code: found, stdout, stderr } = await runCli({ args, cwd: work, environment });
+    // A machine without much memory is told so.
+    if (args[0] !== 'doctor') assert.equal(found, code, stderr);
+    else assert.match(stdout, /does not exist yet/);
+    assert.deepEqual([readdirSync(work), readdirSync(home)], [[], []]);
+  });
+}
+
+test('doctor tells that a file stands where the folder of the queue should be made', async () => {
+  const folder = newFolder();
+  writeFileSync(join(folder, 'file'), '');
+  const { code, stdout } = await runCli({ args: ['doctor', '--data-dir', join(folder, 'file', 'deeper')] });
+  assert.equal(code, 5);
+  assert.match(stdout, /✗ store .*is no folder.*store_unwritable/);
+});
+
+test('what is wrong with options is told before the hub is asked', async (t) => {
+  const asked: string[] = [];
+  const hub = createServer((request, response) => {
+    asked.push(request.url ?? '');
+    response.writeHead(500).end();
+  });
+  await new Promise<void>((resolve) => hub.listen(0, '127.0.0.1', resolve));
+  t.after(() => hub.close());
+  const folder = newFolder();
+  const environment = {
+    MODEL_ID: 'owner/name',
+    HF_ENDPOINT: `http://127.0.0.1:${(hub.address() as AddressInfo).port}`,
+    HF_HOME: join(folder, 'hf'),
+    CALLBACK_URL: 'http://127.0.0.1:9/',
+    TEXT2IMG_DATA_DIR: join(folder, 'data'),
+  };
+  const secret = `whsec_${Buffer.alloc(32, 9).toString('base64')}`;
+  const wrong: readonly (readonly [args: string[], more: Record<string, string>, says: RegExp])[] = [
+    [['run'], { TEXT2IMG_WEBHOOK_SECRET: 'whsec_hunter2' }, /^text2img: TEXT2IMG_WEBHOOK_SECRET \(not shown\)/m],
+    [['run'], { TEXT2IMG_WEBHOOK_SECRET: secret, CALLBACK_URL: '' }, /--webhook-secret needs --callback-url/],
+    [['run', '--mongo-uri=', '--gcs-bucket='], {}, /^text2img: --mongo-uri \(not shown\)/m],
+    [['run', '--signed-urls'], {}, /--signed-urls needs/],
+    [['run', '--data-dir='], {}, /^text2img: --data-dir ""/m],
+    [['run'], { TEXT2IMG_GCS_BUCKET: 'pictures' }, /TEXT2IMG_GCS_BUCKET .*GCS_BUCKET/],
+    [['generate', '--prompt', 'a', '--output='], {}, /^text2img: --output ""/m],
+    [['run', '--heartbeat-file', folder], {}, /is a folder/],
+  ];
+  for (const [args, more, says] of wrong) {
+    const { code, stderr } = await runCli({ args, cwd: folder, environment: { ...environment, ...more } });
+    assert.equal(code, 2, stderr);
+    assert.match(stderr, says);
+    assert.doesNotMatch(stderr, /hunter2/);
+  }
+  assert.deepEqual(asked, []);
+  assert.deepEqual(readdirSync(folder), []);
+});
+
+test('a slip in a variable’s name is warned of once, in one line', async () => {
+  const folder = newFolder();
+  const environment = { TEXT2IMG_MAX_ATTEMPT: '1', TEXT2IMG_LEASE: '5', TEXT2IMG_DATA_DIR: folder };
+  const { code, stderr } = await runCli({ args: ['jobs', 'list'], environment });
+  assert.equal(code, 0);
+  const lines = stderr.split('\n').filter((line) => line.includes('TEXT2IMG_'));
+  assert.equal(lines.length, 1);
+  assert.match(lines[0] ?? '', /WARNING.*TEXT2IMG_LEASE.*TEXT2IMG_MAX_ATTEMPT \(perhaps TEXT2IMG_MAX_ATTEMPTS\)/);
+});
