@@ -6,7 +6,9 @@ import { basename, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { fetchCheckpoint } from '../checkpoint/hub/fetch-checkpoint.ts';
 import { type HubId, parseHubId } from '../checkpoint/hub/hub-id.ts';
+import type { BlobCheck } from '../checkpoint/hub/whole-blob.ts';
 import { DEFAULT_PRODUCTION_MODEL, hubEnvironment } from '../config/hub-environment.ts';
+import { proxyEnvironment } from '../config/proxy-environment.ts';
 import { resolveMode } from '../config/mode.ts';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import { quote } from '../lib/foreign-text.ts';
@@ -47,24 +49,31 @@ export async function findModelFolder(context: CommandContext, onProgress?: () =
       'model_not_found',
       `The model ${quoted} does not exist. Name the folder of a checkpoint in the diffusers layout, or a model of the Hugging Face hub as owner/name.`,
     );
-  const folder = await pullModel(context, hubId, onProgress);
+  const folder = await pullModel(context, hubId, onProgress === undefined ? {} : { onBytes: onProgress });
   return { folder, name: hubId.id, ...(config.model === undefined ? { note: 'the default model' } : {}) };
+}
+
+export interface PullOptions {
+  readonly onBytes?: () => void;
+  /** How well what is in the cache is looked at. */
+  readonly check?: BlobCheck;
 }
 
 /** With a progress bar, when there is something to fetch. @returns the snapshot's folder @throws as `fetchCheckpoint` */
 export async function pullModel(
   { config, logger, terminal }: CommandContext,
   hubId: HubId,
-  onBytes?: () => void,
+  { onBytes, check = 'size' }: PullOptions = {},
 ): Promise<string> {
   const { cacheFolder, endpoint, token, offline } = await hubEnvironment();
   logger.info('looking for the model', { model: hubId.id, revision: hubId.revision, cache: cacheFolder });
   try {
     return await fetchCheckpoint(hubId, {
       cacheFolder,
-      access: { endpoint, token },
+      access: { endpoint, token, proxies: proxyEnvironment() },
       offline: offline || config.offline,
       variant: config.variant,
+      check,
       logger,
       onProgress: (doneBytes, totalBytes) => {
         onBytes?.();

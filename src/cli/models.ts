@@ -26,7 +26,7 @@ export async function models(context: CommandContext, { action, id }: ModelsInvo
   switch (action) {
     case 'pull': {
       const hubId = hubIdOf(id);
-      const folder = await pullModel(context, hubId);
+      const folder = await pullModel(context, hubId, { check: 'digest' });
       printResult(context, { json: { ...hubId, folder }, text: folder });
       return 0;
     }

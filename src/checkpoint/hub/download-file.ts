@@ -2,15 +2,27 @@
  * Fetches one file of a repository into the cache: goes on where an attempt broke off, and is there, whole and with the right sum, or not at
  * all. Several processes may want it at once; one fetches, the others wait.
  */
-import { createHash, type Hash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import { mkdir, open, rename, rm, stat } from 'node:fs/promises';
-import { dirname } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import type { IncomingMessage } from 'node:http';
 import { Text2ImgError } from '../../errors/text2img-error.ts';
 import { withFileLock } from '../../lib/file-lock.ts';
-import { type HubAccess, type HubFile, refusal, unreachable } from './hub-client.ts';
+import { quote } from '../../lib/foreign-text.ts';
+import { growingPauseMs, pause } from '../../lib/pause.ts';
+import type { HubFile } from './hub-answers.ts';
+import { busy, cacheError, networkError, refusal, Trouble, unreachable } from './hub-errors.ts';
 import type { HubId } from './hub-id.ts';
+import { get, type HubAccess, hubAddress } from './hub-request.ts';
+import { type BlobCheck, blobState, sumOf } from './whole-blob.ts';
+
+/** How long a connection may bring too little. */
+export interface Patience {
+  /** Without a byte. */
+  readonly silenceMs: number;
+  /** In each such time it must bring `windowBytes`. */
+  readonly windowMs: number;
+  readonly windowBytes: number;
+}
 
 export interface DownloadOptions {
   readonly hubId: HubId;
@@ -18,43 +30,44 @@ export interface DownloadOptions {
   readonly access: HubAccess;
   /** Where it goes. */
   readonly path: string;
+  /** What is there already is taken when it passes this. */
+  readonly check: BlobCheck;
   /** With the bytes that are there now. */
   readonly onProgress: (doneBytes: number) => void;
   /** Between two tries; grows. */
   readonly firstPauseMs?: number;
+  readonly patience?: Patience;
 }
 
-/** Tries in a row that bring nothing; one that brings bytes starts the count anew. */
+const PATIENCE: Patience = { silenceMs: 30_000, windowMs: 60_000, windowBytes: 64 * 1024 };
+/** Tries in a row that bring less than this further than any before. */
 const MAX_FRUITLESS = 5;
+const FRUIT_BYTES = 16 * 1024;
 /** Times that all bytes came and the sum was wrong. */
 const MAX_CORRUPT = 2;
+/** Times that the server could not go on where the last try broke off. */
+const MAX_RESTARTS = 3;
 const MAX_PAUSE_MS = 10_000;
-/** Without a byte for so long a connection is given up. */
-const SILENCE_MS = 30_000;
-const MAX_REDIRECTS = 5;
-/** As long as another process may take for a large file. */
 /** A container that was killed leaves its lock in the volume, and its process number says nothing to the next one. */
 const LOCK_STALE_MS = 30_000;
+/** As long as another process may take for a large file. */
 const LOCK_PATIENCE_MS = 6 * 60 * 60_000;
 
 /** @throws `download_failed`, `model_gated`, `model_not_found`, `disk_full`, `store_unwritable` */
 export async function downloadFile(file: HubFile, options: DownloadOptions): Promise<void> {
-  const { path } = options;
+  const { path, check, access } = options;
   try {
     await mkdir(dirname(path), { recursive: true });
     await withFileLock(
       `${path}.text2img-lock`,
       async () => {
-        const isThere = await stat(path).then(
-          () => true,
-          () => false,
-        );
-        if (!isThere) await fetchWhole(file, options);
+        if ((await blobState(path, file, check)) !== 'whole') await fetchWhole(file, options);
       },
       { patienceMs: LOCK_PATIENCE_MS, staleMs: LOCK_STALE_MS },
     );
+    await removeDeadDrafts(path);
   } catch (error) {
-    throw describe(error, options);
+    throw error instanceof Trouble ? unreachable(access, error) : cacheError(error, dirname(path));
   }
 }
 
@@ -62,121 +75,144 @@ async function fetchWhole(file: HubFile, options: DownloadOptions): Promise<void
   const { path, firstPauseMs = 500 } = options;
   // A name of its own: Python's client may be writing `.incomplete` under a lock that we do not share.
   const partial = `${path}.text2img-incomplete`;
-  let corrupt = 0;
-  for (let fruitless = 0; ; ) {
-    const before = await sizeOf(partial);
-    let failure: unknown;
-    try {
-      await fetchRest(file, partial, options);
-      if ((await sizeOf(partial)) === file.sizeBytes) {
-        if ((await sumOf(file, partial)) === file.blob) return await rename(partial, path);
-        await rm(partial, { force: true });
-        failure = new Text2ImgError(
-          'download_failed',
-          `${file.path} of ${options.hubId.id} has another checksum than the hub says; nothing of it was kept.`,
-        );
-        if (++corrupt >= MAX_CORRUPT) throw failure;
-        continue;
-      }
-      failure = new Text2ImgError(
-        'download_failed',
-        `${file.path} of ${options.hubId.id} broke off after ${await sizeOf(partial)} of ${file.sizeBytes} bytes.`,
-      );
-    } catch (error) {
-      if (!isTransient(error) || corrupt >= MAX_CORRUPT) throw error;
-      failure = error;
+  let [corrupt, restarts, fruitless, mostBytes] = [0, 0, 0, await sizeOf(partial)];
+  for (;;) {
+    const { trouble, isRestart } = await fetchRest(file, partial, options);
+    const doneBytes = await sizeOf(partial);
+    if (trouble === undefined && doneBytes === file.sizeBytes) {
+      if ((await sumOf(file, partial)) === file.blob) return await rename(partial, path);
+      await rm(partial, { force: true });
+      if (++corrupt >= MAX_CORRUPT)
+        throw failed(file, options, 'has another checksum than the hub says; nothing of it was kept');
+      continue;
     }
-    fruitless = (await sizeOf(partial)) > before ? 0 : fruitless + 1;
-    if (fruitless >= MAX_FRUITLESS) throw failure;
-    const askedMs = failure instanceof Busy ? failure.retryAfterMs : 0;
-    await sleep(Math.max(askedMs, Math.min(firstPauseMs * 2 ** fruitless, MAX_PAUSE_MS) * (0.5 + Math.random())));
+    if (isRestart && ++restarts > MAX_RESTARTS)
+      throw failed(file, options, 'cannot be continued: the server sends other parts than were asked for');
+    fruitless = doneBytes >= mostBytes + FRUIT_BYTES ? 0 : fruitless + 1;
+    mostBytes = Math.max(mostBytes, doneBytes);
+    if (fruitless >= MAX_FRUITLESS)
+      throw trouble ?? failed(file, options, `broke off after ${doneBytes} of ${file.sizeBytes} bytes`);
+    await pause(
+      Math.max(
+        trouble?.retryAfterMs ?? 0,
+        growingPauseMs(fruitless + 1, { firstMs: firstPauseMs, maxMs: MAX_PAUSE_MS }),
+      ),
+    );
   }
+}
+
+interface TryOutcome {
+  /** Why it did not get to the end, where that is known. */
+  readonly trouble?: Trouble;
+  /** What was there is no use to this server: it was removed, and the next try begins anew. */
+  readonly isRestart?: true;
 }
 
 /** Appends what is missing; ends early where the connection does. */
-async function fetchRest(file: HubFile, partial: string, options: DownloadOptions): Promise<void> {
+async function fetchRest(file: HubFile, partial: string, options: DownloadOptions): Promise<TryOutcome> {
   let startBytes = await sizeOf(partial);
-  if (startBytes > file.sizeBytes) await rm(partial, { force: true });
-  if (startBytes >= file.sizeBytes && file.sizeBytes > 0) {
-    if (startBytes === file.sizeBytes) return;
+  if (startBytes === file.sizeBytes && startBytes > 0) return {};
+  if (startBytes > file.sizeBytes) {
+    await rm(partial, { force: true });
     startBytes = 0;
   }
-  const silence = new AbortController();
-  let timer = setTimeout(() => silence.abort(), SILENCE_MS);
   try {
-    const response = await get(file, { ...options, startBytes, signal: silence.signal });
-    // A server that cannot give a part gives the whole.
-    const isPart = response.status === 206;
-    await using handle = await open(partial, isPart ? 'a' : 'w');
-    let doneBytes = isPart ? startBytes : 0;
-    for await (const chunk of response.body ?? []) {
-      clearTimeout(timer);
-      timer = setTimeout(() => silence.abort(), SILENCE_MS);
-      doneBytes += chunk.length;
-      if (doneBytes > file.sizeBytes)
-        throw new Text2ImgError(
-          'download_failed',
-          `${file.path} of ${options.hubId.id} is longer than the ${file.sizeBytes} bytes that the hub says.`,
-        );
-      await handle.writeFile(chunk);
-      options.onProgress(doneBytes);
+    const answer = await request(file, { ...options, startBytes });
+    if (answer === 'other-part') {
+      await rm(partial, { force: true });
+      return { isRestart: true };
     }
-    await handle.sync();
-  } finally {
-    clearTimeout(timer);
+    await writeBody(answer, partial, { file, options, startBytes: answer.statusCode === 206 ? startBytes : 0 });
+    return {};
+  } catch (error) {
+    if (error instanceof Trouble) return { trouble: error };
+    throw error;
   }
 }
 
-interface GetOptions extends DownloadOptions {
+interface Writing {
+  readonly file: HubFile;
+  readonly options: DownloadOptions;
   readonly startBytes: number;
-  readonly signal: AbortSignal;
 }
 
-/** The token goes to the hub only, never to the servers that it sends us to. */
-async function get(file: HubFile, { hubId, commit, access, startBytes, signal }: GetOptions): Promise<Response> {
-  const { endpoint, token } = access;
-  const name = file.path.split('/').map(encodeURIComponent).join('/');
-  let url = new URL(`${endpoint}/${hubId.id}/resolve/${encodeURIComponent(commit)}/${name}`);
-  for (let hop = 0; hop <= MAX_REDIRECTS; hop++) {
-    const headers: Record<string, string> = { 'accept-encoding': 'identity' };
-    if (startBytes > 0) headers['range'] = `bytes=${startBytes}-`;
-    if (token !== undefined && url.origin === new URL(endpoint).origin) headers['authorization'] = `Bearer ${token}`;
-    const response = await fetch(url, { headers, redirect: 'manual', signal });
-    const location = response.headers.get('location');
-    if (response.status >= 300 && response.status < 400 && location !== null) {
-      await response.body?.cancel();
-      url = new URL(location, url);
-      continue;
+async function writeBody(
+  answer: IncomingMessage,
+  partial: string,
+  { file, options, startBytes }: Writing,
+): Promise<void> {
+  await using handle = await open(partial, startBytes > 0 ? 'a' : 'w').catch((error: unknown) => {
+    answer.destroy();
+    throw error;
+  });
+  let doneBytes = startBytes;
+  for await (const chunk of chunksOf(answer, options)) {
+    doneBytes += chunk.length;
+    if (doneBytes > file.sizeBytes)
+      throw failed(file, options, `is longer than the ${file.sizeBytes} bytes that the hub says`);
+    await handle.writeFile(chunk);
+    options.onProgress(doneBytes);
+  }
+  await handle.sync();
+}
+
+/** The body; what the network does to it is `Trouble`, so that it is never taken for the disk's. */
+async function* chunksOf(
+  answer: IncomingMessage,
+  { patience = PATIENCE, access }: DownloadOptions,
+): AsyncGenerator<Buffer> {
+  const { silenceMs, windowMs, windowBytes } = patience;
+  let inWindow = 0;
+  const end = (why: string): void => void answer.destroy(new Error(why));
+  const silence = setTimeout(() => end(`no byte for ${silenceMs / 1000} s`), silenceMs);
+  const window = setInterval(() => {
+    if (inWindow < windowBytes) end(`fewer than ${windowBytes} bytes in ${windowMs / 1000} s`);
+    inWindow = 0;
+  }, windowMs);
+  try {
+    for await (const chunk of answer) {
+      silence.refresh();
+      inWindow += (chunk as Buffer).length;
+      yield chunk as Buffer;
+      // A disk that was slow meanwhile is not the server's silence.
+      silence.refresh();
     }
-    if (response.ok) return response;
-    await response.body?.cancel();
-    if (response.status === 429 || response.status >= 500) throw new Busy(response);
-    throw refusal(hubId, {
-      status: response.status,
-      reason: response.headers.get('x-error-code'),
-      hasToken: token !== undefined,
-    });
-  }
-  throw new Text2ImgError(
-    'download_failed',
-    `${file.path} of ${hubId.id} is redirected more than ${MAX_REDIRECTS} times.`,
-  );
-}
-
-/** The server is there, and cannot now. */
-class Busy extends Error {
-  readonly retryAfterMs: number;
-
-  constructor({ status, headers }: Response) {
-    super(`the server answered ${status}`);
-    this.retryAfterMs = Math.min(60_000, 1000 * (Number(headers.get('retry-after')) || 0));
+  } catch (error) {
+    throw networkError(error, access);
+  } finally {
+    clearTimeout(silence);
+    clearInterval(window);
+    answer.destroy();
   }
 }
 
-function isTransient(error: unknown): boolean {
-  if (error instanceof Text2ImgError) return false;
-  const { code } = error as NodeJS.ErrnoException;
-  return code === undefined || !/^E(?:NOSPC|DQUOT|ACCES|PERM|ROFS|NOTDIR)$/.test(code);
+/** A body to be appended (206) or to begin with (200). */
+async function request(
+  file: HubFile,
+  { hubId, commit, access, startBytes, patience = PATIENCE }: DownloadOptions & { readonly startBytes: number },
+): Promise<IncomingMessage | 'other-part'> {
+  const url = hubAddress(access, [...hubId.id.split('/'), 'resolve', commit, ...file.path.split('/')]);
+  const headers = startBytes > 0 ? { range: `bytes=${startBytes}-` } : {};
+  const answer = await get(access, { url, headers, headTimeoutMs: patience.silenceMs }).catch((error: unknown) => {
+    throw networkError(error, access);
+  });
+  const { statusCode: status = 0, headers: answered } = answer;
+  if (status === 200) return answer;
+  if (status === 206 && startBytes > 0 && isPartFrom(answered['content-range'], startBytes, file.sizeBytes))
+    return answer;
+  answer.destroy();
+  if (startBytes > 0 && (status === 206 || status === 416)) return 'other-part';
+  throw busy(status, answered) ?? refusal(hubId, { status, headers: answered, access });
+}
+
+/** `content-range: bytes 1000-4999/5000` */
+function isPartFrom(range: string | undefined, startBytes: number, sizeBytes: number): boolean {
+  const [, first, total] = /^\s*bytes\s+(\d+)-\d+\/(\d+|\*)\s*$/i.exec(range ?? '') ?? [];
+  return Number(first) === startBytes && (total === '*' || Number(total) === sizeBytes);
+}
+
+function failed(file: HubFile, { hubId }: DownloadOptions, what: string): Text2ImgError {
+  return new Text2ImgError('download_failed', `${quote(file.path)} of ${hubId.id} ${what}.`);
 }
 
 async function sizeOf(path: string): Promise<number> {
@@ -186,23 +222,14 @@ async function sizeOf(path: string): Promise<number> {
   );
 }
 
-/** SHA-256 of a large file; of a small one what git calls it: SHA-1 over a header and the bytes. */
-async function sumOf({ isLarge, sizeBytes }: HubFile, path: string): Promise<string> {
-  const hash: Hash = isLarge ? createHash('sha256') : createHash('sha1').update(`blob ${sizeBytes}\0`);
-  for await (const chunk of createReadStream(path)) hash.update(chunk as Buffer);
-  return hash.digest('hex');
-}
-
-function describe(error: unknown, { access, path }: DownloadOptions): Text2ImgError {
-  if (error instanceof Text2ImgError) return error;
-  const { code, message } = error as NodeJS.ErrnoException;
-  if (code === 'ENOSPC' || code === 'EDQUOT')
-    return new Text2ImgError('disk_full', `no space is left for ${path}.`, { cause: error });
-  if (code !== undefined && /^E(?:ACCES|PERM|ROFS|NOTDIR)$/.test(code))
-    return new Text2ImgError(
-      'store_unwritable',
-      `the hub's cache cannot be written: ${message}. HF_HOME names another place.`,
-      { cause: error },
-    );
-  return unreachable(access.endpoint, error);
+/** Whoever was killed while he waited for the lock has left the draft of his own. */
+async function removeDeadDrafts(path: string): Promise<void> {
+  const prefix = `${basename(path)}.text2img-lock.`;
+  const names = (await readdir(dirname(path)).catch(() => [])).filter((name) => name.startsWith(prefix));
+  for (const name of names) {
+    const draft = join(dirname(path), name);
+    const facts = await stat(draft).catch(() => undefined);
+    if (facts !== undefined && Date.now() - facts.mtimeMs > 2 * LOCK_STALE_MS)
+      await rm(draft, { force: true }).catch(() => undefined);
+  }
 }

@@ -1,13 +1,16 @@
 /** A checkpoint by its hub id: asks the hub, fetches what is missing, and gives the snapshot's folder in the cache. */
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
 import { Text2ImgError } from '../../errors/text2img-error.ts';
+import { quote } from '../../lib/foreign-text.ts';
 import type { Logger } from '../../observability/logger.ts';
-import { downloadFile } from './download-file.ts';
+import { type CachedSnapshot, findCached } from './cached-snapshot.ts';
+import { downloadFile, type Patience } from './download-file.ts';
 import { HubCache } from './hub-cache.ts';
-import { type HubAccess, listRepository, resolveCommit } from './hub-client.ts';
+import { type AskOptions, listRepository, resolveCommit } from './hub-client.ts';
+import { cacheError, isReadOnly } from './hub-errors.ts';
 import type { HubId } from './hub-id.ts';
+import type { HubAccess } from './hub-request.ts';
 import { neededFiles } from './needed-files.ts';
+import { type BlobCheck, blobState } from './whole-blob.ts';
 
 export interface FetchCheckpointOptions {
   readonly cacheFolder: string;
@@ -16,9 +19,15 @@ export interface FetchCheckpointOptions {
   readonly offline: boolean;
   readonly variant: string | undefined;
   readonly logger: Logger;
+  /** How well what is in the cache is looked at. With `digest` the user asks for this very model: a cache that cannot take it is then an error. */
+  readonly check?: BlobCheck;
   readonly onProgress?: (doneBytes: number, totalBytes: number) => void;
   readonly firstPauseMs?: number;
+  readonly patience?: Patience;
 }
+
+/** Where the cache can serve, nobody waits long for a hub that is away. */
+const TRIES_WITH_CACHE = 2;
 
 /**
  * @returns the snapshot's folder. Where the hub cannot be reached and the cache has the revision, that one is taken with a warning.
@@ -26,58 +35,132 @@ export interface FetchCheckpointOptions {
  */
 export async function fetchCheckpoint(hubId: HubId, options: FetchCheckpointOptions): Promise<string> {
   const cache = new HubCache(options.cacheFolder);
-  const { id, revision } = hubId;
-  if (options.offline) {
-    const folder = await findCached(cache, hubId);
-    if (folder !== undefined) return folder;
+  const cached = await findCached(cache, hubId, options.variant);
+  if (options.offline) return offlineFolder(cached, cache, hubId);
+  const pull = new Pull(cache, hubId, options);
+  try {
+    return await pull.run(cached?.missing === undefined && cached !== undefined);
+  } catch (error) {
+    const known = Text2ImgError.from(error);
+    if (cached === undefined || cached.missing !== undefined || !pull.mayUseCached(known, cached)) throw known;
+    options.logger.warning('the model is taken from the cache as it is, since it cannot be fetched anew', {
+      model: hubId.id,
+      commit: cached.commit,
+      reason: known.message,
+    });
+    return cached.folder;
+  }
+}
+
+/** @throws `model_not_found` */
+function offlineFolder(cached: CachedSnapshot | undefined, { root }: HubCache, { id, revision }: HubId): string {
+  if (cached !== undefined && cached.missing === undefined) return cached.folder;
+  const name = `the model ${id} at revision ${quote(revision)}`;
+  if (cached === undefined)
     throw new Text2ImgError(
       'model_not_found',
-      `the model ${id} at revision ${JSON.stringify(revision)} is not in the cache ${cache.root}, and --offline forbids to fetch it.`,
+      `${name} is not in the cache ${quote(root)}, and --offline forbids to fetch it.`,
+    );
+  throw new Text2ImgError(
+    'model_not_found',
+    `${name} is not whole in the cache ${quote(root)}: ${cached.missing}. "text2img models pull" fetches the rest, which --offline forbids.`,
+  );
+}
+
+/** One fetching of what is missing. */
+class Pull {
+  readonly #cache: HubCache;
+  readonly #hubId: HubId;
+  readonly #options: FetchCheckpointOptions;
+  /** The commit of which something in the cache is not what it should be. */
+  #damagedCommit: string | undefined;
+  #hasWritten = false;
+
+  constructor(cache: HubCache, hubId: HubId, options: FetchCheckpointOptions) {
+    this.#cache = cache;
+    this.#hubId = hubId;
+    this.#options = options;
+  }
+
+  async run(isCached: boolean): Promise<string> {
+    const { access, variant, firstPauseMs, onProgress } = this.#options;
+    const { id } = this.#hubId;
+    const ask: AskOptions = {
+      access,
+      ...(isCached ? { tries: TRIES_WITH_CACHE } : {}),
+      ...(firstPauseMs === undefined ? {} : { firstPauseMs }),
+    };
+    const commit = await resolveCommit(this.#hubId, ask);
+    const files = neededFiles(await listRepository({ id, revision: commit }, ask), { id, variant });
+    const totalBytes = files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+    let doneBytes = 0;
+    // Last: whoever finds it finds everything.
+    for (const file of files.toSorted((a, b) => Number(isIndex(a)) - Number(isIndex(b)))) {
+      await this.#provide(file, commit, (bytes) => onProgress?.(doneBytes + bytes, totalBytes));
+      doneBytes += file.sizeBytes;
+      onProgress?.(doneBytes, totalBytes);
+    }
+    await this.#writeRef(commit);
+    return this.#cache.snapshotFolder(id, commit);
+  }
+
+  /** An older state of the model serves where the new one cannot be had; a damaged one never does. */
+  mayUseCached({ code }: Text2ImgError, { commit }: CachedSnapshot): boolean {
+    if (commit === this.#damagedCommit) return false;
+    return (
+      code === 'download_failed' ||
+      (this.#options.check !== 'digest' && (code === 'store_unwritable' || code === 'disk_full'))
     );
   }
-  try {
-    return await fetchMissing(cache, hubId, options);
-  } catch (error) {
-    const folder = Text2ImgError.from(error).code === 'download_failed' ? await findCached(cache, hubId) : undefined;
-    if (folder === undefined) throw error;
-    options.logger.warning('the hub cannot be asked; the model is taken from the cache as it is', {
-      model: id,
-      reason: Text2ImgError.from(error).message,
-    });
-    return folder;
-  }
-}
 
-async function fetchMissing(cache: HubCache, hubId: HubId, options: FetchCheckpointOptions): Promise<string> {
-  const { access, variant, onProgress, firstPauseMs } = options;
-  const { id } = hubId;
-  const commit = await resolveCommit(hubId, access);
-  const files = neededFiles(await listRepository({ id, revision: commit }, access), { id, variant });
-  const totalBytes = files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
-  let doneBytes = 0;
-  for (const file of files) {
-    const { path, blob, sizeBytes } = file;
-    if (!(await cache.hasBlob(id, blob))) {
-      await downloadFile(file, {
-        hubId,
-        commit,
-        access,
-        path: cache.blobPath(id, blob),
-        onProgress: (bytes) => onProgress?.(doneBytes + bytes, totalBytes),
-        ...(firstPauseMs === undefined ? {} : { firstPauseMs }),
-      });
+  async #provide(
+    file: ReturnType<typeof neededFiles>[number],
+    commit: string,
+    onProgress: (bytes: number) => void,
+  ): Promise<void> {
+    const { access, check = 'size', firstPauseMs, patience } = this.#options;
+    const { id } = this.#hubId;
+    const path = this.#cache.blobPath(id, file.blob);
+    try {
+      const state = await blobState(path, file, check);
+      if (state === 'damaged') this.#damagedCommit = commit;
+      if (state !== 'whole') {
+        this.#hasWritten = true;
+        await this.#cache.prepareRefs(id);
+        await downloadFile(file, {
+          hubId: this.#hubId,
+          commit,
+          access,
+          path,
+          check,
+          onProgress,
+          ...(firstPauseMs === undefined ? {} : { firstPauseMs }),
+          ...(patience === undefined ? {} : { patience }),
+        });
+      }
+      if (await this.#cache.link(id, { commit, path: file.path, blob: file.blob })) this.#hasWritten = true;
+    } catch (error) {
+      throw cacheError(error, this.#cache.root);
     }
-    await cache.link(id, { commit, path, blob });
-    doneBytes += sizeBytes;
-    onProgress?.(doneBytes, totalBytes);
   }
-  // Last: whoever reads the branch's name finds everything there.
-  await cache.writeRef(hubId, commit);
-  return cache.snapshotFolder(id, commit);
+
+  /** In a cache that may only be read a whole model is used all the same. */
+  async #writeRef(commit: string): Promise<void> {
+    try {
+      await this.#cache.writeRef(this.#hubId, commit);
+    } catch (error) {
+      if (this.#hasWritten || !isReadOnly(error)) throw cacheError(error, this.#cache.root);
+      this.#options.logger.warning(
+        'the hub’s cache may only be read; that the revision is at this commit is not kept',
+        {
+          model: this.#hubId.id,
+          commit,
+        },
+      );
+    }
+  }
 }
 
-async function findCached(cache: HubCache, hubId: HubId): Promise<string | undefined> {
-  const commit = await cache.readRef(hubId);
-  const folder = commit === undefined ? undefined : cache.snapshotFolder(hubId.id, commit);
-  return folder !== undefined && existsSync(join(folder, 'model_index.json')) ? folder : undefined;
+function isIndex({ path }: { readonly path: string }): boolean {
+  return path === 'model_index.json';
 }

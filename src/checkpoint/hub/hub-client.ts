@@ -1,102 +1,122 @@
-/** The hub's API through its own client: which commit a revision is, and what lies there. What it refuses is said so that one knows what to do. */
-import { HubApiError, listFiles, modelInfo } from '@huggingface/hub';
+/**
+ * The hub's API: which commit a revision is, and what lies there. Its own client makes the addresses and follows the pages; every request and every
+ * answer goes through `ask`, which repeats what may pass, bounds what comes, keeps the token at home and reads the answer through a schema.
+ */
+import { listFiles, modelInfo } from '@huggingface/hub';
 import { Text2ImgError } from '../../errors/text2img-error.ts';
-import type { HubId } from './hub-id.ts';
+import { quote } from '../../lib/foreign-text.ts';
+import { growingPauseMs, pause } from '../../lib/pause.ts';
+import { type HubFile, parseJson, readFileList, readRevision } from './hub-answers.ts';
+import { busy, networkError, refusal, Trouble, unreachable } from './hub-errors.ts';
+import { type HubId, isCommit } from './hub-id.ts';
+import { get, type HubAccess, hubUrl, readText } from './hub-request.ts';
 
-export interface HubAccess {
-  /** `https://huggingface.co`, or a mirror's. */
-  readonly endpoint: string;
-  /** Never in a log or an error. */
-  readonly token: string | undefined;
+export interface AskOptions {
+  readonly access: HubAccess;
+  /** Tries of one request; fewer where the cache can serve instead. */
+  readonly tries?: number;
+  readonly firstPauseMs?: number;
 }
 
-export interface HubFile {
-  readonly path: string;
-  readonly sizeBytes: number;
-  /** Names the blob in the cache: SHA-256 of a large file, git's SHA-1 of a small one. */
-  readonly blob: string;
-  readonly isLarge: boolean;
-}
-
-/** One answer of the API. */
+/** One answer of the API: its head, and then its body. */
 const TIMEOUT_MS = 15_000;
+/** A page has 1000 files. */
+const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
+const MAX_PAGES = 100;
+const TRIES = 5;
+const MAX_PAUSE_MS = 10_000;
+/** No further try is begun after that. */
+const PATIENCE_MS = 90_000;
 
 /** @throws `model_not_found`, `model_gated`, `download_failed` */
-export async function resolveCommit({ id, revision }: HubId, access: HubAccess): Promise<string> {
-  return asking({ id, revision }, access, async (common) => {
-    const { sha } = await modelInfo({ name: id, revision, additionalFields: ['sha'], ...common });
-    return sha;
-  });
+export async function resolveCommit(hubId: HubId, options: AskOptions): Promise<string> {
+  const { id, revision } = hubId;
+  const what = `the model ${id} at revision ${quote(revision)}`;
+  let commit = '';
+  const fetch = asking(hubId, options, (value) => void (commit = readRevision(value, what)));
+  await modelInfo({ name: id, revision, additionalFields: ['sha'], hubUrl: baseOf(options), fetch });
+  if (isCommit(revision) && commit !== revision)
+    throw new Text2ImgError(
+      'download_failed',
+      `the hub answers with the commit ${commit} where ${revision} was asked for.`,
+    );
+  return commit;
 }
 
 /** @throws `model_not_found`, `model_gated`, `download_failed` */
-export async function listRepository({ id, revision }: HubId, access: HubAccess): Promise<readonly HubFile[]> {
-  return asking({ id, revision }, access, async (common) => {
-    const files: HubFile[] = [];
-    for await (const entry of listFiles({ repo: id, revision, recursive: true, ...common })) {
-      if (entry.type !== 'file' || entry.oid === undefined) continue;
-      const { path, size, oid, lfs } = entry;
-      files.push({ path, sizeBytes: lfs?.size ?? size, blob: lfs?.oid ?? oid, isLarge: lfs !== undefined });
-    }
-    return files;
-  });
+export async function listRepository(hubId: HubId, options: AskOptions): Promise<readonly HubFile[]> {
+  const { id, revision } = hubId;
+  const what = `the files of ${id} at revision ${quote(revision)}`;
+  const files: HubFile[] = [];
+  const fetch = asking(hubId, options, (value) => void files.push(...readFileList(value, what)));
+  const pages = listFiles({ repo: id, revision, recursive: true, hubUrl: baseOf(options), fetch });
+  for await (const _ of pages);
+  return files;
 }
 
-interface Common {
-  readonly hubUrl: string;
-  readonly fetch: typeof fetch;
-  readonly accessToken?: string;
+function baseOf({ access }: AskOptions): string {
+  return hubUrl(access).href.replace(/\/+$/, '');
 }
 
-async function asking<T>(
-  hubId: HubId,
-  { endpoint, token }: HubAccess,
-  ask: (common: Common) => Promise<T>,
-): Promise<T> {
-  // The reason stands in a header that the client does not pass on.
-  let reason: string | null = null;
-  const watched: typeof fetch = async (input, init) => {
-    const response = await fetch(input, { ...init, signal: AbortSignal.timeout(TIMEOUT_MS) });
-    reason = response.headers.get('x-error-code');
-    return response;
+/** What the hub's client fetches with. The token is not handed to it: it accepts none but the hub's own kind. @param read throws for an answer that is none */
+function asking(hubId: HubId, options: AskOptions, read: (value: unknown) => void): typeof fetch {
+  let pages = 0;
+  return async (input) => {
+    if (++pages > MAX_PAGES)
+      throw new Text2ImgError('download_failed', `the list of files of ${hubId.id} has more than ${MAX_PAGES} pages.`);
+    const url = atHome(new URL(input instanceof Request ? input.url : input), options.access);
+    const { text, contentType, link } = await askPatiently(url, hubId, options);
+    read(parseJson(text, { what: `the model ${hubId.id}`, contentType }));
+    return new Response(text, {
+      headers: { 'content-type': 'application/json', ...(link === undefined ? {} : { link }) },
+    });
   };
-  try {
-    return await ask({ hubUrl: endpoint, fetch: watched, ...(token === undefined ? {} : { accessToken: token }) });
-  } catch (error) {
-    if (error instanceof HubApiError)
-      throw refusal(hubId, { status: error.statusCode, reason, hasToken: token !== undefined });
-    throw unreachable(endpoint, error);
+}
+
+/** Behind a mirror a list may go on at the hub that it mirrors: the same page is asked for at the mirror, and nothing is sent to another server. */
+function atHome(url: URL, access: HubAccess): URL {
+  const home = hubUrl(access);
+  if (url.origin === home.origin) return url;
+  const base = home.pathname.replace(/\/+$/, '');
+  home.pathname = url.pathname.startsWith(`${base}/`) ? url.pathname : `${base}${url.pathname}`;
+  home.search = url.search;
+  return home;
+}
+
+interface Answer {
+  readonly text: string;
+  readonly contentType: string | undefined;
+  readonly link: string | undefined;
+}
+
+async function askPatiently(url: URL, hubId: HubId, options: AskOptions): Promise<Answer> {
+  const { access, tries = TRIES, firstPauseMs = 500 } = options;
+  const begunMs = performance.now();
+  for (let failures = 1; ; failures++) {
+    try {
+      return await ask(url, hubId, access);
+    } catch (error) {
+      const isLast = failures >= tries || performance.now() - begunMs > PATIENCE_MS;
+      if (!(error instanceof Trouble) || isLast) throw unreachable(access, error);
+      await pause(
+        Math.max(error.retryAfterMs, growingPauseMs(failures, { firstMs: firstPauseMs, maxMs: MAX_PAUSE_MS })),
+      );
+    }
   }
 }
 
-export interface Refusal {
-  readonly status: number;
-  /** `x-error-code` */
-  readonly reason: string | null;
-  readonly hasToken: boolean;
-}
-
-/** What an answer that is none means. */
-export function refusal({ id, revision }: HubId, { status, reason, hasToken }: Refusal): Text2ImgError {
-  if (reason === 'GatedRepo' || status === 403)
-    return new Text2ImgError(
-      'model_gated',
-      `the model ${id} is gated: accept its terms on its page, and ${hasToken ? 'use a token of that account' : 'set HF_TOKEN to a token of that account'}.`,
-    );
-  if (reason === 'RevisionNotFound')
-    return new Text2ImgError('model_not_found', `the model ${id} has no revision ${JSON.stringify(revision)}.`);
-  if (status === 401 || status === 404)
-    return new Text2ImgError(
-      'model_not_found',
-      `there is no model ${id} on the hub, or it is private; ${hasToken ? 'the token in use does not reach it' : 'for a private one set HF_TOKEN'}.`,
-    );
-  return new Text2ImgError('download_failed', `the hub answered ${status} for the model ${id}.`);
-}
-
-export function unreachable(endpoint: string, error: unknown): Text2ImgError {
-  const { message, cause } = error as Error;
-  const why = cause instanceof Error ? `${message}: ${cause.message}` : message;
-  return new Text2ImgError('download_failed', `the hub at ${new URL(endpoint).origin} cannot be reached: ${why}.`, {
-    cause: error,
-  });
+async function ask(url: URL, hubId: HubId, access: HubAccess): Promise<Answer> {
+  try {
+    const answer = await get(access, { url, headers: { accept: 'application/json' }, headTimeoutMs: TIMEOUT_MS });
+    const { statusCode: status = 0, headers } = answer;
+    if (status !== 200) {
+      answer.destroy();
+      throw busy(status, headers) ?? refusal(hubId, { status, headers, access });
+    }
+    const text = await readText(answer, { maxBytes: MAX_ANSWER_BYTES, timeoutMs: TIMEOUT_MS });
+    const { link } = headers;
+    return { text, contentType: headers['content-type'], link: Array.isArray(link) ? link.join(', ') : link };
+  } catch (error) {
+    throw networkError(error, access);
+  }
 }

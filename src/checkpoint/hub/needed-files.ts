@@ -3,7 +3,8 @@
  * safetensors. Repositories hold the same weights several times over; Stable Diffusion 1.5 is 44 GB on the hub, and 4.3 GB are needed.
  */
 import { Text2ImgError } from '../../errors/text2img-error.ts';
-import type { HubFile } from './hub-client.ts';
+import { quote } from '../../lib/foreign-text.ts';
+import type { HubFile } from './hub-answers.ts';
 
 const COMPONENTS = { text_encoder: 'model', unet: 'diffusion_pytorch_model', vae: 'diffusion_pytorch_model' } as const;
 const SMALL_FILES =
@@ -60,7 +61,7 @@ function missing(files: readonly HubFile[], { component, base, id }: WantedWeigh
   if (pickle !== undefined)
     return new Text2ImgError(
       'unsafe_weights',
-      `the repository ${id} has the weights of its ${component} only as the pickle ${pickle.path}, which can run code when it is read.`,
+      `the repository ${id} has the weights of its ${component} only as the pickle ${quote(pickle.path)}, which can run code when it is read.`,
     );
   return new Text2ImgError('model_not_found', `the repository ${id} has no ${component}/${base}.safetensors.`);
 }

@@ -1,0 +1,83 @@
+/** What the cache has of a model, when nobody is asked: a folder that can be drawn with, or what is missing in it. */
+import { readdir, stat } from 'node:fs/promises';
+import { join, sep } from 'node:path';
+import { Text2ImgError } from '../../errors/text2img-error.ts';
+import type { HubFile } from './hub-answers.ts';
+import type { HubCache } from './hub-cache.ts';
+import type { HubId } from './hub-id.ts';
+import { neededFiles } from './needed-files.ts';
+
+export interface CachedSnapshot {
+  readonly folder: string;
+  readonly commit: string;
+  /** A sentence's part: the first file that is missing, or why there is nothing to draw with. Absent: it is whole, as far as names tell. */
+  readonly missing?: string;
+}
+
+const NEEDED = [
+  'model_index.json',
+  'scheduler/scheduler_config.json',
+  'text_encoder/config.json',
+  'unet/config.json',
+  'vae/config.json',
+] as const;
+/** One of these sets. */
+const TOKENIZERS = [['tokenizer/tokenizer.json'], ['tokenizer/vocab.json', 'tokenizer/merges.txt']] as const;
+
+/** Undefined: nothing of this revision is there. */
+export async function findCached(
+  cache: HubCache,
+  hubId: HubId,
+  variant: string | undefined,
+): Promise<CachedSnapshot | undefined> {
+  const commit = await cache.readRef(hubId);
+  if (commit === undefined) return undefined;
+  const folder = cache.snapshotFolder(hubId.id, commit);
+  const files = await filesOf(folder);
+  if (files.length === 0) return undefined;
+  const missing = whatIsMissing(files, { id: hubId.id, variant });
+  return { folder, commit, ...(missing === undefined ? {} : { missing }) };
+}
+
+/** Links that lead nowhere are not there. */
+async function filesOf(folder: string): Promise<readonly HubFile[]> {
+  const names = await readdir(folder, { recursive: true }).catch(() => []);
+  const files = names.map(async (name): Promise<HubFile[]> => {
+    const facts = await stat(join(folder, name)).catch(() => undefined);
+    if (facts?.isFile() !== true) return [];
+    return [{ path: name.split(sep).join('/'), sizeBytes: facts.size, blob: '', isLarge: false }];
+  });
+  return (await Promise.all(files)).flat();
+}
+
+function whatIsMissing(
+  files: readonly HubFile[],
+  wanted: { readonly id: string; readonly variant: string | undefined },
+): string | undefined {
+  const names = new Set(files.map(({ path }) => path));
+  const absent = NEEDED.find((name) => !names.has(name));
+  if (absent !== undefined) return `${absent} is missing`;
+  if (!TOKENIZERS.some((set) => set.every((name) => names.has(name)))) return 'tokenizer/tokenizer.json is missing';
+  try {
+    return missingShard(neededFiles(files, wanted).map(({ path }) => path));
+  } catch (error) {
+    if (error instanceof Text2ImgError) return error.message.replace(/\.$/, '');
+    throw error;
+  }
+}
+
+/** `…-00001-of-00003.safetensors`: each says how many there are. */
+function missingShard(names: readonly string[]): string | undefined {
+  for (const name of names) {
+    const [, base, count = '', extension] = /^(.*)-\d{5}-of-(\d{5})(\.safetensors)$/.exec(name) ?? [];
+    for (let shard = 1; shard <= Number(count); shard++) {
+      const other = `${base}-${String(shard).padStart(5, '0')}-of-${count}${extension}`;
+      if (!names.includes(other)) return `${other} is missing`;
+    }
+  }
+  // An index without any of its shards.
+  const index = names.find((name) => name.includes('.safetensors.index.'));
+  const hasShard =
+    index === undefined || names.some((name) => name.startsWith(`${index.split('/')[0]}/`) && /-of-\d{5}\./.test(name));
+  return hasShard ? undefined : `the files that ${index} names are missing`;
+}
