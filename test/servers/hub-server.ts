@@ -30,6 +30,12 @@ export type HubFault =
   | { readonly kind: 'status'; readonly status: number; readonly retryAfter?: string }
   /** The whole file, although a part was asked for. */
   | { readonly kind: 'ignore-range' }
+  /** No part is given at all. */
+  | { readonly kind: 'refuse-range' }
+  /** Another part than was asked for, and it says so or not. */
+  | { readonly kind: 'other-range'; readonly says?: string }
+  /** A byte now and then, for ever. */
+  | { readonly kind: 'trickle'; readonly everyMs: number }
   | { readonly kind: 'redirect-loop' };
 
 export interface HubRepository {
@@ -47,6 +53,11 @@ const LARGE = /\.safetensors$/;
 export class HubServer implements AsyncDisposable {
   readonly repositories = new Map<string, HubRepository>();
   readonly requests: HubRequest[] = [];
+  /** Answers a request of the API in the hub's place, where it returns true. */
+  api: (request: IncomingMessage, response: ServerResponse) => boolean = () => false;
+  /** What the hub says of a repository, on its way out. */
+  changeTree: (entries: Record<string, unknown>[]) => unknown = (entries) => entries;
+  commit = COMMIT;
   /** Asked for every request for a file's bytes. */
   fault: (path: string, request: HubRequest) => HubFault | undefined = () => undefined;
   /** Revisions besides the commit itself. */
@@ -90,17 +101,18 @@ export class HubServer implements AsyncDisposable {
     const path = decodeURIComponent(new URL(request.url ?? '/', 'http://hub').pathname);
     const { method = '', headers } = request;
     this.requests.push({ server: 'hub', method, path, headers });
-    const api = /^\/api\/models\/([^/]+\/[^/]+)\/(revision|tree)\/([^/]+)(?:\/.*)?$/.exec(path);
+    if (path.startsWith('/api/') && this.api(request, response)) return;
+    const api = /^\/api\/models\/([^/]+\/[^/]+)\/(revision|tree)\/(.+)$/.exec(path);
     const resolve = /^\/([^/]+\/[^/]+)\/resolve\/([^/]+)\/(.+)$/.exec(path);
     const [id, revision] = api === null ? [resolve?.[1] ?? '', resolve?.[2] ?? ''] : [api[1] ?? '', api[3] ?? ''];
     const repository = this.repositories.get(id);
     const isKnown = headers.authorization === `Bearer ${TOKEN}`;
     if (repository === undefined || (repository.access === 'private' && !isKnown))
       return refuse(response, isKnown ? 404 : 401, 'RepoNotFound');
-    if (!this.branches.has(revision) && revision !== COMMIT) return refuse(response, 404, 'RevisionNotFound');
-    if (api?.[2] === 'revision') return json(response, infoOf(id, repository));
+    if (!this.branches.has(revision) && revision !== this.commit) return refuse(response, 404, 'RevisionNotFound');
+    if (api?.[2] === 'revision') return json(response, { ...infoOf(id, repository), sha: this.commit });
     if (repository.access === 'gated' && !isKnown) return refuse(response, 401, 'GatedRepo');
-    if (api !== null) return json(response, treeOf(repository));
+    if (api !== null) return json(response, this.changeTree(treeOf(repository)));
     const name = resolve?.[3] ?? '';
     const bytes = repository.files.get(name);
     if (bytes === undefined) return refuse(response, 404, 'EntryNotFound');
@@ -114,7 +126,7 @@ export class HubServer implements AsyncDisposable {
     const { id, name, bytes, request } = file;
     const sum = blobName(name, bytes);
     // Another host by its name: Python's client follows redirects within one host when it asks for a file's facts.
-    response.setHeader('x-repo-commit', COMMIT);
+    response.setHeader('x-repo-commit', this.commit);
     if (LARGE.test(name)) {
       response.setHeader('x-linked-etag', `"${sum}"`);
       response.setHeader('x-linked-size', String(bytes.length));
@@ -148,6 +160,17 @@ export class HubServer implements AsyncDisposable {
       return void response
         .writeHead(fault.status, fault.retryAfter === undefined ? {} : { 'retry-after': fault.retryAfter })
         .end();
+    if (fault?.kind === 'refuse-range' && request.headers.range !== undefined)
+      return void response.writeHead(416, { 'content-range': `bytes */${bytes.length}` }).end();
+    if (fault?.kind === 'other-range' && request.headers.range !== undefined) {
+      const says = fault.says ?? `bytes 0-${bytes.length - 1}/${bytes.length}`;
+      return void response.writeHead(206, says === '' ? {} : { 'content-range': says }).end(bytes);
+    }
+    if (fault?.kind === 'trickle') {
+      response.writeHead(200, { 'content-length': String(bytes.length) }).flushHeaders();
+      const timer = setInterval(() => response.write('x'), fault.everyMs);
+      return void response.on('close', () => clearInterval(timer));
+    }
     const asked = /^bytes=(\d+)-$/.exec(request.headers.range ?? '');
     const start = asked === null || fault?.kind === 'ignore-range' ? 0 : Number(asked[1]);
     const part = fault?.kind === 'corrupt' ? Buffer.alloc(bytes.length - start, 7) : bytes.subarray(start);
@@ -190,7 +213,7 @@ function infoOf(id: string, { files, access }: HubRepository): object {
   };
 }
 
-function treeOf({ files }: HubRepository): object[] {
+function treeOf({ files }: HubRepository): Record<string, unknown>[] {
   return Array.from(files, ([path, bytes]) => {
     const sum = blobName(path, bytes);
     const entry = { type: 'file', path, size: bytes.length };

@@ -1,87 +1,19 @@
 /** Fetching models from a hub that is slow, broken, gated or not there, into the cache that Python's client shares. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import {
-  existsSync,
-  lstatSync,
-  readdirSync,
-  readFileSync,
-  readlinkSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { existsSync, lstatSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { test, type TestContext } from 'node:test';
+import { test } from 'node:test';
 import { fetchCheckpoint, type FetchCheckpointOptions } from '../../../src/checkpoint/hub/fetch-checkpoint.ts';
 import { HubCache } from '../../../src/checkpoint/hub/hub-cache.ts';
 import { parseHubId } from '../../../src/checkpoint/hub/hub-id.ts';
 import { openCheckpoint } from '../../../src/checkpoint/open-checkpoint.ts';
-import { Text2ImgError } from '../../../src/errors/text2img-error.ts';
 import { withFileLock } from '../../../src/lib/file-lock.ts';
 import { silentLogger } from '../../../src/observability/logger.ts';
-import { blobName, COMMIT, type HubFault, HubServer, TOKEN } from '../../servers/hub-server.ts';
-
-const DEMO = fileURLToPath(new URL('../../../models/demo', import.meta.url));
-const HUB_ID = { id: 'owner/demo', revision: 'main' };
-const UNET = 'unet/diffusion_pytorch_model.safetensors';
-
-/** The demo checkpoint, with what lies about in real repositories. */
-function demoFiles(): Map<string, Buffer> {
-  const files = new Map<string, Buffer>();
-  for (const name of readdirSync(DEMO, { recursive: true, encoding: 'utf8' }))
-    if (statSync(join(DEMO, name)).isFile()) files.set(name.replaceAll('\\', '/'), readFileSync(join(DEMO, name)));
-  files.set('v1-5-pruned.safetensors', Buffer.from('the same once more'));
-  files.set('unet/diffusion_pytorch_model.bin', Buffer.from('a pickle'));
-  files.set('safety_checker/model.safetensors', Buffer.from('not run'));
-  files.set('unet/diffusion_pytorch_model.non_ema.safetensors', Buffer.from('another variant'));
-  return files;
-}
-
-interface Place {
-  readonly hub: HubServer;
-  readonly cacheFolder: string;
-  readonly options: FetchCheckpointOptions;
-}
-
-async function makePlace(t: TestContext, changes: Partial<FetchCheckpointOptions> = {}): Promise<Place> {
-  const hub = await HubServer.start();
-  hub.repositories.set('owner/demo', { files: demoFiles() });
-  const cacheFolder = await mkdtemp(join(tmpdir(), 'text2img-hub-'));
-  t.after(async () => {
-    await hub[Symbol.asyncDispose]();
-    await rm(cacheFolder, { recursive: true, force: true });
-  });
-  const access = { endpoint: hub.url, token: undefined };
-  return {
-    hub,
-    cacheFolder,
-    options: {
-      cacheFolder,
-      access,
-      offline: false,
-      variant: undefined,
-      logger: silentLogger,
-      firstPauseMs: 1,
-      ...changes,
-    },
-  };
-}
-
-function failsWith(code: string, ...parts: readonly string[]): (error: unknown) => true {
-  return (error) => {
-    assert.ok(error instanceof Text2ImgError, String(error));
-    assert.equal(error.code, code, error.message);
-    for (const part of parts) assert.ok(error.message.includes(part), error.message);
-    assert.ok(!error.message.includes(TOKEN));
-    return true;
-  };
-}
+import { DEMO, demoFiles, failsWith, HUB_ID, makePlace, type Place, UNET } from './hub-place.ts';
+import { blobName, COMMIT, type HubFault, TOKEN } from '../../servers/hub-server.ts';
 
 test('a pull brings what is needed and nothing else, in Python’s layout, and the checkpoint opens', async (t) => {
   const { hub, cacheFolder, options } = await makePlace(t);
@@ -321,6 +253,9 @@ async function runPython(script: string, { hub, cacheFolder }: Pick<Place, 'hub'
 test('Python’s client reads what we fetched: scan_cache_dir, and snapshot_download offline', needsPython, async (t) => {
   const { hub, cacheFolder, options } = await makePlace(t);
   const folder = await fetchCheckpoint(HUB_ID, options);
+  // A pair that Python cannot keep; what we keep of it beside its own files does not disturb it.
+  hub.branches = new Set(['main', 'v1', 'v1/a']);
+  for (const revision of ['v1', 'v1/a']) await fetchCheckpoint({ id: 'owner/demo', revision }, options);
   const scanned = await runPython(
     `
 import json, os
@@ -334,7 +269,7 @@ print(json.dumps([repo.repo_id, revision.commit_hash, sorted(revision.refs), len
   const fileCount = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) =>
     lstatSync(join(folder, name)).isSymbolicLink(),
   ).length;
-  assert.deepEqual(JSON.parse(scanned), ['owner/demo', COMMIT, ['main'], fileCount]);
+  assert.deepEqual(JSON.parse(scanned), ['owner/demo', COMMIT, ['main', 'v1'], fileCount]);
   const found = await runPython(
     "from huggingface_hub import snapshot_download\nprint(snapshot_download('owner/demo', local_files_only=True))",
     { hub, cacheFolder },
