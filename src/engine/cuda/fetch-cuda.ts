@@ -8,13 +8,14 @@
  */
 import { createHash } from 'node:crypto';
 import { createWriteStream, existsSync, type WriteStream } from 'node:fs';
-import { chmod, copyFile, mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
+import { copyFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { basename, dirname, join } from 'node:path';
 import { once } from 'node:events';
 import { Unzip, UnzipInflate, UnzipPassThrough } from 'fflate';
 import { Text2ImgError } from '../../errors/text2img-error.ts';
 import { quote } from '../../lib/foreign-text.ts';
+import { DraftFolder } from './draft-folder.ts';
 import { CUDA_WHEELS, ONNX_RUNTIME_VERSION, type Wheel } from './cuda-wheels.ts';
 
 const PACKAGES_URL = 'https://files.pythonhosted.org/packages/';
@@ -49,21 +50,15 @@ export async function fetchCuda({
   }
   const folder = cudaLibraryFolder(dataHome);
   if (existsSync(folder)) return folder;
-  let draft: string | undefined;
   try {
-    await mkdir(dirname(folder), { recursive: true });
-    draft = await mkdtemp(`${folder}.draft-`);
+    await using draft = new DraftFolder(folder);
     for (const wheel of wheels)
-      await fetchWheel(wheel, { url: new URL(wheel.path, packagesUrl), folder: draft, onProgress });
-    await copyFile(runtimeLibrary(), join(draft, RUNTIME_LIBRARY));
-    // A temporary folder is its maker's alone; in an image somebody else runs the service.
-    await chmod(draft, 0o755);
-    await rename(draft, folder);
+      await fetchWheel(wheel, { url: new URL(wheel.path, packagesUrl), folder: draft.path, onProgress });
+    await copyFile(runtimeLibrary(), join(draft.path, RUNTIME_LIBRARY));
+    await draft.moveIntoPlace();
     return folder;
   } catch (error) {
     throw describe(error, folder);
-  } finally {
-    if (draft !== undefined) await rm(draft, { recursive: true, force: true });
   }
 }
 

@@ -1,8 +1,10 @@
 /** Fetching the CUDA libraries from a local server: checked by their sums, whole or not at all. NOT RUN here: CUDA itself, which needs a GPU. */
 import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, stat, utimes } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { createRequire } from 'node:module';
 import type { AddressInfo } from 'node:net';
@@ -79,4 +81,64 @@ test('the provider that is fetched is of the version of onnxruntime-node', () =>
   const manifest = createRequire(import.meta.url)('onnxruntime-node/package.json') as { version: string };
   assert.equal(manifest.version, ONNX_RUNTIME_VERSION);
   assert.equal(CUDA_WHEELS[0]?.version, manifest.version);
+});
+
+/** A process that begins to fetch from a server which never goes on. */
+async function beginFetching(t: TestContext, dataHome: string): Promise<ChildProcess> {
+  const server = createServer((_, response) => {
+    response.writeHead(200, { 'content-length': '1000000' });
+    response.write(archive.subarray(0, 2000));
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  t.after(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  const script = `import { fetchCuda } from ${JSON.stringify(new URL('../../../src/engine/cuda/fetch-cuda.ts', import.meta.url).href)};
+await fetchCuda({ dataHome: ${JSON.stringify(dataHome)}, packagesUrl: 'http://127.0.0.1:${(server.address() as AddressInfo).port}/', wheels: [{ ...${JSON.stringify(wheel)}, wanted: /./ }],
+  onProgress: () => console.log('begun') });`;
+  const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  await once(child.stdout, 'data');
+  return child;
+}
+
+for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
+  test(`a fetch that ${signal} ends leaves nothing behind and ends by that signal`, { skip }, async (t) => {
+    const dataHome = await makeHome(t);
+    const child = await beginFetching(t, dataHome);
+    const ended = once(child, 'close');
+    assert.equal((await readdir(join(dataHome, 'text2img'))).length, 1);
+    child.kill(signal);
+    assert.deepEqual(await ended, [null, signal]);
+    assert.deepEqual(await readdir(join(dataHome, 'text2img')), []);
+  });
+}
+
+test('what a killed fetch left is removed by the next one when it is old, and left alone while it may be at work', {
+  skip,
+}, async (t) => {
+  const dataHome = await makeHome(t);
+  const child = await beginFetching(t, dataHome);
+  const ended = once(child, 'close');
+  child.kill('SIGKILL');
+  await ended;
+  const parent = join(dataHome, 'text2img');
+  const [left] = await readdir(parent);
+  assert.ok(left !== undefined);
+  const fetchNothing = async (): Promise<void> =>
+    assert.rejects(fetchCuda({ dataHome, packagesUrl: 'http://127.0.0.1:9/', wheels: [wheel] }), {
+      code: 'download_failed',
+    });
+  await fetchNothing();
+  assert.deepEqual(await readdir(parent), [left]);
+  const old = new Date(Date.now() - 3_600_000);
+  for (const path of [
+    join(parent, left),
+    ...(await readdir(join(parent, left))).map((name) => join(parent, left, name)),
+  ])
+    await utimes(path, old, old);
+  await fetchNothing();
+  assert.deepEqual(await readdir(parent), []);
 });

@@ -1,0 +1,74 @@
+/**
+ * A folder that is filled and then renamed into place. It holds gigabytes, so it never stays behind: not after a failure, not after a signal that
+ * ends the process, and what a killed process left is removed by the next one.
+ */
+import { lstatSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { chmod, rename, rm } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+
+const ENDING = '.draft-';
+/** A download writes all the time; Node's `fetch` gives one up that is silent for 5 minutes. */
+const ABANDONED_MS = 15 * 60_000;
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
+export class DraftFolder implements AsyncDisposable {
+  readonly path: string;
+  readonly #target: string;
+
+  /** @param target the folder that it becomes; its parent is made */
+  constructor(target: string) {
+    this.#target = target;
+    mkdirSync(dirname(target), { recursive: true });
+    removeAbandoned(target);
+    // Before the folder is there: a signal is looked at only when this function has returned.
+    for (const signal of SIGNALS) process.on(signal, this.#onSignal);
+    this.path = mkdtempSync(`${target}${ENDING}`);
+  }
+
+  async moveIntoPlace(): Promise<void> {
+    // A temporary folder is its maker's alone; in an image somebody else runs the service.
+    await chmod(this.path, 0o755);
+    await rename(this.path, this.#target);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stopListening();
+    await rm(this.path, { recursive: true, force: true });
+  }
+
+  readonly #onSignal = (signal: NodeJS.Signals): void => {
+    this.#stopListening();
+    remove(this.path);
+    // As if nobody had listened.
+    if (process.listenerCount(signal) === 0) process.kill(process.pid, signal);
+  };
+
+  #stopListening(): void {
+    for (const signal of SIGNALS) process.off(signal, this.#onSignal);
+  }
+}
+
+/** A file may be made while its folder is emptied. */
+function remove(folder: string): void {
+  rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 20 });
+}
+
+function removeAbandoned(target: string): void {
+  const parent = dirname(target);
+  const beginning = `${basename(target)}${ENDING}`;
+  for (const name of readdirSync(parent)) {
+    if (!name.startsWith(beginning)) continue;
+    const folder = join(parent, name);
+    if (Date.now() - newestMs(folder) > ABANDONED_MS) remove(folder);
+  }
+}
+
+/** When something in it was written last; now, when that cannot be told. */
+function newestMs(folder: string): number {
+  try {
+    const paths = [folder, ...readdirSync(folder).map((name) => join(folder, name))];
+    return Math.max(...paths.map((path) => lstatSync(path).mtimeMs));
+  } catch {
+    return Date.now();
+  }
+}
