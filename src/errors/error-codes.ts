@@ -37,6 +37,11 @@ export const ERROR_CODES = {
     consequence: 'fail',
     meaning: 'The job, file or folder named on the command line does not exist.',
   },
+  ambiguous_id: {
+    fault: 'usage',
+    consequence: 'fail',
+    meaning: 'The id on the command line fits two documents, as 7 and "7" do.',
+  },
   unreadable_file: {
     fault: 'usage',
     consequence: 'fail',

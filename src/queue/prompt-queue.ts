@@ -204,10 +204,10 @@ export interface PromptQueue extends AsyncDisposable {
   /** `id` as `promptIdText` prints it. */
   show(id: string): Promise<JobSummary | undefined>;
   /**
-   * A finished document becomes `pending` as a new run. `undefined`: no such document; false: it is not finished.
-   * @param options with `force` also a `stuck` one
+   * A finished document becomes `pending` as a new run; by force also a processing one that nobody can claim. `undefined`: no such document;
+   * false: it is in another state. Two documents of this name are an `ambiguous_id`.
    */
-  retry(id: string, options?: { readonly force?: boolean }): Promise<boolean | undefined>;
+  retry(id: string, options?: { readonly force?: boolean | undefined }): Promise<boolean | undefined>;
   /** A pending or processing document ends as `error` with code `cancelled`; its worker notices at the next heartbeat. */
   cancel(id: string): Promise<boolean | undefined>;
 

@@ -1,6 +1,6 @@
 /** The pieces of update pipelines: times are the server's, and strings from outside are literals. */
 
-import { Long } from 'mongodb';
+import { type Document, Long } from 'mongodb';
 
 /** A whole number as one: the driver would write what does not fit into 32 bits as a double, which Python reads as a float. */
 export function wholeNumber(value: number): number | Long {
@@ -36,14 +36,74 @@ export function statusIs(status: string): object {
 /** `job` is ours to write into. A document whose `job` is something else is failed, not claimed. */
 export const JOB_IS_OURS = { $in: [{ $type: '$job' }, ['missing', 'object']] };
 
+/** A document may have 16 MB; what is written into it later must find room, pictures' addresses and webhooks included. */
+const LARGEST_BYTES = 15 * 1024 * 1024;
+
+export const IS_TOO_LARGE = { $gt: [{ $bsonSize: '$$ROOT' }, LARGEST_BYTES] };
+
 /** An index bound that also leaves out what is no date: inside `$expr` a missing field would sort before every date. */
 export const ANY_DATE = { $gt: new Date(0) };
 
+/** What `--max-attempts` allows at most: no number above it is ours. */
+const MOST_ATTEMPTS = 1000;
+
+/** `job.attempts` if it is a whole number that we may have written, else 0: NaN, a negative one or a text would never reach any maximum. */
+export const ATTEMPTS: object = {
+  $cond: [
+    { $in: [{ $type: '$job.attempts' }, ['int', 'long', 'double']] },
+    {
+      $cond: [
+        {
+          $and: [
+            { $gte: ['$job.attempts', 0] },
+            { $lte: ['$job.attempts', MOST_ATTEMPTS] },
+            { $eq: ['$job.attempts', { $trunc: '$job.attempts' }] },
+          ],
+        },
+        { $toInt: '$job.attempts' },
+        0,
+      ],
+    },
+    0,
+  ],
+};
+
+/** `job.run_id` is one of ours: 32 hexadecimal digits. It becomes part of names and seeds. A pattern would throw for bytes that are not UTF-8. */
+export const RUN_IS_OURS: object = {
+  $cond: [
+    { $eq: [{ $type: '$job.run_id' }, 'string'] },
+    {
+      $and: [
+        { $eq: [{ $strLenBytes: '$job.run_id' }, 32] },
+        { $eq: [{ $trim: { input: '$job.run_id', chars: '0123456789abcdef' } }, ''] },
+      ],
+    },
+    false,
+  ],
+};
+
+/** The longest lease is a day (`--lease-seconds`), the longest pause minutes: what lies further ahead was not written by us. */
+const FARTHEST_LEASE_MS = 2 * 24 * 60 * 60_000;
+
+/** The query beside the expressions: dates only, in the index's order. Through a list of sub-documents it matches too. */
+export const HAS_LEASE_DATE = { status: 'processing', 'job.lease_until': { $type: 'date' } } as const;
+
+/** A claim that we may have made: `job` is a sub-document, no list of them, with one real date and a token that is a text. */
+export const LEASE_IS_OURS: object = {
+  $and: [
+    statusIs('processing'),
+    { $eq: [{ $type: '$job' }, 'object'] },
+    { $eq: [{ $type: '$job.lease_until' }, 'date'] },
+    { $in: [{ $type: '$job.token' }, ['string', 'missing']] },
+  ],
+};
+
+/** Its worker's lease has run out, its pause is over, or it lies further ahead than any of ours. */
+export const LEASE_IS_OVER: object = {
+  $or: [{ $lte: ['$job.lease_until', '$$NOW'] }, { $gt: ['$job.lease_until', { $add: ['$$NOW', FARTHEST_LEASE_MS] }] }],
+};
+
 /** A document whose worker's lease has run out, or whose pause before the next attempt is over. @param condition what else must hold */
-export function leaseEnded(condition: object): object {
-  return {
-    status: 'processing',
-    'job.lease_until': ANY_DATE,
-    $expr: { $and: [statusIs('processing'), { $lte: ['$job.lease_until', '$$NOW'] }, condition] },
-  };
+export function leaseEnded(condition: object): Document {
+  return { ...HAS_LEASE_DATE, $expr: { $and: [LEASE_IS_OURS, LEASE_IS_OVER, condition] } };
 }

@@ -18,7 +18,7 @@ const NO_LONGER_THERE = [
   'job.resume',
 ] as const;
 
-/** For statements that fail documents; `job` is touched only where it is ours. */
+/** For statements that fail documents. */
 export function failPipeline(failure: FailureRecord, webhook?: OwedWebhook): Document[] {
   return [
     { $set: { status: 'error', error: literal(errorText(failure)), error_at: '$$NOW', ...oweWebhook(webhook) } },
@@ -40,15 +40,4 @@ export async function fail(
     const { matchedCount } = await prompts.collection.updateOne(ownedBy(key), failPipeline(failure, webhook));
     return matchedCount === 1 || hasEnded(prompts, key, 'error');
   });
-}
-
-/** Fails the one document that the filter finds, which nobody has claimed. */
-export async function failUnclaimed(
-  prompts: PromptsCollection,
-  filter: Document,
-  failure: FailureRecord,
-): Promise<boolean> {
-  const pipeline = failPipeline(failure);
-  const { matchedCount } = await prompts.run(() => prompts.collection.updateOne(filter as never, pipeline as never));
-  return matchedCount === 1;
 }

@@ -1,10 +1,11 @@
 /**
- * The queue's partial indexes, made at the start. Finished documents are in none of them, so that they cost the queue nothing. Without the
- * right to make them the queue works all the same, only slower.
+ * The queue's partial indexes. Finished documents are in none of them, so that they cost the queue nothing. A worker makes them at its start, a
+ * command that only looks uses those that are there. Without the right to make them, and when one goes away, the queue works all the same,
+ * only slower: an index is a hint that is given as long as the server knows it.
  */
-import type { Collection, CreateIndexesOptions, Document } from 'mongodb';
+import type { Collection, Document } from 'mongodb';
 import type { Logger } from '../../observability/logger.ts';
-import { isUnauthorized, mongoErrorCode, withoutPassword } from './mongo-errors.ts';
+import { isAboutHint, isUnauthorized, mongoErrorCode, reasonOf } from './mongo-errors.ts';
 import type { PromptRecord } from './prompt-record.ts';
 
 interface QueueIndex {
@@ -27,57 +28,116 @@ const INDEXES = {
   },
 } as const satisfies Record<string, QueueIndex>;
 
-/** `{hint: name}` for an index that is there, else nothing: a hint that names none is an error. One of the driver's types knows no names. */
-export type IndexHints = Readonly<Record<keyof typeof INDEXES, { readonly hint?: Document }>>;
+type Use = keyof typeof INDEXES;
 
+const USES = Object.keys(INDEXES) as Use[];
+
+/** `{hint: name}` for an index that is there, else nothing: a hint that names none is an error. One of the driver's types knows no names. */
+export type IndexHints = Readonly<Record<Use, { readonly hint?: Document }>>;
+
+const NAMESPACE_NOT_FOUND = 26;
 const INDEX_OPTIONS_CONFLICT = 85;
 const INDEX_KEY_SPECS_CONFLICT = 86;
+/** What was lost is made anew at most so often; meanwhile it goes without. */
+const MENDING_PAUSE_MS = 60_000;
 
-/** May be called by many workers at once. @throws what the server says, other than that it is not allowed */
-export async function ensureIndexes(collection: Collection<PromptRecord>, logger: Logger): Promise<IndexHints> {
-  const hints: Record<string, { hint?: string }> = {};
-  for (const [use, index] of Object.entries(INDEXES) as [keyof typeof INDEXES, QueueIndex][]) {
-    const name = await ensureIndex(collection, index, logger);
-    hints[use] = name === undefined ? {} : { hint: name };
+export class QueueIndexes {
+  /** Always the same object, with what is true now. */
+  readonly hints: IndexHints;
+  readonly #hints: Record<Use, { hint?: Document }> = { pending: {}, processing: {}, webhooks: {} };
+  readonly #collection: Collection<PromptRecord>;
+  readonly #logger: Logger;
+  readonly #said = new Set<string>();
+  #isMaker = false;
+  #mendedMs = -Infinity;
+
+  constructor(collection: Collection<PromptRecord>, logger: Logger) {
+    this.#collection = collection;
+    this.#logger = logger;
+    this.hints = this.#hints;
   }
-  return hints as unknown as IndexHints;
-}
 
-async function ensureIndex(
-  collection: Collection<PromptRecord>,
-  index: QueueIndex,
-  logger: Logger,
-): Promise<string | undefined> {
-  const { name, key, partialFilterExpression } = index;
-  const options: CreateIndexesOptions = { name, partialFilterExpression };
-  try {
-    return await collection.createIndex(key, options);
-  } catch (error) {
-    const isConflict = [INDEX_OPTIONS_CONFLICT, INDEX_KEY_SPECS_CONFLICT].includes(mongoErrorCode(error) as number);
-    if (!isConflict && !isUnauthorized(error)) throw error;
-    const existing = await findIndex(collection, index);
-    if (existing === undefined) {
-      logger.warning('an index of the queue cannot be made; claiming will be slow in a large collection', {
-        index: name,
-        key: JSON.stringify(key),
-        partial: JSON.stringify(partialFilterExpression),
-        reason: withoutPassword((error as Error).message),
-      });
+  /** Uses those that are there; makes nothing, and never fails: without indexes a look is only slower. */
+  async look(): Promise<void> {
+    this.#use(await this.#existing().catch(() => []));
+  }
+
+  /** May be called by many workers at once. @throws what the server says, other than that it is not allowed */
+  async make(): Promise<void> {
+    this.#isMaker = true;
+    const refused = new Map<Use, unknown>();
+    for (const use of USES) {
+      const { name, key, partialFilterExpression } = INDEXES[use];
+      try {
+        await this.#collection.createIndex(key, { name, partialFilterExpression });
+      } catch (error) {
+        const isConflict = [INDEX_OPTIONS_CONFLICT, INDEX_KEY_SPECS_CONFLICT].includes(mongoErrorCode(error) as number);
+        if (!isConflict && !isUnauthorized(error)) throw error;
+        refused.set(use, error);
+      }
     }
-    return existing;
+    this.#use(await this.#existing());
+    for (const use of USES) if (this.#hints[use].hint === undefined) this.#warn(use, refused.get(use));
   }
-}
 
-/** The same index under whatever name. */
-async function findIndex(collection: Collection<PromptRecord>, wanted: QueueIndex): Promise<string | undefined> {
-  const indexes = await collection
-    .listIndexes()
-    .toArray()
-    .catch(() => []);
-  const found = indexes.find(
-    ({ key, partialFilterExpression }) =>
-      JSON.stringify(key) === JSON.stringify(wanted.key) &&
-      JSON.stringify(partialFilterExpression) === JSON.stringify(wanted.partialFilterExpression),
-  );
-  return found?.['name'] as string | undefined;
+  /** For `persist`: after an answer to a hint that names nothing any more. True: the statement may be said again, without it. */
+  readonly mends = (error: unknown): boolean => {
+    if (!isAboutHint(error) || USES.every((use) => this.#hints[use].hint === undefined)) return false;
+    for (const use of USES) this.#hints[use] = {};
+    // Not waited for: over an old, large collection it takes minutes.
+    if (performance.now() - this.#mendedMs > MENDING_PAUSE_MS) void this.#mend();
+    return true;
+  };
+
+  async #mend(): Promise<void> {
+    this.#mendedMs = performance.now();
+    this.#sayOnce(
+      'an index of the queue went away while it was used; it is made anew, and the queue goes on without it',
+    );
+    try {
+      if (this.#isMaker) await this.make();
+      else await this.look();
+    } catch (error) {
+      this.#logger.debug('the indexes of the queue could not be made anew', { reason: reasonOf(error) });
+    }
+  }
+
+  /** By what they are, not by their names: an operator may have made one under a name of his own. */
+  #use(existing: readonly Document[]): void {
+    for (const use of USES) {
+      const wanted: QueueIndex = INDEXES[use];
+      const found = existing.find(
+        ({ key, partialFilterExpression, hidden }) =>
+          hidden !== true &&
+          JSON.stringify(key) === JSON.stringify(wanted.key) &&
+          JSON.stringify(partialFilterExpression) === JSON.stringify(wanted.partialFilterExpression),
+      );
+      this.#hints[use] = found === undefined ? {} : { hint: found['name'] as never };
+    }
+  }
+
+  async #existing(): Promise<readonly Document[]> {
+    try {
+      return await this.#collection.listIndexes().toArray();
+    } catch (error) {
+      if (mongoErrorCode(error) === NAMESPACE_NOT_FOUND || isUnauthorized(error)) return [];
+      throw error;
+    }
+  }
+
+  #warn(use: Use, refusal: unknown): void {
+    const { name, key, partialFilterExpression } = INDEXES[use];
+    this.#sayOnce('an index of the queue cannot be used; claiming will be slow in a large collection', {
+      index: name,
+      key: JSON.stringify(key),
+      partial: JSON.stringify(partialFilterExpression),
+      reason: refusal === undefined ? 'it is hidden, or may not be listed' : reasonOf(refusal),
+    });
+  }
+
+  #sayOnce(message: string, fields: { readonly index?: string } & Readonly<Record<string, string>> = {}): void {
+    const key = `${message} ${fields.index ?? ''}`;
+    if (!this.#said.has(key)) this.#logger.warning(message, fields);
+    this.#said.add(key);
+  }
 }

@@ -7,10 +7,18 @@ import {
   MongoServerSelectionError,
 } from 'mongodb';
 import { Text2ImgError } from '../../errors/text2img-error.ts';
+import { excerpt } from '../../lib/foreign-text.ts';
 
-/** The server will not store the document: a foreign validator, or it would be larger than 16 MB. Codes of MongoDB's `error_codes.yml`. */
-const REFUSED: ReadonlySet<unknown> = new Set([2, 9, 14, 28, 40, 121, 10334, 17280, 17419, 17420]);
-const UNAUTHORIZED: ReadonlySet<unknown> = new Set([13, 18, 8000]);
+/** The document itself is the cause: it would be larger than 16 MB. Codes of MongoDB's `error_codes.yml`. */
+const TOO_LARGE: ReadonlySet<unknown> = new Set([10334, 17280, 17419, 17420]);
+/** A validator of the collection does not pass what would be written. */
+const VALIDATOR = 121;
+/** BadValue, FailedToParse, TypeMismatch, PathNotViable, ConflictingUpdateOperators: of the document, of the statement, or of the server's state. */
+const DOUBTFUL: ReadonlySet<unknown> = new Set([2, 9, 14, 28, 40]);
+/** Unauthorized, AuthenticationFailed. Not Atlas's 8000, which stands for many things, quota included. */
+const UNAUTHORIZED: ReadonlySet<unknown> = new Set([13, 18]);
+/** Longer ones hold the server's query tree. */
+const REASON_LENGTH = 300;
 
 /** A duplicate key. */
 export const DUPLICATE_KEY = 11000;
@@ -25,25 +33,49 @@ export function isUnauthorized(error: unknown): boolean {
   return UNAUTHORIZED.has(mongoErrorCode(error));
 }
 
+/** Whether the statement may pass when it is only said again. */
+export function isDoubtful(error: unknown): boolean {
+  return DOUBTFUL.has(mongoErrorCode(error));
+}
+
+/** The hint names no index, or one that is hidden; the code alone says less than the text. */
+export function isAboutHint(error: unknown): boolean {
+  return mongoErrorCode(error) === 2 && /\bhint\b/i.test((error as Error).message);
+}
+
 /** @param place names the queue in the sentence */
 export function queueError(error: unknown, place: string): Text2ImgError {
   if (error instanceof Text2ImgError) return error;
-  const message = withoutPassword(error instanceof Error ? error.message : String(error));
-  // A document too large to be sent is refused by the driver itself.
-  const isTooLarge =
-    error instanceof RangeError ||
-    /BSON(?:Obj| document)? ?(?:size|is too large)|object to insert too large/i.test(message);
-  if (REFUSED.has(mongoErrorCode(error)) || isTooLarge || error instanceof MongoBulkWriteError)
-    return new Text2ImgError('invalid_document', `the server refuses the document: ${message}.`, { cause: error });
-  if (isUnauthorized(error))
-    return new Text2ImgError('queue_unauthorized', `${place} does not let this user in or do this: ${message}.`, {
-      cause: error,
-    });
+  const message = reasonOf(error);
+  const code = mongoErrorCode(error);
+  const of = (ours: ConstructorParameters<typeof Text2ImgError>[0], sentence: string): Text2ImgError =>
+    new Text2ImgError(ours, `${sentence}: ${message}.`, { cause: error });
+  if (TOO_LARGE.has(code) || isTooLargeToSend(error)) return of('invalid_document', 'the server refuses the document');
+  // Documents that are added: whoever adds them hears of it.
+  if (error instanceof MongoBulkWriteError && (code === DUPLICATE_KEY || code === VALIDATOR))
+    return of('invalid_document', 'the server refuses the document');
+  if (code === VALIDATOR || DOUBTFUL.has(code)) return of('queue_refused', `${place} refuses the change`);
+  if (isUnauthorized(error)) return of('queue_unauthorized', `${place} does not let this user in or do this`);
   if (error instanceof MongoServerSelectionError || error instanceof MongoNetworkError || isSystemError(error))
-    return new Text2ImgError('queue_failed', `${place} cannot be reached: ${message}.`, { cause: error });
-  if (error instanceof MongoError)
-    return new Text2ImgError('queue_failed', `${place} answered: ${message}.`, { cause: error });
+    return of('queue_failed', `${place} cannot be reached`);
+  if (error instanceof MongoError) return of('queue_failed', `${place} answered`);
   return Text2ImgError.from(error);
+}
+
+/** One line of it, without a password and a full stop. */
+export function reasonOf(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  const [line = ''] = message.split('\n', 1);
+  return excerpt(withoutPassword(line), REASON_LENGTH);
+}
+
+/** A document too large to be sent is refused by the driver itself. */
+function isTooLargeToSend(error: unknown): boolean {
+  const { message = '' } = error as { readonly message?: string };
+  return (
+    error instanceof RangeError ||
+    /BSON(?:Obj| document)? ?(?:size|is too large)|object to insert too large/i.test(message)
+  );
 }
 
 /** The driver passes some errors of its sockets on as they are (`EPIPE`: found by the chaos test). */

@@ -1,6 +1,5 @@
 /** The queue of many machines: one MongoDB collection, a replica set or a standalone. Keeps the contract of `prompt-queue.ts`. */
-import { type Document, MongoClient } from 'mongodb';
-import { Text2ImgError } from '../../errors/text2img-error.ts';
+import type { Collection, Document, MongoClient } from 'mongodb';
 import type { DocumentId } from '../../job/document-id.ts';
 import { PROMPT_FIELDS } from '../../job/prompt-document.ts';
 import type { Logger } from '../../observability/logger.ts';
@@ -15,20 +14,23 @@ import type {
   PromptQueue,
   QueueCounts,
   RawPromptDocument,
+  StatementOptions,
+  SweepOptions,
   TransitionOutcome,
   WaitingPrompt,
 } from '../prompt-queue.ts';
 import type { OwedWebhook, WebhookOutbox } from '../webhook-outbox.ts';
-import { docKeyOf, documentIdOf, idsOfText } from './bson-ids.ts';
+import { docKeyOf, documentIdOf } from './bson-ids.ts';
 import { cancel } from './cancel.ts';
-import { claim, type ClaimedRecord, type Contention } from './claim.ts';
+import { claim, type ClaimMemory } from './claim.ts';
 import { complete } from './complete.ts';
+import { drainState, isDrained, msUntilNextDue } from './drain.ts';
 import { enqueue } from './enqueue.ts';
 import { fail } from './fail.ts';
-import { ensureIndexes } from './indexes.ts';
-import { isDrained, msUntilNextDue } from './drain-state.ts';
+import { findId } from './find-id.ts';
+import { QueueIndexes } from './indexes.ts';
 import { counts, list, show } from './list.ts';
-import { withoutPassword } from './mongo-errors.ts';
+import { checkCollectionName, closeWithin, ConnectionDiary, databaseOf, newClient } from './mongo-client.ts';
 import { MongoOutbox } from './outbox.ts';
 import { persist } from './persist.ts';
 import type { PromptRecord } from './prompt-record.ts';
@@ -36,12 +38,14 @@ import type { PromptsCollection } from './prompts-collection.ts';
 import { reap } from './reap.ts';
 import { release } from './release.ts';
 import { renew } from './renew.ts';
-import { type RetryOptions, retryLater } from './retry-later.ts';
-import { retry } from './retry.ts';
+import { type RetryOptions as LaterOptions, retryLater } from './retry-later.ts';
+import { retry, type RetryOptions } from './retry.ts';
 import { returnAttempts } from './return-attempts.ts';
-import { SkipList } from './skip-list.ts';
 import { stuck } from './stuck.ts';
+import type { ClaimedRecord } from './take-one.ts';
 import { WakeUp } from './wake-up.ts';
+import { Walk } from './walk.ts';
+import { endedPlan, farPlan, PENDING_PLAN } from './walk-plans.ts';
 
 export interface MongoPromptQueueOptions {
   /** With the database's name in it. */
@@ -59,6 +63,9 @@ const MIN_DEADLINE_MS = 1000;
 const MAX_DEADLINE_MS = 10_000;
 /** All tries of a statement; under a claim never more than a part of the lease. */
 const MAX_PATIENCE_MS = 15_000;
+/** Choosing a server has its own time, in which the driver tries again and again. */
+const CONNECT_DEADLINE_MS = 30_000;
+const CONNECT_PATIENCE_MS = 5000;
 /** Building an index over an old, large collection takes its time. */
 const INDEX_PATIENCE_MS = 10 * 60_000;
 
@@ -67,61 +74,112 @@ export class MongoPromptQueue implements PromptQueue {
   readonly outbox: WebhookOutbox;
   readonly #options: MongoPromptQueueOptions;
   readonly #client: MongoClient;
+  readonly #diary: ConnectionDiary;
   readonly #database: string;
-  readonly #skip: SkipList;
-  readonly #contention: Contention = { rate: 0 };
+  readonly #indexes: QueueIndexes;
+  readonly #memory: ClaimMemory = { contention: { rate: 0 }, isPendingFirst: false };
   readonly #wakeUp: WakeUp;
-  #prompts: Promise<PromptsCollection> | undefined;
+  readonly #statements: PromptsCollection;
+  #connected: Promise<void> | undefined;
+  #indexed: Promise<void> | undefined;
 
-  /** Does not connect yet. @throws `invalid_option` for a URI that is none, or names no database */
+  /** Does not connect yet. @throws `invalid_option` for a URI that is none, names no database, or names that MongoDB does not allow */
   constructor(options: MongoPromptQueueOptions) {
     this.#options = options;
-    this.#client = newClient(options.uri);
     this.#database = databaseOf(options.uri);
+    checkCollectionName(options.collection, this.#database);
+    this.#client = newClient(options.uri);
+    this.#diary = new ConnectionDiary(this.#client);
     const hosts = this.#client.options.srvHost ?? this.#client.options.hosts.map(String).join(',');
     this.description = `MongoDB ${hosts}/${this.#database}.${options.collection}`;
-    this.#skip = new SkipList(options.logger);
-    this.#wakeUp = new WakeUp(this.#collection, options.logger);
+    const collection = this.#client.db(this.#database).collection<PromptRecord>(options.collection);
+    this.#indexes = new QueueIndexes(collection, options.logger);
+    this.#wakeUp = new WakeUp(collection, options.logger);
+    this.#statements = this.#statementsOf(collection);
+    // Whoever works has made the indexes already; a list of webhooks makes none.
     this.outbox = new MongoOutbox(() => this.#open());
   }
 
-  get #collection() {
-    return this.#client.db(this.#database).collection<PromptRecord>(this.#options.collection);
-  }
-
-  /** Connects and makes the indexes; every method does it by itself at first. @throws `queue_failed`, `queue_unauthorized` */
-  #open(): Promise<PromptsCollection> {
-    this.#prompts ??= this.#connect().catch((error: unknown) => {
-      // The next call tries again.
-      this.#prompts = undefined;
-      throw error;
-    });
-    return this.#prompts;
-  }
-
-  async #connect(): Promise<PromptsCollection> {
+  #statementsOf(collection: Collection<PromptRecord>): PromptsCollection {
     const { leaseMs, maxAttempts, owner, logger } = this.#options;
-    const place = this.description;
-    const collection = this.#collection;
-    await persist(() => this.#client.connect(), { place, deadlineMs: MAX_DEADLINE_MS, patienceMs: MAX_PATIENCE_MS });
-    const patience = { place, deadlineMs: INDEX_PATIENCE_MS, patienceMs: MAX_PATIENCE_MS };
-    const hints = await persist(() => ensureIndexes(collection, logger), patience);
     const deadlineMs = Math.max(MIN_DEADLINE_MS, Math.min(MAX_DEADLINE_MS, leaseMs / 2));
-    const patienceMs = Math.min(MAX_PATIENCE_MS, leaseMs / 2);
+    const persistence = {
+      place: this.description,
+      deadlineMs,
+      patienceMs: Math.min(MAX_PATIENCE_MS, leaseMs / 2),
+      mends: this.#indexes.mends,
+    };
     return {
       collection,
       database: this.#database,
       leaseMs,
       maxAttempts,
       owner,
-      hints,
-      run: (call) => persist(call, { place, deadlineMs, patienceMs }),
+      hints: this.#indexes.hints,
+      bounds: { maxTimeMS: deadlineMs },
+      logger,
+      walks: {
+        pending: new Walk(PENDING_PLAN),
+        ended: new Walk(endedPlan((attempts) => attempts < maxAttempts)),
+        far: new Walk(farPlan((attempts) => attempts < maxAttempts)),
+        dead: new Walk(endedPlan((attempts) => attempts >= maxAttempts)),
+      },
+      run: (call, signal) => persist(call, { ...persistence, signal }),
     };
   }
 
-  async claim({ limit }: { readonly limit: number }): Promise<readonly ClaimedPrompt[]> {
-    const prompts = await this.#open();
-    const claimed = await claim(prompts, { limit, skip: this.#skip, contention: this.#contention });
+  /** Connects; every method does it by itself at first. @throws `queue_failed`, `queue_unauthorized` */
+  async #open({ signal }: StatementOptions = {}): Promise<PromptsCollection> {
+    this.#connected ??= this.#connect().catch((error: unknown) => {
+      // The next call tries again.
+      this.#connected = undefined;
+      throw error;
+    });
+    await this.#unlessStopped(this.#connected, signal);
+    const statements = this.#statements;
+    return signal === undefined ? statements : { ...statements, signal, run: (call) => statements.run(call, signal) };
+  }
+
+  /** For those who work off the queue: makes its indexes too. */
+  async #openToWork(options: StatementOptions = {}): Promise<PromptsCollection> {
+    const prompts = await this.#open(options);
+    this.#indexed ??= this.#makeIndexes().catch((error: unknown) => {
+      this.#indexed = undefined;
+      throw error;
+    });
+    await this.#unlessStopped(this.#indexed, options.signal);
+    return prompts;
+  }
+
+  async #connect(): Promise<void> {
+    const place = this.description;
+    const patience = { place, deadlineMs: CONNECT_DEADLINE_MS, patienceMs: CONNECT_PATIENCE_MS };
+    const connect = (): Promise<MongoClient> =>
+      this.#client.connect().catch((error: unknown) => {
+        throw this.#diary.explain(error, place);
+      });
+    await persist(connect, patience);
+    await persist(() => this.#indexes.look(), patience);
+  }
+
+  async #makeIndexes(): Promise<void> {
+    const place = this.description;
+    const patience = { place, deadlineMs: INDEX_PATIENCE_MS, patienceMs: MAX_PATIENCE_MS };
+    await persist(() => this.#indexes.make(), patience);
+  }
+
+  /** What others wait for too goes on. */
+  #unlessStopped(shared: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
+    return persist(() => shared, { place: this.description, deadlineMs: INDEX_PATIENCE_MS, patienceMs: 0, signal });
+  }
+
+  async claim({
+    limit,
+    signal,
+    endings,
+  }: { readonly limit: number } & SweepOptions): Promise<readonly ClaimedPrompt[]> {
+    const prompts = await this.#openToWork({ signal });
+    const claimed = await claim(prompts, { limit, memory: this.#memory, endings });
     return claimed.map((one) => this.#toClaim(one));
   }
 
@@ -137,7 +195,7 @@ export class MongoPromptQueue implements PromptQueue {
     return outcome(await fail(await this.#open(), claimed, { failure, webhook }));
   }
 
-  async retryLater(claimed: ClaimedPrompt, options: RetryOptions): Promise<TransitionOutcome> {
+  async retryLater(claimed: ClaimedPrompt, options: LaterOptions): Promise<TransitionOutcome> {
     return outcome(await retryLater(await this.#open(), claimed, options));
   }
 
@@ -152,12 +210,12 @@ export class MongoPromptQueue implements PromptQueue {
     return outcome(await returnAttempts(await this.#open(), waiting));
   }
 
-  async reap(): Promise<number> {
-    return reap(await this.#open(), this.#skip);
+  async reap({ signal, endings }: SweepOptions = {}): Promise<number> {
+    return reap(await this.#openToWork({ signal }), endings);
   }
 
   async enqueue(documents: readonly RawPromptDocument[]): Promise<readonly DocumentId[]> {
-    return enqueue(await this.#open(), documents);
+    return enqueue(await this.#openToWork(), documents);
   }
 
   async counts(): Promise<QueueCounts> {
@@ -169,11 +227,13 @@ export class MongoPromptQueue implements PromptQueue {
   }
 
   async show(id: string): Promise<JobSummary | undefined> {
-    return (await show(await this.#open(), idsOfText(id)))?.summary;
+    const prompts = await this.#open();
+    const found = await findId(prompts, id);
+    return found === undefined ? undefined : (await show(prompts, [found.id]))?.summary;
   }
 
-  async retry(id: string, { force = false }: { readonly force?: boolean } = {}): Promise<boolean | undefined> {
-    return this.#change(id, (prompts, found) => retry(prompts, found, { force }));
+  async retry(id: string, options?: RetryOptions): Promise<boolean | undefined> {
+    return this.#change(id, (prompts, found) => retry(prompts, found, options));
   }
 
   async cancel(id: string): Promise<boolean | undefined> {
@@ -184,25 +244,26 @@ export class MongoPromptQueue implements PromptQueue {
     return stuck(await this.#open());
   }
 
-  async drainState(): Promise<DrainState> {
-    return { isDrained: await this.isDrained(), refused: 0, stuck: 0 };
+  async drainState(options?: StatementOptions): Promise<DrainState> {
+    return drainState(await this.#openToWork(options));
   }
 
-  async isDrained(): Promise<boolean> {
-    return isDrained(await this.#open(), this.#skip);
+  async isDrained(options?: StatementOptions): Promise<boolean> {
+    return isDrained(await this.#openToWork(options));
   }
 
   async msUntilNextDue(): Promise<number | undefined> {
-    return msUntilNextDue(await this.#open(), this.#skip);
+    return msUntilNextDue(await this.#open());
   }
 
   async untilChanged(options: { readonly timeoutMs: number; readonly signal: AbortSignal }): Promise<void> {
-    return this.#wakeUp.wait(options);
+    // The rest of the queue is not known yet.
+    if (!this.#statements.walks.pending.isUnderWay) await this.#wakeUp.wait(options);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#wakeUp[Symbol.asyncDispose]();
-    await this.#client.close();
+    await closeWithin(() => this.#client.close());
   }
 
   async #change(
@@ -210,7 +271,7 @@ export class MongoPromptQueue implements PromptQueue {
     change: (prompts: PromptsCollection, id: unknown) => Promise<boolean>,
   ): Promise<boolean | undefined> {
     const prompts = await this.#open();
-    const found = await show(prompts, idsOfText(id));
+    const found = await findId(prompts, id);
     return found === undefined ? undefined : change(prompts, found.id);
   }
 
@@ -228,35 +289,6 @@ export class MongoPromptQueue implements PromptQueue {
       document: Object.fromEntries(fields.map((name) => [name, record[name] as unknown])),
     };
   }
-}
-
-function newClient(uri: string): MongoClient {
-  try {
-    return new MongoClient(uri, {
-      appName: 'text2img',
-      writeConcern: { w: 'majority' },
-      readPreference: 'primary',
-      // What the URI says beats ours here, unlike above.
-      ...(/[?&]serverSelectionTimeoutMS=/i.test(uri) ? {} : { serverSelectionTimeoutMS: MAX_DEADLINE_MS }),
-      // A text with bytes that are not UTF-8 must not throw after its claim took effect.
-      enableUtf8Validation: false,
-      // Nor a pattern that JavaScript cannot read.
-      bsonRegExp: true,
-    });
-  } catch (error) {
-    const reason = withoutPassword((error as Error).message);
-    throw new Text2ImgError('invalid_option', `--mongo-uri (not shown) is not allowed: ${reason}.`);
-  }
-}
-
-/** The path of the URI; the driver would quietly take "test". */
-function databaseOf(uri: string): string {
-  const path = /^mongodb(?:\+srv)?:\/\/[^/]+\/([^?]+)/.exec(uri)?.[1];
-  if (path !== undefined && path !== '') return decodeURIComponent(path);
-  throw new Text2ImgError(
-    'invalid_option',
-    '--mongo-uri (not shown) names no database; it must be like mongodb://host:27017/my-database.',
-  );
 }
 
 function outcome(done: boolean): TransitionOutcome {

@@ -1,20 +1,30 @@
 /** What every statement gets: the collection, who we are, and how its calls are repeated. */
-import type { Collection } from 'mongodb';
 import { Text2ImgError } from '../../errors/text2img-error.ts';
 import type { DocumentId } from '../../job/document-id.ts';
+import type { Logger } from '../../observability/logger.ts';
 import { bsonIdOf } from './bson-ids.ts';
-import type { IndexHints } from './indexes.ts';
-import type { PromptRecord } from './prompt-record.ts';
+import type { Walk, WalkedCollection } from './walk.ts';
 
-export interface PromptsCollection {
-  readonly collection: Collection<PromptRecord>;
+export interface PromptsCollection extends WalkedCollection {
   readonly database: string;
   readonly leaseMs: number;
   readonly maxAttempts: number;
   readonly owner: string;
-  readonly hints: IndexHints;
-  /** Runs one statement, repeated until it is answered. */
-  run<T>(call: () => Promise<T>): Promise<T>;
+  readonly logger: Logger;
+  readonly walks: Walks;
+  /** Aborted: no statement is waited for any longer. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** What this worker passes over, and where it is. */
+interface Walks {
+  readonly pending: Walk;
+  /** Processing, the lease over, attempts left. */
+  readonly ended: Walk;
+  /** The same with a lease that nobody writes. */
+  readonly far: Walk;
+  /** Processing, the lease of the last attempt over. */
+  readonly dead: Walk;
 }
 
 /** Whose claim: the filter of every statement after the claim (invariant 1). */

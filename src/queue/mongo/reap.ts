@@ -1,48 +1,36 @@
-/** Reap: documents whose lease ran out on their last attempt end as errors, without being read. */
-import type { Document } from 'mongodb';
-import { Text2ImgError } from '../../errors/text2img-error.ts';
-import { leaseEnded, numberAt } from './expressions.ts';
-import { failPipeline } from './fail.ts';
+/** Reap: documents whose lease ran out on their last attempt end as errors, each with the webhook that it owes. */
+import type { Endings } from '../prompt-queue.ts';
+import { endEntry } from './claim-entry.ts';
+import { ATTEMPTS, leaseEnded } from './expressions.ts';
 import type { PromptsCollection } from './prompts-collection.ts';
-import type { SkipList } from './skip-list.ts';
+import type { WalkEntry } from './walk.ts';
 
-export async function reap(prompts: PromptsCollection, skip: SkipList): Promise<number> {
-  const { collection, maxAttempts, hints } = prompts;
-  const hasNone = { $gte: [numberAt('$job.attempts'), maxAttempts] };
-  const filter = (): Document => ({ ...leaseEnded(hasNone), _id: { $nin: skip.ids } });
-  const failure = {
-    code: 'attempts_exhausted',
-    message: `all ${maxAttempts} attempts ended without a verdict.`,
-  } as const;
-  const pipeline = [...failPipeline(failure), { $unset: ['job.token'] }] as never;
+const HEAD_SIZE = 32;
+/** Then others have their turn; the next call goes on. */
+const MAX_REAP_MS = 1000;
+
+/** @returns how many */
+export async function reap(prompts: PromptsCollection, endings: Endings | undefined): Promise<number> {
+  const walk = prompts.walks.dead;
+  const startedMs = performance.now();
+  walk.restart({ isDue: false });
+  let count = 0;
   for (;;) {
-    try {
-      const { modifiedCount } = await prompts.run(() =>
-        collection.updateMany(filter() as never, pipeline, { ...hints.processing }),
-      );
-      return modifiedCount;
-    } catch (error) {
-      if (!(error instanceof Text2ImgError && error.code === 'invalid_document')) throw error;
-      await skipUnchangeable({ prompts, skip, filter: filter(), pipeline });
+    const { entries, isWhole } = await walk.look(prompts, { wanted: HEAD_SIZE, size: HEAD_SIZE });
+    if (entries.length === 0 && isWhole) walk.endPass();
+    if (entries.length === 0) return count;
+    for (const entry of entries) {
+      if (prompts.signal?.aborted === true) return count;
+      if (await reapOne(prompts, entry, endings)) count++;
     }
+    if (performance.now() - startedMs > MAX_REAP_MS) return count;
   }
 }
 
-interface Sweep {
-  readonly prompts: PromptsCollection;
-  readonly skip: SkipList;
-  readonly filter: Document;
-  readonly pipeline: never;
-}
-
-/** One that the server will not store stops the whole statement: they are written one by one, and it is passed over from now on. */
-async function skipUnchangeable({ prompts, skip, filter, pipeline }: Sweep): Promise<void> {
-  const found = await prompts.run(() => prompts.collection.find(filter as never, { projection: { _id: 1 } }).toArray());
-  for (const { _id } of found) {
-    try {
-      await prompts.run(() => prompts.collection.updateOne({ ...filter, _id: { $eq: _id } }, pipeline));
-    } catch (error) {
-      skip.add(_id, (error as Error).message);
-    }
-  }
+async function reapOne(prompts: PromptsCollection, entry: WalkEntry, endings: Endings | undefined): Promise<boolean> {
+  const { maxAttempts, walks } = prompts;
+  const message = `all ${maxAttempts} attempts ended without a verdict.`;
+  const filter = leaseEnded({ $gte: [ATTEMPTS, maxAttempts] });
+  const failure = { code: 'attempts_exhausted', message } as const;
+  return (await endEntry(prompts, { walk: walks.dead, entry, filter, failure, endings })) === 'ended';
 }

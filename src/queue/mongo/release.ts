@@ -1,6 +1,6 @@
 /** Release: gives a document back unharmed. It is pending again, the same run goes on, and the attempt does not count. */
 import type { Document } from 'mongodb';
-import { numberAt } from './expressions.ts';
+import { ATTEMPTS } from './expressions.ts';
 import { type ClaimKey, ownedBy, type PromptsCollection } from './prompts-collection.ts';
 
 /** @param attempts so many do not count */
@@ -10,7 +10,7 @@ export function releasePipeline(attempts: number): Document[] {
       $set: {
         status: 'pending',
         'job.resume': true,
-        'job.attempts': { $max: [0, { $subtract: [numberAt('$job.attempts'), attempts] }] },
+        'job.attempts': { $max: [0, { $subtract: [ATTEMPTS, attempts] }] },
       },
     },
     { $unset: ['job.token', 'job.owner', 'job.lease_until', 'job.progress', 'job.awaits_retry'] },

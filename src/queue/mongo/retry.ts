@@ -1,5 +1,5 @@
-/** Retry: a finished document becomes pending as a new run. */
-import { ANY_DATE } from './expressions.ts';
+/** Retry: a finished document becomes pending as a new run; by force also one that is processing and that no worker can claim. */
+import { LEASE_IS_OURS, statusIs } from './expressions.ts';
 import { byId, type PromptsCollection } from './prompts-collection.ts';
 
 const RETRY = [
@@ -7,15 +7,18 @@ const RETRY = [
   { $unset: ['error', 'error_at', 'job.token', 'job.resume', 'job.awaits_retry'] },
 ];
 
-/** @param options with `force` also one that is `processing` without a lease that ends */
+export interface RetryOptions {
+  readonly force?: boolean | undefined;
+}
+
 export async function retry(
   prompts: PromptsCollection,
   id: unknown,
-  { force }: { readonly force: boolean },
+  { force = false }: RetryOptions = {},
 ): Promise<boolean> {
-  const ended = { status: { $in: ['completed', 'error'] } };
-  const stuck = { status: 'processing', 'job.lease_until': { $not: ANY_DATE } };
-  const filter = { ...byId(id), ...(force ? { $or: [ended, stuck] } : ended) };
+  const hasEnded = { status: { $in: ['completed', 'error'] } };
+  const isNobodys = { status: 'processing', $expr: { $and: [statusIs('processing'), { $not: [LEASE_IS_OURS] }] } };
+  const filter = { ...byId(id), $or: force ? [hasEnded, isNobodys] : [hasEnded] };
   const { modifiedCount } = await prompts.run(() => prompts.collection.updateOne(filter as never, RETRY as never));
   return modifiedCount === 1;
 }

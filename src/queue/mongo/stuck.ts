@@ -1,30 +1,67 @@
-/** Stuck: pending documents that no worker can claim, because the server will not store what is written into them. For `doctor`. */
+/** Stuck: documents that no worker can claim: the server will not store what is written into them, or somebody else's `processing`. For `doctor`. */
 import type { Document } from 'mongodb';
 import { promptIdText } from '../../job/document-id.ts';
+import { excerpt } from '../../lib/foreign-text.ts';
 import { documentIdOf } from './bson-ids.ts';
-import { statusIs } from './expressions.ts';
+import { IS_TOO_LARGE, LEASE_IS_OURS, statusIs } from './expressions.ts';
 import type { PromptsCollection } from './prompts-collection.ts';
 
 /** The most that is told; who has more has one cause. */
 const LIMIT = 20;
-/** A claim adds about 300 bytes to a document, which may have 16 MB. */
-const LARGEST_CLAIMABLE_BYTES = 16 * 1024 * 1024 - 512;
+/** Counting goes on so far. */
+const MOST_COUNTED = 100_000;
+const ID_LENGTH = 100;
+
+const NOT_OURS = { status: 'processing', $expr: { $and: [statusIs('processing'), { $not: [LEASE_IS_OURS] }] } };
+/** What a claim writes, as far as a validator may care. */
+const CLAIMED = {
+  status: 'processing',
+  'job.token': 'x',
+  'job.owner': 'x',
+  'job.leased_at': '$$NOW',
+  'job.lease_until': '$$NOW',
+  'job.run_id': 'x',
+  'job.attempts': 1,
+  'job.previous_died': false,
+};
+
+/** Processing documents that another program left: without `job`, or with something else than our lease in it. */
+export async function countStuck(prompts: PromptsCollection): Promise<number> {
+  const { collection, hints, bounds } = prompts;
+  return prompts.run(() =>
+    collection.countDocuments(NOT_OURS as never, { limit: MOST_COUNTED, ...bounds, ...hints.processing }),
+  );
+}
 
 /** @returns sentences */
 export async function stuck(prompts: PromptsCollection): Promise<readonly string[]> {
   const { collection } = prompts;
-  const find = (condition: Document): Promise<string[]> =>
-    prompts.run(async () => {
-      const filter = { status: 'pending', $and: [{ $expr: statusIs('pending') }, condition] };
-      const options = { projection: { _id: 1 }, limit: LIMIT, ...prompts.hints.pending };
-      const found = await collection.find(filter as never, options).toArray();
-      return found.map(({ _id }) => promptIdText(documentIdOf(_id)));
-    });
-  const tooLarge = await find({ $expr: { $gt: [{ $bsonSize: '$$ROOT' }, LARGEST_CLAIMABLE_BYTES] } });
+  const pending = { status: 'pending', $expr: statusIs('pending') };
+  const tooLarge = await idsOf(prompts, 'pending', [
+    { $match: { status: 'pending', $expr: { $and: [statusIs('pending'), IS_TOO_LARGE] } } },
+  ]);
   const validator = await prompts.run(async () => (await collection.options())['validator'] as Document | undefined);
-  const invalid = validator === undefined ? [] : await find({ $nor: [validator] });
+  // As a claim would leave them: a validator may pass them as they are, and nothing else.
+  const refused =
+    validator === undefined
+      ? []
+      : await idsOf(prompts, 'pending', [{ $match: pending }, { $set: CLAIMED }, { $match: { $nor: [validator] } }]);
+  const others = await idsOf(prompts, 'processing', [{ $match: NOT_OURS }]);
   return [
     ...tooLarge.map((id) => `${id} is too large: no room is left in its 16 MB`),
-    ...invalid.map((id) => `${id} does not pass the collection's own validator, so that it cannot be changed`),
+    ...refused.map((id) => `${id} does not pass the collection's own validator, so that it cannot be changed`),
+    ...others.map((id) => `${id} is processing, but by no worker of ours: text2img jobs retry --force`),
   ];
+}
+
+async function idsOf(
+  prompts: PromptsCollection,
+  hint: 'pending' | 'processing',
+  stages: readonly Document[],
+): Promise<string[]> {
+  const pipeline = [...stages, { $limit: LIMIT }, { $project: { _id: 1 } }];
+  const found = await prompts.run(() =>
+    prompts.collection.aggregate(pipeline, { ...prompts.bounds, ...prompts.hints[hint] }).toArray(),
+  );
+  return found.map(({ _id }) => excerpt(promptIdText(documentIdOf(_id)), ID_LENGTH));
 }

@@ -1,10 +1,13 @@
 /**
  * Wakes an idle worker: a change stream says when a document becomes pending, where the server has them (replica sets), and a timeout ends the
- * wait everywhere. It is a hint only: whoever wakes looks for himself, and after any error the stream is opened anew without a token.
+ * wait everywhere. It is a hint only: whoever wakes looks for himself. A stream that fails or ends is opened anew without a token, after
+ * pauses that grow.
  */
 import type { ChangeStream, Collection } from 'mongodb';
+import { growingPauseMs } from '../../lib/pause.ts';
 import type { Logger } from '../../observability/logger.ts';
-import { mongoErrorCode, NOT_A_REPLICA_SET, withoutPassword } from './mongo-errors.ts';
+import { closeWithin } from './mongo-client.ts';
+import { mongoErrorCode, NOT_A_REPLICA_SET, reasonOf } from './mongo-errors.ts';
 import type { PromptRecord } from './prompt-record.ts';
 
 const BECAME_PENDING = [
@@ -22,6 +25,9 @@ const BECAME_PENDING = [
 
 /** Many idle workers hear of the same document: they come one after the other. */
 const JITTER_MS = 50;
+const REOPENING = { firstMs: 500, maxMs: 60_000 } as const;
+/** A stream that held so long was well. */
+const WELL_MS = 60_000;
 
 export class WakeUp implements AsyncDisposable {
   readonly #collection: Collection<PromptRecord>;
@@ -29,6 +35,10 @@ export class WakeUp implements AsyncDisposable {
   #stream: ChangeStream | undefined;
   #isSupported = true;
   #isClosed = false;
+  #failures = 0;
+  #openedMs = 0;
+  #reopening: NodeJS.Timeout | undefined;
+  #hasWarned = false;
   #wake: (() => void) | undefined;
   /** Something changed while nobody waited. */
   #isDue = false;
@@ -47,37 +57,72 @@ export class WakeUp implements AsyncDisposable {
       return;
     }
     const { promise, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(resolve, timeoutMs);
-    this.#wake = () => setTimeout(resolve, Math.random() * JITTER_MS);
-    signal.addEventListener('abort', () => resolve(), { once: true });
+    const timeout = setTimeout(resolve, timeoutMs);
+    let waking: NodeJS.Timeout | undefined;
+    this.#wake = () => {
+      waking ??= setTimeout(resolve, Math.random() * JITTER_MS);
+    };
+    const stop = (): void => resolve();
+    signal.addEventListener('abort', stop, { once: true });
     await promise;
-    clearTimeout(timer);
+    signal.removeEventListener('abort', stop);
+    clearTimeout(timeout);
+    clearTimeout(waking);
     this.#wake = undefined;
     this.#isDue = false;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isClosed = true;
-    this.#isSupported = false;
-    await this.#stream?.close().catch(() => undefined);
+    clearTimeout(this.#reopening);
+    const stream = this.#stream;
+    this.#stream = undefined;
+    if (stream !== undefined) await closeWithin(() => stream.close());
   }
 
   #open(): void {
-    if (!this.#isSupported || this.#stream !== undefined) return;
+    if (this.#isClosed || !this.#isSupported || this.#stream !== undefined || this.#reopening !== undefined) return;
     const stream = this.#collection.watch(BECAME_PENDING);
     this.#stream = stream;
+    this.#openedMs = performance.now();
     stream.on('change', () => this.#changed());
-    stream.on('error', (error: unknown) => {
-      this.#stream = undefined;
-      void stream.close().catch(() => undefined);
-      if (mongoErrorCode(error) === NOT_A_REPLICA_SET) this.#isSupported = false;
-      if (this.#isClosed) return;
-      this.#logger.debug('the change stream ended; the queue is polled', {
-        reason: withoutPassword((error as Error).message),
-      });
-      // What happened since is not known: look at once.
-      if (this.#isSupported) this.#changed();
-    });
+    stream.on('error', (error: unknown) => this.#ended(stream, error));
+    // The collection was dropped or renamed: the stream ends without an error.
+    stream.on('close', () => this.#ended(stream, undefined));
+    stream.on('end', () => this.#ended(stream, undefined));
+  }
+
+  #ended(stream: ChangeStream, error: unknown): void {
+    if (this.#stream !== stream) return;
+    this.#stream = undefined;
+    void stream.close().catch(() => undefined);
+    if (this.#isClosed) return;
+    const wasWell = performance.now() - this.#openedMs > WELL_MS;
+    this.#failures = wasWell ? 1 : this.#failures + 1;
+    if (mongoErrorCode(error) === NOT_A_REPLICA_SET) {
+      this.#isSupported = false;
+      return;
+    }
+    this.#tell(error);
+    this.#reopening = setTimeout(
+      () => {
+        this.#reopening = undefined;
+        this.#open();
+        // What happened meanwhile is not known.
+        this.#changed();
+      },
+      growingPauseMs(this.#failures, REOPENING),
+    ).unref();
+  }
+
+  #tell(error: unknown): void {
+    const fields = error === undefined ? {} : { reason: reasonOf(error) };
+    const level = this.#hasWarned || error === undefined ? 'debug' : 'warning';
+    if (level === 'warning') this.#hasWarned = true;
+    this.#logger[level](
+      'the change stream ended; new prompts are found by looking until it can be opened again',
+      fields,
+    );
   }
 
   #changed(): void {

@@ -280,7 +280,9 @@ test('the errors of sockets, servers and documents are told apart, without passw
     [Object.assign(new Error('This socket has been ended by the other party'), { code: 'EPIPE' }), 'queue_failed'],
     [new MongoNetworkError('gone'), 'queue_failed'],
     [new MongoServerError({ message: 'not primary', code: 10107 }), 'queue_failed'],
-    [new MongoServerError({ message: 'Document failed validation', code: 121 }), 'invalid_document'],
+    [new MongoServerError({ message: 'Document failed validation', code: 121 }), 'queue_refused'],
+    [new MongoServerError({ message: 'too large', code: 17419 }), 'invalid_document'],
+    [new MongoServerError({ message: 'over the quota', code: 8000 }), 'queue_failed'],
     [new MongoServerError({ message: 'not authorized on mongodb://u:hunter2@h/d', code: 13 }), 'queue_unauthorized'],
     [new TypeError('a bug of ours'), 'internal'],
   ];

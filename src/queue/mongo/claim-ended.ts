@@ -1,0 +1,70 @@
+/** Claims documents whose worker's lease is over, or whose retry is due. */
+import { randomBytes } from 'node:crypto';
+import type { Document } from 'mongodb';
+import type { Endings } from '../prompt-queue.ts';
+import { claimEntry } from './claim-entry.ts';
+import { ATTEMPTS, leaseEnded, literal, RUN_IS_OURS } from './expressions.ts';
+import type { PromptsCollection } from './prompts-collection.ts';
+import type { ClaimedRecord } from './take-one.ts';
+import type { Walk } from './walk.ts';
+
+const HEAD_SIZE = 32;
+/** What we never write is looked for now and then. */
+const FAR_LOOK_MS = 10_000;
+
+/** Whoever put it off knew how the attempt ended; a lease that ran out says that its worker died. */
+const PREVIOUS_DIED = {
+  $cond: [{ $eq: ['$job.awaits_retry', true] }, { $eq: ['$job.previous_died', true] }, true],
+};
+
+export interface EndedOptions {
+  /** With what is claimed already. */
+  readonly limit: number;
+  readonly endings: Endings | undefined;
+  /** Added to, so that it is known when something fails. */
+  readonly claimed: ClaimedRecord[];
+}
+
+/** @throws as `run` */
+export async function claimEnded(prompts: PromptsCollection, options: EndedOptions): Promise<void> {
+  const { ended, far } = prompts.walks;
+  await claimFrom(prompts, ended, options);
+  const nowMs = performance.now();
+  if (options.claimed.length >= options.limit || nowMs < (nextFarLookMs.get(far) ?? 0)) return;
+  nextFarLookMs.set(far, nowMs + FAR_LOOK_MS);
+  await claimFrom(prompts, far, options);
+}
+
+const nextFarLookMs = new WeakMap<Walk, number>();
+
+async function claimFrom(
+  prompts: PromptsCollection,
+  walk: Walk,
+  { limit, endings, claimed }: EndedOptions,
+): Promise<void> {
+  walk.restart({ isDue: false });
+  // One look: what it misses, the next claim sees.
+  const { entries, isWhole } = await walk.look(prompts, { wanted: limit - claimed.length, size: HEAD_SIZE });
+  if (entries.length === 0 && isWhole) walk.endPass();
+  for (const entry of entries) {
+    if (claimed.length >= limit || prompts.signal?.aborted === true) return;
+    const filter = leaseEnded({ $lt: [ATTEMPTS, prompts.maxAttempts] });
+    const outcome = await claimEntry(prompts, { walk, entry, filter, take: takeEnded, hint: 'processing', endings });
+    if (outcome !== 'missed' && outcome !== 'passed') claimed.push(outcome);
+  }
+}
+
+function takeEnded(own: Document): Document[] {
+  const runId = randomBytes(16).toString('hex');
+  return [
+    {
+      $set: {
+        ...own,
+        'job.run_id': { $cond: [RUN_IS_OURS, '$job.run_id', literal(runId)] },
+        'job.attempts': { $add: [ATTEMPTS, 1] },
+        'job.previous_died': PREVIOUS_DIED,
+      },
+    },
+    { $unset: ['job.awaits_retry'] },
+  ];
+}

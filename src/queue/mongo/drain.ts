@@ -1,0 +1,70 @@
+/** What tells a worker that there is nothing to do, and until when. */
+import type { DrainState } from '../prompt-queue.ts';
+import { HAS_LEASE_DATE, LEASE_IS_OURS } from './expressions.ts';
+import type { PromptsCollection } from './prompts-collection.ts';
+import { countStuck } from './stuck.ts';
+
+const HEAD_SIZE = 32;
+/** So old may be what a walk knows of the documents that it passes over. */
+const FRESH_MS = 5000;
+/** Of processing documents so many are looked at; where all of these are refused, the rest is taken for refused too. */
+const MAX_PROCESSING = 1000;
+
+export async function drainState(prompts: PromptsCollection): Promise<DrainState> {
+  if (!(await isDrained(prompts))) return { isDrained: false, refused: 0, stuck: 0 };
+  const { pending, ended, far, dead } = prompts.walks;
+  const refusedProcessing = ended.refused + far.refused + dead.refused;
+  return { isDrained: true, refused: pending.refused, stuck: (await countStuck(prompts)) + refusedProcessing };
+}
+
+/** Documents that are not ours to claim (`status: ["pending"]`, or passed over) are nobody's work. */
+export async function isDrained(prompts: PromptsCollection): Promise<boolean> {
+  return (await hasNonePending(prompts)) && (await firstLease(prompts)) === undefined;
+}
+
+async function hasNonePending(prompts: PromptsCollection): Promise<boolean> {
+  const walk = prompts.walks.pending;
+  const { entries, isWhole } = await walk.look(prompts, { wanted: 1, size: HEAD_SIZE });
+  if (entries.length > 0 || !isWhole) return false;
+  if (!walk.isPassing) return true;
+  // What nobody refused yet, of those that are nobody's, needs no claim to end a pass.
+  if (walk.refused === 0) walk.endPass();
+  if (walk.endedWithin(FRESH_MS)) return true;
+  walk.restart({ isDue: true });
+  return false;
+}
+
+export async function msUntilNextDue(prompts: PromptsCollection): Promise<number | undefined> {
+  const first = await firstLease(prompts);
+  const { pending, ended } = prompts.walks;
+  const waits = [first, pending.isUnderWay ? 0 : pending.msUntilNextPass, ended.msUntilNextPass].filter(
+    (wait) => wait !== undefined,
+  );
+  return waits.length === 0 ? undefined : Math.max(0, Math.min(...waits));
+}
+
+/** Milliseconds until the first lease ends that is ours to wait for. */
+async function firstLease(prompts: PromptsCollection): Promise<number | undefined> {
+  const { collection, walks } = prompts;
+  const projection = { _id: 1, is_ours: LEASE_IS_OURS, wait_ms: { $subtract: ['$job.lease_until', '$$NOW'] } };
+  const wait = async (limit: number): Promise<number | undefined | 'unknown'> => {
+    const found = await prompts.run(() =>
+      collection
+        .find(HAS_LEASE_DATE as never, {
+          projection: { ...projection, wait_ms: { $cond: [LEASE_IS_OURS, projection.wait_ms, null] } },
+          sort: { 'job.lease_until': 1 },
+          limit,
+          ...prompts.bounds,
+          ...prompts.hints.processing,
+        })
+        .toArray(),
+    );
+    const isRefused = (id: unknown): boolean => [walks.ended, walks.far, walks.dead].some((walk) => walk.isRefused(id));
+    const first = found.find(({ _id, is_ours: isOurs }) => isOurs === true && !isRefused(_id));
+    if (first !== undefined) return Number(first['wait_ms']);
+    return found.length === limit ? 'unknown' : undefined;
+  };
+  const first = await wait(HEAD_SIZE);
+  const wider = first === 'unknown' ? await wait(MAX_PROCESSING) : first;
+  return wider === 'unknown' ? undefined : wider;
+}

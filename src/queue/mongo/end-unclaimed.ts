@@ -1,0 +1,91 @@
+/**
+ * Ends prompts that no worker ever gets: those whose attempts all died, whose `job` is not ours, or whose `_id` names nothing. The write that
+ * ends one carries the webhook that it owes.
+ */
+import { randomBytes } from 'node:crypto';
+import type { Document } from 'mongodb';
+import { PROMPT_FIELDS } from '../../job/prompt-document.ts';
+import { Text2ImgError } from '../../errors/text2img-error.ts';
+import type { Endings, FailureRecord, UnclaimedPrompt } from '../prompt-queue.ts';
+import type { OwedWebhook } from '../webhook-outbox.ts';
+import { docKeyOf, documentIdOf } from './bson-ids.ts';
+import { JOB_IS_OURS, RUN_IS_OURS } from './expressions.ts';
+import { failPipeline } from './fail.ts';
+import { oweWebhook } from './owe-webhook.ts';
+import type { PromptsCollection } from './prompts-collection.ts';
+
+const PROJECTION: Document = {
+  ...Object.fromEntries(PROMPT_FIELDS.map((field) => [field, 1])),
+  run_id: { $cond: [RUN_IS_OURS, '$job.run_id', null] },
+};
+
+export interface UnclaimedEnding {
+  /** Finds exactly this document. */
+  readonly filter: Document;
+  readonly failure: FailureRecord;
+  readonly endings: Endings | undefined;
+}
+
+/** False: it was not there any more. @throws `queue_refused`, `invalid_document` when the server will not store it; else as `run` */
+export async function endUnclaimed(
+  prompts: PromptsCollection,
+  { filter, failure, endings }: UnclaimedEnding,
+): Promise<boolean> {
+  const { collection, database } = prompts;
+  const record: Document | null = await prompts.run(() =>
+    collection.findOne(filter as never, { projection: PROJECTION, ...prompts.bounds }),
+  );
+  if (record === null) return false;
+  const id = documentIdOf(record['_id']);
+  const fields = PROMPT_FIELDS.filter((name) => Object.hasOwn(record, name));
+  const prompt: UnclaimedPrompt = {
+    id,
+    docKey: docKeyOf({ database, collection: collection.collectionName }, id),
+    runId: typeof record['run_id'] === 'string' ? record['run_id'] : randomBytes(16).toString('hex'),
+    document: Object.fromEntries(fields.map((name) => [name, record[name] as unknown])),
+    failure,
+  };
+  const webhook = endings?.webhookFor(prompt);
+  const owed = await writeEnding(prompts, filter, { failure, webhook });
+  if (owed === 'lost') return false;
+  endings?.onEnded(prompt, owed);
+  return true;
+}
+
+interface Ending {
+  readonly failure: FailureRecord;
+  readonly webhook: OwedWebhook | undefined;
+}
+
+/** @returns the webhook that is owed now */
+async function writeEnding(
+  prompts: PromptsCollection,
+  filter: Document,
+  { failure, webhook }: Ending,
+): Promise<OwedWebhook | undefined | 'lost'> {
+  const { collection } = prompts;
+  let tries = 0;
+  try {
+    const pipeline = endPipeline({ failure, webhook });
+    const matched = await prompts.run(async () => {
+      tries++;
+      return (await collection.updateOne(filter, pipeline)).matchedCount;
+    });
+    // Of a repetition the first try may have done it.
+    return matched === 1 || tries > 1 ? webhook : 'lost';
+  } catch (error) {
+    const isTooLarge = error instanceof Text2ImgError && error.code === 'invalid_document';
+    if (webhook === undefined || !isTooLarge) throw error;
+    // Its end is more than the news of it.
+    return writeEnding(prompts, filter, { failure, webhook: undefined });
+  }
+}
+
+/** What is not ours under the name `job` stays as it is; a webhook lies there, so it is kept beside that. */
+function endPipeline({ failure, webhook }: Ending): Document[] {
+  const jobOrBeside = { $cond: [JOB_IS_OURS, '$job', { replaced: '$job' }] };
+  return [
+    ...failPipeline(failure),
+    ...(webhook === undefined ? [] : [{ $set: { job: jobOrBeside } }, { $set: oweWebhook(webhook) }]),
+  ];
+}

@@ -1,0 +1,21 @@
+/** Which document an operator means: by what he was shown, which two may share (7 and "7"), or by canonical EJSON. */
+import { Text2ImgError } from '../../errors/text2img-error.ts';
+import { canonicalEjsonOf } from '../../job/document-id.ts';
+import { quote } from '../../lib/foreign-text.ts';
+import { documentIdOf, idsOfText } from './bson-ids.ts';
+import type { PromptsCollection } from './prompts-collection.ts';
+
+/** @returns the `_id`, or undefined where there is no such document @throws `ambiguous_id` */
+export async function findId(prompts: PromptsCollection, text: string): Promise<{ readonly id: unknown } | undefined> {
+  const filter = { _id: { $in: idsOfText(text) } };
+  const found = await prompts.run(() =>
+    prompts.collection.find(filter as never, { projection: { _id: 1 }, limit: 2 }).toArray(),
+  );
+  const [first, second] = found.map(({ _id }) => ({ id: _id as unknown }));
+  if (first === undefined || second === undefined) return first;
+  const names = [first, second].map(({ id }) => canonicalEjsonOf(documentIdOf(id)));
+  throw new Text2ImgError(
+    'ambiguous_id',
+    `Two documents are called ${quote(text)}: ${names.join(' and ')}. Name one of them in this form.`,
+  );
+}

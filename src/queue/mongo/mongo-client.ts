@@ -1,0 +1,129 @@
+/** The driver's client: what our code relies on is stated here, so that no option of the URI can change it, and what keeps it from connecting is told. */
+import { MongoClient, MongoServerSelectionError, type ServerDescriptionChangedEvent } from 'mongodb';
+import { Text2ImgError } from '../../errors/text2img-error.ts';
+import { excerpt, quote } from '../../lib/foreign-text.ts';
+import { withoutPassword } from './mongo-errors.ts';
+
+const SERVER_SELECTION_MS = 10_000;
+/** So long a close waits for a server that does not answer. */
+const CLOSE_MS = 2000;
+const MAX_DATABASE_BYTES = 63;
+/** Database and collection with the dot between them. */
+const MAX_NAMESPACE_BYTES = 255;
+// oxlint-disable-next-line no-control-regex
+const NOT_IN_DATABASE_NAMES = /[/\\. "$*<>:|?\u0000-\u001f\u007f]/;
+// oxlint-disable-next-line no-control-regex
+const NOT_IN_COLLECTION_NAMES = /[$\u0000-\u001f\u007f]|^\.|\.$|\.\.|^system\./;
+const REASON_LENGTH = 200;
+
+/** Does not connect yet. @throws `invalid_option` */
+export function newClient(uri: string): MongoClient {
+  try {
+    return new MongoClient(uri, {
+      appName: 'text2img',
+      // The URI's wtimeoutMS would end writes that a majority has not seen yet.
+      writeConcern: { w: 'majority', wtimeoutMS: 0 },
+      readConcernLevel: 'local',
+      readPreference: 'primary',
+      retryWrites: true,
+      retryReads: true,
+      // What the URI says beats ours here, unlike everywhere else.
+      ...(/[?&]serverSelectionTimeoutMS=/i.test(uri) ? {} : { serverSelectionTimeoutMS: SERVER_SELECTION_MS }),
+      // How documents become JavaScript's values.
+      raw: false,
+      promoteValues: true,
+      promoteLongs: true,
+      promoteBuffers: false,
+      useBigInt64: false,
+      fieldsAsRaw: {},
+      // A text with bytes that are not UTF-8 must not throw after its claim took effect.
+      enableUtf8Validation: false,
+      // Nor a pattern that JavaScript cannot read.
+      bsonRegExp: true,
+      // And back.
+      ignoreUndefined: false,
+      serializeFunctions: false,
+      checkKeys: false,
+      forceServerObjectId: false,
+    });
+  } catch (error) {
+    const reason = withoutPassword((error as Error).message);
+    throw new Text2ImgError('invalid_option', `--mongo-uri (not shown) is not allowed: ${reason}.`);
+  }
+}
+
+/** The path of the URI; the driver would quietly take "test". @throws `invalid_option` */
+export function databaseOf(uri: string): string {
+  const path = /^mongodb(?:\+srv)?:\/\/[^/]+\/([^?]+)/.exec(uri)?.[1];
+  if (path === undefined)
+    throw new Text2ImgError(
+      'invalid_option',
+      '--mongo-uri (not shown) names no database; it must be like mongodb://host:27017/my-database.',
+    );
+  const name = decoded(path);
+  if (name === undefined || NOT_IN_DATABASE_NAMES.test(name) || Buffer.byteLength(name) > MAX_DATABASE_BYTES)
+    throw new Text2ImgError(
+      'invalid_option',
+      `--mongo-uri (not shown) names the database ${quote(name ?? path)}; allowed are at most ${MAX_DATABASE_BYTES} bytes without blanks, control characters and any of / \\ . " $ * < > : | ?`,
+    );
+  return name;
+}
+
+/** @throws `invalid_option` */
+export function checkCollectionName(name: string, database: string): void {
+  const bytes = Buffer.byteLength(`${database}.${name}`);
+  if (name !== '' && !NOT_IN_COLLECTION_NAMES.test(name) && bytes <= MAX_NAMESPACE_BYTES) return;
+  throw new Text2ImgError(
+    'invalid_option',
+    `--collection is ${quote(name)}; allowed are names of at most ${MAX_NAMESPACE_BYTES} bytes, the database's included, without "$" and control characters, that neither begin nor end with a dot, have no two dots together and do not begin with "system.".`,
+  );
+}
+
+function decoded(path: string): string | undefined {
+  try {
+    return decodeURIComponent(path);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Remembers what the hosts said of themselves, for the sentence when none can be used: the driver's own says only that the time is up. */
+export class ConnectionDiary {
+  readonly #client: MongoClient;
+  readonly #byHost = new Map<string, string>();
+
+  constructor(client: MongoClient) {
+    this.#client = client;
+    client.on('serverDescriptionChanged', (event) => this.#note(event));
+  }
+
+  /** The same error, or one that says more. @param place names the queue */
+  explain(error: unknown, place: string): unknown {
+    if (!(error instanceof MongoServerSelectionError)) return error;
+    const notes = Array.from(this.#byHost, ([host, note]) => `${host} ${note}`);
+    if (notes.length === 0) return error;
+    return new Text2ImgError('queue_failed', `${place} cannot be reached: ${notes.join('; ')}.`, { cause: error });
+  }
+
+  #note({ address, newDescription }: ServerDescriptionChangedEvent): void {
+    const { tls, replicaSet } = this.#client.options;
+    const { error, setName } = newDescription;
+    if (error !== null) {
+      const reason = excerpt(withoutPassword(error.message), REASON_LENGTH);
+      this.#byHost.set(address, `${tls ? 'was asked with TLS, as the URI says, and ' : ''}answered: ${reason}`);
+    } else if (replicaSet !== undefined && newDescription.type !== 'Unknown' && setName !== replicaSet) {
+      const actual = setName === null ? 'no replica set' : `the replica set ${quote(setName)}`;
+      this.#byHost.set(address, `belongs to ${actual}, and the URI asks for replicaSet=${quote(replicaSet)}`);
+    } else if (newDescription.type !== 'Unknown') this.#byHost.delete(address);
+  }
+}
+
+/** Closes what can be closed; a server that does not answer is not waited for. */
+export async function closeWithin(close: () => Promise<unknown>, ms = CLOSE_MS): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, ms);
+  });
+  await Promise.race([close().catch(() => undefined), late]);
+  clearTimeout(timer);
+}

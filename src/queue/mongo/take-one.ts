@@ -1,0 +1,110 @@
+/** Takes one document in one atomic write. What was taken without our hearing of it, or after nobody waited any longer, is given back. */
+import { randomBytes } from 'node:crypto';
+import type { Document } from 'mongodb';
+import { PROMPT_FIELDS } from '../../job/prompt-document.ts';
+import { fromNow, HAS_LEASE_DATE, literal } from './expressions.ts';
+import type { IndexHints } from './indexes.ts';
+import type { PromptRecord } from './prompt-record.ts';
+import { byId, MAJORITY, type PromptsCollection } from './prompts-collection.ts';
+import { releasePipeline } from './release.ts';
+
+/** Nothing else is read: a document may have 16 MB of its own. */
+const CLAIM_PROJECTION: Readonly<Record<string, 1>> = Object.fromEntries(
+  [...PROMPT_FIELDS, 'job.run_id', 'job.attempts', 'job.previous_died'].map((field) => [field, 1 as const]),
+);
+
+export interface ClaimedRecord {
+  readonly record: Document;
+  readonly token: string;
+}
+
+export interface TakeStatement {
+  readonly filter: Document;
+  /** The stages of the write. */
+  readonly take: (own: Document) => Document[];
+  /** Of several that the filter finds the first in this order. */
+  readonly sort?: Readonly<Record<string, 1 | -1>>;
+  readonly hint?: keyof IndexHints;
+}
+
+/** Fields for a `$set`: from now on it is this worker's. */
+function own({ owner, leaseMs }: PromptsCollection, token: string): Document {
+  return {
+    'job.token': literal(token),
+    'job.owner': literal(owner),
+    'job.leased_at': '$$NOW',
+    'job.lease_until': fromNow(leaseMs),
+  };
+}
+
+/** @throws `queue_refused`, `invalid_document` when the server will not store it; else as `run` */
+export async function takeOne(
+  prompts: PromptsCollection,
+  statement: TakeStatement,
+): Promise<ClaimedRecord | undefined> {
+  const token = randomBytes(16).toString('hex');
+  const tries: Promise<Document | null>[] = [];
+  try {
+    const record = await prompts.run(async () => {
+      // The try before may have taken the document without our hearing of it.
+      const taken = tries.length > 0 ? await findByToken(prompts, token) : null;
+      if (taken !== null) return taken;
+      const trying = findAndTake(prompts, { ...statement, token });
+      tries.push(trying);
+      return await trying;
+    });
+    return record === null ? undefined : { record, token };
+  } catch (error) {
+    for (const trying of tries) void giveBackLater(prompts, trying, token);
+    throw error;
+  }
+}
+
+async function findAndTake(
+  prompts: PromptsCollection,
+  { filter, take, sort, hint, token }: TakeStatement & { readonly token: string },
+): Promise<Document | null> {
+  const { collection, bounds, hints } = prompts;
+  return collection.findOneAndUpdate(filter, take(own(prompts, token)), {
+    ...bounds,
+    ...(sort === undefined ? {} : { sort }),
+    ...(hint === undefined ? {} : hints[hint]),
+    projection: CLAIM_PROJECTION,
+    returnDocument: 'after',
+    includeResultMetadata: false,
+  });
+}
+
+function byToken(token: string): Document {
+  return { ...HAS_LEASE_DATE, 'job.token': token };
+}
+
+function findByToken({ collection, hints }: PromptsCollection, token: string): Promise<PromptRecord | null> {
+  return collection.findOne(byToken(token) as never, {
+    projection: CLAIM_PROJECTION,
+    ...hints.processing,
+    ...MAJORITY,
+  });
+}
+
+/** Nobody waits for it; without it the lease would have to run out. */
+async function giveBackLater(
+  { collection }: PromptsCollection,
+  trying: Promise<Document | null>,
+  token: string,
+): Promise<void> {
+  try {
+    const record = await trying;
+    if (record !== null) await collection.updateOne({ ...byId(record['_id']), 'job.token': token }, releasePipeline(1));
+  } catch {
+    // Refused, or unknown for ever: then the lease ends it.
+  }
+}
+
+/** Whether the id, as JavaScript has it, is this document's. */
+export async function isNamedBy(prompts: PromptsCollection, id: unknown, token: string): Promise<boolean> {
+  const found = await prompts.run(() =>
+    prompts.collection.countDocuments({ ...byId(id), 'job.token': token }, { limit: 1 }),
+  );
+  return found === 1;
+}

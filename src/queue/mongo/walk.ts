@@ -1,0 +1,254 @@
+/**
+ * Walks through an index of the queue past what cannot be taken: documents that the database refuses to change, and those that are nobody's
+ * (`status: ["pending"]`). They stay where they are, so a look begins behind them by their place in the index, however many they are, and
+ * sees what came before them only in the first few documents. A whole pass is made anew after a pause: what was refused may pass then.
+ */
+import { BSON, type Collection, type Document } from 'mongodb';
+import { quote } from '../../lib/foreign-text.ts';
+import { growingPauseMs } from '../../lib/pause.ts';
+import type { IndexHints } from './indexes.ts';
+import type { PromptRecord } from './prompt-record.ts';
+
+/** A part of an index in its order, as finds that follow one another. */
+export interface Zone {
+  finds(place: Document | undefined): readonly Find[];
+  /** The spot behind this document, which comes next after the given one. */
+  behind(document: Document, spot: Spot): Spot;
+}
+
+/** How far a walk has come: so many documents behind a place that a query can name. */
+export interface Spot {
+  readonly place: Document | undefined;
+  readonly skip: number;
+}
+
+export interface Find {
+  readonly filter: Document;
+  readonly sort: Readonly<Record<string, 1 | -1>>;
+}
+
+export interface WalkPlan {
+  readonly zones: readonly Zone[];
+  readonly hint: 'pending' | 'processing';
+  /** Read of each document; it must tell `_id`. */
+  readonly projection: Document;
+  /** `end`: nothing behind it in this zone is of use. */
+  kindOf(document: Document): 'ours' | 'foreign' | 'end';
+}
+
+interface Progress {
+  readonly zone: Zone;
+  spot: Spot;
+}
+
+/** The part of `PromptsCollection` that a walk uses. */
+export interface WalkedCollection {
+  readonly collection: Collection<PromptRecord>;
+  /** Always what the server knows now: to be read in each call. */
+  readonly hints: IndexHints;
+  /** For statements that search: whoever gave them up does not leave them running. */
+  readonly bounds: { readonly maxTimeMS: number };
+  /** Runs one statement, repeated until it is answered. */
+  run<T>(call: () => Promise<T>, signal?: AbortSignal): Promise<T>;
+}
+
+export interface WalkEntry {
+  readonly document: Document;
+  /** Where it was found. */
+  readonly zone: Zone;
+}
+
+export interface Look {
+  readonly entries: readonly WalkEntry[];
+  /** Nothing else is there; else the look was broken off, and the next one goes on. */
+  readonly isWhole: boolean;
+}
+
+export interface LookOptions {
+  /** Enough to stop. */
+  readonly wanted: number;
+  /** How many documents are read at once. */
+  readonly size: number;
+}
+
+/** So many documents are passed over in one look: about 20 ms of reading. */
+const MAX_PASSED = 1000;
+/** Of what was refused so many are remembered: the first of a pass, which every look sees, and the latest. */
+const FIRST_REMEMBERED = 256;
+const LATEST_REMEMBERED = 4096;
+const PASSES = { firstMs: 1000, maxMs: 60_000 } as const;
+
+export class Walk {
+  readonly #plan: WalkPlan;
+  readonly #first = new Set<string>();
+  readonly #latest = new Set<string>();
+  #progress: readonly Progress[];
+  #hasPlace = false;
+  #passes = 0;
+  #nextPassMs = Infinity;
+  #endedMs = -Infinity;
+  #refusedAtEnd = 0;
+  /** Refused in this pass, and since it ended. */
+  refused = 0;
+  /** Anything else than refusals happened in this pass. */
+  hasTaken = false;
+  /** Refused in the pass before. */
+  refusedBefore = 0;
+  /** A refusal was told. */
+  hasWarned = false;
+  /** So many refusals were told. */
+  told = 1;
+
+  constructor(plan: WalkPlan) {
+    this.#plan = plan;
+    this.#progress = fromTheFront(plan);
+  }
+
+  /** There are documents that this walk passes over. */
+  get isPassing(): boolean {
+    return this.#hasPlace || this.refused > 0;
+  }
+
+  /** Some are passed over, and what lies behind them is not known yet. */
+  get isUnderWay(): boolean {
+    return this.isPassing && this.#nextPassMs === Infinity;
+  }
+
+  /** The last pass ended at most so long ago. */
+  endedWithin(ms: number): boolean {
+    return performance.now() - this.#endedMs <= ms;
+  }
+
+  /** Milliseconds until the next pass; undefined where none is needed. */
+  get msUntilNextPass(): number | undefined {
+    return this.isPassing && !this.isUnderWay ? Math.max(0, this.#nextPassMs - performance.now()) : undefined;
+  }
+
+  isRefused(id: unknown): boolean {
+    const key = keyOf(id);
+    return this.#first.has(key) || this.#latest.has(key);
+  }
+
+  refuse(id: unknown): void {
+    this.refused++;
+    const key = keyOf(id);
+    if (this.#first.size < FIRST_REMEMBERED) this.#first.add(key);
+    else this.#latest.add(key);
+    const [oldest] = this.#latest;
+    if (this.#latest.size > LATEST_REMEMBERED && oldest !== undefined) this.#latest.delete(oldest);
+  }
+
+  /** The pass has seen everything. */
+  endPass(): void {
+    if (!this.isUnderWay) return;
+    this.#refusedAtEnd = this.refused;
+    this.#passes = this.hasTaken ? 1 : this.#passes + 1;
+    this.#endedMs = performance.now();
+    this.#nextPassMs = this.#endedMs + growingPauseMs(this.#passes, PASSES);
+  }
+
+  /** Begins at the front again, when it is time for it or when it must be known what is there now. */
+  restart({ isDue }: { readonly isDue: boolean }): void {
+    if (this.isUnderWay || (!isDue && performance.now() < this.#nextPassMs)) return;
+    this.#progress = fromTheFront(this.#plan);
+    this.#hasPlace = false;
+    this.#nextPassMs = Infinity;
+    this.#first.clear();
+    this.#latest.clear();
+    this.refusedBefore = this.#refusedAtEnd;
+    this.refused = 0;
+    this.hasTaken = false;
+  }
+
+  /** What can be tried now, in order. */
+  async look(prompts: WalkedCollection, options: LookOptions): Promise<Look> {
+    if (this.#hasPlace) {
+      const entries = await this.#front(prompts, options);
+      if (entries.length > 0) return { entries, isWhole: false };
+    }
+    return this.#onwards(prompts, options);
+  }
+
+  /** The first few of each zone, whatever was passed over: what is urgent came in front of it. */
+  async #front(prompts: WalkedCollection, { wanted, size }: LookOptions): Promise<readonly WalkEntry[]> {
+    const entries: WalkEntry[] = [];
+    for (const progress of fromTheFront(this.#plan)) {
+      entries.push(...this.#entriesOf(progress.zone, await this.#read(prompts, progress, size)));
+      if (entries.length >= wanted) break;
+    }
+    return entries;
+  }
+
+  async #onwards(prompts: WalkedCollection, { wanted, size }: LookOptions): Promise<Look> {
+    const entries: WalkEntry[] = [];
+    let passed = 0;
+    for (const progress of this.#progress) {
+      for (;;) {
+        const limit = passed === 0 ? Math.max(size, wanted) : MAX_PASSED;
+        const documents = await this.#read(prompts, progress, limit);
+        const front = this.#passedOver(documents);
+        for (const document of documents.slice(0, front)) this.#pass(progress, document);
+        entries.push(...this.#entriesOf(progress.zone, documents));
+        passed += front;
+        // What is behind a window of documents that are all passed over comes before the next zone.
+        if (front < limit) break;
+        if (passed >= MAX_PASSED) return { entries, isWhole: false };
+      }
+      if (entries.length >= wanted) return { entries, isWhole: false };
+    }
+    return { entries, isWhole: true };
+  }
+
+  #pass(progress: Progress, document: Document): void {
+    this.#hasPlace = true;
+    progress.spot = progress.zone.behind(document, progress.spot);
+  }
+
+  async #read(prompts: WalkedCollection, { zone, spot }: Progress, limit: number): Promise<Document[]> {
+    const { place, skip } = spot;
+    const { projection, hint } = this.#plan;
+    const documents: Document[] = [];
+    for (const { filter, sort } of zone.finds(place)) {
+      const missing = limit + skip - documents.length;
+      if (missing <= 0) break;
+      const found = await prompts.run(() =>
+        prompts.collection
+          .find(filter as never, { projection, sort, limit: missing, ...prompts.bounds, ...prompts.hints[hint] })
+          .toArray(),
+      );
+      documents.push(...found);
+    }
+    return documents.slice(skip);
+  }
+
+  /** How many at the front are passed over. */
+  #passedOver(documents: readonly Document[]): number {
+    const index = documents.findIndex((document) => !this.#isPassed(document));
+    return index === -1 ? documents.length : index;
+  }
+
+  #isPassed(document: Document): boolean {
+    const kind = this.#plan.kindOf(document);
+    return kind === 'foreign' || (kind === 'ours' && this.isRefused(document['_id']));
+  }
+
+  #entriesOf(zone: Zone, documents: readonly Document[]): WalkEntry[] {
+    const end = documents.findIndex((document) => this.#plan.kindOf(document) === 'end');
+    return documents
+      .slice(0, end === -1 ? undefined : end)
+      .filter((document) => !this.#isPassed(document))
+      .map((document) => ({ document, zone }));
+  }
+}
+
+function fromTheFront({ zones }: WalkPlan): Progress[] {
+  return zones.map((zone) => ({ zone, spot: { place: undefined, skip: 0 } }));
+}
+
+function keyOf(id: unknown): string {
+  try {
+    return BSON.EJSON.stringify(id, { relaxed: false }) ?? 'undefined';
+  } catch {
+    return quote(id, 1000);
+  }
+}
