@@ -80,6 +80,7 @@ export const FOLDERS: Readonly<Record<string, Folder>> = {
       'image',
       'queue/prompt-queue.ts',
       'queue/webhook-outbox.ts',
+      'storage/doc-key.ts',
       'storage/image-store.ts',
       'storage/object-key.ts',
       'engine/engine-host.ts',

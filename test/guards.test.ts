@@ -68,7 +68,7 @@ const GUARDS: readonly Guard[] = [
   },
   {
     name: 'the renewal before an overwrite (worker)',
-    file: 'src/worker/run-batch.ts',
+    file: 'src/worker/image-places.ts',
     with: 'mayReplace: () => job.heartbeat.renew()',
     without: 'mayReplace: async () => true',
     test: 'test/worker/publishing.test.ts',

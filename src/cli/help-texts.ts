@@ -38,6 +38,7 @@ export const EXAMPLES: Record<CommandName, readonly Example[]> = {
     ['text2img jobs list --status error', 'What failed, and why.'],
     ['text2img jobs show 7', 'Everything about a job; while it is drawn, step k of n.'],
     ['text2img jobs retry 7', 'Draw it again.'],
+    ['text2img jobs retry --adopt 7', 'Draw it again over an image that another collection’s job left under its name.'],
     ['text2img jobs cancel 7', 'Stop it, also while it is being drawn.'],
   ],
   webhooks: [

@@ -4,6 +4,7 @@
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import type { JobSummary, PromptQueue } from '../queue/prompt-queue.ts';
 import { type CommandContext, type ExitCode, printResult } from './command-context.ts';
+import { adoptImages } from './adopt-images.ts';
 import { openQueue } from './open-queue.ts';
 import { excerpt, printable } from '../lib/foreign-text.ts';
 
@@ -20,6 +21,10 @@ export async function jobs(context: CommandContext, { action, id }: JobsInvocati
       // Awaited, because the queue is closed when this function returns.
       return await show(context, queue, id);
     case 'retry':
+      if (context.config.adopt) {
+        const adopted = await adoptImages(context, queue, id);
+        context.terminal.line(`${adopted} images adopted`);
+      }
       return change(context, id, {
         done: await queue.retry(id, { force: context.config.force }),
         verb: 'retried',

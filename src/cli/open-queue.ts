@@ -6,7 +6,6 @@ import { join } from 'node:path';
 import { googleEnvironment } from '../config/google-environment.ts';
 import { resolveMode } from '../config/mode.ts';
 import { MongoPromptQueue } from '../queue/mongo/mongo-prompt-queue.ts';
-import { Text2ImgError } from '../errors/text2img-error.ts';
 import type { PromptQueue } from '../queue/prompt-queue.ts';
 import { SqlitePromptQueue } from '../queue/sqlite/sqlite-prompt-queue.ts';
 import { FileImageStore } from '../storage/file-image-store.ts';
@@ -48,21 +47,29 @@ export function openStore({ config, logger }: CommandContext): OpenStore {
   const mode = resolveMode(config);
   if (mode.kind === 'embedded') {
     const store = new FileImageStore(mode.dataDir, { prefix: config.gcsPrefix });
-    return { store, publicUrl: async (url) => url, [Symbol.asyncDispose]: () => store[Symbol.asyncDispose]() };
+    const publicUrl = publicUrlOf(config, store) ?? (async (url) => url);
+    return { store, publicUrl, [Symbol.asyncDispose]: () => store[Symbol.asyncDispose]() };
   }
   const google = googleEnvironment();
   const store = new GcsImageStore({ bucket: mode.gcsBucket, prefix: config.gcsPrefix, logger, ...google });
-  return { store, publicUrl: publicUrlOf(config, store), [Symbol.asyncDispose]: () => store[Symbol.asyncDispose]() };
+  const publicUrl = publicUrlOf(config, store) ?? signedUrlOf(config, store) ?? (async (url) => url);
+  return { store, publicUrl, [Symbol.asyncDispose]: () => store[Symbol.asyncDispose]() };
 }
 
+/** The data folder is served by a web server of the operator, the bucket by a content network. */
 function publicUrlOf(
-  { publicUrlBase, signedUrls }: CommandContext['config'],
+  { publicUrlBase }: CommandContext['config'],
+  store: FileImageStore | GcsImageStore,
+): OpenStore['publicUrl'] | undefined {
+  if (publicUrlBase === undefined) return undefined;
+  return async (url) => publicUrlUnder(publicUrlBase, store.nameOf(url));
+}
+
+function signedUrlOf(
+  { signedUrls }: CommandContext['config'],
   store: GcsImageStore,
-): OpenStore['publicUrl'] {
-  if (publicUrlBase !== undefined && signedUrls)
-    throw new Text2ImgError('conflicting_options', 'Give either --public-url-base or --signed-urls, not both.');
-  if (publicUrlBase !== undefined) return async (url) => publicUrlUnder(publicUrlBase, url);
-  if (!signedUrls) return async (url) => url;
+): OpenStore['publicUrl'] | undefined {
+  if (!signedUrls) return undefined;
   checkCanSign(googleEnvironment().credentialsFile);
   return (url) => store.signedUrl(url);
 }

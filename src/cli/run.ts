@@ -31,16 +31,17 @@ export async function run(context: CommandContext): Promise<ExitCode> {
   const mode = resolveMode(config);
   if (mode.kind === 'embedded')
     logger.info('embedded mode: queue and pictures are in a folder of this machine', { folder: resolve(mode.dataDir) });
+  // A key file that cannot sign is said before a model is fetched.
+  await using opened = openStore(context);
   // A model that cannot be had is said before the queue is looked at; fetching one may take long.
   const heartbeat = new HeartbeatFile(config.heartbeatFile, logger);
   const model = await findModelFolder(context, () => heartbeat.touch());
   using stopping = listenForSignals(logger);
   await using queue = openQueue(context);
-  await using opened = openStore(context);
   const { store, publicUrl } = opened;
   await using deliverer = webhookDeliverer(context, queue);
   // Whoever may not write finds it out before anything is claimed.
-  await store.check();
+  await store.check({ signal: stopping.signal });
   const isDrained = await queue.isDrained();
   logger.info('queue and store opened', { queue: queue.description, store: store.description, empty: isDrained });
 

@@ -72,7 +72,7 @@ export const PLACE_OPTIONS = {
     default: DEFAULT_OBJECT_PREFIX,
     doc: 'What the pictures’ names begin with, in the bucket or the data folder.',
     allowed: 'letters, digits, and . _ - / up to 200 characters, without empty parts and the parts . and ..',
-    commands: ['run'],
+    commands: ['run', 'jobs'],
   }),
   publicUrlBase: option({
     placeholder: '<url>',

@@ -120,6 +120,13 @@ export const WORKER_OPTIONS = {
     allowed: 'a whole number from 1 to 1000000',
     commands: ['jobs', 'webhooks'],
   }),
+  adopt: option({
+    schema: onOrOff,
+    default: 'off',
+    doc: 'With "jobs retry": what lies under the names of the job’s images becomes this job’s, and may be replaced; after a collection was renamed.',
+    allowed: 'on or off',
+    commands: ['jobs'],
+  }),
   force: option({
     schema: onOrOff,
     default: 'off',

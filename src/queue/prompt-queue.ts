@@ -16,11 +16,16 @@ export type JobStatus = 'pending' | 'processing' | 'completed' | 'error';
 /** A prompt document's own fields as they lie in the queue, not yet validated (`job/prompt-document.ts` does that). */
 export type RawPromptDocument = Readonly<Record<string, unknown>>;
 
+/** Which document it is, and what its objects are called. */
+export type PromptIdentity = Pick<ClaimedPrompt, 'id' | 'docKey' | 'objectName'>;
+
 /** One document, owned by this worker until its lease ends. */
 export interface ClaimedPrompt {
   readonly id: DocumentId;
   /** Canonical EJSON of `{database, collection, _id}`: which document anywhere this is. Written beside the image. */
   readonly docKey: string;
+  /** What `nameObject` recorded once, as it lies there: the document's own `job` is not to be believed. */
+  readonly objectName?: string | undefined;
   /** New at every claim; says who owns the document. */
   readonly token: string;
   /** New when a pending document is claimed; kept by retries, by a take-over after a crash and by a give-back. */
@@ -156,6 +161,9 @@ export interface PromptQueue extends AsyncDisposable {
   /** Heartbeat: prolongs the lease by `leaseMs` from now, and records the progress. */
   renew(claim: ClaimedPrompt, progress?: JobProgress): Promise<TransitionOutcome>;
 
+  /** As `renew`, and records the name of the document's objects: in it before anything is stored under that name, for every later claim. */
+  nameObject(claim: ClaimedPrompt, objectName: string): Promise<TransitionOutcome>;
+
   /**
    * `completed`, with the image URLs and what was used, and in the same write the webhook that is owed for it (invariant 3). Repeating it
    * under the same token is `done`.
@@ -203,6 +211,8 @@ export interface PromptQueue extends AsyncDisposable {
   list(options: { readonly status?: JobStatus; readonly limit: number }): Promise<readonly JobSummary[]>;
   /** `id` as `promptIdText` prints it. */
   show(id: string): Promise<JobSummary | undefined>;
+  /** Which document it is, as a claim has it; undefined: no such document. */
+  identify(id: string): Promise<PromptIdentity | undefined>;
   /**
    * A finished document becomes `pending` as a new run; by force also a processing one that nobody can claim. `undefined`: no such document;
    * false: it is in another state. Two documents of this name are an `ambiguous_id`.

@@ -6,22 +6,23 @@
  */
 import { createHash, randomBytes } from 'node:crypto';
 import { rm, stat } from 'node:fs/promises';
-import { basename, dirname, join, resolve, sep } from 'node:path';
-import { pathToFileURL } from 'node:url';
+import { basename, dirname, join, relative, resolve, sep } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { z } from 'zod';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import { isDiskFull, messageOf, systemCode } from '../lib/disk-errors.ts';
 import { type HeldLock, withFileLock } from '../lib/file-lock.ts';
 import { quote } from '../lib/foreign-text.ts';
 import { FileError, readPlainFile } from '../lib/plain-file.ts';
+import { whoseObject } from './doc-key.ts';
 import { createDurably, makeFolder, replaceDurably, writeDurably } from './durable-files.ts';
 import type {
+  AdoptOutcome,
   FoundImage,
   ImageMetadata,
   ImageObject,
   ImageStore,
   ProbeOptions,
-  PutOutcome,
   PutResult,
 } from './image-store.ts';
 import { DEFAULT_OBJECT_PREFIX, probeKey } from './object-key.ts';
@@ -39,6 +40,8 @@ interface PutOptions {
 
 /** A lock that nobody touched for so long is a dead container's. Writing a picture takes milliseconds, and touches it all the while. */
 const STALE_LOCK_MS = 10_000;
+/** What stands beside an adopted picture that was not ours. */
+const NOBODYS = { runId: 'adopted', seed: 0, model: '' } as const;
 /** More is no picture of ours. */
 const MAX_READ_BYTES = 2 ** 30;
 
@@ -105,7 +108,7 @@ export class FileImageStore implements ImageStore {
       const path = this.#pathOf(object.name);
       try {
         await makeFolder(dirname(entriesPath(path)));
-        const outcome = await withFileLock(
+        const result = await withFileLock(
           `${entriesPath(path)}.lock`,
           (lock) => {
             options.signal?.throwIfAborted();
@@ -113,7 +116,7 @@ export class FileImageStore implements ImageStore {
           },
           { staleMs: STALE_LOCK_MS },
         );
-        return { outcome, url: pathToFileURL(path).href };
+        return { ...result, url: pathToFileURL(path).href };
       } catch (error) {
         if (!isRefusal(error)) throw error;
         await this.probe({ sizeBytes: object.png.length });
@@ -126,25 +129,49 @@ export class FileImageStore implements ImageStore {
     }, options.signal);
   }
 
+  async adopt(name: string, docKey: string): Promise<AdoptOutcome> {
+    return this.#translate(async () => {
+      const path = this.#pathOf(name);
+      if ((await readIfThere(path)) === undefined) return 'absent';
+      await makeFolder(dirname(entriesPath(path)));
+      const adopt = async (lock: HeldLock): Promise<AdoptOutcome> => {
+        const png = await readIfThere(path);
+        if (png === undefined) return 'absent';
+        const metadata = (await readEntries(entriesPath(path)))[sha256(png)];
+        if (metadata !== undefined && whoseObject(metadata.docKey, docKey) !== 'foreign') return 'kept';
+        const entry = { [sha256(png)]: { ...(metadata ?? NOBODYS), docKey } };
+        await replaceDurably(entriesPath(path), jsonBytes(entry), () => lock.check());
+        return 'adopted';
+      };
+      return withFileLock(`${entriesPath(path)}.lock`, adopt, { staleMs: STALE_LOCK_MS });
+    }, undefined);
+  }
+
   async #putLocked(
     path: string,
     { object, options, lock }: { readonly object: ImageObject; readonly options: PutOptions; readonly lock: HeldLock },
-  ): Promise<PutOutcome> {
+  ): Promise<Omit<PutResult, 'url'>> {
     const png = await readIfThere(path);
     if (png === undefined) {
       await writeObject(path, { object, before: {}, lock });
-      return 'created';
+      return { outcome: 'created' };
     }
     const entries = await readEntries(entriesPath(path));
     const metadata = entries[sha256(png)];
-    if (metadata === undefined || metadata.docKey !== object.metadata.docKey) return 'foreign';
-    if (metadata.runId === object.metadata.runId) return 'adopted';
-    if (!(await options.mayReplace())) return 'superseded';
+    if (metadata === undefined || whoseObject(metadata.docKey, object.metadata.docKey) !== 'same')
+      return { outcome: 'foreign', owner: metadata?.docKey };
+    if (metadata.runId === object.metadata.runId) return { outcome: 'adopted' };
+    if (!(await options.mayReplace())) return { outcome: 'superseded' };
     await writeObject(path, { object, before: entries, lock });
-    return 'replaced';
+    return { outcome: 'replaced' };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {}
+
+  /** @param storedUrl as `put` gave it */
+  nameOf(storedUrl: string): string {
+    return relative(this.#root, fileURLToPath(storedUrl)).split(sep).join('/');
+  }
 
   /** @throws `store_unwritable` for a name that leads out of the folder */
   #pathOf(name: string): string {

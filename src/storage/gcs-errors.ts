@@ -116,6 +116,12 @@ export function storeError(error: unknown, bucket: string): Text2ImgError {
   const options = { cause: error };
   const said = safeMessage(error);
   const status = statusOf(error);
+  if (isConditionNotMet(error))
+    return new Text2ImgError(
+      'store_failed',
+      `an object of the bucket ${bucket} was changed by others meanwhile.`,
+      options,
+    );
   if (error instanceof UnbelievableAnswerError)
     return new Text2ImgError('store_failed', `the bucket ${bucket} cannot be reached: ${said}.`, options);
   if (status === 401) {

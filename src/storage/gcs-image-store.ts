@@ -8,8 +8,9 @@
 import { createHash } from 'node:crypto';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import type { Logger } from '../observability/logger.ts';
-import { readObject, readUploaded, refusalOf } from './gcs-answers.ts';
+import { type ObjectAnswer, readObject, readUploaded, refusalOf, UnbelievableAnswerError } from './gcs-answers.ts';
 import { GcsClient } from './gcs-client.ts';
+import { whoseObject } from './doc-key.ts';
 import {
   credentialsError,
   isConditionNotMet,
@@ -21,11 +22,12 @@ import {
   statusOf,
   storeError,
 } from './gcs-errors.ts';
-import { fromCustomMetadata, isSameDocument, toCustomMetadata } from './gcs-metadata.ts';
+import { fromCustomMetadata, toCustomMetadata } from './gcs-metadata.ts';
 import { withDeadline } from './gcs-requests.ts';
 import { retrying } from './gcs-retry.ts';
 import { readCredentialsFile } from './google-credentials.ts';
 import type {
+  AdoptOutcome,
   FoundImage,
   ImageMetadata,
   ImageObject,
@@ -64,6 +66,8 @@ const CHECK_DEADLINE_MS = 15_000;
 const MAX_ROUNDS = 8;
 /** The generation of an object that does not exist. */
 const ABSENT = '0';
+/** What stands beside an adopted object that was not ours. */
+const NOBODYS = { runId: 'adopted', seed: 0, model: '' } as const;
 const PROBE = new TextEncoder().encode(
   'text2img writes this object to find out whether the bucket takes any. It may be deleted.\n',
 );
@@ -161,6 +165,27 @@ export class GcsImageStore implements ImageStore {
     return { metadata, url: this.#urlOf(name), ...(refusal === undefined ? {} : { refusal }) };
   }
 
+  async adopt(name: string, docKey: string): Promise<AdoptOutcome> {
+    const { bucket } = this.#options;
+    const adopt = async (client: GcsClient): Promise<AdoptOutcome> => {
+      const object = await this.#describe(client, name);
+      if (object === undefined) return 'absent';
+      const { generation, metageneration } = object;
+      const metadata = fromCustomMetadata(object.metadata);
+      if (metadata !== undefined && whoseObject(metadata.docKey, docKey) !== 'foreign') return 'kept';
+      const custom = { ...toCustomMetadata({ ...(metadata ?? NOBODYS), docKey }) };
+      const answer = await client.changeMetadata(name, { generation, metageneration, custom });
+      const changed = readObject('change of metadata', answer, { bucket, name });
+      if (
+        changed.generation !== generation ||
+        fromCustomMetadata(changed.metadata)?.docKey !== fromCustomMetadata(custom)?.docKey
+      )
+        throw new UnbelievableAnswerError('change of metadata', answer);
+      return 'adopted';
+    };
+    return this.#request('adopt', adopt, {});
+  }
+
   /** The probe's object stays: the next one meets it, and hears that the bucket would have taken it. */
   async probe({ signal }: ProbeOptions): Promise<void> {
     const { prefix = DEFAULT_OBJECT_PREFIX, deadlineMs = CHECK_DEADLINE_MS } = this.#options;
@@ -171,20 +196,21 @@ export class GcsImageStore implements ImageStore {
 
   async put(object: ImageObject, options: PutOptions): Promise<PutResult> {
     options.signal?.throwIfAborted();
-    return { outcome: await this.#put(object, options), url: this.#urlOf(object.name) };
+    return { ...(await this.#put(object, options)), url: this.#urlOf(object.name) };
   }
 
-  async #put(object: ImageObject, { mayReplace, signal }: PutOptions): Promise<PutOutcome> {
+  async #put(object: ImageObject, { mayReplace, signal }: PutOptions): Promise<Omit<PutResult, 'url'>> {
     let existing: StoredObject | undefined;
     for (let round = 0; round < MAX_ROUNDS; round += 1) {
       if (existing === undefined) {
-        if (await this.#create(object, signal)) return 'created';
+        if (await this.#create(object, signal)) return { outcome: 'created' };
       } else {
         const { metadata, generation } = existing;
-        if (metadata === undefined || !isSameDocument(metadata, object.metadata)) return 'foreign';
-        if (metadata.runId === object.metadata.runId) return 'adopted';
+        if (metadata === undefined || whoseObject(metadata.docKey, object.metadata.docKey) !== 'same')
+          return { outcome: 'foreign', owner: metadata?.docKey };
+        if (metadata.runId === object.metadata.runId) return { outcome: 'adopted' };
         const outcome = await this.#replace(object, { generation, mayReplace, signal });
-        if (outcome !== 'changed') return outcome;
+        if (outcome !== 'changed') return { outcome };
       }
       existing = await this.#look(object.name, signal);
     }
@@ -249,23 +275,30 @@ export class GcsImageStore implements ImageStore {
   }
 
   async #look(name: string, signal?: AbortSignal): Promise<StoredObject | undefined> {
-    const look = async (client: GcsClient): Promise<StoredObject | undefined> => {
-      try {
-        const object = readObject('look', await client.describe(name), { bucket: this.#options.bucket, name });
-        const { generation, metadata } = object;
-        return { metadata: fromCustomMetadata(metadata), generation, refusal: refusalOf(object, Date.now()) };
-      } catch (error) {
-        if (statusOf(error) === 404) return undefined;
-        throw error;
-      }
-    };
-    return this.#request('look', look, { signal });
+    const object = await this.#request('look', (client) => this.#describe(client, name), { signal });
+    if (object === undefined) return undefined;
+    const { generation, metadata } = object;
+    return { metadata: fromCustomMetadata(metadata), generation, refusal: refusalOf(object, Date.now()) };
+  }
+
+  async #describe(client: GcsClient, name: string): Promise<ObjectAnswer | undefined> {
+    try {
+      return readObject('look', await client.describe(name), { bucket: this.#options.bucket, name });
+    } catch (error) {
+      if (statusOf(error) === 404) return undefined;
+      throw error;
+    }
   }
 
   /** A link that everybody can open for seven days, signed with the key file. @param storedUrl `gs://…` */
   async signedUrl(storedUrl: string): Promise<string> {
-    const name = storedUrl.slice(this.#urlOf('').length);
+    const name = this.nameOf(storedUrl);
     return this.#request('sign', (client) => client.signedUrl(name, SIGNED_URL_MS), {});
+  }
+
+  /** @param storedUrl as `put` gave it */
+  nameOf(storedUrl: string): string {
+    return storedUrl.slice(this.#urlOf('').length);
   }
 
   #urlOf(name: string): string {

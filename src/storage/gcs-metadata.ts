@@ -1,6 +1,6 @@
 /** An object's custom metadata: how `ImageMetadata` is written on it and read back. */
-import { createHash } from 'node:crypto';
 import { z } from 'zod';
+import { hashOfDocKey } from './doc-key.ts';
 import type { ImageMetadata } from './image-store.ts';
 
 /** As they stand on the object. */
@@ -46,15 +46,10 @@ export function fromCustomMetadata(custom: unknown): ImageMetadata | undefined {
   return { runId, docKey: unescapeToken(doc_key), seed, model: unescapeToken(model) };
 }
 
-/** Whether both belong to the same document, however its key is stored. */
-export function isSameDocument(stored: ImageMetadata, given: ImageMetadata): boolean {
-  return storedDocKey(stored.docKey) === storedDocKey(given.docKey);
-}
-
 /** A key that does not fit is stored as its hash. */
 function storedDocKey(docKey: string): string {
   if (Buffer.byteLength(docKey) <= MAX_DOC_KEY_BYTES) return escapeToken(docKey);
-  return `sha256:${createHash('sha256').update(docKey).digest('hex')}`;
+  return hashOfDocKey(docKey);
 }
 
 function escapeToken(text: string): string {

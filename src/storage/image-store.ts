@@ -36,6 +36,8 @@ export interface PutResult {
   readonly outcome: PutOutcome;
   /** What goes into `image_url`. */
   readonly url: string;
+  /** Where it is `foreign`: the other document's key, as `doc-key.ts` reads it; undefined where nobody knows. */
+  readonly owner?: string | undefined;
 }
 
 /** What lies under a name. */
@@ -46,6 +48,9 @@ export interface FoundImage {
   /** Why the store will not let this object be replaced, as a sentence without its full stop; absent where nothing is known to forbid it. */
   readonly refusal?: string;
 }
+
+/** `kept`: it is this document's already, or a namesake's, whose name this document does not need. */
+export type AdoptOutcome = 'adopted' | 'kept' | 'absent';
 
 export interface ProbeOptions {
   /** Of the image that could not be stored: a disk may have room for less. */
@@ -71,6 +76,13 @@ export interface ImageStore extends AsyncDisposable {
 
   /** The object's metadata and URL, or undefined; a worker looks before it draws. */
   find(name: string, options?: { readonly signal?: AbortSignal }): Promise<FoundImage | undefined>;
+
+  /**
+   * Makes an object of another database or collection, or one that nobody knows, this document's: its key is written beside exactly what is there now, under the
+   * object's own precondition; the image stays. For an operator who says so, never for a worker.
+   * @throws `store_failed` when it was changed meanwhile
+   */
+  adopt(name: string, docKey: string): Promise<AdoptOutcome>;
 
   /**
    * Tells a refusal of one image from trouble of the store: resolves when the store takes another object now, and throws the reason when it does

@@ -9,6 +9,8 @@ export interface ObjectKeyOptions {
   readonly prefix: string;
   /** 0 for the first picture of a document. */
   readonly imageIndex: number;
+  /** What stands in the document as its name. It counts only where it is `hashedName`: a document cannot choose. */
+  readonly objectName?: string | undefined;
 }
 
 /** The object that says whether a bucket takes any. No document has this name: an image's ends in `.png`. */
@@ -17,8 +19,9 @@ export function probeKey(prefix: string): string {
 }
 
 /** `generated/<id>.png`, `generated/<id>.2.png` for the second picture, and so on. */
-export function objectKey(id: DocumentId, { prefix, imageIndex }: ObjectKeyOptions): string {
-  return `${prefix}${objectStem(id)}${imageIndex === 0 ? '' : `.${imageIndex + 1}`}.png`;
+export function objectKey(id: DocumentId, { prefix, imageIndex, objectName }: ObjectKeyOptions): string {
+  const stem = isHashedName(id, objectName) ? hashedName(id) : objectStem(id);
+  return `${prefix}${stem}${imageIndex === 0 ? '' : `.${imageIndex + 1}`}.png`;
 }
 
 /** Harmless in a URL, a file system and a shell. */
@@ -34,12 +37,18 @@ function objectStem(id: DocumentId): string {
     case 'uuid':
       return id.hyphenated;
     case 'string':
-      return PLAIN.test(id.value) && !LOOKS_HASHED.test(id.value) ? id.value : hashed(id);
+      return PLAIN.test(id.value) && !LOOKS_HASHED.test(id.value) ? id.value : hashedName(id);
     case 'other':
-      return hashed(id);
+      return hashedName(id);
   }
 }
 
-function hashed(id: DocumentId): string {
+/** Whether this document goes by its hashed name, for itself or because another one has its plain one. */
+export function isHashedName(id: DocumentId, objectName: string | undefined): boolean {
+  return (objectName ?? objectStem(id)) === hashedName(id);
+}
+
+/** The name that no other document can have; taken where another one has the plain name already. */
+export function hashedName(id: DocumentId): string {
   return `x-${createHash('sha256').update(canonicalEjsonOf(id)).digest('hex')}`;
 }

@@ -9,6 +9,7 @@ import type { ClaimedPrompt, CompletionRecord, FailureRecord, TransitionOutcome 
 import type { OwedWebhook } from '../queue/webhook-outbox.ts';
 import type { FinishedPrompt } from '../webhook/webhook-policy.ts';
 import { Heartbeat } from './heartbeat.ts';
+import { ObjectNames } from './object-names.ts';
 import { persistently } from './persistence.ts';
 import { judge } from './retry-policy.ts';
 import type { WorkerEvent, WorkerOptions } from './worker-options.ts';
@@ -29,6 +30,7 @@ export class ClaimedJob implements Disposable {
   /** New for every attempt, so that a late message of an earlier one is nobody's. */
   readonly jobId: string;
   readonly heartbeat: Heartbeat;
+  readonly names: ObjectNames;
   readonly #options: WorkerOptions;
   readonly #context: ClaimContext;
   readonly #lost = new AbortController();
@@ -58,6 +60,11 @@ export class ClaimedJob implements Disposable {
         this.#lost.abort();
         options.engine.cancel(this.jobId);
       },
+    });
+    this.names = new ObjectNames({
+      claim,
+      prefix: options.objectPrefix,
+      record: (objectName) => this.#write('nameObject', () => options.queue.nameObject(claim, objectName)),
     });
     this.#tell({ type: 'claimed', id: this.id, attempt: claim.attempt });
   }

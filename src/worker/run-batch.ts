@@ -8,19 +8,24 @@ import { encodePng } from '../image/encode-png.ts';
 import type { ResolvedGenerationRequest } from '../job/generation-request.ts';
 import { usedParameters } from '../job/prompt-document.ts';
 import type { CompletionRecord } from '../queue/prompt-queue.ts';
-import { objectKey } from '../storage/object-key.ts';
 import type { BatchBudget } from './batch-budget.ts';
 import type { ClaimedJob } from './claimed-job.ts';
 import type { FailedDrawing, Failures } from './failures.ts';
+import { type PlaceOptions, storeImages, surveyPlaces } from './image-places.ts';
 import type { DrawnImages } from './kept-images.ts';
 import type { Trouble } from './trouble.ts';
 import type { WorkerOptions } from './worker-options.ts';
+
+/** In a sentence. */
+const MAX_NAMED = 5;
 
 export interface PreparedJob {
   readonly job: ClaimedJob;
   readonly request: ResolvedGenerationRequest;
   /** Drawn by an attempt before this one, whose images could not be stored. */
   readonly drawn: DrawnImages | undefined;
+  /** URLs of an earlier run's images that stay beside this one's. */
+  readonly surplus: readonly string[];
 }
 
 /** What the batches of one worker share. */
@@ -48,34 +53,17 @@ async function prepareJob(job: ClaimedJob, context: BatchContext): Promise<Prepa
     return undefined;
   }
   try {
-    const urls = await findStored(job, request, context);
-    if (urls === undefined) return { job, request, drawn: context.failures.kept.take(job.claim.runId, request) };
-    await finish(job, context, () => complete({ job, request }, { urls, warnings: [] }, context));
+    const survey = await surveyPlaces(job, request.numImages, placesOf(job, context));
+    if (survey === undefined) await finish(job, context, async () => job.lose());
+    else {
+      const { stored, surplus } = survey;
+      const prepared = { job, request, surplus };
+      if (stored === undefined) return { ...prepared, drawn: context.failures.kept.take(job.claim.runId, request) };
+      await finish(job, context, () => complete(prepared, { urls: stored, warnings: [] }, context));
+    }
   } catch (error) {
     await finish(job, context, () => context.failures.ofStore(job, error));
   }
-  return undefined;
-}
-
-/**
- * The URLs of all pictures of this run, when an attempt before this one stored them and died before it could say so.
- * @throws `store_refused` where something lies under a name that the store does not let anybody replace: known before it is drawn for nothing
- */
-async function findStored(
-  job: ClaimedJob,
-  request: ResolvedGenerationRequest,
-  { options: { store, objectPrefix }, publishingSignal }: BatchContext,
-): Promise<string[] | undefined> {
-  const { claim } = job;
-  const signal = AbortSignal.any([publishingSignal, job.lostSignal]);
-  const indexes = Array.from({ length: request.numImages }, (_, imageIndex) => imageIndex);
-  const found = await Promise.all(
-    indexes.map((imageIndex) => store.find(objectKey(claim.id, { prefix: objectPrefix, imageIndex }), { signal })),
-  );
-  const isOurs = found.map((image) => image?.metadata?.runId === claim.runId && image.metadata.docKey === claim.docKey);
-  if (isOurs.every(Boolean)) return found.map((image) => image?.url ?? '');
-  const refused = found.find((image, index) => image?.refusal !== undefined && isOurs[index] !== true);
-  if (refused?.refusal !== undefined) throw new Text2ImgError('store_refused', `${refused.refusal}.`);
   return undefined;
 }
 
@@ -177,9 +165,10 @@ async function encodeAndPublish(
 /** Stores every picture, then completes the document: in this order, so that a completed document's pictures are there. */
 async function publish(prepared: PreparedJob, drawn: DrawnImages, context: BatchContext): Promise<void> {
   const { job, request } = prepared;
-  let urls: string[] | undefined;
+  const model = context.options.engine.model.modelName;
+  let urls: readonly string[] | undefined;
   try {
-    urls = await storeAll(job, drawn, context);
+    urls = await storeImages(job, drawn.images, { ...placesOf(job, context), model });
   } catch (error) {
     return context.failures.ofStore(job, error, { request, images: drawn });
   }
@@ -187,31 +176,9 @@ async function publish(prepared: PreparedJob, drawn: DrawnImages, context: Batch
   await complete(prepared, { urls, warnings: drawn.warnings }, context);
 }
 
-/** Undefined: the document is no longer ours. */
-async function storeAll(
-  job: ClaimedJob,
-  { images }: DrawnImages,
-  { options, publishingSignal }: BatchContext,
-): Promise<string[] | undefined> {
-  const { claim } = job;
-  const signal = AbortSignal.any([publishingSignal, job.lostSignal]);
-  const urls: string[] = [];
-  for (const { imageIndex, seed, png } of images) {
-    if (!job.heartbeat.isSafe && !(await job.heartbeat.renew())) return undefined;
-    const { outcome, url } = await options.store.put(
-      {
-        name: objectKey(claim.id, { prefix: options.objectPrefix, imageIndex }),
-        png,
-        metadata: { runId: claim.runId, docKey: claim.docKey, seed, model: options.engine.model.modelName },
-      },
-      { mayReplace: () => job.heartbeat.renew(), signal },
-    );
-    if (outcome === 'superseded') return undefined;
-    if (outcome === 'foreign')
-      throw new Text2ImgError('foreign_object', `an object of another document lies at ${url}; it was left as it is.`);
-    urls.push(url);
-  }
-  return urls;
+/** The end of the grace period and the loss of the document end every request to the store. */
+function placesOf(job: ClaimedJob, { options, publishingSignal }: BatchContext): PlaceOptions {
+  return { store: options.store, signal: AbortSignal.any([publishingSignal, job.lostSignal]) };
 }
 
 interface Stored {
@@ -221,9 +188,9 @@ interface Stored {
 
 /** Making public URLs is the store's part, too. */
 async function complete(
-  { job, request }: Pick<PreparedJob, 'job' | 'request'>,
+  { job, request, surplus }: Pick<PreparedJob, 'job' | 'request' | 'surplus'>,
   { urls, warnings }: Stored,
-  { failures }: BatchContext,
+  { failures, options }: BatchContext,
 ): Promise<void> {
   let webhook: Awaited<ReturnType<ClaimedJob['webhookFor']>>;
   try {
@@ -231,7 +198,16 @@ async function complete(
   } catch (error) {
     return failures.ofStore(job, error);
   }
-  await job.complete(record(request, urls, warnings), webhook);
+  const left = surplusWarning(surplus);
+  if (left !== undefined) options.logger.warning('images of an earlier run stay', { prompt_id: job.id, warning: left });
+  await job.complete(record(request, urls, left === undefined ? warnings : [...warnings, left]), webhook);
+}
+
+/** Receivers may have their URLs, so they are not removed. */
+function surplusWarning(urls: readonly string[]): string | undefined {
+  if (urls.length === 0) return undefined;
+  const more = urls.length > MAX_NAMED ? ` and ${urls.length - MAX_NAMED} more` : '';
+  return `this run has fewer images than an earlier one, whose others stay: ${urls.slice(0, MAX_NAMED).join(', ')}${more}`;
 }
 
 function record(

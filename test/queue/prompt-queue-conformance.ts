@@ -129,6 +129,7 @@ export function promptQueueConformance(name: string, create: QueueFactory): void
       assert.notEqual(after.token, before.token);
       assert.deepEqual([after.attempt, after.previousAttemptDied], [2, true]);
       assert.equal(await dead.renew(before), 'lost');
+      assert.equal(await dead.nameObject(before, 'x'), 'lost');
       assert.equal(await dead.complete(before, RECORD), 'lost');
       assert.equal(await dead.fail(before, FAILURE), 'lost');
       assert.equal(await dead.release(before), 'lost');
@@ -148,6 +149,33 @@ export function promptQueueConformance(name: string, create: QueueFactory): void
       assert.deepEqual(await other.claim({ limit: 1 }), []);
       const { progress, owner: shownOwner, status } = await showOne(owner, claimed);
       assert.deepEqual([progress, shownOwner, status], [{ step: 6, steps: 20 }, 'me', 'processing']);
+    });
+
+    test('the name of a document’s objects is a renewal, and stays through every later claim and run', async (t) => {
+      const place = await create(t);
+      const queue = await place.open({ leaseMs: SHORT_MS });
+      const other = await place.open({ leaseMs: LONG_MS });
+      await queue.enqueue([{ text: 'x' }, { text: 'y' }]);
+      const first = await claimOne(queue);
+      assert.equal(first.objectName, undefined);
+      const id = promptIdText(first.id);
+      assert.deepEqual(await queue.identify(id), { id: first.id, docKey: first.docKey });
+      await sleep(SHORT_MS * 0.7);
+      assert.equal(await queue.nameObject(first, 'x-$name'), 'done');
+      await sleep(SHORT_MS * 0.7);
+      assert.ok(
+        (await other.claim({ limit: 2 })).every((claimed) => promptIdText(claimed.id) !== id),
+        'it is still ours',
+      );
+      await sleep(SHORT_MS);
+      const second = await claimOne(other);
+      assert.deepEqual([promptIdText(second.id), second.objectName], [id, 'x-$name']);
+      assert.equal(await other.complete(second, RECORD), 'done');
+      await other.retry(id);
+      assert.equal((await claimOne(other)).objectName, 'x-$name');
+      const { docKey } = first;
+      assert.deepEqual(await other.identify(id), { id: first.id, docKey, objectName: 'x-$name' });
+      assert.equal(await other.identify('no such document'), undefined);
     });
 
     test('a given-back document is pending again, keeps its run, and the attempt does not count', async (t) => {

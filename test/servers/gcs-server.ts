@@ -11,6 +11,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 export interface StoredObject {
   readonly bytes: Buffer;
   readonly generation: number;
+  readonly metageneration: number;
   readonly metadata: Readonly<Record<string, string>>;
 }
 
@@ -98,7 +99,7 @@ export class GcsServer implements AsyncDisposable {
   }
 
   put(name: string, bytes: Uint8Array, metadata: Readonly<Record<string, string>> = {}): StoredObject {
-    const object = { bytes: Buffer.from(bytes), generation: ++this.#generation, metadata };
+    const object = { bytes: Buffer.from(bytes), generation: ++this.#generation, metageneration: 1, metadata };
     this.history.set(name, [...(this.history.get(name) ?? []), object]);
     return object;
   }
@@ -170,8 +171,35 @@ export class GcsServer implements AsyncDisposable {
     if (kind === 'other') return answer(200, { kind: 'storage#bucket', name: bucket, id: bucket });
     const found = this.object(object);
     if (found === undefined) return answer(404, errorBody(404, `No such object: ${bucket}/${object}`));
+    if (method === 'PATCH') return this.#patch({ object, found, ...content }, answer);
     if (method === 'GET') return answer(200, { ...describe(bucket, object, found), ...this.facts.get(object) });
     return answer(405, errorBody(405, 'method not allowed'));
+  }
+
+  /** Changes custom metadata under the same generation. */
+  #patch(
+    {
+      object,
+      found,
+      url,
+      body,
+    }: { readonly object: string; readonly found: StoredObject; readonly url: URL; readonly body: Buffer },
+    answer: (status: number, json: unknown) => void,
+  ): void {
+    const wanted = (name: string, is: number): boolean => [null, String(is)].includes(url.searchParams.get(name));
+    if (!wanted('ifGenerationMatch', found.generation) || !wanted('ifMetagenerationMatch', found.metageneration))
+      return answer(
+        412,
+        errorBody(412, 'At least one of the pre-conditions you specified did not hold.', 'conditionNotMet'),
+      );
+    const { metadata } = JSON.parse(body.toString('utf8')) as { metadata?: Record<string, string> };
+    const changed = {
+      ...found,
+      metadata: { ...found.metadata, ...metadata },
+      metageneration: found.metageneration + 1,
+    };
+    this.history.set(object, [...(this.history.get(object) ?? []).slice(0, -1), changed]);
+    answer(200, describe(this.bucket, object, changed));
   }
 
   #upload(
@@ -247,12 +275,13 @@ function flipPngByte(content: { body: Buffer; readonly contentType: string }): v
   content.body = copy;
 }
 
-function describe(bucket: string, name: string, { generation, metadata, bytes }: StoredObject): object {
+function describe(bucket: string, name: string, { generation, metageneration, metadata, bytes }: StoredObject): object {
   return {
     kind: 'storage#object',
     bucket,
     name,
     generation: String(generation),
+    metageneration: String(metageneration),
     metadata,
     size: String(bytes.length),
     md5Hash: createHash('md5').update(bytes).digest('base64'),

@@ -43,6 +43,13 @@ test('the URL is the file’s', async (t) => {
   assert.equal(url, pathToFileURL(join(folder, 'generated/a.png')).href);
 });
 
+test('a URL gives its name back, whatever the folder is called', async (t) => {
+  const folder = join(await makeFolder(t), 'a #b%20c?d=e');
+  const store = new FileImageStore(folder);
+  const { url } = await store.put(OBJECT, { mayReplace });
+  assert.equal(store.nameOf(url), OBJECT.name);
+});
+
 test('nothing but the picture and its metadata is left behind', async (t) => {
   const folder = await makeFolder(t);
   const store = new FileImageStore(folder);

@@ -235,8 +235,11 @@ test('a file that holds no account is refused with what is wrong, and its conten
 });
 
 test('a public URL is the base and the name, each part encoded', () => {
-  assert.equal(
-    publicUrlUnder('https://cdn.example/x/', 'gs://b/generated/ä b.2.png'),
-    'https://cdn.example/x/generated/%C3%A4%20b.2.png',
-  );
+  for (const [base, url] of [
+    ['https://cdn.example', 'https://cdn.example/generated/%C3%A4%20b%3F.2.png'],
+    ['https://cdn.example/x//', 'https://cdn.example/x/generated/%C3%A4%20b%3F.2.png'],
+    ['https://cdn.example/p?v=1&w=%20', 'https://cdn.example/p/generated/%C3%A4%20b%3F.2.png?v=1&w=%20'],
+    ['http://[::1]:8080/?#top', 'http://[::1]:8080/generated/%C3%A4%20b%3F.2.png?'],
+  ] as const)
+    assert.equal(publicUrlUnder(base, 'generated/ä b?.2.png'), url);
 });

@@ -88,6 +88,36 @@ export function imageStoreConformance(name: string, create: StoreFactory): void 
       assert.equal(await text(place, 'generated/planted.png'), 'planted');
     });
 
+    test('what was adopted keeps its bytes, and is replaced by the document that it belongs to now', async (t) => {
+      const place = await create(t);
+      const key = (collection: string, id: string): string =>
+        `{"database":"d","collection":"${collection}","_id":${id}}`;
+      const mine = makeObject({ png: 'second', runId: 'run-2', docKey: key('new', '7') });
+      assert.equal(await place.store.adopt(NAME, mine.metadata.docKey), 'absent');
+      await put(place.store, makeObject({ docKey: key('old', '7') }));
+      assert.equal(await put(place.store, mine), 'foreign');
+      assert.equal(await place.store.adopt(NAME, mine.metadata.docKey), 'adopted');
+      assert.equal(await text(place), 'first');
+      assert.equal((await place.store.find(NAME))?.metadata?.docKey, mine.metadata.docKey);
+      assert.equal(await place.store.adopt(NAME, mine.metadata.docKey), 'kept');
+      assert.equal(await put(place.store, makeObject({ docKey: key('old', '7'), runId: 'run-3' })), 'foreign');
+      assert.equal(await put(place.store, mine), 'replaced');
+      assert.equal(await place.store.adopt(NAME, key('new', '"7"')), 'kept', 'a namesake does not need the name');
+      await place.plant('generated/planted.png', new TextEncoder().encode('planted'));
+      assert.equal(await place.store.adopt('generated/planted.png', mine.metadata.docKey), 'adopted');
+      assert.equal(await put(place.store, { ...mine, name: 'generated/planted.png' }), 'replaced');
+    });
+
+    test('a foreign object’s owner is told, as far as it is known', async (t) => {
+      const place = await create(t);
+      await put(place.store, makeObject());
+      const result = await place.store.put(makeObject({ docKey: '{"_id":"b"}' }), { mayReplace: always });
+      assert.deepEqual([result.outcome, result.owner], ['foreign', '{"_id":"a"}']);
+      await place.plant('generated/planted.png', new TextEncoder().encode('planted'));
+      const planted = await place.store.put(makeObject({ name: 'generated/planted.png' }), { mayReplace: always });
+      assert.deepEqual([planted.outcome, planted.owner], ['foreign', undefined]);
+    });
+
     test('of many that write at once one creates, the others of its run adopt, and the bytes are whole', async (t) => {
       const place = await create(t);
       const outcomes = await Promise.all(Array.from({ length: 8 }, () => put(place.store, makeObject())));

@@ -11,6 +11,7 @@ import type {
   JobProgress,
   JobStatus,
   JobSummary,
+  PromptIdentity,
   PromptQueue,
   QueueCounts,
   RawPromptDocument,
@@ -34,7 +35,8 @@ import { checkCollectionName, closeWithin, ConnectionDiary, databaseOf, newClien
 import { MongoOutbox } from './outbox.ts';
 import { persist } from './persist.ts';
 import type { PromptRecord } from './prompt-record.ts';
-import type { PromptsCollection } from './prompts-collection.ts';
+import { byId, type PromptsCollection } from './prompts-collection.ts';
+import { nameObject } from './name-object.ts';
 import { reap } from './reap.ts';
 import { release } from './release.ts';
 import { renew } from './renew.ts';
@@ -187,6 +189,10 @@ export class MongoPromptQueue implements PromptQueue {
     return outcome(await renew(await this.#open(), claimed, progress));
   }
 
+  async nameObject(claimed: ClaimedPrompt, objectName: string): Promise<TransitionOutcome> {
+    return outcome(await nameObject(await this.#open(), claimed, objectName));
+  }
+
   async complete(claimed: ClaimedPrompt, record: CompletionRecord, webhook?: OwedWebhook): Promise<TransitionOutcome> {
     return outcome(await complete(await this.#open(), claimed, { record, webhook }));
   }
@@ -232,6 +238,15 @@ export class MongoPromptQueue implements PromptQueue {
     return found === undefined ? undefined : (await show(prompts, [found.id]))?.summary;
   }
 
+  async identify(id: string): Promise<PromptIdentity | undefined> {
+    const prompts = await this.#open();
+    const found = await findId(prompts, id);
+    if (found === undefined) return undefined;
+    const projection = { _id: 1, 'job.object_name': 1 };
+    const record = await prompts.run(() => prompts.collection.findOne(byId(found.id), { projection }));
+    return record === null ? undefined : this.#identityOf(record);
+  }
+
   async retry(id: string, options?: RetryOptions): Promise<boolean | undefined> {
     return this.#change(id, (prompts, found) => retry(prompts, found, options));
   }
@@ -275,13 +290,21 @@ export class MongoPromptQueue implements PromptQueue {
     return found === undefined ? undefined : change(prompts, found.id);
   }
 
-  #toClaim({ record, token }: ClaimedRecord): ClaimedPrompt {
+  #identityOf(record: Document): PromptIdentity {
     const id = documentIdOf(record['_id']);
-    const job = record['job'] as Document;
-    const fields = PROMPT_FIELDS.filter((name) => Object.hasOwn(record, name));
+    const objectName: unknown = (record['job'] as Document | undefined)?.['object_name'];
     return {
       id,
       docKey: docKeyOf({ database: this.#database, collection: this.#options.collection }, id),
+      ...(typeof objectName === 'string' ? { objectName } : {}),
+    };
+  }
+
+  #toClaim({ record, token }: ClaimedRecord): ClaimedPrompt {
+    const job = record['job'] as Document;
+    const fields = PROMPT_FIELDS.filter((name) => Object.hasOwn(record, name));
+    return {
+      ...this.#identityOf(record),
       token,
       runId: String(job['run_id']),
       attempt: Number(job['attempts']),

@@ -10,7 +10,10 @@ import { releasePipeline } from './release.ts';
 
 /** Nothing else is read: a document may have 16 MB of its own. */
 const CLAIM_PROJECTION: Readonly<Record<string, 1>> = Object.fromEntries(
-  [...PROMPT_FIELDS, 'job.run_id', 'job.attempts', 'job.previous_died'].map((field) => [field, 1 as const]),
+  [...PROMPT_FIELDS, 'job.run_id', 'job.attempts', 'job.previous_died', 'job.object_name'].map((field) => [
+    field,
+    1 as const,
+  ]),
 );
 
 export interface ClaimedRecord {

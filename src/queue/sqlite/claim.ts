@@ -6,7 +6,7 @@ import { promptFieldsOf } from '../../job/prompt-document.ts';
 import type { ClaimedPrompt, Endings } from '../prompt-queue.ts';
 import { type Ended, endUnclaimed } from './end-unclaimed.ts';
 import { ATTEMPTS, HAS_LEASE, RUN_ID } from './expressions.ts';
-import { docKeyOf, documentOf, idOf } from './rows.ts';
+import { documentOf, identityOf } from './rows.ts';
 import { NOW_MS, type Row, type Statements } from './statements.ts';
 
 export interface ClaimOptions {
@@ -85,10 +85,8 @@ function toClaim(
   row: Row,
   { document, path }: { readonly document: ClaimedPrompt['document']; readonly path: string },
 ): ClaimedPrompt {
-  const id = idOf(row);
   return {
-    id,
-    docKey: docKeyOf(path, row),
+    ...identityOf(path, row),
     token: String(row['token']),
     runId: String(row['run_id']),
     attempt: Number(row['attempts']),

@@ -1,7 +1,7 @@
 /** Rows as the rest knows them: documents, ids, and columns that hold JSON. Any program can write the file, so nothing here throws. */
 import { canonicalEjsonOf, type DocumentId } from '../../job/document-id.ts';
 import { isRecord } from '../../lib/foreign-record.ts';
-import type { RawPromptDocument } from '../prompt-queue.ts';
+import type { PromptIdentity, RawPromptDocument } from '../prompt-queue.ts';
 import type { Row } from './statements.ts';
 
 /** The value of a column with JSON in it; undefined where it holds none. */
@@ -26,6 +26,12 @@ export function idOf(row: Row): DocumentId {
   if (kind === 'object_id' && /^[0-9a-f]{24}$/.test(text)) return { kind, hex: text };
   if (kind === 'integer' && /^-?\d{1,16}$/.test(text)) return { kind, decimal: text };
   return { kind: 'string', value: text };
+}
+
+/** Which document a row is, as a claim has it. @param path where the queue is */
+export function identityOf(path: string, row: Row): PromptIdentity {
+  const objectName = row['object_name'];
+  return { id: idOf(row), docKey: docKeyOf(path, row), ...(typeof objectName === 'string' ? { objectName } : {}) };
 }
 
 /** A column of milliseconds since 1970. */

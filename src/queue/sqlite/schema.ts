@@ -68,8 +68,13 @@ CREATE INDEX webhooks_pending ON webhooks (due_ms) WHERE state = 'pending';
 /** Of the first versions of both tables; a table without one of them is another program's. */
 const COLUMNS = { prompts: columnsIn(PROMPTS), webhooks: columnsIn(WEBHOOKS) } as const;
 
-/** What the attempt before ended with. */
-const LAST_ERROR = 'ALTER TABLE prompts ADD COLUMN last_error TEXT;';
+/** Columns of `prompts` that came later. */
+const LATER_COLUMNS = [
+  // what the attempt before ended with
+  'last_error',
+  // the name of its images, where it is not the plain one
+  'object_name',
+] as const;
 
 /** Looks that would otherwise read every finished prompt or delivered webhook. */
 const LATER_INDEXES = `
@@ -80,7 +85,7 @@ CREATE INDEX IF NOT EXISTS webhooks_dead ON webhooks (seq) WHERE state = 'dead';
 interface SchemaState {
   readonly version: number;
   readonly tables: readonly string[];
-  readonly hasLastError: boolean;
+  readonly missingColumns: readonly string[];
   readonly hasIndexes: boolean;
 }
 
@@ -99,7 +104,8 @@ export function prepareSchema(db: DatabaseSync, path: string): void {
     const state = checkIsQueue(db, path);
     if (state.version < 1) db.exec(PROMPTS);
     if (state.version < 2) db.exec(WEBHOOKS);
-    if (!state.hasLastError) db.exec(LAST_ERROR);
+    const { missingColumns } = readState(db);
+    for (const column of missingColumns) db.exec(`ALTER TABLE prompts ADD COLUMN ${column} TEXT`);
     db.exec(LATER_INDEXES);
     db.exec(`PRAGMA user_version = ${SCHEMA_VERSION}`);
     db.exec('COMMIT');
@@ -109,8 +115,8 @@ export function prepareSchema(db: DatabaseSync, path: string): void {
   }
 }
 
-function isComplete({ version, hasLastError, hasIndexes }: SchemaState): boolean {
-  return version === SCHEMA_VERSION && hasLastError && hasIndexes;
+function isComplete({ version, missingColumns, hasIndexes }: SchemaState): boolean {
+  return version === SCHEMA_VERSION && missingColumns.length === 0 && hasIndexes;
 }
 
 function readState(db: DatabaseSync): SchemaState {
@@ -121,10 +127,11 @@ function readState(db: DatabaseSync): SchemaState {
       .all(type)
       .map(({ name }) => String(name));
   const indexes = named('index');
+  const columns = columnsOf(db, 'prompts');
   return {
     version,
     tables: named('table'),
-    hasLastError: columnsOf(db, 'prompts').has('last_error'),
+    missingColumns: LATER_COLUMNS.filter((column) => !columns.has(column)),
     hasIndexes: indexes.includes('webhooks_prompt') && indexes.includes('webhooks_dead'),
   };
 }

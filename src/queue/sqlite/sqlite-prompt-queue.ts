@@ -11,6 +11,7 @@ import type {
   JobProgress,
   JobStatus,
   JobSummary,
+  PromptIdentity,
   PromptQueue,
   QueueCounts,
   RawPromptDocument,
@@ -29,12 +30,14 @@ import { enqueue } from './enqueue.ts';
 import { fail } from './fail.ts';
 import { counts, drainState, isDrained, list, msUntilNextDue, NO_COUNTS, show, stuckIds } from './list.ts';
 import { SqliteOutbox } from './outbox.ts';
+import { nameObject } from './name-object.ts';
 import { reap } from './reap.ts';
 import { release } from './release.ts';
 import { renew } from './renew.ts';
 import { retryLater } from './retry-later.ts';
 import { retry } from './retry.ts';
 import { returnAttempts } from './return-attempts.ts';
+import { identityOf } from './rows.ts';
 import type { Statements } from './statements.ts';
 
 export interface SqlitePromptQueueOptions {
@@ -81,6 +84,11 @@ export class SqlitePromptQueue implements PromptQueue {
 
   async renew(claimed: ClaimedPrompt, progress?: JobProgress): Promise<TransitionOutcome> {
     return this.#write((statements) => renew(statements, keyOf(claimed), { ...this.#options, progress }));
+  }
+
+  async nameObject(claimed: ClaimedPrompt, objectName: string): Promise<TransitionOutcome> {
+    const { leaseMs } = this.#options;
+    return this.#write((statements) => nameObject(statements, keyOf(claimed), { leaseMs, objectName }));
   }
 
   async complete(claimed: ClaimedPrompt, record: CompletionRecord, webhook?: OwedWebhook): Promise<TransitionOutcome> {
@@ -135,6 +143,14 @@ export class SqlitePromptQueue implements PromptQueue {
 
   async show(id: string): Promise<JobSummary | undefined> {
     return this.#database.look((statements) => show(statements, id), undefined);
+  }
+
+  async identify(id: string): Promise<PromptIdentity | undefined> {
+    const { path } = this.#options;
+    return this.#database.look((statements) => {
+      const row = statements.get('SELECT * FROM prompts WHERE id = ?', id);
+      return row === undefined ? undefined : identityOf(path, row);
+    }, undefined);
   }
 
   async retry(id: string, { force = false }: { readonly force?: boolean } = {}): Promise<boolean | undefined> {

@@ -1,0 +1,36 @@
+/** `text2img jobs retry --adopt`: makes the images that lie under a job's names the job's own, so that its next run may replace them. */
+import { Text2ImgError } from '../errors/text2img-error.ts';
+import { quote } from '../lib/foreign-text.ts';
+import type { PromptQueue } from '../queue/prompt-queue.ts';
+import { objectKey } from '../storage/object-key.ts';
+import type { CommandContext } from './command-context.ts';
+import { openStore } from './open-queue.ts';
+
+/**
+ * Nothing in a document allows an overwrite: only this command does, for exactly what it finds now. How many were adopted.
+ * @throws `wrong_job_state` for a job that has not ended; what queue and store throw
+ */
+export async function adoptImages(context: CommandContext, queue: PromptQueue, id: string): Promise<number> {
+  const identity = await queue.identify(id);
+  const summary = await queue.show(id);
+  // What does not exist is told by the command itself.
+  if (identity === undefined || summary === undefined) return 0;
+  if (summary.status === 'pending' || summary.status === 'processing')
+    throw new Text2ImgError(
+      'wrong_job_state',
+      `The images of the job ${quote(id)} cannot be adopted: it has not ended yet.`,
+    );
+  await using opened = openStore(context);
+  await opened.store.check();
+  let adopted = 0;
+  for (let imageIndex = 0; ; imageIndex++) {
+    const name = objectKey(identity.id, {
+      prefix: context.config.gcsPrefix,
+      imageIndex,
+      objectName: identity.objectName,
+    });
+    const outcome = await opened.store.adopt(name, identity.docKey);
+    if (outcome === 'absent') return adopted;
+    if (outcome === 'adopted') adopted++;
+  }
+}
