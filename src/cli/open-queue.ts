@@ -4,6 +4,7 @@
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { googleEnvironment } from '../config/google-environment.ts';
+import { nameInUse } from '../config/load.ts';
 import { resolveMode } from '../config/mode.ts';
 import { MongoPromptQueue } from '../queue/mongo/mongo-prompt-queue.ts';
 import type { PromptQueue } from '../queue/prompt-queue.ts';
@@ -32,7 +33,13 @@ export function openQueue(
     owner: `${hostname()}:${process.pid}`,
   };
   if (mode.kind === 'production')
-    return new MongoPromptQueue({ uri: mode.mongoUri, collection: config.collection, logger, ...common });
+    return new MongoPromptQueue({
+      uri: mode.mongoUri,
+      uriName: nameInUse(config, 'mongoUri'),
+      collection: config.collection,
+      logger,
+      ...common,
+    });
   return new SqlitePromptQueue({ path: join(mode.dataDir, 'queue.sqlite'), looksOnly, ...common });
 }
 

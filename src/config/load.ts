@@ -33,6 +33,13 @@ export interface ConfigSources {
   readonly environment?: Environment;
 }
 
+const sources = new WeakMap<Config, ReadonlyMap<OptionName, string>>();
+
+/** How the user gave an option, for errors that come up later: the flag's or the variable's name. */
+export function nameInUse(config: Config, name: OptionName): string {
+  return sources.get(config)?.get(name) ?? flagOf(name);
+}
+
 /**
  * Everything that can be told from flags, variables and secret files is refused here, before anything is fetched, opened or made.
  * @throws `invalid_option`, `conflicting_options`; for a picture's options of `generate` and `enqueue` `invalid_parameter`
@@ -44,13 +51,16 @@ export async function loadConfig({
 }: ConfigSources): Promise<Config> {
   const taken = new Set(optionsOf(command));
   const values: [OptionName, unknown][] = [];
+  const names = new Map<OptionName, string>();
   for (const name of OPTION_NAMES) {
     const spec: OptionSpec = OPTIONS[name];
     const given = taken.has(name) ? (fromFlags(flags, name) ?? (await fromEnvironment(environment, name))) : undefined;
     const raw = given ?? (spec.default === undefined ? undefined : { source: flagOf(name), value: spec.default });
+    if (raw !== undefined) names.set(name, raw.source);
     values.push([name, raw === undefined ? undefined : parse({ command, name, environment, ...raw })]);
   }
   const config = Object.freeze(Object.fromEntries(values)) as Config;
+  sources.set(config, names);
   if (taken.has('mongoUri')) refuseMisnamedPlaces(environment);
   if (taken.has('offline')) checkHubVariables(environment);
   checkTogether(config, { command, environment });

@@ -37,8 +37,8 @@ function reasonAgainstDatabase(encoded: string): string | undefined {
   } catch {
     return 'its database’s name has a % without two hexadecimal digits';
   }
-  if (/[\s\p{Cc}/\\."$]/u.test(name))
-    return 'its database’s name has white space or one of / \\ . " $ (those in a password are written as %2F and so on)';
+  if (/[\s\p{Cc}/\\."$*<>:|?]/u.test(name))
+    return 'its database’s name has white space or one of / \\ . " $ * < > : | ? (those in a password are written as %2F and so on)';
   if (Buffer.byteLength(name) > MAX_DATABASE_BYTES)
     return `its database’s name has more than ${MAX_DATABASE_BYTES} bytes`;
   return undefined;

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { googleEnvironment } from '../../src/config/google-environment.ts';
-import { type ConfigSources, loadConfig } from '../../src/config/load.ts';
+import { type ConfigSources, loadConfig, nameInUse } from '../../src/config/load.ts';
 import { resolveMode } from '../../src/config/mode.ts';
 import { compileCacheFolder } from '../../src/config/user-folders.ts';
 import { environmentNameOf, flagOf, OPTION_NAMES, OPTIONS, type OptionSpec } from '../../src/config/schema.ts';
@@ -194,4 +194,15 @@ test('the compile cache lies in the user’s cache folder, elsewhere, or is off'
   assert.match(compileCacheFolder(await load({}), { XDG_CACHE_HOME: '' }) ?? '', /\.cache\/text2img$/);
   assert.equal(compileCacheFolder(await load({ flags: { compileCache: 'off' } }), {}), null);
   assert.equal(compileCacheFolder(await load({ flags: { compileCache: '/x' } }), {}), '/x');
+});
+
+test('an error that comes up later names the flag or the variable that was used', async () => {
+  const by = async (sources: Partial<ConfigSources>) =>
+    nameInUse(await load({ command: 'jobs', ...sources }), 'mongoUri');
+  assert.equal(await by({ environment: { MONGO_URI: 'mongodb://h/d' } }), 'MONGO_URI');
+  assert.equal(
+    await by({ environment: { MONGO_URI: 'mongodb://h/d' }, flags: { mongoUri: 'mongodb://h/e' } }),
+    '--mongo-uri',
+  );
+  assert.equal(await by({}), '--mongo-uri');
 });

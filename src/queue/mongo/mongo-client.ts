@@ -16,8 +16,17 @@ const NOT_IN_DATABASE_NAMES = /[/\\. "$*<>:|?\u0000-\u001f\u007f]/;
 const NOT_IN_COLLECTION_NAMES = /[$\u0000-\u001f\u007f]|^\.|\.$|\.\.|^system\./;
 const REASON_LENGTH = 200;
 
+export interface NamedUri {
+  /** With the database's name in it. */
+  readonly uri: string;
+  /** How the user gave it, for errors: the flag's or the variable's name. */
+  readonly uriName?: string | undefined;
+}
+
+const USUAL_NAME = '--mongo-uri';
+
 /** Does not connect yet. @throws `invalid_option` */
-export function newClient(uri: string): MongoClient {
+export function newClient({ uri, uriName = USUAL_NAME }: NamedUri): MongoClient {
   try {
     return new MongoClient(uri, {
       appName: 'text2img',
@@ -48,23 +57,23 @@ export function newClient(uri: string): MongoClient {
     });
   } catch (error) {
     const reason = withoutPassword((error as Error).message);
-    throw new Text2ImgError('invalid_option', `--mongo-uri (not shown) is not allowed: ${reason}.`);
+    throw new Text2ImgError('invalid_option', `${uriName} (not shown) is not allowed: ${reason}.`);
   }
 }
 
 /** The path of the URI; the driver would quietly take "test". @throws `invalid_option` */
-export function databaseOf(uri: string): string {
+export function databaseOf({ uri, uriName = USUAL_NAME }: NamedUri): string {
   const path = /^mongodb(?:\+srv)?:\/\/[^/]+\/([^?]+)/.exec(uri)?.[1];
   if (path === undefined)
     throw new Text2ImgError(
       'invalid_option',
-      '--mongo-uri (not shown) names no database; it must be like mongodb://host:27017/my-database.',
+      `${uriName} (not shown) names no database; it must be like mongodb://host:27017/my-database.`,
     );
   const name = decoded(path);
   if (name === undefined || NOT_IN_DATABASE_NAMES.test(name) || Buffer.byteLength(name) > MAX_DATABASE_BYTES)
     throw new Text2ImgError(
       'invalid_option',
-      `--mongo-uri (not shown) names the database ${quote(name ?? path)}; allowed are at most ${MAX_DATABASE_BYTES} bytes without blanks, control characters and any of / \\ . " $ * < > : | ?`,
+      `${uriName} (not shown) names the database ${quote(name ?? path)}; allowed are at most ${MAX_DATABASE_BYTES} bytes without blanks, control characters and any of / \\ . " $ * < > : | ?`,
     );
   return name;
 }

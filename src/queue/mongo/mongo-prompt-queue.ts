@@ -31,7 +31,14 @@ import { fail } from './fail.ts';
 import { findId } from './find-id.ts';
 import { QueueIndexes } from './indexes.ts';
 import { counts, list, show } from './list.ts';
-import { checkCollectionName, closeWithin, ConnectionDiary, databaseOf, newClient } from './mongo-client.ts';
+import {
+  checkCollectionName,
+  closeWithin,
+  ConnectionDiary,
+  databaseOf,
+  type NamedUri,
+  newClient,
+} from './mongo-client.ts';
 import { MongoOutbox } from './outbox.ts';
 import { persist } from './persist.ts';
 import type { PromptRecord } from './prompt-record.ts';
@@ -49,9 +56,7 @@ import { WakeUp } from './wake-up.ts';
 import { Walk } from './walk.ts';
 import { endedPlan, farPlan, PENDING_PLAN } from './walk-plans.ts';
 
-export interface MongoPromptQueueOptions {
-  /** With the database's name in it. */
-  readonly uri: string;
+export interface MongoPromptQueueOptions extends NamedUri {
   readonly collection: string;
   readonly leaseMs: number;
   readonly maxAttempts: number;
@@ -88,9 +93,9 @@ export class MongoPromptQueue implements PromptQueue {
   /** Does not connect yet. @throws `invalid_option` for a URI that is none, names no database, or names that MongoDB does not allow */
   constructor(options: MongoPromptQueueOptions) {
     this.#options = options;
-    this.#database = databaseOf(options.uri);
+    this.#database = databaseOf(options);
     checkCollectionName(options.collection, this.#database);
-    this.#client = newClient(options.uri);
+    this.#client = newClient(options);
     this.#diary = new ConnectionDiary(this.#client);
     const hosts = this.#client.options.srvHost ?? this.#client.options.hosts.map(String).join(',');
     this.description = `MongoDB ${hosts}/${this.#database}.${options.collection}`;
