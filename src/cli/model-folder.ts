@@ -17,6 +17,8 @@ import type { CommandContext } from './command-context.ts';
 /** Lies as far above `src/cli/` as above `dist/cli/`. */
 const DEMO_MODEL = fileURLToPath(new URL('../../models/demo', import.meta.url));
 const MEGABYTE = 1_000_000;
+/** The heartbeat file's age is looked at every half minute or so. */
+const ALIVE_MS = 5000;
 
 export interface ModelFolder {
   /** Absolute. */
@@ -66,6 +68,8 @@ export async function pullModel(
   { onBytes, check = 'size' }: PullOptions = {},
 ): Promise<string> {
   const { cacheFolder, endpoint, token, offline } = await hubEnvironment();
+  // Waiting for another process that fetches the same file takes as long as that takes, and every wait in there has an end.
+  const alive = setInterval(() => onBytes?.(), ALIVE_MS);
   logger.info('looking for the model', { model: hubId.id, revision: hubId.revision, cache: cacheFolder });
   try {
     return await fetchCheckpoint(hubId, {
@@ -86,6 +90,7 @@ export async function pullModel(
       },
     });
   } finally {
+    clearInterval(alive);
     terminal.endProgress(hubId.id);
   }
 }

@@ -1,5 +1,6 @@
 /** What is owed to whom for a finished prompt: made by the worker in the moment of completion, frozen from then on. */
 import { createHash } from 'node:crypto';
+import { cut } from '../lib/foreign-text.ts';
 import type { OwedWebhook } from '../queue/webhook-outbox.ts';
 import { checkDocumentUrl, type UrlGuard } from './url-guard.ts';
 
@@ -23,7 +24,7 @@ export interface WebhookPolicyOptions {
   readonly publicUrl: (storedUrl: string) => Promise<string>;
 }
 
-/** A prompt that was refused for its size is not sent back whole. */
+/** A prompt is sent back once for each picture, and what is sent is kept in its document, which has a limit. */
 const MAX_ECHO_LENGTH = 65_536;
 
 export class WebhookPolicy {
@@ -42,15 +43,25 @@ export class WebhookPolicy {
   async forCompletion(prompt: FinishedPrompt, storedUrls: readonly string[]): Promise<OwedWebhook | undefined> {
     if (!this.#isWanted('completed', prompt)) return undefined;
     const urls = await Promise.all(storedUrls.map(this.#options.publicUrl));
-    const results = urls.map((url) => ({ prompt_id: prompt.promptId, prompt: prompt.prompt, image_url: url }));
+    const echo = cut(prompt.prompt, MAX_ECHO_LENGTH);
+    const results = urls.map((url) => ({ prompt_id: prompt.promptId, prompt: echo, image_url: url }));
     return owed(prompt, { results });
   }
 
-  /** `error` as it stands in the document. */
+  /** `error` as it stands in the document. Nothing is owed to a URL that is refused: that may be the very failure. */
   forFailure(prompt: FinishedPrompt, error: string): OwedWebhook | undefined {
-    if (!this.#isWanted('error', prompt)) return undefined;
-    const echo = prompt.prompt.slice(0, MAX_ECHO_LENGTH);
+    if (!this.#isWanted('error', prompt) || !this.#isAccepted(prompt)) return undefined;
+    const echo = cut(prompt.prompt, MAX_ECHO_LENGTH);
     return owed(prompt, { results: [], errors: [{ prompt_id: prompt.promptId, prompt: echo, error }] });
+  }
+
+  #isAccepted({ callbackUrl }: FinishedPrompt): boolean {
+    try {
+      this.check(callbackUrl);
+      return true;
+    } catch {
+      return false;
+    }
   }
 
   #isWanted(event: CallbackEvent, { callbackUrl }: FinishedPrompt): boolean {

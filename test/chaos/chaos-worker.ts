@@ -38,7 +38,7 @@ await using engine = await startInstantEngine({
   settings: { ...INSTANT_SETTINGS, checkpointFolder: modelFolder },
   environment: { ...process.env, INSTANT_ENGINE_READS_FOLDER: '1' },
 });
-const deliverer = new WebhookDeliverer({
+await using deliverer = new WebhookDeliverer({
   outbox: queue.outbox,
   logger: silentLogger,
   operatorUrl: callbackUrl,

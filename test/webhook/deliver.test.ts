@@ -258,6 +258,22 @@ test('the body is exactly the contract’s, one result per picture in order', as
   );
 });
 
+test('a prompt of a megabyte is cut in what is sent, once for each picture', async () => {
+  const long = { ...RUN, prompt: 'ä😀'.repeat(400_000) };
+  const completed = await policy().forCompletion(
+    long,
+    Array.from({ length: 16 }, (_, index) => `gs://b/p.${index}.png`),
+  );
+  const failed = policy({ events: new Set(['error'] as const) }).forFailure(long, 'x: y');
+  for (const [owed, most] of [
+    [completed, 16 * 200_000],
+    [failed, 200_000],
+  ] as const) {
+    assert.ok(Buffer.byteLength(owed?.body ?? '') < most);
+    assert.ok(!/\\ud[89a-f]/.test(owed?.body ?? ''), 'no half of a character');
+  }
+});
+
 test('failures are told only to those who asked for them', () => {
   assert.equal(policy().forFailure(RUN, 'x: y'), undefined);
   const owed = policy({ events: new Set(['completed', 'error'] as const) }).forFailure(RUN, 'invalid_prompt: no.');
@@ -265,6 +281,13 @@ test('failures are told only to those who asked for them', () => {
     owed?.body,
     '{"results":[],"errors":[{"prompt_id":"p","prompt":"a \\"fox\\"","error":"invalid_prompt: no."}]}',
   );
+});
+
+test('a failure is not told to a URL that is refused, which may be why it failed', () => {
+  const both = policy({ events: new Set(['completed', 'error'] as const) });
+  for (const callbackUrl of ['http://10.0.0.1/', `https://example.com/${'x'.repeat(9_000_000)}`, 'no URL'])
+    assert.equal(both.forFailure({ ...RUN, callbackUrl }, 'x: y'), undefined);
+  assert.equal(both.forFailure({ ...RUN, callbackUrl: 'https://example.com/' }, 'x: y')?.url, 'https://example.com/');
 });
 
 test('one run of one document has one id, any other another', async () => {

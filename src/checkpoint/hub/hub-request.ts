@@ -26,7 +26,7 @@ export interface HubRequest {
 
 const MAX_REDIRECTS = 5;
 
-/** The hub's own address; credentials in it are taken out, and shown nowhere. @throws `invalid_option` */
+/** The hub's own address, without the credentials that may stand in it: they are used for nothing, and shown nowhere. @throws `invalid_option` */
 export function hubUrl({ endpoint }: HubAccess): URL {
   const url = URL.parse(endpoint.trim());
   if (url === null || !/^https?:$/.test(url.protocol) || url.hostname === '')
@@ -86,28 +86,14 @@ export async function get(
   throw new Text2ImgError('download_failed', `${quote(first.href)} is redirected more than ${MAX_REDIRECTS} times.`);
 }
 
-/** The token, or else the user and password of the endpoint's URL. */
-function authorization({ token, endpoint }: HubAccess): Record<string, string> {
+function authorization({ token }: HubAccess): Record<string, string> {
   const trimmed = token?.trim();
-  if (trimmed !== undefined && trimmed !== '') {
-    if (!/^[\x21-\x7e]+$/.test(trimmed))
-      throw new Text2ImgError(
-        'invalid_option',
-        'HF_TOKEN (not shown), or the file of the hub’s sign-in, is not allowed; a token is one word of ASCII characters.',
-      );
-    return { authorization: `Bearer ${trimmed}` };
-  }
-  const { username = '', password = '' } = URL.parse(endpoint.trim()) ?? {};
-  if (username === '' && password === '') return {};
-  return { authorization: `Basic ${Buffer.from(`${decode(username)}:${decode(password)}`).toString('base64')}` };
-}
-
-function decode(text: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return text;
-  }
+  if (trimmed === undefined || trimmed === '') return {};
+  if (/^[\x21-\x7e]+$/.test(trimmed)) return { authorization: `Bearer ${trimmed}` };
+  throw new Text2ImgError(
+    'invalid_option',
+    'HF_TOKEN (not shown), or the file of the hub’s sign-in, is not allowed; a token is one word of ASCII characters.',
+  );
 }
 
 /** The whole body as text. @throws where it is longer than `maxBytes`, breaks off, or takes longer than `timeoutMs` */

@@ -155,19 +155,16 @@ test('a list without end is given up', async (t) => {
   assert.ok(pages <= 100);
 });
 
-test('the token goes to the hub’s own origin only, whatever redirects there are; user and password of the endpoint likewise', async (t) => {
+test('the token goes to the hub’s own origin only, whatever redirects there are; a password in addresses goes nowhere', async (t) => {
   const { hub, options } = await makePlace(t);
   const other = await startOther(t);
-  const withUser = hub.url.replace('//', '//us%40er:p%3Ass@');
-  for (const access of [
-    { endpoint: hub.url, token: TOKEN },
-    { endpoint: withUser, token: undefined },
-  ]) {
-    hub.api = (request, response) => {
-      if (!request.url?.includes('/tree/')) return false;
-      response.writeHead(307, { location: `${other.url.replace('//', '//someone:else@')}${request.url}` }).end();
-      return true;
-    };
+  hub.api = (request, response) => {
+    if (!request.url?.includes('/tree/')) return false;
+    response.writeHead(307, { location: `${other.url.replace('//', '//someone:else@')}${request.url}` }).end();
+    return true;
+  };
+  for (const token of [TOKEN, undefined]) {
+    const access = { endpoint: hub.url.replace('//', '//us:er@'), token };
     await assert.rejects(fetchCheckpoint(HUB_ID, { ...options, access }), failsWith('invalid_model_index'));
   }
   assert.deepEqual(
@@ -176,7 +173,7 @@ test('the token goes to the hub’s own origin only, whatever redirects there ar
   );
   assert.deepEqual(
     hub.requests.filter(({ path }) => path.includes('/revision/')).map(({ headers }) => headers.authorization),
-    [`Bearer ${TOKEN}`, `Basic ${Buffer.from('us@er:p:ss').toString('base64')}`],
+    [`Bearer ${TOKEN}`, undefined],
   );
 });
 
