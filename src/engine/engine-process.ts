@@ -96,6 +96,10 @@ export class EngineProcess {
   }
 
   #listen(child: ChildProcess): void {
+    // An engine in the middle of a step, or one that hangs, would outlive a process that ends at once.
+    const killWithUs = (): void => void child.kill('SIGKILL');
+    process.once('exit', killWithUs);
+    this.#exited.promise.finally(() => process.off('exit', killWithUs)).catch(() => undefined);
     this.#keepLines(child.stdout);
     this.#keepLines(child.stderr);
     child.on('message', (message) => this.#receive(message));

@@ -168,3 +168,59 @@ test('of an unknown flag nothing behind its = is shown, and its name is bounded 
     assert.ok(stderr.length < 700);
   }
 });
+
+test('a second signal ends the program at once, and an engine that hangs with it', {
+  skip: process.platform !== 'linux',
+}, async () => {
+  const args = ['run', '--watch', '--grace-period', '600', '--data-dir', join(folder, 'killed')];
+  const child = start(args, ['ignore', 'ignore', 'pipe']);
+  let said = '';
+  child.stderr?.on('data', (chunk) => (said += String(chunk)));
+  while (!said.includes('model ready')) await sleep(50);
+  const engine = engineOf(child.pid ?? 0);
+  // It reads no message any more, and no signal but the last.
+  process.kill(engine, 'SIGSTOP');
+  child.kill('SIGTERM');
+  while (!said.includes('stopping')) await sleep(50);
+  child.kill('SIGTERM');
+  assert.equal(await ended(child), 143);
+  const startMs = performance.now();
+  while (isAlive(engine) && performance.now() - startMs < PATIENCE_MS) await sleep(50);
+  const isLeft = isAlive(engine);
+  if (isLeft) process.kill(engine, 'SIGKILL');
+  assert.equal(isLeft, false);
+});
+
+function engineOf(parent: number): number {
+  const children = readFileSync(`/proc/${parent}/task/${parent}/children`, 'utf8').trim().split(' ').map(Number);
+  return children.find((pid) => readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('engine-child')) ?? 0;
+}
+
+/** A process that has ended and that nobody waits for any more is gone. */
+function isAlive(pid: number): boolean {
+  const stat = existsSync(`/proc/${pid}/stat`) ? readFileSync(`/proc/${pid}/stat`, 'utf8') : '';
+  return stat !== '' && !/^\d+ \(.*\) [ZX]/.test(stat);
+}
+
+test('a prompt of one word of 65,000 letters is drawn, and its warning is short', async () => {
+  const { code, stderr, stdout } = await runCli({
+    args: [
+      'generate',
+      '--prompt',
+      `${'w'.repeat(64_990)}\u009b31m\u202e`,
+      '--width=64',
+      '--height=64',
+      '--num-inference-steps=1',
+      '--device=cpu',
+      '--json',
+      '--output',
+      join(folder, 'word.png'),
+    ],
+    cwd: folder,
+  });
+  assert.equal(code, 0, stderr.slice(0, 2000));
+  assert.ok(stderr.length < 4000, `${stderr.length} characters`);
+  const { warnings } = JSON.parse(stdout) as { warnings: string[] };
+  assert.match(warnings[0] ?? '', /was cut because CLIP reads at most 77 tokens; left out: "w{200,}…"/);
+  assert.ok((warnings[0] ?? '').length < 600);
+});
