@@ -205,7 +205,7 @@ export default defineConfig({
       ]) as never,
     },
     ...fileDoorOverrides,
-    { files: ['src/config/environment.ts', 'src/onnx/no-telemetry.ts'], rules: { 'node/no-process-env': 'off' } },
+    { files: ['src/config/environment.ts', 'src/onnx/no-telemetry.ts', 'bin/text2img.js'], rules: { 'node/no-process-env': 'off' } },
     { files: ['src/cli/**', 'src/engine/engine-child.ts'], rules: { 'unicorn/no-process-exit': 'off' } },
     { files: ['*.config.ts'], rules: { 'import/no-default-export': 'off' } },
     {

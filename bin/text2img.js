@@ -2,7 +2,7 @@
 // Starts text2img with a Node that can run it: this one if it is new enough, else the one that the lock file pins.
 // Plain JavaScript without modern syntax, because it is also what an old Node gets to read.
 import { spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, fstatSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { constants } from 'node:os';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -39,8 +39,31 @@ function refuse(sentence) {
   process.exitCode = 5;
 }
 
+/** Beside the three usual streams the pipes that a shell names as /dev/fd/63: MONGO_URI_FILE=<(command). */
+function inheritedStreams() {
+  const streams = ['inherit', 'inherit', 'inherit'];
+  const values = process.argv.slice(2);
+  for (const name of Object.keys(process.env)) values.push(process.env[name]);
+  for (const value of values) {
+    const named = /(?:^|=)\/(?:dev|proc\/self)\/fd\/(\d{1,3})$/.exec(value);
+    if (named === null || !isOpen(Number(named[1]))) continue;
+    while (streams.length < Number(named[1])) streams.push('ignore');
+    streams[Number(named[1])] = Number(named[1]);
+  }
+  return streams;
+}
+
+function isOpen(descriptor) {
+  try {
+    fstatSync(descriptor);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 function runUnder(node, entry) {
-  const child = spawn(node, [entry].concat(process.argv.slice(2)), { stdio: 'inherit' });
+  const child = spawn(node, [entry].concat(process.argv.slice(2)), { stdio: inheritedStreams() });
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
     // A terminal sends Ctrl-C to the whole group, so the child has it already; what is left is to stay until it ends.
     process.on(signal, () => {

@@ -32,7 +32,7 @@ export const PICTURE_OPTIONS = {
   }),
   device: option({
     placeholder: '<device>',
-    schema: z.string().regex(/^(?:auto|cpu|webgpu|cuda(?::\d+)?)$/),
+    schema: z.string().regex(/^(?:auto|cpu|webgpu|cuda(?::\d{1,3})?)$/),
     default: 'auto',
     doc: 'Where the networks run.',
     allowed: 'auto, cpu, cuda, cuda:N or webgpu',

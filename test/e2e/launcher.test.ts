@@ -1,0 +1,36 @@
+/** The launcher under a Node that is too old: the pinned one takes over, with everything that it was given. */
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import { test } from 'node:test';
+import { cleanEnvironment, launcher } from './run-cli.ts';
+
+function findOldNode(): string | undefined {
+  const candidates = (process.env['PATH'] ?? '').split(delimiter).map((folder) => join(folder, 'node'));
+  return candidates.find((path) => {
+    if (!existsSync(path)) return false;
+    const [major = 0] = execFileSync(path, ['-p', 'process.versions.node']).toString().split('.').map(Number);
+    return major < 24;
+  });
+}
+
+const oldNode = findOldNode();
+const skip = oldNode === undefined ? 'NOT RUN: the launcher under an old Node; there is none below 24 in PATH' : false;
+
+test('pipes of the shell reach the program through the launcher of an old Node', { skip }, () => {
+  const run = (command: string): string =>
+    execFileSync('bash', ['-c', `${command} 2>&1 || true`, oldNode ?? '', launcher], {
+      env: cleanEnvironment(),
+    }).toString();
+  // Refused for what the pipe gave, so it was read.
+  assert.match(
+    run('MONGO_URI_FILE=<(echo postgres://h/d) GCS_BUCKET=pictures "$0" "$1" jobs list'),
+    /MONGO_URI_FILE \(not shown\).*does not begin/,
+  );
+  assert.match(
+    run('MONGO_URI_FILE=/dev/fd/77 GCS_BUCKET=pictures "$0" "$1" jobs list'),
+    /MONGO_URI_FILE cannot be read.*does not exist/,
+  );
+  assert.match(run('"$0" "$1" enqueue <(echo "{}")'), /"text"|text/);
+});
