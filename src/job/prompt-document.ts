@@ -37,6 +37,14 @@ export interface ParsedPromptDocument {
   readonly callbackUrl: string | undefined;
 }
 
+/** Longer than any URL that a receiver has (RFC 9110 asks for 8000; browsers and proxies stop far earlier). */
+const MAX_URL_LENGTH = 2048;
+/**
+ * What completes a document is written into it, and MongoDB's documents have 16 MB: the text once more in the webhook, the negative prompt in
+ * `job.parameters`, and for each image its URLs.
+ */
+const MAX_RECORD_BYTES = 12 * 1024 * 1024;
+const BYTES_PER_IMAGE = 4096;
 const SIZE_MULTIPLE_PX = 8;
 const MAX_GUIDANCE_SCALE = 1000;
 
@@ -67,6 +75,12 @@ export function parsePromptDocument(
   const stated = Object.entries(request).filter(([, value]) => value !== undefined);
   const priority = fields.number('priority', -Number.MAX_VALUE, Number.MAX_VALUE) ?? 0;
   const callbackUrl = fields.text('callback_url');
+  if (callbackUrl !== undefined && callbackUrl.length > MAX_URL_LENGTH)
+    throw new Text2ImgError(
+      'invalid_parameter',
+      `"callback_url" has ${callbackUrl.length} characters; allowed are at most ${MAX_URL_LENGTH}.`,
+    );
+  checkRecord(request);
   return { request: Object.fromEntries(stated) as unknown as GenerationRequest, priority, callbackUrl };
 }
 
@@ -115,6 +129,17 @@ function checkBytes(name: string, text: string, { maxPromptBytes }: PromptLimits
   throw new Text2ImgError(
     'prompt_too_large',
     `"${name}" has ${bytes} bytes, beginning ${quote(text, QUOTED_LENGTH)}; allowed are at most ${maxPromptBytes}.`,
+  );
+}
+
+/** Before anything is drawn: it must fit into its document when it is done. */
+function checkRecord({ prompt, negativePrompt = '', numImages = 1 }: Readonly<Record<string, unknown>>): void {
+  const textBytes = Buffer.byteLength(String(prompt)) + Buffer.byteLength(String(negativePrompt));
+  const bytes = 2 * textBytes + Number(numImages) * BYTES_PER_IMAGE;
+  if (bytes <= MAX_RECORD_BYTES) return;
+  throw new Text2ImgError(
+    'prompt_too_large',
+    `"text" and "negative_prompt" have ${textBytes} bytes, which with "num_images" ${String(numImages)} is more than its document can take when it is done.`,
   );
 }
 

@@ -71,13 +71,17 @@ export function boundedSentences(texts: readonly string[], most = MOST_SENTENCES
 function jsonLike(value: unknown, depth: number, length: number): string {
   if (typeof value === 'string') return JSON.stringify(cut(value, length));
   if (typeof value !== 'object' || value === null) return typeof value === 'function' ? 'a function' : String(value);
-  const isArray = Array.isArray(value);
+  const isArray = Array.isArray(value) || ArrayBuffer.isView(value);
   if (depth === 0) return isArray ? '[…]' : '{…}';
   let text = '';
-  for (const [key, element] of Object.entries(value)) {
-    if (text.length > length) break;
-    const name = isArray ? '' : `${JSON.stringify(cut(key, length))}:`;
-    text += `${text === '' ? '' : ','}${name}${jsonLike(element, depth - 1, length)}`;
+  // The names only: a list of a million pairs would be made for the few that are kept.
+  const names = isArray ? undefined : Object.keys(value);
+  const count = names?.length ?? (value as ArrayLike<unknown>).length;
+  for (let index = 0; index < count && text.length <= length; index++) {
+    const name = names?.[index];
+    const element = (value as Readonly<Record<string, unknown>>)[name ?? index];
+    const label = name === undefined ? '' : `${JSON.stringify(cut(name, length))}:`;
+    text += `${index === 0 ? '' : ','}${label}${jsonLike(element, depth - 1, length)}`;
   }
   return isArray ? `[${text}]` : `{${text}}`;
 }

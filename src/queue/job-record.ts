@@ -6,6 +6,8 @@
 import { isRecord, own } from '../lib/foreign-record.ts';
 import { cut, quote } from '../lib/foreign-text.ts';
 import type { JobProgress, JobSummary } from './prompt-queue.ts';
+import { unpackedBody } from './webhook-body.ts';
+import type { WebhookState } from './webhook-outbox.ts';
 
 /** How the service makes a `run_id`: 16 random bytes. Any other text is not one. */
 export const RUN_ID = /^[0-9a-f]{32}$/;
@@ -21,6 +23,8 @@ const MAX_OWNER_LENGTH = 300;
 const MAX_PARAMETERS = 64;
 const MAX_WARNINGS = 100;
 const MAX_URLS = 4096;
+const MAX_HOOK_ID_LENGTH = 200;
+const WEBHOOK_STATES = ['pending', 'delivered', 'dead'] as const satisfies readonly WebhookState[];
 
 /** The values of one document, as the queue's driver gives them; numbers and dates as JavaScript's. */
 export interface JobSource {
@@ -96,6 +100,40 @@ export function dateOf(value: unknown): Date | undefined {
 /** A text, cut to `length`. */
 export function textOr(value: unknown, length: number): string | undefined {
   return typeof value === 'string' ? cut(value, length) : undefined;
+}
+
+/** A webhook as the service writes it into a document. Whether it did is another question: `mongo/webhook-proof.ts` answers it. */
+export interface HookRecord {
+  readonly id: string;
+  readonly state: WebhookState;
+  readonly attempts: number;
+  readonly due: Date | undefined;
+  /** The exact text; undefined where none can be had. */
+  readonly body: string | undefined;
+  readonly url: string | undefined;
+  readonly error: string | undefined;
+  readonly deliveredAt: Date | undefined;
+  readonly proof: string | undefined;
+}
+
+/** Undefined for what is no webhook of ours even in form. */
+export function hookOf(value: unknown): HookRecord | undefined {
+  if (!isRecord(value)) return undefined;
+  const [id, url] = [own(value, 'id'), own(value, 'url')];
+  const state = WEBHOOK_STATES.find((one) => one === own(value, 'state'));
+  if (typeof id !== 'string' || id === '' || id.length > MAX_HOOK_ID_LENGTH || state === undefined) return undefined;
+  if (url !== undefined && typeof url !== 'string') return undefined;
+  return {
+    id,
+    state,
+    attempts: attemptsOf(own(value, 'attempts')),
+    due: dateOf(own(value, 'due')),
+    body: unpackedBody(value),
+    url,
+    error: textOr(own(value, 'error'), MAX_ERROR_LENGTH),
+    deliveredAt: dateOf(own(value, 'delivered_at')),
+    proof: textOr(own(value, 'proof'), MAX_NAME_LENGTH),
+  };
 }
 
 function progressOf({ step, steps }: JobSource['progress']): JobProgress | undefined {

@@ -5,6 +5,7 @@ import type { OwedWebhook } from '../webhook-outbox.ts';
 import { literal, wholeNumber } from './expressions.ts';
 import { oweWebhook } from './owe-webhook.ts';
 import { type ClaimKey, hasEnded, ownedBy, type PromptsCollection } from './prompts-collection.ts';
+import { type ProvenWebhook, prove } from './webhook-proof.ts';
 
 export interface CompleteOptions {
   readonly record: CompletionRecord;
@@ -16,7 +17,7 @@ export async function complete(
   key: ClaimKey,
   { record, webhook }: CompleteOptions,
 ): Promise<boolean> {
-  const pipeline = completePipeline(record, webhook);
+  const pipeline = completePipeline(record, await prove(prompts, key.id, webhook));
   return prompts.run(async () => {
     const { matchedCount } = await prompts.collection.updateOne(ownedBy(key), pipeline);
     return matchedCount === 1 || hasEnded(prompts, key, 'completed');
@@ -25,7 +26,7 @@ export async function complete(
 
 function completePipeline(
   { imageUrls, seed, parameters, warnings }: CompletionRecord,
-  webhook: OwedWebhook | undefined,
+  webhook: ProvenWebhook | undefined,
 ): Document[] {
   const [first = ''] = imageUrls;
   const isSeveral = imageUrls.length > 1;

@@ -4,15 +4,15 @@
  */
 import { randomBytes } from 'node:crypto';
 import type { Document } from 'mongodb';
-import { PROMPT_FIELDS } from '../../job/prompt-document.ts';
+import { PROMPT_FIELDS, promptFieldsOf } from '../../job/prompt-document.ts';
 import { Text2ImgError } from '../../errors/text2img-error.ts';
 import type { Endings, FailureRecord, UnclaimedPrompt } from '../prompt-queue.ts';
-import type { OwedWebhook } from '../webhook-outbox.ts';
 import { docKeyOf, documentIdOf } from './bson-ids.ts';
 import { JOB_IS_OURS, RUN_IS_OURS } from './expressions.ts';
 import { failPipeline } from './fail.ts';
 import { oweWebhook } from './owe-webhook.ts';
 import type { PromptsCollection } from './prompts-collection.ts';
+import { type ProvenWebhook, prove } from './webhook-proof.ts';
 
 const PROJECTION: Document = {
   ...Object.fromEntries(PROMPT_FIELDS.map((field) => [field, 1])),
@@ -37,15 +37,14 @@ export async function endUnclaimed(
   );
   if (record === null) return false;
   const id = documentIdOf(record['_id']);
-  const fields = PROMPT_FIELDS.filter((name) => Object.hasOwn(record, name));
   const prompt: UnclaimedPrompt = {
     id,
     docKey: docKeyOf({ database, collection: collection.collectionName }, id),
     runId: typeof record['run_id'] === 'string' ? record['run_id'] : randomBytes(16).toString('hex'),
-    document: Object.fromEntries(fields.map((name) => [name, record[name] as unknown])),
+    document: promptFieldsOf(record),
     failure,
   };
-  const webhook = endings?.webhookFor(prompt);
+  const webhook = await prove(prompts, id, endings?.webhookFor(prompt));
   const owed = await writeEnding(prompts, filter, { failure, webhook });
   if (owed === 'lost') return false;
   endings?.onEnded(prompt, owed);
@@ -54,7 +53,7 @@ export async function endUnclaimed(
 
 interface Ending {
   readonly failure: FailureRecord;
-  readonly webhook: OwedWebhook | undefined;
+  readonly webhook: ProvenWebhook | undefined;
 }
 
 /** @returns the webhook that is owed now */
@@ -62,7 +61,7 @@ async function writeEnding(
   prompts: PromptsCollection,
   filter: Document,
   { failure, webhook }: Ending,
-): Promise<OwedWebhook | undefined | 'lost'> {
+): Promise<ProvenWebhook | undefined | 'lost'> {
   const { collection } = prompts;
   let tries = 0;
   try {

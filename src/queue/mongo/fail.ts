@@ -5,6 +5,7 @@ import type { OwedWebhook } from '../webhook-outbox.ts';
 import { oweWebhook } from './owe-webhook.ts';
 import { literal } from './expressions.ts';
 import { type ClaimKey, hasEnded, ownedBy, type PromptsCollection } from './prompts-collection.ts';
+import { type ProvenWebhook, prove } from './webhook-proof.ts';
 
 /** What a failed document no longer has; the token stays, so that a repetition is known as one. */
 const NO_LONGER_THERE = [
@@ -19,7 +20,7 @@ const NO_LONGER_THERE = [
 ] as const;
 
 /** For statements that fail documents. */
-export function failPipeline(failure: FailureRecord, webhook?: OwedWebhook): Document[] {
+export function failPipeline(failure: FailureRecord, webhook?: ProvenWebhook): Document[] {
   return [
     { $set: { status: 'error', error: literal(errorText(failure)), error_at: '$$NOW', ...oweWebhook(webhook) } },
     { $unset: [...NO_LONGER_THERE] },
@@ -36,8 +37,9 @@ export async function fail(
   key: ClaimKey,
   { failure, webhook }: FailOptions,
 ): Promise<boolean> {
+  const pipeline = failPipeline(failure, await prove(prompts, key.id, webhook));
   return prompts.run(async () => {
-    const { matchedCount } = await prompts.collection.updateOne(ownedBy(key), failPipeline(failure, webhook));
+    const { matchedCount } = await prompts.collection.updateOne(ownedBy(key), pipeline);
     return matchedCount === 1 || hasEnded(prompts, key, 'error');
   });
 }

@@ -1,10 +1,13 @@
 /** List, show, count: what operators see. */
 import { type Document, Long, ObjectId } from 'mongodb';
 import { promptIdText } from '../../job/document-id.ts';
+import { isRecord, own } from '../../lib/foreign-record.ts';
+import { dateOf, jobSummary } from '../job-record.ts';
 import type { JobStatus, JobSummary, QueueCounts } from '../prompt-queue.ts';
 import { documentIdOf } from './bson-ids.ts';
-import { ANY_DATE } from './expressions.ts';
+import { LEASE_IS_OURS } from './expressions.ts';
 import type { PromptsCollection } from './prompts-collection.ts';
+import { countStuck } from './stuck.ts';
 
 const FIELDS = {
   text: 1,
@@ -22,6 +25,8 @@ const FIELDS = {
   'job.lease_until': 1,
   'job.parameters': 1,
   'job.warnings': 1,
+  'job.awaits_retry': 1,
+  'job.last_error': 1,
 } as const;
 
 const STATUSES = ['pending', 'processing', 'completed', 'error'] as const;
@@ -33,7 +38,12 @@ export async function list(
 ): Promise<readonly JobSummary[]> {
   const filter = { status: status ?? { $in: STATUSES } };
   const options = { projection: FIELDS, sort: { _id: -1 } as const, limit };
-  return (await prompts.run(() => prompts.collection.find(filter as never, options).toArray())).map(toSummary);
+  return prompts.run(async () => {
+    const found: JobSummary[] = [];
+    // One after the other: a document may have 16 MB, of which little is shown.
+    for await (const document of prompts.collection.find(filter as never, options)) found.push(toSummary(document));
+    return found;
+  });
 }
 
 export async function show(
@@ -53,53 +63,45 @@ export async function counts(prompts: PromptsCollection): Promise<QueueCounts> {
   const { collection, hints } = prompts;
   const count = (filter: Document, options = {}): Promise<number> =>
     prompts.run(() => collection.countDocuments(filter as never, options));
-  const [pending, all, processing, completed, error] = await Promise.all([
+  const [pending, processing, stuck, completed, error] = await Promise.all([
     count({ status: 'pending' }, hints.pending),
-    count({ status: 'processing' }, hints.processing),
-    count({ status: 'processing', 'job.lease_until': ANY_DATE }, hints.processing),
+    count({ status: 'processing', $expr: LEASE_IS_OURS }, hints.processing),
+    countStuck(prompts),
     count({ status: 'completed' }),
     count({ status: 'error' }),
   ]);
-  return { pending, processing, stuck: all - processing, completed, error };
+  return { pending, processing, stuck, completed, error };
 }
 
 function toSummary(document: Document): JobSummary {
   const id: unknown = document['_id'];
-  const job = asRecord(document['job']);
-  const { text, image_url: imageUrl, image_urls: imageUrls, seed } = document;
-  const progress = asRecord(job['progress']);
-  const urls = Array.isArray(imageUrls) ? imageUrls : imageUrl === undefined ? undefined : [imageUrl];
-  const summary: Record<string, unknown> = {
+  const field = (name: string): unknown => own(document, name);
+  const job = isRecord(field('job')) ? (field('job') as Document) : {};
+  const progress: unknown = own(job, 'progress');
+  const [url, urls] = [field('image_url'), field('image_urls')];
+  return jobSummary({
     id: promptIdText(documentIdOf(id)),
-    status: document['status'],
-    text: typeof text === 'string' ? text : (JSON.stringify(text) ?? ''),
-    priority: typeof document['priority'] === 'number' ? document['priority'] : 0,
-    attempts: numberOf(job['attempts']) ?? 0,
-    progress: progress['steps'] === undefined ? undefined : progress,
-    owner: job['owner'],
-    leaseUntil: dateOf(job['lease_until']),
-    imageUrls: urls?.map(String),
-    seed: document['status'] === 'completed' ? numberOf(seed) : undefined,
-    parameters: job['parameters'],
-    warnings: job['warnings'],
-    error: document['error'],
+    status: field('status'),
+    text: field('text'),
+    priority: plainNumber(field('priority')),
+    seed: plainNumber(field('seed')),
+    imageUrls: Array.isArray(urls) ? urls : url === undefined || url === null ? undefined : [url],
+    error: field('error'),
+    attempts: plainNumber(own(job, 'attempts')),
+    progress: isRecord(progress) ? { step: own(progress, 'step'), steps: own(progress, 'steps') } : NO_PROGRESS,
+    owner: own(job, 'owner'),
+    leaseUntil: own(job, 'lease_until'),
+    awaitsRetry: own(job, 'awaits_retry'),
+    lastError: own(job, 'last_error'),
+    parameters: own(job, 'parameters'),
+    warnings: own(job, 'warnings'),
     enqueuedAt: id instanceof ObjectId ? id.getTimestamp() : undefined,
-    finishedAt: dateOf(document['completed_at']) ?? dateOf(document['error_at']),
-  };
-  return Object.fromEntries(
-    Object.entries(summary).filter(([, value]) => value !== undefined),
-  ) as unknown as JobSummary;
+    finishedAt: dateOf(field('completed_at')) ?? field('error_at'),
+  });
 }
 
-function asRecord(value: unknown): Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
-}
+const NO_PROGRESS = { step: undefined, steps: undefined } as const;
 
-function numberOf(value: unknown): number | undefined {
-  if (value instanceof Long) return value.toNumber();
-  return typeof value === 'number' ? value : undefined;
-}
-
-function dateOf(value: unknown): Date | undefined {
-  return value instanceof Date ? value : undefined;
+function plainNumber(value: unknown): unknown {
+  return value instanceof Long ? value.toNumber() : value;
 }

@@ -1,7 +1,7 @@
 /** The queue of many machines: one MongoDB collection, a replica set or a standalone. Keeps the contract of `prompt-queue.ts`. */
 import type { Collection, Document, MongoClient } from 'mongodb';
 import type { DocumentId } from '../../job/document-id.ts';
-import { PROMPT_FIELDS } from '../../job/prompt-document.ts';
+import { promptFieldsOf } from '../../job/prompt-document.ts';
 import type { Logger } from '../../observability/logger.ts';
 import type {
   ClaimedPrompt,
@@ -55,6 +55,7 @@ import type { ClaimedRecord } from './take-one.ts';
 import { WakeUp } from './wake-up.ts';
 import { Walk } from './walk.ts';
 import { endedPlan, farPlan, PENDING_PLAN } from './walk-plans.ts';
+import { KEYS_COLLECTION, WebhookKeys } from './webhook-keys.ts';
 
 export interface MongoPromptQueueOptions extends NamedUri {
   readonly collection: string;
@@ -104,7 +105,7 @@ export class MongoPromptQueue implements PromptQueue {
     this.#wakeUp = new WakeUp(collection, options.logger);
     this.#statements = this.#statementsOf(collection);
     // Whoever works has made the indexes already; a list of webhooks makes none.
-    this.outbox = new MongoOutbox(() => this.#open());
+    this.outbox = new MongoOutbox((options) => this.#open(options));
   }
 
   #statementsOf(collection: Collection<PromptRecord>): PromptsCollection {
@@ -116,6 +117,7 @@ export class MongoPromptQueue implements PromptQueue {
       patienceMs: Math.min(MAX_PATIENCE_MS, leaseMs / 2),
       mends: this.#indexes.mends,
     };
+    const run: PromptsCollection['run'] = (call, signal) => persist(call, { ...persistence, signal });
     return {
       collection,
       database: this.#database,
@@ -131,8 +133,18 @@ export class MongoPromptQueue implements PromptQueue {
         far: new Walk(farPlan((attempts) => attempts < maxAttempts)),
         dead: new Walk(endedPlan((attempts) => attempts >= maxAttempts)),
       },
-      run: (call, signal) => persist(call, { ...persistence, signal }),
+      webhookKeys: this.#keysOf(run),
+      run,
     };
+  }
+
+  #keysOf(run: PromptsCollection['run']): WebhookKeys {
+    return new WebhookKeys({
+      collection: this.#client.db(this.#database).collection(KEYS_COLLECTION),
+      password: this.#client.options.credentials?.password,
+      logger: this.#options.logger,
+      run,
+    });
   }
 
   /** Connects; every method does it by itself at first. @throws `queue_failed`, `queue_unauthorized` */
@@ -307,14 +319,13 @@ export class MongoPromptQueue implements PromptQueue {
 
   #toClaim({ record, token }: ClaimedRecord): ClaimedPrompt {
     const job = record['job'] as Document;
-    const fields = PROMPT_FIELDS.filter((name) => Object.hasOwn(record, name));
     return {
       ...this.#identityOf(record),
       token,
       runId: String(job['run_id']),
       attempt: Number(job['attempts']),
       previousAttemptDied: job['previous_died'] === true,
-      document: Object.fromEntries(fields.map((name) => [name, record[name] as unknown])),
+      document: promptFieldsOf(record),
     };
   }
 }

@@ -1,118 +1,36 @@
-/** The webhook outbox inside the documents: `job.hooks` holds what is owed, `job.hook_due` when to look at the document again. */
-import { randomBytes } from 'node:crypto';
+/**
+ * The webhook outbox inside the documents: `job.hooks` holds what is owed, `job.hook_due` when to look at the document again. Sent is only what
+ * carries the service's proof (`webhook-proof.ts`); what does not is given up, and an operator may send it by its id.
+ */
 import type { Document } from 'mongodb';
 import { promptIdText } from '../../job/document-id.ts';
+import { cut } from '../../lib/foreign-text.ts';
+import type { HookRecord } from '../job-record.ts';
 import type { DeliveryOutcome, DueWebhook, WebhookOutbox, WebhookState, WebhookSummary } from '../webhook-outbox.ts';
 import { documentIdOf } from './bson-ids.ts';
-import { ANY_DATE, arrayAt, fromNow, literal, numberAt } from './expressions.ts';
+import { fromNow, literal, numberAt } from './expressions.ts';
+import { HOOKS, IS_DUE, isOwed, mapHooks, SET_DUE, TRIM_DELIVERED } from './hook-expressions.ts';
+import { hooksIn } from './hooks-in.ts';
 import type { PromptsCollection } from './prompts-collection.ts';
+import { redrive } from './redrive.ts';
+import { WebhookWalk } from './webhook-walk.ts';
 
-/** So many delivered ones are kept for whoever asks. */
-const KEPT_DELIVERED = 5;
+const MAX_SHOWN_ERROR_LENGTH = 500;
 
-const HOOKS = arrayAt('$job.hooks');
+const IS_DUE_WITHOUT_URL: Document = { $and: [IS_DUE, { $ne: [{ $type: '$$hook.url' }, 'string'] }] };
 
-function mapHooks(each: Document): Document {
-  return { $map: { input: HOOKS, as: 'hook', in: each } };
-}
-
-/** The earliest that is still owed; `$min` of an empty list is null, which `SET_DUE` turns into a missing field. */
-const SET_DUE: Document = {
-  $set: {
-    'job.hook_due': {
-      $let: {
-        vars: {
-          next: {
-            $min: {
-              $map: {
-                input: { $filter: { input: HOOKS, as: 'hook', cond: { $eq: ['$$hook.state', 'pending'] } } },
-                as: 'hook',
-                in: '$$hook.due',
-              },
-            },
-          },
-        },
-        in: { $ifNull: ['$$next', '$$REMOVE'] },
-      },
-    },
-  },
-};
-
-const TRIM_DELIVERED: Document = {
-  $set: {
-    'job.hooks': {
-      $concatArrays: [
-        {
-          $slice: [
-            { $filter: { input: HOOKS, as: 'hook', cond: { $eq: ['$$hook.state', 'delivered'] } } },
-            -KEPT_DELIVERED,
-          ],
-        },
-        { $filter: { input: HOOKS, as: 'hook', cond: { $ne: ['$$hook.state', 'delivered'] } } },
-      ],
-    },
-  },
-};
-
-const IS_DUE_WITHOUT_URL: Document = {
-  $and: [
-    { $eq: ['$$hook.state', 'pending'] },
-    { $lte: ['$$hook.due', '$$NOW'] },
-    { $ne: [{ $type: '$$hook.url' }, 'string'] },
-  ],
-};
-
-const DUE_WITHOUT_URL: Document = {
-  'job.hook_due': ANY_DATE,
-  'job.hooks': { $elemMatch: { state: 'pending', url: { $exists: false } } },
-  $expr: { $lte: ['$job.hook_due', '$$NOW'] },
-};
-
-function closed(error: string): Document {
-  return { $mergeObjects: ['$$hook', { state: 'dead', error: literal(error), token: null }] };
-}
+type Opener = (options?: { readonly signal?: AbortSignal | undefined }) => Promise<PromptsCollection>;
 
 export class MongoOutbox implements WebhookOutbox {
-  readonly #open: () => Promise<PromptsCollection>;
+  readonly #open: Opener;
+  readonly #walk = new WebhookWalk();
 
-  constructor(open: () => Promise<PromptsCollection>) {
+  constructor(open: Opener) {
     this.#open = open;
   }
 
-  async claimDue({
-    limit,
-    leaseMs,
-  }: {
-    readonly limit: number;
-    readonly leaseMs: number;
-  }): Promise<readonly DueWebhook[]> {
-    const prompts = await this.#open();
-    const due: DueWebhook[] = [];
-    while (due.length < limit) {
-      const token = randomBytes(12).toString('hex');
-      const isDue = { $and: [{ $eq: ['$$hook.state', 'pending'] }, { $lte: ['$$hook.due', '$$NOW'] }] };
-      const claimed = { $mergeObjects: ['$$hook', { due: fromNow(leaseMs), token: literal(token) }] };
-      const document = await prompts.run(() =>
-        prompts.collection.findOneAndUpdate(
-          { 'job.hook_due': ANY_DATE, $expr: { $lte: ['$job.hook_due', '$$NOW'] } },
-          [{ $set: { 'job.hooks': mapHooks({ $cond: [isDue, claimed, '$$hook'] }) } }, SET_DUE] as never,
-          {
-            sort: { 'job.hook_due': 1 },
-            projection: { 'job.hooks': 1 },
-            returnDocument: 'after',
-            includeResultMetadata: false,
-            ...prompts.hints.webhooks,
-          },
-        ),
-      );
-      if (document === null) break;
-      due.push(
-        ...hooksOf(document)
-          .filter((hook) => hook['token'] === token)
-          .map((hook) => toDue(document, hook)),
-      );
-    }
-    return due;
+  async claimDue(options: Parameters<WebhookOutbox['claimDue']>[0]): Promise<readonly DueWebhook[]> {
+    return this.#walk.take(await this.#open(options), options);
   }
 
   async record(webhook: DueWebhook, outcome: DeliveryOutcome): Promise<'done' | 'lost'> {
@@ -122,81 +40,50 @@ export class MongoOutbox implements WebhookOutbox {
       outcome.kind === 'delivered'
         ? { state: 'delivered', delivered_at: '$$NOW' }
         : outcome.kind === 'dead'
-          ? { state: 'dead', error: literal(outcome.error) }
-          : { due: fromNow(outcome.delayMs), error: literal(outcome.error) };
+          ? { state: 'dead', error: literal(shown(outcome.error)) }
+          : { due: fromNow(outcome.delayMs), error: literal(shown(outcome.error)) };
     const tries = outcome.kind === 'postpone' ? 0 : 1;
     const tried = { attempts: { $add: [numberAt('$$hook.attempts'), tries] }, token: literal(null) };
     // Delivered is delivered, whoever holds it now.
     const holder = outcome.kind === 'delivered' ? {} : { token };
-    const isIt = { $and: [{ $eq: ['$$hook.id', literal(id)] }, { $eq: ['$$hook.state', 'pending'] }] };
+    const isIt = isOwed(id);
     const pipeline = [
       { $set: { 'job.hooks': mapHooks({ $cond: [isIt, { $mergeObjects: ['$$hook', tried, changes] }, '$$hook'] }) } },
       SET_DUE,
       TRIM_DELIVERED,
     ];
-    const filter = { 'job.hook_due': ANY_DATE, 'job.hooks': { $elemMatch: { id, state: 'pending', ...holder } } };
-    // By the index of what is owed, not by `_id`: the token may be all that names the document.
-    const { matchedCount } = await prompts.run(() =>
-      prompts.collection.updateOne(filter as never, pipeline as never, { ...prompts.hints.webhooks }),
-    );
+    const filter = {
+      ...this.#walk.filterOf(webhook),
+      'job.hooks': { $elemMatch: { id, state: 'pending', ...holder } },
+    };
+    const { matchedCount } = await prompts.run(() => prompts.collection.updateOne(filter as never, pipeline as never));
     return matchedCount === 1 ? 'done' : 'lost';
   }
 
   async closeWithoutUrl(error: string): Promise<number> {
-    const prompts = await this.#open();
-    const { modifiedCount } = await prompts.run(() =>
-      prompts.collection.updateMany(
-        DUE_WITHOUT_URL as never,
-        [
-          { $set: { 'job.hooks': mapHooks({ $cond: [IS_DUE_WITHOUT_URL, closed(error), '$$hook'] }) } },
-          SET_DUE,
-        ] as never,
-        { ...prompts.hints.webhooks },
-      ),
-    );
-    return modifiedCount;
+    return this.#walk.giveUp(await this.#open(), IS_DUE_WITHOUT_URL, error);
   }
 
-  async list({
-    state,
-    limit,
-  }: {
-    readonly state?: WebhookState;
-    readonly limit: number;
-  }): Promise<readonly WebhookSummary[]> {
+  async list({ state, limit }: Parameters<WebhookOutbox['list']>[0]): Promise<readonly WebhookSummary[]> {
     const prompts = await this.#open();
     const filter = state === undefined ? { 'job.hooks.0': { $exists: true } } : { 'job.hooks.state': state };
-    const documents = await prompts.run(() =>
-      prompts.collection.find(filter as never, { projection: { 'job.hooks': 1 }, sort: { _id: -1 }, limit }).toArray(),
-    );
-    return documents
-      .flatMap((document) => hooksOf(document).map((hook) => toSummary(document, hook)))
-      .filter((summary) => state === undefined || summary.state === state)
-      .slice(0, limit);
+    return prompts.run(async () => {
+      const found: WebhookSummary[] = [];
+      // One after the other: a document may have 16 MB.
+      const documents = prompts.collection.find(filter as never, { projection: { 'job.hooks': 1 }, sort: { _id: -1 } });
+      for await (const document of documents.batchSize(LIST_BATCH)) {
+        const promptId = promptIdText(documentIdOf(document['_id']));
+        for (const hook of hooksIn(document))
+          if (found.length < limit && (state === undefined || hook.state === state))
+            found.push(toSummary(promptId, hook));
+        if (found.length >= limit) break;
+      }
+      return found;
+    });
   }
 
   async redrive(id?: string): Promise<number> {
-    const prompts = await this.#open();
-    const wanted = id === undefined ? { state: 'dead' } : { id, state: 'dead' };
-    const isDead = {
-      $and: [{ $eq: ['$$hook.state', 'dead'] }, ...(id === undefined ? [] : [{ $eq: ['$$hook.id', literal(id)] }])],
-    };
-    const again = { $mergeObjects: ['$$hook', { state: 'pending', attempts: 0, due: '$$NOW' }] };
-    const documents = await prompts.run(() =>
-      prompts.collection
-        .find({ 'job.hooks': { $elemMatch: wanted } } as never, { projection: { 'job.hooks': 1 } })
-        .toArray(),
-    );
-    const dead = documents
-      .flatMap(hooksOf)
-      .filter((hook) => hook['state'] === 'dead' && (id === undefined || hook['id'] === id));
-    await prompts.run(() =>
-      prompts.collection.updateMany({ 'job.hooks': { $elemMatch: wanted } }, [
-        { $set: { 'job.hooks': mapHooks({ $cond: [isDead, again, '$$hook'] }) } },
-        SET_DUE,
-      ] as never),
-    );
-    return dead.length;
+    return redrive(await this.#open(), id);
   }
 
   async counts(): Promise<{ readonly pending: number; readonly dead: number }> {
@@ -223,46 +110,27 @@ export class MongoOutbox implements WebhookOutbox {
   }
 
   async msUntilNextDue(): Promise<number | undefined> {
-    const prompts = await this.#open();
-    const found = await prompts.run(() =>
-      prompts.collection.findOne({ 'job.hook_due': ANY_DATE } as never, {
-        projection: { wait_ms: { $subtract: ['$job.hook_due', '$$NOW'] } },
-        sort: { 'job.hook_due': 1 },
-        ...prompts.hints.webhooks,
-      }),
-    );
-    const waitMs = found?.['wait_ms'];
-    return waitMs === undefined || waitMs === null ? undefined : Math.max(0, Number(waitMs));
+    return this.#walk.msUntilNext(await this.#open());
   }
 }
 
-function hooksOf(document: Document): Document[] {
-  const hooks: unknown = document['job']?.hooks;
-  return Array.isArray(hooks) ? hooks.filter((hook) => typeof hook === 'object' && hook !== null) : [];
-}
+/** Documents with long bodies are many megabytes. */
+const LIST_BATCH = 20;
 
-function toDue(document: Document, hook: Document): DueWebhook {
-  const { id, body, url, attempts, token } = hook;
+function toSummary(promptId: string, hook: HookRecord): WebhookSummary {
+  const { id, state, attempts, url, due, deliveredAt, error } = hook;
   return {
-    promptId: promptIdText(documentIdOf(document['_id'])),
-    id: String(id),
-    body: String(body),
-    attempts: Number(attempts),
-    token: String(token),
-    ...(typeof url === 'string' ? { url } : {}),
+    id,
+    promptId,
+    state,
+    attempts,
+    ...(url === undefined ? {} : { url }),
+    ...(due !== undefined && state === 'pending' ? { dueAt: due } : {}),
+    ...(deliveredAt === undefined ? {} : { deliveredAt }),
+    ...(error === undefined ? {} : { error }),
   };
 }
 
-function toSummary(document: Document, hook: Document): WebhookSummary {
-  const { id, state, attempts, url, due, delivered_at: deliveredAt, error } = hook;
-  return {
-    id: String(id),
-    promptId: promptIdText(documentIdOf(document['_id'])),
-    state: state as WebhookState,
-    attempts: Number(attempts),
-    ...(typeof url === 'string' ? { url } : {}),
-    ...(due instanceof Date && state === 'pending' ? { dueAt: due } : {}),
-    ...(deliveredAt instanceof Date ? { deliveredAt } : {}),
-    ...(typeof error === 'string' ? { error } : {}),
-  };
+function shown(error: string): string {
+  return cut(error, MAX_SHOWN_ERROR_LENGTH);
 }

@@ -4,6 +4,7 @@ import type { DocumentId } from '../../job/document-id.ts';
 import type { Logger } from '../../observability/logger.ts';
 import { bsonIdOf } from './bson-ids.ts';
 import type { Walk, WalkedCollection } from './walk.ts';
+import type { WebhookKeys } from './webhook-keys.ts';
 
 export interface PromptsCollection extends WalkedCollection {
   readonly database: string;
@@ -11,6 +12,8 @@ export interface PromptsCollection extends WalkedCollection {
   readonly maxAttempts: number;
   readonly owner: string;
   readonly logger: Logger;
+  /** What proves that a webhook in a document is the service's own. */
+  readonly webhookKeys: WebhookKeys;
   readonly walks: Walks;
   /** Aborted: no statement is waited for any longer. */
   readonly signal?: AbortSignal | undefined;

@@ -1,0 +1,129 @@
+/**
+ * The keys of `webhook-proof.ts`: a random one in the collection `text2img_keys` of the same database, made when the first webhook is recorded. A user
+ * who may not use that collection has one out of the password that he connects with, which somebody with a user of his own does not know either.
+ */
+import { createHmac, randomBytes } from 'node:crypto';
+import type { Collection } from 'mongodb';
+import { Text2ImgError } from '../../errors/text2img-error.ts';
+import type { Logger } from '../../observability/logger.ts';
+import { quote } from '../../lib/foreign-text.ts';
+import { DUPLICATE_KEY, mongoErrorCode } from './mongo-errors.ts';
+
+interface KeyRecord {
+  readonly _id: string;
+  /** 32 bytes in hexadecimal digits. */
+  readonly key: string;
+}
+
+export interface WebhookKeysOptions {
+  readonly collection: Collection<KeyRecord>;
+  /** What the user of the URI connects with. */
+  readonly password: string | undefined;
+  readonly logger: Logger;
+  run<T>(call: () => Promise<T>): Promise<T>;
+}
+
+/** In which the key lies. */
+export const KEYS_COLLECTION = 'text2img_keys';
+const KEY_ID = 'webhooks';
+const KEY_BYTES = 32;
+/** A key that somebody removed is put back by whoever still has it. */
+const FRESH_MS = 60_000;
+/** Between two looks for a key that may have been made since. */
+const AGAIN_MS = 5000;
+
+export class WebhookKeys {
+  readonly #options: WebhookKeysOptions;
+  #key: Buffer | undefined;
+  #readMs = -Infinity;
+  #isForbidden = false;
+
+  constructor(options: WebhookKeysOptions) {
+    this.#options = options;
+  }
+
+  /** The one to write with; made where there is none. @throws `queue_failed`, `queue_unauthorized` */
+  async toWrite(): Promise<Buffer> {
+    if (this.#key !== undefined && this.#isFresh(FRESH_MS)) return this.#key;
+    await this.#read();
+    if (this.#key !== undefined && !this.#isForbidden) return this.#key;
+    const fallback = this.#ofPassword();
+    if (fallback !== undefined) return fallback;
+    throw new Text2ImgError(
+      'queue_unauthorized',
+      `webhooks need a key in the collection ${KEYS_COLLECTION} of the same database; give this user find and insert there.`,
+    );
+  }
+
+  /** All that a webhook may be proven with. Makes nothing. @param options `isStale`: one was not proven by those that are known */
+  async toRead({ isStale = false }: { readonly isStale?: boolean } = {}): Promise<readonly Buffer[]> {
+    const mayKnow = this.#key !== undefined && this.#isFresh(FRESH_MS);
+    if (!this.#isFresh(AGAIN_MS) && (isStale || !mayKnow)) {
+      const found = await this.#find();
+      if (found !== undefined) this.#key = found;
+    }
+    return [this.#key, this.#ofPassword()].filter((key) => key !== undefined);
+  }
+
+  #isFresh(ms: number): boolean {
+    return performance.now() - this.#readMs < ms;
+  }
+
+  /** What lies there; where nothing does, the key that is known, or a new one, is put there. */
+  async #read(): Promise<void> {
+    const found = await this.#find();
+    if (found !== undefined) this.#key = found;
+    if (found !== undefined || this.#isForbidden) return;
+    const made = this.#key ?? randomBytes(KEY_BYTES);
+    try {
+      await this.#options.run(() => this.#insert(made));
+      this.#key = made;
+    } catch (error) {
+      this.#forbidOrThrow(error);
+    }
+    // Another worker may have been quicker: what lies there counts.
+    this.#key = (await this.#find()) ?? this.#key;
+  }
+
+  async #insert(key: Buffer): Promise<void> {
+    try {
+      await this.#options.collection.insertOne({ _id: KEY_ID, key: key.toString('hex') });
+    } catch (error) {
+      if (mongoErrorCode(error) !== DUPLICATE_KEY) throw error;
+    }
+  }
+
+  async #find(): Promise<Buffer | undefined> {
+    this.#readMs = performance.now();
+    try {
+      const found = await this.#options.run(() => this.#options.collection.findOne({ _id: KEY_ID }));
+      if (found === null) return undefined;
+      this.#isForbidden = false;
+      const hex: unknown = found.key;
+      if (typeof hex === 'string' && /^[0-9a-f]{64}$/.test(hex)) return Buffer.from(hex, 'hex');
+      throw new Text2ImgError(
+        'queue_failed',
+        `the document ${quote(KEY_ID)} in ${KEYS_COLLECTION} holds no key of 64 hexadecimal digits; remove it, and a new one is made.`,
+      );
+    } catch (error) {
+      this.#forbidOrThrow(error);
+      return undefined;
+    }
+  }
+
+  #forbidOrThrow(error: unknown): void {
+    if (!(error instanceof Text2ImgError && error.code === 'queue_unauthorized')) throw error;
+    if (!this.#isForbidden && this.#options.password !== undefined)
+      this.#options.logger.warning(
+        'this user may not find and insert in the collection of the webhooks’ key; webhooks are proven by his password, and are given up when it changes',
+        { collection: KEYS_COLLECTION, reason: error.message },
+      );
+    this.#isForbidden = true;
+  }
+
+  #ofPassword(): Buffer | undefined {
+    const { password } = this.#options;
+    if (password === undefined || password === '') return undefined;
+    return createHmac('sha256', password).update('text2img webhook key 1').digest();
+  }
+}
