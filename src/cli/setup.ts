@@ -1,4 +1,5 @@
 /** `text2img setup cuda`: fetches what a GPU needs beside its driver. */
+import { proxyEnvironment } from '../config/proxy-environment.ts';
 import { dataHome } from '../config/user-folders.ts';
 import { CUDA_WHEELS } from '../engine/cuda/cuda-wheels.ts';
 import { fetchCuda } from '../engine/cuda/fetch-cuda.ts';
@@ -13,6 +14,7 @@ export async function setupCuda(context: CommandContext): Promise<ExitCode> {
   let current = '';
   const folder = await fetchCuda({
     dataHome: dataHome(),
+    proxies: proxyEnvironment(),
     onProgress: (name, doneBytes, totalBytes) => {
       if (name !== current) terminal.endProgress(current);
       current = name;

@@ -7,7 +7,7 @@ import { chmod, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 
 const ENDING = '.draft-';
-/** A download writes all the time; Node's `fetch` gives one up that is silent for 5 minutes. */
+/** A download writes all the time; one that is silent is given up long before. */
 const ABANDONED_MS = 15 * 60_000;
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 

@@ -15,10 +15,13 @@ import { once } from 'node:events';
 import { Unzip, UnzipInflate, UnzipPassThrough } from 'fflate';
 import { Text2ImgError } from '../../errors/text2img-error.ts';
 import { quote } from '../../lib/foreign-text.ts';
+import { exchange } from '../../lib/http-exchange.ts';
+import { agentFor, NO_PROXIES, type Proxies } from '../../lib/proxies.ts';
 import { DraftFolder } from './draft-folder.ts';
 import { CUDA_WHEELS, ONNX_RUNTIME_VERSION, type Wheel } from './cuda-wheels.ts';
 
 const PACKAGES_URL = 'https://files.pythonhosted.org/packages/';
+const SILENCE_MS = 60_000;
 const RUNTIME_LIBRARY = 'libonnxruntime.so.1';
 
 export interface FetchCudaOptions {
@@ -27,6 +30,7 @@ export interface FetchCudaOptions {
   /** A mirror's folder of packages. */
   readonly packagesUrl?: string;
   readonly wheels?: readonly Wheel[];
+  readonly proxies?: Proxies;
   readonly onProgress?: (name: string, doneBytes: number, totalBytes: number) => void;
 }
 
@@ -40,6 +44,7 @@ export async function fetchCuda({
   dataHome,
   packagesUrl = PACKAGES_URL,
   wheels = CUDA_WHEELS,
+  proxies = NO_PROXIES,
   onProgress,
 }: FetchCudaOptions): Promise<string> {
   if (process.platform !== 'linux' || process.arch !== 'x64') {
@@ -53,7 +58,7 @@ export async function fetchCuda({
   try {
     await using draft = new DraftFolder(folder);
     for (const wheel of wheels)
-      await fetchWheel(wheel, { url: new URL(wheel.path, packagesUrl), folder: draft.path, onProgress });
+      await fetchWheel(wheel, { url: new URL(wheel.path, packagesUrl), folder: draft.path, proxies, onProgress });
     await copyFile(runtimeLibrary(), join(draft.path, RUNTIME_LIBRARY));
     await draft.moveIntoPlace();
     return folder;
@@ -70,22 +75,31 @@ function runtimeLibrary(): string {
 interface WheelTarget {
   readonly url: URL;
   readonly folder: string;
+  readonly proxies: Proxies;
   readonly onProgress: FetchCudaOptions['onProgress'];
 }
 
 /** Unpacks while it downloads; the sum decides at the end whether what was unpacked is kept. */
-async function fetchWheel(wheel: Wheel, { url, folder, onProgress }: WheelTarget): Promise<void> {
-  const response = await fetch(url);
-  if (!response.ok || response.body === null)
+async function fetchWheel(wheel: Wheel, { url, folder, proxies, onProgress }: WheelTarget): Promise<void> {
+  const response = await exchange({
+    url,
+    headers: { 'user-agent': 'text2img' },
+    agent: agentFor(url, proxies),
+    headTimeoutMs: SILENCE_MS,
+  });
+  if (response.statusCode !== 200) {
+    response.destroy();
     throw new Text2ImgError(
       'download_failed',
-      `${url.href} answered ${response.status} ${quote(response.statusText)}.`,
+      `${url.href} answered ${response.statusCode} ${quote(response.statusMessage)}.`,
     );
+  }
+  response.setTimeout(SILENCE_MS, () => response.destroy(new Error(`nothing came for ${SILENCE_MS / 1000} s`)));
   const sum = createHash('sha256');
   const files: WriteStream[] = [];
   const unzip = wheelUnzipper(wheel, folder, files);
   let doneBytes = 0;
-  for await (const chunk of response.body) {
+  for await (const chunk of response as AsyncIterable<Buffer>) {
     sum.update(chunk);
     unzip.push(chunk);
     doneBytes += chunk.length;

@@ -63,6 +63,25 @@ test('the libraries of an archive lie in one folder, beside a copy of the runtim
   );
 });
 
+test('the operator’s proxy is asked, and not for hosts that are to be asked directly', { skip }, async (t) => {
+  const asked: string[] = [];
+  const proxy = createServer((request, response) => {
+    asked.push(request.url ?? '');
+    response.end(archive);
+  });
+  await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+  t.after(() => proxy.close());
+  const proxies = {
+    http: `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`,
+    https: undefined,
+    none: ['127.0.0.1'],
+  };
+  const options = { wheels: [wheel], proxies };
+  await fetchCuda({ dataHome: await makeHome(t), packagesUrl: 'http://packages.invalid/', ...options });
+  await fetchCuda({ dataHome: await makeHome(t), packagesUrl: await serve(t, archive), ...options });
+  assert.deepEqual(asked, ['http://packages.invalid/a/b/example.whl']);
+});
+
 test('a wrong checksum, a broken archive and a refusing server keep nothing', { skip }, async (t) => {
   const dataHome = await makeHome(t);
   const attempts = [
