@@ -183,7 +183,7 @@ export class GcsImageStore implements ImageStore {
         throw new UnbelievableAnswerError('change of metadata', answer);
       return 'adopted';
     };
-    return this.#request('adopt', adopt, {});
+    return this.#request('adopt', adopt, { deadlineMs: CHECK_DEADLINE_MS });
   }
 
   /** The probe's object stays: the next one meets it, and hears that the bucket would have taken it. */
