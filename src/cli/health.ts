@@ -1,8 +1,19 @@
-/** `text2img health`: whether the worker of this machine is alive, by the age of its heartbeat file. For a container's health check. */
+/** `text2img health`: whether the worker of this machine is alive, by the age of its heartbeat file, and what keeps it from claiming. For a container's health check. */
 import { stat } from 'node:fs/promises';
+import { z } from 'zod';
 import { Text2ImgError } from '../errors/text2img-error.ts';
-import { quote } from '../lib/foreign-text.ts';
+import { excerpt, quote } from '../lib/foreign-text.ts';
+import { readPlainFile } from '../lib/plain-file.ts';
 import { type CommandContext, type ExitCode, printResult } from './command-context.ts';
+
+const MAX_WITHOUT_ENGINE_S = 300;
+const MAX_FILE_BYTES = 65_536;
+const SENTENCE_LENGTH = 400;
+
+const heartbeatSchema = z.object({
+  trouble: z.object({ source: z.string(), code: z.string(), message: z.string(), since: z.iso.datetime() }).nullable(),
+});
+type Trouble = NonNullable<z.infer<typeof heartbeatSchema>['trouble']>;
 
 /** The file may lie on another machine's disk, whose clock differs a little. */
 const CLOCK_TOLERANCE_S = 10;
@@ -18,8 +29,38 @@ export async function health(context: CommandContext): Promise<ExitCode> {
       'worker_unhealthy',
       `the heartbeat file ${quote(heartbeatFile)} is ${ageSeconds.toFixed(0)} s old; allowed are ${maxAge} s.`,
     );
-  printResult(context, { json: { healthy: true, ageSeconds }, text: `healthy, ${ageSeconds.toFixed(0)} s ago` });
+  const trouble = await troubleIn(heartbeatFile);
+  if (trouble?.source === 'engine') refuseLongWithoutEngine(trouble);
+  const text = `healthy, ${ageSeconds.toFixed(0)} s ago`;
+  printResult(context, {
+    json: { healthy: true, ageSeconds, ...(trouble === undefined ? {} : { trouble }) },
+    text: trouble === undefined ? text : `${text}; nothing is claimed since ${trouble.since}: ${excerptOf(trouble)}`,
+  });
   return 0;
+}
+
+/** @throws `worker_unhealthy`: a new start may help an engine, unlike a store or a queue that refuses */
+function refuseLongWithoutEngine(trouble: Trouble): void {
+  const seconds = (Date.now() - Date.parse(trouble.since)) / 1000;
+  if (seconds <= MAX_WITHOUT_ENGINE_S) return;
+  throw new Text2ImgError(
+    'worker_unhealthy',
+    `the worker has no engine since ${trouble.since}; allowed are ${MAX_WITHOUT_ENGINE_S} s: ${excerptOf(trouble)}`,
+  );
+}
+
+function excerptOf({ code, message }: Trouble): string {
+  return `${excerpt(message, SENTENCE_LENGTH)} [${excerpt(code, SENTENCE_LENGTH)}]`;
+}
+
+/** What the worker wrote about what keeps it from claiming; undefined for nothing, and for a file of an older version. */
+async function troubleIn(path: string): Promise<Trouble | undefined> {
+  try {
+    const text = (await readPlainFile(path, MAX_FILE_BYTES)).toString('utf8');
+    return heartbeatSchema.parse(JSON.parse(text)).trouble ?? undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /** @throws `worker_unhealthy` when there is none, and when its time says nothing about its age */

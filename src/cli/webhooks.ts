@@ -7,6 +7,8 @@ import { type CommandContext, type ExitCode, printResult } from './command-conte
 import { openQueue } from './open-queue.ts';
 import { DELIVERY_DRAIN_MS, webhookDeliverer } from './open-webhooks.ts';
 import { excerpt, printable } from '../lib/foreign-text.ts';
+import { untilAborted } from '../lib/until-aborted.ts';
+import type { PromptQueue } from '../queue/prompt-queue.ts';
 import { listenForSignals } from './signals.ts';
 
 export interface WebhooksInvocation {
@@ -19,14 +21,8 @@ export async function webhooks(context: CommandContext, { action, id }: Webhooks
   await using queue = openQueue(context, { looksOnly: true });
   switch (action) {
     case 'deliver': {
-      using stopping = listenForSignals(context.logger);
-      await using deliverer = webhookDeliverer(context, queue);
-      const summary = await deliverer.drain({ withinMs: DELIVERY_DRAIN_MS, signal: stopping.signal });
-      const { pending, dead } = await queue.outbox.counts();
-      const closed = summary.withoutUrl > 0 ? `, ${summary.withoutUrl} closed without a URL (no_url)` : '';
-      const text = `${summary.delivered} delivered, ${summary.failedTries} tries failed, ${pending} still owed, ${dead} given up${closed}`;
-      printResult(context, { json: { ...summary, pending, deadInAll: dead }, text });
-      return 0;
+      using stopping = listenForSignals({ logger: context.logger, graceMs: 0 });
+      return (await untilAborted(deliver(context, queue, stopping.signal), stopping.lastSignal)) ?? 0;
     }
     case 'redrive': {
       const redriven = await queue.outbox.redrive(id);
@@ -47,6 +43,17 @@ export async function webhooks(context: CommandContext, { action, id }: Webhooks
       return 0;
     }
   }
+}
+
+/** Sends what is due now. */
+async function deliver(context: CommandContext, queue: PromptQueue, signal: AbortSignal): Promise<ExitCode> {
+  await using deliverer = webhookDeliverer(context, queue);
+  const summary = await deliverer.drain({ withinMs: DELIVERY_DRAIN_MS, signal });
+  const { pending, dead } = await queue.outbox.counts();
+  const closed = summary.withoutUrl > 0 ? `, ${summary.withoutUrl} closed without a URL (no_url)` : '';
+  const text = `${summary.delivered} delivered, ${summary.failedTries} tries failed, ${pending} still owed, ${dead} given up${closed}`;
+  printResult(context, { json: { ...summary, pending, deadInAll: dead }, text });
+  return 0;
 }
 
 function formatRow({ id, promptId, state, attempts, dueAt, error, url }: WebhookSummary): string {

@@ -8,6 +8,14 @@ import { Text2ImgError } from '../errors/text2img-error.ts';
 import { quote } from '../lib/foreign-text.ts';
 import type { Logger } from './logger.ts';
 
+/** What keeps the worker from claiming; `text2img health` reads it. */
+export interface HeartbeatTrouble {
+  readonly source: string;
+  readonly code: string;
+  readonly message: string;
+  readonly since: Date;
+}
+
 /** Often enough for any check, seldom enough not to be noticed. */
 const INTERVAL_MS = 5000;
 
@@ -15,6 +23,7 @@ export class HeartbeatFile {
   readonly #path: string | undefined;
   readonly #logger: Logger;
   #lastMs = -Infinity;
+  #lastTrouble = '';
   #hasWarned = false;
 
   /** @param path undefined: nobody asks @throws `invalid_option` when something else than a plain file is there */
@@ -25,12 +34,15 @@ export class HeartbeatFile {
   }
 
   /** The loop turns. Cheap enough to be called at every turn. */
-  touch(): void {
+  touch(trouble?: HeartbeatTrouble): void {
     const now = performance.now();
-    if (this.#path === undefined || now - this.#lastMs < INTERVAL_MS) return;
+    if (this.#path === undefined) return;
+    const hasChanged = this.#lastTrouble !== (trouble?.message ?? '');
+    if (!hasChanged && now - this.#lastMs < INTERVAL_MS) return;
     this.#lastMs = now;
+    this.#lastTrouble = trouble?.message ?? '';
     // A heartbeat that cannot be written must not stop the drawing.
-    writeFile(this.#path, `${new Date().toISOString()}\n`).catch((error: Error) => {
+    writeFile(this.#path, `${JSON.stringify({ at: new Date(), trouble: trouble ?? null })}\n`).catch((error: Error) => {
       if (this.#hasWarned) return;
       this.#hasWarned = true;
       this.#logger.warning('the heartbeat file cannot be written', { file: this.#path, reason: error.message });

@@ -11,6 +11,7 @@ import { BatchBudget } from './batch-budget.ts';
 import { ClaimedJob } from './claimed-job.ts';
 import { endingsOf } from './endings.ts';
 import { Failures } from './failures.ts';
+import { jobsLeft } from './jobs-left.ts';
 import { probeEngine } from './probe-engine.ts';
 import { type BatchContext, drawJobs, giveBack, type PreparedJob, prepareJobs } from './run-batch.ts';
 import { GracefulStop } from './shutdown.ts';
@@ -295,22 +296,4 @@ class Worker implements Disposable {
     const timeoutMs = Math.min((dueMs ?? pollMs) + 1, pollMs) * (0.75 + Math.random() / 2);
     await queue.untilChanged({ timeoutMs, signal });
   }
-}
-
-interface Left {
-  readonly refused: number;
-  readonly stuck: number;
-  readonly reason: Text2ImgError | undefined;
-}
-
-function jobsLeft({ refused, stuck, reason }: Left): Text2ImgError {
-  const parts = [
-    ...(refused > 0 ? [`${refused} pending that the database refuses to change`] : []),
-    ...(stuck > 0 ? [`${stuck} processing that another program left without a lease`] : []),
-  ];
-  const why = reason === undefined ? '' : ` (${reason.message.replace(/\.$/, '')})`;
-  return new Text2ImgError(
-    'jobs_left',
-    `the queue still holds jobs that nobody can claim: ${parts.join(', ')}${why}. "text2img doctor" names them.`,
-  );
 }
