@@ -33,7 +33,7 @@ const MAX_LOAD_MS = 30 * 60_000;
 /** Nothing depends on how a connection is closed. */
 const CLOSE_MS = 1500;
 /** For counting what is still owed, after a signal. */
-const LAST_LOOK_MS = 1000;
+const LAST_LOOK_MS = 500;
 
 export async function run(context: CommandContext): Promise<ExitCode> {
   const { config, logger } = context;
@@ -151,9 +151,13 @@ async function work(context: CommandContext, { options, deliverer, model, heartb
   if (signal.aborted) return engine.kill(new Text2ImgError('engine_unavailable', 'the engine was stopped.'));
   const finished = new AbortController();
   const delivering = deliverer.run(finished.signal);
+  // While pictures are finished webhooks go on; what hangs there must not begin to hang only then.
+  const stopWithGrace = (): void => void setTimeout(() => void deliverer.stop(), options.graceMs).unref();
+  signal.addEventListener('abort', stopWithGrace, { once: true });
   try {
     await runWorker({ ...options, engine });
   } finally {
+    signal.removeEventListener('abort', stopWithGrace);
     finished.abort();
     await delivering;
   }

@@ -7,7 +7,7 @@ import type { Logger } from '../observability/logger.ts';
 const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;
 const SIGNAL_EXIT_CODE = 128;
 /** After the grace period, for giving back and closing; another second is the terminal's. */
-const CLOSING_MS = 4000;
+const CLOSING_MS = 3500;
 
 /** The process's, as signals are. */
 let isStopping = false;
@@ -20,7 +20,7 @@ export function stopWasAsked(): boolean {
 export interface SignalListener extends Disposable {
   /** Aborted at the first signal. */
   readonly signal: AbortSignal;
-  /** Aborted four seconds after the grace period: whatever has not answered by then is left. */
+  /** Aborted 3.5 seconds after the grace period: whatever has not answered by then is left. */
   readonly lastSignal: AbortSignal;
 }
 

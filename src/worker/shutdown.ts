@@ -10,7 +10,7 @@ import type { WorkerOptions } from './worker-options.ts';
 /** How often the estimate is looked at again. */
 const LOOK_MS = 50;
 /** After the grace period, for writing to the queue what is given back. */
-const LAST_WRITES_MS = 2500;
+const LAST_WRITES_MS = 2000;
 
 /** Watches the signal for all jobs that a worker holds. */
 export class GracefulStop implements Disposable {
