@@ -58,7 +58,10 @@ async function runUntilStopped(context: CommandContext, stopping: SignalListener
   await using queue = closing(openQueue(context));
   const { store, publicUrl } = opened.resource;
   await using deliverer = webhookDeliverer(context, queue.resource);
-  const found = await untilAborted(lookAround(context, { store, queue: queue.resource, signal: stopping.signal }), stopping.signal);
+  const found = await untilAborted(
+    lookAround(context, { store, queue: queue.resource, signal: stopping.signal }),
+    stopping.signal,
+  );
   if (found === undefined) return 0;
   const tally = new Tally();
   const options: Omit<WorkerOptions, 'engine'> = {
