@@ -82,6 +82,8 @@ interface ActiveJob extends PipelineJob, Embeddings {
 interface ActiveImage {
   readonly job: ActiveJob;
   readonly denoiser: Denoiser;
+  /** It is drawn in float32 because it overflowed in lower precision. */
+  readonly isAgain: boolean;
   readonly imageIndex: number;
   readonly seed: number;
   readonly generator: TorchCpuGenerator;
@@ -199,14 +201,15 @@ export class StableDiffusionPipeline {
     return [denoiser.latentChannels, Math.floor(heightPx / vae.scaleFactor), Math.floor(widthPx / vae.scaleFactor)];
   }
 
-  #prepareImage(job: ActiveJob, imageIndex: number, denoiser = this.#parts.denoiser): ActiveImage {
+  #prepareImage(job: ActiveJob, imageIndex: number): ActiveImage {
     const { request } = job;
     const seed = request.seed + imageIndex;
     const generator = new TorchCpuGenerator(seed);
     const scheduler = createScheduler(request.scheduler, this.#parts.scheduler, request.numInferenceSteps);
     const size = this.#latentShape(request).reduce((product, count) => product * count, 1);
     const latents = generator.randn(size).map((value) => value * scheduler.initNoiseSigma);
-    return { job, denoiser, imageIndex, seed, generator, scheduler, latents };
+    const { denoiser } = this.#parts;
+    return { job, denoiser, isAgain: false, imageIndex, seed, generator, scheduler, latents };
   }
 
   async #drawBatch(images: readonly ActiveImage[], observer: PipelineObserver): Promise<void> {
@@ -246,10 +249,11 @@ export class StableDiffusionPipeline {
   }
 
   async #drawAgain(image: ActiveImage, fault: Text2ImgError, observer: PipelineObserver): Promise<void> {
-    const { job, imageIndex, scheduler } = image;
-    const { fullPrecision, denoiser } = this.#parts;
-    if (fullPrecision === undefined || image.denoiser !== denoiser) return endFailed(job, fault, observer);
-    const again = this.#prepareImage(job, imageIndex, await fullPrecision.denoiser());
+    const { job, imageIndex, scheduler, isAgain } = image;
+    const { fullPrecision } = this.#parts;
+    if (fullPrecision === undefined || isAgain) return endFailed(job, fault, observer);
+    const denoiser = await fullPrecision.denoiser();
+    const again = { ...this.#prepareImage(job, imageIndex), denoiser, isAgain: true };
     job.stepsTotal += scheduler.timesteps.length;
     job.warnings.push(
       `Image ${imageIndex + 1} was drawn again in float32, because its latents in lower precision were not finite.`,

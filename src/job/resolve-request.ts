@@ -20,7 +20,7 @@ export interface ResolveOptions {
 /** diffusers' default. */
 const DEFAULT_STEPS = 50;
 
-/** @throws `invalid_parameter` when defaults and request together are too much */
+/** @throws `invalid_parameter` when defaults and request together are too much, `unsupported_config` when the model's own size is */
 export function resolveRequest(
   request: GenerationRequest,
   { defaults, model, limits, seed: derivedSeed }: ResolveOptions,
@@ -36,6 +36,8 @@ export function resolveRequest(
     numImages: request.numImages ?? defaults.numImages ?? 1,
     scheduler: request.scheduler ?? defaults.scheduler ?? model.defaultScheduler,
   };
+  const size = [request.widthPx, request.heightPx, defaults.widthPx, defaults.heightPx];
+  if (size.every((side) => side === undefined)) checkModelsSize(model, limits);
   checkPixels(resolved.widthPx, resolved.heightPx, limits);
   if (!Number.isSafeInteger(resolved.seed + resolved.numImages - 1)) {
     const allowed = Number.MAX_SAFE_INTEGER - resolved.numImages + 1;
@@ -45,6 +47,19 @@ export function resolveRequest(
     );
   }
   return resolved;
+}
+
+/** Nobody asked for a size, so that it is not the request which is at fault. @throws `unsupported_config` */
+function checkModelsSize(
+  { defaultWidthPx: width, defaultHeightPx: height }: ModelFacts,
+  { maxPixels }: PromptLimits,
+): void {
+  if (width * height <= maxPixels) return;
+  throw new Text2ImgError(
+    'unsupported_config',
+    `the model’s own size is ${width}×${height} pixels ("sample_size" in its unet/config.json), which is more than the ${maxPixels} allowed; ` +
+      'ask for a width and a height, or raise --max-pixels.',
+  );
 }
 
 /** The seed of a run whose document states none: every attempt of the run draws the same picture. Below 2^32. */

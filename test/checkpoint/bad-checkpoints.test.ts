@@ -1,25 +1,18 @@
 /** Checkpoints that cannot be: each is refused with a stable code and a sentence that names what is wrong. */
 import assert from 'node:assert/strict';
-import { cpSync, mkdtempSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { test, type TestContext } from 'node:test';
+import { test } from 'node:test';
 import fc from 'fast-check';
 import { openCheckpoint } from '../../src/checkpoint/open-checkpoint.ts';
 import { readSafetensorsHeader } from '../../src/checkpoint/safetensors.ts';
 import type { ErrorCode } from '../../src/errors/error-codes.ts';
 import { Text2ImgError } from '../../src/errors/text2img-error.ts';
+import { copyOfBase } from './checkpoint-copies.ts';
 import { buildUNet2DConditionGraph } from '../../src/models/unet-2d-condition-model.ts';
 
 const base = fileURLToPath(new URL('../golden/base', import.meta.url));
-
-function copyBase(t: TestContext): string {
-  const folder = mkdtempSync(join(tmpdir(), 'text2img-checkpoint-'));
-  t.after(() => rmSync(folder, { recursive: true, force: true }));
-  cpSync(base, folder, { recursive: true });
-  return folder;
-}
 
 function edit(path: string, change: (json: Record<string, unknown>) => void): void {
   const json = JSON.parse(readFileSync(path, 'utf8')) as Record<string, unknown>;
@@ -174,7 +167,7 @@ const cases: readonly {
 
 for (const { title, code, says, spoil } of cases) {
   test(`${title} is refused with ${code}`, async (t) => {
-    const folder = copyBase(t);
+    const folder = copyOfBase(t);
     spoil(folder);
     await assert.rejects(openCheckpoint(folder), (error) => {
       assert.ok(error instanceof Text2ImgError, String(error));
@@ -191,7 +184,7 @@ test('a folder that does not exist and a file are told apart', async () => {
 });
 
 test('a tensor that is missing or has another shape is named, with both shapes', async (t) => {
-  const folder = copyBase(t);
+  const folder = copyOfBase(t);
   edit(join(folder, 'unet/config.json'), (json) => (json['cross_attention_dim'] = 99));
   const { unet } = await openCheckpoint(folder);
   assert.throws(() => buildUNet2DConditionGraph({ ...unet, computeType: 'float32' }), {
@@ -210,7 +203,7 @@ test('a tensor that is missing or has another shape is named, with both shapes',
 });
 
 test('keys of other classes are warned of, keys without effect are not', async (t) => {
-  const folder = copyBase(t);
+  const folder = copyOfBase(t);
   edit(join(folder, 'scheduler/scheduler_config.json'), (json) => (json['solver_order'] = 2));
   edit(join(folder, 'unet/config.json'), (json) => (json['dropout'] = 0.5));
   const { warnings } = await openCheckpoint(folder);
@@ -220,7 +213,7 @@ test('keys of other classes are warned of, keys without effect are not', async (
 });
 
 test('a bare -Infinity, as Python writes it into scheduler files, is read', async (t) => {
-  const folder = copyBase(t);
+  const folder = copyOfBase(t);
   edit(join(folder, 'model_index.json'), (json) => (json['scheduler'] = ['diffusers', 'DPMSolverMultistepScheduler']));
   const path = join(folder, 'scheduler/scheduler_config.json');
   writeFileSync(
@@ -231,7 +224,7 @@ test('a bare -Infinity, as Python writes it into scheduler files, is read', asyn
 });
 
 test('whatever bytes a safetensors file has, it is read or refused, never anything else', async (t) => {
-  const path = join(copyBase(t), 'fuzz.safetensors');
+  const path = join(copyOfBase(t), 'fuzz.safetensors');
   const tensor = fc.record(
     {
       dtype: fc.constantFrom('F32', 'F16', 'X', 1),

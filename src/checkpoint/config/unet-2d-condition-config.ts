@@ -180,14 +180,11 @@ export const UNET_2D_CONDITION_RULES: ConfigRules<UNet2DConditionConfig> = {
     upcast_attention: 'attention is computed in float32 on the CPU, and scores are accumulated in float32 elsewhere',
     addition_embed_type_num_heads: 'read only when addition_embed_type is set',
     mid_block_only_cross_attention: 'read only by UNetMidBlock2DSimpleCrossAttn',
-    class_embeddings_concat: 'read only when class_embed_type is set',
     projection_class_embeddings_input_dim: 'read only when class_embed_type or addition_embed_type is set',
     addition_time_embed_dim: 'read only when addition_embed_type is set',
     resnet_skip_time_act: 'read only by the ResnetDownsample and SimpleCrossAttn blocks',
     resnet_out_scale_factor: 'read only by the ResnetDownsample blocks',
     cross_attention_norm: 'read only by the SimpleCrossAttn blocks',
-    reverse_transformer_layers_per_block:
-      'read only when transformer_layers_per_block is a nested list, which is refused',
   },
   contradiction,
   onlyDefault: {
@@ -205,5 +202,7 @@ export const UNET_2D_CONDITION_RULES: ConfigRules<UNet2DConditionConfig> = {
     timestep_post_act: [null],
     time_cond_proj_dim: [null],
     attention_type: ['default'],
+    class_embeddings_concat: [false, null],
+    reverse_transformer_layers_per_block: [null],
   },
 };

@@ -1,0 +1,140 @@
+/** Values of a component's configuration: each has a range, together they must make sense, and whatever stands there is read or refused. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { AUTOENCODER_KL_RULES } from '../../src/checkpoint/config/autoencoder-kl-config.ts';
+import { CLIP_TEXT_RULES } from '../../src/checkpoint/config/clip-text-config.ts';
+import { type ConfigRules, readConfig } from '../../src/checkpoint/config/config-schema.ts';
+import { UNET_2D_CONDITION_RULES } from '../../src/checkpoint/config/unet-2d-condition-config.ts';
+import { Text2ImgError } from '../../src/errors/text2img-error.ts';
+
+const UNET = {
+  block_out_channels: [40, 80],
+  down_block_types: ['CrossAttnDownBlock2D', 'DownBlock2D'],
+  up_block_types: ['UpBlock2D', 'CrossAttnUpBlock2D'],
+  norm_num_groups: 20,
+  attention_head_dim: [5, 4],
+};
+const VAE = {
+  block_out_channels: [12, 30],
+  up_block_types: ['UpDecoderBlock2D', 'UpDecoderBlock2D'],
+  norm_num_groups: 6,
+};
+const TEXT = { hidden_size: 48, num_attention_heads: 6 };
+
+const COMPONENTS = {
+  unet: { rules: UNET_2D_CONDITION_RULES as ConfigRules<unknown>, json: UNET },
+  vae: { rules: AUTOENCODER_KL_RULES as ConfigRules<unknown>, json: VAE },
+  text: { rules: CLIP_TEXT_RULES as ConfigRules<unknown>, json: TEXT },
+} as const;
+
+type Component = keyof typeof COMPONENTS;
+
+function read(component: Component, changes: Readonly<Record<string, unknown>>): readonly string[] {
+  const { rules, json } = COMPONENTS[component];
+  return readConfig(rules, { ...json, ...changes }, 'some/config.json').warnings;
+}
+
+test('the configurations that the cases below change are read without a warning', () => {
+  for (const component of Object.keys(COMPONENTS) as Component[]) assert.deepEqual(read(component, {}), []);
+});
+
+const refused: readonly (readonly [Component, Readonly<Record<string, unknown>>, ...RegExp[]])[] = [
+  ['unet', { norm_num_groups: 25 }, /"norm_num_groups" is 25/, /40, 80 of "block_out_channels"/],
+  ['unet', { norm_num_groups: 16 }, /"norm_num_groups" is 16/, /divide 40 of/],
+  ['unet', { norm_num_groups: 0 }, /"norm_num_groups" is 0/, /from 1/],
+  ['unet', { norm_eps: 0 }, /"norm_eps" is 0/, /allowed are numbers from/],
+  ['unet', { norm_eps: -1e-5 }, /"norm_eps" is -0.00001/],
+  ['unet', { attention_head_dim: [7, 4] }, /"attention_head_dim" gives 7 heads/, /40/],
+  ['unet', { attention_head_dim: 3 }, /"attention_head_dim" gives 3 heads/],
+  ['unet', { attention_head_dim: [5] }, /"attention_head_dim" has 1 entries.*2/],
+  ['unet', { cross_attention_dim: [8, 8, 8] }, /"cross_attention_dim" has 3 entries.*2/],
+  ['unet', { only_cross_attention: [true] }, /"only_cross_attention" has 1 entries/],
+  ['unet', { up_block_types: ['UpBlock2D'] }, /"up_block_types" has 1 entries/],
+  ['unet', { downsample_padding: 2 }, /"downsample_padding" is 2.*0 and 1/],
+  ['unet', { downsample_padding: -1 }, /"downsample_padding" is -1/],
+  ['unet', { mid_block_scale_factor: 0 }, /"mid_block_scale_factor" is 0.*divided/],
+  ['unet', { mid_block_scale_factor: 1e-40 }, /"mid_block_scale_factor" is 1e-40/],
+  ['unet', { mid_block_scale_factor: 1e39 }, /"mid_block_scale_factor" is 1e\+39/],
+  ['unet', { freq_shift: 20 }, /"freq_shift" is 20.*20, half of/],
+  ['unet', { freq_shift: 20.01 }, /"freq_shift" is 20.01/],
+  ['unet', { conv_in_kernel: 2 }, /"conv_in_kernel" is 2.*odd/],
+  ['unet', { conv_out_kernel: 4 }, /"conv_out_kernel" is 4.*odd/],
+  ['unet', { sample_size: 10 ** 8 }, /"sample_size" is 100000000.*1 to 16384/],
+  ['unet', { sample_size: [64, 64, 64] }, /"sample_size" is \[64,64,64\]/],
+  ['unet', { layers_per_block: [1, 1.5] }, /"layers_per_block" is \[1,1.5\].*whole numbers/],
+  ['unet', { in_channels: 2 ** 40 }, /"in_channels" is 1099511627776/],
+  ['vae', { norm_num_groups: 4 }, /"norm_num_groups" is 4/, /divide 30 of/],
+  ['vae', { scaling_factor: 1e-40 }, /"scaling_factor" is 1e-40.*0.0001 to 10000/],
+  ['vae', { scaling_factor: 0 }, /"scaling_factor" is 0/],
+  ['vae', { scaling_factor: -0.18215 }, /"scaling_factor" is -0.18215/],
+  ['vae', { up_block_types: ['UpDecoderBlock2D'] }, /"up_block_types" has 1 entries.*2/],
+  ['vae', { sample_size: 0 }, /"sample_size" is 0/],
+  ['text', { num_attention_heads: 5 }, /"num_attention_heads" is 5/, /48/],
+  ['text', { max_position_embeddings: 10 ** 6 }, /"max_position_embeddings" is 1000000.*2048/],
+  ['text', { layer_norm_eps: 1e-50 }, /"layer_norm_eps" is 1e-50/],
+];
+
+for (const [component, changes, ...says] of refused) {
+  test(`${component} with ${JSON.stringify(changes)} is refused as invalid_config`, () => {
+    assert.throws(
+      () => read(component, changes),
+      (error) => {
+        assert.ok(error instanceof Text2ImgError, String(error));
+        assert.equal(error.code, 'invalid_config');
+        for (const pattern of [/^some\/config\.json: /, ...says]) assert.match(error.message, pattern);
+        return true;
+      },
+    );
+  });
+}
+
+test('heads need to divide only the channels of blocks that attend', () => {
+  // The second block attends neither down nor up, and there is no middle.
+  assert.deepEqual(read('unet', { attention_head_dim: [5, 7], mid_block_type: null }), []);
+});
+
+test('a UNet of one block has nothing to meet again, whatever its padding', () => {
+  const one = {
+    block_out_channels: [40],
+    down_block_types: ['CrossAttnDownBlock2D'],
+    up_block_types: ['CrossAttnUpBlock2D'],
+    attention_head_dim: 5,
+  };
+  assert.deepEqual(read('unet', { ...one, downsample_padding: 3 }), []);
+});
+
+test('many unknown keys are one short warning with their number, and names of a prototype are keys like others', () => {
+  const [one] = read('vae', { valueOf: 1 });
+  assert.match(one ?? '', /has no key "valueOf"; it is ignored/);
+  const keys = Object.fromEntries(Array.from({ length: 3000 }, (_, index) => [`${'k'.repeat(400)}${index}`, index]));
+  const warnings = read('unet', { ...keys, hasOwnProperty: 1, ['__proto__']: 2 });
+  assert.equal(warnings.length, 1);
+  assert.match(warnings[0] ?? '', /and 2996 more; they are ignored/);
+  assert.ok((warnings[0] ?? '').length < 600);
+});
+
+test('a value of any depth is refused without an overflow of the stack', () => {
+  const deep = JSON.parse('{"a":'.repeat(50_000) + '1' + '}'.repeat(50_000)) as unknown;
+  assert.throws(() => read('unet', { time_embedding_type: deep }), { code: 'unsupported_config' });
+  assert.throws(() => read('unet', { sample_size: deep }), { code: 'invalid_config' });
+});
+
+test('whatever value a key has, it is read or refused with a code of the model and a sentence of at most 600 characters', () => {
+  for (const [component, { rules }] of Object.entries(COMPONENTS) as [Component, { rules: ConfigRules<unknown> }][]) {
+    const keys = [...rules.implementedKeys, ...Object.keys(rules.onlyDefault)];
+    const value = fc.oneof(fc.jsonValue(), fc.double(), fc.integer(), fc.array(fc.integer()));
+    fc.assert(
+      fc.property(fc.constantFrom(...keys), value, (key, changed) => {
+        try {
+          read(component, { [key]: changed });
+        } catch (error) {
+          assert.ok(error instanceof Text2ImgError && error.fault === 'model', String(error));
+          assert.ok(error.message.includes(`"${key}"`) || /"(down|up)_block_types"/.test(error.message), error.message);
+          assert.ok(error.message.length <= 600);
+        }
+      }),
+      { numRuns: 500 },
+    );
+  }
+});
