@@ -33,6 +33,8 @@ const ALLOWED: ReadonlySet<string> = new Set([
   'LOCALAPPDATA',
   'PROGRAMDATA',
   'PROGRAMFILES',
+  'NUMBER_OF_PROCESSORS',
+  'PROCESSOR_ARCHITECTURE',
   // Node's own; NODE_AUTH_TOKEN and others of that beginning are secrets, so they are named one by one.
   'NODE_OPTIONS',
   'NODE_EXTRA_CA_CERTS',
@@ -44,12 +46,22 @@ const ALLOWED: ReadonlySet<string> = new Set([
   // Windows of the WebGPU provider's driver.
   'DISPLAY',
   'WAYLAND_DISPLAY',
+  'DRI_PRIME',
   'GLIBC_TUNABLES',
 ]);
 
-/** Beginnings: language, loader, memory allocator, threads, CUDA and its parts, ONNX Runtime, Vulkan and its drivers. */
-const ALLOWED_BEGINNINGS =
-  /^(?:LC_|LD_|DYLD_|MALLOC_|OMP_|GOMP_|KMP_|MKL_|OPENBLAS_|CUDA_|CUDNN_|CUBLAS_|NVIDIA_|ORT_|ONNXRUNTIME_|VK_|DAWN_|MESA_)/;
+/** Beginnings, by what reads them. */
+const ALLOWED_BEGINNINGS = [
+  // languages, the loader, memory allocators
+  'LC_|LD_|DYLD_|MALLOC_|TCMALLOC_|JEMALLOC_|MIMALLOC_',
+  // threads and arithmetic
+  'OMP_|GOMP_|KMP_|MKL_|OPENBLAS_',
+  // CUDA and its parts, other makers' counterparts, ONNX Runtime
+  'CUDA_|CUDNN_|CUBLAS_|NVIDIA_|HIP_|ROCR_|ORT_|ONNXRUNTIME_',
+  // Vulkan, its drivers, and the choice of one of several
+  'VK_|DAWN_|MESA_|GALLIUM_|LIBGL_|EGL_|__GLX_|__EGL_|__NV_|__VK_',
+].join('|');
+const ALLOWED_BEGINNING = new RegExp(`^(?:${ALLOWED_BEGINNINGS})`);
 
 /** Never, whatever it begins with. */
 const SECRET = /TOKEN|SECRET|PASSW|CREDENTIAL|API_?KEY|PRIVATE/i;
@@ -78,7 +90,7 @@ export function childEnvironment({
 
 function mayPass(name: string): boolean {
   // Windows writes some names in mixed case.
-  const isNeeded = ALLOWED.has(name) || ALLOWED.has(name.toUpperCase()) || ALLOWED_BEGINNINGS.test(name);
+  const isNeeded = ALLOWED.has(name) || ALLOWED.has(name.toUpperCase()) || ALLOWED_BEGINNING.test(name);
   return isNeeded && !SECRET.test(name);
 }
 
