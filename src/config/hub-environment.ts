@@ -15,6 +15,9 @@ const TOKEN_VARIABLES = ['HF_TOKEN', 'HUGGING_FACE_HUB_TOKEN'] as const;
 const TOKEN = /^[\x21-\x7e]{1,4096}$/;
 const MAX_TOKEN_FILE_BYTES = 65_536;
 
+/** `huggingface_hub` reads both (its constants.py). */
+const OFFLINE = ['HF_HUB_OFFLINE', 'TRANSFORMERS_OFFLINE'] as const;
+
 export interface HubEnvironment {
   readonly endpoint: string;
   /** `<HF_HOME>/hub`, shared with the Python tools. */
@@ -34,7 +37,7 @@ export async function hubEnvironment(environment: Environment = processEnvironme
     endpoint: endpointOf(environment),
     cacheFolder: folder('HF_HUB_CACHE', () => join(home, 'hub')),
     token: statedToken(environment) ?? (await readToken(folder('HF_TOKEN_PATH', () => join(home, 'token')))),
-    offline: /^(?:1|true|yes|on)$/i.test(stated(environment, 'HF_HUB_OFFLINE') ?? ''),
+    offline: OFFLINE.some((name) => /^(?:1|true|yes|on)$/i.test(stated(environment, name) ?? '')),
   };
 }
 

@@ -100,6 +100,8 @@ test('the hub’s variables are trimmed, ~ is the home folder, and the usual pla
   assert.equal(usual.cacheFolder, '/home/zoe/.cache/huggingface/hub');
   assert.equal(usual.endpoint, 'https://huggingface.co');
   assert.equal(usual.offline, true);
+  assert.equal((await hubEnvironment({ ...HOME, HF_HUB_OFFLINE: '', TRANSFORMERS_OFFLINE: 'on' })).offline, true);
+  assert.equal((await hubEnvironment({ ...HOME, TRANSFORMERS_OFFLINE: 'no' })).offline, false);
   assert.equal(
     (await hubEnvironment({ ...HOME, XDG_CACHE_HOME: '/c', HF_HUB_CACHE: '~/m' })).cacheFolder,
     '/home/zoe/m',
