@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import { type Environment, processEnvironment, stated } from './environment.ts';
+import { type Proxies, proxyFor, readProxies } from '../lib/proxies.ts';
 import { quoteUrl } from './quote-url.ts';
 import { expandHome } from './user-folders.ts';
 
@@ -9,7 +10,15 @@ export interface GoogleEnvironment {
   /** The server of `STORAGE_EMULATOR_HOST`, as Google's own clients take it. */
   readonly apiEndpoint: string | undefined;
   readonly credentialsFile: string | undefined;
+  /** For requests to the bucket; undefined: directly. */
+  readonly proxy: string | undefined;
 }
+
+const GOOGLE_ENDPOINT = 'https://storage.googleapis.com';
+/** Whom Google's client asks for tokens and signatures. */
+const TOKEN_SERVERS = ['oauth2', 'www', 'sts', 'iamcredentials'].map((name) => `https://${name}.googleapis.com`);
+/** The machine's own account is asked for at a link-local address, which no proxy reaches. */
+const METADATA_SERVERS = ['http://169.254.169.254', 'http://metadata.google.internal'];
 
 /** Where people who run this in a container have their key for long. */
 const USUAL_CREDENTIALS = './credentials/gcp-key.json';
@@ -30,7 +39,30 @@ export function googleEnvironment(
         : undefined
       : expandHome(given, environment);
   if (file !== undefined) environment[KEY_FILE_VARIABLE] = file;
-  return { apiEndpoint: emulatorEndpoint(environment), credentialsFile: file };
+  const apiEndpoint = emulatorEndpoint(environment);
+  const proxies = readProxies(environment);
+  const endpoint = new URL(apiEndpoint ?? GOOGLE_ENDPOINT);
+  goDirectly(environment, [endpoint, ...TOKEN_SERVERS.map((url) => new URL(url))], proxies);
+  return { apiEndpoint, credentialsFile: file, proxy: proxyFor(endpoint, proxies) };
+}
+
+/**
+ * Google's client reads the proxies itself, but of `NO_PROXY` only whole names and those with a dot in front, and takes any proxy for any URL. So whoever is
+ * asked directly, as curl would read the variables, is named there in full.
+ */
+function goDirectly(environment: Record<string, string | undefined>, urls: readonly URL[], proxies: Proxies): void {
+  if (proxies.http === undefined && proxies.https === undefined) return;
+  const direct = [
+    ...urls.filter((url) => proxyFor(url, proxies) === undefined),
+    ...METADATA_SERVERS.map((url) => new URL(url)),
+  ];
+  const before = environment['no_proxy'] ?? environment['NO_PROXY'] ?? '';
+  const named = before.split(/[\s,]+/).filter((entry) => entry !== '');
+  const missing = direct.map(({ hostname }) => hostname).filter((hostname) => !named.includes(hostname));
+  if (missing.length === 0) return;
+  environment['NO_PROXY'] = [...named, ...missing].join(',');
+  // The two halves of Google's client do not agree on which of both comes first.
+  if (environment['no_proxy'] !== undefined) environment['no_proxy'] = environment['NO_PROXY'];
 }
 
 /** Google's clients take `host:port` and URLs, some with the API's path. @throws `invalid_option` */

@@ -48,12 +48,17 @@ function proxyUrl(given: { readonly name: string; readonly value: string } | und
   );
 }
 
+/** The proxy that serves the URL; undefined: it is asked directly. */
+export function proxyFor(url: URL, proxies: Proxies): string | undefined {
+  const proxy = url.protocol === 'https:' ? proxies.https : proxies.http;
+  return proxy === undefined || goesDirectly(url, proxies.none) ? undefined : proxy;
+}
+
 /** An agent for one request: through the proxy that serves the URL, or directly. Its connections are not kept. */
 export function agentFor(url: URL, proxies: Proxies): HttpAgent {
   const isTls = url.protocol === 'https:';
-  const proxy = isTls ? proxies.https : proxies.http;
-  const proxyEnv =
-    proxy === undefined || goesDirectly(url, proxies.none) ? {} : { [isTls ? 'HTTPS_PROXY' : 'HTTP_PROXY']: proxy };
+  const proxy = proxyFor(url, proxies);
+  const proxyEnv = proxy === undefined ? {} : { [isTls ? 'HTTPS_PROXY' : 'HTTP_PROXY']: proxy };
   return isTls ? new HttpsAgent({ proxyEnv }) : new HttpAgent({ proxyEnv });
 }
 

@@ -3,11 +3,14 @@
  * `gcs-answers.ts` decides whether they are believed.
  */
 import { Storage } from '@google-cloud/storage';
+import type { OnProgress } from './gcs-requests.ts';
 
 export interface GcsClientOptions {
   readonly bucket: string;
   /** An emulator's URL instead of Google's; it is sent no credentials. */
   readonly apiEndpoint: string | undefined;
+  /** For requests to the bucket. Without it Google's client decides by the environment. */
+  readonly proxy?: string | undefined;
 }
 
 export interface UploadRequest {
@@ -19,8 +22,8 @@ export interface UploadRequest {
   /** In base64; the server refuses other bytes. */
   readonly md5: string;
   readonly custom?: Readonly<Record<string, string>>;
-  /** Called for every piece that went on its way. */
-  readonly onProgress: () => void;
+  /** Called for every piece that was taken, with how much may be buffered in all. */
+  readonly onProgress: OnProgress;
 }
 
 export interface MetadataChange {
@@ -31,6 +34,7 @@ export interface MetadataChange {
 
 const GOOGLE_ENDPOINT = 'https://storage.googleapis.com';
 /** Small, so that a slow connection shows its progress. */
+type Interceptor = Storage['interceptors'][number];
 const PIECE_BYTES = 16 * 1024;
 
 /** One account's connection. A new one has no token yet, and reads the key file anew. */
@@ -38,9 +42,15 @@ export class GcsClient {
   readonly #storage: Storage;
   readonly #bucketName: string;
 
-  constructor({ bucket, apiEndpoint }: GcsClientOptions) {
+  constructor({ bucket, apiEndpoint, proxy }: GcsClientOptions) {
     this.#bucketName = bucket;
     this.#storage = createStorage(apiEndpoint);
+    // The library itself would take HTTP_PROXY first, for https URLs too.
+    if (proxy !== undefined)
+      this.#storage.interceptors.push({
+        // What goes in is what comes out; the library's types name the two differently.
+        request: (options) => Object.assign(options, { proxy }) as ReturnType<Interceptor['request']>,
+      });
   }
 
   async fetchToken(): Promise<void> {
@@ -100,13 +110,13 @@ export class GcsClient {
 }
 
 /** A piece is asked for when the connection has taken what came before. */
-async function* pieces(bytes: Uint8Array, onProgress: () => void): AsyncGenerator<Buffer> {
+async function* pieces(bytes: Uint8Array, onProgress: OnProgress): AsyncGenerator<Buffer> {
   for (let at = 0; at < bytes.length; at += PIECE_BYTES) {
-    onProgress();
+    onProgress(at);
     const piece = bytes.subarray(at, at + PIECE_BYTES);
     yield Buffer.from(piece.buffer, piece.byteOffset, piece.byteLength);
   }
-  onProgress();
+  onProgress(bytes.length);
 }
 
 function createStorage(apiEndpoint: string | undefined): Storage {

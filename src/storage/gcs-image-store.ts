@@ -23,7 +23,7 @@ import {
   storeError,
 } from './gcs-errors.ts';
 import { fromCustomMetadata, toCustomMetadata } from './gcs-metadata.ts';
-import { withDeadline } from './gcs-requests.ts';
+import { type OnProgress, withDeadline } from './gcs-requests.ts';
 import { retrying } from './gcs-retry.ts';
 import { readCredentialsFile } from './google-credentials.ts';
 import type {
@@ -45,6 +45,8 @@ export interface GcsImageStoreOptions {
   readonly credentialsFile: string | undefined;
   /** An emulator's URL instead of Google's; it is sent no credentials. */
   readonly apiEndpoint: string | undefined;
+  /** The operator's, for the bucket. */
+  readonly proxy?: string | undefined;
   /** What the objects' names begin with; the probe's too. */
   readonly prefix?: string;
   /** How long one try may be silent. */
@@ -98,7 +100,7 @@ interface RequestLimits {
 }
 
 /** One request by the client of the moment. */
-type Action<T> = (client: GcsClient, onProgress: () => void) => Promise<T>;
+type Action<T> = (client: GcsClient, onProgress: OnProgress) => Promise<T>;
 
 export class GcsImageStore implements ImageStore {
   readonly description: string;
@@ -254,7 +256,7 @@ export class GcsImageStore implements ImageStore {
   async #uploadImage(
     client: GcsClient,
     { name, png, metadata }: ImageObject,
-    { generation = ABSENT, onProgress }: { readonly generation?: string; readonly onProgress: () => void },
+    { generation = ABSENT, onProgress }: { readonly generation?: string; readonly onProgress: OnProgress },
   ): Promise<boolean> {
     const custom = { ...toCustomMetadata(metadata) };
     return this.#upload(client, { name, bytes: png, contentType: 'image/png', generation, custom, onProgress });

@@ -37,12 +37,20 @@ export interface TryOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** @param buffered bytes that were handed over and may still be on their way to the network, which nobody can see */
+export type OnProgress = (buffered?: number) => void;
+
+/** Half a Mbit/s: a slower connection cannot be told from a broken one while the system sends what it has buffered. */
+const SLOWEST_BYTES_PER_MS = 64;
+/** The most that systems buffer for one connection: Linux 4 MB to send and, on one machine, 6 MB to receive. */
+const MAX_BUFFERED_BYTES = 10_000_000;
+
 /**
  * Runs `action` until it is silent for too long: an upload may take long, as long as its bytes move. @param action is given what it calls for each
  * progress. @throws `TryTimeoutError` after a silence, the signal's reason when it is aborted; in both cases the requests that it has made are closed
  */
 export async function withDeadline<T>(
-  action: (onProgress: () => void) => Promise<T>,
+  action: (onProgress: OnProgress) => Promise<T>,
   { silenceMs, signal }: TryOptions,
 ): Promise<T> {
   signal?.throwIfAborted();
@@ -50,12 +58,16 @@ export async function withDeadline<T>(
   const mine: Try = { requests: new Set(), isOver: false };
   const { promise: ended, reject } = Promise.withResolvers<never>();
   const giveUp = (): void => reject(new TryTimeoutError(`no answer within ${Math.ceil(silenceMs / 1000)} s`));
-  const timer = setTimeout(giveUp, silenceMs);
+  let timer = setTimeout(giveUp, silenceMs);
   const onAbort = (): void => reject(signal?.reason);
   signal?.addEventListener('abort', onAbort, { once: true });
   try {
     // A late piece of a try that is over must not start the timer again.
-    const onProgress = (): void => void (mine.isOver || timer.refresh());
+    const onProgress: OnProgress = (buffered = 0) => {
+      if (mine.isOver) return;
+      clearTimeout(timer);
+      timer = setTimeout(giveUp, silenceMs + Math.min(buffered, MAX_BUFFERED_BYTES) / SLOWEST_BYTES_PER_MS);
+    };
     return await Promise.race([currentTry.run(mine, () => action(onProgress)), ended]);
   } catch (error) {
     for (const request of mine.requests) request.destroy();

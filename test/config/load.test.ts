@@ -186,6 +186,7 @@ test('an emulator is named as Google’s own clients take it, with or without a 
   assert.deepEqual(googleEnvironment({ STORAGE_EMULATOR_HOST: '', GOOGLE_APPLICATION_CREDENTIALS: '/k.json' }), {
     apiEndpoint: undefined,
     credentialsFile: '/k.json',
+    proxy: undefined,
   });
 });
 

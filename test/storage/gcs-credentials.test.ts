@@ -1,9 +1,13 @@
 /** Which server and which account: the environment, key files, signed links, and what is said when they are wrong. */
 import assert from 'node:assert/strict';
 import { generateKeyPairSync } from 'node:crypto';
+import { once } from 'node:events';
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { test, type TestContext } from 'node:test';
 import { googleEnvironment } from '../../src/config/google-environment.ts';
 import { Text2ImgError } from '../../src/errors/text2img-error.ts';
@@ -66,6 +70,93 @@ for (const form of ['host:port', 'http://host:port', 'http://host:port/', 'http:
     assert.ok(server.requests.length >= 4 && server.requests.every(({ hasCredentials }) => !hasCredentials));
   });
 }
+
+/** Notes what it is asked for, and serves nothing. */
+async function startProxy(t: TestContext): Promise<{ readonly url: string; readonly asked: string[] }> {
+  const asked: string[] = [];
+  const server = createServer((request, response) => {
+    asked.push(`${request.method} ${request.url}`);
+    response.writeHead(404).end();
+  });
+  server.on('connect', ({ url }, socket) => {
+    asked.push(`CONNECT ${url}`);
+    socket.destroy();
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.after(() => (server.closeAllConnections(), server.close()));
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, asked };
+}
+
+const NO_PROXY_AT_ALL = {
+  HTTP_PROXY: undefined,
+  http_proxy: undefined,
+  HTTPS_PROXY: undefined,
+  https_proxy: undefined,
+  NO_PROXY: undefined,
+  no_proxy: undefined,
+};
+
+test('bucket and token server are asked through HTTPS_PROXY, unless NO_PROXY names them', async (t) => {
+  const key = await makeKeyFile(t);
+  const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
+  const pem = privateKey.export({ type: 'pkcs8', format: 'pem' });
+  await key.write({ type: 'service_account', client_email: 'x@y.iam.gserviceaccount.com', private_key: pem });
+  const proxy = await startProxy(t);
+  const other = await startProxy(t);
+  const changes = {
+    ...NO_PROXY_AT_ALL,
+    GOOGLE_APPLICATION_CREDENTIALS: key.path,
+    // Google's client would take this one for https URLs too.
+    HTTP_PROXY: other.url,
+    HTTPS_PROXY: proxy.url,
+  };
+  await withVariables(changes, async () => {
+    const store = new GcsImageStore({ ...GOOGLE, ...googleEnvironment(process.env), deadlineMs: 60_000 });
+    const stop = new AbortController();
+    const check = assert.rejects(store.check({ signal: stop.signal }), { name: 'AbortError' });
+    for (let waitedMs = 0; waitedMs < 20_000 && proxy.asked.length === 0; waitedMs += 20) await sleep(20);
+    stop.abort();
+    await check;
+  });
+  assert.ok(proxy.asked.length > 0 && proxy.asked.every((what) => what.endsWith('googleapis.com:443')));
+  proxy.asked.length = 0;
+  for (const NO_PROXY of ['*', 'googleapis.com', 'x, .googleapis.com']) {
+    const environment: Record<string, string | undefined> = { HTTPS_PROXY: proxy.url, NO_PROXY };
+    assert.equal(googleEnvironment(environment).proxy, undefined, NO_PROXY);
+    assert.match(environment['NO_PROXY'] ?? '', /(?:^|,)storage\.googleapis\.com(?:,|$)/);
+    assert.match(environment['NO_PROXY'] ?? '', /(?:^|,)oauth2\.googleapis\.com(?:,|$)/);
+  }
+  assert.deepEqual([proxy.asked, other.asked], [[], []]);
+});
+
+test('a proxy for https is none for an emulator, and the machine’s own account is never asked through one', async (t) => {
+  const server = await GcsServer.start({ bucket: BUCKET });
+  t.after(() => server[Symbol.asyncDispose]());
+  const proxy = await startProxy(t);
+  await withVariables(
+    { ...NO_PROXY_AT_ALL, HTTPS_PROXY: proxy.url, STORAGE_EMULATOR_HOST: new URL(server.url).host },
+    async () => {
+      await new GcsImageStore({ ...GOOGLE, ...googleEnvironment(process.env) }).check();
+      assert.match(process.env['NO_PROXY'] ?? '', /169\.254\.169\.254/);
+    },
+  );
+  assert.deepEqual(proxy.asked, []);
+  await withVariables(
+    { ...NO_PROXY_AT_ALL, HTTP_PROXY: proxy.url, STORAGE_EMULATOR_HOST: new URL(server.url).host },
+    async () => {
+      await assert.rejects(new GcsImageStore({ ...GOOGLE, ...googleEnvironment(process.env) }).check());
+    },
+  );
+  const [asked = ''] = proxy.asked as readonly string[];
+  assert.ok(asked.includes(server.url), asked);
+});
+
+test('an environment without proxies is left as it is', () => {
+  const environment: Record<string, string | undefined> = { NO_PROXY: 'a,b' };
+  assert.equal(googleEnvironment(environment).proxy, undefined);
+  assert.deepEqual(environment, { NO_PROXY: 'a,b' });
+});
 
 interface Key {
   readonly path: string;
