@@ -172,7 +172,7 @@ test(
       [
         { ...common, MONGO_URI: uri, TEXT2IMG_WEBHOOK_SECRET: 'hunter2', CALLBACK_URL: 'http://127.0.0.1:9/' },
         2,
-        /webhook-secret.*\[invalid_option\]/,
+        /TEXT2IMG_WEBHOOK_SECRET .*\[invalid_option\]/,
       ],
       [
         { ...common, MONGO_URI: uri, TEXT2IMG_SIGNED_URLS: 'on' },
