@@ -6,7 +6,14 @@ import type { JobSummary, PromptQueue } from '../queue/prompt-queue.ts';
 import { type CommandContext, type ExitCode, printResult } from './command-context.ts';
 import { adoptImages } from './adopt-images.ts';
 import { openQueue } from './open-queue.ts';
-import { excerpt, printable } from '../lib/foreign-text.ts';
+import { excerpt, printable, quote } from '../lib/foreign-text.ts';
+
+/** Of an id and a state in a row of the list. */
+const ID_LENGTH = 120;
+const STATE_LENGTH = 30;
+/** Of a value in `jobs show`, and the rows of one kind. */
+const VALUE_LENGTH = 2000;
+const MAX_ROWS = 100;
 
 export interface JobsInvocation {
   /** One of `program.ts`'s actions. */
@@ -52,23 +59,28 @@ async function list(context: CommandContext, queue: PromptQueue): Promise<ExitCo
   }
   const counts = await queue.counts();
   for (const summary of summaries) context.terminal.result(formatRow(summary));
+  const stuck = counts.stuck === 0 ? '' : `, ${counts.stuck} stuck ("text2img jobs retry --force ID" takes one)`;
   context.terminal.line(
-    `${counts.pending} pending, ${counts.processing} processing, ${counts.completed} completed, ${counts.error} in error`,
+    `${counts.pending} pending, ${counts.processing} processing, ${counts.completed} completed, ${counts.error} in error${stuck}`,
   );
   return 0;
 }
 
 function formatRow(summary: JobSummary): string {
-  const state = summary.status === 'processing' ? (formatProgress(summary) ?? 'processing') : summary.status;
-  const outcome = summary.error ?? summary.imageUrls?.[0] ?? '';
+  const outcome = summary.error ?? summary.imageUrls?.[0] ?? summary.lastError ?? '';
   return [
-    printable(summary.id).padEnd(8),
-    state.padEnd(14),
+    excerpt(summary.id, ID_LENGTH).padEnd(8),
+    excerpt(formatState(summary), STATE_LENGTH).padEnd(14),
     excerpt(summary.text, 48).padEnd(48),
     excerpt(outcome, 100),
   ]
     .join('  ')
     .trimEnd();
+}
+
+function formatState(summary: JobSummary): string {
+  if (summary.awaitsRetry === true) return 'waits for retry';
+  return formatProgress(summary) ?? summary.status;
 }
 
 function formatProgress({ progress }: JobSummary): string | undefined {
@@ -87,24 +99,30 @@ function formatDetails(summary: JobSummary): readonly string[] {
     ['id', summary.id],
     ['status', summary.status],
     ['progress', formatProgress(summary)],
-    ['text', excerpt(summary.text, 2000)],
+    ['text', summary.text],
     ['priority', String(summary.priority)],
     ['attempts', String(summary.attempts)],
     ['owner', summary.owner],
-    ['lease until', summary.leaseUntil?.toISOString()],
+    [summary.awaitsRetry === true ? 'next attempt' : 'lease until', summary.leaseUntil?.toISOString()],
+    ['last attempt', summary.lastError],
     ['enqueued', summary.enqueuedAt?.toISOString()],
     ['finished', summary.finishedAt?.toISOString()],
     ['seed', summary.seed?.toString()],
-    ...Object.entries(summary.parameters ?? {}).map(
-      ([name, value]) => [`  ${name}`, excerpt(String(value), 2000)] as const,
-    ),
-    ...(summary.imageUrls ?? []).map((url) => ['picture', url] as const),
-    ...(summary.warnings ?? []).map((warning) => ['warning', warning] as const),
+    ...Object.entries(summary.parameters ?? {}).map(([name, value]) => [`  ${name}`, String(value)] as const),
+    ...some('picture', summary.imageUrls),
+    ...some('warning', summary.warnings),
     ['error', summary.error],
   ];
   return rows
     .filter(([, value]) => value !== undefined)
-    .map(([name, value]) => `${printable(name).padEnd(24)}${printable(value ?? '')}`);
+    .map(([name, value]) => `${printable(name).padEnd(24)}${excerpt(value ?? '', VALUE_LENGTH)}`);
+}
+
+/** A row for each, up to what somebody reads. */
+function some(name: string, values: readonly string[] = []): readonly (readonly [string, string])[] {
+  const rows = values.slice(0, MAX_ROWS).map((value) => [name, value] as const);
+  const left = values.length - rows.length;
+  return left === 0 ? rows : [...rows, [name, `… and ${left} more; --json lists them`]];
 }
 
 interface Change {
@@ -117,12 +135,11 @@ interface Change {
 
 function change(context: CommandContext, id: string, { done, verb, status, refusal }: Change): ExitCode {
   if (done === undefined) throw noSuchJob(id);
-  if (!done)
-    throw new Text2ImgError('wrong_job_state', `The job ${JSON.stringify(id)} cannot be ${verb}: it ${refusal}.`);
-  printResult(context, { json: { id, status }, text: `${printable(id)} ${verb}` });
+  if (!done) throw new Text2ImgError('wrong_job_state', `The job ${quote(id)} cannot be ${verb}: it ${refusal}.`);
+  printResult(context, { json: { id, status }, text: `${excerpt(id, VALUE_LENGTH)} ${verb}` });
   return 0;
 }
 
 function noSuchJob(id: string): Text2ImgError {
-  return new Text2ImgError('not_found', `There is no job ${JSON.stringify(excerpt(id, 200))}.`);
+  return new Text2ImgError('not_found', `There is no job ${quote(id)}.`);
 }

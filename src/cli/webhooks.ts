@@ -6,10 +6,13 @@ import type { WebhookSummary } from '../queue/webhook-outbox.ts';
 import { type CommandContext, type ExitCode, printResult } from './command-context.ts';
 import { openQueue } from './open-queue.ts';
 import { DELIVERY_DRAIN_MS, webhookDeliverer } from './open-webhooks.ts';
-import { excerpt, printable } from '../lib/foreign-text.ts';
+import { excerpt, quote } from '../lib/foreign-text.ts';
 import { untilAborted } from '../lib/until-aborted.ts';
 import type { PromptQueue } from '../queue/prompt-queue.ts';
 import { listenForSignals } from './signals.ts';
+
+/** Of an id in a row of the list. */
+const ID_LENGTH = 120;
 
 export interface WebhooksInvocation {
   /** One of `program.ts`'s actions. */
@@ -27,10 +30,7 @@ export async function webhooks(context: CommandContext, { action, id }: Webhooks
     case 'redrive': {
       const redriven = await queue.outbox.redrive(id);
       if (redriven === 0 && id !== undefined)
-        throw new Text2ImgError(
-          'not_found',
-          `There is no webhook ${JSON.stringify(excerpt(id, 200))} that was given up.`,
-        );
+        throw new Text2ImgError('not_found', `There is no webhook ${quote(id)} that was given up.`);
       printResult(context, { json: { redriven }, text: `${redriven} due again` });
       return 0;
     }
@@ -58,8 +58,8 @@ async function deliver(context: CommandContext, queue: PromptQueue, signal: Abor
 
 function formatRow({ id, promptId, state, attempts, dueAt, error, url }: WebhookSummary): string {
   const facts = [
-    printable(id),
-    printable(promptId),
+    excerpt(id, ID_LENGTH),
+    excerpt(promptId, ID_LENGTH),
     state,
     `${attempts} ${attempts === 1 ? 'try' : 'tries'}`,
     ...(dueAt === undefined ? [] : [`due ${dueAt.toISOString()}`]),

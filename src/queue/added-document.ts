@@ -8,6 +8,9 @@ import { isRecord } from '../lib/foreign-record.ts';
 import { quote } from '../lib/foreign-text.ts';
 import type { RawPromptDocument } from './prompt-queue.ts';
 
+/** The end of each refusal; a queue that could not take all back says so instead. */
+export const NOTHING_ADDED = 'Nothing was added.';
+
 /** MongoDB's own limit. */
 const MAX_DEPTH = 100;
 
@@ -21,7 +24,7 @@ export interface AddedDocument {
 /** @param name how the document is called in an error @throws `invalid_document` */
 export function checkAddedDocument({ _id, ...fields }: RawPromptDocument, name: string): AddedDocument {
   const refuse = (why: string): Text2ImgError =>
-    new Text2ImgError('invalid_document', `${name}: ${why} Nothing was added.`);
+    new Text2ImgError('invalid_document', `${name}: ${why} ${NOTHING_ADDED}`);
   const status: unknown = fields['status'];
   if (status !== undefined && status !== 'pending')
     throw refuse(`"status" is ${quote(status)}; allowed is "pending" or nothing.`);
@@ -44,7 +47,7 @@ export function defaultName(index: number): string {
 export function alreadyThere(name: string, id: string): Text2ImgError {
   return new Text2ImgError(
     'invalid_document',
-    `${name}: a document with the _id ${quote(id)} is in the queue already. Nothing was added.`,
+    `${name}: a document with the _id ${quote(id)} is in the queue already. ${NOTHING_ADDED}`,
   );
 }
 

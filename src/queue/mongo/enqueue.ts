@@ -1,69 +1,191 @@
 /**
  * Enqueue: adds documents as pending, all or none, as far as a server without transactions can: what was added before one was refused is taken
- * back. `job.enqueue_id` says which call a document came with, so that nothing else is taken back.
+ * back. Each document has an `_id` of its own before it is sent and `job.enqueue_id`, so that a part that is sent again adds nothing twice, and
+ * nothing else is taken back.
  */
-import { ObjectId } from 'mongodb';
 import { randomBytes } from 'node:crypto';
+import { BSON, MongoBulkWriteError, ObjectId, type WriteError } from 'mongodb';
 import { Text2ImgError } from '../../errors/text2img-error.ts';
-import { type DocumentId, promptIdText } from '../../job/document-id.ts';
-import type { RawPromptDocument } from '../prompt-queue.ts';
-import { documentIdOf } from './bson-ids.ts';
-import { DUPLICATE_KEY, mongoErrorCode } from './mongo-errors.ts';
+import { canonicalEjsonOf, type DocumentId, promptIdText } from '../../job/document-id.ts';
+import { own } from '../../lib/foreign-record.ts';
+import { quote } from '../../lib/foreign-text.ts';
+import { type AddedDocument, alreadyThere, checkAddedDocument, defaultName, NOTHING_ADDED } from '../added-document.ts';
+import type { PromptQueue, RawPromptDocument } from '../prompt-queue.ts';
+import { bsonIdOf, documentIdOf } from './bson-ids.ts';
+import { withWidths } from './expressions.ts';
+import { DUPLICATE_KEY } from './mongo-errors.ts';
+import { persist } from './persist.ts';
 import type { PromptsCollection } from './prompts-collection.ts';
+import { takeBack } from './take-back.ts';
+
+/** What one command holds. */
+const PART = { count: 10_000, bytes: 8 * 1024 * 1024 } as const;
+/** Ids of one query. */
+const IDS_AT_ONCE = 1000;
+/** A document must have room for what its completion adds. */
+const MAX_DOCUMENT_BYTES = 15 * 1024 * 1024;
+/** Nobody holds a claim while he adds documents, and a part may have a slow way to go. */
+const PATIENCE = { deadlineMs: 120_000, patienceMs: 300_000 } as const;
+
+interface NewRecord {
+  readonly _id: unknown;
+  /** As JavaScript compares it. */
+  readonly key: string;
+  /** How it is called in an error. */
+  readonly name: string;
+  readonly document: Readonly<Record<string, unknown>>;
+  readonly isGiven: boolean;
+  readonly bytes: number;
+}
 
 export async function enqueue(
   prompts: PromptsCollection,
   documents: readonly RawPromptDocument[],
+  { nameOf = defaultName }: NonNullable<Parameters<PromptQueue['enqueue']>[1]> = {},
 ): Promise<readonly DocumentId[]> {
-  if (documents.length === 0) return [];
   const enqueueId = randomBytes(12).toString('hex');
-  const records = documents.map((document) => toRecord(document, enqueueId));
-  const ids = records.map(({ _id }) => _id);
-  const ours = { _id: { $in: ids }, 'job.enqueue_id': enqueueId };
+  const records = documents.map((document, index) => toRecord(document, { name: nameOf(index), enqueueId }));
+  checkTwice(records);
+  await checkAreNew(prompts, records);
+  const begun: (readonly NewRecord[])[] = [];
   try {
-    await prompts.run(async () => {
-      // What a try before this one has added is not added again.
-      const added = await prompts.collection.find(ours as never, { projection: { _id: 1 } }).toArray();
-      const there = new Set(added.map(({ _id }) => promptIdText(documentIdOf(_id))));
-      const missing = records.filter(({ _id }) => !there.has(promptIdText(documentIdOf(_id))));
-      if (missing.length > 0) await prompts.collection.insertMany(missing as never, { ordered: true });
-    });
+    for (const part of partsOf(records)) {
+      begun.push(part);
+      await persist(() => addPart(prompts, part, enqueueId), { place: placeOf(prompts), ...PATIENCE });
+    }
   } catch (error) {
-    const unclaimed = { ...ours, status: 'pending', 'job.token': { $exists: false } };
-    await prompts.run(() => prompts.collection.deleteMany(unclaimed as never));
-    const { cause } = error as Error;
-    if (mongoErrorCode(cause) === DUPLICATE_KEY) throw await duplicate(prompts, ids);
-    throw error;
+    const known = Text2ImgError.from(error);
+    const ids = begun.flat().map(({ _id }) => _id);
+    const left = await takeBack(prompts, { ids, enqueueId, isUnsure: known.code === 'queue_failed' });
+    const sentence = known.message.replace(NOTHING_ADDED, '').trimEnd();
+    throw new Text2ImgError(known.code, `${sentence} ${left ?? NOTHING_ADDED}`, { cause: error });
   }
-  return ids.map(documentIdOf);
+  return records.map(({ _id }) => documentIdOf(_id));
 }
 
 function toRecord(
-  { _id, ...fields }: RawPromptDocument,
-  enqueueId: string,
-): { readonly _id: unknown } & RawPromptDocument {
-  if (fields['status'] !== undefined && fields['status'] !== 'pending') {
-    throw new Text2ImgError(
-      'invalid_document',
-      `a document with status ${JSON.stringify(fields['status'])} cannot be added; allowed: "pending".`,
-    );
-  }
-  return {
-    _id: _id === undefined ? new ObjectId() : _id,
-    ...fields,
+  given: RawPromptDocument,
+  { name, enqueueId }: { readonly name: string; readonly enqueueId: string },
+): NewRecord {
+  const { id, fields } = checkAddedDocument(given, name);
+  const _id = id === undefined ? new ObjectId() : bsonOf(id);
+  const document = {
+    _id,
+    ...(withWidths(fields) as RawPromptDocument),
     status: 'pending',
     job: { enqueue_id: enqueueId },
   };
+  const bytes = BSON.calculateObjectSize(document);
+  if (bytes > MAX_DOCUMENT_BYTES)
+    throw new Text2ImgError(
+      'invalid_document',
+      `${name}: it has ${bytes} bytes in the database; allowed are at most ${MAX_DOCUMENT_BYTES}. ${NOTHING_ADDED}`,
+    );
+  return { _id, key: keyOf(_id), name, document, isGiven: id !== undefined, bytes };
 }
 
-async function duplicate(prompts: PromptsCollection, ids: readonly unknown[]): Promise<Text2ImgError> {
-  const existing = await prompts.run(() =>
-    prompts.collection.findOne({ _id: { $in: ids } } as never, { projection: { _id: 1 } }),
-  );
-  // Twice in the same call, where none is there before.
-  const name = existing === null ? 'given twice' : `"${promptIdText(documentIdOf(existing._id))}"`;
-  return new Text2ImgError(
+function bsonOf(id: NonNullable<AddedDocument['id']>): unknown {
+  return id.kind === 'foreign' ? withWidths(id.value) : bsonIdOf(id);
+}
+
+function keyOf(_id: unknown): string {
+  return canonicalEjsonOf(documentIdOf(_id));
+}
+
+function checkTwice(records: readonly NewRecord[]): void {
+  const seen = new Set<string>();
+  for (const { key, name, _id } of records) {
+    if (seen.has(key))
+      throw new Text2ImgError(
+        'invalid_document',
+        `${name}: the _id ${quote(promptIdText(documentIdOf(_id)))} was given before. ${NOTHING_ADDED}`,
+      );
+    seen.add(key);
+  }
+}
+
+/** Before anything is added: what is refused now need not be taken back. */
+async function checkAreNew(prompts: PromptsCollection, records: readonly NewRecord[]): Promise<void> {
+  const given = records.filter(({ isGiven }) => isGiven);
+  for (let from = 0; from < given.length; from += IDS_AT_ONCE) {
+    const some = given.slice(from, from + IDS_AT_ONCE);
+    const found = await prompts.run(() =>
+      prompts.collection.findOne({ _id: { $in: some.map(({ _id }) => _id) } } as never, { projection: { _id: 1 } }),
+    );
+    if (found !== null) throw refuseExisting(some, found._id);
+  }
+}
+
+function refuseExisting(records: readonly NewRecord[], _id: unknown): Text2ImgError {
+  const name = records.find(({ key }) => key === keyOf(_id))?.name ?? 'one of them';
+  return alreadyThere(name, promptIdText(documentIdOf(_id)));
+}
+
+function* partsOf(records: readonly NewRecord[]): Generator<readonly NewRecord[]> {
+  let part: NewRecord[] = [];
+  let bytes = 0;
+  for (const record of records) {
+    if (part.length > 0 && (part.length >= PART.count || bytes + record.bytes > PART.bytes)) {
+      yield part;
+      part = [];
+      bytes = 0;
+    }
+    part.push(record);
+    bytes += record.bytes;
+  }
+  if (part.length > 0) yield part;
+}
+
+/** May be repeated, and may run beside a try that nobody waits for any more: the ids are the same. */
+async function addPart(
+  { collection }: PromptsCollection,
+  part: readonly NewRecord[],
+  enqueueId: string,
+): Promise<void> {
+  try {
+    await collection.insertMany(part.map(({ document }) => document) as never, {
+      ordered: false,
+      maxTimeMS: PATIENCE.deadlineMs,
+    });
+  } catch (error) {
+    const duplicates = duplicatesIn(error);
+    if (duplicates === undefined) throw error;
+    const records = duplicates.map(({ index }) => part[index]).filter((record) => record !== undefined);
+    for (let from = 0; from < records.length; from += IDS_AT_ONCE)
+      await checkAreOurs(collection, { records: records.slice(from, from + IDS_AT_ONCE), enqueueId, duplicates });
+  }
+}
+
+/** Where nothing else went wrong than that some are there already. */
+function duplicatesIn(error: unknown): readonly WriteError[] | undefined {
+  if (!(error instanceof MongoBulkWriteError) || error.result.getWriteConcernError() !== undefined) return undefined;
+  const errors = [error.writeErrors].flat();
+  return errors.length > 0 && errors.every(({ code }) => code === DUPLICATE_KEY) ? errors : undefined;
+}
+
+async function checkAreOurs(
+  collection: PromptsCollection['collection'],
+  {
+    records,
+    enqueueId,
+    duplicates,
+  }: { readonly records: readonly NewRecord[]; readonly enqueueId: string; readonly duplicates: readonly WriteError[] },
+): Promise<void> {
+  const found = await collection
+    .find({ _id: { $in: records.map(({ _id }) => _id) } } as never, { projection: { 'job.enqueue_id': 1 } })
+    .toArray();
+  const foreign = found.find(({ job }) => own((job ?? {}) as Record<string, unknown>, 'enqueue_id') !== enqueueId);
+  if (foreign !== undefined) throw refuseExisting(records, foreign._id);
+  const there = new Set(found.map(({ _id }) => keyOf(_id)));
+  const missing = records.find(({ key }) => !there.has(key));
+  if (missing === undefined) return;
+  // A unique index of the operator's on another field.
+  throw new Text2ImgError(
     'invalid_document',
-    `a document with the _id ${name} is in the queue already; nothing was added.`,
+    `${missing.name}: the server refuses the document: ${duplicates[0]?.errmsg ?? 'duplicate key'}.`,
   );
+}
+
+function placeOf({ collection }: PromptsCollection): string {
+  return `MongoDB ${collection.namespace}`;
 }

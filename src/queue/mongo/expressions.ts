@@ -7,6 +7,14 @@ export function wholeNumber(value: number): number | Long {
   return Number.isSafeInteger(value) && Math.abs(value) > 0x7fff_ffff ? Long.fromNumber(value) : value;
 }
 
+/** The same JSON value, with each whole number in it as one. */
+export function withWidths(value: unknown): unknown {
+  if (typeof value === 'number') return wholeNumber(value);
+  if (Array.isArray(value)) return value.map(withWidths);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, element]) => [name, withWidths(element)]));
+}
+
 /** A value that is never read as a field path, however it begins. */
 export function literal<T>(value: T): { readonly $literal: T } {
   return { $literal: value };

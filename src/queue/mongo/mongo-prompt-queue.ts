@@ -237,8 +237,11 @@ export class MongoPromptQueue implements PromptQueue {
     return reap(await this.#openToWork({ signal }), endings);
   }
 
-  async enqueue(documents: readonly RawPromptDocument[]): Promise<readonly DocumentId[]> {
-    return enqueue(await this.#openToWork(), documents);
+  async enqueue(
+    documents: readonly RawPromptDocument[],
+    options?: Parameters<PromptQueue['enqueue']>[1],
+  ): Promise<readonly DocumentId[]> {
+    return enqueue(await this.#openToWork(), documents, options);
   }
 
   async counts(): Promise<QueueCounts> {

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { Text2ImgError } from '../../errors/text2img-error.ts';
 import { type DocumentId, promptIdText } from '../../job/document-id.ts';
 import { quote } from '../../lib/foreign-text.ts';
-import { alreadyThere, checkAddedDocument, defaultName } from '../added-document.ts';
+import { alreadyThere, checkAddedDocument, defaultName, NOTHING_ADDED } from '../added-document.ts';
 import { numberOf } from '../job-record.ts';
 import type { PromptQueue, RawPromptDocument } from '../prompt-queue.ts';
 import type { Database } from './database.ts';
@@ -42,7 +42,7 @@ function toRow(given: RawPromptDocument, name: string): NewRow {
   if (id.kind === 'foreign')
     throw new Text2ImgError(
       'invalid_document',
-      `${name}: "_id" is ${quote(id.value)}; allowed are texts that are not empty and whole numbers. Nothing was added.`,
+      `${name}: "_id" is ${quote(id.value)}; allowed are texts that are not empty and whole numbers. ${NOTHING_ADDED}`,
     );
   return { id, document: JSON.stringify(fields), priority: numberOf(fields['priority']) ?? 0 };
 }
