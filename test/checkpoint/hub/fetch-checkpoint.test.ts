@@ -190,7 +190,7 @@ test('offline nobody is asked; without the network the cache serves, with a warn
   );
 });
 
-test('a variant that was asked for is fetched, shards and all; where there is none of it the plain files are', async (t) => {
+test('a variant that was asked for is fetched, shards and all; for a network that has none of it the plain files are', async (t) => {
   const { hub, options } = await makePlace(t);
   const files = demoFiles();
   const unet = files.get(UNET) as Buffer;
@@ -209,6 +209,38 @@ test('a variant that was asked for is fetched, shards and all; where there is no
     'unet/diffusion_pytorch_model.fp16-00002-of-00002.safetensors',
     'unet/diffusion_pytorch_model.fp16.safetensors.index.json',
     'vae/diffusion_pytorch_model.fp16.safetensors',
+  ]);
+});
+
+test('a variant that no network of the repository has is refused before anything is fetched', async (t) => {
+  const { hub, options } = await makePlace(t);
+  const wanted = { ...options, variant: 'bf16' };
+  await assert.rejects(fetchCheckpoint(HUB_ID, wanted), {
+    code: 'model_not_found',
+    message: /no weights of the variant "bf16"/,
+  });
+  assert.equal(hub.downloads.length, 0);
+  // Nor does what lies in the cache without it stand for it.
+  await fetchCheckpoint(HUB_ID, options);
+  await assert.rejects(fetchCheckpoint(HUB_ID, wanted), { code: 'model_not_found', message: /variant "bf16"/ });
+});
+
+test('of an index and a whole file side by side, what is fetched is what will be drawn with', async (t) => {
+  const { hub, options } = await makePlace(t);
+  const files = demoFiles();
+  for (const base of ['unet/diffusion_pytorch_model', 'text_encoder/model']) {
+    files.set(`${base}.safetensors.index.json`, Buffer.from('{"weight_map":{}}'));
+    files.set(`${base}-00001-of-00001.safetensors`, Buffer.from('shard'));
+  }
+  hub.repositories.set('owner/both', { files });
+  const folder = await fetchCheckpoint({ id: 'owner/both', revision: 'main' }, options);
+  const names = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) =>
+    /^(unet|text).*safetensors/.test(name),
+  );
+  assert.deepEqual(names.toSorted(), [
+    'text_encoder/model.safetensors',
+    'unet/diffusion_pytorch_model-00001-of-00001.safetensors',
+    'unet/diffusion_pytorch_model.safetensors.index.json',
   ]);
 });
 
