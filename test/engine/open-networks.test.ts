@@ -1,0 +1,114 @@
+/** Networks in float16 that overflow: the image is drawn with the same networks in float32, which are opened when they are needed. */
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { test, type TestContext } from 'node:test';
+import { openCheckpoint } from '../../src/checkpoint/open-checkpoint.ts';
+import { ClipTokenizer } from '../../src/diffusion/clip-tokenizer.ts';
+import { type PipelineImage, StableDiffusionPipeline } from '../../src/diffusion/stable-diffusion-pipeline.ts';
+import { NetworkOpener } from '../../src/engine/open-networks.ts';
+import { proveFit } from '../../src/models/prove-fit.ts';
+import type { ComputeType } from '../../src/onnx/graph.ts';
+import { copyOfBase, editTensors, UNET, VAE } from '../checkpoint/checkpoint-copies.ts';
+
+interface Drawing {
+  readonly rgb: Uint8Array;
+  readonly warnings: readonly string[];
+  /** How often float32 graphs were asked for. */
+  readonly widened: number;
+}
+
+async function draw(folder: string, computeType: ComputeType): Promise<Drawing> {
+  const checkpoint = await openCheckpoint(folder);
+  await using opener = new NetworkOpener({
+    checkpoint,
+    provider: { name: 'cpu' },
+    settings: {
+      checkpointFolder: folder,
+      modelName: null,
+      variant: null,
+      device: 'cpu',
+      dtype: 'auto',
+      threads: 1,
+      vaeTiling: false,
+      compileCacheFolder: null,
+      verifyCache: 'changed',
+    },
+  });
+  let widened = 0;
+  const pipeline = new StableDiffusionPipeline({
+    ...(await opener.open(proveFit(checkpoint, computeType))),
+    fullPrecision: opener.openLater(() => {
+      widened++;
+      return proveFit(checkpoint, 'float32');
+    }),
+    tokenizer: new ClipTokenizer(checkpoint.tokenizer),
+    scheduler: { configFor: () => checkpoint.scheduler.config },
+    maxBatchImages: 1,
+    yieldToEventLoop: () => Promise.resolve(),
+  });
+  const images: PipelineImage[] = [];
+  let warnings: readonly string[] = [];
+  const request = {
+    prompt: 'a red circle',
+    negativePrompt: '',
+    seed: 3,
+    numInferenceSteps: 2,
+    guidanceScale: 4,
+    numImages: 2,
+  };
+  await pipeline.generate(
+    [{ jobId: 'a', request: { ...request, widthPx: 32, heightPx: 32, scheduler: 'DDIMScheduler' } }],
+    {
+      isCancelled: () => false,
+      onProgress: () => undefined,
+      onImage: (_, image) => images.push(image),
+      onDone: (_, told) => {
+        warnings = told;
+      },
+      onFailed: (_, error) => {
+        throw error;
+      },
+    },
+  );
+  assert.equal(images.length, 2);
+  return { rgb: Buffer.concat(images.map(({ rgb }) => rgb)), warnings, widened };
+}
+
+/** Fills a vector of the weights with numbers that are more than float16 holds, and nothing for float32. */
+function withLarge(t: TestContext, file: string, name: string): string {
+  const folder = copyOfBase(t);
+  editTensors(join(folder, file), (tensors) => {
+    const tensor = tensors.get(name);
+    assert.ok(tensor !== undefined && tensor.dtype === 'F32', name);
+    const large = Float32Array.from({ length: tensor.data.length / 4 }, (_, index) => (index % 2 === 0 ? 1e6 : -1e6));
+    tensors.set(name, { ...tensor, data: Buffer.from(large.buffer) });
+  });
+  return folder;
+}
+
+test('what float16 can hold is drawn in float16, and no network is opened twice', async (t) => {
+  const { warnings, widened } = await draw(copyOfBase(t), 'float16');
+  assert.deepEqual([warnings, widened], [[], 0]);
+});
+
+test('an autoencoder that overflows decodes again in float32', async (t) => {
+  const folder = withLarge(t, VAE, 'decoder.up_blocks.1.resnets.0.conv1.bias');
+  const { warnings, widened } = await draw(folder, 'float16');
+  assert.equal(widened, 1);
+  assert.deepEqual(
+    warnings.map((sentence) => sentence.replace(/,.*/, '')),
+    ['Image 1 was decoded again in float32', 'Image 2 was decoded again in float32'],
+  );
+});
+
+test('a UNet that overflows draws again in float32, and only the text encoder and the autoencoder keep float16', async (t) => {
+  const folder = withLarge(t, UNET, 'mid_block.resnets.0.conv1.bias');
+  const { warnings, rgb } = await draw(folder, 'float16');
+  assert.deepEqual(
+    warnings.map((sentence) => sentence.replace(/,.*/, '')),
+    ['Image 1 was drawn again in float32', 'Image 2 was drawn again in float32'],
+  );
+  const whole = await draw(folder, 'float32');
+  const largest = rgb.reduce((most, value, index) => Math.max(most, Math.abs(value - (whole.rgb[index] as number))), 0);
+  assert.ok(largest <= 8, `differs by ${largest} of 255 from float32 alone`);
+});
