@@ -17,7 +17,7 @@ function fiveBlocks(folder: string): void {
   editTensors(join(folder, VAE), (tensors) => {
     // The blocks of 16, 16, 8 and 8 channels: the second stands twice.
     for (const block of [3, 2, 1]) {
-      for (const [name, tensor] of [...tensors]) {
+      for (const [name, tensor] of tensors) {
         if (!name.startsWith(`decoder.up_blocks.${block}.`)) continue;
         tensors.set(name.replace(`up_blocks.${block}.`, `up_blocks.${block + 1}.`), tensor);
         if (block !== 1) tensors.delete(name);
