@@ -33,6 +33,9 @@ export const SAFETENSORS_BITS = {
 } as const;
 export type SafetensorsDtype = keyof typeof SAFETENSORS_BITS;
 
+/** Vectors up to this size stand in the graph itself: many tiny mappings cost more than a copy. */
+export const SMALL_TENSOR_BYTES = 1024;
+
 export interface TensorPlace {
   readonly dtype: SafetensorsDtype;
   readonly shape: readonly number[];
@@ -49,6 +52,6 @@ export interface Weights {
   has(name: string): boolean;
   /** @param expectedShape what the caller will hold the place against; a file needs it for nothing @throws `missing_tensor` */
   place(name: string, expectedShape?: readonly number[]): TensorPlace;
-  /** The bytes of a vector (norms and biases); undefined for anything larger, which stays in its file. */
+  /** The bytes of a small vector (a norm, a bias); undefined for anything larger, which stays in its file. */
   smallTensor(name: string): Uint8Array | undefined;
 }

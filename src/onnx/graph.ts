@@ -162,7 +162,7 @@ export class GraphBuilder {
       );
     }
     const tensor = { name, dims: shape, dataType: ELEMENT_TYPES[type] };
-    const inline = place.lengthBytes <= MAX_INLINE_BYTES ? this.weights.smallTensor(name) : undefined;
+    const inline = this.weights.smallTensor(name);
     if (inline !== undefined) {
       this.#initializers.push({ ...tensor, rawData: inline });
     } else {
@@ -235,9 +235,6 @@ export class GraphBuilder {
     };
   }
 }
-
-/** Tensors up to this size stand in the graph itself: many tiny mappings cost more than a copy. */
-const MAX_INLINE_BYTES = 1024;
 
 function squeezed(shape: readonly number[]): string {
   return shape.filter((size) => size !== 1).join();
