@@ -2,7 +2,7 @@
  * Parses the arguments, runs the command, and turns whatever happens into an exit code.
  */
 import { CommanderError } from 'commander';
-import { loadConfig } from '../config/load.ts';
+import { loadConfig, readSecrets } from '../config/load.ts';
 import { startupWarnings } from '../config/startup-warnings.ts';
 import { EXIT_CODE_OF_FAULT } from '../errors/error-codes.ts';
 import { Text2ImgError } from '../errors/text2img-error.ts';
@@ -66,7 +66,7 @@ async function runProgram(args: readonly string[], terminal: Terminal): Promise<
 }
 
 async function runCommand(invocation: Invocation, terminal: Terminal): Promise<ExitCode> {
-  const config = await loadConfig(invocation);
+  const config = loadConfig({ ...invocation, secrets: await readSecrets(invocation) });
   using logger = createLogger({
     level: config.logLevel,
     logFile: config.logFile,

@@ -31,7 +31,12 @@ export interface ConfigSources {
   readonly command: CommandName;
   readonly flags: Flags;
   readonly environment?: Environment;
+  /** What `readSecrets` found. */
+  readonly secrets?: Secrets;
 }
+
+/** The contents of secret files, by the names of their variables. */
+export type Secrets = ReadonlyMap<string, string>;
 
 const sources = new WeakMap<Config, ReadonlyMap<OptionName, string>>();
 
@@ -40,21 +45,47 @@ export function nameInUse(config: Config, name: OptionName): string {
   return sources.get(config)?.get(name) ?? flagOf(name);
 }
 
+/** Reads the secret files of the options that the command takes and that nothing else gives. @throws `invalid_option` */
+export async function readSecrets({
+  command,
+  flags,
+  environment = processEnvironment(),
+}: ConfigSources): Promise<Secrets> {
+  const secrets = new Map<string, string>();
+  for (const name of optionsOf(command)) {
+    const file = secretFileOf(environment, name);
+    if (file === undefined || flags[name] !== undefined || stated(environment, environmentNameOf(name)) !== undefined)
+      continue;
+    secrets.set(file.variable, await readSecretFile(file.variable, expandHome(file.path, environment)));
+  }
+  return secrets;
+}
+
+function secretFileOf(
+  environment: Environment,
+  name: OptionName,
+): { readonly variable: string; readonly path: string } | undefined {
+  const variable = `${environmentNameOf(name)}_FILE`;
+  const path = (OPTIONS[name] as OptionSpec).secret ? stated(environment, variable) : undefined;
+  return path === undefined ? undefined : { variable, path };
+}
+
 /**
  * Everything that can be told from flags, variables and secret files is refused here, before anything is fetched, opened or made.
  * @throws `invalid_option`, `conflicting_options`; for a picture's options of `generate` and `enqueue` `invalid_parameter`
  */
-export async function loadConfig({
+export function loadConfig({
   command,
   flags,
   environment = processEnvironment(),
-}: ConfigSources): Promise<Config> {
+  secrets = new Map(),
+}: ConfigSources): Config {
   const taken = new Set(optionsOf(command));
   const values: [OptionName, unknown][] = [];
   const names = new Map<OptionName, string>();
   for (const name of OPTION_NAMES) {
     const spec: OptionSpec = OPTIONS[name];
-    const given = taken.has(name) ? (fromFlags(flags, name) ?? (await fromEnvironment(environment, name))) : undefined;
+    const given = taken.has(name) ? (fromFlags(flags, name) ?? fromEnvironment(environment, name, secrets)) : undefined;
     const raw = given ?? (spec.default === undefined ? undefined : { source: flagOf(name), value: spec.default });
     if (raw !== undefined) names.set(name, raw.source);
     values.push([name, raw === undefined ? undefined : parse({ command, name, environment, ...raw })]);
@@ -79,14 +110,13 @@ function fromFlags(flags: Flags, name: OptionName): RawOption | undefined {
   return { source: flagOf(name), value: typeof value === 'boolean' ? (value ? 'on' : 'off') : value };
 }
 
-async function fromEnvironment(environment: Environment, name: OptionName): Promise<RawOption | undefined> {
+function fromEnvironment(environment: Environment, name: OptionName, secrets: Secrets): RawOption | undefined {
   const variable = environmentNameOf(name);
   const value = stated(environment, variable);
   if (value !== undefined) return { source: variable, value };
-  const fileVariable = `${variable}_FILE`;
-  const file = (OPTIONS[name] as OptionSpec).secret ? stated(environment, fileVariable) : undefined;
-  if (file === undefined) return undefined;
-  return { source: fileVariable, value: await readSecretFile(fileVariable, expandHome(file, environment)) };
+  const file = secretFileOf(environment, name);
+  const secret = file === undefined ? undefined : secrets.get(file.variable);
+  return file === undefined || secret === undefined ? undefined : { source: file.variable, value: secret };
 }
 
 interface ParsedOption extends RawOption {

@@ -6,6 +6,10 @@ const PREFIX = 'whsec_';
 /** What the specification allows. */
 const MIN_KEY_BYTES = 24;
 const MAX_KEY_BYTES = 64;
+/** Of 24 random bytes fewer than 8 are different once in 10²⁴ times. */
+const LEAST_DIFFERENT_BYTES = 8;
+/** Everybody can read it in the specification. */
+const EXAMPLE = 'MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw';
 
 /**
  * The keys out of `--webhook-secret`: one, or several separated by spaces or commas while they are rotated.
@@ -19,10 +23,13 @@ export function parseWebhookSecrets(text: string): readonly Buffer[] {
       const encoded = secret.startsWith(PREFIX) ? secret.slice(PREFIX.length) : secret;
       const key = Buffer.from(encoded, 'base64');
       const isBase64 = key.toString('base64').replace(/=+$/, '') === encoded.replace(/=+$/, '');
-      if (isBase64 && key.length >= MIN_KEY_BYTES && key.length <= MAX_KEY_BYTES) return key;
+      const isLongEnough = key.length >= MIN_KEY_BYTES && key.length <= MAX_KEY_BYTES;
+      const isWeak = encoded === EXAMPLE || new Set(key).size < LEAST_DIFFERENT_BYTES;
+      if (isBase64 && isLongEnough && !isWeak) return key;
       throw new Text2ImgError(
         'invalid_option',
-        `--webhook-secret number ${index + 1} (not shown) is not allowed; it must be whsec_ and the base64 of ${MIN_KEY_BYTES} to ${MAX_KEY_BYTES} random bytes.`,
+        `--webhook-secret number ${index + 1} (not shown) is not allowed${isBase64 && isLongEnough ? ' because it is too weak' : ''}; ` +
+          `it must be whsec_ and the base64 of ${MIN_KEY_BYTES} to ${MAX_KEY_BYTES} random bytes.`,
       );
     });
 }

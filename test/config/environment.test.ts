@@ -8,7 +8,7 @@ import { childEnvironment } from '../../src/config/child-environment.ts';
 import { stated } from '../../src/config/environment.ts';
 import { googleEnvironment } from '../../src/config/google-environment.ts';
 import { hubEnvironment } from '../../src/config/hub-environment.ts';
-import { loadConfig } from '../../src/config/load.ts';
+import { loadWithSecrets } from './load-with-secrets.ts';
 import { environmentNameOf, OPTION_NAMES, OPTIONS, type OptionSpec } from '../../src/config/schema.ts';
 import { startupWarnings } from '../../src/config/startup-warnings.ts';
 import { cacheHome, dataHome } from '../../src/config/user-folders.ts';
@@ -70,7 +70,7 @@ test('a misnamed database or bucket is refused with its right name, by every com
   ] as const)
     for (const command of ['run', 'enqueue', 'jobs', 'webhooks', 'doctor'] as const)
       await assert.rejects(
-        loadConfig({ command, flags: {}, environment: { [wrong]: 'hunter2' } }),
+        loadWithSecrets({ command, flags: {}, environment: { [wrong]: 'hunter2' } }),
         (error: Error & { code?: string }) => {
           assert.equal(error.code, 'invalid_option');
           assert.ok(error.message.includes(`${wrong} `) && error.message.includes(` ${right} `), error.message);
@@ -78,7 +78,7 @@ test('a misnamed database or bucket is refused with its right name, by every com
           return true;
         },
       );
-  await loadConfig({ command: 'generate', flags: {}, environment: { TEXT2IMG_MONGO_URI: 'x' } });
+  await loadWithSecrets({ command: 'generate', flags: {}, environment: { TEXT2IMG_MONGO_URI: 'x' } });
 });
 
 test('the hub’s variables are trimmed, ~ is the home folder, and the usual places are the Python tools’', async () => {
@@ -121,7 +121,7 @@ for (const [variable, value] of [
   test(`${variable}=${JSON.stringify(value)} is refused with the configuration, by name, without what may be secret`, async () => {
     for (const command of ['run', 'generate', 'models', 'doctor'] as const)
       await assert.rejects(
-        loadConfig({ command, flags: {}, environment: { ...HOME, [variable]: value } }),
+        loadWithSecrets({ command, flags: {}, environment: { ...HOME, [variable]: value } }),
         (error: Error & { code?: string }) => {
           assert.equal(error.code, 'invalid_option');
           assert.ok(error.message.startsWith(`${variable} `), error.message);
@@ -154,7 +154,7 @@ test('an emulator’s address with a password is refused unquoted, also before a
     MONGO_URI: 'mongodb://h/d',
     GCS_BUCKET: 'pictures',
   };
-  await assert.rejects(loadConfig({ command: 'run', flags: {}, environment }), (error: Error) => {
+  await assert.rejects(loadWithSecrets({ command: 'run', flags: {}, environment }), (error: Error) => {
     assert.match(error.message, /^STORAGE_EMULATOR_HOST "http:\/\/127\.0\.0\.1:1" \(the rest is not shown\) /);
     return true;
   });

@@ -2,13 +2,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { googleEnvironment } from '../../src/config/google-environment.ts';
-import { type ConfigSources, loadConfig, nameInUse } from '../../src/config/load.ts';
+import { type ConfigSources, nameInUse } from '../../src/config/load.ts';
+import { loadWithSecrets } from './load-with-secrets.ts';
 import { resolveMode } from '../../src/config/mode.ts';
 import { compileCacheFolder } from '../../src/config/user-folders.ts';
 import { environmentNameOf, flagOf, OPTION_NAMES, OPTIONS, type OptionSpec } from '../../src/config/schema.ts';
 
 async function load(sources: Partial<ConfigSources>) {
-  return await loadConfig({ command: 'run', flags: {}, environment: {}, ...sources });
+  return await loadWithSecrets({ command: 'run', flags: {}, environment: {}, ...sources });
 }
 
 test('a flag beats the environment, which beats the default', async () => {

@@ -5,7 +5,7 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { loadConfig } from '../../src/config/load.ts';
+import { loadWithSecrets } from './load-with-secrets.ts';
 import { readSecretFile } from '../../src/config/secret-file.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'text2img-secret-'));
@@ -19,7 +19,7 @@ function file(name: string, content: string | Uint8Array): string {
 
 async function mongoUriOf(path: string, more: Record<string, string> = {}): Promise<string | undefined> {
   const environment = { MONGO_URI_FILE: path, ...more };
-  return (await loadConfig({ command: 'jobs', flags: {}, environment })).mongoUri;
+  return (await loadWithSecrets({ command: 'jobs', flags: {}, environment })).mongoUri;
 }
 
 test('a secret comes out of a file or a link to one, without white space at its ends and a byte order mark', async () => {
@@ -81,8 +81,9 @@ test('a pipe is read until its writer closes it, also in pieces and when the wri
 });
 
 test('the shell’s <(command) is such a pipe', { skip }, () => {
-  const script = `const { loadConfig } = await import(${JSON.stringify(new URL('../../src/config/load.ts', import.meta.url).href)});
-console.log((await loadConfig({ command: 'jobs', flags: {} })).mongoUri);`;
+  const script = `const { loadConfig, readSecrets } = await import(${JSON.stringify(new URL('../../src/config/load.ts', import.meta.url).href)});
+const sources = { command: 'jobs', flags: {} };
+console.log(loadConfig({ ...sources, secrets: await readSecrets(sources) }).mongoUri);`;
   const out = execFileSync('bash', [
     '-c',
     'MONGO_URI_FILE=<(echo mongodb://h/substituted) "$0" --input-type=module -e "$1"',

@@ -1,13 +1,14 @@
 /** What is typed or exported becomes a value or is refused by name: white space, empty flags, control characters, names of places. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { loadConfig, type ConfigSources } from '../../src/config/load.ts';
+import { type ConfigSources } from '../../src/config/load.ts';
+import { loadWithSecrets } from './load-with-secrets.ts';
 import { flagOf, OPTION_NAMES, OPTIONS, type OptionName, type OptionSpec } from '../../src/config/schema.ts';
 
 const BOTH = { MONGO_URI: 'mongodb://h/d', GCS_BUCKET: 'pictures' };
 
 async function load(sources: Partial<ConfigSources>) {
-  return await loadConfig({ command: 'run', flags: {}, environment: {}, ...sources });
+  return await loadWithSecrets({ command: 'run', flags: {}, environment: {}, ...sources });
 }
 
 test('white space at the ends of a variable goes, whatever kind it is of', async () => {

@@ -52,3 +52,14 @@ test('a secret that is too short, too long or not base64 is refused and never qu
         !(secret.length > 6 && error.message.includes(secret)),
     );
 });
+
+test('a secret that anybody could guess is refused: one byte repeated, few bytes, the example of the specification', () => {
+  for (const secret of [
+    Buffer.alloc(24).toString('base64'),
+    Buffer.alloc(64, 0xff).toString('base64'),
+    Buffer.from('abcabcabcabcabcabcabcabc').toString('base64'),
+    // The example of standardwebhooks.com, specification 1.0.
+    'MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw',
+  ])
+    assert.throws(() => parseWebhookSecrets(`whsec_${secret}`), { code: 'invalid_option', message: /too weak/ });
+});
