@@ -1,0 +1,44 @@
+/** The sinusoids of a timestep, for even and odd numbers of channels. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Weights } from '../../src/checkpoint/weights.ts';
+import { timestepProjection } from '../../src/models/layers/timestep-embedding.ts';
+import { GraphBuilder } from '../../src/onnx/graph.ts';
+import { createSession } from '../../src/onnx/onnxruntime-session.ts';
+
+const none: Weights = {
+  component: 'none',
+  names: () => [],
+  has: () => false,
+  place: (name) => assert.fail(`no tensor is needed, but "${name}" was asked for`),
+  smallTensor: () => undefined,
+};
+
+async function project(channels: number, flipSinToCos: boolean): Promise<number[]> {
+  const g = new GraphBuilder(none, 'float32');
+  const timestep = g.input('timestep', 'float32', [1], [1]);
+  g.output('y', timestepProjection(g, timestep, { channels, flipSinToCos, freqShift: 0 }), [1, channels]);
+  await using session = await createSession(g.build('test'), { provider: { name: 'cpu' }, threads: 1, spin: false });
+  const { y } = await session.run({ timestep: { data: Float32Array.of(3), shape: [1] } });
+  return Array.from(y?.data as Float32Array);
+}
+
+// Frequencies 10000^0 and 10000^(-1/2): the angles of timestep 3 are 3 and 0.03.
+const [sines, cosines] = [
+  [Math.sin(3), Math.sin(0.03)],
+  [Math.cos(3), Math.cos(0.03)],
+];
+for (const [channels, flip, expected] of [
+  [4, false, [...sines, ...cosines]],
+  [4, true, [...cosines, ...sines]],
+  // As get_timestep_embedding of diffusers pads it.
+  [5, false, [...sines, ...cosines, 0]],
+  [5, true, [...cosines, ...sines, 0]],
+] as const) {
+  test(`${channels} channels, ${flip ? 'cosines' : 'sines'} first`, async () => {
+    const projected = await project(channels, flip);
+    assert.equal(projected.length, channels);
+    for (const [index, value] of projected.entries())
+      assert.ok(Math.abs(value - (expected[index] as number)) < 1e-6, `${index}: ${value}, not ${expected[index]}`);
+  });
+}
