@@ -1,5 +1,6 @@
 /** What is typed or exported becomes a value or is refused by name: white space, empty flags, control characters, names of places. */
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { test } from 'node:test';
 import { type ConfigSources } from '../../src/config/load.ts';
 import { loadWithSecrets } from './load-with-secrets.ts';
@@ -210,7 +211,7 @@ test('of a bad URL an error shows scheme and host, of one without a host nothing
 });
 
 test('a secret that signs nothing, links for a folder and two forms of URL are refused before anything is opened', async () => {
-  const secret = `whsec_${Buffer.alloc(24, 1).toString('base64')}`;
+  const secret = `whsec_${randomBytes(24).toString('base64')}`;
   await assert.rejects(load({ flags: { webhookSecret: secret } }), {
     code: 'conflicting_options',
     message: /callback-url/,

@@ -1,5 +1,6 @@
 /** What the processes that read checkpoints and load ONNX Runtime are given, whom they call, and what they leave on the disk. */
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { execFileSync } from 'node:child_process';
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -8,7 +9,7 @@ import { runCli, temporaryFolder } from './run-cli.ts';
 
 const SECRETS = {
   CALLBACK_URL: 'http://127.0.0.1:9/hook?token=zebra-1',
-  TEXT2IMG_WEBHOOK_SECRET: `whsec_${Buffer.alloc(32, 5).toString('base64')}`,
+  TEXT2IMG_WEBHOOK_SECRET: `whsec_${randomBytes(32).toString('base64')}`,
   HF_TOKEN: 'hf_zebra2',
   HUGGING_FACE_HUB_TOKEN: 'hf_zebra3',
   GOOGLE_APPLICATION_CREDENTIALS: '/zebra-4.json',

@@ -1,5 +1,6 @@
 /** Commands that only look make nothing, and what leads to another place than was meant is refused before anything happens. */
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { mkdirSync, mkdtempSync, readdirSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -61,7 +62,7 @@ test('what is wrong with options is told before the hub is asked', async (t) => 
     CALLBACK_URL: 'http://127.0.0.1:9/',
     TEXT2IMG_DATA_DIR: join(folder, 'data'),
   };
-  const secret = `whsec_${Buffer.alloc(32, 9).toString('base64')}`;
+  const secret = `whsec_${randomBytes(32).toString('base64')}`;
   const wrong: readonly (readonly [args: string[], more: Record<string, string>, says: RegExp])[] = [
     [['run'], { TEXT2IMG_WEBHOOK_SECRET: 'whsec_hunter2' }, /^text2img: TEXT2IMG_WEBHOOK_SECRET \(not shown\)/m],
     [['run'], { TEXT2IMG_WEBHOOK_SECRET: secret, CALLBACK_URL: '' }, /--webhook-secret needs --callback-url/],
