@@ -176,8 +176,8 @@ export class ClaimedJob implements Disposable {
   }
 
   #write(what: string, write: () => Promise<TransitionOutcome>): Promise<TransitionOutcome> {
-    const { logger } = this.#options;
+    const { logger, leaseMs: patienceMs } = this.#options;
     const { lastSignal: signal } = this.#context;
-    return persistently(write, { what, logger, mayGoOn: () => this.heartbeat.isSafe, signal });
+    return persistently(write, { what, logger, mayGoOn: () => this.heartbeat.isSafe, patienceMs, signal });
   }
 }

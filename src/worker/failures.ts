@@ -103,6 +103,8 @@ export class Failures {
     // What the end of the grace period interrupts is no fault of the document, whenever it was claimed.
     if (publishingSignal.aborted) job.givesBack = true;
     const error = Text2ImgError.from(raw);
+    // A name is recorded in the queue on the way.
+    if (error.code.startsWith('queue_') && !job.givesBack) return this.ofEnding(job, error);
     if (job.givesBack || error.consequence !== 'give-back') return void (await job.end(error));
     const sizes = drawn?.images.images.map(({ png }) => png.byteLength) ?? [];
     const refusal = await this.#storeProbes.ask(Math.max(1, ...sizes)).catch(() => error);

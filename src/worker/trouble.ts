@@ -35,7 +35,7 @@ export class Trouble {
   #refusal: Refusal | undefined;
   /** When it began; it is over only when a job has finished. */
   #beganMs: number | undefined;
-  #since: { readonly source: TroubleSource; readonly at: Date } | undefined;
+  #report: TroubleReport | undefined;
   #failures = 0;
   #isCautious = false;
   #lastSaid = '';
@@ -63,9 +63,7 @@ export class Trouble {
   }
 
   get report(): TroubleReport | undefined {
-    if (this.#refusal === undefined || this.#since === undefined) return undefined;
-    const { source, error } = this.#refusal;
-    return { source, code: error.code, message: error.message, since: this.#since.at };
+    return this.#report;
   }
 
   /** How long it has lasted, probes that succeeded included. */
@@ -93,8 +91,8 @@ export class Trouble {
   }
 
   #note(source: TroubleSource, error: Text2ImgError): void {
-    const at = this.#since?.source === source ? this.#since.at : new Date();
-    this.#since = { source, at };
+    const since = this.#report?.source === source ? this.#report.since : new Date();
+    this.#report = { source, code: error.code, message: error.message, since };
     this.#refusal = { source, error };
     this.#beganMs ??= performance.now();
     this.#isCautious = true;
@@ -108,12 +106,12 @@ export class Trouble {
 
   /** A probe succeeded: jobs may be tried. Of a queue only the next claim says whether it answers. */
   allow(): void {
-    if (this.#refusal?.source !== 'queue') this.#since = undefined;
+    if (this.#refusal?.source !== 'queue') this.#report = undefined;
     this.#refusal = undefined;
   }
 
   queueAnswered(): void {
-    if (this.#refusal === undefined) this.#since = undefined;
+    if (this.#refusal === undefined) this.#report = undefined;
   }
 
   /** The engine was under suspicion, but draws. */

@@ -48,12 +48,16 @@ class Worker implements Disposable {
   readonly #publishing = new Set<Promise<void>>();
   readonly #summary = { completed: 0, failed: 0, retried: 0, released: 0, lost: 0 };
   #claimMs = 0;
+  /** Waits under way that say of themselves that they end. */
+  #waits = 0;
+  readonly #aliveTimer: NodeJS.Timeout;
 
   constructor(options: WorkerOptions) {
     this.#options = options;
     this.#patience = options.troublePatience ?? DEFAULT_PATIENCE;
     const { logger } = options;
     const pauses = { firstMs: this.#patience.firstPauseMs, maxMs: this.#patience.maxPauseMs };
+    this.#aliveTimer = setInterval(() => this.#waits > 0 && this.#alive(), MAX_LOOK_MS);
     this.#stop = new GracefulStop(options);
     this.#trouble = new Trouble({ logger, pauses });
     this.#failures = new Failures({ options, trouble: this.#trouble, stop: this.#stop });
@@ -66,6 +70,7 @@ class Worker implements Disposable {
     };
   }
 
+  /** @returns when all is done, or when a stop waits no longer for what does not answer */
   async run(): Promise<WorkerSummary> {
     const { logger } = this.#options;
     const summary = await untilAborted(this.#work(), this.#stop.lastSignal);
@@ -141,6 +146,7 @@ class Worker implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    clearInterval(this.#aliveTimer);
     for (const job of this.#stop.jobs) job[Symbol.dispose]();
     this.#stop[Symbol.dispose]();
   }
@@ -149,13 +155,13 @@ class Worker implements Disposable {
     this.#options.onAlive?.(this.#trouble.report);
   }
 
-  /** However long something takes, this worker is alive: everything that it waits for has an end of its own. */
+  /** However long something takes, this worker is alive: everything that it waits for so has an end of its own. */
   async #whileAlive<T>(promise: Promise<T>): Promise<T> {
-    const timer = setInterval(() => this.#alive(), MAX_LOOK_MS);
+    this.#waits++;
     try {
       return await promise;
     } finally {
-      clearInterval(timer);
+      this.#waits--;
     }
   }
 
@@ -275,6 +281,7 @@ class Worker implements Disposable {
   async #sitOut(): Promise<void> {
     const { signal, mode } = this.#options;
     const { error: reason, lastsMs } = this.#trouble;
+    this.#alive();
     if (mode === 'drain' && reason !== undefined && lastsMs > this.#patience.drainMs) throw reason;
     await this.#whileAlive(pause(this.#trouble.pauseMs, signal));
     if (signal.aborted) return;

@@ -3,7 +3,9 @@ import assert from 'node:assert/strict';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { TestContext } from 'node:test';
+import type { EngineHostOptions } from '../../src/engine/engine-host.ts';
 import { DEFAULT_LIMITS } from '../../src/job/limits.ts';
 import { silentLogger } from '../../src/observability/logger.ts';
 import type { JobSummary } from '../../src/queue/prompt-queue.ts';
@@ -11,6 +13,7 @@ import { SqlitePromptQueue } from '../../src/queue/sqlite/sqlite-prompt-queue.ts
 import { FileImageStore } from '../../src/storage/file-image-store.ts';
 import { DEFAULT_OBJECT_PREFIX } from '../../src/storage/object-key.ts';
 import { runWorker } from '../../src/worker/worker.ts';
+import type { TroubleReport } from '../../src/worker/trouble.ts';
 import type { WorkerEvent, WorkerOptions, WorkerSummary } from '../../src/worker/worker-options.ts';
 import { NO_WEBHOOKS } from './no-webhooks.ts';
 import { startInstantEngine } from '../engine/instant-engine.ts';
@@ -18,6 +21,8 @@ import { startInstantEngine } from '../engine/instant-engine.ts';
 export interface Place {
   readonly folder: string;
   readonly queue: SqlitePromptQueue;
+  /** Called before the queue is closed. */
+  readonly atEnd: (() => Promise<unknown>)[];
 }
 
 export async function makePlace(t: TestContext): Promise<Place> {
@@ -28,19 +33,22 @@ export async function makePlace(t: TestContext): Promise<Place> {
     maxAttempts: 5,
     owner: 'test',
   });
+  const atEnd: Place['atEnd'] = [];
   t.after(async () => {
+    for (const end of atEnd) await end();
     await queue[Symbol.asyncDispose]();
     await rm(folder, { recursive: true, force: true });
   });
-  return { folder, queue };
+  return { folder, queue, atEnd };
 }
 
 /** A worker in this process. */
 export async function work(
   { folder, queue }: Place,
   changes: Partial<WorkerOptions> = {},
+  engineOptions: Partial<EngineHostOptions> = {},
 ): Promise<{ readonly summary: WorkerSummary; readonly events: WorkerEvent[] }> {
-  await using engine = await startInstantEngine();
+  await using engine = await startInstantEngine(engineOptions);
   const events: WorkerEvent[] = [];
   const summary = await runWorker({
     queue,
@@ -68,4 +76,61 @@ export async function show({ queue }: Place, id: string): Promise<JobSummary> {
   const summary = await queue.show(id);
   assert.ok(summary !== undefined);
   return summary;
+}
+
+/** So that a test of minutes takes less than a second. */
+export const QUICK_PATIENCE = { firstPauseMs: 20, maxPauseMs: 50, drainMs: 600_000 } as const;
+
+/** Resolves when it holds; the test's own limit ends a wait in vain. */
+export async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
+  while (!(await condition())) await sleep(10);
+}
+
+/** A worker under watch that a test talks to. */
+export interface Watching {
+  readonly events: readonly WorkerEvent[];
+  /** What keeps it from claiming now. */
+  readonly trouble: () => TroubleReport | undefined;
+  /** How often the engine began to draw this job. */
+  readonly drawings: (id: string) => number;
+  /** What `run` does at SIGTERM. */
+  readonly stop: () => Promise<WorkerSummary>;
+}
+
+export function watch(
+  place: Place,
+  changes: Partial<WorkerOptions> = {},
+  engineOptions: Partial<EngineHostOptions> = {},
+): Watching {
+  const controller = new AbortController();
+  const events: WorkerEvent[] = [];
+  let trouble: TroubleReport | undefined;
+  const working = work(
+    place,
+    {
+      mode: 'watch',
+      batchSize: 1,
+      signal: controller.signal,
+      troublePatience: QUICK_PATIENCE,
+      onAlive: (report) => (trouble = report),
+      onEvent: (event) => events.push(event),
+      ...changes,
+    },
+    engineOptions,
+  );
+  const stop = async (): Promise<WorkerSummary> => {
+    controller.abort();
+    return (await working).summary;
+  };
+  working.catch(() => undefined);
+  place.atEnd.push(stop);
+  const drawings = (id: string): number =>
+    events.filter((event) => event.type === 'progress' && event.id === id && event.step === 1).length;
+  return { events, trouble: () => trouble, drawings, stop };
+}
+
+/** Status and attempts of each. */
+export async function states({ queue }: Place, ids: readonly string[]): Promise<string[]> {
+  const jobs = await Promise.all(ids.map((id) => queue.show(id)));
+  return jobs.map((job) => `${job?.status} ${job?.attempts}`);
 }
