@@ -106,6 +106,8 @@ export class GcsImageStore implements ImageStore {
   readonly description: string;
   readonly #options: GcsImageStoreOptions;
   #client: GcsClient;
+  /** The bucket has accepted the client's token; a new one that it does not accept either is not replaced at once. */
+  #isAccepted = false;
 
   constructor(options: GcsImageStoreOptions) {
     this.#options = options;
@@ -319,14 +321,24 @@ export class GcsImageStore implements ImageStore {
   ): Promise<T> {
     const options = { silenceMs: Math.min(this.#options.tryMs ?? TRY_MS, Math.max(1, leftMs)), signal };
     const client = this.#client;
-    const once = (): Promise<T> => withDeadline((onProgress) => action(this.#client, onProgress), options);
+    const once = async (): Promise<T> => {
+      const result = await withDeadline((onProgress) => action(this.#client, onProgress), options);
+      this.#isAccepted = true;
+      return result;
+    };
     try {
       return await once();
     } catch (error) {
-      if (signal?.aborted === true || !isCredentialsFault(error)) throw error;
+      // An emulator is sent no token.
+      if (signal?.aborted === true || this.#options.apiEndpoint !== undefined || !isCredentialsFault(error))
+        throw error;
+      const mayHaveExpired = statusOf(error) === 401 && (this.#isAccepted || this.#client !== client);
       // The next request reads the key file anew: who waits here waits for another one.
-      if (this.#client === client) this.#client = new GcsClient(this.#options);
-      if (statusOf(error) !== 401) throw error;
+      if (this.#client === client) {
+        this.#client = new GcsClient(this.#options);
+        this.#isAccepted = false;
+      }
+      if (!mayHaveExpired) throw error;
       return await once();
     }
   }
