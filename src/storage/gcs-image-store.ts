@@ -7,24 +7,21 @@
  */
 import { createHash } from 'node:crypto';
 import { Text2ImgError } from '../errors/text2img-error.ts';
-import type { Logger } from '../observability/logger.ts';
 import { type ObjectAnswer, readObject, readUploaded, refusalOf, UnbelievableAnswerError } from './gcs-answers.ts';
-import { GcsClient } from './gcs-client.ts';
+import type { GcsClient } from './gcs-client.ts';
+import { type Action, GcsConnection, type GcsConnectionOptions, type RequestLimits } from './gcs-connection.ts';
 import { whoseObject } from './doc-key.ts';
 import {
   credentialsError,
   isConditionNotMet,
-  isCredentialsFault,
   isRefusal,
   missingBucket,
   missingPermission,
   refusedImage,
   statusOf,
-  storeError,
 } from './gcs-errors.ts';
 import { fromCustomMetadata, toCustomMetadata } from './gcs-metadata.ts';
-import { type OnProgress, withDeadline } from './gcs-requests.ts';
-import { retrying } from './gcs-retry.ts';
+import type { OnProgress } from './gcs-requests.ts';
 import { readCredentialsFile } from './google-credentials.ts';
 import type {
   AdoptOutcome,
@@ -38,21 +35,11 @@ import type {
 } from './image-store.ts';
 import { DEFAULT_OBJECT_PREFIX, probeKey } from './object-key.ts';
 
-export interface GcsImageStoreOptions {
-  readonly bucket: string;
-  readonly logger: Logger;
+export interface GcsImageStoreOptions extends GcsConnectionOptions {
   /** What `GOOGLE_APPLICATION_CREDENTIALS` names: Google's client reads the variable itself. Without it the machine's account is looked for. */
   readonly credentialsFile: string | undefined;
-  /** An emulator's URL instead of Google's; it is sent no credentials. */
-  readonly apiEndpoint: string | undefined;
-  /** The operator's, for the bucket. */
-  readonly proxy?: string | undefined;
   /** What the objects' names begin with; the probe's too. */
   readonly prefix?: string;
-  /** How long one try may be silent. */
-  readonly tryMs?: number;
-  /** How long a request is repeated. */
-  readonly deadlineMs?: number;
 }
 
 const NEEDED = ['storage.objects.create', 'storage.objects.get'] as const;
@@ -60,8 +47,6 @@ const NEEDED = ['storage.objects.create', 'storage.objects.get'] as const;
 const FOR_RERUNS = 'storage.objects.delete';
 /** The most that V4 signatures allow; `webhook/retry-schedule.ts` is over before. */
 const SIGNED_URL_MS = 7 * 24 * 60 * 60_000;
-const DEADLINE_MS = 180_000;
-const TRY_MS = 45_000;
 /** The check at the start and a probe: a wrong address is to be told soon. */
 const CHECK_DEADLINE_MS = 15_000;
 /** Every round means that somebody else wrote or deleted the object between our look and our write. */
@@ -92,26 +77,14 @@ interface ReplaceOptions {
   readonly signal: AbortSignal | undefined;
 }
 
-interface RequestLimits {
-  readonly signal?: AbortSignal | undefined;
-  readonly deadlineMs?: number | undefined;
-  /** No second try. */
-  readonly once?: boolean;
-}
-
-/** One request by the client of the moment. */
-type Action<T> = (client: GcsClient, onProgress: OnProgress) => Promise<T>;
-
 export class GcsImageStore implements ImageStore {
   readonly description: string;
   readonly #options: GcsImageStoreOptions;
-  #client: GcsClient;
-  /** The bucket has accepted the client's token; a new one that it does not accept either is not replaced at once. */
-  #isAccepted = false;
+  readonly #connection: GcsConnection;
 
   constructor(options: GcsImageStoreOptions) {
     this.#options = options;
-    this.#client = new GcsClient(options);
+    this.#connection = new GcsConnection(options);
     const { apiEndpoint, bucket } = options;
     this.description = `gs://${bucket}${apiEndpoint === undefined ? '' : ` at ${apiEndpoint}`}`;
   }
@@ -123,7 +96,7 @@ export class GcsImageStore implements ImageStore {
     if (credentialsFile !== undefined) readCredentialsFile(credentialsFile);
     // First, so that missing credentials are told as such, not as whatever the bucket says to a nameless caller.
     if (apiEndpoint === undefined) await this.#fetchToken(limits());
-    const granted = await this.#request('check', (client) => this.#grantedPermissions(client), limits());
+    const granted = await this.#connection.request('check', (client) => this.#grantedPermissions(client), limits());
     const missing = NEEDED.filter((permission) => !granted.includes(permission));
     if (missing.length > 0) throw missingPermission(this.#options.bucket, missing);
     if (!granted.includes(FOR_RERUNS)) {
@@ -140,7 +113,7 @@ export class GcsImageStore implements ImageStore {
 
   async #fetchToken(limits: RequestLimits): Promise<void> {
     try {
-      await this.#request('credentials', (client) => client.fetchToken(), limits);
+      await this.#connection.request('credentials', (client) => client.fetchToken(), limits);
     } catch (error) {
       limits.signal?.throwIfAborted();
       throw credentialsError(error);
@@ -187,7 +160,7 @@ export class GcsImageStore implements ImageStore {
         throw new UnbelievableAnswerError('change of metadata', answer);
       return 'adopted';
     };
-    return this.#request('adopt', adopt, { deadlineMs: CHECK_DEADLINE_MS });
+    return this.#connection.request('adopt', adopt, { deadlineMs: CHECK_DEADLINE_MS });
   }
 
   /** The probe's object stays: the next one meets it, and hears that the bucket would have taken it. */
@@ -195,7 +168,11 @@ export class GcsImageStore implements ImageStore {
     const { prefix = DEFAULT_OBJECT_PREFIX, deadlineMs = CHECK_DEADLINE_MS } = this.#options;
     const limits = { signal, deadlineMs: Math.min(deadlineMs, CHECK_DEADLINE_MS), once: true };
     const object = { name: probeKey(prefix), bytes: PROBE, contentType: 'text/plain', generation: ABSENT };
-    await this.#request('probe', (client, onProgress) => this.#upload(client, { ...object, onProgress }), limits);
+    await this.#connection.request(
+      'probe',
+      (client, onProgress) => this.#upload(client, { ...object, onProgress }),
+      limits,
+    );
   }
 
   async put(object: ImageObject, options: PutOptions): Promise<PutResult> {
@@ -227,7 +204,7 @@ export class GcsImageStore implements ImageStore {
   /** False: something is there. */
   async #create(object: ImageObject, signal: AbortSignal | undefined): Promise<boolean> {
     const upload: Action<boolean> = (client, onProgress) => this.#uploadImage(client, object, { onProgress });
-    return this.#judging(object, signal, () => this.#request('create', upload, { signal }));
+    return this.#judging(object, signal, () => this.#connection.request('create', upload, { signal }));
   }
 
   async #replace(
@@ -239,9 +216,9 @@ export class GcsImageStore implements ImageStore {
     // Asked before every try, outside of the try's deadline: a pause between two of them may have cost the claim.
     const replace = async (leftMs: number): Promise<PutOutcome | 'changed'> => {
       if (!(await mayReplace())) return 'superseded';
-      return (await this.#try(upload, { signal, leftMs })) ? 'replaced' : 'changed';
+      return (await this.#connection.tryOnce(upload, { signal, leftMs })) ? 'replaced' : 'changed';
     };
-    return this.#judging(object, signal, () => this.#repeat('replace', replace, { signal }));
+    return this.#judging(object, signal, () => this.#connection.repeat('replace', replace, { signal }));
   }
 
   /** An upload that was refused: the bucket takes others, so it is this object's; or it takes none, and that is what is thrown. */
@@ -279,7 +256,7 @@ export class GcsImageStore implements ImageStore {
   }
 
   async #look(name: string, signal?: AbortSignal): Promise<StoredObject | undefined> {
-    const object = await this.#request('look', (client) => this.#describe(client, name), { signal });
+    const object = await this.#connection.request('look', (client) => this.#describe(client, name), { signal });
     if (object === undefined) return undefined;
     const { generation, metadata } = object;
     return { metadata: fromCustomMetadata(metadata), generation, refusal: refusalOf(object, Date.now()) };
@@ -297,7 +274,7 @@ export class GcsImageStore implements ImageStore {
   /** A link that everybody can open for seven days, signed with the key file. @param storedUrl `gs://…` */
   async signedUrl(storedUrl: string): Promise<string> {
     const name = this.nameOf(storedUrl);
-    return this.#request('sign', (client) => client.signedUrl(name, SIGNED_URL_MS), {});
+    return this.#connection.request('sign', (client) => client.signedUrl(name, SIGNED_URL_MS), {});
   }
 
   /** @param storedUrl as `put` gave it */
@@ -307,60 +284,6 @@ export class GcsImageStore implements ImageStore {
 
   #urlOf(name: string): string {
     return `gs://${this.#options.bucket}/${name}`;
-  }
-
-  /** Tries with a deadline each, repeated. */
-  async #request<T>(what: string, action: Action<T>, limits: RequestLimits): Promise<T> {
-    return this.#repeat(what, (leftMs) => this.#try(action, { signal: limits.signal, leftMs }), limits);
-  }
-
-  /** One try, with a new token where the bucket did not accept the old one: it may have been revoked before it expired. */
-  async #try<T>(
-    action: Action<T>,
-    { signal, leftMs }: { readonly signal: AbortSignal | undefined; readonly leftMs: number },
-  ): Promise<T> {
-    const options = { silenceMs: Math.min(this.#options.tryMs ?? TRY_MS, Math.max(1, leftMs)), signal };
-    const client = this.#client;
-    const once = async (): Promise<T> => {
-      const result = await withDeadline((onProgress) => action(this.#client, onProgress), options);
-      this.#isAccepted = true;
-      return result;
-    };
-    try {
-      return await once();
-    } catch (error) {
-      // An emulator is sent no token.
-      if (signal?.aborted === true || this.#options.apiEndpoint !== undefined || !isCredentialsFault(error))
-        throw error;
-      const mayHaveExpired = statusOf(error) === 401 && (this.#isAccepted || this.#client !== client);
-      // The next request reads the key file anew: who waits here waits for another one.
-      if (this.#client === client) {
-        this.#client = new GcsClient(this.#options);
-        this.#isAccepted = false;
-      }
-      if (!mayHaveExpired) throw error;
-      return await once();
-    }
-  }
-
-  async #repeat<T>(
-    what: string,
-    action: (leftMs: number) => Promise<T>,
-    { signal, deadlineMs, once = false }: RequestLimits,
-  ): Promise<T> {
-    const { logger, bucket } = this.#options;
-    try {
-      return await retrying(action, {
-        what,
-        once,
-        deadlineMs: deadlineMs ?? this.#options.deadlineMs ?? DEADLINE_MS,
-        signal,
-        logger,
-      });
-    } catch (error) {
-      signal?.throwIfAborted();
-      throw storeError(error, bucket);
-    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {}
