@@ -5,7 +5,7 @@
 import { promptFieldsOf } from '../../job/prompt-document.ts';
 import type { ClaimedPrompt, Endings } from '../prompt-queue.ts';
 import { type Ended, endUnclaimed } from './end-unclaimed.ts';
-import { ATTEMPTS, HAS_LEASE, RUN_ID } from './expressions.ts';
+import { ATTEMPTS, LEASE_IS_OVER, RUN_ID } from './expressions.ts';
 import { documentOf, identityOf } from './rows.ts';
 import { NOW_MS, type Row, type Statements } from './statements.ts';
 
@@ -31,7 +31,7 @@ const EXPIRED = `
 UPDATE prompts SET ${OWN}, attempts = ${ATTEMPTS} + 1, run_id = ${RUN_ID},
   previous_died = CASE WHEN awaits_retry THEN previous_died ELSE 1 END, awaits_retry = 0
 WHERE seq IN (
-  SELECT seq FROM prompts WHERE status = 'processing' AND ${HAS_LEASE} AND lease_until_ms <= ${NOW_MS} AND ${ATTEMPTS} < ?3
+  SELECT seq FROM prompts WHERE status = 'processing' AND ${LEASE_IS_OVER} AND ${ATTEMPTS} < ?3
   ORDER BY lease_until_ms LIMIT ?4
 )
 RETURNING *`;

@@ -7,12 +7,17 @@ export const ATTEMPTS = 'CASE WHEN attempts BETWEEN 0 AND 1000000 THEN attempts 
 /** The run that goes on, or a new one where no name of ours stands. */
 export const RUN_ID = `CASE WHEN length(run_id) = 32 AND run_id NOT GLOB '*[^0-9a-f]*' THEN run_id ELSE lower(hex(randomblob(16))) END`;
 
-/** Twice the longest lease that can be asked for. */
+/** Twice the longest lease that can be asked for: what lies further ahead is no lease of ours. */
 const LONGEST_LEASE_MS = 2 * 86_400_000;
 
-/** A lease that ends, so that somebody can claim the row. Without one it is stuck. */
-export const HAS_LEASE = `lease_until_ms <= ${NOW_MS} + ${LONGEST_LEASE_MS}`;
-export const IS_STUCK = `(lease_until_ms IS NULL OR lease_until_ms > ${NOW_MS} + ${LONGEST_LEASE_MS})`;
+const IS_FAR = `lease_until_ms > ${NOW_MS} + ${LONGEST_LEASE_MS}`;
+
+/** The lease or the pause is over, or is none of ours. */
+export const LEASE_IS_OVER = `(lease_until_ms <= ${NOW_MS} OR ${IS_FAR})`;
+/** When somebody can claim the row. */
+export const LEASE_END_MS = `CASE WHEN ${IS_FAR} THEN ${NOW_MS} ELSE lease_until_ms END`;
+/** A row without a lease that ends is nobody's to claim. */
+export const IS_STUCK = 'lease_until_ms IS NULL';
 
 /** What an ended row no longer has. */
 export const ENDED = `finished_ms = ${NOW_MS}, lease_until_ms = NULL, owner = NULL, progress_step = NULL, progress_steps = NULL,

@@ -2,7 +2,7 @@
 import { jobSummary } from '../job-record.ts';
 import { own } from '../../lib/foreign-record.ts';
 import type { DrainState, JobStatus, JobSummary, QueueCounts } from '../prompt-queue.ts';
-import { HAS_LEASE, IS_STUCK } from './expressions.ts';
+import { IS_STUCK, LEASE_END_MS } from './expressions.ts';
 import { documentOf, jsonOf, timeOf } from './rows.ts';
 import { NOW_MS, type Row, type Statements } from './statements.ts';
 
@@ -12,10 +12,10 @@ const SHOW = `SELECT * FROM prompts WHERE id = ?1`;
 const COUNTS = `SELECT status, count(*) AS count FROM prompts GROUP BY status`;
 const STUCK = `SELECT count(*) AS count FROM prompts WHERE status = 'processing' AND ${IS_STUCK}`;
 const STUCK_IDS = `SELECT id FROM prompts WHERE status = 'processing' AND ${IS_STUCK} ORDER BY seq LIMIT ?1`;
-const NEXT_DUE = `SELECT min(lease_until_ms) - ${NOW_MS} AS wait_ms FROM prompts WHERE status = 'processing' AND ${HAS_LEASE}`;
+const NEXT_DUE = `SELECT min(${LEASE_END_MS}) - ${NOW_MS} AS wait_ms FROM prompts WHERE status = 'processing' AND NOT ${IS_STUCK}`;
 /** Both are answered from the partial indexes: finished prompts are in neither. */
 const ANY_PENDING = `SELECT 1 FROM prompts WHERE status = 'pending' LIMIT 1`;
-const ANY_PROCESSING = `SELECT 1 FROM prompts WHERE status = 'processing' AND ${HAS_LEASE} LIMIT 1`;
+const ANY_PROCESSING = `SELECT 1 FROM prompts WHERE status = 'processing' AND NOT ${IS_STUCK} LIMIT 1`;
 
 export const NO_COUNTS: QueueCounts = { pending: 0, processing: 0, stuck: 0, completed: 0, error: 0 };
 

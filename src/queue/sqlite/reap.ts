@@ -1,14 +1,14 @@
 /** Reap: documents whose lease ran out on their last attempt end as errors, and owe their webhook. */
 import type { Endings } from '../prompt-queue.ts';
 import { type Ended, endUnclaimed } from './end-unclaimed.ts';
-import { ATTEMPTS, HAS_LEASE } from './expressions.ts';
-import { NOW_MS, type Statements } from './statements.ts';
+import { ATTEMPTS, LEASE_IS_OVER } from './expressions.ts';
+import type { Statements } from './statements.ts';
 
 /** In one transaction; who has more comes back. */
 const MAX_ROWS = 100;
 
 const DEAD = `
-SELECT * FROM prompts WHERE status = 'processing' AND ${HAS_LEASE} AND lease_until_ms <= ${NOW_MS} AND ${ATTEMPTS} >= ?1
+SELECT * FROM prompts WHERE status = 'processing' AND ${LEASE_IS_OVER} AND ${ATTEMPTS} >= ?1
 ORDER BY lease_until_ms LIMIT ${MAX_ROWS}`;
 
 export interface ReapOptions {

@@ -6,6 +6,7 @@ import { MongoPromptQueue } from '../../../src/queue/mongo/mongo-prompt-queue.ts
 import type { PromptQueue } from '../../../src/queue/prompt-queue.ts';
 import { findMongod, NO_MONGOD } from '../../servers/find-mongod.ts';
 import { MongoServers } from '../../servers/mongod.ts';
+import { enqueueConformance } from '../enqueue-conformance.ts';
 import { promptQueueConformance } from '../prompt-queue-conformance.ts';
 import { webhookOutboxConformance } from '../webhook-outbox-conformance.ts';
 
@@ -40,5 +41,6 @@ else {
     };
     promptQueueConformance(name, create);
     webhookOutboxConformance(name, create);
+    enqueueConformance(name, create);
   }
 }

@@ -8,6 +8,7 @@ import { test, type TestContext } from 'node:test';
 import { Text2ImgError } from '../../../src/errors/text2img-error.ts';
 import type { PromptQueue } from '../../../src/queue/prompt-queue.ts';
 import { SqlitePromptQueue } from '../../../src/queue/sqlite/sqlite-prompt-queue.ts';
+import { enqueueConformance } from '../enqueue-conformance.ts';
 import { promptQueueConformance, type QueueFactory } from '../prompt-queue-conformance.ts';
 import { webhookOutboxConformance } from '../webhook-outbox-conformance.ts';
 
@@ -31,6 +32,7 @@ const create: QueueFactory = async (t) => {
 };
 promptQueueConformance('SqlitePromptQueue', create);
 webhookOutboxConformance('SqlitePromptQueue', create);
+enqueueConformance('SqlitePromptQueue', create);
 
 const OPTIONS = { leaseMs: 60_000, maxAttempts: 5, owner: 'w' };
 
