@@ -74,6 +74,31 @@ const GUARDS: readonly Guard[] = [
     test: 'test/worker/publishing.test.ts',
     noticedBy: 'a zombie of an earlier run does not overwrite the picture of the run that took over',
   },
+  {
+    name: 'the hashed name in the document before anything is stored under it',
+    file: 'src/worker/object-names.ts',
+    with: "if ((await record(name)) === 'lost') return false;",
+    without: 'void record;',
+    test: 'test/worker/object-names.test.ts',
+    noticedBy:
+      'a name that is taken between the look and the write: the hashed one is written down before anything is stored under it',
+  },
+  {
+    name: 'the check of a name that stands in a document',
+    file: 'src/storage/object-key.ts',
+    with: 'return (objectName ?? objectStem(id)) === hashedName(id);',
+    without: 'return objectName !== undefined || objectStem(id) === hashedName(id);',
+    test: 'test/worker/object-names.test.ts',
+    noticedBy: 'a name that a document brings along counts only where it is its hashed one',
+  },
+  {
+    name: 'the names in the answer to an upload',
+    file: 'src/storage/gcs-image-store.ts',
+    with: 'readUploaded(answer, { bucket: this.#options.bucket, name, md5, sizeBytes: bytes.length });',
+    without: 'void answer;',
+    test: 'test/storage/gcs-image-store.test.ts',
+    noticedBy: 'an upload that is answered with a log-in page is not believed, but repeated',
+  },
 ];
 
 const hasMongod = (await findMongod()) !== undefined;
