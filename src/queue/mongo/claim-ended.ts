@@ -50,6 +50,7 @@ async function claimFrom(
     if (claimed.length >= limit || prompts.signal?.aborted === true) return;
     const filter = leaseEnded({ $lt: [ATTEMPTS, prompts.maxAttempts] });
     const outcome = await claimEntry(prompts, { walk, entry, filter, take: takeEnded, hint: 'processing', endings });
+    await walk.calm(prompts.signal);
     if (outcome !== 'missed' && outcome !== 'passed') claimed.push(outcome);
   }
 }

@@ -2,7 +2,6 @@
 import type { Document } from 'mongodb';
 import { Text2ImgError } from '../../errors/text2img-error.ts';
 import { promptIdText } from '../../job/document-id.ts';
-import { pause } from '../../lib/pause.ts';
 import type { Endings, FailureRecord } from '../prompt-queue.ts';
 import { canBeSent, documentIdOf, namingOf } from './bson-ids.ts';
 import { endUnclaimed } from './end-unclaimed.ts';
@@ -10,9 +9,6 @@ import { HAS_LEASE_DATE } from './expressions.ts';
 import { byId, type PromptsCollection } from './prompts-collection.ts';
 import { type ClaimedRecord, isNamedBy, takeOne, type TakeStatement } from './take-one.ts';
 import type { Walk, WalkEntry } from './walk.ts';
-
-/** The pause after a refusal: at most 200 tries a second. */
-const REFUSAL_PAUSE_MS = 5;
 
 const UNNAMED = {
   code: 'invalid_document',
@@ -96,7 +92,7 @@ export async function endEntry(
     const isEnded =
       canBeSent(id) && (await endUnclaimed(prompts, { filter: { ...byId(id), ...filter }, failure, endings }));
     // Ended by another worker, or not to be found under its id: not tried for ever.
-    if (!isEnded) return await pass(prompts, { walk, entry }, refusal);
+    if (!isEnded) return pass(prompts, { walk, entry }, refusal);
     walk.hasTaken = true;
     return 'ended';
   } catch (error) {
@@ -107,11 +103,11 @@ export async function endEntry(
 }
 
 /** It must not stand in the others' way. */
-async function pass(
+function pass(
   prompts: PromptsCollection,
   { walk, entry }: Pick<EntryClaim, 'walk' | 'entry'>,
   error: Text2ImgError,
-): Promise<'passed'> {
+): 'passed' {
   const id: unknown = entry.document['_id'];
   if (!walk.hasWarned) {
     walk.hasWarned = true;
@@ -122,6 +118,5 @@ async function pass(
     });
   }
   walk.refuse(id);
-  await pause(REFUSAL_PAUSE_MS, prompts.signal);
   return 'passed';
 }

@@ -70,6 +70,7 @@ async function claimEntries(
     const place = isCrowded || stale > 0 ? Math.floor(Math.random() * head.length) : 0;
     const [entry] = head.splice(place, 1) as [WalkEntry];
     const outcome = await claimOrEnd(prompts, entry, options);
+    await prompts.walks.pending.calm(prompts.signal);
     if (outcome === 'passed') continue;
     contention.rate += outcome === 'missed' ? (1 - contention.rate) / 2 : -contention.rate * CALMING;
     if (outcome === 'missed') stale++;

@@ -32,6 +32,8 @@ export async function endUnclaimed(
   { filter, failure, endings }: UnclaimedEnding,
 ): Promise<boolean> {
   const { collection, database } = prompts;
+  // Where nobody hears of it, it need not be read.
+  if (endings === undefined) return (await writeEnding(prompts, filter, { failure, webhook: undefined })) !== 'lost';
   const record: Document | null = await prompts.run(() =>
     collection.findOne(filter as never, { projection: PROJECTION, ...prompts.bounds }),
   );
@@ -44,10 +46,10 @@ export async function endUnclaimed(
     document: promptFieldsOf(record),
     failure,
   };
-  const webhook = await prove(prompts, id, endings?.webhookFor(prompt));
+  const webhook = await prove(prompts, id, endings.webhookFor(prompt));
   const owed = await writeEnding(prompts, filter, { failure, webhook });
   if (owed === 'lost') return false;
-  endings?.onEnded(prompt, owed);
+  endings.onEnded(prompt, owed);
   return true;
 }
 

@@ -5,9 +5,11 @@ import { ATTEMPTS, leaseEnded } from './expressions.ts';
 import type { PromptsCollection } from './prompts-collection.ts';
 import type { WalkEntry } from './walk.ts';
 
-const HEAD_SIZE = 32;
+const HEAD_SIZE = 128;
+/** A worker that was away for long finds thousands. */
+const AT_ONCE = 16;
 /** Then others have their turn; the next call goes on. */
-const MAX_REAP_MS = 1000;
+const MAX_REAP_MS = 2000;
 
 /** @returns how many */
 export async function reap(prompts: PromptsCollection, endings: Endings | undefined): Promise<number> {
@@ -19,11 +21,12 @@ export async function reap(prompts: PromptsCollection, endings: Endings | undefi
     const { entries, isWhole } = await walk.look(prompts, { wanted: HEAD_SIZE, size: HEAD_SIZE });
     if (entries.length === 0 && isWhole) walk.endPass();
     if (entries.length === 0) return count;
-    for (const entry of entries) {
-      if (prompts.signal?.aborted === true) return count;
-      if (await reapOne(prompts, entry, endings)) count++;
+    for (let at = 0; at < entries.length && prompts.signal?.aborted !== true; at += AT_ONCE) {
+      const some = entries.slice(at, at + AT_ONCE).map((entry) => reapOne(prompts, entry, endings));
+      count += (await Promise.all(some)).filter((isReaped) => isReaped).length;
+      await walk.calm(prompts.signal);
     }
-    if (performance.now() - startedMs > MAX_REAP_MS) return count;
+    if (prompts.signal?.aborted === true || performance.now() - startedMs > MAX_REAP_MS) return count;
   }
 }
 

@@ -16,6 +16,27 @@ const PENDING = { status: 'pending' } as const;
 const BY_PRIORITY = { priority: -1, _id: 1 } as const;
 const BY_ID = { _id: 1 } as const;
 
+const NESTED_LOOK_MS = 10_000;
+
+/** Of a list its elements count. One type at a time the server enters the index at it; for several together it reads all. */
+const ODD_TYPES = [
+  'minKey',
+  'maxKey',
+  'string',
+  'symbol',
+  'object',
+  'binData',
+  'objectId',
+  'bool',
+  'date',
+  'regex',
+  'timestamp',
+  'javascript',
+  'javascriptWithScope',
+  'dbPointer',
+  'undefined',
+] as const;
+
 /**
  * A missing priority counts as 0, but MongoDB sorts it behind every number: so zones, each in the index's order. `$expr` compares ids of all
  * types, where a query compares those of one; with a single priority beside it the index is entered at that place.
@@ -28,16 +49,17 @@ const ZONES: readonly Zone[] = [
   },
   numbers({ $lt: 0 }),
   // NaN, texts and the like, in any order: their prompts end in error.
-  {
-    finds: () => [
-      {
-        filter: { ...PENDING, $nor: [{ priority: { $gte: 0 } }, { priority: { $lt: 0 } }, { priority: null }] },
-        sort: BY_PRIORITY,
-      },
-    ],
-    behind: (_, spot) => oneMore(spot),
-  },
+  odd({ $or: [...ODD_TYPES.map((type) => ({ priority: { $type: type } })), { priority: NaN }, { priority: [] }] }),
+  // For lists in lists the server reads the whole index.
+  { ...odd({ priority: { $type: 'array' } }), everyMs: NESTED_LOOK_MS },
 ];
+
+function odd(filter: Document): Zone {
+  return {
+    finds: () => [{ filter: { ...PENDING, ...filter }, sort: BY_PRIORITY }],
+    behind: (_, spot) => oneMore(spot),
+  };
+}
 
 function numbers(range: { readonly $gt: 0 } | { readonly $lt: 0 }): Zone {
   return {

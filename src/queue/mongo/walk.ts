@@ -5,7 +5,7 @@
  */
 import { BSON, type Collection, type Document } from 'mongodb';
 import { quote } from '../../lib/foreign-text.ts';
-import { growingPauseMs } from '../../lib/pause.ts';
+import { growingPauseMs, pause } from '../../lib/pause.ts';
 import type { IndexHints } from './indexes.ts';
 import type { PromptRecord } from './prompt-record.ts';
 
@@ -14,6 +14,8 @@ export interface Zone {
   finds(place: Document | undefined): readonly Find[];
   /** The spot behind this document, which comes next after the given one. */
   behind(document: Document, spot: Spot): Spot;
+  /** It is dear to read and hardly ever holds anything: looked at so often, and only where the others hold nothing. */
+  readonly everyMs?: number;
 }
 
 /** How far a walk has come: so many documents behind a place that a query can name. */
@@ -76,6 +78,8 @@ const MAX_PASSED = 1000;
 /** Of what was refused so many are remembered: the first of a pass, which every look sees, and the latest. */
 const FIRST_REMEMBERED = 256;
 const LATEST_REMEMBERED = 4096;
+/** At most 200 refusals a second. */
+const REFUSAL_PAUSE_MS = 5;
 const PASSES = { firstMs: 1000, maxMs: 60_000 } as const;
 
 export class Walk {
@@ -83,11 +87,13 @@ export class Walk {
   readonly #first = new Set<string>();
   readonly #latest = new Set<string>();
   #progress: readonly Progress[];
+  readonly #readMs = new Map<Zone, number>();
   #hasPlace = false;
   #passes = 0;
   #nextPassMs = Infinity;
   #endedMs = -Infinity;
   #refusedAtEnd = 0;
+  #calmed = 0;
   /** Refused in this pass, and since it ended. */
   refused = 0;
   /** Anything else than refusals happened in this pass. */
@@ -138,6 +144,13 @@ export class Walk {
     if (this.#latest.size > LATEST_REMEMBERED && oldest !== undefined) this.#latest.delete(oldest);
   }
 
+  /** Waits for the refusals since the last time, so that the server is not asked more often than it may be. */
+  async calm(signal: AbortSignal | undefined): Promise<void> {
+    const refusals = this.refused - this.#calmed;
+    this.#calmed = this.refused;
+    if (refusals > 0) await pause(refusals * REFUSAL_PAUSE_MS, signal);
+  }
+
   /** The pass has seen everything. */
   endPass(): void {
     if (!this.isUnderWay) return;
@@ -157,6 +170,7 @@ export class Walk {
     this.#latest.clear();
     this.refusedBefore = this.#refusedAtEnd;
     this.refused = 0;
+    this.#calmed = 0;
     this.hasTaken = false;
   }
 
@@ -172,7 +186,7 @@ export class Walk {
   /** The first few of each zone, whatever was passed over: what is urgent came in front of it. */
   async #front(prompts: WalkedCollection, { wanted, size }: LookOptions): Promise<readonly WalkEntry[]> {
     const entries: WalkEntry[] = [];
-    for (const progress of fromTheFront(this.#plan)) {
+    for (const progress of fromTheFront(this.#plan).filter(({ zone }) => zone.everyMs === undefined)) {
       entries.push(...this.#entriesOf(progress.zone, await this.#read(prompts, progress, size)));
       if (entries.length >= wanted) break;
     }
@@ -183,12 +197,16 @@ export class Walk {
     const entries: WalkEntry[] = [];
     let passed = 0;
     for (const progress of this.#progress) {
+      if (!this.#isTimeFor(progress.zone, entries)) continue;
       for (;;) {
         const limit = passed === 0 ? Math.max(size, wanted) : MAX_PASSED;
         const documents = await this.#read(prompts, progress, limit);
         const front = this.#passedOver(documents);
         for (const document of documents.slice(0, front)) this.#pass(progress, document);
-        entries.push(...this.#entriesOf(progress.zone, documents));
+        const found = this.#entriesOf(progress.zone, documents);
+        entries.push(...found);
+        // There may be more of it.
+        if (found.length > 0) this.#readMs.delete(progress.zone);
         passed += front;
         // What is behind a window of documents that are all passed over comes before the next zone.
         if (front < limit) break;
@@ -197,6 +215,14 @@ export class Walk {
       if (entries.length >= wanted) return { entries, isWhole: false };
     }
     return { entries, isWhole: true };
+  }
+
+  #isTimeFor(zone: Zone, entries: readonly WalkEntry[]): boolean {
+    if (zone.everyMs === undefined) return true;
+    const nowMs = performance.now();
+    if (entries.length > 0 || nowMs - (this.#readMs.get(zone) ?? -Infinity) < zone.everyMs) return false;
+    this.#readMs.set(zone, nowMs);
+    return true;
   }
 
   #pass(progress: Progress, document: Document): void {
