@@ -1,5 +1,10 @@
 /** The driver's client: what our code relies on is stated here, so that no option of the URI can change it, and what keeps it from connecting is told. */
-import { MongoClient, MongoServerSelectionError, type ServerDescriptionChangedEvent } from 'mongodb';
+import {
+  MongoClient,
+  MongoServerSelectionError,
+  type ServerHeartbeatFailedEvent,
+  type ServerHeartbeatSucceededEvent,
+} from 'mongodb';
 import { Text2ImgError } from '../../errors/text2img-error.ts';
 import { excerpt, quote } from '../../lib/foreign-text.ts';
 import { withoutPassword } from './mongo-errors.ts';
@@ -103,7 +108,9 @@ export class ConnectionDiary {
 
   constructor(client: MongoClient) {
     this.#client = client;
-    client.on('serverDescriptionChanged', (event) => this.#note(event));
+    client.on('serverHeartbeatFailed', (event) => this.#failed(event));
+    // A host of another set leaves the driver's description at once, and is in no error.
+    client.on('serverHeartbeatSucceeded', (event) => this.#succeeded(event));
   }
 
   /** The same error, or one that says more. @param place names the queue */
@@ -114,16 +121,19 @@ export class ConnectionDiary {
     return new Text2ImgError('queue_failed', `${place} cannot be reached: ${notes.join('; ')}.`, { cause: error });
   }
 
-  #note({ address, newDescription }: ServerDescriptionChangedEvent): void {
-    const { tls, replicaSet } = this.#client.options;
-    const { error, setName } = newDescription;
-    if (error !== null) {
-      const reason = excerpt(withoutPassword(error.message), REASON_LENGTH);
-      this.#byHost.set(address, `${tls ? 'was asked with TLS, as the URI says, and ' : ''}answered: ${reason}`);
-    } else if (replicaSet !== undefined && newDescription.type !== 'Unknown' && setName !== replicaSet) {
-      const actual = setName === null ? 'no replica set' : `the replica set ${quote(setName)}`;
-      this.#byHost.set(address, `belongs to ${actual}, and the URI asks for replicaSet=${quote(replicaSet)}`);
-    } else if (newDescription.type !== 'Unknown') this.#byHost.delete(address);
+  #failed({ connectionId: host, failure }: ServerHeartbeatFailedEvent): void {
+    const { tls } = this.#client.options;
+    const reason = excerpt(withoutPassword(failure.message), REASON_LENGTH);
+    this.#byHost.set(host, `${tls ? 'was asked with TLS, as the URI says, and ' : ''}answered: ${reason}`);
+  }
+
+  #succeeded({ connectionId: host, reply }: ServerHeartbeatSucceededEvent): void {
+    const { replicaSet } = this.#client.options;
+    const setName: unknown = reply['setName'];
+    this.#byHost.delete(host);
+    if (replicaSet === undefined || setName === replicaSet) return;
+    const actual = typeof setName === 'string' ? `the replica set ${quote(setName)}` : 'no replica set';
+    this.#byHost.set(host, `belongs to ${actual}, and the URI asks for replicaSet=${quote(replicaSet)}`);
   }
 }
 

@@ -65,7 +65,8 @@ export function queueError(error: unknown, place: string): Text2ImgError {
 /** One line of it, without a password and a full stop. */
 export function reasonOf(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error);
-  const [line = ''] = message.split('\n', 1);
+  // Who is not allowed to do something gets his whole command back.
+  const [line = ''] = message.replace(/ command \{ *(\w+):.*$/s, ' the command "$1"').split('\n', 1);
   return excerpt(withoutPassword(line), REASON_LENGTH);
 }
 
