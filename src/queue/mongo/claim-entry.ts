@@ -85,14 +85,14 @@ export async function endEntry(
     failure,
     endings,
   }: Pick<EntryClaim, 'walk' | 'entry' | 'filter' | 'endings'> & { readonly failure: FailureRecord },
-): Promise<'ended' | 'passed'> {
+): Promise<'ended' | 'passed' | 'gone'> {
   const id: unknown = entry.document['_id'];
   const refusal = new Text2ImgError('queue_refused', failure.message);
   try {
     const isEnded =
       canBeSent(id) && (await endUnclaimed(prompts, { filter: { ...byId(id), ...filter }, failure, endings }));
-    // Ended by another worker, or not to be found under its id: not tried for ever.
-    if (!isEnded) return pass(prompts, { walk, entry }, refusal);
+    // Another worker was faster; what is only not to be found under its id is not tried for ever.
+    if (!isEnded) return namingOf(id) === 'surely' ? 'gone' : pass(prompts, { walk, entry }, refusal);
     walk.hasTaken = true;
     return 'ended';
   } catch (error) {

@@ -19,7 +19,7 @@ export async function drainState(prompts: PromptsCollection): Promise<DrainState
 
 /** Documents that are not ours to claim (`status: ["pending"]`, or passed over) are nobody's work. */
 export async function isDrained(prompts: PromptsCollection): Promise<boolean> {
-  return (await hasNonePending(prompts)) && (await firstLease(prompts)) === undefined;
+  return (await hasNonePending(prompts)) && (await msUntilNextDue(prompts)) === undefined;
 }
 
 async function hasNonePending(prompts: PromptsCollection): Promise<boolean> {
@@ -34,17 +34,8 @@ async function hasNonePending(prompts: PromptsCollection): Promise<boolean> {
   return false;
 }
 
-export async function msUntilNextDue(prompts: PromptsCollection): Promise<number | undefined> {
-  const first = await firstLease(prompts);
-  const { pending, ended } = prompts.walks;
-  const waits = [first, pending.isUnderWay ? 0 : pending.msUntilNextPass, ended.msUntilNextPass].filter(
-    (wait) => wait !== undefined,
-  );
-  return waits.length === 0 ? undefined : Math.max(0, Math.min(...waits));
-}
-
 /** Milliseconds until the first lease ends that is ours to wait for. */
-async function firstLease(prompts: PromptsCollection): Promise<number | undefined> {
+export async function msUntilNextDue(prompts: PromptsCollection): Promise<number | undefined> {
   const { collection, walks } = prompts;
   const projection = { _id: 1, is_ours: LEASE_IS_OURS, wait_ms: { $subtract: ['$job.lease_until', '$$NOW'] } };
   const wait = async (limit: number): Promise<number | undefined | 'unknown'> => {
@@ -66,5 +57,5 @@ async function firstLease(prompts: PromptsCollection): Promise<number | undefine
   };
   const first = await wait(HEAD_SIZE);
   const wider = first === 'unknown' ? await wait(MAX_PROCESSING) : first;
-  return wider === 'unknown' ? undefined : wider;
+  return wider === 'unknown' || wider === undefined ? undefined : Math.max(0, wider);
 }

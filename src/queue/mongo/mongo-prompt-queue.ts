@@ -291,9 +291,18 @@ export class MongoPromptQueue implements PromptQueue {
     return msUntilNextDue(await this.#open());
   }
 
-  async untilChanged(options: { readonly timeoutMs: number; readonly signal: AbortSignal }): Promise<void> {
+  async untilChanged({
+    timeoutMs,
+    signal,
+  }: {
+    readonly timeoutMs: number;
+    readonly signal: AbortSignal;
+  }): Promise<void> {
+    const { pending, ended } = this.#statements.walks;
     // The rest of the queue is not known yet.
-    if (!this.#statements.walks.pending.isUnderWay) await this.#wakeUp.wait(options);
+    if (pending.isUnderWay) return;
+    const passMs = Math.min(pending.msUntilNextPass ?? Infinity, ended.msUntilNextPass ?? Infinity);
+    await this.#wakeUp.wait({ timeoutMs: Math.min(timeoutMs, passMs + 1), signal });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
