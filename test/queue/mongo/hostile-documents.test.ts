@@ -4,6 +4,7 @@ import { after, test } from 'node:test';
 import fc from 'fast-check';
 import { BSON, type Document, MongoClient } from 'mongodb';
 import { DEFAULT_LIMITS } from '../../../src/job/limits.ts';
+import { Text2ImgError } from '../../../src/errors/text2img-error.ts';
 import { silentLogger } from '../../../src/observability/logger.ts';
 import { MongoPromptQueue } from '../../../src/queue/mongo/mongo-prompt-queue.ts';
 import { GcsImageStore } from '../../../src/storage/gcs-image-store.ts';
@@ -153,7 +154,7 @@ test(
       logger: silentLogger,
     });
     await using engine = await startInstantEngine();
-    await runWorker({
+    const working = runWorker({
       queue,
       store: new GcsImageStore({
         bucket: gcs.bucket,
@@ -175,6 +176,12 @@ test(
       pollMs: 50,
       logger: silentLogger,
     });
+    // It ends, and says what it may not touch: a full document, and what others have left in `processing`.
+    await assert.rejects(
+      working,
+      (error) =>
+        error instanceof Text2ImgError && error.code === 'jobs_left' && /1 pending .* processing/.test(error.message),
+    );
 
     const afterwards = await snapshot(client);
     const counts = { completed: 0, error: 0, untouched: 0, full: 0 };
