@@ -56,6 +56,7 @@ const bad = [
   [{ text: '', width: 4096, height: 4096 }, 'invalid_parameter', /16777216 pixels; allowed are at most 4194304/],
   [{ text: '', num_inference_steps: 0 }, 'invalid_parameter', /"num_inference_steps" is 0.*from 1 to 1000/],
   [{ text: '', guidance_scale: Number.NaN }, 'invalid_parameter', /"guidance_scale" is NaN/],
+  [{ text: '', callback_url: `https://example.com/${'x'.repeat(2048)}` }, 'invalid_parameter', /2068 characters.*2048/],
   [{ text: '', seed: -1 }, 'invalid_parameter', /"seed" is -1.*9007199254740991/],
   [{ text: '', seed: 0.5 }, 'invalid_parameter', /"seed" is 0\.5/],
   [{ text: '', seed: 2 ** 53 }, 'invalid_parameter', /"seed" is 9007199254740992/],
@@ -103,4 +104,19 @@ test('the seed of a run is the same for every attempt, differs between runs, and
   assert.notEqual(seedOfRun('a'), seedOfRun('b'));
   // printf a | sha256sum | cut -c1-8, as a number
   assert.equal(seedOfRun('a'), 0xca978112);
+});
+
+test('what would not fit into its document when it is done is refused before it is drawn', () => {
+  const limits = { ...DEFAULT_LIMITS, maxPromptBytes: 1e8, maxImages: 10_000 };
+  const refused = [
+    { text: 'x'.repeat(7e6) },
+    { text: '', negative_prompt: 'x'.repeat(7e6) },
+    { text: 'x', num_images: 4000 },
+  ];
+  for (const document of refused)
+    assert.throws(
+      () => parsePromptDocument(document, limits),
+      (error) => (error as Text2ImgError).code === 'prompt_too_large',
+    );
+  parsePromptDocument({ text: 'x'.repeat(1.5e6), num_images: 12 }, limits);
 });
