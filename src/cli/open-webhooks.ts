@@ -4,7 +4,7 @@ import { Text2ImgError } from '../errors/text2img-error.ts';
 import type { PromptQueue } from '../queue/prompt-queue.ts';
 import { VERSION } from '../version.ts';
 import { WebhookDeliverer } from '../webhook/deliverer.ts';
-import { parseWebhookSecrets } from '../webhook/signature.ts';
+import { isWeakKey, parseWebhookSecrets } from '../webhook/signature.ts';
 import { WebhookPolicy } from '../webhook/webhook-policy.ts';
 import type { CommandContext } from './command-context.ts';
 
@@ -33,6 +33,10 @@ export function webhookDeliverer({ config, logger }: CommandContext, queue: Prom
       '--webhook-secret needs --callback-url: only what goes to the operator’s own URL is signed.',
     );
   }
+  if (secrets.some(isWeakKey))
+    logger.warning('a webhook secret is weak: it repeats a few bytes, and anybody could guess it', {
+      instead: 'whsec_ and what "openssl rand -base64 32" prints',
+    });
   return new WebhookDeliverer({
     outbox: queue.outbox,
     logger,

@@ -1,10 +1,11 @@
 /**
- * Stopping by signal: the first SIGTERM, SIGINT or SIGHUP (a terminal that closes) asks for a graceful end, the second ends the process at once.
+ * Stopping by signal: the first SIGTERM, SIGINT, SIGQUIT (what some images send) or SIGHUP (a terminal that closes) asks for a graceful end, the
+ * second ends the process at once.
  */
 import { constants } from 'node:os';
 import type { Logger } from '../observability/logger.ts';
 
-const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;
+const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGQUIT', 'SIGHUP'] as const;
 const SIGNAL_EXIT_CODE = 128;
 /** After the grace period, for giving back and closing; another second is the terminal's. */
 const CLOSING_MS = 3500;

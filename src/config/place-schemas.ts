@@ -81,6 +81,6 @@ export const webhookSecrets = checked((secrets) => {
   try {
     return parseWebhookSecrets(secrets).length > 0 ? undefined : 'it holds none';
   } catch {
-    return 'one of them is none, or is too weak';
+    return 'one of them is none, or everybody knows it';
   }
 });

@@ -93,6 +93,5 @@ process.on('message', receive);
 // The parent is gone: nobody wants the results.
 process.on('disconnect', () => process.exit(process.exitCode ?? 0));
 // The parent decides what a signal to the whole group means.
-process.on('SIGINT', () => undefined);
-process.on('SIGTERM', () => undefined);
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const) process.on(signal, () => undefined);
 send({ type: 'hello', protocolVersion: PROTOCOL_VERSION, pid: process.pid });

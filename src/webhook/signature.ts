@@ -11,6 +11,11 @@ const LEAST_DIFFERENT_BYTES = 8;
 /** Everybody can read it in the specification. */
 const EXAMPLE = 'MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw';
 
+/** Whether anybody could guess it: a few bytes repeated. Test set-ups have such keys, so it is worth a warning, no refusal. */
+export function isWeakKey(key: Uint8Array): boolean {
+  return new Set(key).size < LEAST_DIFFERENT_BYTES;
+}
+
 /**
  * The keys out of `--webhook-secret`: one, or several separated by spaces or commas while they are rotated.
  * @throws `invalid_option`, which never quotes a secret
@@ -24,11 +29,11 @@ export function parseWebhookSecrets(text: string): readonly Buffer[] {
       const key = Buffer.from(encoded, 'base64');
       const isBase64 = key.toString('base64').replace(/=+$/, '') === encoded.replace(/=+$/, '');
       const isLongEnough = key.length >= MIN_KEY_BYTES && key.length <= MAX_KEY_BYTES;
-      const isWeak = encoded === EXAMPLE || new Set(key).size < LEAST_DIFFERENT_BYTES;
-      if (isBase64 && isLongEnough && !isWeak) return key;
+      const isPublic = encoded === EXAMPLE || key.every((byte) => byte === 0);
+      if (isBase64 && isLongEnough && !isPublic) return key;
       throw new Text2ImgError(
         'invalid_option',
-        `--webhook-secret number ${index + 1} (not shown) is not allowed${isBase64 && isLongEnough ? ' because it is too weak' : ''}; ` +
+        `--webhook-secret number ${index + 1} (not shown) is not allowed${isBase64 && isLongEnough ? ' because everybody knows it' : ''}; ` +
           `it must be whsec_ and the base64 of ${MIN_KEY_BYTES} to ${MAX_KEY_BYTES} random bytes.`,
       );
     });

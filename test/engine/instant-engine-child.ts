@@ -150,8 +150,7 @@ process.on('message', (raw) => {
   }
 });
 process.on('disconnect', () => process.exit());
-process.on('SIGINT', () => undefined);
-process.on('SIGTERM', () => undefined);
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const) process.on(signal, () => undefined);
 send({
   type: 'hello',
   protocolVersion: Number(process.env['INSTANT_ENGINE_PROTOCOL'] ?? PROTOCOL_VERSION),

@@ -9,7 +9,7 @@ import { basename, dirname, join } from 'node:path';
 const ENDING = '.draft-';
 /** A download writes all the time; one that is silent is given up long before. */
 const ABANDONED_MS = 15 * 60_000;
-const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGQUIT', 'SIGHUP'] as const;
 
 export class DraftFolder implements AsyncDisposable {
   readonly path: string;

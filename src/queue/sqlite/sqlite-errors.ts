@@ -39,7 +39,7 @@ export function queueError(error: unknown, path: string): Text2ImgError {
     return of(`${queue} was changed by another program: ${messageOf(error)}.`, 'queue_damaged');
   if (isBusy(error)) return of(`${queue} is locked by another process.`);
   if (code === CODE.readOnly || systemCode(error) === 'EACCES')
-    return of(`${queue} may not be written by this user: ${messageOf(error)}.`);
+    return of(`${queue} may not be written by this user: ${messageOf(error)}; choose another folder with --data-dir.`);
   return of(`${queue} cannot be used: ${messageOf(error)}.`);
 }
 

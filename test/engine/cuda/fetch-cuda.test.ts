@@ -123,7 +123,7 @@ await fetchCuda({ dataHome: ${JSON.stringify(dataHome)}, packagesUrl: 'http://12
   return child;
 }
 
-for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
+for (const signal of ['SIGTERM', 'SIGINT', 'SIGQUIT', 'SIGHUP'] as const) {
   test(`a fetch that ${signal} ends leaves nothing behind and ends by that signal`, { skip }, async (t) => {
     const dataHome = await makeHome(t);
     const child = await beginFetching(t, dataHome);
