@@ -231,7 +231,7 @@ export const ERROR_CODES = {
   worker_unhealthy: {
     fault: 'infrastructure',
     consequence: 'retry',
-    meaning: 'The heartbeat file of a worker is missing or too old.',
+    meaning: 'The heartbeat file of a worker is missing or too old, or the worker has had no engine for five minutes.',
   },
   download_failed: {
     fault: 'infrastructure',

@@ -27,6 +27,12 @@ export interface FailedDrawing {
   readonly error: Text2ImgError;
 }
 
+/** Drawn, and not stored. */
+export interface DrawnJob {
+  readonly request: ResolvedGenerationRequest;
+  readonly images: DrawnImages;
+}
+
 export class Failures {
   readonly #options: WorkerOptions;
   readonly #trouble: Trouble;
@@ -94,11 +100,7 @@ export class Failures {
    * Looking for, storing or publishing the images failed; the job is ended here.
    * @param drawn kept for its next attempt, where the store is at fault
    */
-  async ofStore(
-    job: ClaimedJob,
-    raw: unknown,
-    drawn?: { readonly request: ResolvedGenerationRequest; readonly images: DrawnImages },
-  ): Promise<void> {
+  async ofStore(job: ClaimedJob, raw: unknown, drawn?: DrawnJob): Promise<void> {
     const { publishingSignal } = this.#stop;
     // What the end of the grace period interrupts is no fault of the document, whenever it was claimed.
     if (publishingSignal.aborted) job.givesBack = true;
@@ -111,6 +113,11 @@ export class Failures {
     if (publishingSignal.aborted) job.givesBack = true;
     if (job.givesBack || refusal === undefined) return void (await job.end(error));
     this.#trouble.refused('store', refusal);
+    await this.keepAndRelease(job, drawn);
+  }
+
+  /** What was drawn is kept for its next attempt; the claim goes back like every other. */
+  async keepAndRelease(job: ClaimedJob, drawn: DrawnJob | undefined): Promise<void> {
     if (drawn !== undefined) this.kept.keep(job.claim.runId, drawn.request, drawn.images);
     await job.release();
   }

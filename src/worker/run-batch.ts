@@ -165,6 +165,8 @@ async function encodeAndPublish(
 /** Stores every picture, then completes the document: in this order, so that a completed document's pictures are there. */
 async function publish(prepared: PreparedJob, drawn: DrawnImages, context: BatchContext): Promise<void> {
   const { job, request } = prepared;
+  // The store refuses just now: its probes find out when it is well, not each image that is done.
+  if (context.trouble.source === 'store') return context.failures.keepAndRelease(job, { request, images: drawn });
   const model = context.options.engine.model.modelName;
   let urls: readonly string[] | undefined;
   try {

@@ -223,7 +223,7 @@ class Worker implements Disposable {
    */
   async #mayTakeOver(): Promise<boolean> {
     const { engine, queue, signal } = this.#options;
-    if ((await queue.msUntilNextDue()) !== 0) return true;
+    if ((await untilAborted(queue.msUntilNextDue(), signal)) !== 0) return !signal.aborted;
     const probing = probeEngine(engine).then((refusal) => ({ refusal }));
     const probed = await untilAborted(probing, signal);
     if (probed === undefined) return false;
@@ -299,7 +299,7 @@ class Worker implements Disposable {
   async #idle(): Promise<void> {
     const { queue, signal, pollMs = DEFAULT_POLL_MS } = this.#options;
     if (signal.aborted) return;
-    const dueMs = await queue.msUntilNextDue().catch(() => undefined);
+    const dueMs = await untilAborted(queue.msUntilNextDue(), signal).catch(() => undefined);
     const timeoutMs = Math.min((dueMs ?? pollMs) + 1, pollMs) * (0.75 + Math.random() / 2);
     await queue.untilChanged({ timeoutMs, signal });
   }

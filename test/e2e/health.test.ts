@@ -88,3 +88,27 @@ test('a heartbeat from the future or a folder in its place says nothing about a 
     message: /no plain file/,
   });
 });
+
+test('what keeps a worker from claiming is told and is no reason to restart it, but five minutes without an engine are', async () => {
+  const folder = temporaryFolder();
+  const file = join(folder, 'heartbeat');
+  const heartbeat = new HeartbeatFile(file, silentLogger);
+  const health = async (source: string, secondsAgo: number) => {
+    const since = new Date(Date.now() - secondsAgo * 1000);
+    heartbeat.touch({ source, code: 'store_failed', message: `the ${source} refuses.\u001b[2J ${secondsAgo}`, since });
+    await sleep(50);
+    const result = await runCli({ args: ['health', '--heartbeat-file', file] });
+    return { ...result, since: since.toISOString() };
+  };
+  const store = await health('store', 4000);
+  assert.equal(store.code, 0);
+  assert.ok(store.stdout.includes(`nothing is claimed since ${store.since}: the store refuses.\\u001b`), store.stdout);
+  const young = await health('engine', 200);
+  assert.equal(young.code, 0);
+  const old = await health('engine', 400);
+  assert.equal(old.code, 5);
+  assert.match(old.stderr, /no engine since .*allowed are 300 s: the engine refuses.*\[worker_unhealthy\]/);
+  heartbeat.touch();
+  await sleep(50);
+  assert.match((await runCli({ args: ['health', '--heartbeat-file', file] })).stdout, /^healthy, 0 s ago$/m);
+});
