@@ -1,4 +1,4 @@
-/** A TCP proxy that cuts connections, and swallows replies after the server has done what it was asked. */
+/** A TCP proxy that cuts connections, swallows replies after the server has done what it was asked, or holds them back. */
 import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import type { AddressInfo } from 'node:net';
@@ -7,6 +7,8 @@ export class FaultProxy implements AsyncDisposable {
   readonly #server: Server;
   readonly #clients = new Set<Socket>();
   #dropReplies = 0;
+  /** Replies that wait, while they are held. */
+  #held: (() => void)[] | undefined;
 
   private constructor(targetPort: number) {
     this.#server = createServer((client) => this.#connect(client, targetPort));
@@ -33,6 +35,17 @@ export class FaultProxy implements AsyncDisposable {
     this.#dropReplies = count;
   }
 
+  /** From now on the server seems to do nothing more; it does what it is asked. */
+  holdReplies(): void {
+    this.#held ??= [];
+  }
+
+  passReplies(): void {
+    const held = this.#held ?? [];
+    this.#held = undefined;
+    for (const pass of held) pass();
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#server.close();
     this.cutAll();
@@ -54,7 +67,8 @@ export class FaultProxy implements AsyncDisposable {
         this.#dropReplies--;
         return end();
       }
-      client.write(chunk);
+      if (this.#held === undefined) client.write(chunk);
+      else this.#held.push(() => client.write(chunk));
     });
   }
 }

@@ -19,11 +19,23 @@ const NO_LONGER_THERE = [
   'job.resume',
 ] as const;
 
-/** For statements that fail documents. */
-export function failPipeline(failure: FailureRecord, webhook?: ProvenWebhook): Document[] {
+/** A list of the user's own under the name `job` stays as it is: a path into it would reach into each of its elements. */
+const SET_LIST_ASIDE = { $set: { job: { $cond: [{ $isArray: ['$job'] }, { text2img_list: '$job' }, '$job'] } } };
+const PUT_LIST_BACK = {
+  $set: { job: { $cond: [{ $isArray: ['$job.text2img_list'] }, '$job.text2img_list', '$job'] } },
+};
+
+/** For statements that fail documents. @param alsoGone fields that are removed too */
+export function failPipeline(
+  failure: FailureRecord,
+  webhook?: ProvenWebhook,
+  alsoGone: readonly string[] = [],
+): Document[] {
   return [
+    SET_LIST_ASIDE,
     { $set: { status: 'error', error: literal(errorText(failure)), error_at: '$$NOW', ...oweWebhook(webhook) } },
-    { $unset: [...NO_LONGER_THERE] },
+    { $unset: [...NO_LONGER_THERE, ...alsoGone] },
+    PUT_LIST_BACK,
   ];
 }
 
