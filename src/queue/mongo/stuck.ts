@@ -1,5 +1,5 @@
 /** Stuck: documents that no worker can claim: the server will not store what is written into them, or somebody else's `processing`. For `doctor`. */
-import type { Document } from 'mongodb';
+import { type Document, MongoAPIError } from 'mongodb';
 import { promptIdText } from '../../job/document-id.ts';
 import { excerpt } from '../../lib/foreign-text.ts';
 import { documentIdOf } from './bson-ids.ts';
@@ -40,7 +40,7 @@ export async function stuck(prompts: PromptsCollection): Promise<readonly string
   const tooLarge = await idsOf(prompts, 'pending', [
     { $match: { status: 'pending', $expr: { $and: [statusIs('pending'), IS_TOO_LARGE] } } },
   ]);
-  const validator = await prompts.run(async () => (await collection.options())['validator'] as Document | undefined);
+  const validator = await prompts.run(() => validatorOf(collection));
   // As a claim would leave them: a validator may pass them as they are, and nothing else.
   const refused =
     validator === undefined
@@ -52,6 +52,16 @@ export async function stuck(prompts: PromptsCollection): Promise<readonly string
     ...refused.map((id) => `${id} does not pass the collection's own validator, so that it cannot be changed`),
     ...others.map((id) => `${id} is processing, but by no worker of ours: text2img jobs retry --force`),
   ];
+}
+
+async function validatorOf(collection: PromptsCollection['collection']): Promise<Document | undefined> {
+  try {
+    return (await collection.options())['validator'] as Document | undefined;
+  } catch (error) {
+    // The driver's own error where there is no collection.
+    if (error instanceof MongoAPIError) return undefined;
+    throw error;
+  }
 }
 
 async function idsOf(

@@ -26,6 +26,7 @@ const BECAME_PENDING = [
 /** Many idle workers hear of the same document: they come one after the other. */
 const JITTER_MS = 50;
 const REOPENING = { firstMs: 500, maxMs: 60_000 } as const;
+const ERROR_AFTER_CLOSE_MS = 50;
 /** A stream that held so long was well. */
 const WELL_MS = 60_000;
 
@@ -87,9 +88,8 @@ export class WakeUp implements AsyncDisposable {
     this.#openedMs = performance.now();
     stream.on('change', () => this.#changed());
     stream.on('error', (error: unknown) => this.#ended(stream, error));
-    // The collection was dropped or renamed: the stream ends without an error.
-    stream.on('close', () => this.#ended(stream, undefined));
-    stream.on('end', () => this.#ended(stream, undefined));
+    // The collection was dropped or renamed: the stream ends without an error. Where there is one, it comes right after this.
+    stream.on('close', () => setTimeout(() => this.#ended(stream, undefined), ERROR_AFTER_CLOSE_MS).unref());
   }
 
   #ended(stream: ChangeStream, error: unknown): void {
