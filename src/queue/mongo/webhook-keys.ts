@@ -8,6 +8,7 @@ import { Text2ImgError } from '../../errors/text2img-error.ts';
 import type { Logger } from '../../observability/logger.ts';
 import { quote } from '../../lib/foreign-text.ts';
 import { DUPLICATE_KEY, mongoErrorCode } from './mongo-errors.ts';
+import { MAJORITY } from './prompts-collection.ts';
 
 interface KeyRecord {
   readonly _id: string;
@@ -77,12 +78,22 @@ export class WebhookKeys {
     const made = this.#key ?? randomBytes(KEY_BYTES);
     try {
       await this.#options.run(() => this.#insert(made));
-      this.#key = made;
+      // Another worker may have been quicker: only what lies there counts, and only once no failover can take it back.
+      this.#key = await this.#options.run(() => this.#findInserted());
     } catch (error) {
       this.#forbidOrThrow(error);
+      this.#key = made;
     }
-    // Another worker may have been quicker: what lies there counts.
-    this.#key = (await this.#find()) ?? this.#key;
+  }
+
+  /** @throws `queue_failed`, to be repeated, until the majority has it */
+  async #findInserted(): Promise<Buffer> {
+    const found = await this.#find();
+    if (found !== undefined) return found;
+    throw new Text2ImgError(
+      'queue_failed',
+      `the key in ${KEYS_COLLECTION} is not held by a majority of the servers yet.`,
+    );
   }
 
   async #insert(key: Buffer): Promise<void> {
@@ -96,7 +107,7 @@ export class WebhookKeys {
   async #find(): Promise<Buffer | undefined> {
     this.#readMs = performance.now();
     try {
-      const found = await this.#options.run(() => this.#options.collection.findOne({ _id: KEY_ID }));
+      const found = await this.#options.run(() => this.#options.collection.findOne({ _id: KEY_ID }, MAJORITY));
       if (found === null) return undefined;
       this.#isForbidden = false;
       const hex: unknown = found.key;
