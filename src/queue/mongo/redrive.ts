@@ -14,7 +14,7 @@ const BATCH = 20;
 /** @returns how many are due again */
 export async function redrive(prompts: PromptsCollection, id: string | undefined): Promise<number> {
   const named = id === undefined ? { state: 'dead' } : { id, state: 'dead' };
-  const keys = await prompts.webhookKeys.toRead({ isStale: true });
+  const { keys } = await prompts.webhookKeys.toRead({ isStale: true });
   let [redriven, leftOut] = [0, 0];
   const documents = prompts.collection.find({ 'job.hooks': { $elemMatch: named } } as never, {
     projection: { 'job.hooks': 1 },

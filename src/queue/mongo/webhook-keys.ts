@@ -8,12 +8,17 @@ import { Text2ImgError } from '../../errors/text2img-error.ts';
 import type { Logger } from '../../observability/logger.ts';
 import { quote } from '../../lib/foreign-text.ts';
 import { DUPLICATE_KEY, mongoErrorCode } from './mongo-errors.ts';
-import { MAJORITY } from './prompts-collection.ts';
 
 interface KeyRecord {
   readonly _id: string;
   /** 32 bytes in hexadecimal digits. */
   readonly key: string;
+}
+
+export interface KnownKeys {
+  readonly keys: readonly Buffer[];
+  /** False: another worker may have made the first one since, or a failover hides it for a moment. */
+  readonly isCurrent: boolean;
 }
 
 export interface WebhookKeysOptions {
@@ -28,15 +33,22 @@ export interface WebhookKeysOptions {
 export const KEYS_COLLECTION = 'text2img_keys';
 const KEY_ID = 'webhooks';
 const KEY_BYTES = 32;
+/** What no failover can take back. */
+const HELD = { readConcern: { level: 'majority' } } as const;
 /** A key that somebody removed is put back by whoever still has it. */
 const FRESH_MS = 60_000;
 /** Between two looks for a key that may have been made since. */
 const AGAIN_MS = 5000;
+const ABSENT_AGAIN_MS = 200;
+/** After a failover the new primary may not know for a moment what a majority has. */
+const ABSENT_MS = 5000;
 
 export class WebhookKeys {
   readonly #options: WebhookKeysOptions;
   #key: Buffer | undefined;
   #readMs = -Infinity;
+  /** Since the first look that found none. */
+  #absentSinceMs = Infinity;
   #isForbidden = false;
 
   constructor(options: WebhookKeysOptions) {
@@ -57,13 +69,17 @@ export class WebhookKeys {
   }
 
   /** All that a webhook may be proven with. Makes nothing. @param options `isStale`: one was not proven by those that are known */
-  async toRead({ isStale = false }: { readonly isStale?: boolean } = {}): Promise<readonly Buffer[]> {
+  async toRead({ isStale = false }: { readonly isStale?: boolean } = {}): Promise<KnownKeys> {
     const mayKnow = this.#key !== undefined && this.#isFresh(FRESH_MS);
-    if (!this.#isFresh(AGAIN_MS) && (isStale || !mayKnow)) {
+    const mayAsk = this.#key === undefined ? !this.#isFresh(ABSENT_AGAIN_MS) : !this.#isFresh(AGAIN_MS);
+    if (mayAsk && (isStale || !mayKnow)) {
       const found = await this.#find();
       if (found !== undefined) this.#key = found;
     }
-    return [this.#key, this.#ofPassword()].filter((key) => key !== undefined);
+    // A key never changes once it lies there. That there is none must hold for a while.
+    const isAbsent = this.#key === undefined && performance.now() - this.#absentSinceMs > ABSENT_MS;
+    const isCurrent = this.#isForbidden || (this.#key !== undefined && this.#isFresh(FRESH_MS)) || isAbsent;
+    return { keys: [this.#key, this.#ofPassword()].filter((key) => key !== undefined), isCurrent };
   }
 
   #isFresh(ms: number): boolean {
@@ -107,7 +123,8 @@ export class WebhookKeys {
   async #find(): Promise<Buffer | undefined> {
     this.#readMs = performance.now();
     try {
-      const found = await this.#options.run(() => this.#options.collection.findOne({ _id: KEY_ID }, MAJORITY));
+      const found = await this.#options.run(() => this.#options.collection.findOne({ _id: KEY_ID }, HELD));
+      this.#absentSinceMs = found === null ? Math.min(this.#absentSinceMs, this.#readMs) : Infinity;
       if (found === null) return undefined;
       this.#isForbidden = false;
       const hex: unknown = found.key;

@@ -73,7 +73,9 @@ export class WebhookWalk {
     const isOver = (): boolean => due.length >= limit || signal?.aborted === true;
     await this.#visitAll(prompts, { isOver, looks: MAX_LOOKS }, async (place) => {
       const { hooks, count } = await dueHooks(prompts, place, MAX_HOOKS);
-      const proven = await onlyProven(prompts, place.id, hooks);
+      const whole = wholeOf(hooks);
+      const judgement = await judge(prompts, place.id, whole);
+      const proven = whole.filter(judgement.isProven);
       for (const hook of proven) {
         if (isOver()) return 'open';
         const token = randomBytes(12).toString('hex');
@@ -86,7 +88,7 @@ export class WebhookWalk {
       }
       if (count > hooks.length && proven.length === hooks.length) return 'open';
       if (count > 0 && proven.length === count) return 'moved';
-      const given = await giveUpUnproven(prompts, place);
+      const given = await giveUpUnproven(prompts, place, judgement);
       unproven += given.count;
       return given.visit;
     });
@@ -217,18 +219,26 @@ async function dueHooks(
   return { hooks: Array.isArray(hooks) ? hooks : [], count: Number(found?.['count'] ?? 0) };
 }
 
-async function onlyProven(
-  prompts: PromptsCollection,
-  id: unknown,
-  hooks: readonly unknown[],
-): Promise<readonly WholeHook[]> {
-  const whole = hooks.map(hookOf).filter((hook): hook is WholeHook => hook?.body !== undefined);
+/** Which of a document's webhooks are ours, as far as the known keys tell. */
+interface Judgement {
+  readonly isProven: (hook: WholeHook) => boolean;
+  /** It has a proof, which may be of a key that is not known here yet. What has no proof at all is decided. */
+  readonly isOpen: (hook: WholeHook) => boolean;
+}
+
+async function judge(prompts: PromptsCollection, id: unknown, hooks: readonly WholeHook[]): Promise<Judgement> {
   const documentId = documentIdOf(id);
-  const provenBy = (keys: readonly Buffer[]): WholeHook[] => whole.filter((hook) => isProven(keys, documentId, hook));
-  const proven = provenBy(await prompts.webhookKeys.toRead());
-  if (proven.length === hooks.length) return proven;
+  const known = await prompts.webhookKeys.toRead();
+  const isProvenByKnown = (hook: WholeHook): boolean => isProven(known.keys, documentId, hook);
+  if (hooks.every(isProvenByKnown)) return { isProven: isProvenByKnown, isOpen: () => false };
   // Another worker may have made a key since.
-  return provenBy(await prompts.webhookKeys.toRead({ isStale: true }));
+  const { keys, isCurrent } = await prompts.webhookKeys.toRead({ isStale: true });
+  const isProvenNow = (hook: WholeHook): boolean => isProven(keys, documentId, hook);
+  return { isProven: isProvenNow, isOpen: (hook) => !isCurrent && hook.proof !== undefined && !isProvenNow(hook) };
+}
+
+function wholeOf(hooks: readonly unknown[]): readonly WholeHook[] {
+  return hooks.map(hookOf).filter((hook): hook is WholeHook => hook?.body !== undefined);
 }
 
 interface Lease {
@@ -260,13 +270,17 @@ async function lease(prompts: PromptsCollection, { id }: Place, { hook, token, l
   return matchedCount === 1;
 }
 
-/** All that are due and not proven; a document with nothing due is given the time when it is. */
+/** All that are due and surely not ours; a document with nothing due is given the time when it is. */
 async function giveUpUnproven(
   prompts: PromptsCollection,
   place: Place,
+  { isProven: isOurs, isOpen }: Judgement,
 ): Promise<{ readonly count: number; readonly visit: Visit }> {
   const { hooks, count } = await dueHooks(prompts, place, ALL_HOOKS);
-  const proofs = (await onlyProven(prompts, place.id, hooks)).map(({ proof }) => proof);
+  // What is not decided yet waits for the next look.
+  const kept = wholeOf(hooks).filter((hook) => isOurs(hook) || isOpen(hook));
+  if (kept.length === count && count > 0) return { count: 0, visit: 'open' };
+  const proofs = kept.map(({ proof }) => proof);
   const isUnproven = { $and: [IS_DUE, { $not: [{ $in: ['$$hook.proof', literal(proofs)] }] }] };
   const pipeline = [{ $set: { 'job.hooks': mapHooks({ $cond: [isUnproven, closed(UNPROVEN), '$$hook'] }) } }, SET_DUE];
   const isChanged = await change(prompts, place, pipeline);

@@ -1,6 +1,7 @@
 /** Webhooks that somebody wrote into a document: never sent by themselves, whatever they look like, and in nobody's way. */
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { after, suite, test, type TestContext } from 'node:test';
 import fc from 'fast-check';
 import { BSON, type Collection, type Document, MongoClient } from 'mongodb';
@@ -118,7 +119,11 @@ suite('webhooks in documents', servers === undefined ? { skip: NO_MONGOD } : {},
     const queue = open();
     assert.deepEqual(await queue.outbox.claimDue(LEASE), []);
     assert.equal(await queue.outbox.redrive(), 0, 'all means all that are proved');
-    assert.equal(await queue.outbox.redrive('msg_2'), 1);
+    // That there is no key must hold for a while before what is there is given up.
+    while ((await queue.outbox.redrive('msg_2')) === 0) {
+      assert.deepEqual(await queue.outbox.claimDue(LEASE), []);
+      await sleep(250);
+    }
     const [again] = await queue.outbox.claimDue(LEASE);
     assert.deepEqual([again?.id, again?.body], ['msg_2', '{"id":"msg_2"}']);
     assert.equal(await queue.outbox.record(again as never, { kind: 'delivered' }), 'done');
