@@ -9,6 +9,7 @@ import type { Logger } from '../../observability/logger.ts';
 import { closeWithin } from './mongo-client.ts';
 import { mongoErrorCode, NOT_A_REPLICA_SET, reasonOf } from './mongo-errors.ts';
 import type { PromptRecord } from './prompt-record.ts';
+import { MAJORITY } from './prompts-collection.ts';
 
 const BECAME_PENDING = [
   {
@@ -83,7 +84,8 @@ export class WakeUp implements AsyncDisposable {
 
   #open(): void {
     if (this.#isClosed || !this.#isSupported || this.#stream !== undefined || this.#reopening !== undefined) return;
-    const stream = this.#collection.watch(BECAME_PENDING);
+    // Change streams have no other; the client's own is stated for everything else.
+    const stream = this.#collection.watch(BECAME_PENDING, MAJORITY);
     this.#stream = stream;
     this.#openedMs = performance.now();
     stream.on('change', () => this.#changed());
