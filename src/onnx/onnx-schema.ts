@@ -1,5 +1,5 @@
 /**
- * The part of ONNX's protobuf schema that our graphs use, and the encoder for it.
+ * The part of ONNX's protobuf schema that our graphs use, and the codec for it.
  * Source: onnx/onnx.proto of ONNX 1.18 (names, numbers and types of the fields).
  */
 import protobuf from 'protobufjs';
@@ -135,4 +135,9 @@ const modelType = schema.lookupType('ModelProto');
 /** The bytes of an ONNX model file. */
 export function encodeModel(model: ModelProto): Uint8Array {
   return modelType.encode(modelType.fromObject(model)).finish();
+}
+
+/** What `encodeModel` made bytes of; for tests that look into a graph. */
+export function decodeModel(bytes: Uint8Array): ModelProto {
+  return modelType.toObject(modelType.decode(bytes), { longs: Number, arrays: true }) as ModelProto;
 }

@@ -8,7 +8,7 @@ export interface TimestepProjectionOptions {
   readonly freqShift: number;
 }
 
-const MAX_PERIOD = 10_000;
+const LOG_MAX_PERIOD = Math.fround(Math.log(10_000));
 
 /** @param timestep [1], float32 @returns [1, channels] in the compute type */
 export function timestepProjection(
@@ -17,9 +17,9 @@ export function timestepProjection(
   { channels, flipSinToCos, freqShift }: TimestepProjectionOptions,
 ): Value {
   const half = Math.floor(channels / 2);
-  // As float32 arithmetic does it: the exponent is rounded before exp, and exp after.
+  // As torch does it in float32: the logarithm is rounded first, then each product, quotient and power.
   const frequencies = Array.from({ length: half }, (_, index) => {
-    const exponent = Math.fround(Math.fround(-Math.log(MAX_PERIOD) * index) / (half - freqShift));
+    const exponent = Math.fround(Math.fround(LOG_MAX_PERIOD * index) / -(half - freqShift));
     return Math.fround(Math.exp(Math.fround(exponent)));
   });
   const angles = multiply(g, timestep, g.constant(frequencies, [1, half], 'float32')); // [1, half]

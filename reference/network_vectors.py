@@ -1,0 +1,186 @@
+"""The cases of the networks: a base at tiny size, and one case for each key of its configuration that changes the graph.
+
+A case with the weights of another one differs from it in the option alone, and make_network_vectors.py refuses it if its output does not differ.
+"""
+import torch
+from diffusers import AutoencoderKL, UNet2DConditionModel
+from golden_checkpoint import shake
+from transformers import CLIPTextConfig, CLIPTextModel
+from vector_case import Case, exact, normal
+
+UNET = {
+    "attention_head_dim": 2,
+    "block_out_channels": [8, 12],
+    "center_input_sample": False,
+    "cross_attention_dim": 6,
+    "down_block_types": ["CrossAttnDownBlock2D", "DownBlock2D"],
+    "layers_per_block": 1,
+    "norm_num_groups": 4,
+    "up_block_types": ["UpBlock2D", "CrossAttnUpBlock2D"],
+}
+ONE_BLOCK = {"down_block_types": ["CrossAttnDownBlock2D"], "up_block_types": ["CrossAttnUpBlock2D"], "block_out_channels": [8]}
+THREE_BLOCKS = {
+    "down_block_types": ["CrossAttnDownBlock2D", "DownBlock2D", "CrossAttnDownBlock2D"],
+    "up_block_types": ["CrossAttnUpBlock2D", "UpBlock2D", "CrossAttnUpBlock2D"],
+    "block_out_channels": [4, 8, 8],
+}
+# Name -> (about, keys that differ from the base, whether the weights are the base's, latents as batch, height and width)
+UNET_CASES = {
+    "unet": ("the base: a block with attention, one without", {}, True, (2, 6, 4)),
+    "unet-odd": ("a size that the way down does not divide", {}, True, (1, 5, 7)),
+    "unet-one-latent": ("one latent high", {}, True, (1, 1, 3)),
+    "unet-timestep": ("another timestep, not whole", {}, True, (2, 6, 4)),
+    "unet-heads": ("heads per block", {"attention_head_dim": [4, 3]}, True, (2, 6, 4)),
+    "unet-flip": ("sine before cosine", {"flip_sin_to_cos": False}, True, (2, 6, 4)),
+    "unet-freq-shift": ("freq_shift 1", {"freq_shift": 1}, True, (2, 6, 4)),
+    "unet-norm-eps": ("a large norm_eps", {"norm_eps": 0.3}, True, (2, 6, 4)),
+    "unet-groups": ("two groups", {"norm_num_groups": 2}, True, (2, 6, 4)),
+    "unet-centred": ("2x − 1 of the latents", {"center_input_sample": True}, True, (2, 6, 4)),
+    "unet-mid-scale": ("the middle block divides by 1.5", {"mid_block_scale_factor": 1.5}, True, (2, 6, 4)),
+    "unet-padding-0": ("downsample_padding 0", {"downsample_padding": 0}, True, (2, 6, 4)),
+    "unet-padding-0-odd": ("downsample_padding 0 and an odd size", {"downsample_padding": 0}, True, (1, 5, 7)),
+    "unet-linear": ("projections by matrices", {"use_linear_projection": True}, False, (2, 6, 4)),
+    "unet-layers": ("two layers per block, two transformer layers", {"layers_per_block": 2, "transformer_layers_per_block": 2}, False, (1, 4, 2)),
+    "unet-only-cross": ("only_cross_attention, in the middle block not", {"only_cross_attention": True}, False, (2, 6, 4)),
+    "unet-no-middle": ("without a middle block", {"mid_block_type": None}, False, (2, 6, 4)),
+    "unet-kernels": ("conv_in of 5 × 5, conv_out of 1 × 1", {"conv_in_kernel": 5, "conv_out_kernel": 1}, False, (2, 6, 4)),
+    "unet-channels": ("three channels in, five out, a wider prompt", {"in_channels": 3, "out_channels": 5, "cross_attention_dim": 10}, False, (2, 6, 4)),
+    "unet-down-only": ("attention on the way down only", {**ONE_BLOCK, "up_block_types": ["UpBlock2D"]}, False, (2, 6, 4)),
+    "unet-lists": (
+        "three blocks with lists for each",
+        {
+            **THREE_BLOCKS,
+            "layers_per_block": [1, 2, 1],
+            "transformer_layers_per_block": [1, 1, 2],
+            "attention_head_dim": [2, 1, 4],
+            "only_cross_attention": [True, False, False],
+        },
+        False,
+        (1, 9, 6),
+    ),
+    "unet-odd-channels": ("an odd number of channels for the timestep", {**ONE_BLOCK, "block_out_channels": [9], "norm_num_groups": 3, "attention_head_dim": 3}, False, (1, 2, 3)),
+}
+
+
+def unet_case(name: str) -> Case:
+    about, keys, as_base, (batch, height, width) = UNET_CASES[name]
+    config = {**UNET, **keys}
+    module = UNet2DConditionModel.from_config(config)
+    shake(module, seed=41, gain=1.2)
+    shared = as_base and name != "unet"
+    if shared:
+        # Loading them proves that the names and shapes are the base's.
+        base = UNet2DConditionModel.from_config(UNET)
+        shake(base, seed=41, gain=1.2)
+        module.load_state_dict(base.state_dict())
+    channels, features = config.get("in_channels", 4), config["cross_attention_dim"]
+    inputs = {
+        "sample": normal([batch, channels, height, width], 42),
+        "timestep": torch.tensor([731.25 if name == "unet-timestep" else 261.0]),
+        "encoder_hidden_states": normal([batch, 5, features], 43, 2.0),
+    }
+    dims = {"sample": ["batch", channels, "height", "width"], "timestep": [1], "encoder_hidden_states": ["batch", "tokens", features]}
+    run = lambda i: {"out_sample": module.eval()(i["sample"], i["timestep"], i["encoder_hidden_states"]).sample}
+    return Case(name, about, "UNet2DConditionModel", dims, inputs, run, config, module, weights_of="unet" if shared else None)
+
+
+VAE = {
+    "block_out_channels": [4, 8],
+    "down_block_types": ["DownEncoderBlock2D"] * 2,
+    "layers_per_block": 1,
+    "norm_num_groups": 2,
+    "up_block_types": ["UpDecoderBlock2D"] * 2,
+}
+VAE_CASES = {
+    "vae": ("the base: two blocks", {}, True, (3, 5)),
+    "vae-groups": ("four groups", {"norm_num_groups": 4}, True, (3, 5)),
+    "vae-one-latent": ("a single latent", {}, True, (1, 1)),
+    "vae-no-mid-attention": ("without attention in the middle", {"mid_block_add_attention": False}, False, (3, 5)),
+    "vae-no-post-quant-conv": ("without post_quant_conv", {"use_post_quant_conv": False, "use_quant_conv": False}, False, (3, 5)),
+    "vae-layers": ("two layers per block", {"layers_per_block": 2}, False, (2, 3)),
+    "vae-channels": ("three latent channels in, four channels out", {"latent_channels": 3, "out_channels": 4}, False, (3, 2)),
+    "vae-one-block": ("one block, which does not enlarge", {"block_out_channels": [8], "down_block_types": ["DownEncoderBlock2D"], "up_block_types": ["UpDecoderBlock2D"]}, False, (3, 5)),
+    "vae-four-blocks": (
+        "four blocks",
+        {"block_out_channels": [2, 4, 4, 6], "down_block_types": ["DownEncoderBlock2D"] * 4, "up_block_types": ["UpDecoderBlock2D"] * 4},
+        False,
+        (2, 1),
+    ),
+}
+
+
+class Decoder(torch.nn.Module):
+    """Of the autoencoder only what decodes, so that only its weights are stored."""
+
+    def __init__(self, vae: AutoencoderKL) -> None:
+        super().__init__()
+        self.decoder = vae.decoder
+        self.post_quant_conv = vae.post_quant_conv
+
+    def forward(self, latents: torch.Tensor) -> torch.Tensor:
+        return self.decoder(latents if self.post_quant_conv is None else self.post_quant_conv(latents))
+
+
+def vae_decoder(config: dict) -> Decoder:
+    decoder = Decoder(AutoencoderKL.from_config(config))
+    shake(decoder, seed=51, gain=1.2)
+    return decoder.eval()
+
+
+def vae_case(name: str) -> Case:
+    about, keys, as_base, (height, width) = VAE_CASES[name]
+    config = {**VAE, **keys}
+    module = vae_decoder(config)
+    shared = as_base and name != "vae"
+    if shared:
+        module.load_state_dict(vae_decoder(VAE).state_dict())
+    channels = config.get("latent_channels", 4)
+    inputs = {"latent_sample": normal([1, channels, height, width], 52)}
+    run = lambda i: {"sample": module(i["latent_sample"])}
+    return Case(name, about, "AutoencoderKL", {"latent_sample": [1, channels, "height", "width"]}, inputs, run, config, module, weights_of="vae" if shared else None)
+
+
+CLIP = {
+    "hidden_size": 8,
+    "intermediate_size": 20,
+    "max_position_embeddings": 11,
+    "num_attention_heads": 2,
+    "num_hidden_layers": 2,
+    "vocab_size": 40,
+}
+CLIP_CASES = {
+    "clip": ("the base: quick_gelu", {}, True),
+    "clip-gelu": ("hidden_act gelu", {"hidden_act": "gelu"}, True),
+    "clip-heads": ("four heads", {"num_attention_heads": 4}, True),
+    "clip-epsilon": ("a large layer_norm_eps", {"layer_norm_eps": 0.3}, True),
+    "clip-three-layers": ("three layers, another width", {"num_hidden_layers": 3, "hidden_size": 6, "intermediate_size": 9}, False),
+    "clip-vocabulary": ("another vocabulary, more positions", {"vocab_size": 51, "max_position_embeddings": 16}, False),
+    "clip-short": ("a prompt of fewer tokens than positions", {}, True),
+}
+
+
+def clip_model(config: dict) -> CLIPTextModel:
+    module = CLIPTextModel(CLIPTextConfig(**config, bos_token_id=0, eos_token_id=2, pad_token_id=1))
+    shake(module, seed=61, gain=1.6)
+    return module.eval()
+
+
+def clip_case(name: str) -> Case:
+    about, keys, as_base = CLIP_CASES[name]
+    config = {**CLIP, **keys}
+    module = clip_model(config)
+    shared = as_base and name != "clip"
+    if shared:
+        module.load_state_dict(clip_model(CLIP).state_dict())
+    tokens = 7 if name == "clip-short" else config["max_position_embeddings"]
+    ids = torch.randint(0, config["vocab_size"], (2, tokens), generator=torch.Generator().manual_seed(62), dtype=torch.int64)
+    run = lambda i: {"last_hidden_state": module(i["input_ids"]).last_hidden_state}
+    strip = lambda stored: stored.removeprefix("text_model.")
+    return Case(name, about, "CLIPTextModel", {"input_ids": ["batch", tokens]}, {"input_ids": ids}, run, config, module, weights_of="clip" if shared else None, rename=strip)
+
+
+NETWORK_GROUPS = {
+    "clip": lambda: [clip_case(name) for name in CLIP_CASES],
+    "unet": lambda: [unet_case(name) for name in UNET_CASES],
+    "vae": lambda: [vae_case(name) for name in VAE_CASES],
+}

@@ -1,0 +1,121 @@
+/**
+ * The checkpoints of the repository in float16: their graphs on a CPU, whose kernels hide what overflows; and therefore the largest number of each
+ * layer in float32 against the largest that float16 holds. What happens where it is too large, `test/engine/open-networks.test.ts` shows.
+ */
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { openCheckpoint } from '../../src/checkpoint/open-checkpoint.ts';
+import { type NetworkGraphs, proveFit } from '../../src/models/prove-fit.ts';
+import type { BuiltGraph } from '../../src/onnx/graph.ts';
+import type { Tensor } from '../../src/onnx/session.ts';
+import { copyOfBase, editTensors, UNET } from '../checkpoint/checkpoint-copies.ts';
+import { largestOf, valuesByLayer } from './every-value.ts';
+import { assertClose, runGraph } from './vectors.ts';
+
+const LARGEST_FLOAT16 = 65504;
+/** A share of the largest number of a result. Measured on a CPU with AVX2, whose kernels compute most of it in float32: 2.1e-3. */
+const FLOAT16_TOLERANCE = 2e-2;
+
+interface Runnable {
+  readonly single: BuiltGraph;
+  readonly half: BuiltGraph;
+  readonly inputs: Readonly<Record<string, Tensor>>;
+}
+
+/** As large as noise becomes. */
+function noise(shape: readonly number[]): Tensor {
+  const length = shape.reduce((product, size) => product * size, 1);
+  return { data: Float32Array.from({ length }, (_, index) => 4 * Math.sin(index * index)), shape };
+}
+
+/** The networks with inputs: a whole prompt, 16 × 12 latents, the first step of a picture. */
+async function networksOf(folder: string): Promise<Readonly<Record<keyof NetworkGraphs, Runnable>>> {
+  const checkpoint = await openCheckpoint(folder);
+  const { textEncoder, unet, vae, tokenizer } = checkpoint;
+  const [single, half] = [proveFit(checkpoint, 'float32'), proveFit(checkpoint, 'float16')];
+  const { vocab_size: tokens, hidden_size: features } = textEncoder.config;
+  const inputIds = Int32Array.from({ length: tokenizer.maxTokens }, (_, index) => (index * 7) % tokens);
+  return {
+    textEncoder: {
+      single: single.textEncoder,
+      half: half.textEncoder,
+      inputs: { input_ids: { data: inputIds, shape: [1, inputIds.length] } },
+    },
+    unet: {
+      single: single.unet,
+      half: half.unet,
+      inputs: {
+        sample: noise([1, unet.config.in_channels, 16, 12]),
+        timestep: { data: Float32Array.of(981), shape: [1] },
+        encoder_hidden_states: noise([1, inputIds.length, features]),
+      },
+    },
+    vae: {
+      single: single.vae,
+      half: half.vae,
+      inputs: { latent_sample: noise([1, vae.config.latent_channels, 16, 12]) },
+    },
+  };
+}
+
+/** The layers whose largest number float16 does not hold. */
+async function layersBeyond({ single, inputs }: Runnable): Promise<readonly string[]> {
+  const largest = largestOf(await valuesByLayer(single, inputs));
+  assert.ok(largest.size > 10);
+  // Written so that NaN counts.
+  return [...largest].filter(([, most]) => !(most <= LARGEST_FLOAT16)).map(([layer]) => layer);
+}
+
+const demoFolder = fileURLToPath(new URL('../../models/demo', import.meta.url));
+const demo = await networksOf(demoFolder);
+const golden = await networksOf(fileURLToPath(new URL('../golden/base', import.meta.url)));
+
+for (const [model, networks] of Object.entries({ 'models/demo': demo, 'test/golden/base': golden })) {
+  for (const [name, network] of Object.entries(networks)) {
+    test(`${model}: ${name} in float16 on a CPU gives what it gives in float32`, async () => {
+      const [single, half] = [
+        await runGraph(network.single, network.inputs),
+        await runGraph(network.half, network.inputs),
+      ];
+      for (const [output, expected] of Object.entries(single)) assertClose(half[output], expected, FLOAT16_TOLERANCE);
+    });
+  }
+}
+
+for (const [title, network] of Object.entries({
+  'the text encoder of models/demo': demo.textEncoder,
+  'the UNet of models/demo': demo.unet,
+  'the text encoder of test/golden/base': golden.textEncoder,
+  'the UNet of test/golden/base': golden.unet,
+  'the autoencoder of test/golden/base': golden.vae,
+})) {
+  test(`no layer of ${title} goes beyond what float16 holds`, async () => {
+    assert.deepEqual(await layersBeyond(network), []);
+  });
+}
+
+test('the autoencoder of models/demo goes beyond it, so its configuration asks for float32 (force_upcast)', async () => {
+  const config = await readFile(join(demoFolder, 'vae/config.json'), 'utf8');
+  assert.equal((JSON.parse(config) as { force_upcast: unknown }).force_upcast, true);
+  // 524,260 with these latents, 1,370,000 with those of pictures: a device that computes in float16 decodes each of them twice.
+  const beyond = await layersBeyond(demo.vae);
+  assert.deepEqual(
+    [...new Set(beyond.map((layer) => layer.split('.').slice(0, 3).join('.')))],
+    ['decoder.up_blocks.2', 'decoder.up_blocks.3'],
+  );
+});
+
+test('one bias that is too large is found, under the name of its layer', async (t) => {
+  const folder = copyOfBase(t);
+  editTensors(join(folder, UNET), (tensors) => {
+    const bias = tensors.get('mid_block.resnets.0.conv1.bias');
+    assert.ok(bias !== undefined);
+    const data = Float32Array.from({ length: bias.data.length / 4 }, (_, index) => (index === 3 ? -7e4 : 0));
+    tensors.set('mid_block.resnets.0.conv1.bias', { ...bias, data: Buffer.from(data.buffer) });
+  });
+  const { unet } = await networksOf(folder);
+  assert.equal((await layersBeyond(unet))[0], 'mid_block.resnets.0.conv1');
+});

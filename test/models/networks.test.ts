@@ -1,0 +1,125 @@
+/** Each network at tiny size, with each option of its configuration, against transformers' and diffusers'; and in float16 against itself in float32. */
+import assert from 'node:assert/strict';
+import { suite, test } from 'node:test';
+import { AUTOENCODER_KL_RULES } from '../../src/checkpoint/config/autoencoder-kl-config.ts';
+import { CLIP_TEXT_RULES } from '../../src/checkpoint/config/clip-text-config.ts';
+import { readConfig } from '../../src/checkpoint/config/config-schema.ts';
+import { UNET_2D_CONDITION_RULES } from '../../src/checkpoint/config/unet-2d-condition-config.ts';
+import { buildVaeDecoderGraph } from '../../src/models/autoencoder-kl.ts';
+import { buildClipTextGraph } from '../../src/models/clip-text-model.ts';
+import { buildUNet2DConditionGraph } from '../../src/models/unet-2d-condition-model.ts';
+import type { BuiltGraph, ComputeType } from '../../src/onnx/graph.ts';
+import { valuesByLayer } from './every-value.ts';
+import { assertClose, readVectors, runGraph, type VectorCase } from './vectors.ts';
+
+/** A share of the largest number of a result. Measured on a CPU with AVX2: 2.3e-6; torch in float32 loses up to 3.8e-6. */
+const TOLERANCE = 1e-5;
+/** Measured: 4.4e-3, 2e-3 but for one. ONNX Runtime's x86 kernels compute most of it in float32; others round each value to 11 bits. */
+const FLOAT16_TOLERANCE = 3e-2;
+
+interface Network {
+  readonly keys: readonly string[];
+  /** Keys that change nothing of the graph. */
+  readonly elsewhere: readonly string[];
+  /** @param isActual whether the graph is written for the height, width and tokens that it runs at; else for the builder's own */
+  build(vector: VectorCase, computeType: ComputeType, isActual?: boolean): BuiltGraph;
+  /** Layer → how many of its values are float32 in a float16 graph too: what makes the sinusoids, and the output with its cast. */
+  readonly inFloat32: Readonly<Record<string, number>>;
+}
+
+/** The sizes of an input. */
+function shapeOf({ inputs }: VectorCase, name: string): readonly number[] {
+  const { shape } = inputs[name] ?? {};
+  assert.ok(shape !== undefined, name);
+  return shape;
+}
+
+const NETWORKS: Readonly<Record<string, Network>> = {
+  clip: {
+    keys: CLIP_TEXT_RULES.implementedKeys,
+    elsewhere: [],
+    inFloat32: { final_layer_norm: 2 },
+    build: (vector, computeType) => {
+      const { config } = readConfig(CLIP_TEXT_RULES, vector.options, vector.name);
+      const [, tokens] = shapeOf(vector, 'input_ids') as [number, number];
+      return buildClipTextGraph({ config, weights: vector.weights, computeType, tokens });
+    },
+  },
+  unet: {
+    keys: UNET_2D_CONDITION_RULES.implementedKeys,
+    // `act_fn` has two names for one function.
+    elsewhere: ['sample_size', 'act_fn', '_diffusers_version'],
+    inFloat32: { input: 4, conv_out: 2 },
+    build: (vector, computeType, isActual = false) => {
+      const { config } = readConfig(UNET_2D_CONDITION_RULES, vector.options, vector.name);
+      const [, , height, width] = shapeOf(vector, 'sample') as [number, number, number, number];
+      const [, tokens] = shapeOf(vector, 'encoder_hidden_states') as [number, number];
+      return buildUNet2DConditionGraph({
+        config,
+        weights: vector.weights,
+        computeType,
+        ...(isActual ? { nominal: { batch: 1, height, width, tokens } } : {}),
+      });
+    },
+  },
+  vae: {
+    keys: AUTOENCODER_KL_RULES.implementedKeys,
+    elsewhere: ['sample_size', 'scaling_factor', 'act_fn'],
+    inFloat32: { 'decoder.conv_out': 2 },
+    build: (vector, computeType, isActual = false) => {
+      const { config } = readConfig(AUTOENCODER_KL_RULES, vector.options, vector.name);
+      const [, , height, width] = shapeOf(vector, 'latent_sample') as [number, number, number, number];
+      return buildVaeDecoderGraph({
+        config,
+        weights: vector.weights,
+        computeType,
+        ...(isActual ? { nominal: { height, width } } : {}),
+      });
+    },
+  },
+};
+
+for (const [group, network] of Object.entries(NETWORKS)) {
+  const cases = await readVectors(group);
+  suite(group, () => {
+    for (const vector of cases) {
+      test(`${vector.name} gives what torch gives: ${vector.about}`, async () => {
+        for (const isActual of [false, true]) {
+          const results = await runGraph(network.build(vector, 'float32', isActual), vector.inputs);
+          for (const [name, expected] of Object.entries(vector.expected))
+            assertClose(results[name], expected, TOLERANCE);
+        }
+      });
+    }
+
+    test('its graph in float16 gives what it gives in float32', async () => {
+      for (const vector of cases) {
+        const half = await runGraph(network.build(vector, 'float16'), vector.inputs);
+        for (const [name, expected] of Object.entries(vector.expected))
+          assertClose(half[name], expected, FLOAT16_TOLERANCE);
+      }
+    });
+
+    test('its graph in float16 computes in float16 between its inputs and its output', async () => {
+      for (const vector of cases) {
+        const layers = await valuesByLayer(network.build(vector, 'float16'), vector.inputs);
+        const wide = [...layers]
+          .map(([layer, values]) => [layer, values.filter(({ data }) => data instanceof Float32Array).length] as const)
+          .filter(([, count]) => count > 0);
+        assert.deepEqual(Object.fromEntries(wide), network.inFloat32, vector.name);
+      }
+    });
+
+    test('it counts the arithmetic that torch counts', () => {
+      for (const vector of cases) assert.equal(network.build(vector, 'float32', true).flops, vector.flops, vector.name);
+    });
+
+    test('every key of its configuration that changes the graph has a case of its own', () => {
+      const base = cases[0]?.options ?? {};
+      const varied = network.keys.filter((key) =>
+        cases.some(({ options }) => JSON.stringify(options[key]) !== JSON.stringify(base[key])),
+      );
+      assert.deepEqual([...varied, ...network.elsewhere].toSorted(), [...network.keys].toSorted());
+    });
+  });
+}

@@ -1,0 +1,102 @@
+/** The committed vectors of `test/models/vectors/` (its README says what they are), and how a graph's results are held against them. */
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { openComponentWeights } from '../../src/checkpoint/component-weights.ts';
+import type { Weights } from '../../src/checkpoint/weights.ts';
+import type { BuiltGraph, Dimension } from '../../src/onnx/graph.ts';
+import { createSession } from '../../src/onnx/onnxruntime-session.ts';
+import type { Tensor } from '../../src/onnx/session.ts';
+import { readTensors, type StoredTensor } from '../checkpoint/checkpoint-copies.ts';
+
+const folder = fileURLToPath(new URL('vectors', import.meta.url));
+
+interface CaseRecord {
+  readonly name: string;
+  readonly about: string;
+  readonly operation: string;
+  readonly options: Readonly<Record<string, unknown>>;
+  readonly inputs: Readonly<Record<string, readonly Dimension[]>>;
+  readonly weights_of?: string;
+  readonly flops: number;
+}
+
+export interface VectorCase extends Omit<CaseRecord, 'inputs' | 'weights_of'> {
+  readonly dimensions: CaseRecord['inputs'];
+  readonly inputs: Readonly<Record<string, Tensor>>;
+  readonly weights: Weights;
+  readonly expected: Readonly<Record<string, Tensor>>;
+}
+
+/** @param group `layers`, `clip`, `unet`, `vae` */
+export async function readVectors(group: string): Promise<readonly VectorCase[]> {
+  const records = JSON.parse(readFileSync(`${folder}/${group}.json`, 'utf8')) as CaseRecord[];
+  const tensors = readTensors(`${folder}/${group}.safetensors`);
+  const stored = await openComponentWeights({ component: group, folder, baseName: group });
+  const under = (prefix: string): Record<string, Tensor> =>
+    Object.fromEntries(
+      [...tensors]
+        .filter(([name]) => name.startsWith(prefix))
+        .map(([name, tensor]) => [name.slice(prefix.length), decode(tensor)]),
+    );
+  return records.map(({ inputs, weights_of: owner, ...record }) => ({
+    ...record,
+    dimensions: inputs,
+    inputs: under(`${record.name}/inputs/`),
+    weights: weightsUnder(stored, `${owner ?? record.name}/weights/`),
+    expected: under(`${record.name}/expected/`),
+  }));
+}
+
+function decode({ dtype, shape, data }: StoredTensor): Tensor {
+  const { buffer } = Uint8Array.from(data);
+  assert.ok(dtype === 'F32' || dtype === 'I32', dtype);
+  return { data: dtype === 'F32' ? new Float32Array(buffer) : new Int32Array(buffer), shape };
+}
+
+/** The tensors whose names begin with `prefix`, under the rest of their names. */
+function weightsUnder(stored: Weights, prefix: string): Weights {
+  return {
+    component: stored.component,
+    names: () => [...stored.names()].filter((name) => name.startsWith(prefix)).map((name) => name.slice(prefix.length)),
+    has: (name) => stored.has(prefix + name),
+    place: (name) => stored.place(prefix + name),
+    smallTensor: (name) => stored.smallTensor(prefix + name),
+  };
+}
+
+/** Sizes for the dimensions that vary: those of the case, or others, because a graph must not depend on what it was written for. */
+export function nominalShape(dimensions: readonly Dimension[], { shape }: Tensor, isActual: boolean): number[] {
+  return dimensions.map((size, index) => (typeof size === 'string' && !isActual ? 13 : (shape[index] as number)));
+}
+
+/** One thread, on the CPU. */
+export async function runGraph(
+  graph: BuiltGraph,
+  inputs: Readonly<Record<string, Tensor>>,
+): Promise<Readonly<Record<string, Tensor>>> {
+  await using session = await createSession(graph, { provider: { name: 'cpu' }, threads: 1, spin: false });
+  return await session.run(inputs);
+}
+
+/** The largest difference as a share of the largest number that is expected. NaN where one of them is NaN. */
+export function distance(actual: Tensor | undefined, expected: Tensor): number {
+  assert.deepEqual([...(actual?.shape ?? [])], [...expected.shape]);
+  return differenceOf(actual?.data as Float32Array, expected.data as Float32Array);
+}
+
+function differenceOf(actual: Float32Array, expected: Float32Array): number {
+  let [largest, scale] = [0, 0];
+  for (const [index, value] of expected.entries()) {
+    largest = Math.max(largest, Math.abs((actual[index] as number) - value));
+    scale = Math.max(scale, Math.abs(value));
+  }
+  return largest / scale;
+}
+
+/** @param tolerance a share of the largest number that is expected */
+export function assertClose(actual: Tensor | undefined, expected: Tensor, tolerance: number): void {
+  const far = distance(actual, expected);
+  // Written so that NaN fails.
+  assert.ok(far <= tolerance, `differs by ${far.toExponential(1)} of the largest number; allowed is ${tolerance}`);
+}
