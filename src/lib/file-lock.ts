@@ -29,12 +29,12 @@ export async function withFileLock<T>(
   { patienceMs = DEFAULT_PATIENCE_MS, staleMs }: FileLockOptions = {},
 ): Promise<T> {
   const holder = `${process.pid}-${Math.random().toString(36).slice(2)}@${hostname()}`;
-  const draft = `${path}.${holder}`;
-  await writeFile(draft, holder);
+  const draft = draftOf(path, holder);
   // The lock is a second name of the draft, so that touching this one never touches a lock that was taken from us.
   const touch = (): void => void utimes(draft, new Date(), new Date()).catch(() => undefined);
   const touching = staleMs === undefined ? undefined : setInterval(touch, staleMs / 6);
   try {
+    await writeFile(draft, holder);
     await acquire(path, draft, { patienceMs, staleMs });
     const isHeld = async (): Promise<boolean> => (await readFile(path, 'utf8').catch(() => undefined)) === holder;
     const check = async (): Promise<void> => {
@@ -50,6 +50,14 @@ export async function withFileLock<T>(
     clearInterval(touching);
     await rm(draft, { force: true });
   }
+}
+
+/** As `withFileLock` writes it: whatever else stands in a lock is no part of a path. */
+const HOLDER = /^\d+-[a-z0-9]+@[\w.-]+$/;
+
+/** The file that the lock is a second name of. */
+function draftOf(path: string, holder: string): string {
+  return `${path}.${holder}`;
 }
 
 interface Patience {
@@ -83,6 +91,7 @@ async function removeIfHolderIsDead(path: string, draft: string, staleMs: number
   await rename(path, grave).catch(() => undefined);
   const buried = await readFile(grave, 'utf8').catch(() => undefined);
   if (buried !== undefined && buried !== holder) await link(grave, path).catch(() => undefined);
+  else if (HOLDER.test(holder)) await rm(draftOf(path, holder), { force: true });
   await rm(grave, { force: true });
   return true;
 }

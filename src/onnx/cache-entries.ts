@@ -3,9 +3,10 @@
  * used or removed, because people point the cache at folders in which other things lie.
  */
 import { createHash } from 'node:crypto';
-import { mkdir, mkdtemp, open, readdir, realpath, rename, rm, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, mkdtemp, open, readdir, realpath, rename, rm, stat, statfs } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import { z } from 'zod';
+import { Text2ImgError } from '../errors/text2img-error.ts';
 import { systemCode } from '../lib/disk-errors.ts';
 import { readPlainFile, syncFolder, writePlainFile } from '../lib/plain-file.ts';
 import {
@@ -58,11 +59,25 @@ export async function checkEntry(entry: string, verify: VerifyCache): Promise<En
   return 'good';
 }
 
+/**
+ * Removes other drafts of the entry, for who holds its lock: they are of writers that were killed, perhaps one at every start. One that was killed
+ * early has no marker yet; the digest in the name says whose it is.
+ */
+export async function removeDrafts(entry: string): Promise<void> {
+  const folder = dirname(entry);
+  const drafts = (await readdir(folder)).filter((name) => name.startsWith(draftPrefix(entry)));
+  for (const name of drafts) await rm(join(folder, name), { recursive: true, force: true });
+}
+
 /** A folder to make an entry in, with its marker. */
-export async function beginEntry(folder: string): Promise<string> {
-  const draft = await mkdtemp(join(folder, DRAFT_PREFIX));
+export async function beginEntry(entry: string): Promise<string> {
+  const draft = await mkdtemp(join(dirname(entry), draftPrefix(entry)));
   await writeMarker(draft, { made_by: 'text2img compile cache', files: {} });
   return draft;
+}
+
+function draftPrefix(entry: string): string {
+  return `${DRAFT_PREFIX}${basename(entry)}-`;
 }
 
 /** Flushed, with digests, and only then under its name: a power cut leaves a whole entry or none. */
@@ -86,7 +101,7 @@ export async function finishEntry(draft: string, entry: string): Promise<void> {
     // Another process was first.
     if (!['ENOTEMPTY', 'EEXIST'].includes(systemCode(error) ?? '')) throw error;
   });
-  await syncFolder(join(entry, '..'));
+  await syncFolder(dirname(entry));
 }
 
 /** Removes a folder if it is ours. */
@@ -105,6 +120,26 @@ export async function makeRoom(folder: string, capBytes: number): Promise<void> 
     const isAbandoned = isDraft && usedMs < Date.now() - HOUR_MS;
     if (isAbandoned || (!isDraft && kept > capBytes)) await rm(path, { recursive: true, force: true });
   }
+}
+
+/**
+ * An entry that cannot fit is not begun: until it failed it would take the room from everything else on that disk.
+ * @param bytes what it has at least
+ * @throws `disk_full`
+ */
+export async function checkRoom(folder: string, bytes: number): Promise<void> {
+  const { blocks, bavail, bsize } = await statfs(folder);
+  const free = bavail * bsize;
+  // Some file systems of networks do not say how large they are.
+  if (blocks === 0 || free >= bytes) return;
+  throw new Text2ImgError(
+    'disk_full',
+    `its disk has ${inMegabytes(free)} left, and what is to be kept has at least ${inMegabytes(bytes)}.`,
+  );
+}
+
+function inMegabytes(bytes: number): string {
+  return `${(bytes / 2 ** 20).toFixed(1)} MB`;
 }
 
 interface FoundEntry {

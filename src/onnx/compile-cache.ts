@@ -14,9 +14,11 @@ import { withFileLock } from '../lib/file-lock.ts';
 import {
   beginEntry,
   checkEntry,
+  checkRoom,
   finishEntry,
   makeRoom,
   MODEL_FILE,
+  removeDrafts,
   removeEntry,
   weightsDigest,
 } from './cache-entries.ts';
@@ -105,8 +107,10 @@ async function makeEntry(opening: Opening): Promise<Session> {
     async () => {
       const made = await loadEntry(opening);
       if (made !== undefined) return made;
+      await removeDrafts(entry);
       await makeRoom(folder, (cache.capBytes ?? DEFAULT_CAP_BYTES) - graph.weightBytes);
-      const draft = await beginEntry(folder);
+      await checkRoom(folder, graph.weightBytes);
+      const draft = await beginEntry(entry);
       let session: Session | undefined;
       try {
         session = await createSessionAndSave(graph, settings, join(draft, MODEL_FILE));

@@ -31,6 +31,8 @@ const model = join(place, 'model');
 await cp(fileURLToPath(new URL('../../models/demo', import.meta.url)), model, { recursive: true });
 const weights = join(model, 'text_encoder/model.safetensors');
 
+const SETTINGS = { provider: { name: 'cpu' }, threads: 1, spin: false } as const;
+
 async function textGraph(): Promise<BuiltGraph> {
   const { textEncoder } = await openCheckpoint(model);
   return buildClipTextGraph({ ...textEncoder, computeType: 'float32' });
@@ -44,11 +46,12 @@ interface Opened {
 /** Opens the text encoder through the cache in `folder` and runs it. */
 async function openThrough(folder: string, settings: Partial<CompileCacheSettings> = {}): Promise<Opened> {
   const notes: string[] = [];
-  await using session = await openCachedSession(
-    await textGraph(),
-    { provider: { name: 'cpu' }, threads: 1, spin: false },
-    { folder, minWeightBytes: 0, onNote: (sentence) => notes.push(sentence), ...settings },
-  );
+  await using session = await openCachedSession(await textGraph(), SETTINGS, {
+    folder,
+    minWeightBytes: 0,
+    onNote: (sentence) => notes.push(sentence),
+    ...settings,
+  });
   const { last_hidden_state: state } = await session.run({
     input_ids: { data: new Int32Array(77).fill(5), shape: [1, 77] },
   });
@@ -97,8 +100,7 @@ test('each network gives the same numbers from the cache, whatever constants its
   for (const { graph, inputs, output } of networks) {
     const results = [];
     for (const folder of [null, join(place, 'networks'), join(place, 'networks')]) {
-      const settings = { provider: { name: 'cpu' }, threads: 1, spin: false } as const;
-      await using session = await openCachedSession(graph, settings, { folder, minWeightBytes: 0 });
+      await using session = await openCachedSession(graph, SETTINGS, { folder, minWeightBytes: 0 });
       results.push((await session.run(inputs))[output]?.data.slice());
     }
     assert.deepEqual(results[1], results[0]);
@@ -120,6 +122,34 @@ test('an entry is made once, used again, and gives the same numbers', async () =
     (await readdir(folder)).filter((name) => name.startsWith('draft-') || name.endsWith('.lock')),
     [],
   );
+});
+
+test('another graph over the same weights is a miss, and leaves the first entry as it was', async () => {
+  const folder = join(place, 'miss');
+  await openThrough(folder);
+  const [first] = await entriesOf(folder);
+  const made = await madeAtMs(first as string);
+  const { textEncoder } = await openCheckpoint(model);
+  const other = buildClipTextGraph({ ...textEncoder, computeType: 'float32', tokens: 40 });
+  for (const entries of [2, 2]) {
+    await using session = await openCachedSession(other, SETTINGS, { folder, minWeightBytes: 0 });
+    const { last_hidden_state: state } = await session.run({
+      input_ids: { data: new Int32Array(40).fill(5), shape: [1, 40] },
+    });
+    assert.deepEqual(state?.shape, [1, 40, textEncoder.config.hidden_size]);
+    assert.equal((await entriesOf(folder)).length, entries);
+  }
+  assert.equal(await madeAtMs(first as string), made);
+});
+
+test('a graph of fewer bytes of weights than are worth it has no entry', async () => {
+  const folder = join(place, 'none');
+  const graph = await textGraph();
+  await mkdir(folder);
+  await openThrough(folder, { minWeightBytes: graph.weightBytes + 1 });
+  assert.deepEqual(await readdir(folder), []);
+  await openThrough(folder, { minWeightBytes: graph.weightBytes });
+  assert.equal((await entriesOf(folder)).length, 1);
 });
 
 test('an entry of which half became zeros, as after a power cut, is noticed and made anew', async () => {
@@ -205,7 +235,7 @@ test('beyond its cap the cache removes its own entries, the least recently used 
   assert.ok(!(await readdir(folder)).includes('draft-abandoned'));
 });
 
-test('several processes at once make one entry, and all get the same numbers', async () => {
+test('several openings at once make one entry, and all get the same numbers', async () => {
   const folder = join(place, 'together');
   const opened = await Promise.all([openThrough(folder), openThrough(folder), openThrough(folder)]);
   for (const { values } of opened) assert.deepEqual(values, opened[0]?.values);

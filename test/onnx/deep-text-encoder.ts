@@ -1,0 +1,57 @@
+/**
+ * The demo's text encoder with many layers, all of the first one's weights: small files, and a graph that takes long to compile. As a program
+ * (`deep-text-encoder.ts FOLDER LAYERS`) it opens it through the compile cache in FOLDER, in a process of its own, and prints what it got as JSON.
+ */
+import { createHash } from 'node:crypto';
+import { fileURLToPath } from 'node:url';
+import { openCheckpoint } from '../../src/checkpoint/open-checkpoint.ts';
+import type { Weights } from '../../src/checkpoint/weights.ts';
+import { buildClipTextGraph } from '../../src/models/clip-text-model.ts';
+import { openCachedSession } from '../../src/onnx/compile-cache.ts';
+
+const TOKENS = 77;
+const demo = fileURLToPath(new URL('../../models/demo', import.meta.url));
+
+export interface Opened {
+  /** A digest of the output. */
+  readonly digest: string;
+  readonly notes: readonly string[];
+}
+
+/** @param folder of the cache; null: without one */
+export async function openDeepTextEncoder(folder: string | null, layers: number): Promise<Opened> {
+  const { textEncoder } = await openCheckpoint(demo);
+  const graph = buildClipTextGraph({
+    config: { ...textEncoder.config, num_hidden_layers: layers },
+    weights: repeated(textEncoder.weights),
+    computeType: 'float32',
+  });
+  const notes: string[] = [];
+  await using session = await openCachedSession(
+    graph,
+    { provider: { name: 'cpu' }, threads: 1, spin: false },
+    { folder, minWeightBytes: 0, onNote: (sentence) => notes.push(sentence) },
+  );
+  const inputIds = { data: new Int32Array(TOKENS).fill(5), shape: [1, TOKENS] };
+  const { last_hidden_state: state } = await session.run({ input_ids: inputIds });
+  const digest = createHash('sha256')
+    .update(Float32Array.from((state?.data ?? []) as Float32Array))
+    .digest('hex');
+  return { digest, notes };
+}
+
+/** Every layer is the first one. */
+function repeated(weights: Weights): Weights {
+  const stored = (name: string): string => name.replace(/^encoder\.layers\.\d+\./, 'encoder.layers.0.');
+  return {
+    component: weights.component,
+    names: () => weights.names(),
+    has: (name) => weights.has(stored(name)),
+    place: (name) => weights.place(stored(name)),
+    smallTensor: (name) => weights.smallTensor(stored(name)),
+  };
+}
+
+const [, program, folder, layers] = process.argv;
+if (program === fileURLToPath(import.meta.url) && folder !== undefined)
+  process.stdout.write(`${JSON.stringify(await openDeepTextEncoder(folder, Number(layers)))}\n`);
