@@ -81,6 +81,8 @@ await runWorker({
   signal: controller.signal,
   graceMs: 300,
   pollMs: 200,
+  // As a run of days would wait, in seconds.
+  troublePatience: { firstPauseMs: 100, maxPauseMs: 1000, drainMs: 60_000 },
   logger,
 }).finally(() => finished.abort());
 await delivering;
