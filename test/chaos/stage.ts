@@ -21,6 +21,7 @@ import { type WorkerArguments, WorkerPlace } from './worker-place.ts';
 const DRAIN_PATIENCE_MS = 20 * 60_000;
 /** What nobody has moved for so long after the healing, an operator has to look at. */
 const STUCK_AFTER_MS = 3 * LEASE_MS;
+const TELL_MS = 30_000;
 const AWAY = '.away';
 
 interface StageParts {
@@ -137,11 +138,15 @@ export class Stage implements AsyncDisposable {
     const deadlineMs = performance.now() + DRAIN_PATIENCE_MS;
     const open = { $or: [{ status: { $in: ['pending', 'processing'] } }, { 'job.hook_due': { $exists: true } }] };
     await using queue = this.#operatorsQueue();
-    let [left, sinceMs] = [-1, 0];
+    let [left, sinceMs, toldMs] = [-1, 0, performance.now()];
     while (performance.now() < deadlineMs) {
       const count = await this.prompts.countDocuments(open);
       if (count === 0) return;
       if (count !== left) [left, sinceMs] = [count, performance.now()];
+      if (performance.now() - toldMs > TELL_MS) {
+        toldMs = performance.now();
+        console.log(`still open: ${count}, as ${JSON.stringify(await this.prompts.findOne(open)).slice(0, 1500)}`);
+      }
       if (performance.now() - sinceMs > STUCK_AFTER_MS && disturbed.size > 0) await this.#takeUp(queue);
       await sleep(500);
     }

@@ -284,9 +284,14 @@ async function giveUpUnproven(
   const isUnproven = { $and: [IS_DUE, { $not: [{ $in: ['$$hook.proof', literal(proofs)] }] }] };
   const pipeline = [{ $set: { 'job.hooks': mapHooks({ $cond: [isUnproven, closed(UNPROVEN), '$$hook'] }) } }, SET_DUE];
   const isChanged = await change(prompts, place, pipeline);
-  // A due time that cannot be put right, whatever the reason, would come back at every look.
-  if (!isChanged) return { count: 0, visit: 'stubborn' };
+  // A due time that cannot be put right, whatever the reason, would come back at every look; one that another worker put right will not.
+  if (!isChanged) return { count: 0, visit: (await isStillDue(prompts, place)) ? 'stubborn' : 'moved' };
   return { count: count - proofs.length, visit: proofs.length === 0 ? 'moved' : 'open' };
+}
+
+async function isStillDue(prompts: PromptsCollection, place: Place): Promise<boolean> {
+  const options = { projection: { _id: 1 } };
+  return (await prompts.run(() => prompts.collection.findOne(filterOfPlace(place) as never, options))) !== null;
 }
 
 async function change(prompts: PromptsCollection, { id, due }: Place, pipeline: readonly Document[]): Promise<boolean> {
