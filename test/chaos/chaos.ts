@@ -61,6 +61,7 @@ const { violations, ...findings } = await judge({
   webhooks: stage.webhooks,
   inserted: producer.inserted,
   disturbed: producer.disturbed,
+  forged: producer.forged,
 });
 console.log(`${elapsed()}: ${JSON.stringify({ ...findings, faults: faults.counts, ...stage.peers.counts })}`);
 for (const violation of violations.slice(0, 50)) console.error(`VIOLATION: ${violation}`);

@@ -34,6 +34,8 @@ export class Producer {
   /** By the canonical EJSON of the `_id`. */
   readonly inserted = new Map<string, Document>();
   readonly disturbed = new Set<string>();
+  /** Of them, those into which somebody wrote what only a worker writes: a finished one may be under way again, in its old run. */
+  readonly forged = new Set<string>();
   readonly #stage: Stage;
   readonly #random: Random;
   #isPaused = false;
@@ -87,6 +89,7 @@ export class Producer {
     // Before it is done: it counts even where the answer is lost.
     this.disturbed.add(key);
     if (kind === 'forge') {
+      this.forged.add(key);
       await prompts.updateOne(filter, { $set: this.#random.pick(FORGERIES) });
       return;
     }

@@ -21,6 +21,8 @@ export interface Evidence {
   readonly inserted: ReadonlyMap<string, Document>;
   /** Documents that somebody outside deleted, inserted again or mangled. */
   readonly disturbed: ReadonlySet<string>;
+  /** Of them, those into which somebody wrote what only a worker writes. */
+  readonly forged: ReadonlySet<string>;
 }
 
 export interface Findings {
@@ -119,7 +121,7 @@ function checkPicture(
 /** No run is completed twice, and each has told its webhook at least once, unless somebody outside took the document away. */
 async function checkCompletions(
   completions: Awaited<ReturnType<typeof readCompletions>>,
-  { database, webhooks, disturbed }: Evidence,
+  { client, database, webhooks, disturbed, forged }: Evidence,
 ): Promise<string[]> {
   const found: string[] = [];
   const runs = new Set<string>();
@@ -131,16 +133,19 @@ async function checkCompletions(
   });
   for (const { key, runId } of completions) {
     const run = `${key} ${runId}`;
-    // A completed document that somebody sets back to processing, token and all, may be completed by a repetition of the same write.
-    if (runs.has(run) && !disturbed.has(key)) found.push(`the run ${run} was completed twice`);
+    // A completed document that somebody sets back to processing, token and all, is completed by whoever takes it over.
+    if (runs.has(run) && !forged.has(key)) found.push(`the run ${run} was completed twice`);
     runs.add(run);
     if (disturbed.has(key)) continue;
-    const docKey = docKeyOf(
-      { database, collection: COLLECTION },
-      documentIdOf(BSON.EJSON.parse(key, { relaxed: false })),
-    );
+    const id: unknown = BSON.EJSON.parse(key, { relaxed: false });
+    const docKey = docKeyOf({ database, collection: COLLECTION }, documentIdOf(id));
     const owed = await policy.forCompletion({ promptId: '', docKey, runId, prompt: '', callbackUrl: undefined }, ['']);
-    if (!webhooks.has(owed?.id ?? '')) found.push(`nobody was told of the run ${run}`);
+    if (webhooks.has(owed?.id ?? '')) continue;
+    const document = await client
+      .db(database)
+      .collection(COLLECTION)
+      .findOne({ _id: id as never });
+    found.push(`nobody was told of the run ${run} (${owed?.id}): ${JSON.stringify(document?.['job']).slice(0, 1500)}`);
   }
   return found;
 }
