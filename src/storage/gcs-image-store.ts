@@ -47,6 +47,8 @@ const NEEDED = ['storage.objects.create', 'storage.objects.get'] as const;
 const FOR_RERUNS = 'storage.objects.delete';
 /** The most that V4 signatures allow; `webhook/retry-schedule.ts` is over before. */
 const SIGNED_URL_MS = 7 * 24 * 60 * 60_000;
+/** Somebody may have mended the bucket between the refusal and the probe: only the second refusal that a good probe follows is final. */
+const FINAL_REFUSALS = 2;
 /** The check at the start and a probe: a wrong address is to be told soon. */
 const CHECK_DEADLINE_MS = 15_000;
 /** Every round means that somebody else wrote or deleted the object between our look and our write. */
@@ -223,12 +225,14 @@ export class GcsImageStore implements ImageStore {
 
   /** An upload that was refused: the bucket takes others, so it is this object's; or it takes none, and that is what is thrown. */
   async #judging<T>(object: ImageObject, signal: AbortSignal | undefined, upload: () => Promise<T>): Promise<T> {
-    try {
-      return await upload();
-    } catch (error) {
-      if (!(error instanceof Text2ImgError) || !isRefusal(error.cause)) throw error;
-      await this.probe({ sizeBytes: object.png.length, ...(signal === undefined ? {} : { signal }) });
-      throw refusedImage(error.cause, this.#urlOf(object.name));
+    for (let refusals = 1; ; refusals++) {
+      try {
+        return await upload();
+      } catch (error) {
+        if (!(error instanceof Text2ImgError) || !isRefusal(error.cause)) throw error;
+        await this.probe({ sizeBytes: object.png.length, ...(signal === undefined ? {} : { signal }) });
+        if (refusals === FINAL_REFUSALS) throw refusedImage(error.cause, this.#urlOf(object.name));
+      }
     }
   }
 

@@ -177,7 +177,7 @@ test('a server that asks for a pause gets it', async (t) => {
   assert.ok(first !== undefined && second !== undefined && second - first >= 1000, `${first} ${second}`);
 });
 
-test('an upload that is refused while the bucket takes others is refused for good, after one try and one probe', async (t) => {
+test('an upload that is refused while the bucket takes others is refused for good, after two tries and a probe behind each', async (t) => {
   const server = await startServer(t);
   for (const [status, reason] of [
     [400, 'invalid'],
@@ -195,9 +195,20 @@ test('an upload that is refused while the bucket takes others is refused for goo
     );
     assert.deepEqual(
       server.requests.map(({ object }) => object),
-      [OBJECT.name, 'generated/.text2img-probe'],
+      [OBJECT.name, 'generated/.text2img-probe', OBJECT.name, 'generated/.text2img-probe'],
     );
   }
+});
+
+test('a bucket that was mended between the refusal of an upload and the probe takes the image', async (t) => {
+  const server = await startServer(t);
+  let refusals = 0;
+  server.fault = ({ kind, object }) =>
+    kind === 'upload' && object === OBJECT.name && refusals++ === 0
+      ? { kind: 'status', status: 403, reason: 'accountDisabled', message: 'billing' }
+      : undefined;
+  const { outcome } = await storeAt(server.url).put(OBJECT, always);
+  assert.equal(outcome, 'created');
 });
 
 test('an upload that is refused like every other is trouble of the bucket, with the bucket’s reason', async (t) => {
