@@ -33,7 +33,7 @@ export function checkAddedDocument({ _id, ...fields }: RawPromptDocument, name: 
     if (fault !== undefined) throw refuse(`the field ${quote(field)} ${fault}`);
   }
   const id = givenId(_id);
-  const idFault = id === undefined ? undefined : faultOfId(_id);
+  const idFault = id === undefined || id.kind === 'object_id' ? undefined : faultOfId(_id);
   if (idFault !== undefined) throw refuse(`"_id" ${idFault}`);
   return { id, fields };
 }
@@ -68,7 +68,17 @@ function faultOfId(value: unknown): string | undefined {
     return `is ${value}, which is beyond ±(2^53 − 1) and would be changed; give it as a text.`;
   if (typeof value === 'string' && value.includes('\0'))
     return 'has the character U+0000 in it, which no command can name.';
+  if (hasDollarName(value))
+    return `is ${quote(value)}; in an _id no name may begin with "$", but for {"$oid": 24 hex digits}.`;
   return faultOf(value, 1);
+}
+
+/** MongoDB stores no such `_id`, at whatever depth the name stands. A nesting that is refused anyway is not gone through. */
+function hasDollarName(value: unknown, depth = 1): boolean {
+  if (typeof value !== 'object' || value === null || depth > MAX_DEPTH) return false;
+  return Object.entries(value).some(
+    ([name, element]) => (!Array.isArray(value) && name.startsWith('$')) || hasDollarName(element, depth + 1),
+  );
 }
 
 /** What of a value would not be kept as it is; the rest of a sentence. */

@@ -110,5 +110,5 @@ test('what keeps a worker from claiming is told and is no reason to restart it, 
   assert.match(old.stderr, /no engine since .*allowed are 300 s: the engine refuses.*\[worker_unhealthy\]/);
   heartbeat.touch();
   await sleep(50);
-  assert.match((await runCli({ args: ['health', '--heartbeat-file', file] })).stdout, /^healthy, 0 s ago$/m);
+  assert.match((await runCli({ args: ['health', '--heartbeat-file', file] })).stdout, /^healthy, \d+ s ago$/m);
 });

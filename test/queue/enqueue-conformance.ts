@@ -85,6 +85,22 @@ export function enqueueConformance(name: string, create: QueueFactory): void {
       assert.deepEqual(listed.toSorted(), ids.map(promptIdText).toSorted());
     });
 
+    test('an _id with a name that begins with $ is refused, at whatever depth, unless it is an ObjectId', async (t) => {
+      const queue = await (await create(t)).open(LEASE);
+      for (const _id of [
+        { $oid: 'zz' },
+        { $in: [1] },
+        { a: { $b: 1 } },
+        { $oid: 'f'.repeat(24), x: 1 },
+        { a: [{ $c: 1 }] },
+      ])
+        await assert.rejects(queue.enqueue([{ _id, text: 'a' }]), {
+          code: 'invalid_document',
+          message: /begin with "\$"/,
+        });
+      assert.equal((await queue.counts()).pending, 0);
+    });
+
     test('any JSON that is taken comes back in the prompt’s own fields as it was given', async (t) => {
       const queue = await (await create(t)).open(LEASE);
       await fc.assert(
