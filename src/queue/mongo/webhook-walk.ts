@@ -24,8 +24,8 @@ const ALL_LOOKS = 5000;
 const MAX_HOOKS = 8;
 /** More than fit into a document. */
 const ALL_HOOKS = 1_000_000;
-/** After so long what was passed over is looked at again. */
-const PASSED_MS = 5 * 60_000;
+/** After so long what was passed over is looked at again: a refusal may have been a passing one, and others are due before it. */
+const PASSED_MS = 60_000;
 const MAX_SAID = 1000;
 const SHOWN_ID_LENGTH = 200;
 
