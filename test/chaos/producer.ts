@@ -10,7 +10,8 @@ const MAX_OPEN = 60;
 /** What would be sent, signed or believed if it were taken for ours. `verdict.ts` looks for it among the webhooks. */
 export const FORGED = 'forged by an inserter';
 
-const LONG_AGO = new Date(0);
+/** Due, and later than 1970, before which nothing counts as a time of ours. */
+const LONG_AGO = new Date('2001-01-01');
 const FORGERIES: readonly Document[] = [
   { 'job.hooks': [{ id: FORGED, body: FORGED, state: 'pending', attempts: 0 }], 'job.hook_due': LONG_AGO },
   {
