@@ -41,7 +41,7 @@ const engineSettingsSchema = z.object({
   vaeTiling: z.boolean(),
   /** Folder of the compile cache; null: off. */
   compileCacheFolder: z.string().nullable(),
-  verifyCache: z.enum(['changed', 'always', 'never']),
+  verifyCache: z.enum(['changed', 'always', 'never']).default('changed'),
 });
 export type EngineSettings = z.infer<typeof engineSettingsSchema>;
 

@@ -11,7 +11,7 @@ import { withoutPassword } from './mongo-errors.ts';
 
 const SERVER_SELECTION_MS = 10_000;
 /** So long a close waits for a server that does not answer. */
-const CLOSE_MS = 2000;
+const CLOSE_MS = 1500;
 const MAX_DATABASE_BYTES = 63;
 /** Database and collection with the dot between them. */
 const MAX_NAMESPACE_BYTES = 255;
