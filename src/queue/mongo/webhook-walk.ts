@@ -7,6 +7,7 @@ import { randomBytes } from 'node:crypto';
 import type { Document } from 'mongodb';
 import { Text2ImgError } from '../../errors/text2img-error.ts';
 import { promptIdText } from '../../job/document-id.ts';
+import { isRecord, own } from '../../lib/foreign-record.ts';
 import { excerpt } from '../../lib/foreign-text.ts';
 import { type HookRecord, hookOf } from '../job-record.ts';
 import type { DueWebhook } from '../webhook-outbox.ts';
@@ -22,6 +23,8 @@ const MAX_LOOKS = 5;
 const ALL_LOOKS = 5000;
 /** Of one document at a time. */
 const MAX_HOOKS = 8;
+/** Named in one write; the next look names more. */
+const MAX_WRONG_PROOFS = 10_000;
 /** More than fit into a document. */
 const ALL_HOOKS = 1_000_000;
 /** After so long what was passed over is looked at again: a refusal may have been a passing one, and others are due before it. */
@@ -237,6 +240,12 @@ async function judge(prompts: PromptsCollection, id: unknown, hooks: readonly Wh
   return { isProven: isProvenNow, isOpen: (hook) => !isCurrent && hook.proof !== undefined && !isProvenNow(hook) };
 }
 
+/** A text in the place of a proof. */
+function proofIn(hook: unknown): string | undefined {
+  const proof = isRecord(hook) ? own(hook, 'proof') : undefined;
+  return typeof proof === 'string' ? proof : undefined;
+}
+
 function wholeOf(hooks: readonly unknown[]): readonly WholeHook[] {
   return hooks.map(hookOf).filter((hook): hook is WholeHook => hook?.body !== undefined);
 }
@@ -277,16 +286,21 @@ async function giveUpUnproven(
   { isProven: isOurs, isOpen }: Judgement,
 ): Promise<{ readonly count: number; readonly visit: Visit }> {
   const { hooks, count } = await dueHooks(prompts, place, ALL_HOOKS);
+  const whole = wholeOf(hooks);
   // What is not decided yet waits for the next look.
-  const kept = wholeOf(hooks).filter((hook) => isOurs(hook) || isOpen(hook));
+  const kept = whole.filter((hook) => isOurs(hook) || isOpen(hook));
   if (kept.length === count && count > 0) return { count: 0, visit: 'open' };
-  const proofs = kept.map(({ proof }) => proof);
-  const isUnproven = { $and: [IS_DUE, { $not: [{ $in: ['$$hook.proof', literal(proofs)] }] }] };
+  const proofs = new Set(kept.map(({ proof }) => proof));
+  const wrong = hooks.map(proofIn).filter((proof) => proof !== undefined && !proofs.has(proof));
+  // Exactly those that were judged: a completion may add one of ours before this is written.
+  const isWrong = { $in: ['$$hook.proof', literal([...new Set(wrong)].slice(0, MAX_WRONG_PROOFS))] };
+  const isUnproven = { $and: [IS_DUE, { $or: [{ $ne: [{ $type: '$$hook.proof' }, 'string'] }, isWrong] }] };
   const pipeline = [{ $set: { 'job.hooks': mapHooks({ $cond: [isUnproven, closed(UNPROVEN), '$$hook'] }) } }, SET_DUE];
   const isChanged = await change(prompts, place, pipeline);
   // A due time that cannot be put right, whatever the reason, would come back at every look; one that another worker put right will not.
   if (!isChanged) return { count: 0, visit: (await isStillDue(prompts, place)) ? 'stubborn' : 'moved' };
-  return { count: count - proofs.length, visit: proofs.length === 0 ? 'moved' : 'open' };
+  const isWhole = kept.length === 0 && wrong.length <= MAX_WRONG_PROOFS;
+  return { count: count - kept.length, visit: isWhole ? 'moved' : 'open' };
 }
 
 async function isStillDue(prompts: PromptsCollection, place: Place): Promise<boolean> {

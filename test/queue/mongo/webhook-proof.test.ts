@@ -138,6 +138,44 @@ suite('webhooks in documents', servers === undefined ? { skip: NO_MONGOD } : {},
     assert.equal(due.length, 4);
   });
 
+  test('webhooks that are recorded while forged ones beside them are given up are sent', async (t) => {
+    const { open, prompts } = await makePlace(t);
+    const [queue, others] = [open(), [open(), open(), open()]];
+    await completeOne(queue, 'msg_0');
+    const forged = (n: number): Document => ({ id: `f${n}`, state: 'pending', attempts: 0, due: PAST, body: '{}' });
+    const seen = new Set<string>();
+    let isOver = false;
+    const take = async (each: MongoPromptQueue): Promise<void> => {
+      while (!isOver) for (const { id } of await each.outbox.claimDue({ limit: 8, leaseMs: 600_000 })) seen.add(id);
+    };
+    const takers = others.map(take);
+    for (let run = 1; run <= 60; run++) {
+      await queue.retry('doc_msg_0');
+      const [claim] = await queue.claim({ limit: 1 });
+      assert.ok(claim !== undefined);
+      const forging = Array.from({ length: 4 }, (_, n) =>
+        prompts.updateOne(
+          { _id: 'doc_msg_0' },
+          {
+            $push: { 'job.hooks': forged(run * 10 + n) } as never,
+            $set: { 'job.hook_due': PAST },
+          },
+        ),
+      );
+      await Promise.all([...forging, queue.complete(claim, RECORD, { id: `msg_${run}`, body: '{}' })]);
+    }
+    // All of ours, or long after they could have been taken.
+    for (let look = 0; look < 200 && seen.size < 61; look++) await sleep(50);
+    isOver = true;
+    await Promise.all(takers);
+    const missing = Array.from({ length: 61 }, (_, run) => `msg_${run}`).filter((id) => !seen.has(id));
+    assert.deepEqual(missing, []);
+    assert.deepEqual(
+      [...seen].filter((id) => id.startsWith('f')),
+      [],
+    );
+  });
+
   test('however many webhooks one document holds, no more are taken than were asked for', async (t) => {
     const { open, prompts } = await makePlace(t);
     const queue = open();
