@@ -55,11 +55,25 @@ export function queueError(error: unknown, place: string): Text2ImgError {
   if (error instanceof MongoBulkWriteError && (code === DUPLICATE_KEY || code === VALIDATOR))
     return of('invalid_document', 'the server refuses the document');
   if (code === VALIDATOR || DOUBTFUL.has(code)) return of('queue_refused', `${place} refuses the change`);
+  const kind = kindOfPlace(error);
+  if (kind !== undefined)
+    return new Text2ImgError(
+      'invalid_option',
+      `${place} is a ${kind}, whose documents cannot be changed one by one; name a plain collection with --collection.`,
+      { cause: error },
+    );
   if (isUnauthorized(error)) return of('queue_unauthorized', `${place} does not let this user in or do this`);
   if (error instanceof MongoServerSelectionError || error instanceof MongoNetworkError || isSystemError(error))
     return of('queue_failed', `${place} cannot be reached`);
   if (error instanceof MongoError) return of('queue_failed', `${place} answered`);
   return Text2ImgError.from(error);
+}
+
+/** What stands in the place of a collection, and will for ever. The codes of these answers differ between versions of the server. */
+function kindOfPlace(error: unknown): 'view' | 'time-series collection' | undefined {
+  if (!(error instanceof MongoServerError)) return undefined;
+  if (/\bis a view\b|\bon a? ?view\b/i.test(error.message)) return 'view';
+  return /time-?series/i.test(error.message) ? 'time-series collection' : undefined;
 }
 
 /** One line of it, without a password and a full stop. */

@@ -176,3 +176,23 @@ test(
     await queue[Symbol.asyncDispose]();
   },
 );
+
+test(
+  'a view or a time-series collection in the place of the prompts is told for what it is, and is no trouble that passes',
+  skip,
+  async (t) => {
+    const { client } = makeMongoPlace(t, servers);
+    const database = client.db(`kinds${process.pid}`);
+    await database.collection<{ _id: string; status: string }>('base').insertOne({ _id: 'a', status: 'pending' });
+    await database.createCollection('seen', { viewOn: 'base', pipeline: [] });
+    await database.createCollection('times', { timeseries: { timeField: 'at' } });
+    await database.collection('times').insertOne({ at: new Date(), status: 'pending', text: 'x' });
+    for (const [collection, kind] of [
+      ['seen', 'is a view'],
+      ['times', 'is a time-series collection'],
+    ] as const) {
+      await using queue = open(servers.uri(database.databaseName), collection);
+      await assert.rejects(queue.claim({ limit: 1 }), hasCode('invalid_option', kind, '--collection'));
+    }
+  },
+);
