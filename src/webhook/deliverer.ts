@@ -112,7 +112,10 @@ export class WebhookDeliverer implements AsyncDisposable {
     try {
       while (!this.#isOver(over)) {
         await this.#untilIdle(over);
+        // The tries before them ended meanwhile: those that waited for their host begin now.
+        if (this.#held.length > 0 && this.#underWay.size === 0) continue;
         const dueMs = await this.#msUntilNext(undefined, over);
+        if (this.#held.length > 0 && this.#underWay.size === 0) continue;
         const isDueInTime = dueMs !== undefined && performance.now() + dueMs <= deadlineMs;
         // A try that is under way may fail, and fall due again in time.
         if (!isDueInTime && this.#underWay.size === 0) break;

@@ -240,3 +240,29 @@ test('slots: what is put off comes back one try later for each that is before it
   end();
   assert.deepEqual([slots.mayBegin(lane), slots.free], [true, 7], 'a slot is given back once');
 });
+
+test('a drain sends what waited for its host, also when the tries before it end while the queue is asked for more', async (t) => {
+  const queue = await openQueue(t);
+  const receiver = await startReceiver(t);
+  await owe(queue, 5);
+  const { outbox } = queue;
+  const slow: DelivererOptions['outbox'] = {
+    claimDue: (options) => outbox.claimDue(options),
+    record: (webhook, outcome) => outbox.record(webhook, outcome),
+    closeWithoutUrl: (error) => outbox.closeWithoutUrl(error),
+    list: (options) => outbox.list(options),
+    redrive: (id) => outbox.redrive(id),
+    counts: () => outbox.counts(),
+    msUntilNextDue: async () => {
+      // Long enough for the two that are under way.
+      await sleep(300);
+      return await outbox.msUntilNextDue();
+    },
+  };
+  const summary = await makeDeliverer(queue, { operatorUrl: receiver.url, outbox: slow }).drain({
+    withinMs: 30_000,
+    signal: NEVER,
+  });
+  assert.equal(summary.delivered, 5);
+  assert.equal(receiver.received.length, 5);
+});
