@@ -28,6 +28,7 @@ export const FOLDERS: Readonly<Record<string, Folder>> = {
   config: {
     holds: 'options: one table, and the only reader of the environment',
     imports: ['errors', 'lib', 'diffusion/schedulers/scheduler-names.ts', 'storage/object-key.ts', 'webhook/signature.ts'],
+    folders: { options: 'the tables of options' },
   },
   queue: {
     holds: 'prompt-queue.ts and webhook-outbox.ts are the contracts; mongo/ and sqlite/ keep them, one statement per file',
@@ -87,7 +88,8 @@ export const FOLDERS: Readonly<Record<string, Folder>> = {
       'webhook/webhook-policy.ts',
     ],
   },
-  cli: { holds: 'the operator’s door, and the only place that wires the parts together', imports: ['*'] },
+  app: { holds: 'wires the parts together, without a terminal', imports: ['*'] },
+  cli: { holds: 'the operator’s door: one file per command, and the terminal', imports: ['*'] },
   'version.ts': { holds: 'the version in package.json', imports: [] },
 };
 

@@ -4,7 +4,7 @@ import { quote } from '../lib/foreign-text.ts';
 import type { PromptQueue } from '../queue/prompt-queue.ts';
 import { objectKey } from '../storage/object-key.ts';
 import type { CommandContext } from './command-context.ts';
-import { openStore } from './open-queue.ts';
+import { openStore } from '../app/open-queue.ts';
 
 /**
  * Nothing in a document allows an overwrite: only this command does, for exactly what it finds now. How many were adopted.

@@ -1,7 +1,7 @@
 /**
  * What every command gets: its configuration, its log, the terminal.
  */
-import type { Config } from '../config/schema.ts';
+import type { Config } from '../config/options.ts';
 import type { Logger } from '../observability/logger.ts';
 import type { Terminal } from './terminal.ts';
 

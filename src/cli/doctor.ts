@@ -8,9 +8,9 @@ import { Text2ImgError } from '../errors/text2img-error.ts';
 import { messageOf } from '../lib/disk-errors.ts';
 import { boundedSentences, excerpt, quote } from '../lib/foreign-text.ts';
 import { type CommandContext, type ExitCode } from './command-context.ts';
-import { engineEnvironment } from './engine-environment.ts';
-import { findModelFolder } from './model-folder.ts';
-import { openQueue, openStore } from './open-queue.ts';
+import { engineEnvironment } from '../app/engine-environment.ts';
+import { findModelFolder } from '../app/find-model.ts';
+import { openQueue, openStore } from '../app/open-queue.ts';
 
 const MARKS = { ok: '✓', missing: '–', problem: '✗' } as const;
 

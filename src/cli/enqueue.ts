@@ -1,14 +1,14 @@
 /**
  * `text2img enqueue`: adds one prompt with its options, or a prompt per JSON line. All or nothing: one bad line and none is added.
  */
-import type { Config } from '../config/schema.ts';
+import type { Config } from '../config/options.ts';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import { promptIdText } from '../job/document-id.ts';
 import { parsePromptDocument } from '../job/prompt-document.ts';
 import type { RawPromptDocument } from '../queue/prompt-queue.ts';
 import { type CommandContext, type ExitCode, printResult } from './command-context.ts';
 import { limitsOf } from './limits.ts';
-import { openQueue } from './open-queue.ts';
+import { openQueue } from '../app/open-queue.ts';
 import { nameOfInput, readJsonLines } from './read-lines.ts';
 
 export async function enqueue(context: CommandContext, file: string | undefined): Promise<ExitCode> {

@@ -10,7 +10,7 @@ import { type CommandContext, type ExitCode, printResult } from './command-conte
 import { type RequestWithSource, requestOf } from './generation-options.ts';
 import { excerpt, printable } from '../lib/foreign-text.ts';
 import { limitsOf } from './limits.ts';
-import { openEngine } from './open-engine.ts';
+import { openEngine } from '../app/open-engines.ts';
 import { checkOutputs, isStandardOutput, outputPaths, writeImage, writeToStream } from './output-file.ts';
 
 export async function generate(context: CommandContext): Promise<ExitCode> {

@@ -2,7 +2,7 @@
  * The request of `text2img generate`: what the flags say, else what the PNG of `--from` says.
  */
 import { randomInt } from 'node:crypto';
-import type { Config } from '../config/schema.ts';
+import type { Config } from '../config/options.ts';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import {
   parametersNotTaken,

@@ -1,7 +1,7 @@
 /**
  * The examples that each command's help shows, and the exit codes.
  */
-import type { CommandName } from '../config/schema.ts';
+import type { CommandName } from '../config/options.ts';
 
 type Example = readonly [line: string, meaning: string];
 

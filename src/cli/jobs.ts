@@ -5,7 +5,7 @@ import { Text2ImgError } from '../errors/text2img-error.ts';
 import type { JobSummary, PromptQueue } from '../queue/prompt-queue.ts';
 import { type CommandContext, type ExitCode, printResult } from './command-context.ts';
 import { adoptImages } from './adopt-images.ts';
-import { openQueue } from './open-queue.ts';
+import { openQueue } from '../app/open-queue.ts';
 import { excerpt, printable, quote } from '../lib/foreign-text.ts';
 
 /** Of an id and a state in a row of the list. */

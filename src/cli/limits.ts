@@ -1,7 +1,7 @@
 /**
  * The options that bound and complete a request, in the shapes that `job/` asks for.
  */
-import type { Config } from '../config/schema.ts';
+import type { Config } from '../config/options.ts';
 import type { PromptLimits } from '../job/limits.ts';
 import type { GenerationDefaults } from '../job/resolve-request.ts';
 

@@ -2,7 +2,7 @@
  * Parses the arguments, runs the command, and turns whatever happens into an exit code.
  */
 import { CommanderError } from 'commander';
-import { loadConfig, readSecrets } from '../config/load.ts';
+import { loadConfig, readSecrets } from '../config/parse.ts';
 import { startupWarnings } from '../config/startup-warnings.ts';
 import { EXIT_CODE_OF_FAULT } from '../errors/error-codes.ts';
 import { Text2ImgError } from '../errors/text2img-error.ts';
@@ -89,7 +89,7 @@ async function runCommand(invocation: Invocation, terminal: Terminal): Promise<E
 async function dispatch({ command, action, operand }: Invocation, context: CommandContext): Promise<ExitCode> {
   switch (command) {
     case 'run':
-      return (await import('./run.ts')).run(context);
+      return (await import('../app/run-worker.ts')).run(context);
     case 'generate':
       return (await import('./generate.ts')).generate(context);
     case 'enqueue':

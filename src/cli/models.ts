@@ -1,14 +1,14 @@
 /**
  * `text2img models`: pull a checkpoint from the hub into the cache, list what is there, show one.
  */
-import { hubEnvironment } from '../config/hub-environment.ts';
+import { hubEnvironment } from '../config/hub.ts';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import { type CachedSnapshot, HubCache } from '../checkpoint/hub/hub-cache.ts';
 import { type HubId, parseHubId } from '../checkpoint/hub/hub-id.ts';
 import { openCheckpoint } from '../checkpoint/open-checkpoint.ts';
 import { proveFit } from '../models/prove-fit.ts';
 import { type CommandContext, type ExitCode, printResult } from './command-context.ts';
-import { pullModel } from './model-folder.ts';
+import { pullModel } from '../app/find-model.ts';
 import { boundedSentences, excerpt, quote } from '../lib/foreign-text.ts';
 
 const CELL_LENGTH = 100;

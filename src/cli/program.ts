@@ -2,7 +2,7 @@
  * The command line's grammar, made from the table of options: commands, arguments, help with examples. What the commands do is theirs.
  */
 import { Command, Option, type ParseOptions } from 'commander';
-import type { Flags } from '../config/load.ts';
+import type { Flags } from '../config/parse.ts';
 import {
   type CommandName,
   environmentNameOf,
@@ -11,7 +11,7 @@ import {
   type OptionName,
   type OptionSpec,
   optionsOf,
-} from '../config/schema.ts';
+} from '../config/options.ts';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import { quote } from '../lib/foreign-text.ts';
 import { nearestName } from '../lib/nearest-name.ts';

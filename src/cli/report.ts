@@ -1,7 +1,7 @@
 /** How the program says that it failed: one sentence with its code, with `--json` also as JSON, for a bug of ours with its stack. */
 import type { CommanderError } from 'commander';
 import { processEnvironment } from '../config/environment.ts';
-import { environmentNameOf, flagOf, OPTION_NAMES, OPTIONS, type OptionSpec } from '../config/schema.ts';
+import { environmentNameOf, flagOf, OPTION_NAMES, OPTIONS, type OptionSpec } from '../config/options.ts';
 import { EXIT_CODE_OF_FAULT } from '../errors/error-codes.ts';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import { excerpt, quote } from '../lib/foreign-text.ts';

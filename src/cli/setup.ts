@@ -1,5 +1,5 @@
 /** `text2img setup cuda`: fetches what a GPU needs beside its driver. */
-import { proxyEnvironment } from '../config/proxy-environment.ts';
+import { proxyEnvironment } from '../config/proxies.ts';
 import { dataHome } from '../config/user-folders.ts';
 import { CUDA_WHEELS } from '../engine/cuda/cuda-wheels.ts';
 import { fetchCuda } from '../engine/cuda/fetch-cuda.ts';

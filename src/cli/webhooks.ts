@@ -4,8 +4,8 @@
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import type { WebhookSummary } from '../queue/webhook-outbox.ts';
 import { type CommandContext, type ExitCode, printResult } from './command-context.ts';
-import { openQueue } from './open-queue.ts';
-import { DELIVERY_DRAIN_MS, webhookDeliverer } from './open-webhooks.ts';
+import { openQueue } from '../app/open-queue.ts';
+import { DELIVERY_DRAIN_MS, webhookDeliverer } from '../app/open-webhooks.ts';
 import { excerpt, quote } from '../lib/foreign-text.ts';
 import { untilAborted } from '../lib/until-aborted.ts';
 import type { PromptQueue } from '../queue/prompt-queue.ts';

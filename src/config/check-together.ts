@@ -1,9 +1,9 @@
 /** Options that need or exclude each other, looked at before anything is fetched or opened. */
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import type { Environment } from './environment.ts';
-import { emulatorEndpoint } from './google-environment.ts';
+import { emulatorEndpoint } from './google.ts';
 import { resolveMode } from './mode.ts';
-import type { CommandName, Config } from './schema.ts';
+import type { CommandName, Config } from './options.ts';
 
 export interface Together {
   readonly command: CommandName;

@@ -3,7 +3,7 @@ import { Text2ImgError } from '../errors/text2img-error.ts';
 import { excerpt } from '../lib/foreign-text.ts';
 import { nearestName } from '../lib/nearest-name.ts';
 import { type Environment, isOfKubernetes, stated } from './environment.ts';
-import { environmentNameOf, flagOf, OPTION_NAMES, OPTIONS, type OptionName, type OptionSpec } from './schema.ts';
+import { environmentNameOf, flagOf, OPTION_NAMES, OPTIONS, type OptionName, type OptionSpec } from './options.ts';
 
 const BEGINNING = 'TEXT2IMG_';
 /** Of our tests, and of our image. */

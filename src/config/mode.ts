@@ -1,7 +1,7 @@
 /** Which queue and store to use: the embedded pair, or MongoDB and a bucket. */
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import { type Environment, processEnvironment, stated } from './environment.ts';
-import type { Config } from './schema.ts';
+import type { Config } from './options.ts';
 
 export type Mode =
   | { readonly kind: 'embedded'; readonly dataDir: string }

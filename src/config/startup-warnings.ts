@@ -1,7 +1,7 @@
 /** What a command should say at its start about the environment it was given. */
 import { type Environment, processEnvironment } from './environment.ts';
 import { unknownVariables } from './foreign-variables.ts';
-import type { CommandName } from './schema.ts';
+import type { CommandName } from './options.ts';
 import { lacksHome } from './user-folders.ts';
 
 export interface StartupWarning {

@@ -6,7 +6,7 @@ import { lstatSync, mkdirSync, mkdtempSync, type Stats } from 'node:fs';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { type Environment, processEnvironment, stated } from './environment.ts';
-import type { Config } from './schema.ts';
+import type { Config } from './options.ts';
 
 /** Undefined: this user has none. */
 function statedHome(environment: Environment): string | undefined {

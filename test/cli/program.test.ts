@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { EXAMPLES } from '../../src/cli/help-texts.ts';
 import { buildProgram, type Invocation } from '../../src/cli/program.ts';
-import { COMMANDS } from '../../src/config/schema.ts';
+import { COMMANDS } from '../../src/config/options.ts';
 
 async function parse(...args: string[]): Promise<Invocation> {
   let invocation: Invocation | undefined;

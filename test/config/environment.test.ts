@@ -6,10 +6,10 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { childEnvironment } from '../../src/config/child-environment.ts';
 import { stated } from '../../src/config/environment.ts';
-import { googleEnvironment } from '../../src/config/google-environment.ts';
-import { hubEnvironment } from '../../src/config/hub-environment.ts';
+import { googleEnvironment } from '../../src/config/google.ts';
+import { hubEnvironment } from '../../src/config/hub.ts';
 import { loadWithSecrets } from './load-with-secrets.ts';
-import { environmentNameOf, OPTION_NAMES, OPTIONS, type OptionSpec } from '../../src/config/schema.ts';
+import { environmentNameOf, OPTION_NAMES, OPTIONS, type OptionSpec } from '../../src/config/options.ts';
 import { startupWarnings } from '../../src/config/startup-warnings.ts';
 import { cacheHome, dataHome } from '../../src/config/user-folders.ts';
 

@@ -1,12 +1,12 @@
 /** Flags and environment: who wins, what is refused and how, and that the table of options is consistent. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { googleEnvironment } from '../../src/config/google-environment.ts';
-import { type ConfigSources, nameInUse } from '../../src/config/load.ts';
+import { googleEnvironment } from '../../src/config/google.ts';
+import { type ConfigSources, nameInUse } from '../../src/config/parse.ts';
 import { loadWithSecrets } from './load-with-secrets.ts';
 import { resolveMode } from '../../src/config/mode.ts';
 import { compileCacheFolder } from '../../src/config/user-folders.ts';
-import { environmentNameOf, flagOf, OPTION_NAMES, OPTIONS, type OptionSpec } from '../../src/config/schema.ts';
+import { environmentNameOf, flagOf, OPTION_NAMES, OPTIONS, type OptionSpec } from '../../src/config/options.ts';
 
 async function load(sources: Partial<ConfigSources>) {
   return await loadWithSecrets({ command: 'run', flags: {}, environment: {}, ...sources });

@@ -81,7 +81,7 @@ test('a pipe is read until its writer closes it, also in pieces and when the wri
 });
 
 test('the shell’s <(command) is such a pipe', { skip }, () => {
-  const script = `const { loadConfig, readSecrets } = await import(${JSON.stringify(new URL('../../src/config/load.ts', import.meta.url).href)});
+  const script = `const { loadConfig, readSecrets } = await import(${JSON.stringify(new URL('../../src/config/parse.ts', import.meta.url).href)});
 const sources = { command: 'jobs', flags: {} };
 console.log(loadConfig({ ...sources, secrets: await readSecrets(sources) }).mongoUri);`;
   const out = execFileSync('bash', [

@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { test } from 'node:test';
-import { type ConfigSources } from '../../src/config/load.ts';
+import { type ConfigSources } from '../../src/config/parse.ts';
 import { loadWithSecrets } from './load-with-secrets.ts';
-import { flagOf, OPTION_NAMES, OPTIONS, type OptionName, type OptionSpec } from '../../src/config/schema.ts';
+import { flagOf, OPTION_NAMES, OPTIONS, type OptionName, type OptionSpec } from '../../src/config/options.ts';
 
 const BOTH = { MONGO_URI: 'mongodb://h/d', GCS_BUCKET: 'pictures' };
 

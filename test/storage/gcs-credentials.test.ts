@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { test, type TestContext } from 'node:test';
-import { googleEnvironment } from '../../src/config/google-environment.ts';
+import { googleEnvironment } from '../../src/config/google.ts';
 import { Text2ImgError } from '../../src/errors/text2img-error.ts';
 import { silentLogger } from '../../src/observability/logger.ts';
 import { safeMessage } from '../../src/storage/gcs-errors.ts';

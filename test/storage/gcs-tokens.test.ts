@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { getCACertificates, setDefaultCACertificates } from 'node:tls';
-import { googleEnvironment } from '../../src/config/google-environment.ts';
+import { googleEnvironment } from '../../src/config/google.ts';
 import { Text2ImgError } from '../../src/errors/text2img-error.ts';
 import { silentLogger } from '../../src/observability/logger.ts';
 import { GcsImageStore } from '../../src/storage/gcs-image-store.ts';

@@ -7,12 +7,12 @@ import { fileURLToPath } from 'node:url';
 import { fetchCheckpoint } from '../checkpoint/hub/fetch-checkpoint.ts';
 import { type HubId, parseHubId } from '../checkpoint/hub/hub-id.ts';
 import type { BlobCheck } from '../checkpoint/hub/whole-blob.ts';
-import { DEFAULT_PRODUCTION_MODEL, hubEnvironment } from '../config/hub-environment.ts';
-import { proxyEnvironment } from '../config/proxy-environment.ts';
+import { DEFAULT_PRODUCTION_MODEL, hubEnvironment } from '../config/hub.ts';
+import { proxyEnvironment } from '../config/proxies.ts';
 import { resolveMode } from '../config/mode.ts';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import { quote } from '../lib/foreign-text.ts';
-import type { CommandContext } from './command-context.ts';
+import type { CommandContext } from '../cli/command-context.ts';
 
 /** Lies as far above `src/cli/` as above `dist/cli/`. */
 const DEMO_MODEL = fileURLToPath(new URL('../../models/demo', import.meta.url));

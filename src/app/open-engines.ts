@@ -3,9 +3,9 @@
  */
 import { compileCacheFolder } from '../config/user-folders.ts';
 import { EngineHost } from '../engine/engine-host.ts';
-import type { CommandContext } from './command-context.ts';
+import type { CommandContext } from '../cli/command-context.ts';
 import { engineEnvironment } from './engine-environment.ts';
-import { findModelFolder, type ModelFolder } from './model-folder.ts';
+import { findModelFolder, type ModelFolder } from './find-model.ts';
 
 /** Not started yet. */
 export function makeEngine({ config, logger }: CommandContext, model: ModelFolder): EngineHost {

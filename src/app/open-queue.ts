@@ -3,8 +3,8 @@
  */
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { googleEnvironment } from '../config/google-environment.ts';
-import { nameInUse } from '../config/load.ts';
+import { googleEnvironment } from '../config/google.ts';
+import { nameInUse } from '../config/parse.ts';
 import { resolveMode } from '../config/mode.ts';
 import { MongoPromptQueue } from '../queue/mongo/mongo-prompt-queue.ts';
 import type { PromptQueue } from '../queue/prompt-queue.ts';
@@ -14,7 +14,7 @@ import { GcsImageStore } from '../storage/gcs-image-store.ts';
 import type { ImageStore } from '../storage/image-store.ts';
 import { checkCanSign } from '../storage/google-credentials.ts';
 import { publicUrlUnder } from '../storage/public-url.ts';
-import type { CommandContext } from './command-context.ts';
+import type { CommandContext } from '../cli/command-context.ts';
 
 export interface OpenQueueOptions {
   /** For commands that add nothing: where there is no queue yet, none is made, and it looks empty. */

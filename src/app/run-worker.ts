@@ -14,14 +14,14 @@ import type { WebhookDeliverer } from '../webhook/deliverer.ts';
 import { jobsLeft } from '../worker/jobs-left.ts';
 import type { WorkerOptions } from '../worker/worker-options.ts';
 import { runWorker } from '../worker/worker.ts';
-import type { CommandContext, ExitCode } from './command-context.ts';
-import { defaultsOf, limitsOf } from './limits.ts';
-import { findModelFolder, type ModelFolder } from './model-folder.ts';
-import { makeEngine, startEngine } from './open-engine.ts';
+import type { CommandContext, ExitCode } from '../cli/command-context.ts';
+import { defaultsOf, limitsOf } from '../cli/limits.ts';
+import { findModelFolder, type ModelFolder } from './find-model.ts';
+import { makeEngine, startEngine } from './open-engines.ts';
 import { openQueue, openStore } from './open-queue.ts';
 import { DELIVERY_DRAIN_MS, webhookDeliverer, webhookPolicy } from './open-webhooks.ts';
-import { show, summarize, Tally } from './run-output.ts';
-import { listenForSignals, type SignalListener } from './signals.ts';
+import { show, summarize, Tally } from '../cli/run-output.ts';
+import { listenForSignals, type SignalListener } from '../cli/signals.ts';
 
 const SOME_PROMPT_FAILED: ExitCode = 3;
 /** The embedded queue is a file of this machine, so `jobs show` can hear of progress more often than a third of the lease. */

@@ -3,7 +3,7 @@
  * database or a URL of another name somewhere else.
  */
 import { z } from 'zod';
-import { parseWebhookSecrets } from '../webhook/signature.ts';
+import { parseWebhookSecrets } from '../../webhook/signature.ts';
 
 /** MongoDB's limit, less the dot and the longest name of a database in front. */
 const MAX_COLLECTION_BYTES = 190;

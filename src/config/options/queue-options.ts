@@ -1,5 +1,5 @@
 /** Options: where prompts and pictures are, and who hears of them. */
-import { DEFAULT_OBJECT_PREFIX } from '../storage/object-key.ts';
+import { DEFAULT_OBJECT_PREFIX } from '../../storage/object-key.ts';
 import { option, QUEUE_COMMANDS, WEBHOOK_COMMANDS, type OptionSpec } from './option-spec.ts';
 import {
   bucketName,
@@ -9,8 +9,8 @@ import {
   publicBase,
   webhookSecrets,
   webUrl,
-} from './place-schemas.ts';
-import { eventList, hostList, onOrOff, text } from './value-schemas.ts';
+} from './strict-names.ts';
+import { eventList, hostList, onOrOff, text } from './value-types.ts';
 
 export const PLACE_OPTIONS = {
   // where prompts and pictures are

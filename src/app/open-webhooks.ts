@@ -1,12 +1,12 @@
 /** The webhooks' two halves out of the options: what a finished prompt owes, and who sends it. */
-import { proxyEnvironment } from '../config/proxy-environment.ts';
+import { proxyEnvironment } from '../config/proxies.ts';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import type { PromptQueue } from '../queue/prompt-queue.ts';
 import { VERSION } from '../version.ts';
 import { WebhookDeliverer } from '../webhook/deliverer.ts';
 import { isWeakKey, parseWebhookSecrets } from '../webhook/signature.ts';
 import { WebhookPolicy } from '../webhook/webhook-policy.ts';
-import type { CommandContext } from './command-context.ts';
+import type { CommandContext } from '../cli/command-context.ts';
 
 /** Tries that fall due within this time are made before a drain ends. */
 export const DELIVERY_DRAIN_MS = 30_000;

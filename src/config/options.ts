@@ -3,12 +3,12 @@
  * environment variable `TEXT2IMG_<NAME>`, save for the names that users have had in their scripts for long (`environment`).
  */
 import type { z } from 'zod';
-import type { CommandName, OptionSpec } from './option-spec.ts';
+import type { CommandName, OptionSpec } from './options/option-spec.ts';
 import { PICTURE_OPTIONS } from './picture-options.ts';
-import { PLACE_OPTIONS } from './place-options.ts';
-import { WORKER_OPTIONS } from './worker-options.ts';
+import { PLACE_OPTIONS } from './options/queue-options.ts';
+import { WORKER_OPTIONS } from './options/command-options.ts';
 
-export { COMMANDS, type CommandName, type OptionSpec } from './option-spec.ts';
+export { COMMANDS, type CommandName, type OptionSpec } from './options/option-spec.ts';
 
 export const OPTIONS = { ...PLACE_OPTIONS, ...PICTURE_OPTIONS, ...WORKER_OPTIONS } as const satisfies Record<
   string,

@@ -1,7 +1,7 @@
 /** Options: what is accepted, how the worker works, what is listed and said. */
 import { z } from 'zod';
 import { COMMANDS, option, PICTURE, type OptionSpec } from './option-spec.ts';
-import { decimalNumber, oneOf, onOrOff, text, wholeNumber } from './value-schemas.ts';
+import { decimalNumber, oneOf, onOrOff, text, wholeNumber } from './value-types.ts';
 
 export const WORKER_OPTIONS = {
   // limits on what is accepted

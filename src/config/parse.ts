@@ -8,7 +8,7 @@ import { quote } from '../lib/foreign-text.ts';
 import { checkTogether } from './check-together.ts';
 import { type Environment, processEnvironment, stated } from './environment.ts';
 import { refuseMisnamedPlaces } from './foreign-variables.ts';
-import { checkHubVariables } from './hub-environment.ts';
+import { checkHubVariables } from './hub.ts';
 import { quoteUrl } from './quote-url.ts';
 import {
   type CommandName,
@@ -20,7 +20,7 @@ import {
   type OptionName,
   type OptionSpec,
   optionsOf,
-} from './schema.ts';
+} from './options.ts';
 import { readSecretFile } from './secret-file.ts';
 import { expandHome } from './user-folders.ts';
 
