@@ -69,7 +69,7 @@ const GUARDS: readonly Guard[] = [
   {
     name: 'the renewal before an overwrite (worker)',
     file: 'src/worker/image-places.ts',
-    with: 'mayReplace: () => job.heartbeat.renew()',
+    with: 'mayReplace: () => job.lease.renew()',
     without: 'mayReplace: async () => true',
     test: 'test/worker/publishing.test.ts',
     noticedBy: 'a zombie of an earlier run does not overwrite the picture of the run that took over',

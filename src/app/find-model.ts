@@ -17,7 +17,7 @@ import type { CommandContext } from '../cli/command-context.ts';
 /** Lies as far above `src/cli/` as above `dist/cli/`. */
 const DEMO_MODEL = fileURLToPath(new URL('../../models/demo', import.meta.url));
 const MEGABYTE = 1_000_000;
-/** The heartbeat file's age is looked at every half minute or so. */
+/** The health file's age is looked at every half minute or so. */
 const ALIVE_MS = 5000;
 
 export interface ModelFolder {

@@ -7,12 +7,12 @@ import { resolveMode } from '../config/mode.ts';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import { pause } from '../lib/pause.ts';
 import { untilAborted } from '../lib/until-aborted.ts';
-import { HeartbeatFile } from '../observability/heartbeat-file.ts';
+import { HealthFile } from '../observability/health-file.ts';
 import type { PromptQueue } from '../queue/prompt-queue.ts';
 import type { ImageStore } from '../storage/image-store.ts';
 import type { WebhookDeliverer } from '../webhook/deliverer.ts';
 import { jobsLeft } from '../worker/jobs-left.ts';
-import type { WorkerOptions } from '../worker/worker-options.ts';
+import type { WorkerOptions } from '../worker/worker-contract.ts';
 import { runWorker } from '../worker/worker.ts';
 import type { CommandContext, ExitCode } from '../cli/command-context.ts';
 import { defaultsOf, limitsOf } from '../cli/limits.ts';
@@ -25,7 +25,7 @@ import { listenForSignals, type SignalListener } from '../cli/signals.ts';
 
 const SOME_PROMPT_FAILED: ExitCode = 3;
 /** The embedded queue is a file of this machine, so `jobs show` can hear of progress more often than a third of the lease. */
-const EMBEDDED_BEAT_MS = 1000;
+const EMBEDDED_RENEW_MS = 1000;
 /** Where a change stream tells of new prompts this is only a second look; elsewhere it is what a new prompt waits at most. */
 const MONGO_POLL_MS = 2000;
 /** A model that takes longer than this to load is not healthy. */
@@ -50,9 +50,9 @@ async function runUntilStopped(context: CommandContext, stopping: SignalListener
     logger.info('embedded mode: queue and pictures are in a folder of this machine', { folder: resolve(mode.dataDir) });
   // A key file that cannot sign is said before a model is fetched.
   await using opened = closing(openStore(context));
-  const heartbeat = new HeartbeatFile(config.heartbeatFile, logger);
+  const healthFile = new HealthFile(config.heartbeatFile, logger);
   // A model that cannot be had is said before the queue is looked at; fetching one may take long.
-  const finding = findModelFolder(context, () => heartbeat.touch());
+  const finding = findModelFolder(context, () => healthFile.touch());
   const model = await untilAborted(finding, stopping.signal);
   if (model === undefined) return 0;
   await using queue = closing(openQueue(context));
@@ -71,7 +71,7 @@ async function runUntilStopped(context: CommandContext, stopping: SignalListener
     webhooks: webhookPolicy(context, publicUrl),
     onWebhookOwed: () => deliverer.notify(),
     signal: stopping.signal,
-    onAlive: (trouble) => heartbeat.touch(trouble),
+    onAlive: (trouble) => healthFile.touch(trouble),
     onEvent: (event) => {
       tally.add(event);
       show(context, event);
@@ -81,7 +81,7 @@ async function runUntilStopped(context: CommandContext, stopping: SignalListener
   // An empty queue is drained without a model; everything else waits until it is warm, so that no claim does.
   if (config.watch || !found.isDrained) {
     try {
-      await work(context, { options, deliverer, model, heartbeat });
+      await work(context, { options, deliverer, model, healthFile });
     } catch (error) {
       failure = Text2ImgError.from(error);
     }
@@ -105,7 +105,7 @@ function fixedOptions({ config, logger }: CommandContext) {
     defaults: defaultsOf(config),
     mode: config.watch ? 'watch' : 'drain',
     leaseMs,
-    ...(isEmbedded ? { beatMs: Math.min(EMBEDDED_BEAT_MS, leaseMs / 3) } : { pollMs: MONGO_POLL_MS }),
+    ...(isEmbedded ? { renewMs: Math.min(EMBEDDED_RENEW_MS, leaseMs / 3) } : { pollMs: MONGO_POLL_MS }),
     maxAttempts: config.maxAttempts,
     batchSize: config.batchSize,
     graceMs: config.gracePeriod * 1000,
@@ -138,16 +138,16 @@ interface Work {
   readonly options: Omit<WorkerOptions, 'engine'>;
   readonly deliverer: WebhookDeliverer;
   readonly model: ModelFolder;
-  readonly heartbeat: HeartbeatFile;
+  readonly healthFile: HealthFile;
 }
 
 /** Draws, and sends webhooks beside it. */
-async function work(context: CommandContext, { options, deliverer, model, heartbeat }: Work): Promise<void> {
+async function work(context: CommandContext, { options, deliverer, model, healthFile }: Work): Promise<void> {
   const { signal } = options;
   await using engine = makeEngine(context, model);
   {
     // One long wait, in which no loop turns.
-    using _ = heartbeat.whileWaiting(MAX_LOAD_MS);
+    using _ = healthFile.whileWaiting(MAX_LOAD_MS);
     await untilAborted(startEngine(context, { engine, model }), signal);
   }
   // A load cannot be interrupted, and nobody waits for it.

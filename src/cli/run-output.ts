@@ -1,7 +1,7 @@
 /** What `text2img run` prints: each job as it ends, and the summary. */
 import { printable } from '../lib/foreign-text.ts';
 import type { DeliverySummary } from '../webhook/deliverer.ts';
-import type { WorkerEvent, WorkerSummary } from '../worker/worker-options.ts';
+import type { WorkerEvent, WorkerSummary } from '../worker/worker-contract.ts';
 import type { CommandContext } from './command-context.ts';
 
 export function show({ config, terminal }: CommandContext, event: WorkerEvent): void {

@@ -1,5 +1,5 @@
 /**
- * The messages between the parent (queue, storage, heartbeat) and the engine child (the model). Sent over
+ * The messages between the parent (queue, store, leases) and the engine child (the model). Sent over
  * `child_process.fork` with `serialization: 'advanced'`, so that pixels travel as bytes. Each message has a schema here and a snapshot test.
  */
 import { z } from 'zod';

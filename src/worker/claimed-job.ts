@@ -1,4 +1,4 @@
-/** One claimed document on its way through the worker: its claim, its heartbeat, and its one ending. */
+/** One claimed document on its way through the worker: its claim, its lease, and its one ending. */
 import { randomBytes } from 'node:crypto';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import { promptIdText } from '../job/document-id.ts';
@@ -8,11 +8,11 @@ import { resolveRequest, seedOfRun } from '../job/resolve-request.ts';
 import type { ClaimedPrompt, CompletionRecord, FailureRecord, TransitionOutcome } from '../queue/prompt-queue.ts';
 import type { OwedWebhook } from '../queue/webhook-outbox.ts';
 import type { FinishedPrompt } from '../webhook/webhook-policy.ts';
-import { Heartbeat } from './heartbeat.ts';
+import { Lease } from './lease.ts';
 import { ObjectNames } from './object-names.ts';
 import { persistently } from './persistence.ts';
 import { judge } from './retry-policy.ts';
-import type { WorkerEvent, WorkerOptions } from './worker-options.ts';
+import type { WorkerEvent, WorkerOptions } from './worker-contract.ts';
 
 export interface ClaimContext {
   /** Taken before the claim was asked for. */
@@ -29,7 +29,7 @@ export class ClaimedJob implements Disposable {
   readonly id: string;
   /** New for every attempt, so that a late message of an earlier one is nobody's. */
   readonly jobId: string;
-  readonly heartbeat: Heartbeat;
+  readonly lease: Lease;
   readonly names: ObjectNames;
   readonly #options: WorkerOptions;
   readonly #context: ClaimContext;
@@ -49,11 +49,11 @@ export class ClaimedJob implements Disposable {
     this.jobId = claim.token;
     this.#options = options;
     this.#context = context;
-    this.heartbeat = new Heartbeat({
+    this.lease = new Lease({
       queue: options.queue,
       claim,
       leaseMs: options.leaseMs,
-      beatMs: options.beatMs ?? options.leaseMs / 3,
+      renewMs: options.renewMs ?? options.leaseMs / 3,
       claimedAtMs: context.claimedAtMs,
       logger: options.logger,
       onLost: () => {
@@ -79,7 +79,7 @@ export class ClaimedJob implements Disposable {
   }
 
   progress(step: number, steps: number): void {
-    this.heartbeat.progress = { step, steps };
+    this.lease.progress = { step, steps };
     this.#tell({ type: 'progress', id: this.id, step, steps });
   }
 
@@ -104,7 +104,7 @@ export class ClaimedJob implements Disposable {
    */
   async end(raw: unknown): Promise<string | undefined> {
     const error = Text2ImgError.from(raw);
-    if (this.heartbeat.isLost) return this.lose();
+    if (this.lease.isLost) return this.lose();
     if (this.givesBack && (error.fault !== 'request' || error.code === 'cancelled')) return this.release();
     const { logger, maxAttempts } = this.#options;
     const verdict = judge(error, { attempt: this.claim.attempt, maxAttempts });
@@ -160,7 +160,7 @@ export class ClaimedJob implements Disposable {
 
   /** Its way through the worker is over. */
   [Symbol.dispose](): void {
-    this.heartbeat[Symbol.dispose]();
+    this.lease[Symbol.dispose]();
     this.#context.onEnd();
   }
 
@@ -178,6 +178,6 @@ export class ClaimedJob implements Disposable {
   #write(what: string, write: () => Promise<TransitionOutcome>): Promise<TransitionOutcome> {
     const { logger, leaseMs: patienceMs } = this.#options;
     const { lastSignal: signal } = this.#context;
-    return persistently(write, { what, logger, mayGoOn: () => this.heartbeat.isSafe, patienceMs, signal });
+    return persistently(write, { what, logger, mayGoOn: () => this.lease.isSafe, patienceMs, signal });
   }
 }

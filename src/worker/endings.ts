@@ -2,7 +2,7 @@
 import { promptIdText } from '../job/document-id.ts';
 import type { Endings, UnclaimedPrompt } from '../queue/prompt-queue.ts';
 import type { FinishedPrompt } from '../webhook/webhook-policy.ts';
-import type { WorkerEvent, WorkerOptions } from './worker-options.ts';
+import type { WorkerEvent, WorkerOptions } from './worker-contract.ts';
 
 export function endingsOf(
   { webhooks, logger, onWebhookOwed }: WorkerOptions,

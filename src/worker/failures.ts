@@ -8,12 +8,12 @@ import type { WaitingPrompt } from '../queue/prompt-queue.ts';
 import type { ClaimedJob } from './claimed-job.ts';
 import { EngineDeaths } from './engine-deaths.ts';
 import { type DrawnImages, KeptImages } from './kept-images.ts';
-import { probeEngine } from './probe-engine.ts';
+import { probeEngine } from '../engine/probe-engine.ts';
 import { isLastAttempt } from './retry-policy.ts';
 import type { GracefulStop } from './shutdown.ts';
 import { StoreProbes } from './store-probes.ts';
 import type { Trouble } from './trouble.ts';
-import type { WorkerOptions } from './worker-options.ts';
+import type { WorkerOptions } from './worker-contract.ts';
 
 export interface FailuresOptions {
   readonly options: WorkerOptions;
@@ -64,7 +64,7 @@ export class Failures {
 
   /** One failure of the engine, with all the jobs that it hit at once; each is ended here. */
   async ofEngine(failed: readonly FailedDrawing[]): Promise<void> {
-    const hit = failed.filter(({ job }) => !job.givesBack && !job.heartbeat.isLost);
+    const hit = failed.filter(({ job }) => !job.givesBack && !job.lease.isLost);
     const unavailable = hit.find(({ error }) => error.consequence === 'give-back');
     const isStopping = this.#stop.publishingSignal.aborted;
     if (hit.length === 0 || isStopping) return this.#endAll(failed);

@@ -74,14 +74,14 @@ export async function storeImages(
   images: readonly ImageToStore[],
   { store, signal, model }: PlaceOptions & { readonly model: string },
 ): Promise<readonly string[] | undefined> {
-  const { claim, heartbeat, names } = job;
+  const { claim, lease, names } = job;
   const urls: string[] = [];
   for (const { imageIndex, seed, png } of images) {
-    if (!heartbeat.isSafe && !(await heartbeat.renew())) return undefined;
+    if (!lease.isSafe && !(await lease.renew())) return undefined;
     const metadata = { runId: claim.runId, docKey: claim.docKey, seed, model };
     const { outcome, url, owner } = await store.put(
       { name: names.keyOf(imageIndex), png, metadata },
-      { mayReplace: () => job.heartbeat.renew(), signal },
+      { mayReplace: () => job.lease.renew(), signal },
     );
     if (outcome === 'superseded') return undefined;
     if (outcome === 'foreign') {

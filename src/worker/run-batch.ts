@@ -8,13 +8,13 @@ import { encodePng } from '../image/encode-png.ts';
 import type { ResolvedGenerationRequest } from '../job/generation-request.ts';
 import { usedParameters } from '../job/prompt-document.ts';
 import type { CompletionRecord } from '../queue/prompt-queue.ts';
-import type { BatchBudget } from './batch-budget.ts';
+import type { BatchBudget } from '../engine/batch-budget.ts';
 import type { ClaimedJob } from './claimed-job.ts';
 import type { FailedDrawing, Failures } from './failures.ts';
 import { type PlaceOptions, storeImages, surveyPlaces } from './image-places.ts';
 import type { DrawnImages } from './kept-images.ts';
 import type { Trouble } from './trouble.ts';
-import type { WorkerOptions } from './worker-options.ts';
+import type { WorkerOptions } from './worker-contract.ts';
 
 /** In a sentence. */
 const MAX_NAMED = 5;

@@ -5,7 +5,7 @@
  */
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import type { ClaimedJob } from './claimed-job.ts';
-import type { WorkerOptions } from './worker-options.ts';
+import type { WorkerOptions } from './worker-contract.ts';
 
 /** How often the estimate is looked at again. */
 const LOOK_MS = 50;

@@ -7,16 +7,16 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import { pause } from '../lib/pause.ts';
 import { untilAborted } from '../lib/until-aborted.ts';
-import { BatchBudget } from './batch-budget.ts';
+import { BatchBudget } from '../engine/batch-budget.ts';
 import { ClaimedJob } from './claimed-job.ts';
 import { endingsOf } from './endings.ts';
 import { Failures } from './failures.ts';
 import { jobsLeft } from './jobs-left.ts';
-import { probeEngine } from './probe-engine.ts';
+import { probeEngine } from '../engine/probe-engine.ts';
 import { type BatchContext, drawJobs, giveBack, type PreparedJob, prepareJobs } from './run-batch.ts';
 import { GracefulStop } from './shutdown.ts';
 import { Trouble } from './trouble.ts';
-import type { TroublePatience, WorkerEvent, WorkerOptions, WorkerSummary } from './worker-options.ts';
+import type { TroublePatience, WorkerEvent, WorkerOptions, WorkerSummary } from './worker-contract.ts';
 
 const DEFAULT_POLL_MS = 500;
 /** Finished pictures that wait for the network; above it the model waits too, instead of the memory filling up. */

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { test } from 'node:test';
 import { silentLogger } from '../../src/observability/logger.ts';
-import { HeartbeatFile } from '../../src/observability/heartbeat-file.ts';
+import { HealthFile } from '../../src/observability/health-file.ts';
 import { runCli, temporaryFolder } from './run-cli.ts';
 
 test('a worker that ran is healthy for a while, an old heartbeat and a missing one are not', async () => {
@@ -41,7 +41,7 @@ test('in a container the embedded mode has to be asked for', async () => {
 test('the file is touched by the loop only, seldom, and one that cannot be written is no reason to stop', async () => {
   const folder = temporaryFolder();
   const file = join(folder, 'heartbeat');
-  const heartbeat = new HeartbeatFile(file, silentLogger);
+  const heartbeat = new HealthFile(file, silentLogger);
   heartbeat.touch();
   await sleep(50);
   const mtimeMs = 1_700_000_000_000;
@@ -51,14 +51,14 @@ test('the file is touched by the loop only, seldom, and one that cannot be writt
   await sleep(50);
   assert.equal(statSync(file).mtimeMs, mtimeMs, 'not again within seconds');
   const warnings: string[] = [];
-  const unwritable = new HeartbeatFile(join(folder, 'no', 'such', 'folder'), {
+  const unwritable = new HealthFile(join(folder, 'no', 'such', 'folder'), {
     ...silentLogger,
     warning: (message) => warnings.push(message),
   });
   unwritable.touch();
   await sleep(50);
   assert.equal(warnings.length, 1);
-  new HeartbeatFile(undefined, silentLogger).touch();
+  new HealthFile(undefined, silentLogger).touch();
 });
 
 test('a heartbeat from the future or a folder in its place says nothing about a worker, and a worker refuses the folder', async () => {
@@ -82,8 +82,8 @@ test('a heartbeat from the future or a folder in its place says nothing about a 
   const onFolder = await health(folder);
   assert.equal(onFolder.code, 5);
   assert.match(onFolder.stderr, /no plain file.*\[worker_unhealthy\]/);
-  assert.throws(() => new HeartbeatFile(folder, silentLogger), { code: 'invalid_option', message: /is a folder/ });
-  assert.throws(() => new HeartbeatFile('/dev/null', silentLogger), {
+  assert.throws(() => new HealthFile(folder, silentLogger), { code: 'invalid_option', message: /is a folder/ });
+  assert.throws(() => new HealthFile('/dev/null', silentLogger), {
     code: 'invalid_option',
     message: /no plain file/,
   });
@@ -92,7 +92,7 @@ test('a heartbeat from the future or a folder in its place says nothing about a 
 test('what keeps a worker from claiming is told and is no reason to restart it, but five minutes without an engine are', async () => {
   const folder = temporaryFolder();
   const file = join(folder, 'heartbeat');
-  const heartbeat = new HeartbeatFile(file, silentLogger);
+  const heartbeat = new HealthFile(file, silentLogger);
   const health = async (source: string, secondsAgo: number) => {
     const since = new Date(Date.now() - secondsAgo * 1000);
     heartbeat.touch({ source, code: 'store_failed', message: `the ${source} refuses.\u001b[2J ${secondsAgo}`, since });

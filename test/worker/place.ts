@@ -14,7 +14,7 @@ import { FileImageStore } from '../../src/storage/file-image-store.ts';
 import { DEFAULT_OBJECT_PREFIX } from '../../src/storage/object-key.ts';
 import { runWorker } from '../../src/worker/worker.ts';
 import type { TroubleReport } from '../../src/worker/trouble.ts';
-import type { WorkerEvent, WorkerOptions, WorkerSummary } from '../../src/worker/worker-options.ts';
+import type { WorkerEvent, WorkerOptions, WorkerSummary } from '../../src/worker/worker-contract.ts';
 import { NO_WEBHOOKS } from './no-webhooks.ts';
 import { startInstantEngine } from '../engine/instant-engine.ts';
 

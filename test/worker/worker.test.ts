@@ -13,7 +13,7 @@ import { seedOfRun } from '../../src/job/resolve-request.ts';
 import type { RawPromptDocument } from '../../src/queue/prompt-queue.ts';
 import { SqlitePromptQueue } from '../../src/queue/sqlite/sqlite-prompt-queue.ts';
 import { FileImageStore } from '../../src/storage/file-image-store.ts';
-import type { WorkerEvent } from '../../src/worker/worker-options.ts';
+import type { WorkerEvent } from '../../src/worker/worker-contract.ts';
 import { makePlace, type Place, show, work } from './place.ts';
 
 const PROCESS = fileURLToPath(new URL('worker-process.ts', import.meta.url));
@@ -132,7 +132,7 @@ test('cancelling while it is drawn ends it as an error with code cancelled, and 
     { _id: 'b', text: 'b' },
   ]);
   const { summary } = await work(place, {
-    beatMs: 20,
+    renewMs: 20,
     onEvent: (event) => {
       if (event.type === 'progress' && event.id === 'a' && event.step === 2) void place.queue.cancel('a');
     },
@@ -152,7 +152,7 @@ test('the progress of a prompt can be seen in the queue', async (t) => {
     () => void place.queue.show('a').then((summary) => summary?.progress && seen.push(summary.progress.step)),
     10,
   );
-  await work(place, { beatMs: 10 }).finally(() => clearInterval(look));
+  await work(place, { renewMs: 10 }).finally(() => clearInterval(look));
   assert.ok(
     seen.some((step) => step > 0 && step <= 20),
     seen.join(),

@@ -10,7 +10,7 @@ import type { WebhookPolicy } from '../webhook/webhook-policy.ts';
 import type { TroubleReport } from './trouble.ts';
 
 /** The part of the engine that a worker uses; it is started by whoever made it. */
-export type WorkerEngine = Pick<EngineHost, 'model' | 'start' | 'generate' | 'cancel' | 'kill' | 'estimateRemainingMs'>;
+type WorkerEngine = Pick<EngineHost, 'model' | 'start' | 'generate' | 'cancel' | 'kill' | 'estimateRemainingMs'>;
 
 /** How long a worker waits for its environment. */
 export interface TroublePatience {
@@ -49,8 +49,8 @@ export interface WorkerOptions {
   readonly onAlive?: (trouble: TroubleReport | undefined) => void;
   /** Default: pauses from 1 s to 60 s, 5 minutes in a drain. */
   readonly troublePatience?: TroublePatience;
-  /** Time between two heartbeats; default a third of the lease. */
-  readonly beatMs?: number;
+  /** Time between two renewals of a lease; default a third of the lease. */
+  readonly renewMs?: number;
   /** Time between two looks at an empty queue, jittered. */
   readonly pollMs?: number;
 }

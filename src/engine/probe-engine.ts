@@ -1,12 +1,15 @@
 /** Draws one step at the model's default size, decoded, through the ordinary protocol: what the machine can do without any prompt of a user. */
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import type { ResolvedGenerationRequest } from '../job/generation-request.ts';
-import type { WorkerEngine } from './worker-options.ts';
+import type { EngineHost } from './engine-host.ts';
+
+/** What a probe needs of an engine. */
+type ProbedEngine = Pick<EngineHost, 'start' | 'generate' | 'kill'>;
 
 let probes = 0;
 
 /** @returns why the engine cannot draw; undefined: it can @throws never */
-export async function probeEngine(engine: WorkerEngine): Promise<Text2ImgError | undefined> {
+export async function probeEngine(engine: ProbedEngine): Promise<Text2ImgError | undefined> {
   try {
     const model = await engine.start();
     const request: ResolvedGenerationRequest = {

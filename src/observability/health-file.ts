@@ -1,5 +1,5 @@
 /**
- * A file whose age says that a worker's loop turns. It is touched by the loop itself, never by a timer beside it, which would go on when the
+ * The health file: its age says that a worker's loop turns. It is touched by the loop itself, never by a timer beside it, which would go on when the
  * loop is stuck; only while the model loads, which is one long wait, a timer does it, for a bounded time.
  */
 import { type Stats, statSync } from 'node:fs';
@@ -9,7 +9,7 @@ import { quote } from '../lib/foreign-text.ts';
 import type { Logger } from './logger.ts';
 
 /** What keeps the worker from claiming; `text2img health` reads it. */
-export interface HeartbeatTrouble {
+export interface HealthTrouble {
   readonly source: string;
   readonly code: string;
   readonly message: string;
@@ -19,7 +19,7 @@ export interface HeartbeatTrouble {
 /** Often enough for any check, seldom enough not to be noticed. */
 const INTERVAL_MS = 5000;
 
-export class HeartbeatFile {
+export class HealthFile {
   readonly #path: string | undefined;
   readonly #logger: Logger;
   #lastMs = -Infinity;
@@ -34,18 +34,18 @@ export class HeartbeatFile {
   }
 
   /** The loop turns. Cheap enough to be called at every turn. */
-  touch(trouble?: HeartbeatTrouble): void {
+  touch(trouble?: HealthTrouble): void {
     const now = performance.now();
     if (this.#path === undefined) return;
     const hasChanged = this.#lastTrouble !== (trouble?.message ?? '');
     if (!hasChanged && now - this.#lastMs < INTERVAL_MS) return;
     this.#lastMs = now;
     this.#lastTrouble = trouble?.message ?? '';
-    // A heartbeat that cannot be written must not stop the drawing.
+    // A health file that cannot be written must not stop the drawing.
     writeFile(this.#path, `${JSON.stringify({ at: new Date(), trouble: trouble ?? null })}\n`).catch((error: Error) => {
       if (this.#hasWarned) return;
       this.#hasWarned = true;
-      this.#logger.warning('the heartbeat file cannot be written', { file: this.#path, reason: error.message });
+      this.#logger.warning('the health file cannot be written', { file: this.#path, reason: error.message });
     });
   }
 

@@ -1,15 +1,17 @@
 /**
- * Keeps one claim alive while its document is drawn and stored, and knows when it may no longer be ours: a worker that cannot reach the
- * queue, or was stopped for longer than its lease, must not publish.
+ * Renews one claim's lease while its images are generated and stored, and knows when the claim may no longer be ours. A worker that cannot reach
+ * the queue, or was frozen for longer than its lease, must not publish.
  */
+import { messageOf } from '../lib/disk-errors.ts';
 import type { Logger } from '../observability/logger.ts';
 import type { ClaimedPrompt, JobProgress, PromptQueue } from '../queue/prompt-queue.ts';
 
-export interface HeartbeatOptions {
+export interface LeaseOptions {
   readonly queue: PromptQueue;
   readonly claim: ClaimedPrompt;
   readonly leaseMs: number;
-  readonly beatMs: number;
+  /** Time between two renewals. */
+  readonly renewMs: number;
   /** Taken before the claim was asked for. */
   readonly claimedAtMs: number;
   readonly logger: Logger;
@@ -22,23 +24,23 @@ export interface HeartbeatOptions {
 /** Of the lease this share is left unused, for the time between the last look at the clock and the write. */
 const MARGIN = 0.1;
 
-export class Heartbeat implements Disposable {
-  readonly #options: HeartbeatOptions;
+export class Lease implements Disposable {
+  readonly #options: LeaseOptions;
   readonly #now: () => number;
-  #lastGoodMs: number;
+  #renewedAtMs: number;
   #progress: JobProgress | undefined;
   #timer: NodeJS.Timeout | undefined;
   #lost = false;
   #stopped = false;
 
-  constructor(options: HeartbeatOptions) {
+  constructor(options: LeaseOptions) {
     this.#options = options;
     this.#now = options.now ?? (() => performance.now());
-    this.#lastGoodMs = options.claimedAtMs;
+    this.#renewedAtMs = options.claimedAtMs;
     this.#schedule();
   }
 
-  /** Goes along with the next beat. */
+  /** Is written with the next renewal. */
   set progress(progress: JobProgress) {
     this.#progress = progress;
   }
@@ -47,23 +49,21 @@ export class Heartbeat implements Disposable {
     return this.#lost;
   }
 
-  /** True while the lease surely runs by this machine's clock, counted from when the last good beat was sent. */
+  /** True while the lease surely runs by this machine's clock, counted from when the last good renewal was sent. */
   get isSafe(): boolean {
-    return !this.#lost && this.#now() - this.#lastGoodMs < this.#options.leaseMs * (1 - MARGIN);
+    return !this.#lost && this.#now() - this.#renewedAtMs < this.#options.leaseMs * (1 - MARGIN);
   }
 
-  /** Beats now. True when the claim is surely ours. */
+  /** Renews now. True when the claim is surely ours. */
   async renew(): Promise<boolean> {
     const sentMs = this.#now();
     try {
       const outcome = await this.#options.queue.renew(this.#options.claim, this.#progress);
-      if (outcome === 'done') this.#lastGoodMs = sentMs;
+      if (outcome === 'done') this.#renewedAtMs = sentMs;
       else this.#lose();
     } catch (error) {
-      // Unknown, not lost: the fence decides.
-      this.#options.logger.warning('a heartbeat failed', {
-        error: error instanceof Error ? error.message : String(error),
-      });
+      // Unknown, not lost: `isSafe` decides.
+      this.#options.logger.warning('a lease could not be renewed', { error: messageOf(error) });
     }
     return this.isSafe;
   }
@@ -80,11 +80,11 @@ export class Heartbeat implements Disposable {
   }
 
   #schedule(): void {
-    const jittered = this.#options.beatMs * (0.9 + Math.random() * 0.2);
-    this.#timer = setTimeout(() => void this.#beat(), jittered);
+    const jitteredMs = this.#options.renewMs * (0.9 + Math.random() * 0.2);
+    this.#timer = setTimeout(() => void this.#renewAgain(), jitteredMs);
   }
 
-  async #beat(): Promise<void> {
+  async #renewAgain(): Promise<void> {
     await this.renew();
     if (!this.#stopped && !this.#lost) this.#schedule();
   }
