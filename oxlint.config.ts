@@ -56,7 +56,12 @@ export const FOLDERS: Readonly<Record<string, Folder>> = {
       schedulers: 'one self-contained file per scheduler, named and behaving as in diffusers',
     },
   },
-  onnx: { holds: 'graphs and their execution: the only importer of onnxruntime-node', imports: ['errors', 'lib', 'checkpoint'] },
+  onnx: { holds: 'writes graphs; no runtime, no files', imports: ['errors', 'lib', 'checkpoint'] },
+  runtime: {
+    holds: 'what runs graphs: contract.ts, the compile cache, and one folder for each runtime',
+    imports: ['errors', 'lib', 'onnx'],
+    folders: { onnxruntime: 'the only importer of onnxruntime-node', 'onnxruntime/cuda': 'what setup cuda fetches' },
+  },
   models: {
     holds: 'the networks, each one file that writes its ONNX graph',
     imports: ['errors', 'lib', 'checkpoint', 'onnx'],
@@ -64,8 +69,7 @@ export const FOLDERS: Readonly<Record<string, Folder>> = {
   },
   engine: {
     holds: 'the process boundary: the parent owns the state, the child owns the model',
-    imports: ['errors', 'lib', 'job', 'observability', 'diffusion', 'models', 'onnx', 'checkpoint'],
-    folders: { cuda: 'what setup cuda fetches' },
+    imports: ['errors', 'lib', 'job', 'observability', 'diffusion', 'models', 'onnx', 'runtime', 'checkpoint'],
   },
   webhook: {
     holds: 'what a finished prompt owes, and its delivery',
@@ -100,14 +104,14 @@ export const ENGINE_PARENT_FILES = ['src/engine/engine-host.ts', 'src/engine/eng
 
 /** Foreign library → the only places that may import it. */
 export const DOORS: Record<string, readonly string[]> = {
-  'onnxruntime-node': ['src/onnx/**'],
+  'onnxruntime-node': ['src/runtime/onnxruntime/**'],
   'node:sqlite': ['src/queue/sqlite/**'],
   '@google-cloud/storage': ['src/storage/gcs-client.ts'],
   '@huggingface/hub': ['src/checkpoint/hub/hub-client.ts'],
   mongodb: ['src/queue/mongo/**', 'test/**', 'bench/**'],
   protobufjs: ['src/onnx/**'],
   'fast-png': ['test/**'],
-  fflate: ['src/engine/**'],
+  fflate: ['src/runtime/onnxruntime/cuda/**'],
   'ipaddr.js': ['src/webhook/**'],
   pino: ['src/observability/**'],
   commander: ['src/cli/**'],
@@ -152,10 +156,18 @@ function restrictedImports(patterns: Pattern[]): Record<string, unknown> {
   return { 'no-restricted-imports': ['error', { patterns }] };
 }
 
+/** Folders below `folder` behind which a library's door is, outer ones first. */
+function doorFolders(folder: string): string[] {
+  const doors = Object.values(DOORS)
+    .flat()
+    .filter((door) => door.startsWith(`src/${folder}/`) && door.endsWith('/**'));
+  return [...new Set(doors.map((door) => door.slice('src/'.length, -'/**'.length)))].toSorted((a, b) => a.length - b.length);
+}
+
 const sourceOverrides = Object.keys(FOLDERS).flatMap((folder) => {
   const io: Pattern[] = folder === 'diffusion' ? IO_MODULES.map((name) => ({ regex: `^${escape(name)}$`, message: 'diffusion/ does no I/O.' })) : [];
   const patterns = [...folderPatterns(folder), ...io];
-  const places = [folder, ...(folder === 'queue' ? ['queue/sqlite', 'queue/mongo'] : [])];
+  const places = [folder, ...doorFolders(folder)];
   return places.map((place) => ({
     files: [place.endsWith('.ts') ? `src/${place}` : `src/${place}/**`],
     rules: restrictedImports([...patterns, ...doorPatterns(`src/${place}`)]) as never,
@@ -201,7 +213,7 @@ export default defineConfig({
     {
       files: ENGINE_PARENT_FILES,
       rules: restrictedImports([
-        ...['diffusion', 'models', 'onnx', 'checkpoint', 'cli', 'queue', 'storage', 'image', 'worker'].map((folder) => ({
+        ...['diffusion', 'models', 'onnx', 'runtime', 'checkpoint', 'cli', 'queue', 'storage', 'image', 'worker'].map((folder) => ({
           regex: `^(?:\\.\\./)+${folder}/`,
           message: 'The parent’s half of the engine imports the protocol only.',
         })),
@@ -209,7 +221,7 @@ export default defineConfig({
       ]) as never,
     },
     ...fileDoorOverrides,
-    { files: ['src/config/environment.ts', 'src/onnx/no-telemetry.ts', 'bin/text2img.js'], rules: { 'node/no-process-env': 'off' } },
+    { files: ['src/config/environment.ts', 'src/runtime/onnxruntime/no-telemetry.ts', 'bin/text2img.js'], rules: { 'node/no-process-env': 'off' } },
     { files: ['src/cli/**', 'src/engine/engine-child.ts'], rules: { 'unicorn/no-process-exit': 'off' } },
     { files: ['*.config.ts'], rules: { 'import/no-default-export': 'off' } },
     {

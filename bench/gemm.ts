@@ -1,5 +1,5 @@
 /** The machine's measured limit: the best matrix product through ONNX Runtime. */
-import { createSession } from '../src/onnx/onnxruntime-session.ts';
+import { createSession } from '../src/runtime/onnxruntime/session.ts';
 import { GraphBuilder } from '../src/onnx/graph.ts';
 import { median, timeRuns } from './timing.ts';
 

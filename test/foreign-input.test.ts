@@ -20,7 +20,7 @@ import { Text2ImgError } from '../src/errors/text2img-error.ts';
 import { parseGenerationParameters } from '../src/image/generation-parameters.ts';
 import { readGenerationParameters } from '../src/image/read-parameters.ts';
 import { proveFit } from '../src/models/prove-fit.ts';
-import { checkEntry } from '../src/onnx/cache-entries.ts';
+import { checkEntry } from '../src/runtime/cache-entries.ts';
 
 const place = await mkdtemp(join(tmpdir(), 'text2img-foreign-'));
 after(() => rm(place, { recursive: true, force: true }));

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { childEnvironment } from '../config/child-environment.ts';
 import type { Environment } from '../config/environment.ts';
 import { dataHome } from '../config/user-folders.ts';
-import { cudaLibraryFolder } from '../engine/cuda/fetch-cuda.ts';
+import { cudaLibraryFolder } from '../runtime/onnxruntime/cuda/fetch-cuda.ts';
 
 /** With the CUDA libraries that `setup cuda` fetched on the loader's path. */
 export function engineEnvironment(): Environment {

@@ -1,8 +1,8 @@
 /** `text2img setup cuda`: fetches what a GPU needs beside its driver. */
 import { proxyEnvironment } from '../config/proxies.ts';
 import { dataHome } from '../config/user-folders.ts';
-import { CUDA_WHEELS } from '../engine/cuda/cuda-wheels.ts';
-import { fetchCuda } from '../engine/cuda/fetch-cuda.ts';
+import { CUDA_WHEELS } from '../runtime/onnxruntime/cuda/cuda-wheels.ts';
+import { fetchCuda } from '../runtime/onnxruntime/cuda/fetch-cuda.ts';
 import { type CommandContext, type ExitCode, printResult } from './command-context.ts';
 
 const MEGABYTE = 1_000_000;

@@ -8,7 +8,7 @@ import { StableDiffusionPipeline } from '../diffusion/stable-diffusion-pipeline.
 import { nearestTileSize } from '../diffusion/vae-tiling.ts';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import { proveFit } from '../models/prove-fit.ts';
-import { type ChosenDevice, chooseDevice } from '../onnx/execution-provider.ts';
+import { type ChosenDevice, chooseDevice } from '../runtime/onnxruntime/execution-provider.ts';
 import { NetworkOpener, vaeSampleSizePx, vaeScaleFactor } from './open-networks.ts';
 import type { EngineSettings, ModelFacts } from './protocol.ts';
 

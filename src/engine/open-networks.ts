@@ -5,9 +5,9 @@ import type { Denoiser, FullPrecision, Networks, TextEncoder, VaeDecoder } from 
 import { tiledVaeDecoder } from '../diffusion/vae-tiling.ts';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import type { NetworkGraphs } from '../models/prove-fit.ts';
-import { openCachedSession } from '../onnx/compile-cache.ts';
+import { openCachedSession } from '../runtime/compile-cache.ts';
 import type { BuiltGraph } from '../onnx/graph.ts';
-import type { ExecutionProvider, Session, Tensor } from '../onnx/session.ts';
+import type { ExecutionProvider, Session, Tensor } from '../runtime/contract.ts';
 import type { EngineSettings } from './protocol.ts';
 
 export interface NetworkOpenerOptions {

@@ -1,5 +1,5 @@
 /** Tries the execution providers and prints what it found as one JSON line: a process of its own, because a provider that fails may take its process along. */
-import { probeProvider } from '../onnx/execution-provider.ts';
+import { probeProvider } from '../runtime/onnxruntime/execution-provider.ts';
 
 const [device = ''] = process.argv.slice(2);
 const provider =

@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { openCheckpoint } from '../../src/checkpoint/open-checkpoint.ts';
 import { type NetworkGraphs, proveFit } from '../../src/models/prove-fit.ts';
 import type { BuiltGraph } from '../../src/onnx/graph.ts';
-import type { Tensor } from '../../src/onnx/session.ts';
+import type { Tensor } from '../../src/runtime/contract.ts';
 import { copyOfBase, editTensors, UNET } from '../checkpoint/checkpoint-copies.ts';
 import { largestOf, valuesByLayer } from './every-value.ts';
 import { assertClose, runGraph } from './vectors.ts';

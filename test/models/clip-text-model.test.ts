@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { openCheckpoint } from '../../src/checkpoint/open-checkpoint.ts';
 import { ClipTokenizer } from '../../src/diffusion/clip-tokenizer.ts';
 import { buildClipTextGraph } from '../../src/models/clip-text-model.ts';
-import { createSession } from '../../src/onnx/onnxruntime-session.ts';
+import { createSession } from '../../src/runtime/onnxruntime/session.ts';
 
 test('with 40 tokens of 77 positions the first 40 vectors are those of the whole length', async () => {
   const { textEncoder, tokenizer } = await openCheckpoint(fileURLToPath(new URL('../../models/demo', import.meta.url)));

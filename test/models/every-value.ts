@@ -1,7 +1,7 @@
 /** Makes the values inside a graph visible: every value that is computed from the graph's inputs becomes an output. */
 import type { BuiltGraph } from '../../src/onnx/graph.ts';
 import { decodeModel, encodeModel, type NodeProto, type ValueInfoProto } from '../../src/onnx/onnx-schema.ts';
-import type { Tensor } from '../../src/onnx/session.ts';
+import type { Tensor } from '../../src/runtime/contract.ts';
 import { runGraph } from './vectors.ts';
 
 /**

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { openCheckpoint } from '../../src/checkpoint/open-checkpoint.ts';
 import { proveFit } from '../../src/models/prove-fit.ts';
-import { createSession } from '../../src/onnx/onnxruntime-session.ts';
+import { createSession } from '../../src/runtime/onnxruntime/session.ts';
 import { copyOfBase, editTensors, VAE } from '../checkpoint/checkpoint-copies.ts';
 
 async function decode(folder: string): Promise<Float32Array> {

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import type { Weights } from '../../src/checkpoint/weights.ts';
 import { timestepProjection } from '../../src/models/layers/timestep-embedding.ts';
 import { GraphBuilder } from '../../src/onnx/graph.ts';
-import { createSession } from '../../src/onnx/onnxruntime-session.ts';
+import { createSession } from '../../src/runtime/onnxruntime/session.ts';
 
 const none: Weights = {
   component: 'none',

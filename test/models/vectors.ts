@@ -5,8 +5,8 @@ import { fileURLToPath } from 'node:url';
 import { openComponentWeights } from '../../src/checkpoint/component-weights.ts';
 import type { Weights } from '../../src/checkpoint/weights.ts';
 import type { BuiltGraph, Dimension } from '../../src/onnx/graph.ts';
-import { createSession } from '../../src/onnx/onnxruntime-session.ts';
-import type { Tensor } from '../../src/onnx/session.ts';
+import { createSession } from '../../src/runtime/onnxruntime/session.ts';
+import type { Tensor } from '../../src/runtime/contract.ts';
 import { readTensors, type StoredTensor } from '../checkpoint/checkpoint-copies.ts';
 
 const folder = fileURLToPath(new URL('vectors', import.meta.url));

@@ -8,7 +8,7 @@ import { openComponentWeights } from '../../src/checkpoint/component-weights.ts'
 import type { Weights } from '../../src/checkpoint/weights.ts';
 import { type ComputeType, GraphBuilder } from '../../src/onnx/graph.ts';
 import { decodeModel, ELEMENT_TYPES } from '../../src/onnx/onnx-schema.ts';
-import type { Tensor } from '../../src/onnx/session.ts';
+import type { Tensor } from '../../src/runtime/contract.ts';
 import { type StoredTensor, writeTensors } from '../checkpoint/checkpoint-copies.ts';
 import { runGraph } from '../models/vectors.ts';
 

@@ -12,8 +12,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { zipSync } from 'fflate';
-import { CUDA_WHEELS, ONNX_RUNTIME_VERSION, type Wheel } from '../../../src/engine/cuda/cuda-wheels.ts';
-import { cudaLibraryFolder, fetchCuda } from '../../../src/engine/cuda/fetch-cuda.ts';
+import { CUDA_WHEELS, ONNX_RUNTIME_VERSION, type Wheel } from '../../../../src/runtime/onnxruntime/cuda/cuda-wheels.ts';
+import { cudaLibraryFolder, fetchCuda } from '../../../../src/runtime/onnxruntime/cuda/fetch-cuda.ts';
 
 const isSupported = process.platform === 'linux' && process.arch === 'x64';
 const skip = isSupported ? false : 'NOT RUN: setup cuda is for linux-x64';
@@ -113,7 +113,7 @@ async function beginFetching(t: TestContext, dataHome: string): Promise<ChildPro
     server.closeAllConnections();
     server.close();
   });
-  const script = `import { fetchCuda } from ${JSON.stringify(new URL('../../../src/engine/cuda/fetch-cuda.ts', import.meta.url).href)};
+  const script = `import { fetchCuda } from ${JSON.stringify(new URL('../../../../src/runtime/onnxruntime/cuda/fetch-cuda.ts', import.meta.url).href)};
 await fetchCuda({ dataHome: ${JSON.stringify(dataHome)}, packagesUrl: 'http://127.0.0.1:${(server.address() as AddressInfo).port}/', wheels: [{ ...${JSON.stringify(wheel)}, wanted: /./ }],
   onProgress: () => console.log('begun') });`;
   const child = spawn(process.execPath, ['--input-type=module', '-e', script], {

@@ -23,14 +23,14 @@ import {
   weightsDigest,
 } from './cache-entries.ts';
 import type { VerifyCache } from './file-digest.ts';
-import type { BuiltGraph } from './graph.ts';
+import type { BuiltGraph } from '../onnx/graph.ts';
 import {
   createSession,
   createSessionAndSave,
   loadOptimizedSession,
   type SessionSettings,
-} from './onnxruntime-session.ts';
-import type { Session } from './session.ts';
+} from './onnxruntime/session.ts';
+import type { Session } from './contract.ts';
 
 export interface CompileCacheSettings {
   /** null: off. */

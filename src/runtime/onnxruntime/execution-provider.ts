@@ -4,12 +4,12 @@
  */
 import './no-telemetry.ts';
 import { listSupportedBackends } from 'onnxruntime-node';
-import { Text2ImgError } from '../errors/text2img-error.ts';
-import { quote } from '../lib/foreign-text.ts';
-import { encodeModel, ELEMENT_TYPES, type ValueInfoProto } from './onnx-schema.ts';
-import { createSession } from './onnxruntime-session.ts';
-import type { ComputeType } from './graph.ts';
-import type { ExecutionProvider } from './session.ts';
+import { Text2ImgError } from '../../errors/text2img-error.ts';
+import { quote } from '../../lib/foreign-text.ts';
+import { encodeModel, ELEMENT_TYPES, type ValueInfoProto } from '../../onnx/onnx-schema.ts';
+import { createSession } from './session.ts';
+import type { ComputeType } from '../../onnx/graph.ts';
+import type { ExecutionProvider } from '../contract.ts';
 
 interface ProviderProbe {
   readonly provider: ExecutionProvider;

@@ -13,10 +13,10 @@ import { createRequire } from 'node:module';
 import { basename, dirname, join } from 'node:path';
 import { once } from 'node:events';
 import { Unzip, UnzipInflate, UnzipPassThrough } from 'fflate';
-import { Text2ImgError } from '../../errors/text2img-error.ts';
-import { quote } from '../../lib/foreign-text.ts';
-import { exchange } from '../../lib/http-exchange.ts';
-import { agentFor, NO_PROXIES, type Proxies } from '../../lib/proxies.ts';
+import { Text2ImgError } from '../../../errors/text2img-error.ts';
+import { quote } from '../../../lib/foreign-text.ts';
+import { exchange } from '../../../lib/http-exchange.ts';
+import { agentFor, NO_PROXIES, type Proxies } from '../../../lib/proxies.ts';
 import { DraftFolder } from './draft-folder.ts';
 import { CUDA_WHEELS, ONNX_RUNTIME_VERSION, type Wheel } from './cuda-wheels.ts';
 

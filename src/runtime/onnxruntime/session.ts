@@ -1,11 +1,11 @@
 /** Runs a graph with ONNX Runtime: the only place that makes its sessions. */
 import './no-telemetry.ts';
 import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
-import { Text2ImgError } from '../errors/text2img-error.ts';
-import { messageOf } from '../lib/disk-errors.ts';
-import { memoryRefusal } from '../lib/memory-errors.ts';
-import type { BuiltGraph } from './graph.ts';
-import type { ExecutionProvider, Session, Tensor, TensorData } from './session.ts';
+import { Text2ImgError } from '../../errors/text2img-error.ts';
+import { messageOf } from '../../lib/disk-errors.ts';
+import { memoryRefusal } from '../../lib/memory-errors.ts';
+import type { BuiltGraph } from '../../onnx/graph.ts';
+import type { ExecutionProvider, Session, Tensor, TensorData } from '../contract.ts';
 
 export interface SessionSettings {
   readonly provider: ExecutionProvider;

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { openCheckpoint } from '../../src/checkpoint/open-checkpoint.ts';
 import type { Weights } from '../../src/checkpoint/weights.ts';
 import { buildClipTextGraph } from '../../src/models/clip-text-model.ts';
-import { openCachedSession } from '../../src/onnx/compile-cache.ts';
+import { openCachedSession } from '../../src/runtime/compile-cache.ts';
 
 const TOKENS = 77;
 const demo = fileURLToPath(new URL('../../models/demo', import.meta.url));

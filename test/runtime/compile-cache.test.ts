@@ -22,7 +22,7 @@ import { openCheckpoint } from '../../src/checkpoint/open-checkpoint.ts';
 import { buildVaeDecoderGraph } from '../../src/models/autoencoder-kl.ts';
 import { buildClipTextGraph } from '../../src/models/clip-text-model.ts';
 import { buildUNet2DConditionGraph } from '../../src/models/unet-2d-condition-model.ts';
-import { type CompileCacheSettings, openCachedSession } from '../../src/onnx/compile-cache.ts';
+import { type CompileCacheSettings, openCachedSession } from '../../src/runtime/compile-cache.ts';
 import type { BuiltGraph } from '../../src/onnx/graph.ts';
 
 const place = await mkdtemp(join(tmpdir(), 'text2img-compile-'));
