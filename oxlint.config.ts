@@ -21,13 +21,18 @@ export const FOLDERS: Readonly<Record<string, Folder>> = {
   lib: { holds: 'small helpers that know nothing of the rest: foreign text, files, pauses, locks', imports: ['errors'] },
   errors: { holds: 'one error class, one table of codes', imports: ['lib/foreign-text.ts'] },
   observability: { holds: 'logs', imports: ['errors', 'lib'] },
+  noise: { holds: 'the noise that a seed must give', imports: ['errors', 'lib'] },
+  schedulers: {
+    holds: 'one file per scheduler, named and behaving as in diffusers: arithmetic and configuration keys',
+    imports: ['errors', 'lib'],
+  },
   job: {
     holds: 'the prompt document and what it asks of the model',
-    imports: ['errors', 'lib', 'diffusion/schedulers/scheduler-names.ts', 'engine/protocol.ts'],
+    imports: ['errors', 'lib', 'schedulers'],
   },
   config: {
     holds: 'options: one table, and the only reader of the environment',
-    imports: ['errors', 'lib', 'diffusion/schedulers/scheduler-names.ts', 'storage/object-key.ts', 'webhook/signature.ts'],
+    imports: ['errors', 'lib', 'schedulers', 'storage/object-key.ts', 'webhook/signature.ts'],
     folders: { options: 'the tables of options' },
   },
   queue: {
@@ -42,19 +47,16 @@ export const FOLDERS: Readonly<Record<string, Folder>> = {
   image: { holds: 'pixels → PNG with its generation parameters inside', imports: ['errors', 'lib', 'version.ts'] },
   checkpoint: {
     holds: 'where weights come from',
-    imports: ['errors', 'lib', 'observability'],
+    imports: ['errors', 'lib', 'observability', 'schedulers'],
     folders: {
       config: 'which configuration keys are implemented, harmless or refused, per class',
       hub: 'models by their hub id, in the cache that the Python tools share',
     },
   },
-  diffusion: {
+  pipelines: {
     holds: 'tokens → embeddings → latents → pixels; no I/O',
-    imports: ['errors', 'lib', 'job'],
-    folders: {
-      random: 'the noise that a seed must give',
-      schedulers: 'one self-contained file per scheduler, named and behaving as in diffusers',
-    },
+    imports: ['errors', 'lib', 'job', 'schedulers', 'noise'],
+    folders: { parts: 'functions that families share', 'stable-diffusion': 'the family of Stable Diffusion 1.x' },
   },
   onnx: { holds: 'writes graphs; no runtime, no files', imports: ['errors', 'lib', 'checkpoint'] },
   runtime: {
@@ -69,7 +71,7 @@ export const FOLDERS: Readonly<Record<string, Folder>> = {
   },
   engine: {
     holds: 'the process boundary: the parent owns the state, the child owns the model',
-    imports: ['errors', 'lib', 'job', 'observability', 'diffusion', 'models', 'onnx', 'runtime', 'checkpoint'],
+    imports: ['errors', 'lib', 'job', 'observability', 'pipelines', 'schedulers', 'models', 'onnx', 'runtime', 'checkpoint'],
   },
   webhook: {
     holds: 'what a finished prompt owes, and its delivery',
@@ -117,7 +119,8 @@ export const DOORS: Record<string, readonly string[]> = {
   commander: ['src/cli/**'],
 };
 
-/** `diffusion/` is arithmetic: everything from outside comes in as a parameter. */
+/** They are arithmetic: everything from outside comes in as a parameter. */
+const WITHOUT_IO = ['noise', 'schedulers', 'pipelines'];
 const IO_MODULES = ['node:fs', 'node:fs/promises', 'node:child_process', 'node:net', 'node:http', 'node:https', 'node:os', 'node:worker_threads'];
 
 type Pattern = { regex: string; message: string } | { group: string[]; message: string };
@@ -165,7 +168,7 @@ function doorFolders(folder: string): string[] {
 }
 
 const sourceOverrides = Object.keys(FOLDERS).flatMap((folder) => {
-  const io: Pattern[] = folder === 'diffusion' ? IO_MODULES.map((name) => ({ regex: `^${escape(name)}$`, message: 'diffusion/ does no I/O.' })) : [];
+  const io: Pattern[] = WITHOUT_IO.includes(folder) ? IO_MODULES.map((name) => ({ regex: `^${escape(name)}$`, message: `${folder} does no I/O.` })) : [];
   const patterns = [...folderPatterns(folder), ...io];
   const places = [folder, ...doorFolders(folder)];
   return places.map((place) => ({
@@ -213,7 +216,7 @@ export default defineConfig({
     {
       files: ENGINE_PARENT_FILES,
       rules: restrictedImports([
-        ...['diffusion', 'models', 'onnx', 'runtime', 'checkpoint', 'cli', 'queue', 'storage', 'image', 'worker'].map((folder) => ({
+        ...['pipelines', 'schedulers', 'noise', 'models', 'onnx', 'runtime', 'checkpoint', 'cli', 'queue', 'storage', 'image', 'worker'].map((folder) => ({
           regex: `^(?:\\.\\./)+${folder}/`,
           message: 'The parent’s half of the engine imports the protocol only.',
         })),

@@ -7,7 +7,7 @@ import {
   UNET_2D_CONDITION_RULES,
   type UNet2DConditionConfig,
 } from '../src/checkpoint/config/unet-2d-condition-config.ts';
-import { readConfig } from '../src/checkpoint/config/config-schema.ts';
+import { readConfig } from '../src/lib/config-rules.ts';
 import type { TensorPlace, Weights } from '../src/checkpoint/weights.ts';
 import { buildUNet2DConditionGraph } from '../src/models/unet-2d-condition-model.ts';
 

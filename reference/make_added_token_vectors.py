@@ -1,5 +1,5 @@
-"""Token ids by transformers' CLIP tokenizer where tokens were added to the demo's, for test/diffusion/. Usage:
-make_added_token_vectors.py test/diffusion/added-token-vectors.json
+"""Token ids by transformers' CLIP tokenizer where tokens were added to the demo's, for test/pipelines/parts/. Usage:
+make_added_token_vectors.py test/pipelines/parts/added-token-vectors.json
 
 Each case says how the demo's tokenizer folder is changed: `files` are written (null: removed), `added` is appended to tokenizer.json's added_tokens.
 """

@@ -1,4 +1,4 @@
-"""torch's CPU noise, for test/diffusion/random/. Usage: make_noise_vectors.py > test/diffusion/random/vectors.json"""
+"""torch's CPU noise, for test/noise/. Usage: make_noise_vectors.py > test/noise/vectors.json"""
 import json
 
 import torch

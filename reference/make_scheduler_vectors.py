@@ -1,4 +1,4 @@
-"""Full loops of diffusers' schedulers over a pseudo network, for test/diffusion/schedulers/. Usage: make_scheduler_vectors.py > test/diffusion/schedulers/vectors.json"""
+"""Full loops of diffusers' schedulers over a pseudo network, for test/schedulers/. Usage: make_scheduler_vectors.py > test/schedulers/vectors.json"""
 import json
 import math
 

@@ -1,4 +1,4 @@
-"""Token ids of hostile strings by transformers' CLIP tokenizer, for test/diffusion/. Usage: make_tokenizer_vectors.py test/diffusion/tokenizer-vectors.json
+"""Token ids of hostile strings by transformers' CLIP tokenizer, for test/pipelines/parts/. Usage: make_tokenizer_vectors.py test/pipelines/parts/tokenizer-vectors.json
 
 A file by name, because the tokenizers library prints notes to standard output.
 """

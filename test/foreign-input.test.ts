@@ -14,7 +14,7 @@ import { openCheckpoint } from '../src/checkpoint/open-checkpoint.ts';
 import { loadConfig } from '../src/config/parse.ts';
 import { environmentNameOf, OPTION_NAMES, OPTIONS, optionsOf, type OptionSpec } from '../src/config/options.ts';
 import { readSecretFile } from '../src/config/secret-file.ts';
-import { ClipTokenizer } from '../src/diffusion/clip-tokenizer.ts';
+import { ClipTokenizer } from '../src/pipelines/parts/clip-tokenizer.ts';
 import type { ErrorFault } from '../src/errors/error-codes.ts';
 import { Text2ImgError } from '../src/errors/text2img-error.ts';
 import { parseGenerationParameters } from '../src/image/generation-parameters.ts';

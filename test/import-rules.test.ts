@@ -59,7 +59,7 @@ function doorBreaches(): Breach[] {
 
 const OTHER_BREACHES: readonly Breach[] = [
   {
-    file: 'src/diffusion/breach-io.ts',
+    file: 'src/schedulers/breach-io.ts',
     text: "import { readFileSync } from 'node:fs';\nexport const y = readFileSync;\n",
   },
   { file: 'src/worker/breach-environment.ts', text: "export const y = process.env['HOME'];\n" },

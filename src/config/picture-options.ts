@@ -1,6 +1,6 @@
 /** Options: the model, the machine, and what is drawn. */
 import { z } from 'zod';
-import { SCHEDULER_NAMES } from '../diffusion/schedulers/scheduler-names.ts';
+import { SCHEDULER_NAMES } from '../schedulers/scheduler-names.ts';
 import { DRAWING, option, PICTURE, type OptionSpec } from './options/option-spec.ts';
 import { decimalNumber, oneOf, onOrOff, schedulerName, sidePx, text, wholeNumber } from './options/value-types.ts';
 

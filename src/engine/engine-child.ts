@@ -5,7 +5,7 @@
 import { ERROR_CODES, EXIT_CODE_OF_FAULT } from '../errors/error-codes.ts';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import { boundedSentences } from '../lib/foreign-text.ts';
-import type { PipelineObserver } from '../diffusion/stable-diffusion-pipeline.ts';
+import type { PipelineObserver } from '../pipelines/stable-diffusion/stable-diffusion-pipeline.ts';
 import { type LoadedModel, loadModel } from './load-model.ts';
 import { type ChildMessage, type ParentMessage, parentMessageSchema, PROTOCOL_VERSION } from './protocol.ts';
 

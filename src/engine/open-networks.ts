@@ -1,8 +1,8 @@
 /** Opens a checkpoint's networks on a device: their graphs become the functions that the pipeline calls. */
 import { availableParallelism } from 'node:os';
 import type { Checkpoint } from '../checkpoint/open-checkpoint.ts';
-import type { Denoiser, FullPrecision, Networks, TextEncoder, VaeDecoder } from '../diffusion/networks.ts';
-import { tiledVaeDecoder } from '../diffusion/vae-tiling.ts';
+import type { Denoiser, FullPrecision, Networks, TextEncoder, VaeDecoder } from '../pipelines/parts/networks.ts';
+import { tiledVaeDecoder } from '../pipelines/parts/vae-tiling.ts';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import type { NetworkGraphs } from '../models/prove-fit.ts';
 import { openCachedSession } from '../runtime/compile-cache.ts';

@@ -2,7 +2,7 @@
  * The prompt document: what a user writes into the queue, in the wire's names, and what it asks of the model. The one place where the two
  * are translated.
  */
-import { resolveSchedulerName } from '../diffusion/schedulers/scheduler-names.ts';
+import { resolveSchedulerName } from '../schedulers/scheduler-names.ts';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import { quote } from '../lib/foreign-text.ts';
 import type { GenerationRequest, ResolvedGenerationRequest } from './generation-request.ts';

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { AUTOENCODER_KL_RULES } from '../../src/checkpoint/config/autoencoder-kl-config.ts';
 import { CLIP_TEXT_RULES } from '../../src/checkpoint/config/clip-text-config.ts';
-import { type ConfigRules, readConfig } from '../../src/checkpoint/config/config-schema.ts';
+import { type ConfigRules, readConfig } from '../../src/lib/config-rules.ts';
 import { UNET_2D_CONDITION_RULES } from '../../src/checkpoint/config/unet-2d-condition-config.ts';
 import { Text2ImgError } from '../../src/errors/text2img-error.ts';
 

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { type TestContext, test } from 'node:test';
 import fc from 'fast-check';
 import { readTokenizerFiles } from '../../src/checkpoint/tokenizer-files.ts';
-import { ClipTokenizer } from '../../src/diffusion/clip-tokenizer.ts';
+import { ClipTokenizer } from '../../src/pipelines/parts/clip-tokenizer.ts';
 import { Text2ImgError } from '../../src/errors/text2img-error.ts';
 
 const demo = fileURLToPath(new URL('../../models/demo/tokenizer', import.meta.url));

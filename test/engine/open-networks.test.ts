@@ -3,8 +3,11 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { openCheckpoint } from '../../src/checkpoint/open-checkpoint.ts';
-import { ClipTokenizer } from '../../src/diffusion/clip-tokenizer.ts';
-import { type PipelineImage, StableDiffusionPipeline } from '../../src/diffusion/stable-diffusion-pipeline.ts';
+import { ClipTokenizer } from '../../src/pipelines/parts/clip-tokenizer.ts';
+import {
+  type PipelineImage,
+  StableDiffusionPipeline,
+} from '../../src/pipelines/stable-diffusion/stable-diffusion-pipeline.ts';
 import { NetworkOpener } from '../../src/engine/open-networks.ts';
 import { proveFit } from '../../src/models/prove-fit.ts';
 import type { ComputeType } from '../../src/onnx/graph.ts';

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { fileURLToPath } from 'node:url';
 import { test } from 'node:test';
 import { openCheckpoint } from '../../src/checkpoint/open-checkpoint.ts';
-import { ClipTokenizer } from '../../src/diffusion/clip-tokenizer.ts';
+import { ClipTokenizer } from '../../src/pipelines/parts/clip-tokenizer.ts';
 import { buildClipTextGraph } from '../../src/models/clip-text-model.ts';
 import { createSession } from '../../src/runtime/onnxruntime/session.ts';
 

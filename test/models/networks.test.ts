@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import { AUTOENCODER_KL_RULES } from '../../src/checkpoint/config/autoencoder-kl-config.ts';
 import { CLIP_TEXT_RULES } from '../../src/checkpoint/config/clip-text-config.ts';
-import { readConfig } from '../../src/checkpoint/config/config-schema.ts';
+import { readConfig } from '../../src/lib/config-rules.ts';
 import { UNET_2D_CONDITION_RULES } from '../../src/checkpoint/config/unet-2d-condition-config.ts';
 import { buildVaeDecoderGraph } from '../../src/models/autoencoder-kl.ts';
 import { buildClipTextGraph } from '../../src/models/clip-text-model.ts';

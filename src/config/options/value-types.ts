@@ -2,7 +2,7 @@
  * How an option's text becomes a value: from a command line or the environment everything arrives as text.
  */
 import { z } from 'zod';
-import { resolveSchedulerName, SCHEDULER_NAMES } from '../../diffusion/schedulers/scheduler-names.ts';
+import { resolveSchedulerName, SCHEDULER_NAMES } from '../../schedulers/scheduler-names.ts';
 
 interface Range {
   readonly min: number;

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { test } from 'node:test';
-import { TorchCpuGenerator } from '../../../src/diffusion/random/torch-cpu-random.ts';
+import { TorchCpuGenerator } from '../../src/noise/torch-cpu-random.ts';
 
 interface Vectors {
   readonly normals: readonly {

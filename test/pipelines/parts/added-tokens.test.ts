@@ -8,8 +8,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { test } from 'node:test';
-import { readTokenizerFiles } from '../../src/checkpoint/tokenizer-files.ts';
-import { ClipTokenizer } from '../../src/diffusion/clip-tokenizer.ts';
+import { readTokenizerFiles } from '../../../src/checkpoint/tokenizer-files.ts';
+import { ClipTokenizer } from '../../../src/pipelines/parts/clip-tokenizer.ts';
 
 interface Case {
   readonly name: string;
@@ -18,7 +18,7 @@ interface Case {
   readonly vectors: readonly (readonly [text: string, ids: readonly number[]])[];
 }
 
-const demo = fileURLToPath(new URL('../../models/demo/tokenizer', import.meta.url));
+const demo = fileURLToPath(new URL('../../../models/demo/tokenizer', import.meta.url));
 const cases = JSON.parse(await readFile(new URL('added-token-vectors.json', import.meta.url), 'utf8')) as Case[];
 
 for (const { name, files, added, vectors } of cases) {

@@ -1,6 +1,6 @@
 /**
  * The contract of a noise scheduler: one self-contained file per scheduler keeps it, named and behaving as the class of
- * diffusers; all pass the conformance suite in `test/diffusion/schedulers/scheduler-conformance.ts`.
+ * diffusers; all pass the conformance suite in `test/schedulers/scheduler-conformance.ts`.
  * A scheduler works element by element, so a batch is one flat array and an image never depends on its neighbours.
  */
 

@@ -2,7 +2,7 @@
  * DPM-Solver and DPM-Solver++ of orders 1 to 3, multistep (arXiv 2206.00927, 2211.01095), with or without Karras sigmas.
  * Source: diffusers schedulers/scheduling_dpmsolver_multistep.py, DPMSolverMultistepScheduler.
  */
-import { Text2ImgError } from '../../errors/text2img-error.ts';
+import { Text2ImgError } from '../errors/text2img-error.ts';
 import {
   cumulatedAlphas,
   interpolate,

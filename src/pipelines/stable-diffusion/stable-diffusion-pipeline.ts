@@ -5,19 +5,19 @@
  * Jobs of one call may share passes of the UNet, but each image has its own generator, scheduler and latents, so it never depends on its
  * neighbours, and one that is cancelled leaves the batch without touching them.
  */
-import { Text2ImgError } from '../errors/text2img-error.ts';
-import { quote } from '../lib/foreign-text.ts';
-import type { ResolvedGenerationRequest } from '../job/generation-request.ts';
-import { batchesOf, joined } from './batches.ts';
-import { notAnImage, notFinite } from './check-image.ts';
-import type { ClipTokenizer } from './clip-tokenizer.ts';
+import { Text2ImgError } from '../../errors/text2img-error.ts';
+import { quote } from '../../lib/foreign-text.ts';
+import type { ResolvedGenerationRequest } from '../../job/generation-request.ts';
+import { batchesOf, joined } from '../batches.ts';
+import { notAnImage, notFinite } from '../parts/check-image.ts';
+import type { ClipTokenizer } from '../parts/clip-tokenizer.ts';
 import { checkRequest } from './check-request.ts';
-import { guide, isGuided } from './guidance.ts';
-import { toRgb } from './image-processor.ts';
-import type { Denoiser, FullPrecision, Networks, TextEncoder } from './networks.ts';
-import { TorchCpuGenerator } from './random/torch-cpu-random.ts';
-import type { Scheduler } from './schedulers/scheduler.ts';
-import { type CheckpointScheduler, createScheduler } from './schedulers/scheduler-registry.ts';
+import { guide, isGuided } from '../parts/guidance.ts';
+import { toRgb } from '../parts/image-processor.ts';
+import type { Denoiser, FullPrecision, Networks, TextEncoder } from '../parts/networks.ts';
+import { TorchCpuGenerator } from '../../noise/torch-cpu-random.ts';
+import type { Scheduler } from '../../schedulers/scheduler.ts';
+import { type CheckpointScheduler, createScheduler } from '../../schedulers/scheduler-registry.ts';
 
 /** How much of a cut prompt's rest its warning quotes. */
 const CUT_TEXT_LENGTH = 300;

@@ -6,9 +6,9 @@
  * models/clip/tokenization_clip.py.
  */
 import { Tokenizer } from '@huggingface/tokenizers';
-import { Text2ImgError } from '../errors/text2img-error.ts';
-import { messageOf } from '../lib/disk-errors.ts';
-import { quote } from '../lib/foreign-text.ts';
+import { Text2ImgError } from '../../errors/text2img-error.ts';
+import { messageOf } from '../../lib/disk-errors.ts';
+import { quote } from '../../lib/foreign-text.ts';
 import { AddedTokenFinder, type FoundToken, type Piece } from './added-tokens.ts';
 
 export interface ClipTokenizerOptions {

@@ -1,9 +1,9 @@
 /** What every scheduler must do whatever its method is: the pipeline relies on it. */
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
-import { Text2ImgError } from '../../../src/errors/text2img-error.ts';
-import { TorchCpuGenerator } from '../../../src/diffusion/random/torch-cpu-random.ts';
-import type { Scheduler } from '../../../src/diffusion/schedulers/scheduler.ts';
+import { Text2ImgError } from '../../src/errors/text2img-error.ts';
+import { TorchCpuGenerator } from '../../src/noise/torch-cpu-random.ts';
+import type { Scheduler } from '../../src/schedulers/scheduler.ts';
 
 type Factory = (config: Readonly<Record<string, unknown>>, numInferenceSteps: number) => Scheduler;
 

@@ -1,6 +1,6 @@
 /** Refuses what the pipeline cannot draw, before anything is computed. Source: diffusers pipeline_stable_diffusion.py, check_inputs. */
-import { Text2ImgError } from '../errors/text2img-error.ts';
-import type { ResolvedGenerationRequest } from '../job/generation-request.ts';
+import { Text2ImgError } from '../../errors/text2img-error.ts';
+import type { ResolvedGenerationRequest } from '../../job/generation-request.ts';
 
 const SIZE_MULTIPLE_PX = 8;
 

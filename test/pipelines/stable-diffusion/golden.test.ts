@@ -9,13 +9,13 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { suite, test } from 'node:test';
 import { decode } from 'fast-png';
-import type { PipelineImage } from '../../src/diffusion/stable-diffusion-pipeline.ts';
-import { loadModel } from '../../src/engine/load-model.ts';
-import { DEFAULT_LIMITS } from '../../src/job/limits.ts';
-import { parsePromptDocument } from '../../src/job/prompt-document.ts';
-import { resolveRequest } from '../../src/job/resolve-request.ts';
+import type { PipelineImage } from '../../../src/pipelines/stable-diffusion/stable-diffusion-pipeline.ts';
+import { loadModel } from '../../../src/engine/load-model.ts';
+import { DEFAULT_LIMITS } from '../../../src/job/limits.ts';
+import { parsePromptDocument } from '../../../src/job/prompt-document.ts';
+import { resolveRequest } from '../../../src/job/resolve-request.ts';
 
-const golden = fileURLToPath(new URL('../golden', import.meta.url));
+const golden = fileURLToPath(new URL('../../golden', import.meta.url));
 
 interface GoldenCase {
   readonly about: string;

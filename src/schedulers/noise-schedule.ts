@@ -2,7 +2,7 @@
  * What the schedulers share: the training schedule's cumulated alphas and the ways to spread inference steps over it, in the precision in which
  * torch and numpy compute them (last digits decide pixels).
  */
-import { Text2ImgError } from '../../errors/text2img-error.ts';
+import { Text2ImgError } from '../errors/text2img-error.ts';
 
 const f32 = Math.fround;
 

@@ -4,9 +4,9 @@
  * have is a warning, because real checkpoints carry keys of other classes. What the keys say together is checked last.
  */
 import { z } from 'zod';
-import { Text2ImgError } from '../../errors/text2img-error.ts';
-import { own } from '../../lib/foreign-record.ts';
-import { quote } from '../../lib/foreign-text.ts';
+import { Text2ImgError } from '../errors/text2img-error.ts';
+import { own } from './foreign-record.ts';
+import { quote } from './foreign-text.ts';
 
 /** A value that only a few others may have; none of them is a list or an object. */
 type Plain = string | number | boolean | null;

@@ -1,6 +1,6 @@
 /** The names under which a scheduler can be asked for: the class names of diffusers and the short names that people use. */
-import { Text2ImgError } from '../../errors/text2img-error.ts';
-import { quote } from '../../lib/foreign-text.ts';
+import { Text2ImgError } from '../errors/text2img-error.ts';
+import { quote } from '../lib/foreign-text.ts';
 
 export const SCHEDULER_CLASSES = [
   'DDIMScheduler',

@@ -3,8 +3,8 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { test } from 'node:test';
-import { readTokenizerFiles } from '../../src/checkpoint/tokenizer-files.ts';
-import { ClipTokenizer } from '../../src/diffusion/clip-tokenizer.ts';
+import { readTokenizerFiles } from '../../../src/checkpoint/tokenizer-files.ts';
+import { ClipTokenizer } from '../../../src/pipelines/parts/clip-tokenizer.ts';
 
 type Vectors = Readonly<Record<'clip' | 'demo', readonly (readonly [text: string, ids: readonly number[]])[]>>;
 

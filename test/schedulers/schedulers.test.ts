@@ -5,9 +5,9 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { suite, test } from 'node:test';
-import { TorchCpuGenerator } from '../../../src/diffusion/random/torch-cpu-random.ts';
-import { createScheduler } from '../../../src/diffusion/schedulers/scheduler-registry.ts';
-import { SCHEDULER_CLASSES } from '../../../src/diffusion/schedulers/scheduler-names.ts';
+import { TorchCpuGenerator } from '../../src/noise/torch-cpu-random.ts';
+import { createScheduler } from '../../src/schedulers/scheduler-registry.ts';
+import { SCHEDULER_CLASSES } from '../../src/schedulers/scheduler-names.ts';
 import { schedulerConformance } from './scheduler-conformance.ts';
 
 interface Vector {

@@ -1,7 +1,7 @@
 /** What a scheduler's file may say, for its own class and for another one that a request asks for. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { carriedSchedulerConfig, readSchedulerConfig } from '../../src/checkpoint/config/scheduler-config.ts';
+import { carriedSchedulerConfig, readSchedulerConfig } from '../../src/schedulers/scheduler-config.ts';
 import { Text2ImgError } from '../../src/errors/text2img-error.ts';
 
 type Config = Readonly<Record<string, unknown>>;

@@ -1,13 +1,13 @@
 /**
  * The configuration of the schedulers, `scheduler_config.json`. The values are read by the scheduler itself
- * (`diffusion/schedulers/`); here stands which keys and values each class implements, and in which range each number draws anything.
+ * (its own file); here stands which keys and values each class implements, and in which range each number draws anything.
  * Source: the __init__ of each class in diffusers schedulers/ (keys and defaults).
  */
 import { z } from 'zod';
-import { Text2ImgError } from '../../errors/text2img-error.ts';
-import { own } from '../../lib/foreign-record.ts';
-import { quote } from '../../lib/foreign-text.ts';
-import { type ConfigRules, type ReadConfig, readConfig } from './config-schema.ts';
+import { Text2ImgError } from '../errors/text2img-error.ts';
+import { own } from '../lib/foreign-record.ts';
+import { quote } from '../lib/foreign-text.ts';
+import { type ConfigRules, type ReadConfig, readConfig } from '../lib/config-rules.ts';
 
 export type SchedulerConfig = Readonly<Record<string, unknown>>;
 

@@ -1,8 +1,8 @@
 /** Tiles of a picture join without a seam, or their size is refused with the nearest that works. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { VaeDecoder } from '../../src/diffusion/networks.ts';
-import { nearestTileSize, tiledVaeDecoder } from '../../src/diffusion/vae-tiling.ts';
+import type { VaeDecoder } from '../../../src/pipelines/parts/networks.ts';
+import { nearestTileSize, tiledVaeDecoder } from '../../../src/pipelines/parts/vae-tiling.ts';
 
 /** Each latent becomes a square of its own value, so that a tile's pixels do not depend on where it was cut. */
 function enlarging(scaleFactor: number): VaeDecoder {

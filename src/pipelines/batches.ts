@@ -1,6 +1,6 @@
 /** Which images share a pass of the UNet, and their tensors as one. */
 import type { ResolvedGenerationRequest } from '../job/generation-request.ts';
-import { isGuided } from './guidance.ts';
+import { isGuided } from './parts/guidance.ts';
 
 /** Neighbours that can share a pass: same size, steps, scheduler and guidance on or off. */
 export function batchesOf<T extends { readonly job: { readonly request: ResolvedGenerationRequest } }>(

@@ -2,14 +2,17 @@
 import assert from 'node:assert/strict';
 import { fileURLToPath } from 'node:url';
 import { test } from 'node:test';
-import { readTokenizerFiles } from '../../src/checkpoint/tokenizer-files.ts';
-import { ClipTokenizer } from '../../src/diffusion/clip-tokenizer.ts';
-import type { FullPrecision, Networks } from '../../src/diffusion/networks.ts';
-import { type PipelineImage, StableDiffusionPipeline } from '../../src/diffusion/stable-diffusion-pipeline.ts';
-import type { Text2ImgError } from '../../src/errors/text2img-error.ts';
+import { readTokenizerFiles } from '../../../src/checkpoint/tokenizer-files.ts';
+import { ClipTokenizer } from '../../../src/pipelines/parts/clip-tokenizer.ts';
+import type { FullPrecision, Networks } from '../../../src/pipelines/parts/networks.ts';
+import {
+  type PipelineImage,
+  StableDiffusionPipeline,
+} from '../../../src/pipelines/stable-diffusion/stable-diffusion-pipeline.ts';
+import type { Text2ImgError } from '../../../src/errors/text2img-error.ts';
 
 const tokenizer = new ClipTokenizer(
-  await readTokenizerFiles(fileURLToPath(new URL('../../models/demo/tokenizer', import.meta.url)), 77),
+  await readTokenizerFiles(fileURLToPath(new URL('../../../models/demo/tokenizer', import.meta.url)), 77),
 );
 
 const FACTOR = 16;
