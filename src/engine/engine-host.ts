@@ -10,7 +10,8 @@ import type { ResolvedGenerationRequest } from '../job/generation-request.ts';
 import { growingPauseMs, pause } from '../lib/pause.ts';
 import type { Logger } from '../observability/logger.ts';
 import { EngineProcess } from './engine-process.ts';
-import { type ChildMessage, type EngineSettings, type ModelFacts, PROTOCOL_VERSION } from './protocol.ts';
+import type { ModelFacts } from '../job/model-facts.ts';
+import { type ChildMessage, type EngineSettings, PROTOCOL_VERSION } from './protocol.ts';
 import { StepClock } from './step-clock.ts';
 
 export interface EngineHostOptions {

@@ -7,10 +7,11 @@ import { ClipTokenizer } from '../pipelines/parts/clip-tokenizer.ts';
 import { StableDiffusionPipeline } from '../pipelines/stable-diffusion/stable-diffusion-pipeline.ts';
 import { nearestTileSize } from '../pipelines/parts/vae-tiling.ts';
 import { Text2ImgError } from '../errors/text2img-error.ts';
+import type { ModelFacts } from '../job/model-facts.ts';
 import { proveFit } from '../models/prove-fit.ts';
 import { type ChosenDevice, chooseDevice } from '../runtime/onnxruntime/execution-provider.ts';
 import { NetworkOpener, vaeSampleSizePx, vaeScaleFactor } from './open-networks.ts';
-import type { EngineSettings, ModelFacts } from './protocol.ts';
+import type { EngineSettings } from './protocol.ts';
 
 export interface LoadedModel extends AsyncDisposable {
   readonly pipeline: StableDiffusionPipeline;

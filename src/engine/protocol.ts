@@ -4,15 +4,13 @@
  */
 import { z } from 'zod';
 import { ERROR_CODES, type ErrorCode } from '../errors/error-codes.ts';
-import { boundedSentences, cut, READ_LENGTH } from '../lib/foreign-text.ts';
+import { modelFactsSchema } from '../job/model-facts.ts';
+import { foreignText, warningsSchema } from '../lib/foreign-schemas.ts';
 
 /** Bumped whenever a message changes; the child sends it first and a mismatch ends it. */
 export const PROTOCOL_VERSION = 3;
 
 const errorCode = z.enum(Object.keys(ERROR_CODES) as [ErrorCode, ...ErrorCode[]]);
-/** The child reads strangers' files: whatever it quotes from them is bounded on both sides. */
-const foreignText = z.string().transform((text) => cut(text, READ_LENGTH));
-const warningsSchema = z.array(z.string()).transform((warnings) => boundedSentences(warnings));
 const errorSchema = z.object({ code: errorCode, message: foreignText, stack: foreignText.optional() });
 
 const resolvedRequestSchema = z.object({
@@ -44,27 +42,6 @@ const engineSettingsSchema = z.object({
   verifyCache: z.enum(['changed', 'always', 'never']).default('changed'),
 });
 export type EngineSettings = z.infer<typeof engineSettingsSchema>;
-
-/** What the child found out about the model and the machine; everything the parent needs to resolve a request. */
-const modelFactsSchema = z.object({
-  /** As shown and stored: the folder's name or the hub id. */
-  modelName: foreignText,
-  /** First 10 hex digits of the SHA-256 of the UNet's weights, as A1111 prints it; null when not computed. */
-  modelHash: z.string().nullable(),
-  pipelineClass: foreignText,
-  defaultWidthPx: z.number().int(),
-  defaultHeightPx: z.number().int(),
-  defaultGuidanceScale: z.number(),
-  defaultScheduler: foreignText,
-  /** How many images share one UNet pass at most. */
-  maxBatchImages: z.number().int().positive(),
-  device: foreignText,
-  deviceReason: foreignText,
-  dtype: z.enum(['float32', 'float16']),
-  loadMs: z.number(),
-  warnings: warningsSchema,
-});
-export type ModelFacts = z.infer<typeof modelFactsSchema>;
 
 export const parentMessageSchema = z.discriminatedUnion('type', [
   z.object({ type: z.literal('load'), protocolVersion: z.number(), settings: engineSettingsSchema }),

@@ -1,6 +1,6 @@
 /** Decides every value of a request: the document's, else the operator's default, else the model's, as diffusers would. */
 import { createHash } from 'node:crypto';
-import type { ModelFacts } from '../engine/protocol.ts';
+import type { ModelFacts } from './model-facts.ts';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import type { GenerationRequest, ResolvedGenerationRequest } from './generation-request.ts';
 import type { PromptLimits } from './limits.ts';

@@ -1,7 +1,7 @@
 /** A model whose own size is over the operator's limit, and a request that names none. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { ModelFacts } from '../../src/engine/protocol.ts';
+import type { ModelFacts } from '../../src/job/model-facts.ts';
 import { DEFAULT_LIMITS } from '../../src/job/limits.ts';
 import { resolveRequest } from '../../src/job/resolve-request.ts';
 

@@ -11,8 +11,8 @@ type Vectors = Readonly<Record<'clip' | 'demo', readonly (readonly [text: string
 const vectors = JSON.parse(await readFile(new URL('tokenizer-vectors.json', import.meta.url), 'utf8')) as Vectors;
 
 const FOLDERS = {
-  clip: '../golden/base/tokenizer',
-  demo: '../../models/demo/tokenizer',
+  clip: '../../golden/base/tokenizer',
+  demo: '../../../models/demo/tokenizer',
 } as const;
 
 for (const [name, what] of [

@@ -1,0 +1,23 @@
+/** What the engine found out about the model and the machine: all that the parent needs to resolve a request. */
+import { z } from 'zod';
+import { foreignText, warningsSchema } from '../lib/foreign-schemas.ts';
+
+export const modelFactsSchema = z.object({
+  /** As shown and stored: the folder's name or the hub id. */
+  modelName: foreignText,
+  /** First 10 hex digits of the SHA-256 of the UNet's weights, as A1111 prints it; null when not computed. */
+  modelHash: z.string().nullable(),
+  pipelineClass: foreignText,
+  defaultWidthPx: z.number().int(),
+  defaultHeightPx: z.number().int(),
+  defaultGuidanceScale: z.number(),
+  defaultScheduler: foreignText,
+  /** How many images share one UNet pass at most. */
+  maxBatchImages: z.number().int().positive(),
+  device: foreignText,
+  deviceReason: foreignText,
+  dtype: z.enum(['float32', 'float16']),
+  loadMs: z.number(),
+  warnings: warningsSchema,
+});
+export type ModelFacts = z.infer<typeof modelFactsSchema>;
