@@ -3,7 +3,7 @@
  */
 import type { Config } from '../config/options.ts';
 import type { PromptLimits } from '../job/limits.ts';
-import type { GenerationDefaults } from '../job/resolve-request.ts';
+import type { GenerationDefaults } from '../job/generation-request.ts';
 
 export function limitsOf({ maxSteps, maxPixels, maxImages, maxPromptBytes }: Config): PromptLimits {
   return { maxSteps, maxPixels, maxImages, maxPromptBytes };

@@ -2,52 +2,47 @@
 import { createHash } from 'node:crypto';
 import type { ModelFacts } from './model-facts.ts';
 import { Text2ImgError } from '../errors/text2img-error.ts';
-import type { GenerationRequest, ResolvedGenerationRequest } from './generation-request.ts';
 import type { PromptLimits } from './limits.ts';
-import { checkPixels } from './prompt-document.ts';
+import type { Defaults, FieldTable, FieldValue, Resolved, Stated } from './request-field.ts';
+import { REQUEST_FIELDS } from './request-fields.ts';
+import { checkRules } from './request-rules.ts';
 
-/** The operator's defaults for documents that omit a value. */
-export type GenerationDefaults = Omit<GenerationRequest, 'prompt' | 'seed'>;
-
-export interface ResolveOptions {
-  readonly defaults: GenerationDefaults;
+interface ResolveOptions<Table> {
+  readonly defaults: Defaults<Table>;
   readonly model: ModelFacts;
   readonly limits: PromptLimits;
   /** For a request without one. */
   readonly seed: number;
 }
 
-/** diffusers' default. */
-const DEFAULT_STEPS = 50;
+type Values = Readonly<Record<string, FieldValue | null | undefined>>;
 
-/** @throws `invalid_parameter` when defaults and request together are too much, `unsupported_config` when the model's own size is */
-export function resolveRequest(
-  request: GenerationRequest,
-  { defaults, model, limits, seed: derivedSeed }: ResolveOptions,
-): ResolvedGenerationRequest {
-  const resolved: ResolvedGenerationRequest = {
-    prompt: request.prompt,
-    negativePrompt: request.negativePrompt ?? defaults.negativePrompt ?? '',
-    seed: request.seed ?? derivedSeed,
-    numInferenceSteps: request.numInferenceSteps ?? defaults.numInferenceSteps ?? DEFAULT_STEPS,
-    guidanceScale: request.guidanceScale ?? defaults.guidanceScale ?? model.defaultGuidanceScale,
-    widthPx: request.widthPx ?? defaults.widthPx ?? model.defaultWidthPx,
-    heightPx: request.heightPx ?? defaults.heightPx ?? model.defaultHeightPx,
-    numImages: request.numImages ?? defaults.numImages ?? 1,
-    scheduler: request.scheduler ?? defaults.scheduler ?? model.defaultScheduler,
-  };
-  const size = [request.widthPx, request.heightPx, defaults.widthPx, defaults.heightPx];
-  if (size.every((side) => side === undefined)) checkModelsSize(model, limits);
-  checkPixels(resolved.widthPx, resolved.heightPx, limits);
-  if (!Number.isSafeInteger(resolved.seed + resolved.numImages - 1)) {
-    const allowed = Number.MAX_SAFE_INTEGER - resolved.numImages + 1;
-    throw new Text2ImgError(
-      'invalid_parameter',
-      `"seed" is ${resolved.seed}; with ${resolved.numImages} images allowed are whole numbers from 0 to ${allowed}.`,
+/**
+ * For the fields of `table`.
+ * @returns a function that throws `invalid_parameter` when defaults and request together are too much, `unsupported_config` when the model's
+ * own size is
+ */
+export function requestResolver<Table extends FieldTable>(table: Table) {
+  const fields = Object.entries<FieldTable[string]>(table);
+  return (request: Stated<Table>, { defaults, model, limits, seed }: ResolveOptions<Table>): Resolved<Table> => {
+    const [stated, byOperator]: readonly [Values, Values] = [request, defaults];
+    const isSized = ['widthPx', 'heightPx'].some(
+      (side) => stated[side] !== undefined || byOperator[side] !== undefined,
     );
-  }
-  return resolved;
+    if (!isSized) checkModelsSize(model, limits);
+    const resolved = Object.fromEntries(
+      fields.map(([name, { default: fallback }]) => {
+        const computed = typeof fallback === 'function' ? fallback({ model, seed }) : fallback;
+        return [name, stated[name] ?? byOperator[name] ?? computed];
+      }),
+    );
+    checkRules(resolved, limits);
+    // Each value is of its field's type: stated, the operator's, or the field's default.
+    return resolved as unknown as Resolved<Table>;
+  };
 }
+
+export const resolveRequest = requestResolver(REQUEST_FIELDS);
 
 /** Nobody asked for a size, so that it is not the request which is at fault. @throws `unsupported_config` */
 function checkModelsSize(

@@ -8,6 +8,7 @@
  * All times are the queue's own clock, never a worker's.
  */
 import type { DocumentId } from '../job/document-id.ts';
+import type { FieldValue } from '../job/request-field.ts';
 import type { ErrorCode } from '../errors/error-codes.ts';
 import type { OwedWebhook, WebhookOutbox } from './webhook-outbox.ts';
 
@@ -50,7 +51,7 @@ export interface CompletionRecord {
   readonly imageUrls: readonly string[];
   readonly seed: number;
   /** The parameters that were used, in wire names; becomes `job.parameters`. */
-  readonly parameters: Readonly<Record<string, string | number>>;
+  readonly parameters: Readonly<Record<string, FieldValue>>;
   readonly warnings: readonly string[];
 }
 
@@ -76,7 +77,7 @@ export interface JobSummary {
   readonly leaseUntil?: Date;
   readonly imageUrls?: readonly string[];
   readonly seed?: number;
-  readonly parameters?: Readonly<Record<string, string | number>>;
+  readonly parameters?: Readonly<Record<string, FieldValue>>;
   readonly warnings?: readonly string[];
   readonly error?: string;
   /** What the last attempt ended with, while the next one is waited for. */

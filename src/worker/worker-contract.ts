@@ -2,7 +2,7 @@
 import type { EngineHost } from '../engine/engine-host.ts';
 import type { ErrorCode } from '../errors/error-codes.ts';
 import type { PromptLimits } from '../job/limits.ts';
-import type { GenerationDefaults } from '../job/resolve-request.ts';
+import type { GenerationDefaults } from '../job/generation-request.ts';
 import type { Logger } from '../observability/logger.ts';
 import type { PromptQueue } from '../queue/prompt-queue.ts';
 import type { ImageStore } from '../storage/image-store.ts';

@@ -1,0 +1,201 @@
+/**
+ * What the value of a request field may be. One record gives reading from JSON and from text, the refusal and the schema, so that the
+ * range stands once for documents, flags, PNGs and generated pages.
+ */
+import { parseSchedulerName, resolveSchedulerName, SCHEDULER_NAMES } from '../schedulers/scheduler-names.ts';
+import type { ErrorCode } from '../errors/error-codes.ts';
+import { Text2ImgError } from '../errors/text2img-error.ts';
+import { quote } from '../lib/foreign-text.ts';
+
+/** The part of JSON Schema that the fields need. */
+interface JsonSchema {
+  readonly type: 'integer' | 'number' | 'string' | 'boolean' | 'array';
+  readonly minimum?: number;
+  readonly maximum?: number;
+  readonly multipleOf?: number;
+  readonly maxLength?: number;
+  readonly enum?: readonly string[];
+  readonly items?: JsonSchema;
+}
+
+export interface FieldType<T> {
+  /** Of one value. The engine's protocol takes the kinds from here, never the ranges. */
+  readonly json: JsonSchema;
+  /** Completes "it must be": `a whole number from 1 to 1000`. */
+  readonly allowed: string;
+  /** The code of an option's bad value in a command about one image. */
+  readonly code: 'invalid_parameter' | 'unknown_scheduler';
+  /** Every character counts: an option does not trim the text, may be empty and may hold line ends. */
+  readonly verbatim?: true;
+  /** @returns undefined where the value is not allowed; a parsed value is parsed to itself */
+  parse(json: unknown): T | undefined;
+  /** Of an option, as a user types it. */
+  parseText(text: string): T | undefined;
+  /** Of a PNG, which other programs write too: checks the kind only, because the document's rules follow. Reads back what `format` wrote. */
+  readText(text: string): T | undefined;
+  format(value: T): string;
+  /** What is wrong with a value that `parse` does not take. */
+  refuse(name: string, value: unknown): Text2ImgError;
+}
+
+/** Of a value in a sentence. */
+const QUOTED_LENGTH = 80;
+
+function refusal(allowed: string, code: ErrorCode = 'invalid_parameter') {
+  return (name: string, value: unknown): Text2ImgError =>
+    new Text2ImgError(code, `"${name}" is ${quote(value, QUOTED_LENGTH)}; allowed are ${allowed}.`);
+}
+
+interface Range {
+  readonly min: number;
+  /** Infinity: none. */
+  readonly max: number;
+}
+
+function rangeText({ min, max }: Range, atLeast: string): string {
+  return Number.isFinite(max) ? ` from ${min} to ${max}` : `${atLeast} ${min}`;
+}
+
+const WHOLE = /^\s*[+-]?\d+\s*$/;
+const DECIMAL = /^\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?\s*$/i;
+
+/** What `Number` takes beyond that (hexadecimal, an empty text, infinities) is no number here. */
+function finiteNumber(text: string): number | undefined {
+  const value = Number(text);
+  return DECIMAL.test(text) && Number.isFinite(value) ? value : undefined;
+}
+
+/** Whole numbers that JSON keeps exactly. */
+export function whole({ min, max, multipleOf = 1 }: Range & { readonly multipleOf?: number }): FieldType<number> {
+  const range = { min, max: Math.floor(max / multipleOf) * multipleOf };
+  const parse = (value: unknown): number | undefined =>
+    typeof value === 'number' && Number.isSafeInteger(value) && value >= min && value <= max && value % multipleOf === 0
+      ? value
+      : undefined;
+  const [one, many] =
+    multipleOf === 1
+      ? ['a whole number', 'whole numbers']
+      : [`a multiple of ${multipleOf}`, `multiples of ${multipleOf}`];
+  return {
+    json: {
+      type: 'integer',
+      minimum: min,
+      ...(Number.isFinite(max) ? { maximum: range.max } : {}),
+      ...(multipleOf === 1 ? {} : { multipleOf }),
+    },
+    allowed: one + rangeText(range, ', at least'),
+    code: 'invalid_parameter',
+    parse,
+    parseText: (text) => (WHOLE.test(text) ? parse(Number(text)) : undefined),
+    readText: finiteNumber,
+    format: formatNumber,
+    refuse: refusal(many + rangeText(range, ' from')),
+  };
+}
+
+/** Finite numbers. */
+export function decimal({ min, max }: Range = { min: -Infinity, max: Infinity }): FieldType<number> {
+  const isBounded = Number.isFinite(min);
+  const parse = (value: unknown): number | undefined =>
+    typeof value === 'number' && Number.isFinite(value) && value >= min && value <= max ? value : undefined;
+  return {
+    json: {
+      type: 'number',
+      ...(isBounded ? { minimum: min } : {}),
+      ...(Number.isFinite(max) ? { maximum: max } : {}),
+    },
+    allowed: isBounded ? `a number${rangeText({ min, max }, ', at least')}` : 'a number',
+    code: 'invalid_parameter',
+    parse,
+    parseText: (text) => parse(finiteNumber(text)),
+    readText: finiteNumber,
+    format: formatNumber,
+    refuse: refusal(isBounded ? `numbers${rangeText({ min, max }, ' from')}` : 'finite numbers'),
+  };
+}
+
+/** −0 and exponents survive `Number()` of this. */
+function formatNumber(value: number): string {
+  return Object.is(value, -0) ? '-0' : String(value);
+}
+
+export interface TextOptions {
+  /** In UTF-8. */
+  readonly maxBytes: number;
+  /** Of a value that is no string, where it is another than `invalid_parameter`. */
+  readonly noText?: { readonly code: ErrorCode; readonly allowed: string };
+}
+
+/** A prompt: any text, the empty one too. */
+export function text({ maxBytes, noText }: TextOptions): FieldType<string> {
+  const parse = (value: unknown): string | undefined =>
+    typeof value === 'string' && Buffer.byteLength(value) <= maxBytes ? value : undefined;
+  const refuseKind = (name: string, value: unknown): Text2ImgError =>
+    noText === undefined
+      ? refusal('strings')(name, value)
+      : new Text2ImgError(noText.code, `"${name}" is ${quote(value, QUOTED_LENGTH)}; ${noText.allowed}.`);
+  return {
+    json: { type: 'string' },
+    allowed: 'a text',
+    code: 'invalid_parameter',
+    verbatim: true,
+    parse,
+    // An option's text is bounded with the document that it becomes: the sentence then names both sizes.
+    parseText: (value) => value,
+    readText: (value) => value,
+    format: (value) => value,
+    refuse: (name, value) =>
+      typeof value === 'string'
+        ? new Text2ImgError(
+            'prompt_too_large',
+            `"${name}" has ${Buffer.byteLength(value)} bytes, beginning ${quote(value, QUOTED_LENGTH)}; allowed are at most ${maxBytes}.`,
+          )
+        : refuseKind(name, value),
+  };
+}
+
+/** A text in one line, as a URL. */
+export function line({ maxLength }: { readonly maxLength: number }): FieldType<string> {
+  const parse = (value: unknown): string | undefined =>
+    typeof value === 'string' && value.length <= maxLength ? value : undefined;
+  return {
+    json: { type: 'string', maxLength },
+    allowed: `a text of at most ${maxLength} characters`,
+    code: 'invalid_parameter',
+    parse,
+    parseText: parse,
+    readText: parse,
+    format: (value) => value,
+    refuse: (name, value) =>
+      typeof value === 'string'
+        ? new Text2ImgError(
+            'invalid_parameter',
+            `"${name}" has ${value.length} characters; allowed are at most ${maxLength}.`,
+          )
+        : refusal('strings')(name, value),
+  };
+}
+
+function parseScheduler(value: unknown): string | undefined {
+  return typeof value === 'string' && SCHEDULER_NAMES.includes(value) ? resolveSchedulerName(value) : undefined;
+}
+
+/** A class name of diffusers or a short name; becomes the name that requests carry. */
+export const schedulerName: FieldType<string> = {
+  json: { type: 'string', enum: SCHEDULER_NAMES },
+  allowed: `one of ${SCHEDULER_NAMES.join(', ')}`,
+  code: 'unknown_scheduler',
+  parse: parseScheduler,
+  parseText: parseScheduler,
+  readText: (name) => name,
+  format: (name) => name,
+  refuse: (name, value) => {
+    if (typeof value !== 'string') return refusal('strings')(name, value);
+    try {
+      parseSchedulerName(value);
+    } catch (error) {
+      return Text2ImgError.from(error);
+    }
+    return refusal(`the names ${SCHEDULER_NAMES.join(', ')}`, 'unknown_scheduler')(name, value);
+  },
+};

@@ -1,0 +1,74 @@
+/**
+ * What a request field is. Everything that handles requests takes a table of these records: documents, queues, flags, the engine's protocol,
+ * PNGs, batches and the page docs/requests.md. `request-fields.ts` holds the table.
+ */
+import type { ModelFacts } from './model-facts.ts';
+import type { FieldType } from './field-types.ts';
+import type { PromptLimits } from './limits.ts';
+
+/** What a default may depend on. */
+interface ResolveContext {
+  readonly model: ModelFacts;
+  /** For a request without one. */
+  readonly seed: number;
+}
+
+interface FieldFlag {
+  /** The option's name where it is not the field's name in documents: `prompt`. */
+  readonly name?: string;
+  /** `<n>` */
+  readonly placeholder: string;
+  /** The variable where it is not `TEXT2IMG_<NAME>`. */
+  readonly environment?: string;
+}
+
+/** A value as it lies in a request, in a document and in `job.parameters`. */
+export type FieldValue = string | number | boolean | readonly FieldValue[];
+
+export interface RequestField<T extends FieldValue> {
+  /** Its name in documents, as diffusers calls it: `num_inference_steps`. */
+  readonly wire: string;
+  /** For `--help` and docs/requests.md: one sentence without its full stop. Range and default are added to it. */
+  readonly help: string;
+  readonly type: (limits: PromptLimits) => FieldType<T>;
+  /** Of a request that leaves it out, when the operator gives none either. null: it stays without a value. */
+  readonly default: T | ((context: ResolveContext) => T) | 'required' | null;
+  /** What help and docs say of a default that is computed. */
+  readonly defaultText?: string;
+  /** Belongs to one job: `run` takes no default for it. */
+  readonly perJob?: true;
+  /** Not repeated in `job.parameters`, because it stands in the document anyway. */
+  readonly writtenBack?: false;
+  readonly flag?: FieldFlag;
+  /** Its name in a PNG's `parameters` text. Names that join several fields (`Size`) are known in `image/`. */
+  readonly png?: string;
+  /** Images whose keys differ share no pass of the network; absent: each image keeps its own value in a shared pass. */
+  batchKey?(value: T): string | number | boolean;
+}
+
+/** From a field's name in the code to its record. Their order is that of flags, columns and keys. */
+export type FieldTable = Readonly<Record<string, RequestField<FieldValue>>>;
+
+/** Checks a record and keeps the types of its literals. */
+export function field<T extends FieldValue>() {
+  return <const Field extends RequestField<T>>(record: Field): Field => record;
+}
+
+type ValueOf<Field> = Field extends { readonly type: (limits: PromptLimits) => FieldType<infer T> } ? T : never;
+type Required<Table> = {
+  [Name in keyof Table]: Table[Name] extends { readonly default: 'required' } ? Name : never;
+}[keyof Table];
+type PerJob<Table> = {
+  [Name in keyof Table]: Table[Name] extends { readonly perJob: true } ? Name : never;
+}[keyof Table];
+
+type NullOf<Field> = Field extends { readonly default: null } ? null : never;
+
+/** A request with every value decided. */
+export type Resolved<Table> = { readonly [Name in keyof Table]: ValueOf<Table[Name]> | NullOf<Table[Name]> };
+/** A request as far as somebody stated it. */
+export type Stated<Table> = { readonly [Name in Required<Table>]: ValueOf<Table[Name]> } & {
+  readonly [Name in Exclude<keyof Table, Required<Table>>]?: ValueOf<Table[Name]>;
+};
+/** What an operator may state for requests that leave it out. */
+export type Defaults<Table> = { readonly [Name in Exclude<keyof Table, PerJob<Table>>]?: ValueOf<Table[Name]> };

@@ -1,0 +1,64 @@
+/** What several fields of a request say together. Each field's own range stands in its record. */
+import { Text2ImgError } from '../errors/text2img-error.ts';
+import type { ResolvedGenerationRequest } from './generation-request.ts';
+import type { PromptLimits } from './limits.ts';
+import type { FieldName } from './request-fields.ts';
+
+type Values = Partial<ResolvedGenerationRequest>;
+
+interface RequestRule {
+  /** The rule applies as soon as all of these have a value: in a document that states them, and in every resolved request. */
+  readonly needs: readonly FieldName[];
+  /** @throws the refusal */
+  check(values: Values, limits: PromptLimits): void;
+}
+
+function rule<const Name extends FieldName>(
+  needs: readonly Name[],
+  check: (values: Pick<ResolvedGenerationRequest, Name> & Values, limits: PromptLimits) => void,
+): RequestRule {
+  // `checkRules` calls it only when `needs` are there.
+  return { needs, check };
+}
+
+/**
+ * A finished job is written into its document, and MongoDB's documents have 16 MB: the text once more in the webhook, the other texts in
+ * `job.parameters`, and for each image its URLs.
+ */
+const MAX_RECORD_BYTES = 12 * 1024 * 1024;
+const BYTES_PER_IMAGE = 4096;
+
+const REQUEST_RULES: readonly RequestRule[] = [
+  rule(['widthPx', 'heightPx'], ({ widthPx, heightPx }, { maxPixels }) => {
+    if (widthPx * heightPx <= maxPixels) return;
+    throw new Text2ImgError(
+      'invalid_parameter',
+      `"width" × "height" is ${widthPx} × ${heightPx} = ${widthPx * heightPx} pixels; allowed are at most ${maxPixels}.`,
+    );
+  }),
+  rule(['seed', 'numImages'], ({ seed, numImages }) => {
+    // In this order: the sum of a large seed and the number would be rounded before 1 is taken away.
+    if (Number.isSafeInteger(seed + (numImages - 1))) return;
+    throw new Text2ImgError(
+      'invalid_parameter',
+      `"seed" is ${seed}; with ${numImages} images allowed are whole numbers from 0 to ${Number.MAX_SAFE_INTEGER - numImages + 1}.`,
+    );
+  }),
+  rule(['prompt'], (values) => {
+    const { numImages = 1 } = values;
+    const texts = Object.values(values).filter((value) => typeof value === 'string');
+    const textBytes = texts.reduce((bytes, text) => bytes + Buffer.byteLength(text), 0);
+    if (2 * textBytes + numImages * BYTES_PER_IMAGE <= MAX_RECORD_BYTES) return;
+    throw new Text2ImgError(
+      'prompt_too_large',
+      `The texts have ${textBytes} bytes, which with "num_images" ${numImages} is more than the document can hold when the job is done.`,
+    );
+  }),
+];
+
+/** @throws `invalid_parameter`, `prompt_too_large` */
+export function checkRules(values: Values, limits: PromptLimits): void {
+  for (const one of REQUEST_RULES) {
+    if (one.needs.every((name) => values[name] !== undefined)) one.check(values, limits);
+  }
+}

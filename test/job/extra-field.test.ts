@@ -1,0 +1,70 @@
+/**
+ * A field that no file of `src/` knows, added to the table: whatever handles requests must take it from there. This is how a field is added, so
+ * no other file may need a change.
+ */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { whole } from '../../src/job/field-types.ts';
+import { DEFAULT_LIMITS } from '../../src/job/limits.ts';
+import type { ModelFacts } from '../../src/job/model-facts.ts';
+import { documentCodec } from '../../src/job/prompt-document.ts';
+import { field } from '../../src/job/request-field.ts';
+import { REQUEST_FIELDS } from '../../src/job/request-fields.ts';
+import { requestResolver } from '../../src/job/resolve-request.ts';
+
+const TABLE = {
+  ...REQUEST_FIELDS,
+  clipSkip: field<number>()({
+    wire: 'clip_skip',
+    help: 'Layers of the text encoder to leave out at its end',
+    type: () => whole({ min: 0, max: 11 }),
+    default: 0,
+    flag: { placeholder: '<n>' },
+    png: 'Clip skip',
+    batchKey: (layers) => layers,
+  }),
+} as const;
+
+const MODEL: ModelFacts = {
+  modelName: 'm',
+  modelHash: null,
+  pipelineClass: 'StableDiffusionPipeline',
+  defaultWidthPx: 64,
+  defaultHeightPx: 64,
+  defaultGuidanceScale: 7.5,
+  defaultScheduler: 'DDIMScheduler',
+  maxBatchImages: 4,
+  device: 'cpu',
+  deviceReason: 'cpu',
+  dtype: 'float32',
+  loadMs: 1,
+  warnings: [],
+};
+const OPTIONS = { defaults: {}, model: MODEL, limits: DEFAULT_LIMITS, seed: 5 };
+
+const codec = documentCodec(TABLE);
+const resolve = requestResolver(TABLE);
+const request = { prompt: 'a fox', clipSkip: 2 } as const;
+
+test('the extra field is read from a document and refused out of its range', () => {
+  assert.deepEqual(codec.parse({ text: 'a fox', clip_skip: 2 }, DEFAULT_LIMITS).request, request);
+  assert.throws(() => codec.parse({ text: 'a fox', clip_skip: 12 }, DEFAULT_LIMITS), {
+    code: 'invalid_parameter',
+    message: '"clip_skip" is 12; allowed are whole numbers from 0 to 11.',
+  });
+});
+
+test('both queues ask for the extra field', () => {
+  assert.ok(codec.names.includes('clip_skip'));
+  assert.deepEqual(codec.project({ text: 'a fox', clip_skip: 2, mine: 1 }), { text: 'a fox', clip_skip: 2 });
+});
+
+test('the extra field has its own default, then the operator’s, then the document’s', () => {
+  assert.equal(resolve({ prompt: 'a fox' }, OPTIONS).clipSkip, 0);
+  assert.equal(resolve({ prompt: 'a fox' }, { ...OPTIONS, defaults: { clipSkip: 1 } }).clipSkip, 1);
+  assert.equal(resolve(request, { ...OPTIONS, defaults: { clipSkip: 1 } }).clipSkip, 2);
+});
+
+test('the extra field is written into job.parameters', () => {
+  assert.equal(codec.used(resolve(request, OPTIONS))['clip_skip'], 2);
+});
