@@ -45,33 +45,30 @@ export const FOLDERS: Readonly<Record<string, Folder>> = {
     imports: ['errors', 'lib', 'job', 'observability'],
   },
   image: { holds: 'pixels → PNG with its generation parameters inside', imports: ['errors', 'lib', 'version.ts'] },
+  onnx: { holds: 'writes graphs; no runtime, no files', imports: ['errors', 'lib'] },
+  networks: {
+    holds: 'per class of network: its configuration, and what writes its ONNX graph',
+    imports: ['lib', 'onnx'],
+    folders: { layers: 'what they are made of' },
+  },
   checkpoint: {
     holds: 'where weights come from',
-    imports: ['errors', 'lib', 'observability', 'schedulers'],
-    folders: {
-      config: 'which configuration keys are implemented, harmless or refused, per class',
-      hub: 'models by their hub id, in the cache that the Python tools share',
-    },
+    imports: ['errors', 'lib', 'observability', 'schedulers', 'networks', 'onnx/weights.ts'],
+    folders: { hub: 'models by their hub id, in the cache that the Python tools share' },
   },
   pipelines: {
     holds: 'tokens → embeddings → latents → pixels; no I/O',
-    imports: ['errors', 'lib', 'job', 'schedulers', 'noise'],
+    imports: ['errors', 'lib', 'job', 'schedulers', 'noise', 'onnx/graph.ts', 'networks', 'checkpoint'],
     folders: { parts: 'functions that families share', 'stable-diffusion': 'the family of Stable Diffusion 1.x' },
   },
-  onnx: { holds: 'writes graphs; no runtime, no files', imports: ['errors', 'lib', 'checkpoint'] },
   runtime: {
     holds: 'what runs graphs: contract.ts, the compile cache, and one folder for each runtime',
     imports: ['errors', 'lib', 'onnx'],
     folders: { onnxruntime: 'the only importer of onnxruntime-node', 'onnxruntime/cuda': 'what setup cuda fetches' },
   },
-  models: {
-    holds: 'the networks, each one file that writes its ONNX graph',
-    imports: ['errors', 'lib', 'checkpoint', 'onnx'],
-    folders: { layers: 'what they are made of' },
-  },
   engine: {
     holds: 'the process boundary: the parent owns the state, the child owns the model',
-    imports: ['errors', 'lib', 'job', 'observability', 'pipelines', 'schedulers', 'models', 'onnx', 'runtime', 'checkpoint'],
+    imports: ['errors', 'lib', 'job', 'observability', 'pipelines', 'schedulers', 'onnx', 'runtime', 'checkpoint'],
   },
   webhook: {
     holds: 'what a finished prompt owes, and its delivery',
@@ -216,7 +213,7 @@ export default defineConfig({
     {
       files: ENGINE_PARENT_FILES,
       rules: restrictedImports([
-        ...['pipelines', 'schedulers', 'noise', 'models', 'onnx', 'runtime', 'checkpoint', 'cli', 'queue', 'storage', 'image', 'worker'].map((folder) => ({
+        ...['pipelines', 'schedulers', 'noise', 'networks', 'onnx', 'runtime', 'checkpoint', 'cli', 'queue', 'storage', 'image', 'worker'].map((folder) => ({
           regex: `^(?:\\.\\./)+${folder}/`,
           message: 'The parent’s half of the engine imports the protocol only.',
         })),

@@ -3,13 +3,10 @@ import { createWriteStream, existsSync } from 'node:fs';
 import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import {
-  UNET_2D_CONDITION_RULES,
-  type UNet2DConditionConfig,
-} from '../src/checkpoint/config/unet-2d-condition-config.ts';
+import { UNET_2D_CONDITION_RULES, type UNet2DConditionConfig } from '../src/networks/unet-2d-condition-config.ts';
 import { readConfig } from '../src/lib/config-rules.ts';
-import type { TensorPlace, Weights } from '../src/checkpoint/weights.ts';
-import { buildUNet2DConditionGraph } from '../src/models/unet-2d-condition-model.ts';
+import type { TensorPlace, Weights } from '../src/onnx/weights.ts';
+import { buildUNet2DConditionGraph } from '../src/networks/unet-2d-condition-model.ts';
 
 /** unet/config.json of stable-diffusion-v1-5, less the keys that are defaults. */
 const CONFIG = {

@@ -1,6 +1,6 @@
 /** One process: loads the SD 1.5 shape once and measures forward passes at 512×512, batch 1. Prints one JSON line. Usage: unet-pass.ts UNET_FOLDER CACHE_FOLDER|off THREADS PASSES */
 import { openComponentWeights } from '../src/checkpoint/component-weights.ts';
-import { buildUNet2DConditionGraph } from '../src/models/unet-2d-condition-model.ts';
+import { buildUNet2DConditionGraph } from '../src/networks/unet-2d-condition-model.ts';
 import { openCachedSession } from '../src/runtime/compile-cache.ts';
 import { sd15Config } from './sd15-unet.ts';
 import { median, residentBytes, timeRuns } from './timing.ts';

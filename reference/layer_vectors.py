@@ -1,4 +1,4 @@
-"""The cases of src/models/layers: each function with each of its options, beside the module of torch or diffusers that it stands for.
+"""The cases of src/networks/layers: each function with each of its options, beside the module of torch or diffusers that it stands for.
 
 `options` are written as the function under test takes them. `dims` name the dimensions that vary when the graph runs.
 """

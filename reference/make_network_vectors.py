@@ -1,9 +1,9 @@
-"""Inputs, weights and expected outputs of the layers and networks at tiny size, for test/models/.
+"""Inputs, weights and expected outputs of the layers and networks at tiny size, for test/networks/.
 
     python reference/make_network_vectors.py
 
-writes test/models/vectors/<group>.json (the cases) and <group>.safetensors (their tensors) for the groups layers, clip, unet and vae.
-test/models/vectors/README.md says what stands in them. The modules are torch's, diffusers' and transformers' own. They compute in float64, so the
+writes test/networks/vectors/<group>.json (the cases) and <group>.safetensors (their tensors) for the groups layers, clip, unet and vae.
+test/networks/vectors/README.md says what stands in them. The modules are torch's, diffusers' and transformers' own. They compute in float64, so the
 expected numbers hold more digits than either float32 side has; what torch itself loses in float32 is printed and written beside each case.
 Weights and inputs are numbers that float16 holds exactly.
 """

@@ -18,7 +18,7 @@ def normal(shape: list, seed: int, scale: float = 1.0) -> torch.Tensor:
 class Case:
     name: str
     about: str
-    # What the test calls: a function of src/models/layers, or a network.
+    # What the test calls: a function of src/networks/layers, or a network.
     operation: str
     # Input name -> its dimensions; a string is one that varies when the graph runs.
     dims: dict

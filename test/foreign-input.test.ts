@@ -19,7 +19,7 @@ import type { ErrorFault } from '../src/errors/error-codes.ts';
 import { Text2ImgError } from '../src/errors/text2img-error.ts';
 import { parseGenerationParameters } from '../src/image/generation-parameters.ts';
 import { readGenerationParameters } from '../src/image/read-parameters.ts';
-import { proveFit } from '../src/models/prove-fit.ts';
+import { proveFit } from '../src/pipelines/stable-diffusion/prove-fit.ts';
 import { checkEntry } from '../src/runtime/cache-entries.ts';
 
 const place = await mkdtemp(join(tmpdir(), 'text2img-foreign-'));

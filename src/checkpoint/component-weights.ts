@@ -4,7 +4,7 @@ import { quote } from '../lib/foreign-text.ts';
 import { openCheckpointFile } from './checkpoint-file.ts';
 import { type ComponentFiles, findWeightFiles } from './find-weight-files.ts';
 import { readExactly, readSafetensorsHeader } from './safetensors.ts';
-import { SMALL_TENSOR_BYTES, type TensorPlace, type Weights } from './weights.ts';
+import { SMALL_TENSOR_BYTES, type TensorPlace, type Weights } from '../onnx/weights.ts';
 
 /** @throws `model_not_found`, `unsafe_weights`, `invalid_safetensors`, `invalid_config` */
 export async function openComponentWeights(files: ComponentFiles): Promise<Weights> {

@@ -2,11 +2,11 @@
 import { realpath } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { openComponentWeights } from './component-weights.ts';
-import { AUTOENCODER_KL_RULES, type AutoencoderKlConfig } from './config/autoencoder-kl-config.ts';
-import { CLIP_TEXT_RULES, type ClipTextConfig } from './config/clip-text-config.ts';
+import { AUTOENCODER_KL_RULES, type AutoencoderKlConfig } from '../networks/autoencoder-kl-config.ts';
+import { CLIP_TEXT_RULES, type ClipTextConfig } from '../networks/clip-text-config.ts';
 import { type ConfigRules, readConfig } from '../lib/config-rules.ts';
 import { readSchedulerConfig, type SchedulerConfig } from '../schedulers/scheduler-config.ts';
-import { UNET_2D_CONDITION_RULES, type UNet2DConditionConfig } from './config/unet-2d-condition-config.ts';
+import { UNET_2D_CONDITION_RULES, type UNet2DConditionConfig } from '../networks/unet-2d-condition-config.ts';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import { type ComponentFiles, hasVariant } from './find-weight-files.ts';
 import { quote } from '../lib/foreign-text.ts';
@@ -14,7 +14,7 @@ import { readJsonFile } from './json-file.ts';
 import { type ModelIndex, readModelIndex } from './model-index.ts';
 import { readTokenizerFiles, type TokenizerFiles } from './tokenizer-files.ts';
 import { autoencoderWeights, textEncoderWeights } from './weight-names.ts';
-import type { Weights } from './weights.ts';
+import type { Weights } from '../onnx/weights.ts';
 
 interface Component<T> {
   /** The file that `config` comes from. */

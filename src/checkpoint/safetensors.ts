@@ -8,7 +8,7 @@ import { Text2ImgError } from '../errors/text2img-error.ts';
 import { isRecord } from '../lib/foreign-record.ts';
 import { quote } from '../lib/foreign-text.ts';
 import { openCheckpointFile } from './checkpoint-file.ts';
-import { SAFETENSORS_BITS, type SafetensorsDtype, type TensorPlace } from './weights.ts';
+import { SAFETENSORS_BITS, type SafetensorsDtype, type TensorPlace } from '../onnx/weights.ts';
 import { TELLTALE_BYTES, wrongContent } from './wrong-content.ts';
 
 /** The reference implementation's own limit. */

@@ -1,5 +1,5 @@
 /** Translates old tensor names to today's, so that the networks know one set of names. */
-import type { Weights } from './weights.ts';
+import type { Weights } from '../onnx/weights.ts';
 
 /** `weights` under the names that `translate` gives to the stored ones. */
 function renamed(weights: Weights, translate: (stored: string) => string): Weights {

@@ -50,7 +50,7 @@ async function inspectModel(context: CommandContext): Promise<string> {
   // Looking must not fetch gigabytes.
   const { folder } = await findModelFolder({ ...context, config: { ...context.config, offline: true } });
   const { openCheckpoint } = await import('../checkpoint/open-checkpoint.ts');
-  const { proveFit } = await import('../models/prove-fit.ts');
+  const { proveFit } = await import('../pipelines/stable-diffusion/prove-fit.ts');
   const checkpoint = await openCheckpoint(folder, variant === undefined ? {} : { variant });
   proveFit(checkpoint);
   const notes = checkpoint.warnings.length === 0 ? '' : `; ${boundedSentences(checkpoint.warnings).join(' ')}`;

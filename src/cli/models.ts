@@ -6,7 +6,7 @@ import { Text2ImgError } from '../errors/text2img-error.ts';
 import { type CachedSnapshot, HubCache } from '../checkpoint/hub/hub-cache.ts';
 import { type HubId, parseHubId } from '../checkpoint/hub/hub-id.ts';
 import { openCheckpoint } from '../checkpoint/open-checkpoint.ts';
-import { proveFit } from '../models/prove-fit.ts';
+import { proveFit } from '../pipelines/stable-diffusion/prove-fit.ts';
 import { type CommandContext, type ExitCode, printResult } from './command-context.ts';
 import { pullModel } from '../app/find-model.ts';
 import { boundedSentences, excerpt, quote } from '../lib/foreign-text.ts';

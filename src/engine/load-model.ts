@@ -1,14 +1,14 @@
 /** Makes a checkpoint ready to draw: reads it, chooses the device, builds the three networks and their pipeline. Runs in the engine child. */
 import { type Checkpoint, openCheckpoint } from '../checkpoint/open-checkpoint.ts';
 import { carriedSchedulerConfig } from '../schedulers/scheduler-config.ts';
-import { carriedSchedulerKeys, defaultSampleSize, ownSchedulerConfig } from '../checkpoint/stable-diffusion-quirks.ts';
+import { carriedSchedulerKeys, defaultSampleSize, ownSchedulerConfig } from '../pipelines/stable-diffusion/quirks.ts';
 import type { CheckpointScheduler } from '../schedulers/scheduler-registry.ts';
 import { ClipTokenizer } from '../pipelines/parts/clip-tokenizer.ts';
 import { StableDiffusionPipeline } from '../pipelines/stable-diffusion/stable-diffusion-pipeline.ts';
 import { nearestTileSize } from '../pipelines/parts/vae-tiling.ts';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import type { ModelFacts } from '../job/model-facts.ts';
-import { proveFit } from '../models/prove-fit.ts';
+import { proveFit } from '../pipelines/stable-diffusion/prove-fit.ts';
 import { type ChosenDevice, chooseDevice } from '../runtime/onnxruntime/execution-provider.ts';
 import { NetworkOpener, vaeSampleSizePx, vaeScaleFactor } from './open-networks.ts';
 import type { EngineSettings } from './protocol.ts';

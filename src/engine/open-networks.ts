@@ -4,7 +4,7 @@ import type { Checkpoint } from '../checkpoint/open-checkpoint.ts';
 import type { Denoiser, FullPrecision, Networks, TextEncoder, VaeDecoder } from '../pipelines/parts/networks.ts';
 import { tiledVaeDecoder } from '../pipelines/parts/vae-tiling.ts';
 import { Text2ImgError } from '../errors/text2img-error.ts';
-import type { NetworkGraphs } from '../models/prove-fit.ts';
+import type { NetworkGraphs } from '../pipelines/stable-diffusion/prove-fit.ts';
 import { openCachedSession } from '../runtime/compile-cache.ts';
 import type { BuiltGraph } from '../onnx/graph.ts';
 import type { ExecutionProvider, Session, Tensor } from '../runtime/contract.ts';

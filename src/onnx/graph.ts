@@ -1,5 +1,5 @@
 /**
- * Writes an ONNX graph node by node. The layers in `models/layers/` are made of the operators here; weights are not copied but
+ * Writes an ONNX graph node by node. The layers in `networks/layers/` are made of the operators here; weights are not copied but
  * referred to where they lie in the safetensors files.
  *
  * A value's `shape` is the one it has at the builder's nominal sizes of batch, height and width. It serves to count
@@ -8,7 +8,7 @@
 import { dirname, relative } from 'node:path';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import { quote } from '../lib/foreign-text.ts';
-import type { SafetensorsDtype, Weights } from '../checkpoint/weights.ts';
+import type { SafetensorsDtype, Weights } from './weights.ts';
 import {
   type AttributeProto,
   ELEMENT_TYPES,

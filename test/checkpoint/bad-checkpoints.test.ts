@@ -10,7 +10,7 @@ import { readSafetensorsHeader } from '../../src/checkpoint/safetensors.ts';
 import type { ErrorCode } from '../../src/errors/error-codes.ts';
 import { Text2ImgError } from '../../src/errors/text2img-error.ts';
 import { copyOfBase } from './checkpoint-copies.ts';
-import { buildUNet2DConditionGraph } from '../../src/models/unet-2d-condition-model.ts';
+import { buildUNet2DConditionGraph } from '../../src/networks/unet-2d-condition-model.ts';
 
 const base = fileURLToPath(new URL('../golden/base', import.meta.url));
 

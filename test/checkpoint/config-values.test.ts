@@ -2,10 +2,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { AUTOENCODER_KL_RULES } from '../../src/checkpoint/config/autoencoder-kl-config.ts';
-import { CLIP_TEXT_RULES } from '../../src/checkpoint/config/clip-text-config.ts';
+import { AUTOENCODER_KL_RULES } from '../../src/networks/autoencoder-kl-config.ts';
+import { CLIP_TEXT_RULES } from '../../src/networks/clip-text-config.ts';
 import { type ConfigRules, readConfig } from '../../src/lib/config-rules.ts';
-import { UNET_2D_CONDITION_RULES } from '../../src/checkpoint/config/unet-2d-condition-config.ts';
+import { UNET_2D_CONDITION_RULES } from '../../src/networks/unet-2d-condition-config.ts';
 import { Text2ImgError } from '../../src/errors/text2img-error.ts';
 
 const UNET = {

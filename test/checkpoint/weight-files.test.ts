@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { openCheckpoint } from '../../src/checkpoint/open-checkpoint.ts';
 import { readSafetensorsHeader } from '../../src/checkpoint/safetensors.ts';
-import { SAFETENSORS_BITS } from '../../src/checkpoint/weights.ts';
+import { SAFETENSORS_BITS } from '../../src/onnx/weights.ts';
 import { Text2ImgError } from '../../src/errors/text2img-error.ts';
 import { copyOfBase, editTensors, readTensors, TEXT, UNET, VAE, writeTensors, zeros } from './checkpoint-copies.ts';
 

@@ -9,7 +9,7 @@ import {
   StableDiffusionPipeline,
 } from '../../src/pipelines/stable-diffusion/stable-diffusion-pipeline.ts';
 import { NetworkOpener } from '../../src/engine/open-networks.ts';
-import { proveFit } from '../../src/models/prove-fit.ts';
+import { proveFit } from '../../src/pipelines/stable-diffusion/prove-fit.ts';
 import type { ComputeType } from '../../src/onnx/graph.ts';
 import { copyOfBase, editTensors, UNET, VAE } from '../checkpoint/checkpoint-copies.ts';
 

@@ -5,12 +5,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { openComponentWeights } from '../../src/checkpoint/component-weights.ts';
-import type { Weights } from '../../src/checkpoint/weights.ts';
+import type { Weights } from '../../src/onnx/weights.ts';
 import { type ComputeType, GraphBuilder } from '../../src/onnx/graph.ts';
 import { decodeModel, ELEMENT_TYPES } from '../../src/onnx/onnx-schema.ts';
 import type { Tensor } from '../../src/runtime/contract.ts';
 import { type StoredTensor, writeTensors } from '../checkpoint/checkpoint-copies.ts';
-import { runGraph } from '../models/vectors.ts';
+import { runGraph } from '../networks/vectors.ts';
 
 const place = mkdtempSync(join(tmpdir(), 'text2img-graph-'));
 after(() => rmSync(place, { recursive: true, force: true }));

@@ -19,9 +19,9 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { after, test } from 'node:test';
 import { openCheckpoint } from '../../src/checkpoint/open-checkpoint.ts';
-import { buildVaeDecoderGraph } from '../../src/models/autoencoder-kl.ts';
-import { buildClipTextGraph } from '../../src/models/clip-text-model.ts';
-import { buildUNet2DConditionGraph } from '../../src/models/unet-2d-condition-model.ts';
+import { buildVaeDecoderGraph } from '../../src/networks/autoencoder-kl.ts';
+import { buildClipTextGraph } from '../../src/networks/clip-text-model.ts';
+import { buildUNet2DConditionGraph } from '../../src/networks/unet-2d-condition-model.ts';
 import { type CompileCacheSettings, openCachedSession } from '../../src/runtime/compile-cache.ts';
 import type { BuiltGraph } from '../../src/onnx/graph.ts';
 

@@ -5,8 +5,8 @@
 import { createHash } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import { openCheckpoint } from '../../src/checkpoint/open-checkpoint.ts';
-import type { Weights } from '../../src/checkpoint/weights.ts';
-import { buildClipTextGraph } from '../../src/models/clip-text-model.ts';
+import type { Weights } from '../../src/onnx/weights.ts';
+import { buildClipTextGraph } from '../../src/networks/clip-text-model.ts';
 import { openCachedSession } from '../../src/runtime/compile-cache.ts';
 
 const TOKENS = 77;

@@ -2,13 +2,8 @@
  * The denoising network: latents, a timestep and the prompt's embeddings in, the predicted noise (or velocity) out.
  * Source: diffusers models/unets/unet_2d_condition.py and unet_2d_blocks.py.
  */
-import {
-  attends,
-  type UNet2DConditionConfig,
-  type UNetBlock,
-  unetBlocks,
-} from '../checkpoint/config/unet-2d-condition-config.ts';
-import type { Weights } from '../checkpoint/weights.ts';
+import { attends, type UNet2DConditionConfig, type UNetBlock, unetBlocks } from './unet-2d-condition-config.ts';
+import type { Weights } from '../onnx/weights.ts';
 import { type BuiltGraph, type ComputeType, GraphBuilder, type Value } from '../onnx/graph.ts';
 import { add, concat, conv2d, groupNorm, multiply, silu } from './layers/primitives.ts';
 import { downsample2d, resnetBlock2d, upsample2d } from './layers/resnet-block-2d.ts';

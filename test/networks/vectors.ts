@@ -1,9 +1,9 @@
-/** The committed vectors of `test/models/vectors/` (its README says what they are), and how a graph's results are held against them. */
+/** The committed vectors of `test/networks/vectors/` (its README says what they are), and how a graph's results are held against them. */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { openComponentWeights } from '../../src/checkpoint/component-weights.ts';
-import type { Weights } from '../../src/checkpoint/weights.ts';
+import type { Weights } from '../../src/onnx/weights.ts';
 import type { BuiltGraph, Dimension } from '../../src/onnx/graph.ts';
 import { createSession } from '../../src/runtime/onnxruntime/session.ts';
 import type { Tensor } from '../../src/runtime/contract.ts';

@@ -3,9 +3,9 @@ import assert from 'node:assert/strict';
 import { readFileSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { openCheckpoint } from '../../src/checkpoint/open-checkpoint.ts';
-import { Text2ImgError, type SerializedError } from '../../src/errors/text2img-error.ts';
-import { proveFit } from '../../src/models/prove-fit.ts';
+import { openCheckpoint } from '../../../src/checkpoint/open-checkpoint.ts';
+import { Text2ImgError, type SerializedError } from '../../../src/errors/text2img-error.ts';
+import { proveFit } from '../../../src/pipelines/stable-diffusion/prove-fit.ts';
 import {
   copyOfBase,
   editTensors,
@@ -15,7 +15,7 @@ import {
   UNET,
   VAE,
   zeros,
-} from '../checkpoint/checkpoint-copies.ts';
+} from '../../checkpoint/checkpoint-copies.ts';
 
 /** Gives the tensors other shapes and zeros for values. */
 function reshape(path: string, shapeOf: (shape: readonly number[], name: string) => readonly number[]): void {

@@ -1,15 +1,15 @@
 /**
  * Proves that the parts of a checkpoint fit together, by its configurations and the headers of its weight files: nothing is loaded. What passes
  * here can be drawn with; `models list`, `models show`, `doctor` and the engine all ask here. What each configuration says for itself is checked
- * where it is read (`checkpoint/config/`).
+ * where it is read (`networks/`).
  */
-import { attends, unetBlocks } from '../checkpoint/config/unet-2d-condition-config.ts';
-import type { Checkpoint } from '../checkpoint/open-checkpoint.ts';
-import { Text2ImgError } from '../errors/text2img-error.ts';
-import type { BuiltGraph, ComputeType } from '../onnx/graph.ts';
-import { buildVaeDecoderGraph } from './autoencoder-kl.ts';
-import { buildClipTextGraph } from './clip-text-model.ts';
-import { buildUNet2DConditionGraph } from './unet-2d-condition-model.ts';
+import { attends, unetBlocks } from '../../networks/unet-2d-condition-config.ts';
+import type { Checkpoint } from '../../checkpoint/open-checkpoint.ts';
+import { Text2ImgError } from '../../errors/text2img-error.ts';
+import type { BuiltGraph, ComputeType } from '../../onnx/graph.ts';
+import { buildVaeDecoderGraph } from '../../networks/autoencoder-kl.ts';
+import { buildClipTextGraph } from '../../networks/clip-text-model.ts';
+import { buildUNet2DConditionGraph } from '../../networks/unet-2d-condition-model.ts';
 
 /** The checkpoint's networks, ready to be opened by a runtime. */
 export interface NetworkGraphs {

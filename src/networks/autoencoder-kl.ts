@@ -2,8 +2,8 @@
  * The decoder of the variational autoencoder: latents in, a picture out. Always computed in float32 or float16 as asked; one picture at a time.
  * Source: diffusers models/autoencoders/autoencoder_kl.py (decode) and vae.py, Decoder.
  */
-import type { AutoencoderKlConfig } from '../checkpoint/config/autoencoder-kl-config.ts';
-import type { Weights } from '../checkpoint/weights.ts';
+import type { AutoencoderKlConfig } from './autoencoder-kl-config.ts';
+import type { Weights } from '../onnx/weights.ts';
 import { type BuiltGraph, type ComputeType, GraphBuilder, type Value } from '../onnx/graph.ts';
 import { attention } from './layers/attention.ts';
 import { add, conv2d, groupNorm, silu } from './layers/primitives.ts';

@@ -13,7 +13,7 @@ import {
   sampleSize,
   undividedChannels,
   wholeFrom,
-} from '../../lib/config-rules.ts';
+} from '../lib/config-rules.ts';
 
 const DOWN_BLOCKS = ['DownBlock2D', 'CrossAttnDownBlock2D'] as const;
 const UP_BLOCKS = ['UpBlock2D', 'CrossAttnUpBlock2D'] as const;

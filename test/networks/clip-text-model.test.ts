@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { test } from 'node:test';
 import { openCheckpoint } from '../../src/checkpoint/open-checkpoint.ts';
 import { ClipTokenizer } from '../../src/pipelines/parts/clip-tokenizer.ts';
-import { buildClipTextGraph } from '../../src/models/clip-text-model.ts';
+import { buildClipTextGraph } from '../../src/networks/clip-text-model.ts';
 import { createSession } from '../../src/runtime/onnxruntime/session.ts';
 
 test('with 40 tokens of 77 positions the first 40 vectors are those of the whole length', async () => {

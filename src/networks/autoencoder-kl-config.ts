@@ -3,7 +3,7 @@
  * Source: diffusers models/autoencoders/autoencoder_kl.py, AutoencoderKL.__init__ (keys and defaults).
  */
 import { z } from 'zod';
-import { type ConfigRules, count, numberFrom, sampleSize, undividedChannels } from '../../lib/config-rules.ts';
+import { type ConfigRules, count, numberFrom, sampleSize, undividedChannels } from '../lib/config-rules.ts';
 
 /** One latent becomes up to 2^8 pixels wide and high. */
 const MAX_VAE_BLOCKS = 9;

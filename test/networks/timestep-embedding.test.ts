@@ -1,8 +1,8 @@
 /** The sinusoids of a timestep, for even and odd numbers of channels. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Weights } from '../../src/checkpoint/weights.ts';
-import { timestepProjection } from '../../src/models/layers/timestep-embedding.ts';
+import type { Weights } from '../../src/onnx/weights.ts';
+import { timestepProjection } from '../../src/networks/layers/timestep-embedding.ts';
 import { GraphBuilder } from '../../src/onnx/graph.ts';
 import { createSession } from '../../src/runtime/onnxruntime/session.ts';
 

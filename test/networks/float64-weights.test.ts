@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { openCheckpoint } from '../../src/checkpoint/open-checkpoint.ts';
-import { proveFit } from '../../src/models/prove-fit.ts';
+import { proveFit } from '../../src/pipelines/stable-diffusion/prove-fit.ts';
 import { createSession } from '../../src/runtime/onnxruntime/session.ts';
 import { copyOfBase, editTensors, VAE } from '../checkpoint/checkpoint-copies.ts';
 

@@ -2,7 +2,7 @@
  * What StableDiffusionPipeline changes in a checkpoint's configuration before it runs. The XL pipelines do none of it.
  * Source: diffusers pipelines/stable_diffusion/pipeline_stable_diffusion.py, StableDiffusionPipeline.__init__.
  */
-import type { UNet2DConditionConfig } from './config/unet-2d-condition-config.ts';
+import type { UNet2DConditionConfig } from '../../networks/unet-2d-condition-config.ts';
 
 /**
  * Stable Diffusion's schedulers start one step later and never clip, whatever an old file says or leaves out.

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { openCheckpoint } from '../../src/checkpoint/open-checkpoint.ts';
-import { type NetworkGraphs, proveFit } from '../../src/models/prove-fit.ts';
+import { type NetworkGraphs, proveFit } from '../../src/pipelines/stable-diffusion/prove-fit.ts';
 import type { BuiltGraph } from '../../src/onnx/graph.ts';
 import type { Tensor } from '../../src/runtime/contract.ts';
 import { copyOfBase, editTensors, UNET } from '../checkpoint/checkpoint-copies.ts';

@@ -1,11 +1,11 @@
-/** Each function of `src/models/layers` against the module of torch or diffusers that it stands for, and in float16 against itself in float32. */
+/** Each function of `src/networks/layers` against the module of torch or diffusers that it stands for, and in float16 against itself in float32. */
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
-import * as attention from '../../../src/models/layers/attention.ts';
-import * as primitives from '../../../src/models/layers/primitives.ts';
-import * as resnet from '../../../src/models/layers/resnet-block-2d.ts';
-import * as timestep from '../../../src/models/layers/timestep-embedding.ts';
-import * as transformer from '../../../src/models/layers/transformer-2d.ts';
+import * as attention from '../../../src/networks/layers/attention.ts';
+import * as primitives from '../../../src/networks/layers/primitives.ts';
+import * as resnet from '../../../src/networks/layers/resnet-block-2d.ts';
+import * as timestep from '../../../src/networks/layers/timestep-embedding.ts';
+import * as transformer from '../../../src/networks/layers/transformer-2d.ts';
 import { type BuiltGraph, type ComputeType, GraphBuilder, type Value } from '../../../src/onnx/graph.ts';
 import { assertClose, nominalShape, readVectors, runGraph, type VectorCase } from '../vectors.ts';
 

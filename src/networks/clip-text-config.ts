@@ -3,7 +3,7 @@
  * Source: transformers models/clip/configuration_clip.py, CLIPTextConfig (keys and defaults).
  */
 import { z } from 'zod';
-import { type ConfigRules, count, normEpsilon, wholeFrom } from '../../lib/config-rules.ts';
+import { type ConfigRules, count, normEpsilon, wholeFrom } from '../lib/config-rules.ts';
 
 /** The mask has the square of it in numbers. CLIP reads 77, LongCLIP 248. */
 const MAX_POSITIONS = 2048;

@@ -2,8 +2,8 @@
  * The text encoder: token ids in, the last hidden state after the final LayerNorm out.
  * Source: transformers models/clip/modeling_clip.py, CLIPTextTransformer.
  */
-import type { ClipTextConfig } from '../checkpoint/config/clip-text-config.ts';
-import type { Weights } from '../checkpoint/weights.ts';
+import type { ClipTextConfig } from './clip-text-config.ts';
+import type { Weights } from '../onnx/weights.ts';
 import { type BuiltGraph, type ComputeType, GraphBuilder, type Value } from '../onnx/graph.ts';
 import { multiHeadAttention } from './layers/attention.ts';
 import { add, gelu, layerNorm, linear, quickGelu } from './layers/primitives.ts';

@@ -1,13 +1,13 @@
 /** Each network at tiny size, with each option of its configuration, against transformers' and diffusers'; and in float16 against itself in float32. */
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
-import { AUTOENCODER_KL_RULES } from '../../src/checkpoint/config/autoencoder-kl-config.ts';
-import { CLIP_TEXT_RULES } from '../../src/checkpoint/config/clip-text-config.ts';
+import { AUTOENCODER_KL_RULES } from '../../src/networks/autoencoder-kl-config.ts';
+import { CLIP_TEXT_RULES } from '../../src/networks/clip-text-config.ts';
 import { readConfig } from '../../src/lib/config-rules.ts';
-import { UNET_2D_CONDITION_RULES } from '../../src/checkpoint/config/unet-2d-condition-config.ts';
-import { buildVaeDecoderGraph } from '../../src/models/autoencoder-kl.ts';
-import { buildClipTextGraph } from '../../src/models/clip-text-model.ts';
-import { buildUNet2DConditionGraph } from '../../src/models/unet-2d-condition-model.ts';
+import { UNET_2D_CONDITION_RULES } from '../../src/networks/unet-2d-condition-config.ts';
+import { buildVaeDecoderGraph } from '../../src/networks/autoencoder-kl.ts';
+import { buildClipTextGraph } from '../../src/networks/clip-text-model.ts';
+import { buildUNet2DConditionGraph } from '../../src/networks/unet-2d-condition-model.ts';
 import type { BuiltGraph, ComputeType } from '../../src/onnx/graph.ts';
 import { valuesByLayer } from './every-value.ts';
 import { assertClose, readVectors, runGraph, type VectorCase } from './vectors.ts';
