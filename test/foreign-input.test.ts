@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url';
 import { after, test } from 'node:test';
 import fc from 'fast-check';
 import { openCheckpoint } from '../src/checkpoint/open-checkpoint.ts';
-import { loadConfig } from '../src/config/parse.ts';
+import { settle } from '../src/config/load.ts';
 import { environmentNameOf, OPTION_NAMES, OPTIONS, optionsOf, type OptionSpec } from '../src/config/options.ts';
 import { readSecretFile } from '../src/config/secret-file.ts';
 import { ClipTokenizer } from '../src/pipelines/parts/clip-tokenizer.ts';
@@ -117,7 +117,7 @@ test('any text in any variable is read, or refused as the caller’s fault', asy
       fc.constantFrom(...commands),
       fc.dictionary(fc.oneof(fc.constantFrom(...variables), hostileName), text, { maxKeys: 3 }),
       async (command, environment) => {
-        await readOrRefuse(() => loadConfig({ command, flags: {}, environment }), ['usage', 'request']);
+        await readOrRefuse(() => settle({ command, flags: {}, environment, secrets: new Map() }), ['usage', 'request']);
       },
     ),
     { numRuns: 1000 },
@@ -237,7 +237,12 @@ const GROWTHS: readonly Growth[] = [
       for (const name of secretOptions)
         await quietly(
           () =>
-            loadConfig({ command: 'run', flags: {}, environment: { [environmentNameOf(name)]: 'a'.repeat(n / 16) } }),
+            settle({
+              command: 'run',
+              flags: {},
+              environment: { [environmentNameOf(name)]: 'a'.repeat(n / 16) },
+              secrets: new Map(),
+            }),
           ['usage', 'request'],
         );
     },
@@ -247,7 +252,8 @@ const GROWTHS: readonly Growth[] = [
     size: 2 ** 18,
     read: (n) =>
       quietly(
-        () => loadConfig({ command: 'run', flags: {}, environment: { CALLBACK_URL: 'a://@'.repeat(n) } }),
+        () =>
+          settle({ command: 'run', flags: {}, environment: { CALLBACK_URL: 'a://@'.repeat(n) }, secrets: new Map() }),
         ['usage'],
       ),
   },

@@ -1,39 +1,52 @@
 /**
- * Which checkpoint to use: the user's folder, one of the hub by its id, or the small one that comes with the package.
+ * Which checkpoint to use: the user's folder, one of the hub by its id, or the small one that comes with the package. The hub's client is loaded
+ * only where a model of the hub is asked for.
  */
 import { stat } from 'node:fs/promises';
 import { basename, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { fetchCheckpoint } from '../checkpoint/hub/fetch-checkpoint.ts';
 import { type HubId, parseHubId } from '../checkpoint/hub/hub-id.ts';
 import type { BlobCheck } from '../checkpoint/hub/whole-blob.ts';
-import { DEFAULT_PRODUCTION_MODEL, hubEnvironment } from '../config/hub.ts';
-import { proxyEnvironment } from '../config/proxies.ts';
-import { resolveMode } from '../config/mode.ts';
+import { hubEnvironment } from '../config/hub.ts';
+import { readProxies } from '../lib/proxies.ts';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import { quote } from '../lib/foreign-text.ts';
-import type { CommandContext } from '../cli/command-context.ts';
+import type { Logger } from '../observability/logger.ts';
+import type { ModelSettings } from './settings.ts';
 
-/** Lies as far above `src/cli/` as above `dist/cli/`. */
+/** Lies as far above `src/app/` as above `dist/app/`. */
 const DEMO_MODEL = fileURLToPath(new URL('../../models/demo', import.meta.url));
-const MEGABYTE = 1_000_000;
 /** The health file's age is looked at every half minute or so. */
 const ALIVE_MS = 5000;
 
 export interface ModelFolder {
   /** Absolute. */
   readonly folder: string;
-  /** What pictures and logs call it. */
+  /** What images and logs call it. */
   readonly name: string;
   /** Why this one, where the user did not say. */
   readonly note?: string;
 }
 
+/** What a download tells. */
+export interface DownloadEvents {
+  /** Bytes came, or a wait for another process goes on. */
+  readonly onAlive?: () => void;
+  readonly onProgress?: (name: string, doneBytes: number, totalBytes: number) => void;
+  /** Nothing more comes, however it ended. */
+  readonly onEnd?: (name: string) => void;
+}
+
+export interface FindModelOptions {
+  readonly logger: Logger;
+  readonly events?: DownloadEvents;
+  /** Looks only, and downloads nothing. */
+  readonly cacheOnly?: boolean;
+}
+
 /** Fetches what is missing of a model of the hub. @throws `model_not_found`, and what fetching throws */
-export async function findModelFolder(context: CommandContext, onProgress?: () => void): Promise<ModelFolder> {
-  const { config } = context;
-  const isProduction = resolveMode(config).kind === 'production';
-  const model = config.model ?? (isProduction ? DEFAULT_PRODUCTION_MODEL : undefined);
+export async function findModel(settings: ModelSettings, options: FindModelOptions): Promise<ModelFolder> {
+  const model = settings.model ?? settings.defaultModel;
   if (model === undefined)
     return { folder: DEMO_MODEL, name: basename(DEMO_MODEL), note: 'the demo checkpoint, since no --model was given' };
   const facts = await stat(model).catch(() => undefined);
@@ -51,46 +64,41 @@ export async function findModelFolder(context: CommandContext, onProgress?: () =
       'model_not_found',
       `The model ${quoted} does not exist. Name the folder of a checkpoint in the diffusers layout, or a model of the Hugging Face hub as owner/name.`,
     );
-  const folder = await pullModel(context, hubId, onProgress === undefined ? {} : { onBytes: onProgress });
-  return { folder, name: hubId.id, ...(config.model === undefined ? { note: 'the default model' } : {}) };
+  const folder = await pullModel(settings, hubId, options);
+  return { folder, name: hubId.id, ...(settings.model === undefined ? { note: 'the default model' } : {}) };
 }
 
-export interface PullOptions {
-  readonly onBytes?: () => void;
+export interface PullOptions extends FindModelOptions {
   /** How well what is in the cache is looked at. */
   readonly check?: BlobCheck;
 }
 
-/** With a progress bar, when there is something to fetch. @returns the snapshot's folder @throws as `fetchCheckpoint` */
+/** @returns the snapshot's folder @throws as `fetchCheckpoint` */
 export async function pullModel(
-  { config, logger, terminal }: CommandContext,
+  { variant, offline, environment }: Omit<ModelSettings, 'model' | 'defaultModel'>,
   hubId: HubId,
-  { onBytes, check = 'size' }: PullOptions = {},
+  { logger, events = {}, cacheOnly = false, check = 'size' }: PullOptions,
 ): Promise<string> {
-  const { cacheFolder, endpoint, token, offline } = await hubEnvironment();
+  const hub = await hubEnvironment(environment);
+  const { fetchCheckpoint } = await import('../checkpoint/hub/fetch-checkpoint.ts');
   // Waiting for another process that fetches the same file takes as long as that takes, and every wait in there has an end.
-  const alive = setInterval(() => onBytes?.(), ALIVE_MS);
-  logger.info('looking for the model', { model: hubId.id, revision: hubId.revision, cache: cacheFolder });
+  const alive = setInterval(() => events.onAlive?.(), ALIVE_MS);
+  logger.info('looking for the model', { model: hubId.id, revision: hubId.revision, cache: hub.cacheFolder });
   try {
     return await fetchCheckpoint(hubId, {
-      cacheFolder,
-      access: { endpoint, token, proxies: proxyEnvironment() },
-      offline: offline || config.offline,
-      variant: config.variant,
+      cacheFolder: hub.cacheFolder,
+      access: { endpoint: hub.endpoint, token: hub.token, proxies: readProxies(environment) },
+      offline: hub.offline || offline || cacheOnly,
+      variant,
       check,
       logger,
       onProgress: (doneBytes, totalBytes) => {
-        onBytes?.();
-        terminal.progress(hubId.id, {
-          label: hubId.id,
-          step: Math.round(doneBytes / MEGABYTE),
-          steps: Math.max(1, Math.round(totalBytes / MEGABYTE)),
-          stage: 'MB',
-        });
+        events.onAlive?.();
+        events.onProgress?.(hubId.id, doneBytes, totalBytes);
       },
     });
   } finally {
     clearInterval(alive);
-    terminal.endProgress(hubId.id);
+    events.onEnd?.(hubId.id);
   }
 }

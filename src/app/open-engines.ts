@@ -1,36 +1,25 @@
-/**
- * Starts the engine process with the options' model and device.
- */
-import { compileCacheFolder } from '../config/user-folders.ts';
+/** Starts the engine process with the settings' model and device. */
 import { EngineHost } from '../engine/engine-host.ts';
-import type { CommandContext } from '../cli/command-context.ts';
-import { engineEnvironment } from './engine-environment.ts';
-import { findModelFolder, type ModelFolder } from './find-model.ts';
+import type { Logger } from '../observability/logger.ts';
+import type { ModelFolder } from './find-model.ts';
+import type { EngineOptions } from './settings.ts';
+
+export interface MakeEngineOptions {
+  readonly model: ModelFolder;
+  readonly logger: Logger;
+}
 
 /** Not started yet. */
-export function makeEngine({ config, logger }: CommandContext, model: ModelFolder): EngineHost {
+export function makeEngine({ settings, environment }: EngineOptions, { model, logger }: MakeEngineOptions): EngineHost {
   return new EngineHost({
-    settings: {
-      checkpointFolder: model.folder,
-      modelName: model.name,
-      variant: config.variant ?? null,
-      device: config.device,
-      dtype: config.dtype,
-      threads: config.threads,
-      vaeTiling: config.vaeTiling,
-      compileCacheFolder: compileCacheFolder(config),
-      verifyCache: config.verifyCache,
-    },
+    settings: { ...settings, checkpointFolder: model.folder, modelName: model.name },
     logger,
-    environment: engineEnvironment(),
+    environment,
   });
 }
 
 /** The model is loaded when this resolves. @throws what loading throws */
-export async function startEngine(
-  { logger }: CommandContext,
-  { engine, model }: { readonly engine: EngineHost; readonly model: ModelFolder },
-): Promise<void> {
+export async function startEngine(engine: EngineHost, { model, logger }: MakeEngineOptions): Promise<void> {
   logger.info('loading the model', {
     folder: model.folder,
     ...(model.note === undefined ? {} : { note: model.note }),
@@ -46,12 +35,11 @@ export async function startEngine(
   for (const warning of facts.warnings) logger.warning('about the model', { warning });
 }
 
-/** Found, made and started. @throws `model_not_found`, and what loading throws */
-export async function openEngine(context: CommandContext): Promise<EngineHost> {
-  const model = await findModelFolder(context);
-  const engine = makeEngine(context, model);
+/** Made and started. @throws what loading throws */
+export async function openEngine(options: EngineOptions, made: MakeEngineOptions): Promise<EngineHost> {
+  const engine = makeEngine(options, made);
   try {
-    await startEngine(context, { engine, model });
+    await startEngine(engine, made);
     return engine;
   } catch (error) {
     await engine.stop();

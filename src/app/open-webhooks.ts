@@ -1,33 +1,39 @@
-/** The webhooks' two halves out of the options: what a finished prompt owes, and who sends it. */
-import { proxyEnvironment } from '../config/proxies.ts';
+/** Opens the webhooks' two halves: what a finished job owes, and who sends it. */
 import { Text2ImgError } from '../errors/text2img-error.ts';
-import type { PromptQueue } from '../queue/prompt-queue.ts';
+import type { Logger } from '../observability/logger.ts';
+import type { WebhookOutbox } from '../queue/webhook-outbox.ts';
 import { VERSION } from '../version.ts';
 import { WebhookDeliverer } from '../webhook/deliverer.ts';
 import { isWeakKey, parseWebhookSecrets } from '../webhook/signature.ts';
 import { WebhookPolicy } from '../webhook/webhook-policy.ts';
-import type { CommandContext } from '../cli/command-context.ts';
+import type { WebhookSettings } from './settings.ts';
 
-/** Tries that fall due within this time are made before a drain ends. */
+/** Attempts that fall due within this time are made before a drain ends. */
 export const DELIVERY_DRAIN_MS = 30_000;
 
 /** @param publicUrl what a receiver gets instead of the stored URL */
 export function webhookPolicy(
-  { config }: CommandContext,
+  { operatorUrl, events, allowedHosts }: WebhookSettings,
   publicUrl: (storedUrl: string) => Promise<string>,
 ): WebhookPolicy {
   return new WebhookPolicy({
-    hasOperatorUrl: config.callbackUrl !== undefined,
-    events: config.callbackEvents,
-    guard: { allowedHosts: config.callbackAllowHosts },
+    hasOperatorUrl: operatorUrl !== undefined,
+    events,
+    guard: { allowedHosts },
     publicUrl,
   });
 }
 
-/** @throws `invalid_option` for a secret or a proxy that is none, `conflicting_options` for a secret that nothing is signed with */
-export function webhookDeliverer({ config, logger }: CommandContext, queue: PromptQueue): WebhookDeliverer {
-  const secrets = config.webhookSecret === undefined ? [] : parseWebhookSecrets(config.webhookSecret);
-  if (secrets.length > 0 && config.callbackUrl === undefined) {
+export interface DelivererOptions {
+  readonly outbox: WebhookOutbox;
+  readonly logger: Logger;
+}
+
+/** @throws `invalid_option` for a secret that is none, `conflicting_options` for a secret that nothing is signed with */
+export function webhookDeliverer(settings: WebhookSettings, { outbox, logger }: DelivererOptions): WebhookDeliverer {
+  const { operatorUrl, allowedHosts, proxies } = settings;
+  const secrets = settings.secrets === undefined ? [] : parseWebhookSecrets(settings.secrets);
+  if (secrets.length > 0 && operatorUrl === undefined) {
     throw new Text2ImgError(
       'conflicting_options',
       '--webhook-secret needs --callback-url: only what goes to the operator’s own URL is signed.',
@@ -38,12 +44,12 @@ export function webhookDeliverer({ config, logger }: CommandContext, queue: Prom
       instead: 'whsec_ and what "openssl rand -base64 32" prints',
     });
   return new WebhookDeliverer({
-    outbox: queue.outbox,
+    outbox,
     logger,
-    operatorUrl: config.callbackUrl,
+    operatorUrl,
     secrets,
-    guard: { allowedHosts: config.callbackAllowHosts },
-    proxies: proxyEnvironment(),
+    guard: { allowedHosts },
+    proxies,
     userAgent: `text2img/${VERSION}`,
   });
 }

@@ -1,29 +1,27 @@
 /**
- * `text2img run`: draws the queue's prompts until it is drained, or, with `--watch`, until a signal. A stop is over within the grace period and a few
- * seconds, whatever hangs: each wait below ends with the signal or has an end of its own.
+ * A worker from its settings to its end: finds the model, opens queue and store, generates until the queue is drained or, watching, until the signal, and
+ * sends webhooks beside it. A stop is over within the grace period and a few seconds, whatever hangs: each wait below ends with the signal or has
+ * an end of its own.
  */
 import { resolve } from 'node:path';
-import { resolveMode } from '../config/mode.ts';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import { pause } from '../lib/pause.ts';
 import { untilAborted } from '../lib/until-aborted.ts';
 import { HealthFile } from '../observability/health-file.ts';
+import type { Logger } from '../observability/logger.ts';
 import type { PromptQueue } from '../queue/prompt-queue.ts';
 import type { ImageStore } from '../storage/image-store.ts';
-import type { WebhookDeliverer } from '../webhook/deliverer.ts';
+import type { DeliverySummary, WebhookDeliverer } from '../webhook/deliverer.ts';
 import { jobsLeft } from '../worker/jobs-left.ts';
-import type { WorkerOptions } from '../worker/worker-contract.ts';
+import type { WorkerEvent, WorkerOptions } from '../worker/worker-contract.ts';
 import { runWorker } from '../worker/worker.ts';
-import type { CommandContext, ExitCode } from '../cli/command-context.ts';
-import { defaultsOf, limitsOf } from '../cli/limits.ts';
-import { findModelFolder, type ModelFolder } from './find-model.ts';
+import { type DownloadEvents, findModel, type ModelFolder } from './find-model.ts';
 import { makeEngine, startEngine } from './open-engines.ts';
-import { openQueue, openStore } from './open-queue.ts';
+import { openQueue } from './open-queue.ts';
+import { openStore } from './open-store.ts';
 import { DELIVERY_DRAIN_MS, webhookDeliverer, webhookPolicy } from './open-webhooks.ts';
-import { show, summarize, Tally } from '../cli/run-output.ts';
-import { listenForSignals, type SignalListener } from '../cli/signals.ts';
+import type { EngineOptions, ModelSettings, QueueSettings, StoreSettings, WebhookSettings } from './settings.ts';
 
-const SOME_PROMPT_FAILED: ExitCode = 3;
 /** The embedded queue is a file of this machine, so `jobs show` can hear of progress more often than a third of the lease. */
 const EMBEDDED_RENEW_MS = 1000;
 /** Where a change stream tells of new prompts this is only a second look; elsewhere it is what a new prompt waits at most. */
@@ -35,88 +33,90 @@ const CLOSE_MS = 1500;
 /** For counting what is still owed, after a signal. */
 const LAST_LOOK_MS = 500;
 
-export async function run(context: CommandContext): Promise<ExitCode> {
-  const { config, logger } = context;
-  using stopping = listenForSignals({ logger, graceMs: config.gracePeriod * 1000 });
-  const exitCode = await untilAborted(runUntilStopped(context, stopping), stopping.lastSignal);
-  if (exitCode === undefined) logger.warning('something did not answer until the end of the stop, and is left');
-  return exitCode ?? 0;
+export interface RunSettings {
+  readonly queue: QueueSettings;
+  readonly store: StoreSettings;
+  readonly webhooks: WebhookSettings;
+  readonly model: ModelSettings;
+  readonly engine: EngineOptions;
+  readonly worker: Pick<WorkerOptions, 'limits' | 'defaults' | 'mode' | 'batchSize' | 'graceMs'>;
+  /** Its age says that the worker is alive; undefined: nobody asks. */
+  readonly healthFile: string | undefined;
 }
 
-async function runUntilStopped(context: CommandContext, stopping: SignalListener): Promise<ExitCode> {
-  const { config, logger } = context;
-  const mode = resolveMode(config);
+export interface RunOptions {
+  readonly logger: Logger;
+  /** Aborted: claim nothing more, finish what fits into the grace period, give back the rest. */
+  readonly signal: AbortSignal;
+  readonly onEvent: (event: WorkerEvent) => void;
+  readonly download?: Pick<DownloadEvents, 'onProgress' | 'onEnd'>;
+}
+
+export interface RunOutcome {
+  readonly delivered: DeliverySummary;
+  /** What the outbox still holds; undefined where it could not be asked. */
+  readonly owed: { readonly pending: number; readonly dead: number } | undefined;
+  /** Why the worker ended before its time. */
+  readonly failure: Text2ImgError | undefined;
+}
+
+/** @returns undefined when the signal came before there was anything to do @throws what opening and finding throw */
+export async function runUntilStopped(settings: RunSettings, options: RunOptions): Promise<RunOutcome | undefined> {
+  const { logger, signal } = options;
+  const { mode } = settings.queue;
   if (mode.kind === 'embedded')
     logger.info('embedded mode: queue and pictures are in a folder of this machine', { folder: resolve(mode.dataDir) });
   // A key file that cannot sign is said before a model is fetched.
-  await using opened = closing(openStore(context));
-  const healthFile = new HealthFile(config.heartbeatFile, logger);
+  await using opened = closing(await openStore(settings.store, options));
+  const healthFile = new HealthFile(settings.healthFile, logger);
   // A model that cannot be had is said before the queue is looked at; fetching one may take long.
-  const finding = findModelFolder(context, () => healthFile.touch());
-  const model = await untilAborted(finding, stopping.signal);
-  if (model === undefined) return 0;
-  await using queue = closing(openQueue(context));
+  const events = { ...options.download, onAlive: () => healthFile.touch() };
+  const model = await untilAborted(findModel(settings.model, { logger, events }), signal);
+  if (model === undefined) return undefined;
+  await using queue = closing(await openQueue(settings.queue, options));
   const { store, publicUrl } = opened.resource;
-  await using deliverer = webhookDeliverer(context, queue.resource);
-  const found = await untilAborted(
-    lookAround(context, { store, queue: queue.resource, signal: stopping.signal }),
-    stopping.signal,
-  );
-  if (found === undefined) return 0;
-  const tally = new Tally();
-  const options: Omit<WorkerOptions, 'engine'> = {
-    ...fixedOptions(context),
+  await using deliverer = webhookDeliverer(settings.webhooks, { outbox: queue.resource.outbox, logger });
+  const places = { store, queue: queue.resource, isWatching: settings.worker.mode === 'watch' };
+  const found = await untilAborted(lookAround(places, options), signal);
+  if (found === undefined) return undefined;
+  const workerOptions: Omit<WorkerOptions, 'engine'> = {
+    ...settings.worker,
+    ...paceOf(settings.queue),
+    objectPrefix: settings.store.prefix,
+    logger,
     queue: queue.resource,
     store,
-    webhooks: webhookPolicy(context, publicUrl),
+    webhooks: webhookPolicy(settings.webhooks, publicUrl),
     onWebhookOwed: () => deliverer.notify(),
-    signal: stopping.signal,
+    signal,
     onAlive: (trouble) => healthFile.touch(trouble),
-    onEvent: (event) => {
-      tally.add(event);
-      show(context, event);
-    },
+    onEvent: options.onEvent,
   };
   let failure = found.left;
   // An empty queue is drained without a model; everything else waits until it is warm, so that no claim does.
-  if (config.watch || !found.isDrained) {
+  if (places.isWatching || !found.isDrained) {
     try {
-      await work(context, { options, deliverer, model, healthFile });
+      await work({ settings, options: workerOptions, deliverer, model, healthFile });
     } catch (error) {
       failure = Text2ImgError.from(error);
     }
   }
-  const { signal } = stopping;
-  if (config.watch || signal.aborted || isUnreachable(failure)) await deliverer.stop();
+  if (places.isWatching || signal.aborted || isUnreachable(failure)) await deliverer.stop();
   else await deliverer.drain({ withinMs: DELIVERY_DRAIN_MS, signal });
-  const { summary } = tally;
   const owed = await countOwed(queue.resource, failure !== undefined || signal.aborted);
-  summarize(context, { summary, delivered: deliverer.summary, owed });
-  if (failure !== undefined) throw failure;
-  return config.failOnError && summary.failed > 0 ? SOME_PROMPT_FAILED : 0;
+  return { delivered: deliverer.summary, owed, failure };
 }
 
-function fixedOptions({ config, logger }: CommandContext) {
-  const leaseMs = config.leaseSeconds * 1000;
-  const isEmbedded = resolveMode(config).kind === 'embedded';
-  return {
-    objectPrefix: config.gcsPrefix,
-    limits: limitsOf(config),
-    defaults: defaultsOf(config),
-    mode: config.watch ? 'watch' : 'drain',
-    leaseMs,
-    ...(isEmbedded ? { renewMs: Math.min(EMBEDDED_RENEW_MS, leaseMs / 3) } : { pollMs: MONGO_POLL_MS }),
-    maxAttempts: config.maxAttempts,
-    batchSize: config.batchSize,
-    graceMs: config.gracePeriod * 1000,
-    logger,
-  } as const;
+function paceOf({ mode, leaseMs, maxAttempts }: QueueSettings) {
+  const pace =
+    mode.kind === 'embedded' ? { renewMs: Math.min(EMBEDDED_RENEW_MS, leaseMs / 3) } : { pollMs: MONGO_POLL_MS };
+  return { leaseMs, maxAttempts, ...pace };
 }
 
 interface Places {
   readonly store: ImageStore;
   readonly queue: PromptQueue;
-  readonly signal: AbortSignal;
+  readonly isWatching: boolean;
 }
 
 interface Surroundings {
@@ -126,29 +126,33 @@ interface Surroundings {
 }
 
 /** Whoever may not write finds it out before anything is claimed. @throws what store and queue throw */
-async function lookAround({ config, logger }: CommandContext, { store, queue, signal }: Places): Promise<Surroundings> {
+async function lookAround(
+  { store, queue, isWatching }: Places,
+  { logger, signal }: Pick<RunOptions, 'logger' | 'signal'>,
+): Promise<Surroundings> {
   await store.check({ signal });
   const { isDrained, refused, stuck } = await queue.drainState({ signal });
   logger.info('queue and store opened', { queue: queue.description, store: store.description, empty: isDrained });
-  const hasLeft = isDrained && !config.watch && refused + stuck > 0;
+  const hasLeft = isDrained && !isWatching && refused + stuck > 0;
   return { isDrained, left: hasLeft ? jobsLeft({ refused, stuck }) : undefined };
 }
 
 interface Work {
+  readonly settings: RunSettings;
   readonly options: Omit<WorkerOptions, 'engine'>;
   readonly deliverer: WebhookDeliverer;
   readonly model: ModelFolder;
   readonly healthFile: HealthFile;
 }
 
-/** Draws, and sends webhooks beside it. */
-async function work(context: CommandContext, { options, deliverer, model, healthFile }: Work): Promise<void> {
-  const { signal } = options;
-  await using engine = makeEngine(context, model);
+/** Generates, and sends webhooks beside it. */
+async function work({ settings, options, deliverer, model, healthFile }: Work): Promise<void> {
+  const { signal, logger } = options;
+  await using engine = makeEngine(settings.engine, { model, logger });
   {
     // One long wait, in which no loop turns.
     using _ = healthFile.whileWaiting(MAX_LOAD_MS);
-    await untilAborted(startEngine(context, { engine, model }), signal);
+    await untilAborted(startEngine(engine, { model, logger }), signal);
   }
   // A load cannot be interrupted, and nobody waits for it.
   if (signal.aborted) return engine.kill(new Text2ImgError('engine_unavailable', 'the engine was stopped.'));
@@ -172,10 +176,7 @@ function isUnreachable(failure: Text2ImgError | undefined): boolean {
 }
 
 /** @param isShort the end does not wait for an answer */
-async function countOwed(
-  { outbox }: PromptQueue,
-  isShort: boolean,
-): Promise<{ readonly pending: number; readonly dead: number } | undefined> {
+async function countOwed({ outbox }: PromptQueue, isShort: boolean): Promise<RunOutcome['owed']> {
   if (!isShort) return outbox.counts();
   return untilAborted(outbox.counts(), AbortSignal.timeout(LAST_LOOK_MS)).catch(() => undefined);
 }

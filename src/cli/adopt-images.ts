@@ -3,14 +3,15 @@ import { Text2ImgError } from '../errors/text2img-error.ts';
 import { quote } from '../lib/foreign-text.ts';
 import type { PromptQueue } from '../queue/prompt-queue.ts';
 import { objectKey } from '../storage/object-key.ts';
-import type { CommandContext } from './command-context.ts';
-import { openStore } from '../app/open-queue.ts';
+import type { QueueContext } from './command-context.ts';
+import { openStore } from '../app/open-store.ts';
+import { storeSettings } from '../app/settings.ts';
 
 /**
  * Nothing in a document allows an overwrite: only this command does, for exactly what it finds now. How many were adopted.
  * @throws `wrong_job_state` for a job that has not ended; what queue and store throw
  */
-export async function adoptImages(context: CommandContext, queue: PromptQueue, id: string): Promise<number> {
+export async function adoptImages(context: QueueContext, queue: PromptQueue, id: string): Promise<number> {
   const identity = await queue.identify(id);
   const summary = await queue.show(id);
   // What does not exist is told by the command itself.
@@ -20,7 +21,7 @@ export async function adoptImages(context: CommandContext, queue: PromptQueue, i
       'wrong_job_state',
       `The images of the job ${quote(id)} cannot be adopted: it has not ended yet.`,
     );
-  await using opened = openStore(context);
+  await using opened = await openStore(storeSettings(context.config, context), context);
   await opened.store.check();
   let adopted = 0;
   for (let imageIndex = 0; ; imageIndex++) {

@@ -1,14 +1,30 @@
 /**
  * What every command gets: its configuration, its log, the terminal.
  */
+import type { Environment } from '../config/environment.ts';
+import type { Mode } from '../config/mode.ts';
 import type { Config } from '../config/options.ts';
 import type { Logger } from '../observability/logger.ts';
 import type { Terminal } from './terminal.ts';
 
+/** What the process was given. */
+export interface Given {
+  /** What stands behind the program's name. */
+  readonly args: readonly string[];
+  readonly environment: Environment;
+}
+
 export interface CommandContext {
   readonly config: Config;
+  /** What the process was given. */
+  readonly environment: Environment;
   readonly logger: Logger;
   readonly terminal: Terminal;
+}
+
+/** Of a command that opens the queue. */
+export interface QueueContext extends CommandContext {
+  readonly mode: Mode;
 }
 
 /** A command returns its exit code. */

@@ -2,15 +2,18 @@
 import { existsSync } from 'node:fs';
 import { access, constants, stat } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
-import { resolveMode } from '../config/mode.ts';
+import { DEFAULT_PRODUCTION_MODEL } from '../config/hub.ts';
+import { type Mode, resolveMode } from '../config/mode.ts';
 import { probeMachine, type DoctorFinding } from '../engine/doctor-probes.ts';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import { messageOf } from '../lib/disk-errors.ts';
 import { boundedSentences, excerpt, quote } from '../lib/foreign-text.ts';
-import { type CommandContext, type ExitCode } from './command-context.ts';
+import type { CommandContext, ExitCode, QueueContext } from './command-context.ts';
 import { engineEnvironment } from '../app/engine-environment.ts';
-import { findModelFolder } from '../app/find-model.ts';
-import { openQueue, openStore } from '../app/open-queue.ts';
+import { findModel } from '../app/find-model.ts';
+import { openQueue } from '../app/open-queue.ts';
+import { openStore } from '../app/open-store.ts';
+import { modelSettings, queueSettings, storeSettings } from '../app/settings.ts';
 
 const MARKS = { ok: '✓', missing: '–', problem: '✗' } as const;
 
@@ -19,36 +22,47 @@ const DETAIL_LENGTH = 2000;
 
 /** Exits with 5 when something stands in the way of drawing. */
 export async function doctor(context: CommandContext): Promise<ExitCode> {
-  const { terminal, config } = context;
+  const { terminal, config, environment, logger } = context;
+  const mode = resolvedOnce(context);
   const findings = [
     { name: 'node', status: 'ok', detail: `${process.versions.node} (${process.execPath})` } as const,
-    ...(await probeMachine(engineEnvironment())),
+    ...(await probeMachine(engineEnvironment(environment))),
     await probe('model', 'fetch it with "text2img models pull", or name another one with --model', async () =>
-      inspectModel(context),
+      inspectModel(context, mode()),
     ),
     await probe('queue', 'choose another --data-dir', async () => {
-      await using queue = openQueue(context, { looksOnly: true });
+      await using queue = await openQueue(queueSettings(config, mode()), { logger, looksOnly: true });
       const { pending, processing, completed, error } = await queue.counts();
       return `${queue.description}: ${pending} pending, ${processing} processing, ${completed} completed, ${error} in error`;
     }),
     await probe('prompts', 'make them smaller, or let the validator pass them', async () => {
-      await using queue = openQueue(context, { looksOnly: true });
+      await using queue = await openQueue(queueSettings(config, mode()), { logger, looksOnly: true });
       const stuck = await queue.stuck();
       if (stuck.length > 0) throw new Text2ImgError('invalid_document', `no worker can claim: ${stuck.join('; ')}.`);
       return 'every pending prompt can be claimed';
     }),
-    await probe('store', 'choose another --data-dir, or free some space', async () => inspectStore(context)),
+    await probe('store', 'choose another --data-dir, or free some space', async () =>
+      inspectStore({ ...context, mode: mode() }),
+    ),
   ];
   if (config.json) terminal.result(JSON.stringify({ findings }));
   else for (const finding of findings) terminal.result(format(finding));
   return findings.some(({ status }) => status === 'problem') ? 5 : 0;
 }
 
+/** A conflict is named under each finding that it stands in the way of, instead of ending the list. */
+function resolvedOnce({ config, environment }: CommandContext): () => Mode {
+  let mode: Mode | undefined;
+  return () => (mode ??= resolveMode(config, environment));
+}
+
 /** Reads everything but the weights themselves. */
-async function inspectModel(context: CommandContext): Promise<string> {
-  const { variant } = context.config;
+async function inspectModel({ config, environment, logger }: CommandContext, mode: Mode): Promise<string> {
+  const { variant } = config;
+  const defaultModel = mode.kind === 'production' ? DEFAULT_PRODUCTION_MODEL : undefined;
+  const settings = modelSettings(config, { defaultModel, environment });
   // Looking must not fetch gigabytes.
-  const { folder } = await findModelFolder({ ...context, config: { ...context.config, offline: true } });
+  const { folder } = await findModel(settings, { logger, cacheOnly: true });
   const { openCheckpoint } = await import('../checkpoint/open-checkpoint.ts');
   const { proveFit } = await import('../pipelines/stable-diffusion/prove-fit.ts');
   const checkpoint = await openCheckpoint(folder, variant === undefined ? {} : { variant });
@@ -58,14 +72,14 @@ async function inspectModel(context: CommandContext): Promise<string> {
 }
 
 /** Writes a probe, but makes no folder: looking must not leave anything behind. */
-async function inspectStore(context: CommandContext): Promise<string> {
-  const mode = resolveMode(context.config);
-  const folder = mode.kind === 'embedded' ? folderOfImages(mode.dataDir, context.config.gcsPrefix) : undefined;
+async function inspectStore(context: QueueContext): Promise<string> {
+  const folder =
+    context.mode.kind === 'embedded' ? folderOfImages(context.mode.dataDir, context.config.gcsPrefix) : undefined;
   if (folder !== undefined && !existsSync(folder)) {
     await proveFolder(nearestThing(folder));
     return `${quote(folder, 300)} does not exist yet; the first image makes it`;
   }
-  await using opened = openStore(context);
+  await using opened = await openStore(storeSettings(context.config, context), context);
   await opened.store.check();
   return `${opened.store.description} can be written`;
 }

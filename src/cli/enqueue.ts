@@ -6,16 +6,17 @@ import { Text2ImgError } from '../errors/text2img-error.ts';
 import { promptIdText } from '../job/document-id.ts';
 import { parsePromptDocument } from '../job/prompt-document.ts';
 import type { RawPromptDocument } from '../queue/prompt-queue.ts';
-import { type CommandContext, type ExitCode, printResult } from './command-context.ts';
+import { type ExitCode, printResult, type QueueContext } from './command-context.ts';
 import { limitsOf } from './limits.ts';
 import { openQueue } from '../app/open-queue.ts';
+import { queueSettings } from '../app/settings.ts';
 import { nameOfInput, readJsonLines } from './read-lines.ts';
 
-export async function enqueue(context: CommandContext, file: string | undefined): Promise<ExitCode> {
+export async function enqueue(context: QueueContext, file: string | undefined): Promise<ExitCode> {
   const { config, logger } = context;
   const given =
     file === undefined ? [{ name: 'The prompt', document: onePrompt(config) }] : await readDocuments(file, config);
-  await using queue = openQueue(context);
+  await using queue = await openQueue(queueSettings(config, context.mode), context);
   const added = await queue.enqueue(
     given.map(({ document }) => document),
     { nameOf: (index) => given[index]?.name ?? '' },

@@ -10,7 +10,10 @@ import { type CommandContext, type ExitCode, printResult } from './command-conte
 import { type RequestWithSource, requestOf } from './generation-options.ts';
 import { excerpt, printable } from '../lib/foreign-text.ts';
 import { limitsOf } from './limits.ts';
+import { findModel } from '../app/find-model.ts';
 import { openEngine } from '../app/open-engines.ts';
+import { engineOptions, modelSettings } from '../app/settings.ts';
+import { downloadBar } from './download-bar.ts';
 import { checkOutputs, isStandardOutput, outputPaths, writeImage, writeToStream } from './output-file.ts';
 
 export async function generate(context: CommandContext): Promise<ExitCode> {
@@ -25,7 +28,12 @@ export async function generate(context: CommandContext): Promise<ExitCode> {
   // Before the model is loaded: nobody should wait for a picture that cannot be kept.
   await checkOutputs(paths, { json: config.json, isTerminal: process.stdout.isTTY });
 
-  await using engine = await openEngine(context);
+  const { environment, logger, terminal } = context;
+  const model = await findModel(modelSettings(config, { defaultModel: undefined, environment }), {
+    logger,
+    events: downloadBar(terminal),
+  });
+  await using engine = await openEngine(engineOptions(config, environment), { model, logger });
   warnOfOtherModel(context, wanted.drawnBy, engine);
   const { seed } = wanted.request;
   const request = resolveRequest(wanted.request, { defaults: {}, limits: limitsOf(config), model: engine.model, seed });

@@ -3,9 +3,10 @@
  */
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import type { JobSummary, PromptQueue } from '../queue/prompt-queue.ts';
-import { type CommandContext, type ExitCode, printResult } from './command-context.ts';
+import { type CommandContext, type ExitCode, printResult, type QueueContext } from './command-context.ts';
 import { adoptImages } from './adopt-images.ts';
 import { openQueue } from '../app/open-queue.ts';
+import { queueSettings } from '../app/settings.ts';
 import { excerpt, printable, quote } from '../lib/foreign-text.ts';
 
 /** Of an id and a state in a row of the list. */
@@ -21,8 +22,11 @@ export interface JobsInvocation {
   readonly id: string;
 }
 
-export async function jobs(context: CommandContext, { action, id }: JobsInvocation): Promise<ExitCode> {
-  await using queue = openQueue(context, { looksOnly: true });
+export async function jobs(context: QueueContext, { action, id }: JobsInvocation): Promise<ExitCode> {
+  await using queue = await openQueue(queueSettings(context.config, context.mode), {
+    ...context,
+    looksOnly: true,
+  });
   switch (action) {
     case 'show':
       // Awaited, because the queue is closed when this function returns.

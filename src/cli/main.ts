@@ -1,15 +1,12 @@
 /**
- * Parses the arguments, runs the command, and turns whatever happens into an exit code.
+ * Parses the arguments, runs the command, and turns whatever happens into an exit code. Each command's code is loaded when it is asked for, and
+ * nothing here loads a package: `test/cli/packages.test.ts` lists what each command may load.
  */
-import { CommanderError } from 'commander';
-import { loadConfig, readSecrets } from '../config/parse.ts';
-import { startupWarnings } from '../config/startup-warnings.ts';
+import type { Mode } from '../config/mode.ts';
 import { EXIT_CODE_OF_FAULT } from '../errors/error-codes.ts';
 import { Text2ImgError } from '../errors/text2img-error.ts';
-import { createLogger } from '../observability/logger.ts';
-import type { CommandContext, ExitCode } from './command-context.ts';
-import { buildProgram, type Invocation } from './program.ts';
-import { describeUsageError, report } from './report.ts';
+import type { CommandContext, ExitCode, Given, QueueContext } from './command-context.ts';
+import type { Invocation } from './program.ts';
 import { stopWasAsked } from './signals.ts';
 import { Terminal } from './terminal.ts';
 
@@ -18,14 +15,11 @@ const RESULTS_PATIENCE_MS = 60_000;
 /** After a signal, and for the log, there is less time: a stop has to be over a few seconds after the grace period. */
 const SHORT_PATIENCE_MS = 1000;
 
-/**
- * @param args what stands behind the program's name
- * @returns the exit code, when the output has been read or given up; whatever is still open then is nobody's any more. Never throws
- */
-export async function main(args: readonly string[]): Promise<ExitCode> {
+/** @returns the exit code, when the output has been read or given up; whatever is still open then is nobody's any more. Never throws */
+export async function main(given: Given): Promise<ExitCode> {
   const terminal = new Terminal({ stdout: process.stdout, stderr: process.stderr, nowMs: () => performance.now() });
-  endOnBugs(terminal, args);
-  const exitCode = await runProgram(args, terminal);
+  endOnBugs(terminal, given);
+  const exitCode = await runProgram(given, terminal);
   return end(terminal, exitCode);
 }
 
@@ -40,42 +34,57 @@ async function end(terminal: Terminal, exitCode: ExitCode): Promise<ExitCode> {
 }
 
 /** What nobody caught is told like every other bug, not as Node tells it. */
-function endOnBugs(terminal: Terminal, args: readonly string[]): void {
+function endOnBugs(terminal: Terminal, given: Given): void {
   let isEnding = false;
   process.on('uncaughtException', (error) => {
     if (isEnding) process.exit(EXIT_CODE_OF_FAULT.bug);
     isEnding = true;
-    const exitCode = report(Text2ImgError.from(error), terminal, args);
-    void end(terminal, exitCode).then((code) => process.exit(code));
+    void tell(error, terminal, given)
+      .then((exitCode) => end(terminal, exitCode))
+      .then((code) => process.exit(code));
   });
 }
 
-async function runProgram(args: readonly string[], terminal: Terminal): Promise<ExitCode> {
-  let exitCode: ExitCode = 0;
+async function tell(error: unknown, terminal: Terminal, given: Given): Promise<ExitCode> {
+  const { report } = await import('./report.ts');
+  return report(error, terminal, given);
+}
+
+async function runProgram(given: Given, terminal: Terminal): Promise<ExitCode> {
   try {
-    const program = buildProgram(async (invocation) => {
-      exitCode = await runCommand(invocation, terminal);
-    });
-    await program.parseAsync(args, { from: 'user' });
-    return exitCode;
+    const { args } = given;
+    if (args.length === 1 && (args[0] === '--version' || args[0] === '-V')) return await printVersion(terminal);
+    const { readInvocation } = await import('./read-invocation.ts');
+    const invocation = await readInvocation(args);
+    return invocation === undefined ? 0 : await runCommand(invocation, { terminal, environment: given.environment });
   } catch (error) {
-    if (error instanceof CommanderError && error.exitCode === 0) return 0;
-    const known = error instanceof CommanderError ? describeUsageError(error) : Text2ImgError.from(error);
-    return report(known, terminal, args);
+    return tell(error, terminal, given);
   }
 }
 
-async function runCommand(invocation: Invocation, terminal: Terminal): Promise<ExitCode> {
-  const config = loadConfig({ ...invocation, secrets: await readSecrets(invocation) });
+async function printVersion(terminal: Terminal): Promise<ExitCode> {
+  const { VERSION } = await import('../version.ts');
+  terminal.result(VERSION);
+  return 0;
+}
+
+async function runCommand(
+  invocation: Invocation,
+  { terminal, environment }: Pick<CommandContext, 'terminal' | 'environment'>,
+): Promise<ExitCode> {
+  const { command, flags } = invocation;
+  const { loadConfig } = await import('../config/load.ts');
+  const { config, mode } = await loadConfig({ command, flags, environment });
+  const { createLogger } = await import('../observability/logger.ts');
   using logger = createLogger({
     level: config.logLevel,
     logFile: config.logFile,
     writeLine: (line) => terminal.line(line),
   });
-  for (const { message, fields } of startupWarnings(invocation.command)) logger.warning(message, fields);
-  const context: CommandContext = { config, logger, terminal };
+  const { startupWarnings } = await import('../config/startup-warnings.ts');
+  for (const { message, fields } of startupWarnings(command, environment)) logger.warning(message, fields);
   try {
-    return await dispatch(invocation, context);
+    return await dispatch(invocation, { config, environment, logger, terminal }, mode);
   } catch (error) {
     const known = Text2ImgError.from(error);
     // The user reads the sentence below; the log file is for the one who has to find out why.
@@ -86,18 +95,25 @@ async function runCommand(invocation: Invocation, terminal: Terminal): Promise<E
 }
 
 /** Loads only the code that the command needs. */
-async function dispatch({ command, action, operand }: Invocation, context: CommandContext): Promise<ExitCode> {
+async function dispatch(
+  { command, action, operand }: Invocation,
+  context: CommandContext,
+  mode: Mode | undefined,
+): Promise<ExitCode> {
   switch (command) {
     case 'run':
-      return (await import('../app/run-worker.ts')).run(context);
+      return (await import('./run.ts')).run(withMode(context, mode));
     case 'generate':
       return (await import('./generate.ts')).generate(context);
     case 'enqueue':
-      return (await import('./enqueue.ts')).enqueue(context, operand);
+      return (await import('./enqueue.ts')).enqueue(withMode(context, mode), operand);
     case 'jobs':
-      return (await import('./jobs.ts')).jobs(context, { action: action ?? 'list', id: operand ?? '' });
+      return (await import('./jobs.ts')).jobs(withMode(context, mode), { action: action ?? 'list', id: operand ?? '' });
     case 'webhooks':
-      return (await import('./webhooks.ts')).webhooks(context, { action: action ?? 'list', id: operand });
+      return (await import('./webhooks.ts')).webhooks(withMode(context, mode), {
+        action: action ?? 'list',
+        id: operand,
+      });
     case 'models':
       return (await import('./models.ts')).models(context, { action: action ?? 'list', id: operand ?? '' });
     case 'doctor':
@@ -107,4 +123,9 @@ async function dispatch({ command, action, operand }: Invocation, context: Comma
     case 'setup':
       return (await import('./setup.ts')).setupCuda(context);
   }
+}
+
+function withMode(context: CommandContext, mode: Mode | undefined): QueueContext {
+  if (mode !== undefined) return { ...context, mode };
+  throw new Text2ImgError('internal', 'a command with a queue has no mode.');
 }

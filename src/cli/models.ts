@@ -9,6 +9,7 @@ import { openCheckpoint } from '../checkpoint/open-checkpoint.ts';
 import { proveFit } from '../pipelines/stable-diffusion/prove-fit.ts';
 import { type CommandContext, type ExitCode, printResult } from './command-context.ts';
 import { pullModel } from '../app/find-model.ts';
+import { downloadBar } from './download-bar.ts';
 import { boundedSentences, excerpt, quote } from '../lib/foreign-text.ts';
 
 const CELL_LENGTH = 100;
@@ -26,7 +27,10 @@ export async function models(context: CommandContext, { action, id }: ModelsInvo
   switch (action) {
     case 'pull': {
       const hubId = hubIdOf(id);
-      const folder = await pullModel(context, hubId, { check: 'digest' });
+      const { config, environment, logger, terminal } = context;
+      const { variant, offline } = config;
+      const events = downloadBar(terminal);
+      const folder = await pullModel({ variant, offline, environment }, hubId, { logger, events, check: 'digest' });
       printResult(context, { json: { ...hubId, folder }, text: folder });
       return 0;
     }
@@ -48,7 +52,7 @@ function hubIdOf(text: string): HubId {
 }
 
 async function list(context: CommandContext): Promise<ExitCode> {
-  const cache = new HubCache((await hubEnvironment()).cacheFolder);
+  const cache = new HubCache((await hubEnvironment(context.environment)).cacheFolder);
   for (const snapshot of await cache.list()) {
     const state = await stateOf(snapshot, context.config.variant);
     const revision = excerpt([snapshot.commit.slice(0, 10), ...snapshot.refs].join(' '), CELL_LENGTH);
@@ -73,7 +77,7 @@ async function stateOf({ folder }: CachedSnapshot, variant: string | undefined):
 
 async function show(context: CommandContext, hubId: HubId): Promise<ExitCode> {
   const { variant } = context.config;
-  const cache = new HubCache((await hubEnvironment()).cacheFolder);
+  const cache = new HubCache((await hubEnvironment(context.environment)).cacheFolder);
   const commit = await cache.readRef(hubId);
   const snapshot = (await cache.list()).find((one) => one.id === hubId.id && one.commit === commit);
   if (snapshot === undefined)

@@ -1,7 +1,7 @@
 /**
  * The command line's grammar, made from the table of options: commands, arguments, help with examples. What the commands do is theirs.
  */
-import { Command, Option, type ParseOptions } from 'commander';
+import { Command, CommanderError, Option, type ParseOptions } from 'commander';
 import type { Flags } from '../config/parse.ts';
 import {
   type CommandName,
@@ -17,6 +17,7 @@ import { quote } from '../lib/foreign-text.ts';
 import { nearestName } from '../lib/nearest-name.ts';
 import { VERSION } from '../version.ts';
 import { EXAMPLES, EXIT_CODES_HELP } from './help-texts.ts';
+import { describeUsageError } from './usage-errors.ts';
 
 /** What was typed: the command's path and everything behind it. */
 export interface Invocation {
@@ -119,7 +120,23 @@ function unknownCommand(typed: string, meant: readonly string[]): Text2ImgError 
   return new Text2ImgError('unknown_option', `There is no command ${quote(typed)}.${advice} See "text2img --help".`);
 }
 
-export function buildProgram(act: (invocation: Invocation) => Promise<void>): Command {
+/** @returns undefined where help or the version was asked for and printed @throws `unknown_option`, `invalid_option`, `conflicting_options` */
+export async function parseArguments(args: readonly string[]): Promise<Invocation | undefined> {
+  let invocation: Invocation | undefined;
+  const program = buildProgram((found) => {
+    invocation = found;
+  });
+  try {
+    await program.parseAsync(args, { from: 'user' });
+    return invocation;
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    if (error.exitCode === 0) return undefined;
+    throw describeUsageError(error);
+  }
+}
+
+export function buildProgram(act: (invocation: Invocation) => void): Command {
   const program = new Program('text2img')
     .description('Draws prompts with Stable Diffusion, straight from safetensors.')
     .version(VERSION, '-V, --version', 'Print the version.')
@@ -146,7 +163,7 @@ function groupOf(program: Command, groups: Map<CommandName, Command>, name: Comm
   return group;
 }
 
-function addCommand(parent: Command, shape: CommandShape, act: (invocation: Invocation) => Promise<void>): void {
+function addCommand(parent: Command, shape: CommandShape, act: (invocation: Invocation) => void): void {
   const command = parent
     .command([shape.action ?? shape.command, shape.operand].filter((part) => part !== undefined).join(' '), {
       isDefault: shape.command === 'run',
@@ -156,11 +173,11 @@ function addCommand(parent: Command, shape: CommandShape, act: (invocation: Invo
     .allowExcessArguments(true);
   for (const name of optionsOf(shape.command)) addOption(command, name);
   addExamples(command, shape.command);
-  command.action(async () => {
+  command.action(() => {
     const [operand] = shape.operand === undefined ? [] : command.args;
     refuseExcess(shape, command.args[shape.operand === undefined ? 0 : 1]);
     const flags = joinAliases(command.opts());
-    await act({
+    act({
       command: shape.command,
       flags,
       ...(shape.action === undefined ? {} : { action: shape.action }),

@@ -3,8 +3,9 @@
  */
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import type { WebhookSummary } from '../queue/webhook-outbox.ts';
-import { type CommandContext, type ExitCode, printResult } from './command-context.ts';
+import { type ExitCode, printResult, type QueueContext } from './command-context.ts';
 import { openQueue } from '../app/open-queue.ts';
+import { queueSettings, webhookSettings } from '../app/settings.ts';
 import { DELIVERY_DRAIN_MS, webhookDeliverer } from '../app/open-webhooks.ts';
 import { excerpt, quote } from '../lib/foreign-text.ts';
 import { untilAborted } from '../lib/until-aborted.ts';
@@ -20,8 +21,11 @@ export interface WebhooksInvocation {
   readonly id: string | undefined;
 }
 
-export async function webhooks(context: CommandContext, { action, id }: WebhooksInvocation): Promise<ExitCode> {
-  await using queue = openQueue(context, { looksOnly: true });
+export async function webhooks(context: QueueContext, { action, id }: WebhooksInvocation): Promise<ExitCode> {
+  await using queue = await openQueue(queueSettings(context.config, context.mode), {
+    ...context,
+    looksOnly: true,
+  });
   switch (action) {
     case 'deliver': {
       using stopping = listenForSignals({ logger: context.logger, graceMs: 0 });
@@ -46,8 +50,11 @@ export async function webhooks(context: CommandContext, { action, id }: Webhooks
 }
 
 /** Sends what is due now. */
-async function deliver(context: CommandContext, queue: PromptQueue, signal: AbortSignal): Promise<ExitCode> {
-  await using deliverer = webhookDeliverer(context, queue);
+async function deliver(context: QueueContext, queue: PromptQueue, signal: AbortSignal): Promise<ExitCode> {
+  await using deliverer = webhookDeliverer(webhookSettings(context.config, context.environment), {
+    outbox: queue.outbox,
+    logger: context.logger,
+  });
   const summary = await deliverer.drain({ withinMs: DELIVERY_DRAIN_MS, signal });
   const { pending, dead } = await queue.outbox.counts();
   const closed = summary.withoutUrl > 0 ? `, ${summary.withoutUrl} closed without a URL (no_url)` : '';

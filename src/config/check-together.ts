@@ -1,20 +1,17 @@
-/** Options that need or exclude each other, looked at before anything is fetched or opened. */
+/** Options of `run` that need or exclude each other. The other commands find out when they open the queue. */
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import type { Environment } from './environment.ts';
 import { emulatorEndpoint } from './google.ts';
-import { resolveMode } from './mode.ts';
-import type { CommandName, Config } from './options.ts';
+import type { Mode } from './mode.ts';
+import type { Config } from './options.ts';
 
 export interface Together {
-  readonly command: CommandName;
+  readonly mode: Mode;
   readonly environment: Environment;
 }
 
 /** @throws `conflicting_options`, `invalid_option` */
-export function checkTogether(config: Config, { command, environment }: Together): void {
-  // Doctor lists what is wrong instead of stopping at it, the others find out when they open the queue.
-  if (command !== 'run') return;
-  const mode = resolveMode(config, environment);
+export function checkTogether(config: Config, { mode, environment }: Together): void {
   if (mode.kind === 'production') emulatorEndpoint(environment);
   if (config.signedUrls && mode.kind === 'embedded')
     throw conflict('--signed-urls needs --mongo-uri and --gcs-bucket: files of a folder have no signed links');

@@ -2,7 +2,7 @@
  * The environment of child processes. The engine child reads checkpoints of strangers, so it is given what a runtime, a driver or a loader may
  * need, and nothing else: no database, no webhook, no token.
  */
-import { type Environment, processEnvironment } from './environment.ts';
+import type { Environment } from './environment.ts';
 
 /** Whole names: where programs, the home folder, temporary files and languages are, on Linux, macOS and Windows. */
 const ALLOWED: ReadonlySet<string> = new Set([
@@ -75,14 +75,13 @@ const NO_TELEMETRY = { ORT_DISABLE_TELEMETRY: '1' } as const;
 export interface ChildEnvironmentOptions {
   /** Becomes the first entry of the loader's path, which it reads only when a process starts. */
   readonly libraryFolder?: string;
-  readonly environment?: Environment;
 }
 
 /** What a child that loads ONNX Runtime or asks a driver is given. */
-export function childEnvironment({
-  libraryFolder,
-  environment = processEnvironment(),
-}: ChildEnvironmentOptions = {}): Environment {
+export function childEnvironment(
+  environment: Environment,
+  { libraryFolder }: ChildEnvironmentOptions = {},
+): Environment {
   const needed = Object.entries(environment).filter(([name]) => mayPass(name));
   const loaderPath = libraryFolder === undefined ? {} : withFirst(libraryFolder, environment['LD_LIBRARY_PATH']);
   return { ...Object.fromEntries(needed), ...loaderPath, ...NO_TELEMETRY };

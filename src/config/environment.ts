@@ -1,11 +1,6 @@
-/** What the process was given in its environment. Nobody else reads `process.env`; everybody else is handed an `Environment`. */
+/** The variables that a process was given. `cli/entry.ts` reads `process.env`; everybody else is handed an `Environment`. */
 
 export type Environment = Readonly<Record<string, string | undefined>>;
-
-/** This process's variables; the object is the process's own, so that what is written into it reaches libraries that read it themselves. */
-export function processEnvironment(): Record<string, string | undefined> {
-  return process.env;
-}
 
 /**
  * A variable without the white space at its ends, which a secret made by `echo` or a line of an env file brings along. An empty one is unset, and

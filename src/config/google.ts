@@ -1,17 +1,19 @@
-/** The variables that Google's own clients read. */
+/** How to reach Google Cloud Storage: the variables that Google's own clients read, and what they must find there. */
 import { existsSync } from 'node:fs';
 import { Text2ImgError } from '../errors/text2img-error.ts';
-import { type Environment, processEnvironment, stated } from './environment.ts';
+import { type Environment, stated } from './environment.ts';
 import { type Proxies, proxyFor, readProxies } from '../lib/proxies.ts';
 import { quoteUrl } from './quote-url.ts';
 import { expandHome } from './user-folders.ts';
 
-export interface GoogleEnvironment {
+export interface GoogleSettings {
   /** The server of `STORAGE_EMULATOR_HOST`, as Google's own clients take it. */
   readonly apiEndpoint: string | undefined;
   readonly credentialsFile: string | undefined;
   /** For requests to the bucket; undefined: directly. */
   readonly proxy: string | undefined;
+  /** What Google's client must find in the environment of the process, by variable; it reads these itself and takes them in no other way. */
+  readonly variables: Readonly<Record<string, string>>;
 }
 
 const GOOGLE_ENDPOINT = 'https://storage.googleapis.com';
@@ -24,34 +26,32 @@ const METADATA_SERVERS = ['http://169.254.169.254', 'http://metadata.google.inte
 const USUAL_CREDENTIALS = './credentials/gcp-key.json';
 const KEY_FILE_VARIABLE = 'GOOGLE_APPLICATION_CREDENTIALS';
 
-/**
- * How to reach Google Cloud Storage. Google's client reads the variable of the key file itself, so what is decided here is written there too.
- * @throws `invalid_option`
- */
-export function googleEnvironment(
-  environment: Record<string, string | undefined> = processEnvironment(),
-): GoogleEnvironment {
+/** Changes nothing: `variables` says what is to be written, and Google's door writes it. @throws `invalid_option` */
+export function googleSettings(environment: Environment): GoogleSettings {
   const given = stated(environment, KEY_FILE_VARIABLE);
-  const file =
-    given === undefined
-      ? existsSync(USUAL_CREDENTIALS)
-        ? USUAL_CREDENTIALS
-        : undefined
-      : expandHome(given, environment);
-  if (file !== undefined) environment[KEY_FILE_VARIABLE] = file;
+  const usual = existsSync(USUAL_CREDENTIALS) ? USUAL_CREDENTIALS : undefined;
+  const file = given === undefined ? usual : expandHome(given, environment);
   const apiEndpoint = emulatorEndpoint(environment);
   const proxies = readProxies(environment);
   const endpoint = new URL(apiEndpoint ?? GOOGLE_ENDPOINT);
-  goDirectly(environment, [endpoint, ...TOKEN_SERVERS.map((url) => new URL(url))], proxies);
-  return { apiEndpoint, credentialsFile: file, proxy: proxyFor(endpoint, proxies) };
+  const servers = [endpoint, ...TOKEN_SERVERS.map((url) => new URL(url))];
+  return {
+    apiEndpoint,
+    credentialsFile: file,
+    proxy: proxyFor(endpoint, proxies),
+    variables: {
+      ...(file === undefined ? {} : { [KEY_FILE_VARIABLE]: file }),
+      ...directHosts(environment, servers, proxies),
+    },
+  };
 }
 
 /**
  * Google's client reads the proxies itself, but of `NO_PROXY` only whole names and those with a dot in front, and takes any proxy for any URL. So whoever is
  * asked directly, as curl would read the variables, is named there in full.
  */
-function goDirectly(environment: Record<string, string | undefined>, urls: readonly URL[], proxies: Proxies): void {
-  if (proxies.http === undefined && proxies.https === undefined) return;
+function directHosts(environment: Environment, urls: readonly URL[], proxies: Proxies): Record<string, string> {
+  if (proxies.http === undefined && proxies.https === undefined) return {};
   const direct = [
     ...urls.filter((url) => proxyFor(url, proxies) === undefined),
     ...METADATA_SERVERS.map((url) => new URL(url)),
@@ -59,10 +59,10 @@ function goDirectly(environment: Record<string, string | undefined>, urls: reado
   const before = environment['no_proxy'] ?? environment['NO_PROXY'] ?? '';
   const named = before.split(/[\s,]+/).filter((entry) => entry !== '');
   const missing = direct.map(({ hostname }) => hostname).filter((hostname) => !named.includes(hostname));
-  if (missing.length === 0) return;
-  environment['NO_PROXY'] = [...named, ...missing].join(',');
+  if (missing.length === 0) return {};
+  const hosts = [...named, ...missing].join(',');
   // The two halves of Google's client do not agree on which of both comes first.
-  if (environment['no_proxy'] !== undefined) environment['no_proxy'] = environment['NO_PROXY'];
+  return environment['no_proxy'] === undefined ? { NO_PROXY: hosts } : { NO_PROXY: hosts, no_proxy: hosts };
 }
 
 /** Google's clients take `host:port` and URLs, some with the API's path. @throws `invalid_option` */

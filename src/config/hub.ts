@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import { quote } from '../lib/foreign-text.ts';
 import { readPlainFile } from '../lib/plain-file.ts';
-import { type Environment, processEnvironment, stated } from './environment.ts';
+import { type Environment, stated } from './environment.ts';
 import { quoteUrl } from './quote-url.ts';
 import { cacheHome, expandHome } from './user-folders.ts';
 
@@ -27,7 +27,7 @@ export interface HubEnvironment {
 }
 
 /** The token also out of the file that `huggingface_hub`'s sign-in leaves. @throws `invalid_option` */
-export async function hubEnvironment(environment: Environment = processEnvironment()): Promise<HubEnvironment> {
+export async function hubEnvironment(environment: Environment): Promise<HubEnvironment> {
   const folder = (name: string, fallback: () => string): string => {
     const given = stated(environment, name);
     return given === undefined ? fallback() : expandHome(given, environment);

@@ -1,6 +1,6 @@
 /** Which queue and store to use: the embedded pair, or MongoDB and a bucket. */
 import { Text2ImgError } from '../errors/text2img-error.ts';
-import { type Environment, processEnvironment, stated } from './environment.ts';
+import { type Environment, stated } from './environment.ts';
 import type { Config } from './options.ts';
 
 export type Mode =
@@ -11,7 +11,7 @@ export type Mode =
  * Which queue and store to use.
  * @throws `conflicting_options` when only one half of the production path is named, or neither in a container
  */
-export function resolveMode(config: Config, environment: Environment = processEnvironment()): Mode {
+export function resolveMode(config: Config, environment: Environment): Mode {
   const { mongoUri, gcsBucket } = config;
   if (mongoUri === undefined && gcsBucket === undefined) {
     // Our image sets it: whoever forgot an option there would draw into a folder that is thrown away.

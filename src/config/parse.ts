@@ -1,14 +1,11 @@
 /**
- * Flags and environment → frozen Config. A flag beats the environment, an empty
+ * Flags, environment and secret files → frozen Config. A flag beats the environment, an empty
  * variable is unset, and a bad value is refused by name, quoted, with what is allowed.
  */
 import type { ErrorCode } from '../errors/error-codes.ts';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import { quote } from '../lib/foreign-text.ts';
-import { checkTogether } from './check-together.ts';
-import { type Environment, processEnvironment, stated } from './environment.ts';
-import { refuseMisnamedPlaces } from './foreign-variables.ts';
-import { checkHubVariables } from './hub.ts';
+import { type Environment, stated } from './environment.ts';
 import { quoteUrl } from './quote-url.ts';
 import {
   type CommandName,
@@ -21,7 +18,7 @@ import {
   type OptionSpec,
   optionsOf,
 } from './options.ts';
-import { readSecretFile } from './secret-file.ts';
+import { type Secrets, secretFileOf } from './secrets.ts';
 import { expandHome } from './user-folders.ts';
 
 /** As commander gives them: a text, or true and false for a switch; absent ones are undefined. */
@@ -30,13 +27,9 @@ export type Flags = Readonly<Partial<Record<OptionName, string | boolean | undef
 export interface ConfigSources {
   readonly command: CommandName;
   readonly flags: Flags;
-  readonly environment?: Environment;
-  /** What `readSecrets` found. */
-  readonly secrets?: Secrets;
+  readonly environment: Environment;
+  readonly secrets: Secrets;
 }
-
-/** The contents of secret files, by the names of their variables. */
-export type Secrets = ReadonlyMap<string, string>;
 
 const sources = new WeakMap<Config, ReadonlyMap<OptionName, string>>();
 
@@ -45,41 +38,8 @@ export function nameInUse(config: Config, name: OptionName): string {
   return sources.get(config)?.get(name) ?? flagOf(name);
 }
 
-/** Reads the secret files of the options that the command takes and that nothing else gives. @throws `invalid_option` */
-export async function readSecrets({
-  command,
-  flags,
-  environment = processEnvironment(),
-}: ConfigSources): Promise<Secrets> {
-  const secrets = new Map<string, string>();
-  for (const name of optionsOf(command)) {
-    const file = secretFileOf(environment, name);
-    if (file === undefined || flags[name] !== undefined || stated(environment, environmentNameOf(name)) !== undefined)
-      continue;
-    secrets.set(file.variable, await readSecretFile(file.variable, expandHome(file.path, environment)));
-  }
-  return secrets;
-}
-
-function secretFileOf(
-  environment: Environment,
-  name: OptionName,
-): { readonly variable: string; readonly path: string } | undefined {
-  const variable = `${environmentNameOf(name)}_FILE`;
-  const path = (OPTIONS[name] as OptionSpec).secret ? stated(environment, variable) : undefined;
-  return path === undefined ? undefined : { variable, path };
-}
-
-/**
- * Everything that can be told from flags, variables and secret files is refused here, before anything is fetched, opened or made.
- * @throws `invalid_option`, `conflicting_options`; for a picture's options of `generate` and `enqueue` `invalid_parameter`
- */
-export function loadConfig({
-  command,
-  flags,
-  environment = processEnvironment(),
-  secrets = new Map(),
-}: ConfigSources): Config {
+/** @throws `invalid_option`; for a request's options of `generate` and `enqueue` `invalid_parameter` */
+export function parseOptions({ command, flags, environment, secrets }: ConfigSources): Config {
   const taken = new Set(optionsOf(command));
   const values: [OptionName, unknown][] = [];
   const names = new Map<OptionName, string>();
@@ -92,9 +52,6 @@ export function loadConfig({
   }
   const config = Object.freeze(Object.fromEntries(values)) as Config;
   sources.set(config, names);
-  if (taken.has('mongoUri')) refuseMisnamedPlaces(environment);
-  if (taken.has('offline')) checkHubVariables(environment);
-  checkTogether(config, { command, environment });
   return config;
 }
 

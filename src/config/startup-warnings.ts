@@ -1,5 +1,5 @@
 /** What a command should say at its start about the environment it was given. */
-import { type Environment, processEnvironment } from './environment.ts';
+import type { Environment } from './environment.ts';
 import { unknownVariables } from './foreign-variables.ts';
 import type { CommandName } from './options.ts';
 import { lacksHome } from './user-folders.ts';
@@ -12,10 +12,7 @@ export interface StartupWarning {
 /** They keep models or compiled networks in the user's folders. */
 const USE_FOLDERS: ReadonlySet<CommandName> = new Set(['run', 'generate', 'models', 'doctor', 'setup']);
 
-export function startupWarnings(
-  command: CommandName,
-  environment: Environment = processEnvironment(),
-): readonly StartupWarning[] {
+export function startupWarnings(command: CommandName, environment: Environment): readonly StartupWarning[] {
   // A health check runs twice a minute, and the worker has said it already.
   if (command === 'health') return [];
   const warnings: StartupWarning[] = [];

@@ -5,7 +5,7 @@
 import { lstatSync, mkdirSync, mkdtempSync, type Stats } from 'node:fs';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
-import { type Environment, processEnvironment, stated } from './environment.ts';
+import { type Environment, stated } from './environment.ts';
 import type { Config } from './options.ts';
 
 /** Undefined: this user has none. */
@@ -27,12 +27,12 @@ export function lacksHome(environment: Environment): boolean {
 }
 
 /** Always a folder; the user's own, or one of the temporary folder that only this user may write. */
-function homeFolder(environment: Environment = processEnvironment()): string {
+function homeFolder(environment: Environment): string {
   return statedHome(environment) ?? temporaryHome();
 }
 
 /** `~` and `~/x` as a shell would read them. */
-export function expandHome(path: string, environment: Environment = processEnvironment()): string {
+export function expandHome(path: string, environment: Environment): string {
   return path === '~' || path.startsWith('~/') ? join(homeFolder(environment), path.slice(1)) : path;
 }
 
@@ -65,19 +65,19 @@ function isPrivate(facts: Stats | undefined, uid: number | undefined): boolean {
 }
 
 /** `XDG_CACHE_HOME`. */
-export function cacheHome(environment: Environment = processEnvironment()): string {
+export function cacheHome(environment: Environment): string {
   const given = stated(environment, 'XDG_CACHE_HOME');
   return given === undefined ? join(homeFolder(environment), '.cache') : expandHome(given, environment);
 }
 
 /** Where compiled networks are kept; null: nowhere. */
-export function compileCacheFolder(config: Config, environment: Environment = processEnvironment()): string | null {
+export function compileCacheFolder(config: Config, environment: Environment): string | null {
   if (config.compileCache === 'off') return null;
   return config.compileCache ?? join(cacheHome(environment), 'text2img');
 }
 
 /** Where a user's programs keep what they fetched: `XDG_DATA_HOME`. */
-export function dataHome(environment: Environment = processEnvironment()): string {
+export function dataHome(environment: Environment): string {
   const given = stated(environment, 'XDG_DATA_HOME');
   return given === undefined ? join(homeFolder(environment), '.local', 'share') : expandHome(given, environment);
 }

@@ -2,7 +2,8 @@
  * Logs: a constant message and fields. People read lines on standard error, machines read JSON lines in `--log-file`.
  * Prompts are logged by id and length only; `redact.ts` takes secrets out of whatever is logged, and bounds it.
  */
-import { pino } from 'pino';
+import { createRequire } from 'node:module';
+import type * as Pino from 'pino';
 import { printable } from '../lib/foreign-text.ts';
 import { LogFile } from './log-file.ts';
 import { formatLine } from './log-line.ts';
@@ -83,6 +84,8 @@ function openFile(path: string, now: () => Date, emit: Emit): LogFile {
 }
 
 function jsonLines(level: LogLevel, now: () => Date, file: LogFile): Record<MethodName, JsonMethod> {
+  // Loaded only for a log file, because it costs each start about 29 modules.
+  const { pino } = createRequire(import.meta.url)('pino') as typeof Pino;
   return pino(
     {
       level: level.toLowerCase(),

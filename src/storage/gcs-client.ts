@@ -4,6 +4,7 @@
  */
 import { Storage } from '@google-cloud/storage';
 import type { OnProgress } from './gcs-requests.ts';
+import { giveToGoogle } from './google-variables.ts';
 
 export interface GcsClientOptions {
   readonly bucket: string;
@@ -11,6 +12,8 @@ export interface GcsClientOptions {
   readonly apiEndpoint: string | undefined;
   /** For requests to the bucket. Without it Google's client decides by the environment. */
   readonly proxy?: string | undefined;
+  /** What Google's client must find in the environment of the process. */
+  readonly variables?: Readonly<Record<string, string>>;
 }
 
 export interface UploadRequest {
@@ -42,7 +45,8 @@ export class GcsClient {
   readonly #storage: Storage;
   readonly #bucketName: string;
 
-  constructor({ bucket, apiEndpoint, proxy }: GcsClientOptions) {
+  constructor({ bucket, apiEndpoint, proxy, variables = {} }: GcsClientOptions) {
+    giveToGoogle(variables);
     this.#bucketName = bucket;
     this.#storage = createStorage(apiEndpoint);
     // The library itself would take HTTP_PROXY first, for https URLs too.

@@ -15,6 +15,8 @@ export interface GcsConnectionOptions {
   readonly apiEndpoint: string | undefined;
   /** The operator's, for the bucket. */
   readonly proxy?: string | undefined;
+  /** What Google's client must find in the environment of the process; `config/google.ts` says which. */
+  readonly variables?: Readonly<Record<string, string>>;
   /** How long one try may be silent. */
   readonly tryMs?: number;
   /** How long a request is repeated. */

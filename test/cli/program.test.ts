@@ -7,7 +7,7 @@ import { COMMANDS } from '../../src/config/options.ts';
 
 async function parse(...args: string[]): Promise<Invocation> {
   let invocation: Invocation | undefined;
-  await buildProgram(async (found) => {
+  await buildProgram((found) => {
     invocation = found;
   }).parseAsync(args, { from: 'user' });
   assert.ok(invocation !== undefined);

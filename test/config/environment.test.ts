@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { childEnvironment } from '../../src/config/child-environment.ts';
 import { stated } from '../../src/config/environment.ts';
-import { googleEnvironment } from '../../src/config/google.ts';
+import { googleSettings } from '../../src/config/google.ts';
 import { hubEnvironment } from '../../src/config/hub.ts';
 import { loadWithSecrets } from './load-with-secrets.ts';
 import { environmentNameOf, OPTION_NAMES, OPTIONS, type OptionSpec } from '../../src/config/options.ts';
@@ -161,9 +161,10 @@ test('an emulator’s address with a password is refused unquoted, also before a
 });
 
 test('a key file is named to Google’s client as it was understood', () => {
-  const environment: Record<string, string | undefined> = { ...HOME, GOOGLE_APPLICATION_CREDENTIALS: '~/key.json\n' };
-  assert.equal(googleEnvironment(environment).credentialsFile, '/home/zoe/key.json');
-  assert.equal(environment['GOOGLE_APPLICATION_CREDENTIALS'], '/home/zoe/key.json');
+  const environment = Object.freeze({ ...HOME, GOOGLE_APPLICATION_CREDENTIALS: '~/key.json\n' });
+  const { credentialsFile, variables } = googleSettings(environment);
+  assert.equal(credentialsFile, '/home/zoe/key.json');
+  assert.deepEqual(variables, { GOOGLE_APPLICATION_CREDENTIALS: '/home/zoe/key.json' });
 });
 
 test('XDG folders are taken as they are, else they lie in the home folder', () => {
@@ -173,9 +174,8 @@ test('XDG folders are taken as they are, else they lie in the home folder', () =
 });
 
 test('a child gets what loaders, drivers and runtimes read, and no secret whatever it is called', () => {
-  const given = childEnvironment({
-    libraryFolder: '/cuda',
-    environment: {
+  const given = childEnvironment(
+    {
       PATH: '/bin',
       HOME: '/home/zoe',
       LD_LIBRARY_PATH: '/lib',
@@ -193,7 +193,8 @@ test('a child gets what loaders, drivers and runtimes read, and no secret whatev
       npm_config__auth: 'f',
       KUBERNETES_SERVICE_HOST: 'g',
     },
-  });
+    { libraryFolder: '/cuda' },
+  );
   assert.deepEqual(given, {
     PATH: '/bin',
     HOME: '/home/zoe',
@@ -204,5 +205,5 @@ test('a child gets what loaders, drivers and runtimes read, and no secret whatev
     LC_ALL: 'C',
     ORT_DISABLE_TELEMETRY: '1',
   });
-  assert.equal(childEnvironment({ libraryFolder: '/cuda', environment: {} })['LD_LIBRARY_PATH'], '/cuda');
+  assert.equal(childEnvironment({}, { libraryFolder: '/cuda' })['LD_LIBRARY_PATH'], '/cuda');
 });

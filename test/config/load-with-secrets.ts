@@ -1,7 +1,7 @@
 /** Options as the program loads them: secret files first. */
-import { type ConfigSources, loadConfig, readSecrets } from '../../src/config/parse.ts';
+import { type LoadSources, loadConfig } from '../../src/config/load.ts';
 import type { Config } from '../../src/config/options.ts';
 
-export async function loadWithSecrets(sources: ConfigSources): Promise<Config> {
-  return loadConfig({ ...sources, secrets: await readSecrets(sources) });
+export async function loadWithSecrets(sources: LoadSources): Promise<Config> {
+  return (await loadConfig(sources)).config;
 }

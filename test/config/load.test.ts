@@ -1,14 +1,15 @@
 /** Flags and environment: who wins, what is refused and how, and that the table of options is consistent. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { googleEnvironment } from '../../src/config/google.ts';
-import { type ConfigSources, nameInUse } from '../../src/config/parse.ts';
+import { googleSettings } from '../../src/config/google.ts';
+import type { LoadSources } from '../../src/config/load.ts';
+import { nameInUse } from '../../src/config/parse.ts';
 import { loadWithSecrets } from './load-with-secrets.ts';
 import { resolveMode } from '../../src/config/mode.ts';
 import { compileCacheFolder } from '../../src/config/user-folders.ts';
 import { environmentNameOf, flagOf, OPTION_NAMES, OPTIONS, type OptionSpec } from '../../src/config/options.ts';
 
-async function load(sources: Partial<ConfigSources>) {
+async function load(sources: Partial<LoadSources>) {
   return await loadWithSecrets({ command: 'run', flags: {}, environment: {}, ...sources });
 }
 
@@ -146,19 +147,19 @@ test('switches are true and false as flags, words in the environment', async () 
 });
 
 test('without a database and a bucket the mode is embedded, with one of them it is a conflict, with both it is production', async () => {
-  assert.deepEqual(resolveMode(await load({ flags: { dataDir: '/d' } })), { kind: 'embedded', dataDir: '/d' });
+  assert.deepEqual(resolveMode(await load({ flags: { dataDir: '/d' } }), {}), { kind: 'embedded', dataDir: '/d' });
   await assert.rejects(
-    async () => resolveMode(await load({ command: 'jobs', environment: { MONGO_URI: 'mongodb://h/d' } })),
+    async () => resolveMode(await load({ command: 'jobs', environment: { MONGO_URI: 'mongodb://h/d' } }), {}),
     {
       code: 'conflicting_options',
       message: /needs --gcs-bucket/,
     },
   );
-  await assert.rejects(async () => resolveMode(await load({ flags: { gcsBucket: 'pictures' } })), {
+  await assert.rejects(async () => resolveMode(await load({ flags: { gcsBucket: 'pictures' } }), {}), {
     code: 'conflicting_options',
     message: /needs --mongo-uri/,
   });
-  assert.deepEqual(resolveMode(await load({ flags: { gcsBucket: 'pictures', mongoUri: 'mongodb://h/d' } })), {
+  assert.deepEqual(resolveMode(await load({ flags: { gcsBucket: 'pictures', mongoUri: 'mongodb://h/d' } }), {}), {
     kind: 'production',
     mongoUri: 'mongodb://h/d',
     gcsBucket: 'pictures',
@@ -182,12 +183,13 @@ test('lists are read without regard to case and spaces, and what is not allowed 
 });
 
 test('an emulator is named as Google’s own clients take it, with or without a scheme', async () => {
-  assert.equal(googleEnvironment({ STORAGE_EMULATOR_HOST: 'localhost:4443' }).apiEndpoint, 'http://localhost:4443');
-  assert.equal(googleEnvironment({ STORAGE_EMULATOR_HOST: 'https://gcs:4443' }).apiEndpoint, 'https://gcs:4443');
-  assert.deepEqual(googleEnvironment({ STORAGE_EMULATOR_HOST: '', GOOGLE_APPLICATION_CREDENTIALS: '/k.json' }), {
+  assert.equal(googleSettings({ STORAGE_EMULATOR_HOST: 'localhost:4443' }).apiEndpoint, 'http://localhost:4443');
+  assert.equal(googleSettings({ STORAGE_EMULATOR_HOST: 'https://gcs:4443' }).apiEndpoint, 'https://gcs:4443');
+  assert.deepEqual(googleSettings({ STORAGE_EMULATOR_HOST: '', GOOGLE_APPLICATION_CREDENTIALS: '/k.json' }), {
     apiEndpoint: undefined,
     credentialsFile: '/k.json',
     proxy: undefined,
+    variables: { GOOGLE_APPLICATION_CREDENTIALS: '/k.json' },
   });
 });
 
@@ -199,11 +201,14 @@ test('the compile cache lies in the user’s cache folder, elsewhere, or is off'
 });
 
 test('an error that comes up later names the flag or the variable that was used', async () => {
-  const by = async (sources: Partial<ConfigSources>) =>
+  const by = async (sources: Partial<LoadSources>) =>
     nameInUse(await load({ command: 'jobs', ...sources }), 'mongoUri');
-  assert.equal(await by({ environment: { MONGO_URI: 'mongodb://h/d' } }), 'MONGO_URI');
+  assert.equal(await by({ environment: { MONGO_URI: 'mongodb://h/d', GCS_BUCKET: 'pictures' } }), 'MONGO_URI');
   assert.equal(
-    await by({ environment: { MONGO_URI: 'mongodb://h/d' }, flags: { mongoUri: 'mongodb://h/e' } }),
+    await by({
+      environment: { MONGO_URI: 'mongodb://h/d', GCS_BUCKET: 'pictures' },
+      flags: { mongoUri: 'mongodb://h/e' },
+    }),
     '--mongo-uri',
   );
   assert.equal(await by({}), '--mongo-uri');

@@ -18,7 +18,7 @@ function file(name: string, content: string | Uint8Array): string {
 }
 
 async function mongoUriOf(path: string, more: Record<string, string> = {}): Promise<string | undefined> {
-  const environment = { MONGO_URI_FILE: path, ...more };
+  const environment = { MONGO_URI_FILE: path, GCS_BUCKET: 'pictures', ...more };
   return (await loadWithSecrets({ command: 'jobs', flags: {}, environment })).mongoUri;
 }
 
@@ -81,9 +81,9 @@ test('a pipe is read until its writer closes it, also in pieces and when the wri
 });
 
 test('the shell’s <(command) is such a pipe', { skip }, () => {
-  const script = `const { loadConfig, readSecrets } = await import(${JSON.stringify(new URL('../../src/config/parse.ts', import.meta.url).href)});
-const sources = { command: 'jobs', flags: {} };
-console.log(loadConfig({ ...sources, secrets: await readSecrets(sources) }).mongoUri);`;
+  const script = `const { loadConfig } = await import(${JSON.stringify(new URL('../../src/config/load.ts', import.meta.url).href)});
+const sources = { command: 'jobs', flags: { gcsBucket: 'pictures' }, environment: process.env };
+console.log((await loadConfig(sources)).config.mongoUri);`;
   const out = execFileSync('bash', [
     '-c',
     'MONGO_URI_FILE=<(echo mongodb://h/substituted) "$0" --input-type=module -e "$1"',

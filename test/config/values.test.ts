@@ -2,13 +2,13 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { test } from 'node:test';
-import { type ConfigSources } from '../../src/config/parse.ts';
+import type { LoadSources } from '../../src/config/load.ts';
 import { loadWithSecrets } from './load-with-secrets.ts';
 import { flagOf, OPTION_NAMES, OPTIONS, type OptionName, type OptionSpec } from '../../src/config/options.ts';
 
 const BOTH = { MONGO_URI: 'mongodb://h/d', GCS_BUCKET: 'pictures' };
 
-async function load(sources: Partial<ConfigSources>) {
+async function load(sources: Partial<LoadSources>) {
   return await loadWithSecrets({ command: 'run', flags: {}, environment: {}, ...sources });
 }
 
@@ -189,7 +189,7 @@ for (const uri of [
 }
 
 test('of a bad URL an error shows scheme and host, of one without a host nothing', async () => {
-  const says = async (flags: ConfigSources['flags']): Promise<string> =>
+  const says = async (flags: LoadSources['flags']): Promise<string> =>
     await load({ flags }).then(
       () => 'taken',
       (error: Error) => error.message,

@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { test, type TestContext } from 'node:test';
-import { googleEnvironment } from '../../src/config/google.ts';
+import { googleSettings } from '../../src/config/google.ts';
 import { Text2ImgError } from '../../src/errors/text2img-error.ts';
 import { silentLogger } from '../../src/observability/logger.ts';
 import { safeMessage } from '../../src/storage/gcs-errors.ts';
@@ -57,7 +57,7 @@ for (const form of ['host:port', 'http://host:port', 'http://host:port/', 'http:
     t.after(() => server[Symbol.asyncDispose]());
     const value = form.replace('host:port', new URL(server.url).host);
     await withVariables({ STORAGE_EMULATOR_HOST: value }, async () => {
-      const { apiEndpoint } = googleEnvironment({ STORAGE_EMULATOR_HOST: value });
+      const { apiEndpoint } = googleSettings({ STORAGE_EMULATOR_HOST: value });
       assert.ok(apiEndpoint !== undefined);
       const store = new GcsImageStore({ ...GOOGLE, credentialsFile: undefined, apiEndpoint });
       const metadata = { runId: 'run-1', docKey: '{}', seed: 5, model: 'demo' };
@@ -112,7 +112,7 @@ test('bucket and token server are asked through HTTPS_PROXY, unless NO_PROXY nam
     HTTPS_PROXY: proxy.url,
   };
   await withVariables(changes, async () => {
-    const store = new GcsImageStore({ ...GOOGLE, ...googleEnvironment(process.env), deadlineMs: 60_000 });
+    const store = new GcsImageStore({ ...GOOGLE, ...googleSettings(process.env), deadlineMs: 60_000 });
     const stop = new AbortController();
     const check = assert.rejects(store.check({ signal: stop.signal }), { name: 'AbortError' });
     for (let waitedMs = 0; waitedMs < 20_000 && proxy.asked.length === 0; waitedMs += 20) await sleep(20);
@@ -122,10 +122,10 @@ test('bucket and token server are asked through HTTPS_PROXY, unless NO_PROXY nam
   assert.ok(proxy.asked.length > 0 && proxy.asked.every((what) => what.endsWith('googleapis.com:443')));
   proxy.asked.length = 0;
   for (const NO_PROXY of ['*', 'googleapis.com', 'x, .googleapis.com']) {
-    const environment: Record<string, string | undefined> = { HTTPS_PROXY: proxy.url, NO_PROXY };
-    assert.equal(googleEnvironment(environment).proxy, undefined, NO_PROXY);
-    assert.match(environment['NO_PROXY'] ?? '', /(?:^|,)storage\.googleapis\.com(?:,|$)/);
-    assert.match(environment['NO_PROXY'] ?? '', /(?:^|,)oauth2\.googleapis\.com(?:,|$)/);
+    const settings = googleSettings({ HTTPS_PROXY: proxy.url, NO_PROXY });
+    assert.equal(settings.proxy, undefined, NO_PROXY);
+    assert.match(settings.variables['NO_PROXY'] ?? '', /(?:^|,)storage\.googleapis\.com(?:,|$)/);
+    assert.match(settings.variables['NO_PROXY'] ?? '', /(?:^|,)oauth2\.googleapis\.com(?:,|$)/);
   }
   assert.deepEqual([proxy.asked, other.asked], [[], []]);
 });
@@ -137,7 +137,7 @@ test('a proxy for https is none for an emulator, and the machine’s own account
   await withVariables(
     { ...NO_PROXY_AT_ALL, HTTPS_PROXY: proxy.url, STORAGE_EMULATOR_HOST: new URL(server.url).host },
     async () => {
-      await new GcsImageStore({ ...GOOGLE, ...googleEnvironment(process.env) }).check();
+      await new GcsImageStore({ ...GOOGLE, ...googleSettings(process.env) }).check();
       assert.match(process.env['NO_PROXY'] ?? '', /169\.254\.169\.254/);
     },
   );
@@ -145,7 +145,7 @@ test('a proxy for https is none for an emulator, and the machine’s own account
   await withVariables(
     { ...NO_PROXY_AT_ALL, HTTP_PROXY: proxy.url, STORAGE_EMULATOR_HOST: new URL(server.url).host },
     async () => {
-      await assert.rejects(new GcsImageStore({ ...GOOGLE, ...googleEnvironment(process.env) }).check());
+      await assert.rejects(new GcsImageStore({ ...GOOGLE, ...googleSettings(process.env) }).check());
     },
   );
   const [asked = ''] = proxy.asked as readonly string[];
@@ -153,9 +153,9 @@ test('a proxy for https is none for an emulator, and the machine’s own account
 });
 
 test('an environment without proxies is left as it is', () => {
-  const environment: Record<string, string | undefined> = { NO_PROXY: 'a,b' };
-  assert.equal(googleEnvironment(environment).proxy, undefined);
-  assert.deepEqual(environment, { NO_PROXY: 'a,b' });
+  const { proxy, variables } = googleSettings(Object.freeze({ NO_PROXY: 'a,b' }));
+  assert.equal(proxy, undefined);
+  assert.equal(variables['NO_PROXY'], undefined);
 });
 
 interface Key {
@@ -231,13 +231,13 @@ test('an error’s message has no token, key or signature in it, and is one shor
 test('a STORAGE_EMULATOR_HOST that is no address is refused, and its password is not shown', () => {
   for (const value of ['http://', 'ftp://host', 'http://user:hunter2@host:1'])
     assert.throws(
-      () => googleEnvironment({ STORAGE_EMULATOR_HOST: value }),
+      () => googleSettings({ STORAGE_EMULATOR_HOST: value }),
       (error) => failsWith('invalid_option', 'STORAGE_EMULATOR_HOST')(error) && !/hunter2/.test(String(error)),
     );
 });
 
 test('an empty STORAGE_EMULATOR_HOST is unset: Google’s endpoint is meant, and credentials are sent', async (t) => {
-  assert.equal(googleEnvironment({ STORAGE_EMULATOR_HOST: '' }).apiEndpoint, undefined);
+  assert.equal(googleSettings({ STORAGE_EMULATOR_HOST: '' }).apiEndpoint, undefined);
   const key = await makeKeyFile(t);
   const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
   const pem = privateKey.export({ type: 'pkcs8', format: 'pem' });

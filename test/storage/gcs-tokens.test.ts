@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { getCACertificates, setDefaultCACertificates } from 'node:tls';
-import { googleEnvironment } from '../../src/config/google.ts';
+import { googleSettings } from '../../src/config/google.ts';
 import { Text2ImgError } from '../../src/errors/text2img-error.ts';
 import { silentLogger } from '../../src/observability/logger.ts';
 import { GcsImageStore } from '../../src/storage/gcs-image-store.ts';
@@ -53,7 +53,7 @@ async function startGoogle(t: TestContext): Promise<Google | undefined> {
   Object.assign(process.env, { GOOGLE_APPLICATION_CREDENTIALS: path, HTTPS_PROXY: proxy.url });
   for (const name of ['https_proxy', 'NO_PROXY', 'no_proxy', 'STORAGE_EMULATOR_HOST']) delete process.env[name];
   const options = { bucket: 'pictures', logger: silentLogger, deadlineMs: 20_000 };
-  return { bucket, proxy, store: new GcsImageStore({ ...options, ...googleEnvironment(process.env) }) };
+  return { bucket, proxy, store: new GcsImageStore({ ...options, ...googleSettings(process.env) }) };
 }
 
 function failsWith(code: string, part: string): (error: unknown) => true {

@@ -17,8 +17,9 @@ import { Text2ImgError } from '../../../errors/text2img-error.ts';
 import { quote } from '../../../lib/foreign-text.ts';
 import { exchange } from '../../../lib/http-exchange.ts';
 import { agentFor, NO_PROXIES, type Proxies } from '../../../lib/proxies.ts';
+import { cudaLibraryFolder } from './library-folder.ts';
 import { DraftFolder } from './draft-folder.ts';
-import { CUDA_WHEELS, ONNX_RUNTIME_VERSION, type Wheel } from './cuda-wheels.ts';
+import { CUDA_WHEELS, type Wheel } from './cuda-wheels.ts';
 
 const PACKAGES_URL = 'https://files.pythonhosted.org/packages/';
 const SILENCE_MS = 60_000;
@@ -32,11 +33,6 @@ export interface FetchCudaOptions {
   readonly wheels?: readonly Wheel[];
   readonly proxies?: Proxies;
   readonly onProgress?: (name: string, doneBytes: number, totalBytes: number) => void;
-}
-
-/** The folder that `fetchCuda` fills, whole or not at all. */
-export function cudaLibraryFolder(dataHome: string): string {
-  return join(dataHome, 'text2img', `cuda-onnxruntime-${ONNX_RUNTIME_VERSION}`);
 }
 
 /** @returns the folder, at once when it is there already @throws `download_failed`, `device_unavailable`, `disk_full`, `store_unwritable` */

@@ -1,0 +1,129 @@
+/**
+ * What each part is opened with: plain values, out of the options and the environment. Nothing here opens, fetches or asks anything.
+ */
+import { hostname } from 'node:os';
+import type { Environment } from '../config/environment.ts';
+import { type GoogleSettings, googleSettings } from '../config/google.ts';
+import type { Mode } from '../config/mode.ts';
+import type { Config } from '../config/options.ts';
+import { nameInUse } from '../config/parse.ts';
+import { readProxies } from '../lib/proxies.ts';
+import { compileCacheFolder } from '../config/user-folders.ts';
+import type { EngineSettings } from '../engine/protocol.ts';
+import type { Proxies } from '../lib/proxies.ts';
+import { engineEnvironment } from './engine-environment.ts';
+
+export interface QueueSettings {
+  readonly mode: Mode;
+  /** How the user gave the URI, for errors. */
+  readonly mongoUriName: string;
+  readonly collection: string;
+  readonly leaseMs: number;
+  readonly maxAttempts: number;
+  /** Who claims, for `jobs show`. */
+  readonly owner: string;
+}
+
+export function queueSettings(config: Config, mode: Mode): QueueSettings {
+  return {
+    mode,
+    mongoUriName: nameInUse(config, 'mongoUri'),
+    collection: config.collection,
+    leaseMs: config.leaseSeconds * 1000,
+    maxAttempts: config.maxAttempts,
+    owner: `${hostname()}:${process.pid}`,
+  };
+}
+
+/** Where images are kept. */
+type ImagePlace =
+  | { readonly kind: 'folder'; readonly dataDir: string }
+  | {
+      readonly kind: 'bucket';
+      readonly bucket: string;
+      readonly google: GoogleSettings;
+      /** Webhooks name images by links that work without an account. */
+      readonly signedUrls: boolean;
+    };
+
+export interface StoreSettings {
+  readonly place: ImagePlace;
+  /** What the images' names begin with. */
+  readonly prefix: string;
+  /** Where receivers of webhooks find the images; undefined: under the stored URL. */
+  readonly publicUrlBase: string | undefined;
+}
+
+interface Surroundings {
+  readonly mode: Mode;
+  readonly environment: Environment;
+}
+
+/** @throws `invalid_option` for an emulator or a proxy that is none */
+export function storeSettings(config: Config, { mode, environment }: Surroundings): StoreSettings {
+  const { publicUrlBase, signedUrls, gcsPrefix: prefix } = config;
+  if (mode.kind === 'embedded') return { place: { kind: 'folder', dataDir: mode.dataDir }, prefix, publicUrlBase };
+  const google = googleSettings(environment);
+  return { place: { kind: 'bucket', bucket: mode.gcsBucket, google, signedUrls }, prefix, publicUrlBase };
+}
+
+export interface WebhookSettings {
+  readonly operatorUrl: string | undefined;
+  readonly events: ReadonlySet<'completed' | 'error'>;
+  readonly allowedHosts: ReadonlySet<string>;
+  /** As given; several are separated by commas. */
+  readonly secrets: string | undefined;
+  readonly proxies: Proxies;
+}
+
+/** @throws `invalid_option` for a proxy that is none */
+export function webhookSettings(config: Config, environment: Environment): WebhookSettings {
+  return {
+    operatorUrl: config.callbackUrl,
+    events: config.callbackEvents,
+    allowedHosts: config.callbackAllowHosts,
+    secrets: config.webhookSecret,
+    proxies: readProxies(environment),
+  };
+}
+
+export interface ModelSettings {
+  /** A folder or a name on the hub; undefined: the default. */
+  readonly model: string | undefined;
+  /** Used without `model`; undefined: the demo checkpoint of the package. */
+  readonly defaultModel: string | undefined;
+  readonly variant: string | undefined;
+  /** Takes models from the cache only. */
+  readonly offline: boolean;
+  /** The hub's own variables and the proxies are read from it. */
+  readonly environment: Environment;
+}
+
+export function modelSettings(
+  { model, variant, offline }: Config,
+  { defaultModel, environment }: Pick<ModelSettings, 'defaultModel' | 'environment'>,
+): ModelSettings {
+  return { model, defaultModel, variant, offline, environment };
+}
+
+/** What an engine process is started with; which checkpoint is found elsewhere. */
+export interface EngineOptions {
+  readonly settings: Omit<EngineSettings, 'checkpointFolder' | 'modelName'>;
+  /** The child's whole environment. */
+  readonly environment: Environment;
+}
+
+export function engineOptions(config: Config, environment: Environment): EngineOptions {
+  return {
+    settings: {
+      variant: config.variant ?? null,
+      device: config.device,
+      dtype: config.dtype,
+      threads: config.threads,
+      vaeTiling: config.vaeTiling,
+      compileCacheFolder: compileCacheFolder(config, environment),
+      verifyCache: config.verifyCache,
+    },
+    environment: engineEnvironment(environment),
+  };
+}

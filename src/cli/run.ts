@@ -1,0 +1,61 @@
+/** `text2img run`: generates the queue's jobs until it is drained, or, with `--watch`, until a signal. */
+import { runUntilStopped, type RunSettings } from '../app/run-worker.ts';
+import { engineOptions, modelSettings, queueSettings, storeSettings, webhookSettings } from '../app/settings.ts';
+import { DEFAULT_PRODUCTION_MODEL } from '../config/hub.ts';
+import { untilAborted } from '../lib/until-aborted.ts';
+import type { ExitCode, QueueContext } from './command-context.ts';
+import { downloadBar } from './download-bar.ts';
+import { defaultsOf, limitsOf } from './limits.ts';
+import { show, summarize, Tally } from './run-output.ts';
+import { listenForSignals, type SignalListener } from './signals.ts';
+
+const SOME_JOB_FAILED: ExitCode = 3;
+
+export async function run(context: QueueContext): Promise<ExitCode> {
+  const { config, logger } = context;
+  const settings = settingsOf(context);
+  using stopping = listenForSignals({ logger, graceMs: config.gracePeriod * 1000 });
+  const exitCode = await untilAborted(runAndTell(context, settings, stopping), stopping.lastSignal);
+  if (exitCode === undefined) logger.warning('something did not answer until the end of the stop, and is left');
+  return exitCode ?? 0;
+}
+
+async function runAndTell(context: QueueContext, settings: RunSettings, { signal }: SignalListener): Promise<ExitCode> {
+  const { config, logger, terminal } = context;
+  const tally = new Tally();
+  const outcome = await runUntilStopped(settings, {
+    logger,
+    signal,
+    download: downloadBar(terminal),
+    onEvent: (event) => {
+      tally.add(event);
+      show(context, event);
+    },
+  });
+  if (outcome === undefined) return 0;
+  const { summary } = tally;
+  const { delivered, owed, failure } = outcome;
+  summarize(context, { summary, delivered, owed });
+  if (failure !== undefined) throw failure;
+  return config.failOnError && summary.failed > 0 ? SOME_JOB_FAILED : 0;
+}
+
+/** @throws `invalid_option` */
+function settingsOf({ config, environment, mode }: QueueContext): RunSettings {
+  const defaultModel = mode.kind === 'production' ? DEFAULT_PRODUCTION_MODEL : undefined;
+  return {
+    queue: queueSettings(config, mode),
+    store: storeSettings(config, { mode, environment }),
+    webhooks: webhookSettings(config, environment),
+    model: modelSettings(config, { defaultModel, environment }),
+    engine: engineOptions(config, environment),
+    worker: {
+      limits: limitsOf(config),
+      defaults: defaultsOf(config),
+      mode: config.watch ? 'watch' : 'drain',
+      batchSize: config.batchSize,
+      graceMs: config.gracePeriod * 1000,
+    },
+    healthFile: config.heartbeatFile,
+  };
+}
