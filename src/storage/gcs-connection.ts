@@ -2,11 +2,11 @@
  * Requests to one bucket: each try with a deadline, repeated while that may help, with a new token where the old one is not accepted, and with our own
  * errors at the end.
  */
+import { retry } from '../lib/retry.ts';
 import type { Logger } from '../observability/logger.ts';
 import { GcsClient } from './gcs-client.ts';
-import { isCredentialsFault, statusOf, storeError } from './gcs-errors.ts';
+import { isCredentialsFault, isTransient, retryAfterMs, safeMessage, statusOf, storeError } from './gcs-errors.ts';
 import { type OnProgress, withDeadline } from './gcs-requests.ts';
-import { retrying } from './gcs-retry.ts';
 
 export interface GcsConnectionOptions {
   readonly bucket: string;
@@ -33,6 +33,9 @@ export interface RequestLimits {
 /** One request by the client of the moment. */
 export type Action<T> = (client: GcsClient, onProgress: OnProgress) => Promise<T>;
 
+const PAUSES = { firstMs: 250, maxMs: 8000 } as const;
+/** Nobody waits longer because a server says so. */
+const MAX_RETRY_AFTER_MS = 30_000;
 const DEADLINE_MS = 180_000;
 const TRY_MS = 45_000;
 
@@ -87,15 +90,25 @@ export class GcsConnection {
     { signal, deadlineMs, once = false }: RequestLimits,
   ): Promise<T> {
     const { logger, bucket } = this.#options;
+    signal?.throwIfAborted();
     try {
-      return await retrying(action, {
-        what,
-        once,
+      return await retry(action, {
+        ...PAUSES,
+        mayHelp: isTransient,
         deadlineMs: deadlineMs ?? this.#options.deadlineMs ?? DEADLINE_MS,
+        maxAttempts: once ? 1 : Infinity,
+        minPauseMs: (error) => Math.min(retryAfterMs(error, Date.now()) ?? 0, MAX_RETRY_AFTER_MS),
         signal,
-        logger,
+        onFailure: (error, { failures, pauseMs }) =>
+          logger.warning('a request to the bucket failed and is repeated', {
+            what,
+            try: failures,
+            pause_ms: Math.round(pauseMs),
+            error: safeMessage(error),
+          }),
       });
     } catch (error) {
+      // An abort may surface as a broken connection.
       signal?.throwIfAborted();
       throw storeError(error, bucket);
     }

@@ -7,10 +7,10 @@
  */
 import { createHash } from 'node:crypto';
 import { Text2ImgError } from '../errors/text2img-error.ts';
+import { whoseObject } from './doc-key.ts';
 import { type ObjectAnswer, readObject, readUploaded, refusalOf, UnbelievableAnswerError } from './gcs-answers.ts';
 import type { GcsClient } from './gcs-client.ts';
 import { type Action, GcsConnection, type GcsConnectionOptions, type RequestLimits } from './gcs-connection.ts';
-import { whoseObject } from './doc-key.ts';
 import {
   credentialsError,
   isConditionNotMet,

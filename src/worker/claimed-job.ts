@@ -10,8 +10,8 @@ import type { OwedWebhook } from '../queue/webhook-outbox.ts';
 import type { FinishedPrompt } from '../webhook/webhook-policy.ts';
 import { Lease } from './lease.ts';
 import { ObjectNames } from './object-names.ts';
-import { persistently } from './persistence.ts';
 import { judge } from './retry-policy.ts';
+import { retryWrite } from './retry-write.ts';
 import type { WorkerEvent, WorkerOptions } from './worker-contract.ts';
 
 export interface ClaimContext {
@@ -178,6 +178,6 @@ export class ClaimedJob implements Disposable {
   #write(what: string, write: () => Promise<TransitionOutcome>): Promise<TransitionOutcome> {
     const { logger, leaseMs: patienceMs } = this.#options;
     const { lastSignal: signal } = this.#context;
-    return persistently(write, { what, logger, mayGoOn: () => this.lease.isSafe, patienceMs, signal });
+    return retryWrite(write, { what, logger, mayGoOn: () => this.lease.isSafe, patienceMs, signal });
   }
 }

@@ -5,7 +5,7 @@
 import { listFiles, modelInfo } from '@huggingface/hub';
 import { Text2ImgError } from '../../errors/text2img-error.ts';
 import { quote } from '../../lib/foreign-text.ts';
-import { growingPauseMs, pause } from '../../lib/pause.ts';
+import { retry } from '../../lib/retry.ts';
 import { type HubFile, parseJson, readFileList, readRevision } from './hub-answers.ts';
 import { busy, networkError, refusal, Trouble, unreachable } from './hub-errors.ts';
 import { type HubId, isCommit } from './hub-id.ts';
@@ -91,17 +91,17 @@ interface Answer {
 
 async function askPatiently(url: URL, hubId: HubId, options: AskOptions): Promise<Answer> {
   const { access, tries = TRIES, firstPauseMs = 500 } = options;
-  const begunMs = performance.now();
-  for (let failures = 1; ; failures++) {
-    try {
-      return await ask(url, hubId, access);
-    } catch (error) {
-      const isLast = failures >= tries || performance.now() - begunMs > PATIENCE_MS;
-      if (!(error instanceof Trouble) || isLast) throw unreachable(access, error);
-      await pause(
-        Math.max(error.retryAfterMs, growingPauseMs(failures, { firstMs: firstPauseMs, maxMs: MAX_PAUSE_MS })),
-      );
-    }
+  try {
+    return await retry(() => ask(url, hubId, access), {
+      firstMs: firstPauseMs,
+      maxMs: MAX_PAUSE_MS,
+      mayHelp: (error) => error instanceof Trouble,
+      maxAttempts: tries,
+      deadlineMs: PATIENCE_MS,
+      minPauseMs: (error) => (error instanceof Trouble ? error.retryAfterMs : 0),
+    });
+  } catch (error) {
+    throw unreachable(access, error);
   }
 }
 

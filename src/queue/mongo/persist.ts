@@ -4,7 +4,7 @@
  * the second writing of the same finds nothing to do.
  */
 import { Text2ImgError } from '../../errors/text2img-error.ts';
-import { pause } from '../../lib/pause.ts';
+import { retry } from '../../lib/retry.ts';
 import { isDoubtful, queueError } from './mongo-errors.ts';
 
 export interface Persistence {
@@ -20,8 +20,7 @@ export interface Persistence {
   readonly mends?: (error: unknown) => boolean;
 }
 
-const FIRST_PAUSE_MS = 20;
-const MAX_PAUSE_MS = 1000;
+const PAUSES = { firstMs: 20, maxMs: 1000 } as const;
 /** An answer that may be about the document or not is asked for so often. */
 const MAX_DOUBTS = 3;
 /** Indexes that are mended; there are three. */
@@ -30,20 +29,25 @@ const MAX_MENDINGS = 4;
 /** @throws `queue_failed`, `queue_refused`, `queue_unauthorized`, `invalid_document` */
 export async function persist<T>(call: () => Promise<T>, options: Persistence): Promise<T> {
   const { place, patienceMs, signal, mends } = options;
-  const startedMs = performance.now();
   let [doubts, mendings] = [0, 0];
-  for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, MAX_PAUSE_MS)) {
-    if (signal?.aborted === true) throw stopped(place);
-    try {
-      return await withDeadline(call(), options);
-    } catch (raw) {
-      if (raw instanceof Abandoned) throw raw.error;
-      if (mends?.(raw) === true && ++mendings <= MAX_MENDINGS) continue;
-      const error = queueError(raw, place);
-      const mayPass = error.code === 'queue_failed' || (isDoubtful(raw) && ++doubts < MAX_DOUBTS);
-      if (!mayPass || performance.now() - startedMs + pauseMs > patienceMs) throw error;
-      await pause(pauseMs * (0.5 + Math.random()), signal);
+  const attempt = async (): Promise<T> => {
+    for (;;) {
+      try {
+        return await withDeadline(call, options);
+      } catch (raw) {
+        if (raw instanceof Abandoned || mends?.(raw) !== true || ++mendings > MAX_MENDINGS) throw raw;
+      }
     }
+  };
+  const mayHelp = (raw: unknown): boolean =>
+    !(raw instanceof Abandoned) &&
+    (queueError(raw, place).code === 'queue_failed' || (isDoubtful(raw) && ++doubts < MAX_DOUBTS));
+  try {
+    return await retry(attempt, { ...PAUSES, mayHelp, deadlineMs: patienceMs, signal });
+  } catch (raw) {
+    if (raw instanceof Abandoned) throw raw.error;
+    const error = queueError(raw, place);
+    throw signal?.aborted === true && error.code === 'queue_failed' ? stopped(place) : error;
   }
 }
 
@@ -61,7 +65,9 @@ function stopped(place: string): Text2ImgError {
   return new Text2ImgError('queue_failed', `${place} is not waited for any longer, because the worker stops.`);
 }
 
-async function withDeadline<T>(call: Promise<T>, { place, deadlineMs, signal }: Persistence): Promise<T> {
+async function withDeadline<T>(begin: () => Promise<T>, { place, deadlineMs, signal }: Persistence): Promise<T> {
+  if (signal?.aborted === true) throw new Abandoned(stopped(place));
+  const call = begin();
   const { promise: abandoned, reject } = Promise.withResolvers<never>();
   const timer = setTimeout(
     () => reject(new Abandoned(new Text2ImgError('queue_failed', `${place} did not answer within ${deadlineMs} ms.`))),
