@@ -5,6 +5,7 @@ import { availableParallelism, cpus, freemem, totalmem } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { z } from 'zod';
+import { messageOf } from '../lib/disk-errors.ts';
 
 export interface DoctorFinding {
   readonly name: string;
@@ -107,7 +108,7 @@ async function probeProviderApart(device: string, environment: Environment, advi
       ...(advice === undefined ? {} : { advice }),
     };
   } catch (error) {
-    const detail = `the process that tried it ended: ${error instanceof Error ? error.message.split('\n')[0] : String(error)}`;
+    const detail = `the process that tried it ended: ${messageOf(error).split('\n', 1).join()}`;
     return {
       name,
       status: device === 'cpu' ? 'problem' : 'missing',

@@ -2,7 +2,8 @@
  * The one error class of the project. A part that fails throws this, with a code of `error-codes.ts`; anything else
  * that surfaces is a bug of ours and is reported as `internal`.
  */
-import { boundedSentence, cut, quote } from '../lib/foreign-text.ts';
+import { messageOf } from '../lib/disk-errors.ts';
+import { boundedSentence, cut } from '../lib/foreign-text.ts';
 import { ERROR_CODES, type ErrorCode, type ErrorConsequence, type ErrorFault } from './error-codes.ts';
 
 /** The frames that tell anything are the first. */
@@ -61,7 +62,6 @@ export class Text2ImgError extends Error {
   /** `error` itself when it is ours, else an `internal` error with `error` as its cause. */
   static from(error: unknown): Text2ImgError {
     if (error instanceof Text2ImgError) return error;
-    const message = error instanceof Error ? error.message : typeof error === 'string' ? error : quote(error);
-    return new Text2ImgError('internal', `unexpected error: ${message}`, { cause: error });
+    return new Text2ImgError('internal', `unexpected error: ${messageOf(error)}`, { cause: error });
   }
 }

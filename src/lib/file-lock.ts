@@ -3,6 +3,7 @@ import { link, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/pro
 import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Text2ImgError } from '../errors/text2img-error.ts';
+import { systemCode } from './disk-errors.ts';
 
 const RETRY_MS = 10;
 /** A picture is written in milliseconds; whoever waits this long waits for something that hangs. */
@@ -72,7 +73,7 @@ async function acquire(path: string, draft: string, { patienceMs, staleMs }: Pat
       await link(draft, path);
       return;
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+      if (systemCode(error) !== 'EEXIST') throw error;
     }
     if (!(await removeIfHolderIsDead(path, draft, staleMs))) await sleep(RETRY_MS);
   }
@@ -87,12 +88,12 @@ async function removeIfHolderIsDead(path: string, draft: string, staleMs: number
   if (holder === undefined) return true;
   if (!isDead(holder) && !(staleMs !== undefined && (await ageMs(path)) > staleMs)) return false;
   // Of several that see the dead holder one wins the rename; a lock that was taken anew in between is put back.
-  const grave = `${draft}.grave`;
-  await rename(path, grave).catch(() => undefined);
-  const buried = await readFile(grave, 'utf8').catch(() => undefined);
-  if (buried !== undefined && buried !== holder) await link(grave, path).catch(() => undefined);
+  const aside = `${draft}.aside`;
+  await rename(path, aside).catch(() => undefined);
+  const taken = await readFile(aside, 'utf8').catch(() => undefined);
+  if (taken !== undefined && taken !== holder) await link(aside, path).catch(() => undefined);
   else if (HOLDER.test(holder)) await rm(draftOf(path, holder), { force: true });
-  await rm(grave, { force: true });
+  await rm(aside, { force: true });
   return true;
 }
 
@@ -113,6 +114,6 @@ function isAlive(pid: number): boolean {
     process.kill(pid, 0);
     return true;
   } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
+    return systemCode(error) === 'EPERM';
   }
 }

@@ -7,6 +7,7 @@ import {
   MongoServerSelectionError,
 } from 'mongodb';
 import { Text2ImgError } from '../../errors/text2img-error.ts';
+import { messageOf } from '../../lib/disk-errors.ts';
 import { excerpt } from '../../lib/foreign-text.ts';
 
 /** The document itself is the cause: it would be larger than 16 MB. Codes of MongoDB's `error_codes.yml`. */
@@ -78,9 +79,8 @@ function kindOfPlace(error: unknown): 'view' | 'time-series collection' | undefi
 
 /** One line of it, without a password and a full stop. */
 export function reasonOf(error: unknown): string {
-  const message = error instanceof Error ? error.message : String(error);
   // Who is not allowed to do something gets his whole command back.
-  const [line = ''] = message.replace(/ command \{ *(\w+):.*$/s, ' the command "$1"').split('\n', 1);
+  const [line = ''] = messageOf(error).replace(/ command \{ *(\w+):.*$/s, ' the command "$1"').split('\n', 1);
   return excerpt(withoutPassword(line), REASON_LENGTH);
 }
 

@@ -5,6 +5,7 @@
 import './no-telemetry.ts';
 import { listSupportedBackends } from 'onnxruntime-node';
 import { Text2ImgError } from '../../errors/text2img-error.ts';
+import { messageOf } from '../../lib/disk-errors.ts';
 import { quote } from '../../lib/foreign-text.ts';
 import { encodeModel, ELEMENT_TYPES, type ValueInfoProto } from '../../onnx/onnx-schema.ts';
 import { createSession } from './session.ts';
@@ -61,7 +62,7 @@ export async function probeProvider(
       return { provider, available: false, detail: `the ${provider.name} provider gave a wrong sum` };
     return { provider, available: true, detail: `${provider.name} answers in ${computeType}` };
   } catch (error) {
-    return { provider, available: false, detail: error instanceof Error ? error.message : String(error) };
+    return { provider, available: false, detail: messageOf(error) };
   }
 }
 

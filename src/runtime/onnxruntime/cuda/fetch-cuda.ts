@@ -14,6 +14,7 @@ import { basename, dirname, join } from 'node:path';
 import { once } from 'node:events';
 import { Unzip, UnzipInflate, UnzipPassThrough } from 'fflate';
 import { Text2ImgError } from '../../../errors/text2img-error.ts';
+import { isDiskFull, messageOf, systemCode } from '../../../lib/disk-errors.ts';
 import { quote } from '../../../lib/foreign-text.ts';
 import { exchange } from '../../../lib/http-exchange.ts';
 import { agentFor, NO_PROXIES, type Proxies } from '../../../lib/proxies.ts';
@@ -147,11 +148,11 @@ function wheelUnzipper(wheel: Wheel, folder: string, files: WriteStream[]): Unzi
 
 function describe(error: unknown, folder: string): Text2ImgError {
   if (error instanceof Text2ImgError) return error;
-  const { code, message } = error as NodeJS.ErrnoException;
-  if (code === 'ENOSPC' || code === 'EDQUOT')
+  const [code, message] = [systemCode(error), messageOf(error)];
+  if (isDiskFull(error))
     return new Text2ImgError('disk_full', `no space is left for ${folder} (3.4 GB are needed).`, { cause: error });
   if (code === 'EACCES' || code === 'EROFS' || code === 'EPERM')
     return new Text2ImgError('store_unwritable', `${folder} cannot be written: ${message}.`, { cause: error });
-  const cause = (error as Error).cause instanceof Error ? `: ${((error as Error).cause as Error).message}` : '';
+  const cause = error instanceof Error && error.cause instanceof Error ? `: ${error.cause.message}` : '';
   return new Text2ImgError('download_failed', `the download failed: ${message}${cause}.`, { cause: error });
 }
