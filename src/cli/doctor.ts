@@ -8,6 +8,7 @@ import { probeMachine, type DoctorFinding } from '../engine/doctor-probes.ts';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import { messageOf } from '../lib/disk-errors.ts';
 import { boundedSentences, excerpt, quote } from '../lib/foreign-text.ts';
+import { omitUndefined } from '../lib/omit-undefined.ts';
 import type { CommandContext, ExitCode, QueueContext } from './command-context.ts';
 import { engineEnvironment } from '../app/engine-environment.ts';
 import { findModel } from '../app/find-model.ts';
@@ -65,7 +66,7 @@ async function inspectModel({ config, environment, logger }: CommandContext, mod
   const { folder } = await findModel(settings, { logger, cacheOnly: true });
   const { openCheckpoint } = await import('../checkpoint/open-checkpoint.ts');
   const { proveFit } = await import('../pipelines/stable-diffusion/prove-fit.ts');
-  const checkpoint = await openCheckpoint(folder, variant === undefined ? {} : { variant });
+  const checkpoint = await openCheckpoint(folder, omitUndefined({ variant }));
   proveFit(checkpoint);
   const notes = checkpoint.warnings.length === 0 ? '' : `; ${boundedSentences(checkpoint.warnings).join(' ')}`;
   return `${folder}: ${checkpoint.index.pipelineClass}, ${checkpoint.scheduler.className}${notes}`;

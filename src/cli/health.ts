@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import { excerpt, quote } from '../lib/foreign-text.ts';
 import { readPlainFile } from '../lib/plain-file.ts';
+import { omitUndefined } from '../lib/omit-undefined.ts';
 import { type CommandContext, type ExitCode, printResult } from './command-context.ts';
 
 const MAX_WITHOUT_ENGINE_S = 300;
@@ -33,7 +34,7 @@ export async function health(context: CommandContext): Promise<ExitCode> {
   if (trouble?.source === 'engine') refuseLongWithoutEngine(trouble);
   const text = `healthy, ${ageSeconds.toFixed(0)} s ago`;
   printResult(context, {
-    json: { healthy: true, ageSeconds, ...(trouble === undefined ? {} : { trouble }) },
+    json: { healthy: true, ageSeconds, ...omitUndefined({ trouble }) },
     text: trouble === undefined ? text : `${text}; nothing is claimed since ${trouble.since}: ${excerptOf(trouble)}`,
   });
   return 0;

@@ -8,6 +8,7 @@ import { adoptImages } from './adopt-images.ts';
 import { openQueue } from '../app/open-queue.ts';
 import { queueSettings } from '../app/settings.ts';
 import { excerpt, printable, quote } from '../lib/foreign-text.ts';
+import { omitUndefined } from '../lib/omit-undefined.ts';
 
 /** Of an id and a state in a row of the list. */
 const ID_LENGTH = 120;
@@ -56,7 +57,7 @@ export async function jobs(context: QueueContext, { action, id }: JobsInvocation
 
 async function list(context: CommandContext, queue: PromptQueue): Promise<ExitCode> {
   const { limit, status, json } = context.config;
-  const summaries = await queue.list({ limit, ...(status === undefined ? {} : { status }) });
+  const summaries = await queue.list({ limit, ...omitUndefined({ status }) });
   if (json) {
     for (const summary of summaries) context.terminal.result(JSON.stringify(summary));
     return 0;

@@ -11,6 +11,7 @@ import { type CommandContext, type ExitCode, printResult } from './command-conte
 import { pullModel } from '../app/find-model.ts';
 import { downloadBar } from './download-bar.ts';
 import { boundedSentences, excerpt, quote } from '../lib/foreign-text.ts';
+import { omitUndefined } from '../lib/omit-undefined.ts';
 
 const CELL_LENGTH = 100;
 const ROW_LENGTH = 600;
@@ -66,7 +67,7 @@ async function list(context: CommandContext): Promise<ExitCode> {
 /** Whether it can be drawn with, by what its files say; no weights are read. */
 async function stateOf({ folder }: CachedSnapshot, variant: string | undefined): Promise<string> {
   try {
-    proveFit(await openCheckpoint(folder, variant === undefined ? {} : { variant }));
+    proveFit(await openCheckpoint(folder, omitUndefined({ variant })));
     return 'ready';
   } catch (error) {
     // The line has little room, and the folder stands in `models show`.
@@ -85,7 +86,7 @@ async function show(context: CommandContext, hubId: HubId): Promise<ExitCode> {
       'not_found',
       `The model ${quote(hubId.id)} at revision ${quote(hubId.revision)} is not in the cache ${quote(cache.root)}; "text2img models pull" fetches it.`,
     );
-  const checkpoint = await openCheckpoint(snapshot.folder, variant === undefined ? {} : { variant });
+  const checkpoint = await openCheckpoint(snapshot.folder, omitUndefined({ variant }));
   proveFit(checkpoint);
   const { index, scheduler, warnings, unet } = checkpoint;
   const facts = {

@@ -15,6 +15,7 @@ import {
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import { quote } from '../lib/foreign-text.ts';
 import { nearestName } from '../lib/nearest-name.ts';
+import { omitUndefined } from '../lib/omit-undefined.ts';
 import { VERSION } from '../version.ts';
 import { EXAMPLES, EXIT_CODES_HELP } from './help-texts.ts';
 import { describeUsageError } from './usage-errors.ts';
@@ -180,8 +181,7 @@ function addCommand(parent: Command, shape: CommandShape, act: (invocation: Invo
     act({
       command: shape.command,
       flags,
-      ...(shape.action === undefined ? {} : { action: shape.action }),
-      ...(operand === undefined ? {} : { operand }),
+      ...omitUndefined({ action: shape.action, operand }),
     });
   });
 }

@@ -9,6 +9,7 @@ import { queueSettings, webhookSettings } from '../app/settings.ts';
 import { DELIVERY_DRAIN_MS, webhookDeliverer } from '../app/open-webhooks.ts';
 import { excerpt, quote } from '../lib/foreign-text.ts';
 import { untilAborted } from '../lib/until-aborted.ts';
+import { omitUndefined } from '../lib/omit-undefined.ts';
 import type { PromptQueue } from '../queue/prompt-queue.ts';
 import { listenForSignals } from './signals.ts';
 
@@ -40,7 +41,7 @@ export async function webhooks(context: QueueContext, { action, id }: WebhooksIn
     }
     default: {
       const { state, limit, json } = context.config;
-      for (const one of await queue.outbox.list({ limit, ...(state === undefined ? {} : { state }) }))
+      for (const one of await queue.outbox.list({ limit, ...omitUndefined({ state }) }))
         context.terminal.result(json ? JSON.stringify(one) : formatRow(one));
       const { pending, dead } = await queue.outbox.counts();
       if (!json) context.terminal.line(`${pending} owed, ${dead} given up`);

@@ -9,6 +9,7 @@ import { messageOf, systemCode } from '../lib/disk-errors.ts';
 import { quote } from '../lib/foreign-text.ts';
 import { pause } from '../lib/pause.ts';
 import { readPlainFile } from '../lib/plain-file.ts';
+import { omitUndefined } from '../lib/omit-undefined.ts';
 
 /** Longer than any URI or set of secrets. */
 const MAX_SECRET_BYTES = 65_536;
@@ -31,7 +32,7 @@ export async function readSecretFile(
   { pipePatienceMs = PIPE_PATIENCE_MS }: SecretFileOptions = {},
 ): Promise<string> {
   const refused = (why: string, cause?: unknown): Text2ImgError =>
-    new Text2ImgError('invalid_option', `${variable} ${why}.`, cause === undefined ? {} : { cause });
+    new Text2ImgError('invalid_option', `${variable} ${why}.`, omitUndefined({ cause }));
   const bytes = await readBytes(path, pipePatienceMs).catch((error: unknown) => {
     const who = systemCode((error as Error).cause) === 'EACCES' ? ` by user ${process.getuid?.() ?? '?'}` : '';
     throw refused(`cannot be read${who}: ${messageOf(error)}`, error);

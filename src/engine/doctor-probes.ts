@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { z } from 'zod';
 import { messageOf } from '../lib/disk-errors.ts';
+import { omitUndefined } from '../lib/omit-undefined.ts';
 
 export interface DoctorFinding {
   readonly name: string;
@@ -105,7 +106,7 @@ async function probeProviderApart(device: string, environment: Environment, advi
       name,
       status: device === 'cpu' ? 'problem' : 'missing',
       detail,
-      ...(advice === undefined ? {} : { advice }),
+      ...omitUndefined({ advice }),
     };
   } catch (error) {
     const detail = `the process that tried it ended: ${messageOf(error).split('\n', 1).join()}`;
@@ -113,7 +114,7 @@ async function probeProviderApart(device: string, environment: Environment, advi
       name,
       status: device === 'cpu' ? 'problem' : 'missing',
       detail,
-      ...(advice === undefined ? {} : { advice }),
+      ...omitUndefined({ advice }),
     };
   }
 }

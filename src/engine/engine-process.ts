@@ -11,6 +11,7 @@ import { Text2ImgError } from '../errors/text2img-error.ts';
 import { messageOf, systemCode } from '../lib/disk-errors.ts';
 import { excerpt } from '../lib/foreign-text.ts';
 import { memoryRefusal } from '../lib/memory-errors.ts';
+import { omitUndefined } from '../lib/omit-undefined.ts';
 import type { Logger } from '../observability/logger.ts';
 import { type ChildMessage, childMessageSchema, type ParentMessage, PROTOCOL_VERSION } from './protocol.ts';
 
@@ -52,7 +53,7 @@ export class EngineProcess {
       this.#child = fork(options.childPath, [], {
         serialization: 'advanced',
         stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-        ...(options.environment === undefined ? {} : { env: options.environment }),
+        ...omitUndefined({ env: options.environment }),
       });
     } catch (error) {
       // Told as every other end is: after the constructor.

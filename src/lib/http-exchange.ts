@@ -5,6 +5,7 @@
 import { type Agent, type IncomingMessage, request as requestHttp } from 'node:http';
 import { request as requestHttps } from 'node:https';
 import type { LookupFunction } from 'node:net';
+import { omitUndefined } from './omit-undefined.ts';
 
 export interface ExchangeOptions {
   readonly url: URL;
@@ -33,7 +34,7 @@ export async function exchange(options: ExchangeOptions): Promise<IncomingMessag
     headers: body === undefined ? headers : { ...headers, 'content-length': String(body.length) },
     // Ends the making of a proxy's tunnel, which Node 24 goes on with after the request is destroyed.
     timeout: headTimeoutMs,
-    ...(lookup === undefined ? {} : { lookup }),
+    ...omitUndefined({ lookup }),
   });
   const fail = (error: Error): void => {
     reject(error);

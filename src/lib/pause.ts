@@ -1,5 +1,6 @@
 /** Pauses between tries: they grow, they differ from worker to worker, and a signal ends them. */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { omitUndefined } from './omit-undefined.ts';
 
 export interface PauseRange {
   readonly firstMs: number;
@@ -16,5 +17,5 @@ export function growingPauseMs(failures: number, { firstMs, maxMs, random = Math
 
 /** Resolves after `ms`, or when the signal is aborted; never rejects, and leaves no listener behind. */
 export async function pause(ms: number, signal?: AbortSignal): Promise<void> {
-  await sleep(ms, undefined, signal === undefined ? {} : { signal }).catch(() => undefined);
+  await sleep(ms, undefined, omitUndefined({ signal })).catch(() => undefined);
 }

@@ -14,6 +14,7 @@ import { isDiskFull, messageOf, systemCode } from '../lib/disk-errors.ts';
 import { type HeldLock, withFileLock } from '../lib/file-lock.ts';
 import { quote } from '../lib/foreign-text.ts';
 import { FileError, readPlainFile } from '../lib/plain-file.ts';
+import { omitUndefined } from '../lib/omit-undefined.ts';
 import { whoseObject } from './doc-key.ts';
 import { createDurably, makeFolder, replaceDurably, writeDurably } from './durable-files.ts';
 import type {
@@ -61,7 +62,7 @@ export class FileImageStore implements ImageStore {
   }
 
   async check({ signal }: { readonly signal?: AbortSignal } = {}): Promise<void> {
-    await this.probe({ sizeBytes: 4096, ...(signal === undefined ? {} : { signal }) });
+    await this.probe({ sizeBytes: 4096, ...omitUndefined({ signal }) });
   }
 
   /** Writes where a picture and where its entry would lie, and removes both. */
@@ -93,7 +94,7 @@ export class FileImageStore implements ImageStore {
         const refusal = (await belongsToAnother(path)) ?? (await belongsToAnother(entriesPath(path)));
         if (png === undefined && refusal === undefined) return undefined;
         const metadata = png === undefined ? undefined : (await readEntries(entriesPath(path)))[sha256(png)];
-        return { metadata, url, ...(refusal === undefined ? {} : { refusal }) };
+        return { metadata, url, ...omitUndefined({ refusal }) };
       } catch (error) {
         if (!isRefusal(error)) throw error;
         // Whether it is this file, or the whole folder.

@@ -5,6 +5,7 @@
 import { Storage } from '@google-cloud/storage';
 import type { OnProgress } from './gcs-requests.ts';
 import { giveToGoogle } from './google-variables.ts';
+import { omitUndefined } from '../lib/omit-undefined.ts';
 
 export interface GcsClientOptions {
   readonly bucket: string;
@@ -95,7 +96,7 @@ export class GcsClient {
       { metadata: { ...custom } },
       {
         ifGenerationMatch: generation,
-        ...(metageneration === undefined ? {} : { ifMetagenerationMatch: metageneration }),
+        ...omitUndefined({ ifMetagenerationMatch: metageneration }),
       },
     );
     return answer;

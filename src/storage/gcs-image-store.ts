@@ -34,6 +34,7 @@ import type {
   PutResult,
 } from './image-store.ts';
 import { DEFAULT_OBJECT_PREFIX, probeKey } from './object-key.ts';
+import { omitUndefined } from '../lib/omit-undefined.ts';
 
 export interface GcsImageStoreOptions extends GcsConnectionOptions {
   /** What `GOOGLE_APPLICATION_CREDENTIALS` names: Google's client reads the variable itself. Without it the machine's account is looked for. */
@@ -141,7 +142,7 @@ export class GcsImageStore implements ImageStore {
     const stored = await this.#look(name, signal);
     if (stored === undefined) return undefined;
     const { metadata, refusal } = stored;
-    return { metadata, url: this.#urlOf(name), ...(refusal === undefined ? {} : { refusal }) };
+    return { metadata, url: this.#urlOf(name), ...omitUndefined({ refusal }) };
   }
 
   async adopt(name: string, docKey: string): Promise<AdoptOutcome> {
@@ -230,7 +231,7 @@ export class GcsImageStore implements ImageStore {
         return await upload();
       } catch (error) {
         if (!(error instanceof Text2ImgError) || !isRefusal(error.cause)) throw error;
-        await this.probe({ sizeBytes: object.png.length, ...(signal === undefined ? {} : { signal }) });
+        await this.probe({ sizeBytes: object.png.length, ...omitUndefined({ signal }) });
         if (refusals === FINAL_REFUSALS) throw refusedImage(error.cause, this.#urlOf(object.name));
       }
     }

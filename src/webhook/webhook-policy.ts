@@ -1,6 +1,7 @@
 /** What is owed to whom for a finished prompt: made by the worker in the moment of completion, frozen from then on. */
 import { createHash } from 'node:crypto';
 import { cut } from '../lib/foreign-text.ts';
+import { omitUndefined } from '../lib/omit-undefined.ts';
 import type { OwedWebhook } from '../queue/webhook-outbox.ts';
 import { checkDocumentUrl, type UrlGuard } from './url-guard.ts';
 
@@ -72,5 +73,5 @@ export class WebhookPolicy {
 function owed({ docKey, runId, callbackUrl }: FinishedPrompt, body: object): OwedWebhook {
   // One run ends once, so that document and run name the message.
   const hash = createHash('sha256').update(docKey).update('\0').update(runId).digest('base64url');
-  return { id: `msg_${hash}`, body: JSON.stringify(body), ...(callbackUrl === undefined ? {} : { url: callbackUrl }) };
+  return { id: `msg_${hash}`, body: JSON.stringify(body), ...omitUndefined({ url: callbackUrl }) };
 }

@@ -6,6 +6,7 @@ import type { HubFile } from './hub-answers.ts';
 import type { HubCache } from './hub-cache.ts';
 import type { HubId } from './hub-id.ts';
 import { neededFiles } from './needed-files.ts';
+import { omitUndefined } from '../../lib/omit-undefined.ts';
 
 export interface CachedSnapshot {
   readonly folder: string;
@@ -36,7 +37,7 @@ export async function findCached(
   const files = await filesOf(folder);
   if (files.length === 0) return undefined;
   const missing = whatIsMissing(files, { id: hubId.id, variant });
-  return { folder, commit, ...(missing === undefined ? {} : { missing }) };
+  return { folder, commit, ...omitUndefined({ missing }) };
 }
 
 /** Links that lead nowhere are not there. */

@@ -1,6 +1,7 @@
 /** A checkpoint by its hub id: asks the hub, fetches what is missing, and gives the snapshot's folder in the cache. */
 import { Text2ImgError } from '../../errors/text2img-error.ts';
 import { quote } from '../../lib/foreign-text.ts';
+import { omitUndefined } from '../../lib/omit-undefined.ts';
 import type { Logger } from '../../observability/logger.ts';
 import { type CachedSnapshot, findCached } from './cached-snapshot.ts';
 import { downloadFile, type Patience } from './download-file.ts';
@@ -88,7 +89,7 @@ class Pull {
     const ask: AskOptions = {
       access,
       ...(isCached ? { tries: TRIES_WITH_CACHE } : {}),
-      ...(firstPauseMs === undefined ? {} : { firstPauseMs }),
+      ...omitUndefined({ firstPauseMs }),
     };
     const commit = await resolveCommit(this.#hubId, ask);
     const files = neededFiles(await listRepository({ id, revision: commit }, ask), { id, variant });
@@ -134,8 +135,7 @@ class Pull {
           path,
           check,
           onProgress,
-          ...(firstPauseMs === undefined ? {} : { firstPauseMs }),
-          ...(patience === undefined ? {} : { patience }),
+          ...omitUndefined({ firstPauseMs, patience }),
         });
       }
       if (await this.#cache.link(id, { commit, path: file.path, blob: file.blob })) this.#hasWritten = true;

@@ -6,6 +6,7 @@ import { listFiles, modelInfo } from '@huggingface/hub';
 import { Text2ImgError } from '../../errors/text2img-error.ts';
 import { quote } from '../../lib/foreign-text.ts';
 import { retry } from '../../lib/retry.ts';
+import { omitUndefined } from '../../lib/omit-undefined.ts';
 import { type HubFile, parseJson, readFileList, readRevision } from './hub-answers.ts';
 import { busy, networkError, refusal, Trouble, unreachable } from './hub-errors.ts';
 import { type HubId, isCommit } from './hub-id.ts';
@@ -68,7 +69,7 @@ function asking(hubId: HubId, options: AskOptions, read: (value: unknown) => voi
     const { text, contentType, link } = await askPatiently(url, hubId, options);
     read(parseJson(text, { what: `the model ${hubId.id}`, contentType }));
     return new Response(text, {
-      headers: { 'content-type': 'application/json', ...(link === undefined ? {} : { link }) },
+      headers: { 'content-type': 'application/json', ...omitUndefined({ link }) },
     });
   };
 }

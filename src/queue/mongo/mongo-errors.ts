@@ -80,7 +80,9 @@ function kindOfPlace(error: unknown): 'view' | 'time-series collection' | undefi
 /** One line of it, without a password and a full stop. */
 export function reasonOf(error: unknown): string {
   // Who is not allowed to do something gets his whole command back.
-  const [line = ''] = messageOf(error).replace(/ command \{ *(\w+):.*$/s, ' the command "$1"').split('\n', 1);
+  const [line = ''] = messageOf(error)
+    .replace(/ command \{ *(\w+):.*$/s, ' the command "$1"')
+    .split('\n', 1);
   return excerpt(withoutPassword(line), REASON_LENGTH);
 }
 
