@@ -1,6 +1,7 @@
 /** Draws one step at the model's default size, decoded, through the ordinary protocol: what the machine can do without any prompt of a user. */
 import { Text2ImgError } from '../errors/text2img-error.ts';
-import type { ResolvedGenerationRequest } from '../job/generation-request.ts';
+import { NO_LIMITS } from '../job/limits.ts';
+import { resolveRequest } from '../job/resolve-request.ts';
 import type { EngineHost } from './engine-host.ts';
 
 /** What a probe needs of an engine. */
@@ -12,17 +13,10 @@ let probes = 0;
 export async function probeEngine(engine: ProbedEngine): Promise<Text2ImgError | undefined> {
   try {
     const model = await engine.start();
-    const request: ResolvedGenerationRequest = {
-      prompt: '',
-      negativePrompt: '',
-      seed: 0,
-      numInferenceSteps: 1,
-      guidanceScale: model.defaultGuidanceScale,
-      widthPx: model.defaultWidthPx,
-      heightPx: model.defaultHeightPx,
-      numImages: 1,
-      scheduler: model.defaultScheduler,
-    };
+    const request = resolveRequest(
+      { prompt: '', numInferenceSteps: 1 },
+      { defaults: {}, model, limits: NO_LIMITS, seed: 0 },
+    );
     const jobId = `probe-${++probes}`;
     await engine.generate([{ jobId, request }]).get(jobId);
     return undefined;

@@ -5,25 +5,15 @@
 import { z } from 'zod';
 import { ERROR_CODES, type ErrorCode } from '../errors/error-codes.ts';
 import { modelFactsSchema } from '../job/model-facts.ts';
+import { REQUEST_FIELDS } from '../job/request-fields.ts';
 import { foreignText, warningsSchema } from '../lib/foreign-schemas.ts';
+import { requestSchemaOf } from './request-schema.ts';
 
 /** Bumped whenever a message changes; the child sends it first and a mismatch ends it. */
 export const PROTOCOL_VERSION = 3;
 
 const errorCode = z.enum(Object.keys(ERROR_CODES) as [ErrorCode, ...ErrorCode[]]);
 const errorSchema = z.object({ code: errorCode, message: foreignText, stack: foreignText.optional() });
-
-const resolvedRequestSchema = z.object({
-  prompt: z.string(),
-  negativePrompt: z.string(),
-  seed: z.number().int().nonnegative(),
-  numInferenceSteps: z.number().int().positive(),
-  guidanceScale: z.number(),
-  widthPx: z.number().int().positive(),
-  heightPx: z.number().int().positive(),
-  numImages: z.number().int().positive(),
-  scheduler: z.string(),
-});
 
 const engineSettingsSchema = z.object({
   /** Absolute folder of the checkpoint. */
@@ -48,7 +38,7 @@ export const parentMessageSchema = z.discriminatedUnion('type', [
   /** Jobs of one message can share UNet passes: same size, steps, scheduler and guidance on or off. */
   z.object({
     type: z.literal('generate'),
-    jobs: z.array(z.object({ jobId: z.string(), request: resolvedRequestSchema })).min(1),
+    jobs: z.array(z.object({ jobId: z.string(), request: requestSchemaOf(REQUEST_FIELDS) })).min(1),
     /** Fewer images per UNet pass than the model's `maxBatchImages`, after it ran out of memory; absent: as many as that. */
     maxBatchImages: z.number().int().positive().optional(),
   }),

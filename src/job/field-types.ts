@@ -8,7 +8,7 @@ import { Text2ImgError } from '../errors/text2img-error.ts';
 import { quote } from '../lib/foreign-text.ts';
 
 /** The part of JSON Schema that the fields need. */
-interface JsonSchema {
+export interface JsonSchema {
   readonly type: 'integer' | 'number' | 'string' | 'boolean' | 'array';
   readonly minimum?: number;
   readonly maximum?: number;

@@ -15,3 +15,11 @@ export const DEFAULT_LIMITS: PromptLimits = {
   maxImages: 16,
   maxPromptBytes: 64 * 1024,
 };
+
+/** Of a value by itself: what an operator states, and what a message between processes may hold. */
+export const NO_LIMITS: PromptLimits = {
+  maxSteps: Infinity,
+  maxPixels: Infinity,
+  maxImages: Infinity,
+  maxPromptBytes: Infinity,
+};

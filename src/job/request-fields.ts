@@ -6,7 +6,7 @@ import { decimal, line, schedulerName, text, whole } from './field-types.ts';
 import { field } from './request-field.ts';
 
 /** diffusers refuses a side that 8 does not divide. */
-const SIDE_MULTIPLE_PX = 8;
+export const SIDE_MULTIPLE_PX = 8;
 /** The other side has at least 8 pixels. */
 const longestSidePx = (maxPixels: number): number => maxPixels / SIDE_MULTIPLE_PX;
 /** Longer than any URL that a receiver has (RFC 9110 asks for 8000; browsers and proxies stop far earlier). */

@@ -2,7 +2,8 @@
 import { createHash } from 'node:crypto';
 import type { ModelFacts } from './model-facts.ts';
 import { Text2ImgError } from '../errors/text2img-error.ts';
-import type { PromptLimits } from './limits.ts';
+import type { ResolvedGenerationRequest } from './generation-request.ts';
+import { NO_LIMITS, type PromptLimits } from './limits.ts';
 import type { Defaults, FieldTable, FieldValue, Resolved, Stated } from './request-field.ts';
 import { REQUEST_FIELDS } from './request-fields.ts';
 import { checkRules } from './request-rules.ts';
@@ -43,6 +44,17 @@ export function requestResolver<Table extends FieldTable>(table: Table) {
 }
 
 export const resolveRequest = requestResolver(REQUEST_FIELDS);
+
+/** The ranges of the table and the rules, without an operator's limits. @throws `invalid_parameter`, `unknown_scheduler` */
+export function checkResolved(request: ResolvedGenerationRequest): void {
+  const values: Values = request;
+  for (const [name, { wire, type, default: fallback }] of Object.entries<FieldTable[string]>(REQUEST_FIELDS)) {
+    const value = values[name] ?? undefined;
+    if (value === undefined && fallback === null) continue;
+    if (type(NO_LIMITS).parse(value) === undefined) throw type(NO_LIMITS).refuse(wire, value);
+  }
+  checkRules(request, NO_LIMITS);
+}
 
 /** Nobody asked for a size, so that it is not the request which is at fault. @throws `unsupported_config` */
 function checkModelsSize(

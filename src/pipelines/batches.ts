@@ -1,8 +1,8 @@
 /** Which images share a pass of the UNet, and their tensors as one. */
+import { batchKey } from '../job/batch-key.ts';
 import type { ResolvedGenerationRequest } from '../job/generation-request.ts';
-import { isGuided } from './parts/guidance.ts';
 
-/** Neighbours that can share a pass: same size, steps, scheduler and guidance on or off. */
+/** Neighbours that can share a pass, by the table of request fields. */
 export function batchesOf<T extends { readonly job: { readonly request: ResolvedGenerationRequest } }>(
   images: readonly T[],
   maxImages: number,
@@ -18,16 +18,6 @@ export function batchesOf<T extends { readonly job: { readonly request: Resolved
     else batches.push([image]);
   }
   return batches;
-}
-
-function batchKey({
-  widthPx,
-  heightPx,
-  numInferenceSteps,
-  scheduler,
-  guidanceScale,
-}: ResolvedGenerationRequest): string {
-  return [widthPx, heightPx, numInferenceSteps, scheduler, isGuided(guidanceScale)].join();
 }
 
 /** One array after the other. */

@@ -4,6 +4,8 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { requestSchemaOf } from '../../src/engine/request-schema.ts';
+import { batchKeyOf } from '../../src/job/batch-key.ts';
 import { whole } from '../../src/job/field-types.ts';
 import { DEFAULT_LIMITS } from '../../src/job/limits.ts';
 import type { ModelFacts } from '../../src/job/model-facts.ts';
@@ -67,4 +69,20 @@ test('the extra field has its own default, then the operator’s, then the docum
 
 test('the extra field is written into job.parameters', () => {
   assert.equal(codec.used(resolve(request, OPTIONS))['clip_skip'], 2);
+});
+
+test('the extra field passes to the engine, whose protocol checks its kind and no range', () => {
+  const schema = requestSchemaOf(TABLE);
+  const resolved = resolve(request, OPTIONS);
+  assert.deepEqual(schema.parse(resolved), resolved);
+  assert.equal(schema.safeParse({ ...resolved, clipSkip: 12 }).success, true);
+  for (const clipSkip of ['2', 2.5, null, undefined])
+    assert.equal(schema.safeParse({ ...resolved, clipSkip }).success, false);
+});
+
+test('images whose extra fields differ share no pass', () => {
+  const keyOf = batchKeyOf(TABLE);
+  const keyed = (clipSkip: number): string => keyOf(resolve({ prompt: 'a fox', clipSkip }, OPTIONS));
+  assert.equal(keyed(2), keyed(2));
+  assert.notEqual(keyed(2), keyed(1));
 });
