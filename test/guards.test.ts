@@ -29,7 +29,7 @@ const GUARDS: readonly Guard[] = [
     name: 'the token in every write after the claim (MongoDB)',
     file: 'src/queue/mongo/prompts-collection.ts',
     with: "return { ...byId(bsonIdOf(id)), status: 'processing', 'job.token': token };",
-    without: "return { ...byId(bsonIdOf(id)), status: 'processing' } as never;",
+    without: "return { ...byId(bsonIdOf(id)), status: 'processing' };",
     test: 'test/queue/mongo/mongo-prompt-queue.test.ts',
     noticedBy: 'when a lease ends, another worker goes on with the same run',
     needsMongod: true,

@@ -37,6 +37,11 @@ export const ERROR_CODES = {
     consequence: 'fail',
     meaning: 'The job, file or folder named on the command line does not exist.',
   },
+  invalid_cursor: {
+    fault: 'usage',
+    consequence: 'fail',
+    meaning: 'A place in the list of jobs that is not of this queue.',
+  },
   ambiguous_id: {
     fault: 'usage',
     consequence: 'fail',

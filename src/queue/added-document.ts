@@ -3,10 +3,10 @@
  * and JSON text do not keep the same things, so the rules are the narrower of the two, and a document that one queue takes, the other takes too.
  */
 import { Text2ImgError } from '../errors/text2img-error.ts';
-import type { DocumentId } from '../job/document-id.ts';
+import { canonicalEjsonOf, type DocumentId, promptIdText } from '../job/document-id.ts';
 import { isRecord } from '../lib/foreign-record.ts';
 import { quote } from '../lib/foreign-text.ts';
-import type { RawPromptDocument } from './prompt-queue.ts';
+import type { PromptQueue, RawPromptDocument } from './prompt-queue.ts';
 
 /** The end of each refusal; a queue that could not take all back says so instead. */
 export const NOTHING_ADDED = 'Nothing was added.';
@@ -21,8 +21,43 @@ export interface AddedDocument {
   readonly fields: RawPromptDocument;
 }
 
+export interface NamedDocument extends AddedDocument {
+  /** How it is called in an error. */
+  readonly name: string;
+}
+
+/** Each by itself, and that no `_id` is given twice. @param nameOf as `PromptQueue.enqueue` has it @throws `invalid_document` */
+export function checkAddedDocuments(
+  documents: readonly RawPromptDocument[],
+  { nameOf = defaultName }: NonNullable<Parameters<PromptQueue['enqueue']>[1]> = {},
+): readonly NamedDocument[] {
+  const keys = new Set<string>();
+  return documents.map((document, index) => {
+    const name = nameOf(index);
+    const added = checkAddedDocument(document, name);
+    const key = keyOf(added.id);
+    if (key !== undefined && keys.has(key))
+      throw new Text2ImgError(
+        'invalid_document',
+        `${name}: the _id ${quote(shownId(added.id))} was given before. ${NOTHING_ADDED}`,
+      );
+    if (key !== undefined) keys.add(key);
+    return { ...added, name };
+  });
+}
+
+/** As JSON: 7 is not "7". */
+function keyOf(id: AddedDocument['id']): string | undefined {
+  if (id === undefined) return undefined;
+  return id.kind === 'foreign' ? JSON.stringify(id.value) : canonicalEjsonOf(id);
+}
+
+function shownId(id: AddedDocument['id']): unknown {
+  return id === undefined || id.kind === 'foreign' ? id?.value : promptIdText(id);
+}
+
 /** @param name how the document is called in an error @throws `invalid_document` */
-export function checkAddedDocument({ _id, ...fields }: RawPromptDocument, name: string): AddedDocument {
+function checkAddedDocument({ _id, ...fields }: RawPromptDocument, name: string): AddedDocument {
   const refuse = (why: string): Text2ImgError =>
     new Text2ImgError('invalid_document', `${name}: ${why} ${NOTHING_ADDED}`);
   const status: unknown = fields['status'];
@@ -39,7 +74,7 @@ export function checkAddedDocument({ _id, ...fields }: RawPromptDocument, name: 
 }
 
 /** `name` for each of many documents. */
-export function defaultName(index: number): string {
+function defaultName(index: number): string {
   return `document ${index + 1}`;
 }
 

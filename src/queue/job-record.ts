@@ -7,7 +7,7 @@ import { isRecord, own } from '../lib/foreign-record.ts';
 import { cut, quote } from '../lib/foreign-text.ts';
 import type { JobProgress, JobSummary } from './prompt-queue.ts';
 import { unpackedBody } from './webhook-body.ts';
-import type { WebhookState } from './webhook-outbox.ts';
+import type { WebhookState, WebhookSummary } from './webhook-outbox.ts';
 
 /** How the service makes a `run_id`: 16 random bytes. Any other text is not one. */
 export const RUN_ID = /^[0-9a-f]{32}$/;
@@ -51,12 +51,7 @@ export interface JobSource {
 export function jobSummary(source: JobSource): JobSummary {
   const { status } = source;
   const isWaiting = status === 'processing' && source.awaitsRetry === true;
-  const summary: Record<keyof JobSummary, unknown> = {
-    id: source.id,
-    status: textOr(status, MAX_NAME_LENGTH) ?? quote(status, MAX_NAME_LENGTH),
-    text: textOr(source.text, MAX_TEXT_LENGTH) ?? (source.text === undefined ? '' : quote(source.text)),
-    priority: numberOf(source.priority) ?? 0,
-    attempts: attemptsOf(source.attempts),
+  const sometimes: SometimesThere = {
     progress: status === 'processing' ? progressOf(source.progress) : undefined,
     owner: textOr(source.owner, MAX_OWNER_LENGTH),
     leaseUntil: dateOf(source.leaseUntil),
@@ -72,9 +67,27 @@ export function jobSummary(source: JobSource): JobSummary {
     enqueuedAt: dateOf(source.enqueuedAt),
     finishedAt: status === 'completed' || status === 'error' ? dateOf(source.finishedAt) : undefined,
   };
-  return Object.fromEntries(
-    Object.entries(summary).filter(([, value]) => value !== undefined),
-  ) as unknown as JobSummary;
+  return {
+    id: source.id,
+    status: textOr(status, MAX_NAME_LENGTH) ?? quote(status, MAX_NAME_LENGTH),
+    text: textOr(source.text, MAX_TEXT_LENGTH) ?? (source.text === undefined ? '' : quote(source.text)),
+    priority: numberOf(source.priority) ?? 0,
+    attempts: attemptsOf(source.attempts),
+    ...whatIsThere(sometimes),
+  };
+}
+
+type SometimesThere = {
+  readonly [Field in Exclude<keyof JobSummary, 'id' | 'status' | 'text' | 'priority' | 'attempts'>]-?:
+    | JobSummary[Field]
+    | undefined;
+};
+
+type WhatIsThere<T> = { readonly [Field in keyof T]?: Exclude<T[Field], undefined> };
+
+function whatIsThere<T extends object>(fields: T): WhatIsThere<T> {
+  // Object.fromEntries forgets which names they were.
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as WhatIsThere<T>;
 }
 
 /** A finite number. */
@@ -134,6 +147,15 @@ export function hookOf(value: unknown): HookRecord | undefined {
     deliveredAt: dateOf(own(value, 'delivered_at')),
     proof: textOr(own(value, 'proof'), MAX_NAME_LENGTH),
   };
+}
+
+/** What lists show of a webhook. */
+export function webhookSummary(
+  promptId: string,
+  { id, state, attempts, url, due, deliveredAt, error }: Omit<HookRecord, 'body' | 'proof'>,
+): WebhookSummary {
+  const dueAt = state === 'pending' ? due : undefined;
+  return { id, promptId, state, attempts, ...whatIsThere({ url, dueAt, deliveredAt, error }) };
 }
 
 function progressOf({ step, steps }: JobSource['progress']): JobProgress | undefined {

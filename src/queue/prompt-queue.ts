@@ -88,6 +88,20 @@ export interface JobSummary {
   readonly finishedAt?: Date;
 }
 
+/** A job in a list, and its place there. */
+export interface ListedJob extends JobSummary {
+  /** For `ListOptions.after`; opaque. It stays good when jobs are added, end or are removed. */
+  readonly cursor: string;
+}
+
+export interface ListOptions {
+  readonly status?: JobStatus | undefined;
+  /** At most so many, and never more than `LARGEST_PAGE`. */
+  readonly limit: number;
+  /** The `cursor` of a job: only those behind it. */
+  readonly after?: string | undefined;
+}
+
 export interface QueueCounts {
   readonly pending: number;
   /** With our lease fields, whoever holds them. */
@@ -209,7 +223,12 @@ export interface PromptQueue extends AsyncDisposable {
   ): Promise<readonly DocumentId[]>;
 
   counts(): Promise<QueueCounts>;
-  list(options: { readonly status?: JobStatus; readonly limit: number }): Promise<readonly JobSummary[]>;
+  /**
+   * Jobs, newest first. Whoever goes on from the last job's `cursor` until a page is empty sees each job that was there all the time exactly once.
+   * MongoDB does not know when an `_id` of the user's own was added: there all jobs come in the order of their `_id`s, the largest first.
+   * @throws `invalid_cursor`
+   */
+  list(options: ListOptions): Promise<readonly ListedJob[]>;
   /** `id` as `promptIdText` prints it. */
   show(id: string): Promise<JobSummary | undefined>;
   /** Which document it is, as a claim has it; undefined: no such document. */
@@ -226,8 +245,6 @@ export interface PromptQueue extends AsyncDisposable {
   stuck(): Promise<readonly string[]>;
 
   drainState(options?: StatementOptions): Promise<DrainState>;
-  /** Only whether it is drained: cheaper than `drainState`, which counts. */
-  isDrained(options?: StatementOptions): Promise<boolean>;
 
   /** Milliseconds until a lease or a backoff ends, if any document waits for one; for an idle worker's sleep. */
   msUntilNextDue(): Promise<number | undefined>;

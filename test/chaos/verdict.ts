@@ -2,7 +2,8 @@
 import { BSON, type Document, type MongoClient } from 'mongodb';
 import { decode } from 'fast-png';
 import type { DocumentId } from '../../src/job/document-id.ts';
-import { docKeyOf, documentIdOf } from '../../src/queue/mongo/bson-ids.ts';
+import { documentIdOf } from '../../src/queue/mongo/bson-ids.ts';
+import { docKeyOf } from '../../src/queue/transitions.ts';
 import { DEFAULT_OBJECT_PREFIX, objectKey } from '../../src/storage/object-key.ts';
 import { WebhookPolicy } from '../../src/webhook/webhook-policy.ts';
 import { instantPixels } from '../engine/instant-pixels.ts';

@@ -1,6 +1,6 @@
 /** `_id` as the driver gives it ⇄ the service's `DocumentId`. Nothing here throws, whatever kind of value BSON allows. */
 import { Binary, BSON, Double, Int32, Long, ObjectId, Timestamp, UUID } from 'mongodb';
-import { type DocumentId, canonicalEjsonOf } from '../../job/document-id.ts';
+import type { DocumentId } from '../../job/document-id.ts';
 import { quote } from '../../lib/foreign-text.ts';
 
 const UUID_BYTES = 16;
@@ -87,11 +87,6 @@ function hasTypeField(value: unknown): boolean {
   if (Object.hasOwn(value, '_bsontype')) return true;
   const isPlain = Object.getPrototypeOf(value) === Object.prototype || Object.getPrototypeOf(value) === null;
   return isPlain && Object.values(value).some(hasTypeField);
-}
-
-/** Which document anywhere this is: canonical EJSON of `{database, collection, _id}`. */
-export function docKeyOf(place: { readonly database: string; readonly collection: string }, id: DocumentId): string {
-  return `${JSON.stringify({ database: place.database, collection: place.collection }).slice(0, -1)},"_id":${canonicalEjsonOf(id)}}`;
 }
 
 /** What the text of a `prompt_id` may stand for: an operator types what he was shown, or canonical EJSON. */

@@ -1,10 +1,10 @@
 /** Claims documents whose worker's lease is over, or whose retry is due. */
-import { randomBytes } from 'node:crypto';
-import type { Document } from 'mongodb';
 import type { Endings } from '../prompt-queue.ts';
+import { newRunId } from '../transitions.ts';
 import { claimEntry } from './claim-entry.ts';
 import { ATTEMPTS, leaseEnded, literal, RUN_IS_OURS } from './expressions.ts';
 import type { PromptsCollection } from './prompts-collection.ts';
+import type { Expression, PromptFields, PromptUpdate } from './statement-types.ts';
 import type { ClaimedRecord } from './take-one.ts';
 import type { Walk } from './walk.ts';
 
@@ -13,7 +13,7 @@ const HEAD_SIZE = 32;
 const FAR_LOOK_MS = 10_000;
 
 /** Whoever put it off knew how the attempt ended; a lease that ran out says that its worker died. */
-const PREVIOUS_DIED = {
+const PREVIOUS_DIED: Expression = {
   $cond: [{ $eq: ['$job.awaits_retry', true] }, { $eq: ['$job.previous_died', true] }, true],
 };
 
@@ -55,13 +55,12 @@ async function claimFrom(
   }
 }
 
-function takeEnded(own: Document): Document[] {
-  const runId = randomBytes(16).toString('hex');
+function takeEnded(own: PromptFields): PromptUpdate {
   return [
     {
       $set: {
         ...own,
-        'job.run_id': { $cond: [RUN_IS_OURS, '$job.run_id', literal(runId)] },
+        'job.run_id': { $cond: [RUN_IS_OURS, '$job.run_id', literal(newRunId())] },
         'job.attempts': { $add: [ATTEMPTS, 1] },
         'job.previous_died': PREVIOUS_DIED,
       },

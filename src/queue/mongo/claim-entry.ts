@@ -1,5 +1,4 @@
 /** Claims one document that a walk has found, by its `_id`, or by its place in the index where the `_id` names nothing. */
-import type { Document } from 'mongodb';
 import { Text2ImgError } from '../../errors/text2img-error.ts';
 import { promptIdText } from '../../job/document-id.ts';
 import type { Endings, FailureRecord } from '../prompt-queue.ts';
@@ -7,6 +6,7 @@ import { canBeSent, documentIdOf, namingOf } from './bson-ids.ts';
 import { endUnclaimed } from './end-unclaimed.ts';
 import { HAS_LEASE_DATE } from './expressions.ts';
 import { byId, type PromptsCollection } from './prompts-collection.ts';
+import type { PromptFilter } from './statement-types.ts';
 import { type ClaimedRecord, isNamedBy, takeOne, type TakeStatement } from './take-one.ts';
 import type { Walk, WalkEntry } from './walk.ts';
 
@@ -25,7 +25,7 @@ export interface EntryClaim extends Omit<TakeStatement, 'filter' | 'sort'> {
   readonly walk: Walk;
   readonly entry: WalkEntry;
   /** What must still be true of it. */
-  readonly filter: Document;
+  readonly filter: PromptFilter;
   readonly endings: Endings | undefined;
 }
 

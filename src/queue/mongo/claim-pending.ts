@@ -2,13 +2,13 @@
  * Claims pending documents by their ids out of one look at the head of the queue. So workers that collide see it, and then spread over the head
  * instead of all sorting for its first document: with 32 claimers every claim by sort was retried inside the server (`npm run bench:queue`).
  */
-import { randomBytes } from 'node:crypto';
-import type { Document } from 'mongodb';
 import { Text2ImgError } from '../../errors/text2img-error.ts';
 import type { Endings, FailureRecord } from '../prompt-queue.ts';
+import { newRunId } from '../transitions.ts';
 import { claimEntry, endEntry, type EntryOutcome, TOO_LARGE } from './claim-entry.ts';
 import { ATTEMPTS, IS_TOO_LARGE, JOB_IS_OURS, literal, RUN_IS_OURS, statusIs } from './expressions.ts';
 import type { PromptsCollection } from './prompts-collection.ts';
+import type { Expression, PromptFields, PromptFilter, PromptUpdate } from './statement-types.ts';
 import type { ClaimedRecord } from './take-one.ts';
 import type { Walk, WalkEntry } from './walk.ts';
 
@@ -88,19 +88,18 @@ async function claimOrEnd(
   const isPending = statusIs('pending');
   const verdict = verdictOn(entry);
   if (verdict !== undefined) {
-    const filter = { status: 'pending', $expr: { $and: [isPending, verdict.condition] } };
+    const filter: PromptFilter = { status: 'pending', $expr: { $and: [isPending, verdict.condition] } };
     await endEntry(prompts, { walk, entry, filter, failure: verdict.failure, endings });
     return 'passed';
   }
-  const filter = { status: 'pending', $expr: { $and: [isPending, JOB_IS_OURS] } };
-  const runId = randomBytes(16).toString('hex');
-  return claimEntry(prompts, { walk, entry, filter, take: (own) => takePending(own, runId), hint: 'pending', endings });
+  const filter: PromptFilter = { status: 'pending', $expr: { $and: [isPending, JOB_IS_OURS] } };
+  return claimEntry(prompts, { walk, entry, filter, take: takePending, hint: 'pending', endings });
 }
 
 /** Of what can be seen before it is claimed. */
 function verdictOn({
   document,
-}: WalkEntry): { readonly condition: object; readonly failure: FailureRecord } | undefined {
+}: WalkEntry): { readonly condition: Expression; readonly failure: FailureRecord } | undefined {
   const { job_type: jobType, is_too_large: isTooLarge } = document;
   if (jobType !== 'missing' && jobType !== 'object') {
     const message = `"job" is of type ${String(jobType)}; the service keeps its state there, so allowed are a sub-document or nothing.`;
@@ -110,14 +109,14 @@ function verdictOn({
 }
 
 /** A run that was given back goes on; what does not look like one of ours is begun anew. */
-function takePending(own: Document, runId: string): Document[] {
-  const resumes = { $and: [{ $eq: ['$job.resume', true] }, RUN_IS_OURS] };
+function takePending(own: PromptFields): PromptUpdate {
+  const resumes: Expression = { $and: [{ $eq: ['$job.resume', true] }, RUN_IS_OURS] };
   return [
     {
       $set: {
         ...own,
         status: 'processing',
-        'job.run_id': { $cond: [resumes, '$job.run_id', literal(runId)] },
+        'job.run_id': { $cond: [resumes, '$job.run_id', literal(newRunId())] },
         'job.attempts': { $cond: [resumes, { $add: [ATTEMPTS, 1] }, 1] },
         'job.previous_died': { $cond: [resumes, { $eq: ['$job.previous_died', true] }, false] },
       },

@@ -1,10 +1,10 @@
 /** Complete: the pictures are stored, the document says where, and owes its webhook from now on. */
-import type { Document } from 'mongodb';
 import type { CompletionRecord } from '../prompt-queue.ts';
 import type { OwedWebhook } from '../webhook-outbox.ts';
-import { literal, wholeNumber } from './expressions.ts';
+import { literal, wholeNumber, withWidths } from './expressions.ts';
 import { oweWebhook } from './owe-webhook.ts';
 import { type ClaimKey, hasEnded, ownedBy, type PromptsCollection } from './prompts-collection.ts';
+import type { PromptUpdate } from './statement-types.ts';
 import { type ProvenWebhook, prove } from './webhook-proof.ts';
 
 export interface CompleteOptions {
@@ -27,7 +27,7 @@ export async function complete(
 function completePipeline(
   { imageUrls, seed, parameters, warnings }: CompletionRecord,
   webhook: ProvenWebhook | undefined,
-): Document[] {
+): PromptUpdate {
   const [first = ''] = imageUrls;
   const isSeveral = imageUrls.length > 1;
   return [
@@ -38,7 +38,7 @@ function completePipeline(
         ...(isSeveral ? { image_urls: literal(imageUrls) } : {}),
         seed: literal(wholeNumber(seed)),
         completed_at: '$$NOW',
-        'job.parameters': literal(withWholeNumbers(parameters)),
+        'job.parameters': literal(withWidths(parameters)),
         'job.warnings': literal(warnings),
         ...oweWebhook(webhook),
       },
@@ -52,14 +52,8 @@ function completePipeline(
         'job.progress',
         'job.awaits_retry',
         'job.last_error',
-        ...(isSeveral ? [] : ['image_urls']),
+        ...(isSeveral ? [] : (['image_urls'] as const)),
       ],
     },
   ];
-}
-
-function withWholeNumbers(parameters: CompletionRecord['parameters']): Document {
-  return Object.fromEntries(
-    Object.entries(parameters).map(([name, value]) => [name, typeof value === 'number' ? wholeNumber(value) : value]),
-  );
 }

@@ -2,6 +2,7 @@
 import type { DrainState } from '../prompt-queue.ts';
 import { HAS_LEASE_DATE, LEASE_IS_OURS } from './expressions.ts';
 import type { PromptsCollection } from './prompts-collection.ts';
+import type { PromptProjection } from './statement-types.ts';
 import { countStuck } from './stuck.ts';
 
 const HEAD_SIZE = 32;
@@ -9,6 +10,13 @@ const HEAD_SIZE = 32;
 const FRESH_MS = 5000;
 /** Of processing documents so many are looked at; where all of these are refused, the rest is taken for refused too. */
 const MAX_PROCESSING = 1000;
+
+/** Where a lease is not ours, nobody knows that its value is a date. */
+const WAIT: PromptProjection = {
+  _id: 1,
+  is_ours: LEASE_IS_OURS,
+  wait_ms: { $cond: [LEASE_IS_OURS, { $subtract: ['$job.lease_until', '$$NOW'] }, null] },
+};
 
 export async function drainState(prompts: PromptsCollection): Promise<DrainState> {
   if (!(await isDrained(prompts))) return { isDrained: false, refused: 0, stuck: 0 };
@@ -18,7 +26,7 @@ export async function drainState(prompts: PromptsCollection): Promise<DrainState
 }
 
 /** Documents that are not ours to claim (`status: ["pending"]`, or passed over) are nobody's work. */
-export async function isDrained(prompts: PromptsCollection): Promise<boolean> {
+async function isDrained(prompts: PromptsCollection): Promise<boolean> {
   return (await hasNonePending(prompts)) && (await msUntilNextDue(prompts)) === undefined;
 }
 
@@ -37,12 +45,11 @@ async function hasNonePending(prompts: PromptsCollection): Promise<boolean> {
 /** Milliseconds until the first lease ends that is ours to wait for. */
 export async function msUntilNextDue(prompts: PromptsCollection): Promise<number | undefined> {
   const { collection, walks } = prompts;
-  const projection = { _id: 1, is_ours: LEASE_IS_OURS, wait_ms: { $subtract: ['$job.lease_until', '$$NOW'] } };
   const wait = async (limit: number): Promise<number | undefined | 'unknown'> => {
     const found = await prompts.run(() =>
       collection
-        .find(HAS_LEASE_DATE as never, {
-          projection: { ...projection, wait_ms: { $cond: [LEASE_IS_OURS, projection.wait_ms, null] } },
+        .find(HAS_LEASE_DATE, {
+          projection: WAIT,
           sort: { 'job.lease_until': 1 },
           limit,
           ...prompts.bounds,

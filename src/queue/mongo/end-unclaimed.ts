@@ -2,26 +2,32 @@
  * Ends prompts that no worker ever gets: those whose attempts all died, whose `job` is not ours, or whose `_id` names nothing. The write that
  * ends one carries the webhook that it owes.
  */
-import { randomBytes } from 'node:crypto';
-import type { Document } from 'mongodb';
 import { PROMPT_FIELDS, promptFieldsOf } from '../../job/prompt-document.ts';
 import { Text2ImgError } from '../../errors/text2img-error.ts';
 import type { Endings, FailureRecord, UnclaimedPrompt } from '../prompt-queue.ts';
-import { docKeyOf, documentIdOf } from './bson-ids.ts';
+import { docKeyOf, newRunId } from '../transitions.ts';
+import { documentIdOf } from './bson-ids.ts';
 import { JOB_IS_OURS, RUN_IS_OURS } from './expressions.ts';
 import { failPipeline } from './fail.ts';
 import { oweWebhook } from './owe-webhook.ts';
 import type { PromptsCollection } from './prompts-collection.ts';
+import {
+  type Expression,
+  including,
+  type PromptFilter,
+  type PromptProjection,
+  type PromptUpdate,
+} from './statement-types.ts';
 import { type ProvenWebhook, prove } from './webhook-proof.ts';
 
-const PROJECTION: Document = {
-  ...Object.fromEntries(PROMPT_FIELDS.map((field) => [field, 1])),
+const PROJECTION: PromptProjection = {
+  ...including(PROMPT_FIELDS),
   run_id: { $cond: [RUN_IS_OURS, '$job.run_id', null] },
 };
 
 export interface UnclaimedEnding {
   /** Finds exactly this document. */
-  readonly filter: Document;
+  readonly filter: PromptFilter;
   readonly failure: FailureRecord;
   readonly endings: Endings | undefined;
 }
@@ -34,15 +40,13 @@ export async function endUnclaimed(
   const { collection, database } = prompts;
   // Where nobody hears of it, it need not be read.
   if (endings === undefined) return (await writeEnding(prompts, filter, { failure, webhook: undefined })) !== 'lost';
-  const record: Document | null = await prompts.run(() =>
-    collection.findOne(filter as never, { projection: PROJECTION, ...prompts.bounds }),
-  );
+  const record = await prompts.run(() => collection.findOne(filter, { projection: PROJECTION, ...prompts.bounds }));
   if (record === null) return false;
-  const id = documentIdOf(record['_id']);
+  const id = documentIdOf(record._id);
   const prompt: UnclaimedPrompt = {
     id,
-    docKey: docKeyOf({ database, collection: collection.collectionName }, id),
-    runId: typeof record['run_id'] === 'string' ? record['run_id'] : randomBytes(16).toString('hex'),
+    docKey: docKeyOf({ database, collection: collection.name }, id),
+    runId: typeof record['run_id'] === 'string' ? record['run_id'] : newRunId(),
     document: promptFieldsOf(record),
     failure,
   };
@@ -61,7 +65,7 @@ interface Ending {
 /** @returns the webhook that is owed now */
 async function writeEnding(
   prompts: PromptsCollection,
-  filter: Document,
+  filter: PromptFilter,
   { failure, webhook }: Ending,
 ): Promise<ProvenWebhook | undefined | 'lost'> {
   const { collection } = prompts;
@@ -83,8 +87,8 @@ async function writeEnding(
 }
 
 /** What is not ours under the name `job` stays as it is; a webhook lies there, so it is kept beside that. */
-function endPipeline({ failure, webhook }: Ending): Document[] {
-  const jobOrBeside = { $cond: [JOB_IS_OURS, '$job', { replaced: '$job' }] };
+function endPipeline({ failure, webhook }: Ending): PromptUpdate {
+  const jobOrBeside: Expression = { $cond: [JOB_IS_OURS, '$job', { replaced: '$job' }] };
   return [
     ...failPipeline(failure),
     ...(webhook === undefined ? [] : [{ $set: { job: jobOrBeside } }, { $set: oweWebhook(webhook) }]),

@@ -8,8 +8,13 @@ import { BSON, MongoBulkWriteError, ObjectId, type WriteError } from 'mongodb';
 import { Text2ImgError } from '../../errors/text2img-error.ts';
 import { canonicalEjsonOf, type DocumentId, promptIdText } from '../../job/document-id.ts';
 import { own } from '../../lib/foreign-record.ts';
-import { quote } from '../../lib/foreign-text.ts';
-import { type AddedDocument, alreadyThere, checkAddedDocument, defaultName, NOTHING_ADDED } from '../added-document.ts';
+import {
+  type AddedDocument,
+  alreadyThere,
+  checkAddedDocuments,
+  type NamedDocument,
+  NOTHING_ADDED,
+} from '../added-document.ts';
 import type { PromptQueue, RawPromptDocument } from '../prompt-queue.ts';
 import { bsonIdOf, documentIdOf } from './bson-ids.ts';
 import { withWidths } from './expressions.ts';
@@ -41,11 +46,10 @@ interface NewRecord {
 export async function enqueue(
   prompts: PromptsCollection,
   documents: readonly RawPromptDocument[],
-  { nameOf = defaultName }: NonNullable<Parameters<PromptQueue['enqueue']>[1]> = {},
+  options?: Parameters<PromptQueue['enqueue']>[1],
 ): Promise<readonly DocumentId[]> {
   const enqueueId = randomBytes(12).toString('hex');
-  const records = documents.map((document, index) => toRecord(document, { name: nameOf(index), enqueueId }));
-  checkTwice(records);
+  const records = checkAddedDocuments(documents, options).map((document) => toRecord(document, enqueueId));
   await checkAreNew(prompts, records);
   const begun: (readonly NewRecord[])[] = [];
   try {
@@ -63,11 +67,7 @@ export async function enqueue(
   return records.map(({ _id }) => documentIdOf(_id));
 }
 
-function toRecord(
-  given: RawPromptDocument,
-  { name, enqueueId }: { readonly name: string; readonly enqueueId: string },
-): NewRecord {
-  const { id, fields } = checkAddedDocument(given, name);
+function toRecord({ id, fields, name }: NamedDocument, enqueueId: string): NewRecord {
   const _id = id === undefined ? new ObjectId() : bsonOf(id);
   const document = {
     _id,
@@ -92,25 +92,13 @@ function keyOf(_id: unknown): string {
   return canonicalEjsonOf(documentIdOf(_id));
 }
 
-function checkTwice(records: readonly NewRecord[]): void {
-  const seen = new Set<string>();
-  for (const { key, name, _id } of records) {
-    if (seen.has(key))
-      throw new Text2ImgError(
-        'invalid_document',
-        `${name}: the _id ${quote(promptIdText(documentIdOf(_id)))} was given before. ${NOTHING_ADDED}`,
-      );
-    seen.add(key);
-  }
-}
-
 /** Before anything is added: what is refused now need not be taken back. */
 async function checkAreNew(prompts: PromptsCollection, records: readonly NewRecord[]): Promise<void> {
   const given = records.filter(({ isGiven }) => isGiven);
   for (let from = 0; from < given.length; from += IDS_AT_ONCE) {
     const some = given.slice(from, from + IDS_AT_ONCE);
     const found = await prompts.run(() =>
-      prompts.collection.findOne({ _id: { $in: some.map(({ _id }) => _id) } } as never, { projection: { _id: 1 } }),
+      prompts.collection.findOne({ _id: { $in: some.map(({ _id }) => _id) } }, { projection: { _id: 1 } }),
     );
     if (found !== null) throw refuseExisting(some, found._id);
   }
@@ -143,10 +131,12 @@ async function addPart(
   enqueueId: string,
 ): Promise<void> {
   try {
-    await collection.insertMany(part.map(({ document }) => document) as never, {
-      ordered: false,
-      maxTimeMS: PATIENCE.deadlineMs,
-    });
+    await collection.insertMany(
+      part.map(({ document }) => document),
+      {
+        maxTimeMS: PATIENCE.deadlineMs,
+      },
+    );
   } catch (error) {
     const duplicates = duplicatesIn(error);
     if (duplicates === undefined) throw error;
@@ -172,7 +162,7 @@ async function checkAreOurs(
   }: { readonly records: readonly NewRecord[]; readonly enqueueId: string; readonly duplicates: readonly WriteError[] },
 ): Promise<void> {
   const found = await collection
-    .find({ _id: { $in: records.map(({ _id }) => _id) } } as never, { projection: { 'job.enqueue_id': 1 } })
+    .find({ _id: { $in: records.map(({ _id }) => _id) } }, { projection: { 'job.enqueue_id': 1 } })
     .toArray();
   const foreign = found.find(({ job }) => own((job ?? {}) as Record<string, unknown>, 'enqueue_id') !== enqueueId);
   if (foreign !== undefined) throw refuseExisting(records, foreign._id);

@@ -1,6 +1,8 @@
 /** The pieces of update pipelines: times are the server's, and strings from outside are literals. */
 
-import { type Document, Long } from 'mongodb';
+import { Long } from 'mongodb';
+import type { JobStatus } from '../prompt-queue.ts';
+import type { Expression, Literal, PromptFilter } from './statement-types.ts';
 
 /** A whole number as one: the driver would write what does not fit into 32 bits as a double, which Python reads as a float. */
 export function wholeNumber(value: number): number | Long {
@@ -16,7 +18,7 @@ export function withWidths(value: unknown): unknown {
 }
 
 /** A value that is never read as a field path, however it begins. */
-export function literal<T>(value: T): { readonly $literal: T } {
+export function literal<T>(value: T): Literal<T> {
   return { $literal: value };
 }
 
@@ -26,28 +28,31 @@ export function fromNow(ms: number): { readonly $add: readonly ['$$NOW', number]
   return { $add: ['$$NOW', Math.round(ms)] };
 }
 
+/** The path of a field, or of a webhook's. */
+type FieldPath = Extract<Expression, `$${string}`>;
+
 /** The number at `path`, 0 where something else stands there: a foreign value must not throw. */
-export function numberAt(path: string): object {
+export function numberAt(path: FieldPath): Expression {
   return { $cond: [{ $isNumber: path }, path, 0] };
 }
 
 /** The array at `path`, empty where something else stands there. */
-export function arrayAt(path: string): object {
+export function arrayAt(path: FieldPath): Expression {
   return { $cond: [{ $isArray: path }, path, []] };
 }
 
 /** True where `status` is this text itself: an equality filter also matches an array that contains it. */
-export function statusIs(status: string): object {
+export function statusIs(status: JobStatus): Expression {
   return { $eq: ['$status', status] };
 }
 
 /** `job` is ours to write into. A document whose `job` is something else is failed, not claimed. */
-export const JOB_IS_OURS = { $in: [{ $type: '$job' }, ['missing', 'object']] };
+export const JOB_IS_OURS: Expression = { $in: [{ $type: '$job' }, ['missing', 'object']] };
 
 /** A document may have 16 MB; what is written into it later must find room, pictures' addresses and webhooks included. */
 const LARGEST_BYTES = 15 * 1024 * 1024;
 
-export const IS_TOO_LARGE = { $gt: [{ $bsonSize: '$$ROOT' }, LARGEST_BYTES] };
+export const IS_TOO_LARGE: Expression = { $gt: [{ $bsonSize: '$$ROOT' }, LARGEST_BYTES] };
 
 /** An index bound that also leaves out what is no date: inside `$expr` a missing field would sort before every date. */
 export const ANY_DATE = { $gt: new Date(0) };
@@ -56,7 +61,7 @@ export const ANY_DATE = { $gt: new Date(0) };
 const MOST_ATTEMPTS = 1000;
 
 /** `job.attempts` if it is a whole number that we may have written, else 0: NaN, a negative one or a text would never reach any maximum. */
-export const ATTEMPTS: object = {
+export const ATTEMPTS: Expression = {
   $cond: [
     { $in: [{ $type: '$job.attempts' }, ['int', 'long', 'double']] },
     {
@@ -77,7 +82,7 @@ export const ATTEMPTS: object = {
 };
 
 /** `job.run_id` is one of ours: 32 hexadecimal digits. It becomes part of names and seeds. A pattern would throw for bytes that are not UTF-8. */
-export const RUN_IS_OURS: object = {
+export const RUN_IS_OURS: Expression = {
   $cond: [
     { $eq: [{ $type: '$job.run_id' }, 'string'] },
     {
@@ -97,7 +102,7 @@ const FARTHEST_LEASE_MS = 2 * 24 * 60 * 60_000;
 export const HAS_LEASE_DATE = { status: 'processing', 'job.lease_until': { $type: 'date' } } as const;
 
 /** A claim that we may have made: `job` is a sub-document, no list of them, with one real date and a token that is a text. */
-export const LEASE_IS_OURS: object = {
+export const LEASE_IS_OURS: Expression = {
   $and: [
     statusIs('processing'),
     { $eq: [{ $type: '$job' }, 'object'] },
@@ -107,11 +112,11 @@ export const LEASE_IS_OURS: object = {
 };
 
 /** Its worker's lease has run out, its pause is over, or it lies further ahead than any of ours. */
-export const LEASE_IS_OVER: object = {
+export const LEASE_IS_OVER: Expression = {
   $or: [{ $lte: ['$job.lease_until', '$$NOW'] }, { $gt: ['$job.lease_until', { $add: ['$$NOW', FARTHEST_LEASE_MS] }] }],
 };
 
 /** A document whose worker's lease has run out, or whose pause before the next attempt is over. @param condition what else must hold */
-export function leaseEnded(condition: object): Document {
+export function leaseEnded(condition: Expression): PromptFilter {
   return { ...HAS_LEASE_DATE, $expr: { $and: [LEASE_IS_OURS, LEASE_IS_OVER, condition] } };
 }

@@ -1,10 +1,10 @@
 /** Fail: a verdict. Pictures of an earlier run are no longer named. */
-import type { Document } from 'mongodb';
 import { errorText, type FailureRecord } from '../failure-text.ts';
 import type { OwedWebhook } from '../webhook-outbox.ts';
 import { oweWebhook } from './owe-webhook.ts';
 import { literal } from './expressions.ts';
 import { type ClaimKey, hasEnded, ownedBy, type PromptsCollection } from './prompts-collection.ts';
+import type { PromptPath, PromptUpdate, UpdateStage } from './statement-types.ts';
 import { type ProvenWebhook, prove } from './webhook-proof.ts';
 
 /** What a failed document no longer has; the token stays, so that a repetition is known as one. */
@@ -17,11 +17,13 @@ const NO_LONGER_THERE = [
   'job.progress',
   'job.awaits_retry',
   'job.resume',
-] as const;
+] as const satisfies readonly PromptPath[];
 
 /** A list of the user's own under the name `job` stays as it is: a path into it would reach into each of its elements. */
-const SET_LIST_ASIDE = { $set: { job: { $cond: [{ $isArray: ['$job'] }, { text2img_list: '$job' }, '$job'] } } };
-const PUT_LIST_BACK = {
+const SET_LIST_ASIDE: UpdateStage = {
+  $set: { job: { $cond: [{ $isArray: ['$job'] }, { text2img_list: '$job' }, '$job'] } },
+};
+const PUT_LIST_BACK: UpdateStage = {
   $set: { job: { $cond: [{ $isArray: ['$job.text2img_list'] }, '$job.text2img_list', '$job'] } },
 };
 
@@ -29,8 +31,8 @@ const PUT_LIST_BACK = {
 export function failPipeline(
   failure: FailureRecord,
   webhook?: ProvenWebhook,
-  alsoGone: readonly string[] = [],
-): Document[] {
+  alsoGone: readonly PromptPath[] = [],
+): PromptUpdate {
   return [
     SET_LIST_ASIDE,
     { $set: { status: 'error', error: literal(errorText(failure)), error_at: '$$NOW', ...oweWebhook(webhook) } },

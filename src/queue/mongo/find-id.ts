@@ -4,14 +4,15 @@ import { canonicalEjsonOf } from '../../job/document-id.ts';
 import { quote } from '../../lib/foreign-text.ts';
 import { documentIdOf, idsOfText } from './bson-ids.ts';
 import type { PromptsCollection } from './prompts-collection.ts';
+import type { PromptFilter } from './statement-types.ts';
 
 /** @returns the `_id`, or undefined where there is no such document @throws `ambiguous_id` */
 export async function findId(prompts: PromptsCollection, text: string): Promise<{ readonly id: unknown } | undefined> {
-  const filter = { _id: { $in: idsOfText(text) } };
+  const filter: PromptFilter = { _id: { $in: idsOfText(text) } };
   const found = await prompts.run(() =>
-    prompts.collection.find(filter as never, { projection: { _id: 1 }, limit: 2 }).toArray(),
+    prompts.collection.find(filter, { projection: { _id: 1 }, limit: 2 }).toArray(),
   );
-  const [first, second] = found.map(({ _id }) => ({ id: _id as unknown }));
+  const [first, second] = found.map(({ _id }) => ({ id: _id }));
   if (first === undefined || second === undefined) return first;
   const names = [first, second].map(({ id }) => canonicalEjsonOf(documentIdOf(id)));
   throw new Text2ImgError(

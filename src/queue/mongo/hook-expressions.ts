@@ -1,33 +1,31 @@
 /** The pieces of the pipelines that change `job.hooks`. Elements that are not ours in form are carried along as they are. */
-import type { Document } from 'mongodb';
+import { KEPT_DELIVERED } from '../transitions.ts';
 import { arrayAt, literal } from './expressions.ts';
-
-/** So many delivered ones are kept for whoever asks. */
-const KEPT_DELIVERED = 5;
+import type { Expression, UpdateStage } from './statement-types.ts';
 
 export const HOOKS = arrayAt('$job.hooks');
 
-export function mapHooks(each: Document): Document {
+export function mapHooks(each: Expression): Expression {
   return { $map: { input: HOOKS, as: 'hook', in: each } };
 }
 
-const HAS_DUE_DATE: Document = {
+const HAS_DUE_DATE: Expression = {
   $and: [{ $eq: ['$$hook.state', 'pending'] }, { $eq: [{ $type: '$$hook.due' }, 'date'] }],
 };
 
-export const IS_DUE: Document = { $and: [HAS_DUE_DATE, { $lte: ['$$hook.due', '$$NOW'] }] };
+export const IS_DUE: Expression = { $and: [HAS_DUE_DATE, { $lte: ['$$hook.due', '$$NOW'] }] };
 
-export function isOwed(id: string): Document {
+export function isOwed(id: string): Expression {
   return { $and: [{ $eq: ['$$hook.id', literal(id)] }, { $eq: ['$$hook.state', 'pending'] }] };
 }
 
 /** Given up. */
-export function closed(error: string): Document {
+export function closed(error: string): Expression {
   return { $mergeObjects: ['$$hook', { state: 'dead', error: literal(error), token: literal(null) }] };
 }
 
 /** The earliest that is still owed; `$min` of an empty list is null, which becomes a missing field. */
-export const SET_DUE: Document = {
+export const SET_DUE: UpdateStage = {
   $set: {
     'job.hook_due': {
       $let: {
@@ -48,7 +46,7 @@ export const SET_DUE: Document = {
   },
 };
 
-export const TRIM_DELIVERED: Document = {
+export const TRIM_DELIVERED: UpdateStage = {
   $set: {
     'job.hooks': {
       $concatArrays: [

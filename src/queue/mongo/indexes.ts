@@ -6,7 +6,6 @@
 import type { Collection, Document } from 'mongodb';
 import type { Logger } from '../../observability/logger.ts';
 import { isAboutHint, isUnauthorized, mongoErrorCode, reasonOf } from './mongo-errors.ts';
-import type { PromptRecord } from './prompt-record.ts';
 
 interface QueueIndex {
   readonly name: string;
@@ -32,8 +31,8 @@ type Use = keyof typeof INDEXES;
 
 const USES = Object.keys(INDEXES) as Use[];
 
-/** `{hint: name}` for an index that is there, else nothing: a hint that names none is an error. One of the driver's types knows no names. */
-export type IndexHints = Readonly<Record<Use, { readonly hint?: Document }>>;
+/** `{hint: name}` for an index that is there, else nothing: a hint that names none is an error. */
+export type IndexHints = Readonly<Record<Use, { readonly hint?: string }>>;
 
 const NAMESPACE_NOT_FOUND = 26;
 const INDEX_OPTIONS_CONFLICT = 85;
@@ -44,14 +43,14 @@ const MENDING_PAUSE_MS = 60_000;
 export class QueueIndexes {
   /** Always the same object, with what is true now. */
   readonly hints: IndexHints;
-  readonly #hints: Record<Use, { hint?: Document }> = { pending: {}, processing: {}, webhooks: {} };
-  readonly #collection: Collection<PromptRecord>;
+  readonly #hints: Record<Use, { hint?: string }> = { pending: {}, processing: {}, webhooks: {} };
+  readonly #collection: Collection;
   readonly #logger: Logger;
   readonly #said = new Set<string>();
   #isMaker = false;
   #mendedMs = -Infinity;
 
-  constructor(collection: Collection<PromptRecord>, logger: Logger) {
+  constructor(collection: Collection, logger: Logger) {
     this.#collection = collection;
     this.#logger = logger;
     this.hints = this.#hints;
@@ -112,7 +111,7 @@ export class QueueIndexes {
           JSON.stringify(key) === JSON.stringify(wanted.key) &&
           JSON.stringify(partialFilterExpression) === JSON.stringify(wanted.partialFilterExpression),
       );
-      this.#hints[use] = found === undefined ? {} : { hint: found['name'] as never };
+      this.#hints[use] = found === undefined ? {} : { hint: String(found['name']) };
     }
   }
 

@@ -1,12 +1,16 @@
 /** List, show, count: what operators see. */
-import { type Document, Long, ObjectId } from 'mongodb';
+import { Long, ObjectId } from 'mongodb';
 import { promptIdText } from '../../job/document-id.ts';
 import { isRecord, own } from '../../lib/foreign-record.ts';
 import { dateOf, jobSummary } from '../job-record.ts';
-import type { JobStatus, JobSummary, QueueCounts } from '../prompt-queue.ts';
+import { LARGEST_PAGE } from '../list-cursor.ts';
+import type { JobSummary, ListedJob, ListOptions, QueueCounts } from '../prompt-queue.ts';
 import { documentIdOf } from './bson-ids.ts';
 import { LEASE_IS_OURS } from './expressions.ts';
+import { cursorOfPlace, filterBehind, FRONT, placeBehind, placeOfCursor } from './list-place.ts';
 import type { PromptsCollection } from './prompts-collection.ts';
+import type { PromptFilter } from './statement-types.ts';
+import type { StatementBounds, StoredDocument } from './statements.ts';
 import { countStuck } from './stuck.ts';
 
 const FIELDS = {
@@ -31,38 +35,37 @@ const FIELDS = {
 
 const STATUSES = ['pending', 'processing', 'completed', 'error'] as const;
 
-/** Newest first, by `_id`. */
+/** In the order of `_id`, the largest first. */
 export async function list(
   prompts: PromptsCollection,
-  { status, limit }: { readonly status?: JobStatus; readonly limit: number },
-): Promise<readonly JobSummary[]> {
-  const filter = { status: status ?? { $in: STATUSES } };
-  const options = { projection: FIELDS, sort: { _id: -1 } as const, limit };
+  { status, limit, after }: ListOptions,
+): Promise<readonly ListedJob[]> {
+  const start = after === undefined ? FRONT : placeOfCursor(after);
+  const filter: PromptFilter = { status: status ?? { $in: STATUSES }, ...filterBehind(start) };
+  const page = { skip: start.skip, limit: Math.min(limit, LARGEST_PAGE) };
+  const options = { projection: FIELDS, sort: { _id: -1 }, ...page } as const;
   return prompts.run(async () => {
-    const found: JobSummary[] = [];
+    const found: ListedJob[] = [];
+    let place = start;
     // One after the other: a document may have 16 MB, of which little is shown.
-    for await (const document of prompts.collection.find(filter as never, options)) found.push(toSummary(document));
+    for await (const document of prompts.collection.find(filter, options)) {
+      place = placeBehind(document._id, place);
+      found.push({ ...toSummary(document), cursor: cursorOfPlace(place) });
+    }
     return found;
   });
 }
 
-export async function show(
-  prompts: PromptsCollection,
-  ids: readonly unknown[],
-): Promise<{ readonly id: unknown; readonly summary: JobSummary } | undefined> {
-  for (const id of ids) {
-    const found = await prompts.run(() =>
-      prompts.collection.findOne({ _id: { $eq: id } } as never, { projection: FIELDS }),
-    );
-    if (found !== null) return { id: found._id, summary: toSummary(found) };
-  }
-  return undefined;
+/** @param id the `_id`, as the driver gives it */
+export async function show(prompts: PromptsCollection, id: unknown): Promise<JobSummary | undefined> {
+  const found = await prompts.run(() => prompts.collection.findOne({ _id: { $eq: id } }, { projection: FIELDS }));
+  return found === null ? undefined : toSummary(found);
 }
 
 export async function counts(prompts: PromptsCollection): Promise<QueueCounts> {
   const { collection, hints } = prompts;
-  const count = (filter: Document, options = {}): Promise<number> =>
-    prompts.run(() => collection.countDocuments(filter as never, options));
+  const count = (filter: PromptFilter, options: StatementBounds = {}): Promise<number> =>
+    prompts.run(() => collection.countDocuments(filter, options));
   const [pending, processing, stuck, completed, error] = await Promise.all([
     count({ status: 'pending' }, hints.pending),
     count({ status: 'processing', $expr: LEASE_IS_OURS }, hints.processing),
@@ -73,10 +76,11 @@ export async function counts(prompts: PromptsCollection): Promise<QueueCounts> {
   return { pending, processing, stuck, completed, error };
 }
 
-function toSummary(document: Document): JobSummary {
-  const id: unknown = document['_id'];
+function toSummary(document: StoredDocument): JobSummary {
+  const { _id: id } = document;
   const field = (name: string): unknown => own(document, name);
-  const job = isRecord(field('job')) ? (field('job') as Document) : {};
+  const jobField = field('job');
+  const job = isRecord(jobField) ? jobField : {};
   const progress: unknown = own(job, 'progress');
   const [url, urls] = [field('image_url'), field('image_urls')];
   return jobSummary({

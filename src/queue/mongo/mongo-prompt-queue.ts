@@ -1,7 +1,8 @@
 /** The queue of many machines: one MongoDB collection, a replica set or a standalone. Keeps the contract of `prompt-queue.ts`. */
-import type { Collection, Document, MongoClient } from 'mongodb';
+import type { Collection, MongoClient } from 'mongodb';
 import type { DocumentId } from '../../job/document-id.ts';
 import { promptFieldsOf } from '../../job/prompt-document.ts';
+import { isRecord } from '../../lib/foreign-record.ts';
 import type { Logger } from '../../observability/logger.ts';
 import type {
   ClaimedPrompt,
@@ -9,8 +10,9 @@ import type {
   DrainState,
   FailureRecord,
   JobProgress,
-  JobStatus,
   JobSummary,
+  ListedJob,
+  ListOptions,
   PromptIdentity,
   PromptQueue,
   QueueCounts,
@@ -21,11 +23,12 @@ import type {
   WaitingPrompt,
 } from '../prompt-queue.ts';
 import type { OwedWebhook, WebhookOutbox } from '../webhook-outbox.ts';
-import { docKeyOf, documentIdOf } from './bson-ids.ts';
+import { claimOf, identityOf, outcomeOf } from '../transitions.ts';
+import { documentIdOf } from './bson-ids.ts';
 import { cancel } from './cancel.ts';
 import { claim, type ClaimMemory } from './claim.ts';
 import { complete } from './complete.ts';
-import { drainState, isDrained, msUntilNextDue } from './drain.ts';
+import { drainState, msUntilNextDue } from './drain.ts';
 import { enqueue } from './enqueue.ts';
 import { fail } from './fail.ts';
 import { findId } from './find-id.ts';
@@ -41,7 +44,6 @@ import {
 } from './mongo-client.ts';
 import { MongoOutbox } from './outbox.ts';
 import { persist } from './persist.ts';
-import type { PromptRecord } from './prompt-record.ts';
 import { byId, type PromptsCollection } from './prompts-collection.ts';
 import { nameObject } from './name-object.ts';
 import { reap } from './reap.ts';
@@ -50,6 +52,7 @@ import { renew } from './renew.ts';
 import { type RetryOptions as LaterOptions, retryLater } from './retry-later.ts';
 import { retry, type RetryOptions } from './retry.ts';
 import { returnAttempts } from './return-attempts.ts';
+import { PromptStatements, type StoredDocument } from './statements.ts';
 import { stuck } from './stuck.ts';
 import type { ClaimedRecord } from './take-one.ts';
 import { WakeUp } from './wake-up.ts';
@@ -100,7 +103,7 @@ export class MongoPromptQueue implements PromptQueue {
     this.#diary = new ConnectionDiary(this.#client);
     const hosts = this.#client.options.srvHost ?? this.#client.options.hosts.map(String).join(',');
     this.description = `MongoDB ${hosts}/${this.#database}.${options.collection}`;
-    const collection = this.#client.db(this.#database).collection<PromptRecord>(options.collection);
+    const collection = this.#client.db(this.#database).collection(options.collection);
     this.#indexes = new QueueIndexes(collection, options.logger);
     this.#wakeUp = new WakeUp(collection, options.logger);
     this.#statements = this.#statementsOf(collection);
@@ -108,7 +111,7 @@ export class MongoPromptQueue implements PromptQueue {
     this.outbox = new MongoOutbox((options) => this.#open(options));
   }
 
-  #statementsOf(collection: Collection<PromptRecord>): PromptsCollection {
+  #statementsOf(collection: Collection): PromptsCollection {
     const { leaseMs, maxAttempts, owner, logger } = this.#options;
     const deadlineMs = Math.max(MIN_DEADLINE_MS, Math.min(MAX_DEADLINE_MS, leaseMs / 2));
     const persistence = {
@@ -119,7 +122,7 @@ export class MongoPromptQueue implements PromptQueue {
     };
     const run: PromptsCollection['run'] = (call, signal) => persist(call, { ...persistence, signal });
     return {
-      collection,
+      collection: new PromptStatements(collection),
       database: this.#database,
       leaseMs,
       maxAttempts,
@@ -203,34 +206,34 @@ export class MongoPromptQueue implements PromptQueue {
   }
 
   async renew(claimed: ClaimedPrompt, progress?: JobProgress): Promise<TransitionOutcome> {
-    return outcome(await renew(await this.#open(), claimed, progress));
+    return outcomeOf(await renew(await this.#open(), claimed, progress));
   }
 
   async nameObject(claimed: ClaimedPrompt, objectName: string): Promise<TransitionOutcome> {
-    return outcome(await nameObject(await this.#open(), claimed, objectName));
+    return outcomeOf(await nameObject(await this.#open(), claimed, objectName));
   }
 
   async complete(claimed: ClaimedPrompt, record: CompletionRecord, webhook?: OwedWebhook): Promise<TransitionOutcome> {
-    return outcome(await complete(await this.#open(), claimed, { record, webhook }));
+    return outcomeOf(await complete(await this.#open(), claimed, { record, webhook }));
   }
 
   async fail(claimed: ClaimedPrompt, failure: FailureRecord, webhook?: OwedWebhook): Promise<TransitionOutcome> {
-    return outcome(await fail(await this.#open(), claimed, { failure, webhook }));
+    return outcomeOf(await fail(await this.#open(), claimed, { failure, webhook }));
   }
 
   async retryLater(claimed: ClaimedPrompt, options: LaterOptions): Promise<TransitionOutcome> {
-    return outcome(await retryLater(await this.#open(), claimed, options));
+    return outcomeOf(await retryLater(await this.#open(), claimed, options));
   }
 
   async release(
     claimed: ClaimedPrompt,
     { attempts = 1 }: { readonly attempts?: number } = {},
   ): Promise<TransitionOutcome> {
-    return outcome(await release(await this.#open(), claimed, attempts));
+    return outcomeOf(await release(await this.#open(), claimed, attempts));
   }
 
   async returnAttempts(waiting: WaitingPrompt): Promise<TransitionOutcome> {
-    return outcome(await returnAttempts(await this.#open(), waiting));
+    return outcomeOf(await returnAttempts(await this.#open(), waiting));
   }
 
   async reap({ signal, endings }: SweepOptions = {}): Promise<number> {
@@ -248,21 +251,21 @@ export class MongoPromptQueue implements PromptQueue {
     return counts(await this.#open());
   }
 
-  async list(options: { readonly status?: JobStatus; readonly limit: number }): Promise<readonly JobSummary[]> {
+  async list(options: ListOptions): Promise<readonly ListedJob[]> {
     return list(await this.#open(), options);
   }
 
   async show(id: string): Promise<JobSummary | undefined> {
     const prompts = await this.#open();
     const found = await findId(prompts, id);
-    return found === undefined ? undefined : (await show(prompts, [found.id]))?.summary;
+    return found === undefined ? undefined : show(prompts, found.id);
   }
 
   async identify(id: string): Promise<PromptIdentity | undefined> {
     const prompts = await this.#open();
     const found = await findId(prompts, id);
     if (found === undefined) return undefined;
-    const projection = { _id: 1, 'job.object_name': 1 };
+    const projection = { _id: 1, 'job.object_name': 1 } as const;
     const record = await prompts.run(() => prompts.collection.findOne(byId(found.id), { projection }));
     return record === null ? undefined : this.#identityOf(record);
   }
@@ -283,8 +286,9 @@ export class MongoPromptQueue implements PromptQueue {
     return drainState(await this.#openToWork(options));
   }
 
+  /** For tests and scripts. */
   async isDrained(options?: StatementOptions): Promise<boolean> {
-    return isDrained(await this.#openToWork(options));
+    return (await this.drainState(options)).isDrained;
   }
 
   async msUntilNextDue(): Promise<number | undefined> {
@@ -319,29 +323,23 @@ export class MongoPromptQueue implements PromptQueue {
     return found === undefined ? undefined : change(prompts, found.id);
   }
 
-  #identityOf(record: Document): PromptIdentity {
-    const id = documentIdOf(record['_id']);
-    const objectName: unknown = (record['job'] as Document | undefined)?.['object_name'];
-    return {
-      id,
-      docKey: docKeyOf({ database: this.#database, collection: this.#options.collection }, id),
-      ...(typeof objectName === 'string' ? { objectName } : {}),
-    };
+  #identityOf(record: StoredDocument): PromptIdentity {
+    const place = { database: this.#database, collection: this.#options.collection };
+    return identityOf(place, documentIdOf(record._id), jobOf(record)['object_name']);
   }
 
   #toClaim({ record, token }: ClaimedRecord): ClaimedPrompt {
-    const job = record['job'] as Document;
-    return {
-      ...this.#identityOf(record),
+    const job = jobOf(record);
+    return claimOf(this.#identityOf(record), {
       token,
-      runId: String(job['run_id']),
-      attempt: Number(job['attempts']),
-      previousAttemptDied: job['previous_died'] === true,
       document: promptFieldsOf(record),
-    };
+      runId: job['run_id'],
+      attempts: job['attempts'],
+      previousDied: job['previous_died'] === true,
+    });
   }
 }
 
-function outcome(done: boolean): TransitionOutcome {
-  return done ? 'done' : 'lost';
+function jobOf({ job }: StoredDocument): Readonly<Record<string, unknown>> {
+  return isRecord(job) ? job : {};
 }

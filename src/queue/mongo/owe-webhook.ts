@@ -1,15 +1,15 @@
 /** Adds the webhook that is owed to the write that finishes a prompt. */
-import type { Document } from 'mongodb';
 import { packedBody } from '../webhook-body.ts';
 import { arrayAt, literal } from './expressions.ts';
+import type { Expression, PromptFields } from './statement-types.ts';
 import type { ProvenWebhook } from './webhook-proof.ts';
 
 /** Fields for a `$set`; a re-run adds to what is still owed. Nothing where no webhook is owed. */
-export function oweWebhook(webhook: ProvenWebhook | undefined): Document {
+export function oweWebhook(webhook: ProvenWebhook | undefined): PromptFields {
   if (webhook === undefined) return {};
   const { id, body, url, proof } = webhook;
   const stored = Object.entries(packedBody(body)).map(([name, value]) => [name, literal(value)]);
-  const hook = {
+  const hook: Expression = {
     id: literal(id),
     state: 'pending',
     attempts: 0,

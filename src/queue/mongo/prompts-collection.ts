@@ -3,6 +3,7 @@ import { Text2ImgError } from '../../errors/text2img-error.ts';
 import type { DocumentId } from '../../job/document-id.ts';
 import type { Logger } from '../../observability/logger.ts';
 import { bsonIdOf } from './bson-ids.ts';
+import type { PromptFilter } from './statement-types.ts';
 import type { Walk, WalkedCollection } from './walk.ts';
 import type { WebhookKeys } from './webhook-keys.ts';
 
@@ -36,17 +37,13 @@ export interface ClaimKey {
   readonly token: string;
 }
 
-export function ownedBy({ id, token }: ClaimKey): {
-  readonly _id: never;
-  readonly status: 'processing';
-  readonly 'job.token': string;
-} {
+export function ownedBy({ id, token }: ClaimKey): PromptFilter {
   return { ...byId(bsonIdOf(id)), status: 'processing', 'job.token': token };
 }
 
 /** `$eq`, so that a sub-document as `_id` is never read as operators. */
-export function byId(id: unknown): { readonly _id: never } {
-  return { _id: { $eq: id } as never };
+export function byId(id: unknown): PromptFilter {
+  return { _id: { $eq: id } };
 }
 
 export const MAJORITY = { readConcern: { level: 'majority' } } as const;
@@ -61,8 +58,8 @@ export async function hasEnded(
   { id, token }: ClaimKey,
   ended: 'completed' | 'error',
 ): Promise<boolean> {
-  const filter = { ...byId(bsonIdOf(id)), 'job.token': token };
-  const found = await collection.findOne(filter as never, { projection: { status: 1 }, ...MAJORITY });
+  const filter: PromptFilter = { ...byId(bsonIdOf(id)), 'job.token': token };
+  const found = await collection.findOne(filter, { projection: { status: 1 }, ...MAJORITY });
   if (found?.['status'] === 'processing')
     throw new Text2ImgError('queue_failed', 'the outcome of a write is not known yet.');
   return found?.['status'] === ended;

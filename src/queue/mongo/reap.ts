@@ -1,5 +1,6 @@
 /** Reap: documents whose lease ran out on their last attempt end as errors, each with the webhook that it owes. */
 import type { Endings } from '../prompt-queue.ts';
+import { attemptsExhausted } from '../transitions.ts';
 import { endEntry } from './claim-entry.ts';
 import { ATTEMPTS, leaseEnded } from './expressions.ts';
 import type { PromptsCollection } from './prompts-collection.ts';
@@ -32,8 +33,7 @@ export async function reap(prompts: PromptsCollection, endings: Endings | undefi
 
 async function reapOne(prompts: PromptsCollection, entry: WalkEntry, endings: Endings | undefined): Promise<boolean> {
   const { maxAttempts, walks } = prompts;
-  const message = `all ${maxAttempts} attempts ended without a verdict.`;
   const filter = leaseEnded({ $gte: [ATTEMPTS, maxAttempts] });
-  const failure = { code: 'attempts_exhausted', message } as const;
+  const failure = attemptsExhausted(maxAttempts);
   return (await endEntry(prompts, { walk: walks.dead, entry, filter, failure, endings })) === 'ended';
 }

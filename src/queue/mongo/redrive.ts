@@ -1,29 +1,32 @@
 /** Redrive: webhooks that were given up are due again. One that nothing proves is sent only when an operator names it. */
-import type { Document } from 'mongodb';
-import type { HookRecord } from '../job-record.ts';
 import { documentIdOf } from './bson-ids.ts';
 import { literal } from './expressions.ts';
 import { mapHooks, SET_DUE } from './hook-expressions.ts';
 import { hooksIn } from './hooks-in.ts';
 import type { PromptsCollection } from './prompts-collection.ts';
+import type { Expression, HookFilter, PromptFilter, PromptUpdate } from './statement-types.ts';
 import { isProven, proofFor } from './webhook-proof.ts';
-import { filterOfId, isRefusal } from './webhook-walk.ts';
+import { filterOfId, type WholeHook } from './webhook-place.ts';
+import { isRefusal } from './webhook-walk.ts';
 
 const BATCH = 20;
 
 /** @returns how many are due again */
 export async function redrive(prompts: PromptsCollection, id: string | undefined): Promise<number> {
-  const named = id === undefined ? { state: 'dead' } : { id, state: 'dead' };
+  const named: HookFilter = id === undefined ? { state: 'dead' } : { id, state: 'dead' };
   const { keys } = await prompts.webhookKeys.toRead({ isStale: true });
   let [redriven, leftOut] = [0, 0];
-  const documents = prompts.collection.find({ 'job.hooks': { $elemMatch: named } } as never, {
-    projection: { 'job.hooks': 1 },
-    batchSize: BATCH,
-  });
+  const documents = prompts.collection.find(
+    { 'job.hooks': { $elemMatch: named } },
+    {
+      projection: { 'job.hooks': 1 },
+      batchSize: BATCH,
+    },
+  );
   for await (const document of documents) {
     const dead = hooksIn(document).filter((hook) => hook.state === 'dead' && (id === undefined || hook.id === id));
     const documentId = documentIdOf(document._id);
-    const whole = dead.filter((hook) => hook.body !== undefined) as readonly (HookRecord & { readonly body: string })[];
+    const whole = dead.filter((hook): hook is WholeHook => hook.body !== undefined);
     const proven = whole.filter((hook) => isProven(keys, documentId, hook));
     const [adopted] = proven.length === 0 && id !== undefined ? whole : [];
     const proofs = proven.map(({ proof }) => proof);
@@ -32,9 +35,9 @@ export async function redrive(prompts: PromptsCollection, id: string | undefined
     const count = adopted === undefined ? proofs.length : 1;
     leftOut += dead.length - count;
     if (count === 0) continue;
-    const again = { $mergeObjects: ['$$hook', { state: 'pending', attempts: 0, due: '$$NOW', ...proof }] };
-    const pipeline = [{ $set: { 'job.hooks': mapHooks({ $cond: [isIt, again, '$$hook'] }) } }, SET_DUE];
-    const filter = { ...filterOfId(document._id, {}), 'job.hooks': { $elemMatch: named } };
+    const again: Expression = { $mergeObjects: ['$$hook', { state: 'pending', attempts: 0, due: '$$NOW', ...proof }] };
+    const pipeline: PromptUpdate = [{ $set: { 'job.hooks': mapHooks({ $cond: [isIt, again, '$$hook'] }) } }, SET_DUE];
+    const filter: PromptFilter = { ...filterOfId(document._id, {}), 'job.hooks': { $elemMatch: named } };
     try {
       const write = (): Promise<unknown> => prompts.collection.updateOne(filter, pipeline);
       await prompts.run(write);
@@ -53,10 +56,10 @@ export async function redrive(prompts: PromptsCollection, id: string | undefined
   return redriven;
 }
 
-function isProvenBy(proofs: readonly unknown[]): Document {
+function isProvenBy(proofs: readonly unknown[]): Expression {
   return { $and: [{ $eq: ['$$hook.state', 'dead'] }, { $in: ['$$hook.proof', literal(proofs)] }] };
 }
 
-function isNamed(id: string): Document {
+function isNamed(id: string): Expression {
   return { $and: [{ $eq: ['$$hook.state', 'dead'] }, { $eq: ['$$hook.id', literal(id)] }] };
 }

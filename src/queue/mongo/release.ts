@@ -1,10 +1,10 @@
 /** Release: gives a document back unharmed. It is pending again, the same run goes on, and the attempt does not count. */
-import type { Document } from 'mongodb';
 import { ATTEMPTS } from './expressions.ts';
 import { type ClaimKey, ownedBy, type PromptsCollection } from './prompts-collection.ts';
+import type { PromptUpdate } from './statement-types.ts';
 
 /** @param attempts so many do not count */
-export function releasePipeline(attempts: number): Document[] {
+export function releasePipeline(attempts: number): PromptUpdate {
   return [
     {
       $set: {
@@ -20,7 +20,7 @@ export function releasePipeline(attempts: number): Document[] {
 /** False also where an unheard first try did it: the document is nobody's then, which is all that was wanted. */
 export async function release(prompts: PromptsCollection, key: ClaimKey, attempts: number): Promise<boolean> {
   const { matchedCount } = await prompts.run(() =>
-    prompts.collection.updateOne(ownedBy(key), releasePipeline(attempts) as never),
+    prompts.collection.updateOne(ownedBy(key), releasePipeline(attempts)),
   );
   return matchedCount === 1;
 }

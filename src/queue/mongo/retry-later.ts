@@ -1,8 +1,9 @@
 /** Retry later: stays `processing`, owned by nobody, claimable when the pause is over. The attempt counts. */
-import { randomBytes } from 'node:crypto';
 import { diedWithoutVerdict, errorText, type FailureRecord } from '../failure-text.ts';
+import { newToken } from '../transitions.ts';
 import { fromNow, literal } from './expressions.ts';
 import { type ClaimKey, MAJORITY, ownedBy, type PromptsCollection } from './prompts-collection.ts';
+import type { PromptUpdate } from './statement-types.ts';
 
 export interface RetryOptions {
   readonly delayMs: number;
@@ -14,9 +15,9 @@ export interface RetryOptions {
 export async function retryLater(
   prompts: PromptsCollection,
   key: ClaimKey,
-  { delayMs, failure, waitToken = randomBytes(16).toString('hex') }: RetryOptions,
+  { delayMs, failure, waitToken = newToken() }: RetryOptions,
 ): Promise<boolean> {
-  const pipeline = [
+  const pipeline: PromptUpdate = [
     {
       $set: {
         // New and nobody's: the worker that gives it up cannot come back.
@@ -37,5 +38,5 @@ export async function retryLater(
 
 /** A try before this one may have put it off without our hearing of it. */
 async function waitsAlready({ collection }: PromptsCollection, waiting: ClaimKey): Promise<boolean> {
-  return (await collection.findOne(ownedBy(waiting) as never, { projection: { _id: 1 }, ...MAJORITY })) !== null;
+  return (await collection.findOne(ownedBy(waiting), { projection: { _id: 1 }, ...MAJORITY })) !== null;
 }

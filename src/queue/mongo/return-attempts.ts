@@ -2,15 +2,14 @@
 import type { WaitingPrompt } from '../prompt-queue.ts';
 import { ownedBy, type PromptsCollection } from './prompts-collection.ts';
 import { releasePipeline } from './release.ts';
+import type { PromptFilter } from './statement-types.ts';
 
 export async function returnAttempts(
   prompts: PromptsCollection,
   { id, runId, waitToken, attempts }: WaitingPrompt,
 ): Promise<boolean> {
   // The token is nobody's claim, but the one that put it off: whoever claims it since has another.
-  const filter = { ...ownedBy({ id, token: waitToken }), 'job.run_id': runId };
-  const { matchedCount } = await prompts.run(() =>
-    prompts.collection.updateOne(filter as never, releasePipeline(attempts) as never),
-  );
+  const filter: PromptFilter = { ...ownedBy({ id, token: waitToken }), 'job.run_id': runId };
+  const { matchedCount } = await prompts.run(() => prompts.collection.updateOne(filter, releasePipeline(attempts)));
   return matchedCount === 1;
 }

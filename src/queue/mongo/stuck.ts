@@ -1,26 +1,29 @@
 /** Stuck: documents that no worker can claim: the server will not store what is written into them, or somebody else's `processing`. For `doctor`. */
-import { type Document, MongoAPIError } from 'mongodb';
+import { MongoAPIError } from 'mongodb';
 import { promptIdText } from '../../job/document-id.ts';
 import { excerpt } from '../../lib/foreign-text.ts';
+import { MAX_STUCK_TOLD, stuckSentence } from '../transitions.ts';
 import { documentIdOf } from './bson-ids.ts';
-import { IS_TOO_LARGE, LEASE_IS_OURS, statusIs } from './expressions.ts';
+import { IS_TOO_LARGE, LEASE_IS_OURS, literal, statusIs } from './expressions.ts';
 import type { PromptsCollection } from './prompts-collection.ts';
+import type { CollectionValidator, PromptFields, PromptFilter, Stage } from './statement-types.ts';
 
-/** The most that is told; who has more has one cause. */
-const LIMIT = 20;
 /** Counting goes on so far. */
 const MOST_COUNTED = 100_000;
 const ID_LENGTH = 100;
 
-const NOT_OURS = { status: 'processing', $expr: { $and: [statusIs('processing'), { $not: [LEASE_IS_OURS] }] } };
-/** What a claim writes, as far as a validator may care. */
-const CLAIMED = {
+const NOT_OURS: PromptFilter = {
   status: 'processing',
-  'job.token': 'x',
-  'job.owner': 'x',
+  $expr: { $and: [statusIs('processing'), { $not: [LEASE_IS_OURS] }] },
+};
+/** What a claim writes, as far as a validator may care. */
+const CLAIMED: PromptFields = {
+  status: 'processing',
+  'job.token': literal('x'),
+  'job.owner': literal('x'),
   'job.leased_at': '$$NOW',
   'job.lease_until': '$$NOW',
-  'job.run_id': 'x',
+  'job.run_id': literal('x'),
   'job.attempts': 1,
   'job.previous_died': false,
 };
@@ -29,14 +32,14 @@ const CLAIMED = {
 export async function countStuck(prompts: PromptsCollection): Promise<number> {
   const { collection, hints, bounds } = prompts;
   return prompts.run(() =>
-    collection.countDocuments(NOT_OURS as never, { limit: MOST_COUNTED, ...bounds, ...hints.processing }),
+    collection.countDocuments(NOT_OURS, { limit: MOST_COUNTED, ...bounds, ...hints.processing }),
   );
 }
 
 /** @returns sentences */
 export async function stuck(prompts: PromptsCollection): Promise<readonly string[]> {
   const { collection } = prompts;
-  const pending = { status: 'pending', $expr: statusIs('pending') };
+  const pending: PromptFilter = { status: 'pending', $expr: statusIs('pending') };
   const tooLarge = await idsOf(prompts, 'pending', [
     { $match: { status: 'pending', $expr: { $and: [statusIs('pending'), IS_TOO_LARGE] } } },
   ]);
@@ -50,13 +53,13 @@ export async function stuck(prompts: PromptsCollection): Promise<readonly string
   return [
     ...tooLarge.map((id) => `${id} is too large: no room is left in its 16 MB`),
     ...refused.map((id) => `${id} does not pass the collection's own validator, so that it cannot be changed`),
-    ...others.map((id) => `${id} is processing, but by no worker of ours: text2img jobs retry --force`),
+    ...others.map(stuckSentence),
   ];
 }
 
-async function validatorOf(collection: PromptsCollection['collection']): Promise<Document | undefined> {
+async function validatorOf(collection: PromptsCollection['collection']): Promise<CollectionValidator | undefined> {
   try {
-    return (await collection.options())['validator'] as Document | undefined;
+    return await collection.validator();
   } catch (error) {
     // The driver's own error where there is no collection.
     if (error instanceof MongoAPIError) return undefined;
@@ -67,11 +70,11 @@ async function validatorOf(collection: PromptsCollection['collection']): Promise
 async function idsOf(
   prompts: PromptsCollection,
   hint: 'pending' | 'processing',
-  stages: readonly Document[],
+  stages: readonly Stage[],
 ): Promise<string[]> {
-  const pipeline = [...stages, { $limit: LIMIT }, { $project: { _id: 1 } }];
+  const pipeline: readonly Stage[] = [...stages, { $limit: MAX_STUCK_TOLD }, { $project: { _id: 1 } }];
   const found = await prompts.run(() =>
-    prompts.collection.aggregate(pipeline, { ...prompts.bounds, ...prompts.hints[hint] }).toArray(),
+    prompts.collection.aggregate(pipeline, { ...prompts.bounds, ...prompts.hints[hint] }),
   );
   return found.map(({ _id }) => excerpt(promptIdText(documentIdOf(_id)), ID_LENGTH));
 }

@@ -4,6 +4,7 @@ import { pause } from '../../lib/pause.ts';
 import { errorText } from '../failure-text.ts';
 import { literal } from './expressions.ts';
 import type { PromptsCollection } from './prompts-collection.ts';
+import type { PromptFilter, PromptUpdate } from './statement-types.ts';
 
 /** Ids of one statement. */
 const IDS_AT_ONCE = 1000;
@@ -46,22 +47,22 @@ export async function takeBack(
 type Part = Omit<AddedRecords, 'isUnsure'>;
 
 async function removeAll(prompts: PromptsCollection, added: Part): Promise<void> {
-  for (const filter of filtersOf(added)) await prompts.run(() => prompts.collection.deleteMany(filter as never));
+  for (const filter of filtersOf(added)) await prompts.run(() => prompts.collection.deleteMany(filter));
 }
 
 async function cancelAll(prompts: PromptsCollection, added: Part): Promise<number> {
   const error = errorText({ code: 'cancelled', message: 'the enqueue that added it was refused.' });
-  const update = [{ $set: { status: 'error', error: literal(error), error_at: '$$NOW' } }];
+  const update: PromptUpdate = [{ $set: { status: 'error', error: literal(error), error_at: '$$NOW' } }];
   let count = 0;
   for (const filter of filtersOf(added)) {
-    const { matchedCount } = await prompts.run(() => prompts.collection.updateMany(filter as never, update));
+    const { matchedCount } = await prompts.run(() => prompts.collection.updateMany(filter, update));
     count += matchedCount;
   }
   return count;
 }
 
 /** Only what this call has added, and what no worker has taken since. */
-function* filtersOf({ ids, enqueueId }: Part): Generator<object> {
+function* filtersOf({ ids, enqueueId }: Part): Generator<PromptFilter> {
   for (let from = 0; from < ids.length; from += IDS_AT_ONCE) {
     const _id = { $in: ids.slice(from, from + IDS_AT_ONCE) };
     yield { _id, 'job.enqueue_id': enqueueId, status: 'pending', 'job.token': { $exists: false } };

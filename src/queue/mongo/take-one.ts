@@ -1,37 +1,44 @@
 /** Takes one document in one atomic write. What was taken without our hearing of it, or after nobody waited any longer, is given back. */
-import { randomBytes } from 'node:crypto';
-import type { Document } from 'mongodb';
 import { PROMPT_FIELDS } from '../../job/prompt-document.ts';
+import { newToken } from '../transitions.ts';
 import { fromNow, HAS_LEASE_DATE, literal } from './expressions.ts';
 import type { IndexHints } from './indexes.ts';
-import type { PromptRecord } from './prompt-record.ts';
 import { byId, MAJORITY, type PromptsCollection } from './prompts-collection.ts';
 import { releasePipeline } from './release.ts';
+import {
+  including,
+  type PromptFields,
+  type PromptFilter,
+  type PromptSort,
+  type PromptUpdate,
+} from './statement-types.ts';
+import type { StoredDocument } from './statements.ts';
 
 /** Nothing else is read: a document may have 16 MB of its own. */
-const CLAIM_PROJECTION: Readonly<Record<string, 1>> = Object.fromEntries(
-  [...PROMPT_FIELDS, 'job.run_id', 'job.attempts', 'job.previous_died', 'job.object_name'].map((field) => [
-    field,
-    1 as const,
-  ]),
-);
+const CLAIM_PROJECTION = including([
+  ...PROMPT_FIELDS,
+  'job.run_id',
+  'job.attempts',
+  'job.previous_died',
+  'job.object_name',
+]);
 
 export interface ClaimedRecord {
-  readonly record: Document;
+  readonly record: StoredDocument;
   readonly token: string;
 }
 
 export interface TakeStatement {
-  readonly filter: Document;
+  readonly filter: PromptFilter;
   /** The stages of the write. */
-  readonly take: (own: Document) => Document[];
+  readonly take: (own: PromptFields) => PromptUpdate;
   /** Of several that the filter finds the first in this order. */
-  readonly sort?: Readonly<Record<string, 1 | -1>>;
+  readonly sort?: PromptSort;
   readonly hint?: keyof IndexHints;
 }
 
 /** Fields for a `$set`: from now on it is this worker's. */
-function own({ owner, leaseMs }: PromptsCollection, token: string): Document {
+function own({ owner, leaseMs }: PromptsCollection, token: string): PromptFields {
   return {
     'job.token': literal(token),
     'job.owner': literal(owner),
@@ -45,8 +52,8 @@ export async function takeOne(
   prompts: PromptsCollection,
   statement: TakeStatement,
 ): Promise<ClaimedRecord | undefined> {
-  const token = randomBytes(16).toString('hex');
-  const tries: Promise<Document | null>[] = [];
+  const token = newToken();
+  const tries: Promise<StoredDocument | null>[] = [];
   try {
     const record = await prompts.run(async () => {
       // The try before may have taken the document without our hearing of it.
@@ -66,24 +73,22 @@ export async function takeOne(
 async function findAndTake(
   prompts: PromptsCollection,
   { filter, take, sort, hint, token }: TakeStatement & { readonly token: string },
-): Promise<Document | null> {
+): Promise<StoredDocument | null> {
   const { collection, bounds, hints } = prompts;
   return collection.findOneAndUpdate(filter, take(own(prompts, token)), {
     ...bounds,
     ...(sort === undefined ? {} : { sort }),
     ...(hint === undefined ? {} : hints[hint]),
     projection: CLAIM_PROJECTION,
-    returnDocument: 'after',
-    includeResultMetadata: false,
   });
 }
 
-function byToken(token: string): Document {
+function byToken(token: string): PromptFilter {
   return { ...HAS_LEASE_DATE, 'job.token': token };
 }
 
-function findByToken({ collection, hints }: PromptsCollection, token: string): Promise<PromptRecord | null> {
-  return collection.findOne(byToken(token) as never, {
+function findByToken({ collection, hints }: PromptsCollection, token: string): Promise<StoredDocument | null> {
+  return collection.findOne(byToken(token), {
     projection: CLAIM_PROJECTION,
     ...hints.processing,
     ...MAJORITY,
@@ -93,12 +98,12 @@ function findByToken({ collection, hints }: PromptsCollection, token: string): P
 /** Nobody waits for it; without it the lease would have to run out. */
 async function giveBackLater(
   { collection }: PromptsCollection,
-  trying: Promise<Document | null>,
+  trying: Promise<StoredDocument | null>,
   token: string,
 ): Promise<void> {
   try {
     const record = await trying;
-    if (record !== null) await collection.updateOne({ ...byId(record['_id']), 'job.token': token }, releasePipeline(1));
+    if (record !== null) await collection.updateOne({ ...byId(record._id), 'job.token': token }, releasePipeline(1));
   } catch {
     // Refused, or unknown for ever: then the lease ends it.
   }

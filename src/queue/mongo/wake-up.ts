@@ -8,7 +8,6 @@ import { growingPauseMs } from '../../lib/pause.ts';
 import type { Logger } from '../../observability/logger.ts';
 import { closeWithin } from './mongo-client.ts';
 import { mongoErrorCode, NOT_A_REPLICA_SET, reasonOf } from './mongo-errors.ts';
-import type { PromptRecord } from './prompt-record.ts';
 import { MAJORITY } from './prompts-collection.ts';
 
 const BECAME_PENDING = [
@@ -32,7 +31,7 @@ const ERROR_AFTER_CLOSE_MS = 50;
 const WELL_MS = 60_000;
 
 export class WakeUp implements AsyncDisposable {
-  readonly #collection: Collection<PromptRecord>;
+  readonly #collection: Collection;
   readonly #logger: Logger;
   #stream: ChangeStream | undefined;
   #isSupported = true;
@@ -45,7 +44,7 @@ export class WakeUp implements AsyncDisposable {
   /** Something changed while nobody waited. */
   #isDue = false;
 
-  constructor(collection: Collection<PromptRecord>, logger: Logger) {
+  constructor(collection: Collection, logger: Logger) {
     this.#collection = collection;
     this.#logger = logger;
   }

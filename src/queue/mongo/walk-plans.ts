@@ -1,5 +1,5 @@
 /** The walks of the queue: which part of which index, in which order, and what of it is ours. */
-import { Decimal128, Double, Int32, Long, type Document } from 'mongodb';
+import { Decimal128, Double, Int32, Long } from 'mongodb';
 import { canBeSent, documentIdOf } from './bson-ids.ts';
 import {
   ATTEMPTS,
@@ -10,6 +10,8 @@ import {
   literal,
   statusIs,
 } from './expressions.ts';
+import type { PromptFilter } from './statement-types.ts';
+import type { StoredDocument } from './statements.ts';
 import type { Find, Spot, WalkPlan, Zone } from './walk.ts';
 
 const PENDING = { status: 'pending' } as const;
@@ -54,7 +56,7 @@ const ZONES: readonly Zone[] = [
   { ...odd({ priority: { $type: 'array' } }), everyMs: NESTED_LOOK_MS },
 ];
 
-function odd(filter: Document): Zone {
+function odd(filter: PromptFilter): Zone {
   return {
     finds: () => [{ filter: { ...PENDING, ...filter }, sort: BY_PRIORITY }],
     behind: (_, spot) => oneMore(spot),
@@ -81,18 +83,18 @@ function numbers(range: { readonly $gt: 0 } | { readonly $lt: 0 }): Zone {
   };
 }
 
-function behindId(place: Document | undefined): Document {
-  return place === undefined ? {} : { $expr: { $gt: ['$_id', literal(place['_id'])] } };
+function behindId(place: StoredDocument | undefined): PromptFilter {
+  return place === undefined ? {} : { $expr: { $gt: ['$_id', literal(place._id)] } };
 }
 
-function placeOfId({ _id }: Document): Document | undefined {
+function placeOfId({ _id }: StoredDocument): StoredDocument | undefined {
   // Text that was not UTF-8 is read as another one.
   const isExact = canBeSent(_id) && !(documentIdOf(_id).kind === 'string' && String(_id).includes('\uFFFD'));
-  return isExact ? { _id: _id as unknown } : undefined;
+  return isExact ? { _id } : undefined;
 }
 
 /** Where the place of a document cannot be said it is counted from the last one that could. */
-function spotAt(place: Document | undefined, spot: Spot): Spot {
+function spotAt(place: StoredDocument | undefined, spot: Spot): Spot {
   return place === undefined ? oneMore(spot) : { place, skip: 0 };
 }
 
@@ -121,13 +123,14 @@ const BY_LEASE: Zone = {
       filter:
         place === undefined
           ? HAS_LEASE_DATE
-          : { ...HAS_LEASE_DATE, 'job.lease_until': { $type: 'date', $gte: place['lease_until'] as unknown } },
+          : { ...HAS_LEASE_DATE, 'job.lease_until': { $type: 'date', $gte: place['lease_until'] } },
       sort: { 'job.lease_until': 1 },
     },
   ],
   behind: ({ lease_until: lease }, spot) => {
+    const last = spot.place?.['lease_until'];
     const isDate = lease instanceof Date && !Number.isNaN(lease.getTime());
-    if (!isDate || spot.place?.['lease_until'].getTime() === lease.getTime()) return oneMore(spot);
+    if (!isDate || (last instanceof Date && last.getTime() === lease.getTime())) return oneMore(spot);
     return { place: { lease_until: lease }, skip: 1 };
   },
 };

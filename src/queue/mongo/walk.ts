@@ -3,39 +3,40 @@
  * (`status: ["pending"]`). They stay where they are, so a look begins behind them by their place in the index, however many they are, and
  * sees what came before them only in the first few documents. A whole pass is made anew after a pause: what was refused may pass then.
  */
-import { BSON, type Collection, type Document } from 'mongodb';
+import { BSON } from 'mongodb';
 import { quote } from '../../lib/foreign-text.ts';
 import { growingPauseMs, pause } from '../../lib/pause.ts';
 import type { IndexHints } from './indexes.ts';
-import type { PromptRecord } from './prompt-record.ts';
+import type { PromptFilter, PromptProjection, PromptSort } from './statement-types.ts';
+import type { PromptStatements, StoredDocument } from './statements.ts';
 
 /** A part of an index in its order, as finds that follow one another. */
 export interface Zone {
-  finds(place: Document | undefined): readonly Find[];
+  finds(place: StoredDocument | undefined): readonly Find[];
   /** The spot behind this document, which comes next after the given one. */
-  behind(document: Document, spot: Spot): Spot;
+  behind(document: StoredDocument, spot: Spot): Spot;
   /** It is dear to read and hardly ever holds anything: looked at so often, and only where the others hold nothing. */
   readonly everyMs?: number;
 }
 
 /** How far a walk has come: so many documents behind a place that a query can name. */
 export interface Spot {
-  readonly place: Document | undefined;
+  readonly place: StoredDocument | undefined;
   readonly skip: number;
 }
 
 export interface Find {
-  readonly filter: Document;
-  readonly sort: Readonly<Record<string, 1 | -1>>;
+  readonly filter: PromptFilter;
+  readonly sort: PromptSort;
 }
 
 export interface WalkPlan {
   readonly zones: readonly Zone[];
   readonly hint: 'pending' | 'processing';
   /** Read of each document; it must tell `_id`. */
-  readonly projection: Document;
+  readonly projection: PromptProjection;
   /** `end`: nothing behind it in this zone is of use. */
-  kindOf(document: Document): 'ours' | 'foreign' | 'end';
+  kindOf(document: StoredDocument): 'ours' | 'foreign' | 'end';
 }
 
 interface Progress {
@@ -45,7 +46,7 @@ interface Progress {
 
 /** The part of `PromptsCollection` that a walk uses. */
 export interface WalkedCollection {
-  readonly collection: Collection<PromptRecord>;
+  readonly collection: PromptStatements;
   /** Always what the server knows now: to be read in each call. */
   readonly hints: IndexHints;
   /** For statements that search: whoever gave them up does not leave them running. */
@@ -55,7 +56,7 @@ export interface WalkedCollection {
 }
 
 export interface WalkEntry {
-  readonly document: Document;
+  readonly document: StoredDocument;
   /** Where it was found. */
   readonly zone: Zone;
 }
@@ -225,21 +226,21 @@ export class Walk {
     return true;
   }
 
-  #pass(progress: Progress, document: Document): void {
+  #pass(progress: Progress, document: StoredDocument): void {
     this.#hasPlace = true;
     progress.spot = progress.zone.behind(document, progress.spot);
   }
 
-  async #read(prompts: WalkedCollection, { zone, spot }: Progress, limit: number): Promise<Document[]> {
+  async #read(prompts: WalkedCollection, { zone, spot }: Progress, limit: number): Promise<StoredDocument[]> {
     const { place, skip } = spot;
     const { projection, hint } = this.#plan;
-    const documents: Document[] = [];
+    const documents: StoredDocument[] = [];
     for (const { filter, sort } of zone.finds(place)) {
       const missing = limit + skip - documents.length;
       if (missing <= 0) break;
       const found = await prompts.run(() =>
         prompts.collection
-          .find(filter as never, { projection, sort, limit: missing, ...prompts.bounds, ...prompts.hints[hint] })
+          .find(filter, { projection, sort, limit: missing, ...prompts.bounds, ...prompts.hints[hint] })
           .toArray(),
       );
       documents.push(...found);
@@ -248,17 +249,17 @@ export class Walk {
   }
 
   /** How many at the front are passed over. */
-  #passedOver(documents: readonly Document[]): number {
+  #passedOver(documents: readonly StoredDocument[]): number {
     const index = documents.findIndex((document) => !this.#isPassed(document));
     return index === -1 ? documents.length : index;
   }
 
-  #isPassed(document: Document): boolean {
+  #isPassed(document: StoredDocument): boolean {
     const kind = this.#plan.kindOf(document);
     return kind === 'foreign' || (kind === 'ours' && this.isRefused(document['_id']));
   }
 
-  #entriesOf(zone: Zone, documents: readonly Document[]): WalkEntry[] {
+  #entriesOf(zone: Zone, documents: readonly StoredDocument[]): WalkEntry[] {
     const end = documents.findIndex((document) => this.#plan.kindOf(document) === 'end');
     return documents
       .slice(0, end === -1 ? undefined : end)

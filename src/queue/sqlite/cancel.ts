@@ -1,14 +1,13 @@
 /** Cancel: an operator ends a document that has not ended. Its worker loses the token and notices at its next heartbeat. */
 import { errorText } from '../failure-text.ts';
-import { ENDED } from './expressions.ts';
+import { CANCELLED, OPEN_STATUSES } from '../transitions.ts';
+import { ENDED, oneOf } from './expressions.ts';
 import type { Statements } from './statements.ts';
 
 const CANCEL = `
 UPDATE prompts SET status = 'error', error = ?1, ${ENDED}, image_urls = NULL, token = NULL
-WHERE id = ?2 AND status IN ('pending', 'processing')`;
+WHERE id = ?2 AND status IN ${oneOf(OPEN_STATUSES)}`;
 
 export function cancel(statements: Statements, id: string): boolean {
-  return (
-    statements.run(CANCEL, errorText({ code: 'cancelled', message: 'the job was cancelled by an operator.' }), id) === 1
-  );
+  return statements.run(CANCEL, errorText(CANCELLED), id) === 1;
 }

@@ -4,6 +4,7 @@
  */
 import { promptFieldsOf } from '../../job/prompt-document.ts';
 import type { ClaimedPrompt, Endings } from '../prompt-queue.ts';
+import { claimOf } from '../transitions.ts';
 import { type Ended, endUnclaimed } from './end-unclaimed.ts';
 import { ATTEMPTS, LEASE_IS_OVER, RUN_ID } from './expressions.ts';
 import { documentOf, identityOf } from './rows.ts';
@@ -85,12 +86,11 @@ function toClaim(
   row: Row,
   { document, path }: { readonly document: ClaimedPrompt['document']; readonly path: string },
 ): ClaimedPrompt {
-  return {
-    ...identityOf(path, row),
+  return claimOf(identityOf(path, row), {
     token: String(row['token']),
-    runId: String(row['run_id']),
-    attempt: Number(row['attempts']),
-    previousAttemptDied: row['previous_died'] === 1,
     document,
-  };
+    runId: row['run_id'],
+    attempts: row['attempts'],
+    previousDied: row['previous_died'] === 1,
+  });
 }

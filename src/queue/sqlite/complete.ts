@@ -2,7 +2,7 @@
 import type { CompletionRecord } from '../prompt-queue.ts';
 import type { OwedWebhook } from '../webhook-outbox.ts';
 import { ENDED } from './expressions.ts';
-import { oweWebhook } from './outbox.ts';
+import { oweWebhook } from './owe-webhook.ts';
 import type { Statements } from './statements.ts';
 
 const COMPLETE = `

@@ -1,13 +1,13 @@
 /** Ends a row that no worker was given: its attempts all died, or nobody can read it. The webhook that it owes is written with it. */
-import { randomBytes } from 'node:crypto';
 import { promptFieldsOf } from '../../job/prompt-document.ts';
 import { errorText, type FailureRecord } from '../failure-text.ts';
 import { RUN_ID } from '../job-record.ts';
 import type { Endings, UnclaimedPrompt } from '../prompt-queue.ts';
+import { newRunId } from '../transitions.ts';
 import type { OwedWebhook } from '../webhook-outbox.ts';
 import { ENDED } from './expressions.ts';
-import { oweWebhook } from './outbox.ts';
-import { docKeyOf, documentOf, idOf } from './rows.ts';
+import { oweWebhook } from './owe-webhook.ts';
+import { documentOf, identityOf } from './rows.ts';
 import type { Row, Statements } from './statements.ts';
 
 /** What `onEnded` is told when the transaction has been committed. */
@@ -28,11 +28,12 @@ export function endUnclaimed(
     path,
   }: { readonly failure: FailureRecord; readonly endings: Endings | undefined; readonly path: string },
 ): Ended {
+  const { id, docKey } = identityOf(path, row);
   const runId = String(row['run_id']);
   const prompt: UnclaimedPrompt = {
-    id: idOf(row),
-    docKey: docKeyOf(path, row),
-    runId: RUN_ID.test(runId) ? runId : randomBytes(16).toString('hex'),
+    id,
+    docKey,
+    runId: RUN_ID.test(runId) ? runId : newRunId(),
     document: promptFieldsOf(documentOf(row) ?? {}),
     failure,
   };

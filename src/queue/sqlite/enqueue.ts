@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { Text2ImgError } from '../../errors/text2img-error.ts';
 import { type DocumentId, promptIdText } from '../../job/document-id.ts';
 import { quote } from '../../lib/foreign-text.ts';
-import { alreadyThere, checkAddedDocument, defaultName, NOTHING_ADDED } from '../added-document.ts';
+import { alreadyThere, checkAddedDocuments, type NamedDocument, NOTHING_ADDED } from '../added-document.ts';
 import { numberOf } from '../job-record.ts';
 import type { PromptQueue, RawPromptDocument } from '../prompt-queue.ts';
 import type { Database } from './database.ts';
@@ -15,6 +15,7 @@ ON CONFLICT (id) DO NOTHING`;
 
 interface NewRow {
   readonly id: DocumentId;
+  readonly name: string;
   readonly document: string;
   readonly priority: number;
 }
@@ -22,29 +23,28 @@ interface NewRow {
 export async function enqueue(
   database: Database,
   documents: readonly RawPromptDocument[],
-  { nameOf = defaultName }: NonNullable<Parameters<PromptQueue['enqueue']>[1]> = {},
+  options?: Parameters<PromptQueue['enqueue']>[1],
 ): Promise<readonly DocumentId[]> {
-  const rows = documents.map((document, index) => toRow(document, nameOf(index)));
+  const rows = checkAddedDocuments(documents, options).map(toRow);
   if (rows.length === 0) return [];
   await database.perform((statements) =>
     statements.transaction(() => {
-      for (const [index, { id, document, priority }] of rows.entries()) {
+      for (const { id, name, document, priority } of rows) {
         const added = statements.run(ENQUEUE, promptIdText(id), id.kind, document, priority);
-        if (added !== 1) throw alreadyThere(nameOf(index), promptIdText(id));
+        if (added !== 1) throw alreadyThere(name, promptIdText(id));
       }
     }),
   );
   return rows.map(({ id }) => id);
 }
 
-function toRow(given: RawPromptDocument, name: string): NewRow {
-  const { id = newId(), fields } = checkAddedDocument(given, name);
+function toRow({ id = newId(), fields, name }: NamedDocument): NewRow {
   if (id.kind === 'foreign')
     throw new Text2ImgError(
       'invalid_document',
       `${name}: "_id" is ${quote(id.value)}; allowed are texts that are not empty and whole numbers. ${NOTHING_ADDED}`,
     );
-  return { id, document: JSON.stringify(fields), priority: numberOf(fields['priority']) ?? 0 };
+  return { id, name, document: JSON.stringify(fields), priority: numberOf(fields['priority']) ?? 0 };
 }
 
 /** In the order of time, like MongoDB's ObjectId. */

@@ -1,4 +1,5 @@
 /** The pieces of the embedded queue's statements: what of a row's own state is believed, as `queue/job-record.ts` does it for what is read. */
+import type { JobStatus } from '../prompt-queue.ts';
 import { NOW_MS } from './statements.ts';
 
 /** A whole number from 0 that attempts can have; anything else counts as none. */
@@ -22,3 +23,8 @@ export const IS_STUCK = 'lease_until_ms IS NULL';
 /** What an ended row no longer has. */
 export const ENDED = `finished_ms = ${NOW_MS}, lease_until_ms = NULL, owner = NULL, progress_step = NULL, progress_steps = NULL,
   awaits_retry = 0, resume = 0, last_error = NULL`;
+
+/** For `status IN …`. */
+export function oneOf(statuses: readonly JobStatus[]): string {
+  return `(${statuses.map((status) => `'${status}'`).join(', ')})`;
+}

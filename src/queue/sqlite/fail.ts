@@ -2,7 +2,7 @@
 import { errorText, type FailureRecord } from '../failure-text.ts';
 import type { OwedWebhook } from '../webhook-outbox.ts';
 import { ENDED } from './expressions.ts';
-import { oweWebhook } from './outbox.ts';
+import { oweWebhook } from './owe-webhook.ts';
 import type { Statements } from './statements.ts';
 
 const FAIL = `

@@ -1,13 +1,15 @@
 /** List, show, count: what operators see, and what tells a worker that there is nothing to do. */
 import { jobSummary } from '../job-record.ts';
 import { own } from '../../lib/foreign-record.ts';
-import type { DrainState, JobStatus, JobSummary, QueueCounts } from '../prompt-queue.ts';
+import { cursorOf, invalidCursor, LARGEST_PAGE, placeOf } from '../list-cursor.ts';
+import type { DrainState, JobStatus, JobSummary, ListedJob, ListOptions, QueueCounts } from '../prompt-queue.ts';
 import { IS_STUCK, LEASE_END_MS } from './expressions.ts';
 import { documentOf, jsonOf, timeOf } from './rows.ts';
 import { NOW_MS, type Row, type Statements } from './statements.ts';
 
-const LIST = `SELECT * FROM prompts ORDER BY seq DESC LIMIT ?1`;
-const LIST_STATUS = `SELECT * FROM prompts WHERE status = ?2 ORDER BY seq DESC LIMIT ?1`;
+/** `seq` as text: it may be beyond JavaScript's whole numbers. */
+const LIST = `SELECT *, CAST(seq AS TEXT) AS place FROM prompts WHERE seq <= ?2 ORDER BY seq DESC LIMIT ?1`;
+const LIST_STATUS = `SELECT *, CAST(seq AS TEXT) AS place FROM prompts WHERE seq <= ?2 AND status = ?3 ORDER BY seq DESC LIMIT ?1`;
 const SHOW = `SELECT * FROM prompts WHERE id = ?1`;
 const COUNTS = `SELECT status, count(*) AS count FROM prompts GROUP BY status`;
 const STUCK = `SELECT count(*) AS count FROM prompts WHERE status = 'processing' AND ${IS_STUCK}`;
@@ -17,16 +19,29 @@ const NEXT_DUE = `SELECT min(${LEASE_END_MS}) - ${NOW_MS} AS wait_ms FROM prompt
 const ANY_PENDING = `SELECT 1 FROM prompts WHERE status = 'pending' LIMIT 1`;
 const ANY_PROCESSING = `SELECT 1 FROM prompts WHERE status = 'processing' AND NOT ${IS_STUCK} LIMIT 1`;
 
+/** SQLite's largest. */
+const LAST_SEQ = 2n ** 63n - 1n;
+
 export const NO_COUNTS: QueueCounts = { pending: 0, processing: 0, stuck: 0, completed: 0, error: 0 };
 
-/** Newest first. */
-export function list(
-  statements: Statements,
-  { status, limit }: { readonly status?: JobStatus; readonly limit: number },
-): readonly JobSummary[] {
+/** Newest first. @throws `invalid_cursor` */
+export function list(statements: Statements, { status, limit, after }: ListOptions): readonly ListedJob[] {
+  const page = [Math.min(limit, LARGEST_PAGE), after === undefined ? LAST_SEQ : seqBefore(after)];
   return status === undefined
-    ? statements.each(LIST, [limit], toSummary)
-    : statements.each(LIST_STATUS, [limit, status], toSummary);
+    ? statements.each(LIST, page, toListed)
+    : statements.each(LIST_STATUS, [...page, status], toListed);
+}
+
+function toListed(row: Row): ListedJob {
+  return { ...toSummary(row), cursor: cursorOf('sqlite', [row['place']]) };
+}
+
+/** @throws `invalid_cursor` */
+function seqBefore(cursor: string): bigint {
+  const [place, ...others] = placeOf('sqlite', cursor);
+  if (others.length > 0 || typeof place !== 'string' || !/^-?\d{1,19}$/.test(place) || BigInt(place) > LAST_SEQ)
+    throw invalidCursor(cursor);
+  return BigInt(place) - 1n;
 }
 
 export function show(statements: Statements, id: string): JobSummary | undefined {
@@ -51,12 +66,9 @@ export function stuckIds(statements: Statements, limit: number): readonly string
   return statements.all(STUCK_IDS, limit).map(({ id }) => String(id));
 }
 
-export function isDrained(statements: Statements): boolean {
-  return statements.get(ANY_PENDING) === undefined && statements.get(ANY_PROCESSING) === undefined;
-}
-
 export function drainState(statements: Statements): DrainState {
-  return { isDrained: isDrained(statements), refused: 0, stuck: countStuck(statements) };
+  const isDrained = statements.get(ANY_PENDING) === undefined && statements.get(ANY_PROCESSING) === undefined;
+  return { isDrained, refused: 0, stuck: countStuck(statements) };
 }
 
 export function msUntilNextDue(statements: Statements): number | undefined {

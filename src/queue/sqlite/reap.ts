@@ -1,5 +1,6 @@
 /** Reap: documents whose lease ran out on their last attempt end as errors, and owe their webhook. */
 import type { Endings } from '../prompt-queue.ts';
+import { attemptsExhausted } from '../transitions.ts';
 import { type Ended, endUnclaimed } from './end-unclaimed.ts';
 import { ATTEMPTS, LEASE_IS_OVER } from './expressions.ts';
 import type { Statements } from './statements.ts';
@@ -21,10 +22,7 @@ export interface ReapOptions {
 export function reap(statements: Statements, { maxAttempts, path, endings }: ReapOptions): readonly Ended[] {
   // Nearly always there is none, and then nobody is locked out for it.
   if (statements.get(DEAD, maxAttempts) === undefined) return [];
-  const failure = {
-    code: 'attempts_exhausted',
-    message: `all ${maxAttempts} attempts ended without a verdict.`,
-  } as const;
+  const failure = attemptsExhausted(maxAttempts);
   return statements.transaction(() =>
     statements.all(DEAD, maxAttempts).map((row) => endUnclaimed(statements, row, { failure, endings, path })),
   );

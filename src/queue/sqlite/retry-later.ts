@@ -1,6 +1,6 @@
 /** Retry later: stays `processing`, owned by nobody, claimable when the pause is over. The attempt counts. */
-import { randomBytes } from 'node:crypto';
 import { diedWithoutVerdict, errorText, type FailureRecord } from '../failure-text.ts';
+import { newToken } from '../transitions.ts';
 import { NOW_MS, type Statements } from './statements.ts';
 
 const RETRY_LATER = `
@@ -20,7 +20,7 @@ export interface RetryOptions {
 export function retryLater(
   statements: Statements,
   claim: { readonly id: string; readonly token: string },
-  { delayMs, failure, waitToken = randomBytes(16).toString('hex') }: RetryOptions,
+  { delayMs, failure, waitToken = newToken() }: RetryOptions,
 ): boolean {
   const died = diedWithoutVerdict(failure) ? 1 : 0;
   const values = [waitToken, Math.round(delayMs), died, errorText(failure)] as const;

@@ -1,7 +1,8 @@
 /** Rows as the rest knows them: documents, ids, and columns that hold JSON. Any program can write the file, so nothing here throws. */
-import { canonicalEjsonOf, type DocumentId } from '../../job/document-id.ts';
+import type { DocumentId } from '../../job/document-id.ts';
 import { isRecord } from '../../lib/foreign-record.ts';
 import type { PromptIdentity, RawPromptDocument } from '../prompt-queue.ts';
+import { identityOf as identityIn } from '../transitions.ts';
 import type { Row } from './statements.ts';
 
 /** The value of a column with JSON in it; undefined where it holds none. */
@@ -20,7 +21,7 @@ export function documentOf(row: Row): RawPromptDocument | undefined {
   return isRecord(value) ? value : undefined;
 }
 
-export function idOf(row: Row): DocumentId {
+function idOf(row: Row): DocumentId {
   const text = String(row['id']);
   const kind = row['id_kind'];
   if (kind === 'object_id' && /^[0-9a-f]{24}$/.test(text)) return { kind, hex: text };
@@ -28,19 +29,12 @@ export function idOf(row: Row): DocumentId {
   return { kind: 'string', value: text };
 }
 
-/** Which document a row is, as a claim has it. @param path where the queue is */
+/** Which document a row is, as a claim has it. @param path where the queue is: its database is the file */
 export function identityOf(path: string, row: Row): PromptIdentity {
-  const objectName = row['object_name'];
-  return { id: idOf(row), docKey: docKeyOf(path, row), ...(typeof objectName === 'string' ? { objectName } : {}) };
+  return identityIn({ database: path, collection: 'prompts' }, idOf(row), row['object_name']);
 }
 
 /** A column of milliseconds since 1970. */
 export function timeOf(value: unknown): Date | undefined {
   return typeof value === 'number' ? new Date(value) : undefined;
-}
-
-/** Canonical EJSON of `{database, collection, _id}`; the database is the file. */
-export function docKeyOf(path: string, row: Row): string {
-  const place = { database: path, collection: 'prompts' };
-  return `${JSON.stringify(place).slice(0, -1)},"_id":${canonicalEjsonOf(idOf(row))}}`;
 }

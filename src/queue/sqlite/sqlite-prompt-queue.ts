@@ -9,8 +9,9 @@ import type {
   Endings,
   FailureRecord,
   JobProgress,
-  JobStatus,
   JobSummary,
+  ListedJob,
+  ListOptions,
   PromptIdentity,
   PromptQueue,
   QueueCounts,
@@ -20,6 +21,7 @@ import type {
   TransitionOutcome,
   WaitingPrompt,
 } from '../prompt-queue.ts';
+import { MAX_STUCK_TOLD, outcomeOf, stuckSentence } from '../transitions.ts';
 import type { OwedWebhook, WebhookOutbox } from '../webhook-outbox.ts';
 import { cancel } from './cancel.ts';
 import { claim } from './claim.ts';
@@ -28,7 +30,7 @@ import { Database } from './database.ts';
 import type { Ended } from './end-unclaimed.ts';
 import { enqueue } from './enqueue.ts';
 import { fail } from './fail.ts';
-import { counts, drainState, isDrained, list, msUntilNextDue, NO_COUNTS, show, stuckIds } from './list.ts';
+import { counts, drainState, list, msUntilNextDue, NO_COUNTS, show, stuckIds } from './list.ts';
 import { SqliteOutbox } from './outbox.ts';
 import { nameObject } from './name-object.ts';
 import { reap } from './reap.ts';
@@ -53,8 +55,6 @@ export interface SqlitePromptQueueOptions {
 
 /** How long a write under a claim waits for a locked file at most. */
 const MAX_CLAIM_PATIENCE_MS = 15_000;
-/** The most that `stuck` tells; who has more has one cause. */
-const MAX_STUCK_TOLD = 20;
 
 export class SqlitePromptQueue implements PromptQueue {
   readonly description: string;
@@ -137,7 +137,7 @@ export class SqlitePromptQueue implements PromptQueue {
     return this.#database.look(counts, NO_COUNTS);
   }
 
-  async list(options: { readonly status?: JobStatus; readonly limit: number }): Promise<readonly JobSummary[]> {
+  async list(options: ListOptions): Promise<readonly ListedJob[]> {
     return this.#database.look((statements) => list(statements, options), []);
   }
 
@@ -167,15 +167,16 @@ export class SqlitePromptQueue implements PromptQueue {
 
   async stuck(): Promise<readonly string[]> {
     const ids = await this.#database.look((statements) => stuckIds(statements, MAX_STUCK_TOLD), []);
-    return ids.map((id) => `${id} is processing without a lease that ends; "text2img jobs retry --force ID" takes it`);
+    return ids.map(stuckSentence);
   }
 
   async drainState({ signal }: StatementOptions = {}): Promise<DrainState> {
     return this.#database.look(drainState, { isDrained: true, refused: 0, stuck: 0 }, { signal });
   }
 
-  async isDrained({ signal }: StatementOptions = {}): Promise<boolean> {
-    return this.#database.look(isDrained, true, { signal });
+  /** For tests and scripts. */
+  async isDrained(options?: StatementOptions): Promise<boolean> {
+    return (await this.drainState(options)).isDrained;
   }
 
   /** Other processes write the file; SQLite tells nobody, so this only waits. */
@@ -196,7 +197,7 @@ export class SqlitePromptQueue implements PromptQueue {
   async #write(action: (statements: Statements) => boolean): Promise<TransitionOutcome> {
     // The claim goes on ending meanwhile: who holds it decides whether to try again.
     const patienceMs = Math.min(MAX_CLAIM_PATIENCE_MS, this.#options.leaseMs / 2);
-    return (await this.#database.perform(action, { patienceMs })) ? 'done' : 'lost';
+    return outcomeOf(await this.#database.perform(action, { patienceMs }));
   }
 
   async #change(id: string, action: (statements: Statements) => boolean): Promise<boolean | undefined> {

@@ -130,6 +130,14 @@ test(
     for (const { error } of failed)
       assert.match(String(error), /^invalid_document: its "_id" cannot be used as a name/);
     assert.ok(claimed.length > failed.length && failed.length > 10, `${claimed.length} drawn, ${failed.length} failed`);
+    const listed = (await queue.list({ limit: 1000 })).map(({ id }) => id);
+    assert.equal(listed.length, inserted + 1);
+    const paged: string[] = [];
+    for (let page = await queue.list({ limit: 7 }); page.length > 0; ) {
+      paged.push(...page.map(({ id }) => id));
+      page = await queue.list({ limit: 7, after: page.at(-1)?.cursor });
+    }
+    assert.deepEqual(paged, listed, 'the list is the same page by page');
   },
 );
 

@@ -1,0 +1,42 @@
+/**
+ * The places of jobs in a list. A cursor is opaque to whoever holds it: each queue writes into it what finds the place again, and neither takes the
+ * other's. It stays good when jobs are added, end, or are removed.
+ */
+import { Text2ImgError } from '../errors/text2img-error.ts';
+import { quote } from '../lib/foreign-text.ts';
+
+/** The most jobs of one page. */
+export const LARGEST_PAGE = 1000;
+/** No place of ours is longer. */
+const MAX_CURSOR_LENGTH = 8192;
+const SHOWN_LENGTH = 100;
+
+export type QueueKind = 'mongo' | 'sqlite';
+
+export function cursorOf(kind: QueueKind, place: readonly unknown[]): string {
+  return Buffer.from(JSON.stringify([kind, ...place])).toString('base64url');
+}
+
+/** @returns what `cursorOf` was given, or what somebody made up @throws `invalid_cursor` */
+export function placeOf(kind: QueueKind, cursor: string): readonly unknown[] {
+  const [found, ...place] = contentOf(cursor);
+  if (found !== kind) throw invalidCursor(cursor);
+  return place;
+}
+
+export function invalidCursor(cursor: string): Text2ImgError {
+  return new Text2ImgError(
+    'invalid_cursor',
+    `The cursor ${quote(cursor, SHOWN_LENGTH)} is not of a list of this queue. Give the "cursor" of a job that "text2img jobs list --json" printed.`,
+  );
+}
+
+function contentOf(cursor: string): readonly unknown[] {
+  if (cursor.length > MAX_CURSOR_LENGTH || !/^[\w-]+$/.test(cursor)) return [];
+  try {
+    const content: unknown = JSON.parse(Buffer.from(cursor, 'base64url').toString());
+    return Array.isArray(content) ? content : [];
+  } catch {
+    return [];
+  }
+}

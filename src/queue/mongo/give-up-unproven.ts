@@ -1,0 +1,58 @@
+/** Gives up the webhooks of one document that are due and surely not the service's own; the document is given the time of what is left. */
+import { isRecord, own } from '../../lib/foreign-record.ts';
+import { literal } from './expressions.ts';
+import { closed, IS_DUE, mapHooks, SET_DUE } from './hook-expressions.ts';
+import type { PromptsCollection } from './prompts-collection.ts';
+import type { Expression, PromptUpdate } from './statement-types.ts';
+import type { Judgement } from './webhook-judgement.ts';
+import { dueHooks, filterOfPlace, isStillDue, type WebhookPlace, wholeOf } from './webhook-place.ts';
+import type { Visit } from './webhook-walk.ts';
+
+/** Named in one write; the next look names more. */
+const MAX_WRONG_PROOFS = 10_000;
+/** More than fit into a document. */
+const ALL_HOOKS = 1_000_000;
+
+const UNPROVEN =
+  'nothing proves that this service recorded it: it is of version 0.1.0, or somebody wrote it into the document; "text2img webhooks redrive ID" sends it all the same';
+
+export async function giveUpUnproven(
+  prompts: PromptsCollection,
+  place: WebhookPlace,
+  { isProven, isOpen }: Judgement,
+): Promise<{ readonly count: number; readonly visit: Visit }> {
+  const { hooks, count } = await dueHooks(prompts, place, ALL_HOOKS);
+  const whole = wholeOf(hooks);
+  // What is not decided yet waits for the next look.
+  const kept = whole.filter((hook) => isProven(hook) || isOpen(hook));
+  if (kept.length === count && count > 0) return { count: 0, visit: 'open' };
+  const proofs = new Set(kept.map(({ proof }) => proof));
+  const wrong = hooks.map(proofIn).filter((proof) => proof !== undefined && !proofs.has(proof));
+  const isChanged = await giveUp(prompts, place, [...new Set(wrong)].slice(0, MAX_WRONG_PROOFS));
+  // A due time that cannot be put right, whatever the reason, would come back at every look; one that another worker put right will not.
+  if (!isChanged) return { count: 0, visit: (await isStillDue(prompts, place)) ? 'stubborn' : 'moved' };
+  const isWhole = kept.length === 0 && wrong.length <= MAX_WRONG_PROOFS;
+  return { count: count - kept.length, visit: isWhole ? 'moved' : 'open' };
+}
+
+/** Exactly those that were judged, and what has no proof: a completion may add one of ours before this is written. */
+async function giveUp(
+  prompts: PromptsCollection,
+  place: WebhookPlace,
+  wrongProofs: readonly unknown[],
+): Promise<boolean> {
+  const isWrong: Expression = { $in: ['$$hook.proof', literal(wrongProofs)] };
+  const isUnproven: Expression = { $and: [IS_DUE, { $or: [{ $ne: [{ $type: '$$hook.proof' }, 'string'] }, isWrong] }] };
+  const update: PromptUpdate = [
+    { $set: { 'job.hooks': mapHooks({ $cond: [isUnproven, closed(UNPROVEN), '$$hook'] }) } },
+    SET_DUE,
+  ];
+  const { modifiedCount } = await prompts.run(() => prompts.collection.updateOne(filterOfPlace(place), update));
+  return modifiedCount === 1;
+}
+
+/** A text in the place of a proof. */
+function proofIn(hook: unknown): string | undefined {
+  const proof = isRecord(hook) ? own(hook, 'proof') : undefined;
+  return typeof proof === 'string' ? proof : undefined;
+}

@@ -1,0 +1,215 @@
+/**
+ * The fields of a prompt document that the queue reads or writes, and what filters, updates and expressions over them may hold. A name that is not
+ * listed here is a type error wherever it is used.
+ */
+import type { Long } from 'mongodb';
+import type { PROMPT_FIELDS } from '../../job/prompt-document.ts';
+import type { JobStatus } from '../prompt-queue.ts';
+import type { WebhookState } from '../webhook-outbox.ts';
+
+type JobField =
+  | 'attempts'
+  | 'awaits_retry'
+  | 'enqueue_id'
+  | 'hook_due'
+  | 'hooks'
+  | 'hooks.0'
+  | 'hooks.state'
+  | 'last_error'
+  | 'lease_until'
+  | 'leased_at'
+  | 'object_name'
+  | 'owner'
+  | 'parameters'
+  | 'previous_died'
+  | 'progress'
+  | 'resume'
+  | 'run_id'
+  | 'text2img_list'
+  | 'token'
+  | 'warnings';
+
+export type PromptPath =
+  | (typeof PROMPT_FIELDS)[number]
+  | '_id'
+  | 'completed_at'
+  | 'error'
+  | 'error_at'
+  | 'image_url'
+  | 'image_urls'
+  | 'job'
+  | `job.${JobField}`
+  | 'status';
+
+/** A webhook in `job.hooks`. */
+type HookField =
+  | 'attempts'
+  | 'body'
+  | 'body_parts'
+  | 'body_repeats'
+  | 'delivered_at'
+  | 'due'
+  | 'error'
+  | 'id'
+  | 'proof'
+  | 'state'
+  | 'token'
+  | 'url';
+
+interface Comparison {
+  readonly $elemMatch?: HookFilter;
+  readonly $eq?: unknown;
+  readonly $exists?: boolean;
+  readonly $gt?: unknown;
+  readonly $gte?: unknown;
+  readonly $in?: readonly unknown[];
+  readonly $lt?: unknown;
+  readonly $type?: TypeName;
+}
+
+type Condition = Comparison | Date | boolean | number | string | readonly [] | null;
+
+/** One element of `job.hooks`. */
+export type HookFilter = { readonly [Name in HookField]?: unknown } & { readonly $or?: readonly HookFilter[] };
+
+export type PromptFilter = { readonly [Path in PromptPath]?: Condition } & {
+  readonly $and?: readonly PromptFilter[];
+  readonly $expr?: Expression;
+  readonly $nor?: readonly PromptFilter[];
+  readonly $or?: readonly PromptFilter[];
+};
+
+/** What a stage sets. */
+export type PromptFields = { readonly [Path in PromptPath]?: Expression };
+
+export type UpdateStage = { readonly $set: PromptFields } | { readonly $unset: readonly PromptPath[] };
+
+/** A pipeline, so that times are the server's. */
+export type PromptUpdate = readonly UpdateStage[];
+
+/** Names of what a projection computes. */
+type ComputedField =
+  | 'attempts'
+  | 'count'
+  | 'due'
+  | 'hooks'
+  | 'is_ours'
+  | 'is_over'
+  | 'is_too_large'
+  | 'job_type'
+  | 'lease_until'
+  | 'run_id'
+  | 'wait_ms';
+
+export type PromptProjection = { readonly [Path in PromptPath]?: 1 } & {
+  readonly [Name in ComputedField]?: Expression;
+};
+
+/** Only these fields. */
+export function including(paths: readonly PromptPath[]): PromptProjection {
+  return Object.fromEntries(paths.map((path) => [path, 1 as const]));
+}
+
+export type PromptSort = { readonly [Path in PromptPath]?: -1 | 1 };
+
+/** What the collection's operator wrote, as the server gives it. */
+export interface CollectionValidator {
+  readonly [name: string]: unknown;
+}
+
+/** A stage of an aggregation. */
+export type Stage =
+  | UpdateStage
+  | { readonly $group: { readonly _id: null; readonly count: Expression } }
+  | { readonly $limit: number }
+  | { readonly $match: PromptFilter }
+  | { readonly $match: { readonly $nor: readonly [CollectionValidator] } }
+  | { readonly $project: PromptProjection };
+
+type TypeName =
+  | 'array'
+  | 'binData'
+  | 'bool'
+  | 'date'
+  | 'dbPointer'
+  | 'double'
+  | 'int'
+  | 'javascript'
+  | 'javascriptWithScope'
+  | 'long'
+  | 'maxKey'
+  | 'minKey'
+  | 'missing'
+  | 'object'
+  | 'objectId'
+  | 'regex'
+  | 'string'
+  | 'symbol'
+  | 'timestamp'
+  | 'undefined';
+
+type Variable = '$$NOW' | '$$REMOVE' | '$$ROOT' | '$$hook' | `$$hook.${HookField}` | '$$next';
+
+type Operator =
+  | '$add'
+  | '$and'
+  | '$bsonSize'
+  | '$concatArrays'
+  | '$cond'
+  | '$eq'
+  | '$filter'
+  | '$gt'
+  | '$gte'
+  | '$ifNull'
+  | '$in'
+  | '$isArray'
+  | '$isNumber'
+  | '$let'
+  | '$lt'
+  | '$lte'
+  | '$map'
+  | '$max'
+  | '$mergeObjects'
+  | '$min'
+  | '$ne'
+  | '$not'
+  | '$or'
+  | '$size'
+  | '$slice'
+  | '$strLenBytes'
+  | '$subtract'
+  | '$sum'
+  | '$toInt'
+  | '$trunc'
+  | '$type';
+
+/** Arguments of operators that name them, and fields of sub-documents that expressions make. */
+type Name = HookField | 'cond' | 'in' | 'input' | 'next' | 'replaced' | 'step' | 'steps' | 'text2img_list' | 'vars';
+
+/** `as` names a variable, `chars` is a text: neither is a path. */
+type NamedExpressions = { readonly [Key in Name | Operator]?: Expression } & {
+  readonly $trim?: { readonly input: Expression; readonly chars: string };
+  readonly as?: 'hook';
+};
+
+/** A value that is never read as a field path, however it begins. */
+export interface Literal<T = unknown> {
+  readonly $literal: T;
+}
+
+/** Texts are paths, variables, and the words that stand for themselves; all others are literals. */
+export type Expression =
+  | Date
+  | JobStatus
+  | Literal
+  | Long
+  | NamedExpressions
+  | TypeName
+  | Variable
+  | WebhookState
+  | `$${ComputedField | PromptPath}`
+  | boolean
+  | ''
+  | number
+  | readonly Expression[]
+  | null;

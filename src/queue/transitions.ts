@@ -1,0 +1,91 @@
+/**
+ * What both queues decide alike: which states an operator may change, the sentences that end a document, the names of new claims, and the facts of
+ * a claim. How it is written down is each queue's own.
+ */
+import { randomBytes } from 'node:crypto';
+import { canonicalEjsonOf, type DocumentId } from '../job/document-id.ts';
+import { cut } from '../lib/foreign-text.ts';
+import type { ClaimedPrompt, FailureRecord, JobStatus, PromptIdentity, TransitionOutcome } from './prompt-queue.ts';
+import type { DeliveryOutcome } from './webhook-outbox.ts';
+
+/** What `cancel` ends, and what `retry` begins anew. */
+export const OPEN_STATUSES = ['pending', 'processing'] as const satisfies readonly JobStatus[];
+export const ENDED_STATUSES = ['completed', 'error'] as const satisfies readonly JobStatus[];
+
+/** So many delivered webhooks of a prompt are kept for whoever asks. */
+export const KEPT_DELIVERED = 5;
+const MAX_HOOK_ERROR_LENGTH = 500;
+/** The most that `stuck` tells; a queue with more has one cause. */
+export const MAX_STUCK_TOLD = 20;
+
+export const CANCELLED: FailureRecord = { code: 'cancelled', message: 'the job was cancelled by an operator.' };
+
+export function attemptsExhausted(maxAttempts: number): FailureRecord {
+  return { code: 'attempts_exhausted', message: `all ${maxAttempts} attempts ended without a verdict.` };
+}
+
+/** Processing, but no worker can claim it. @param id as it is shown */
+export function stuckSentence(id: string): string {
+  return `${id} is processing without a lease of a worker: "text2img jobs retry --force ID" makes it pending again`;
+}
+
+/** A statement under a token that matched nothing has lost the document. */
+export function outcomeOf(isDone: boolean): TransitionOutcome {
+  return isDone ? 'done' : 'lost';
+}
+
+/** Proves whose claim it is. Also the token of a document that waits, which is nobody's claim. */
+export function newToken(): string {
+  return randomBytes(16).toString('hex');
+}
+
+/** 32 hexadecimal digits: it becomes part of names and seeds. */
+export function newRunId(): string {
+  return randomBytes(16).toString('hex');
+}
+
+export interface QueuePlace {
+  readonly database: string;
+  readonly collection: string;
+}
+
+/** Which document anywhere this is: canonical EJSON of `{database, collection, _id}`. */
+export function docKeyOf({ database, collection }: QueuePlace, id: DocumentId): string {
+  return `${JSON.stringify({ database, collection }).slice(0, -1)},"_id":${canonicalEjsonOf(id)}}`;
+}
+
+/** @param objectName what lies in the document under the name that `nameObject` writes */
+export function identityOf(place: QueuePlace, id: DocumentId, objectName: unknown): PromptIdentity {
+  return { id, docKey: docKeyOf(place, id), ...(typeof objectName === 'string' ? { objectName } : {}) };
+}
+
+/** What a claim has written, as it lies in the document now. */
+export interface ClaimFacts extends Pick<ClaimedPrompt, 'token' | 'document'> {
+  readonly runId: unknown;
+  readonly attempts: unknown;
+  readonly previousDied: boolean;
+}
+
+export function claimOf(
+  identity: PromptIdentity,
+  { token, document, runId, attempts, previousDied }: ClaimFacts,
+): ClaimedPrompt {
+  return {
+    ...identity,
+    token,
+    runId: String(runId),
+    attempt: Number(attempts),
+    previousAttemptDied: previousDied,
+    document,
+  };
+}
+
+/** How many attempts of a webhook such an outcome counts. */
+export function attemptsOfTry({ kind }: DeliveryOutcome): 0 | 1 {
+  return kind === 'postpone' ? 0 : 1;
+}
+
+/** What is kept of the reason why a webhook was not delivered. */
+export function shownError(error: string): string {
+  return cut(error, MAX_HOOK_ERROR_LENGTH);
+}
