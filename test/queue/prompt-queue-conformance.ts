@@ -8,14 +8,7 @@ import { suite, test, type TestContext } from 'node:test';
 import fc from 'fast-check';
 import { Text2ImgError } from '../../src/errors/text2img-error.ts';
 import { promptIdText } from '../../src/job/document-id.ts';
-import type {
-  ClaimedPrompt,
-  CompletionRecord,
-  JobStatus,
-  JobSummary,
-  ListedJob,
-  PromptQueue,
-} from '../../src/queue/prompt-queue.ts';
+import type { ClaimedPrompt, CompletionRecord, JobSummary, PromptQueue } from '../../src/queue/prompt-queue.ts';
 
 /** One queue as several workers see it: each call opens it once more. */
 export interface QueueUnderTest {
@@ -329,74 +322,6 @@ export function promptQueueConformance(name: string, create: QueueFactory): void
         (await queue.claim({ limit: 10 })).map(({ document }) => document),
         hostile,
       );
-    });
-
-    test('jobs are listed newest first, page by page, each once, whatever is added meanwhile', async (t) => {
-      const queue = await (await create(t)).open({ leaseMs: LONG_MS });
-      await queue.enqueue(Array.from({ length: 7 }, (_, index) => ({ text: `${index}` })));
-      const pages: string[][] = [];
-      for (let after: string | undefined; ; ) {
-        const page = await queue.list({ limit: 3, after });
-        pages.push(page.map(({ text }) => text));
-        await queue.enqueue([{ text: 'newer' }]);
-        if (page.length === 0) break;
-        after = page.at(-1)?.cursor;
-      }
-      assert.deepEqual(pages, [['6', '5', '4'], ['3', '2', '1'], ['0'], []]);
-      const [newest, second] = await queue.list({ limit: 2 });
-      assert.deepEqual([newest?.text, second?.text], ['newer', 'newer']);
-      const { cursor, ...summary } = newest as ListedJob;
-      assert.deepEqual(summary, await queue.show(summary.id), 'beside its place, what one job shows');
-      assert.deepEqual(await queue.list({ limit: 1, after: cursor }), [second]);
-    });
-
-    test('a place in the list stays good when its job ends, and a status narrows what comes behind it', async (t) => {
-      const queue = await (await create(t)).open({ leaseMs: LONG_MS });
-      await queue.enqueue(Array.from({ length: 5 }, (_, index) => ({ text: `${index}` })));
-      const [, second] = await queue.list({ status: 'pending', limit: 2 });
-      assert.equal(second?.text, '3');
-      for (const { id, text } of await queue.list({ limit: 10 }))
-        if (['1', '3'].includes(text)) assert.equal(await queue.cancel(id), true);
-      const textsOf = async (status?: JobStatus): Promise<string[]> =>
-        (await queue.list({ status, limit: 10, after: second.cursor })).map(({ text }) => text);
-      assert.deepEqual(await textsOf('pending'), ['2', '0']);
-      assert.deepEqual(await textsOf('error'), ['1']);
-      assert.deepEqual(await textsOf(), ['2', '1', '0']);
-    });
-
-    test('a page has at most a thousand jobs', async (t) => {
-      const queue = await (await create(t)).open({ leaseMs: LONG_MS });
-      await queue.enqueue(Array.from({ length: 1003 }, (_, index) => ({ text: `${index}` })));
-      const first = await queue.list({ limit: 1_000_000 });
-      const rest = await queue.list({ limit: 1_000_000, after: first.at(-1)?.cursor });
-      assert.deepEqual([first.length, rest.map(({ text }) => text)], [1000, ['2', '1', '0']]);
-    });
-
-    test('a cursor that is none of this queue is refused with a sentence that quotes it', async (t) => {
-      const queue = await (await create(t)).open({ leaseMs: LONG_MS });
-      await queue.enqueue([{ text: 'a' }]);
-      const [job] = await queue.list({ limit: 1 });
-      const encoded = (content: unknown): string => Buffer.from(JSON.stringify(content)).toString('base64url');
-      for (const cursor of [
-        '',
-        'mine\u001b[2J',
-        'bm9uZQ',
-        `${job?.cursor}=`,
-        'x'.repeat(100_000),
-        encoded({}),
-        encoded(['other', '5']),
-        ...['mongo', 'sqlite'].flatMap((kind) =>
-          [[], [7], ['x', 0], ['{"$oid":"zz"}', 0], [null, -1], [null, 1e9], ['9'.repeat(19)], ['-'], ['1', '2']].map(
-            (place) => encoded([kind, ...place]),
-          ),
-        ),
-      ])
-        await assert.rejects(queue.list({ limit: 1, after: cursor }), (error) => {
-          assert.ok(error instanceof Text2ImgError && error.code === 'invalid_cursor', `${cursor}: ${String(error)}`);
-          assert.match(error.message, /^The cursor ".*" is not of a list of this queue\. /);
-          assert.ok(error.message.length < 400 && !error.message.includes('\u001b'));
-          return true;
-        });
     });
 
     test('any order of operations by three workers keeps tokens exclusive and completes a run at most once', async (t) => {

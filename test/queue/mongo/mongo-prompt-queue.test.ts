@@ -7,6 +7,7 @@ import type { PromptQueue } from '../../../src/queue/prompt-queue.ts';
 import { findMongod, NO_MONGOD } from '../../servers/find-mongod.ts';
 import { MongoServers } from '../../servers/mongod.ts';
 import { enqueueConformance } from '../enqueue-conformance.ts';
+import { listConformance } from '../list-conformance.ts';
 import { promptQueueConformance } from '../prompt-queue-conformance.ts';
 import { webhookOutboxConformance } from '../webhook-outbox-conformance.ts';
 
@@ -42,5 +43,6 @@ else {
     promptQueueConformance(name, create);
     webhookOutboxConformance(name, create);
     enqueueConformance(name, create);
+    listConformance(name, create);
   }
 }

@@ -9,6 +9,7 @@ import { Text2ImgError } from '../../../src/errors/text2img-error.ts';
 import type { PromptQueue } from '../../../src/queue/prompt-queue.ts';
 import { SqlitePromptQueue } from '../../../src/queue/sqlite/sqlite-prompt-queue.ts';
 import { enqueueConformance } from '../enqueue-conformance.ts';
+import { listConformance } from '../list-conformance.ts';
 import { promptQueueConformance, type QueueFactory } from '../prompt-queue-conformance.ts';
 import { webhookOutboxConformance } from '../webhook-outbox-conformance.ts';
 
@@ -33,6 +34,7 @@ const create: QueueFactory = async (t) => {
 promptQueueConformance('SqlitePromptQueue', create);
 webhookOutboxConformance('SqlitePromptQueue', create);
 enqueueConformance('SqlitePromptQueue', create);
+listConformance('SqlitePromptQueue', create);
 
 const OPTIONS = { leaseMs: 60_000, maxAttempts: 5, owner: 'w' };
 
