@@ -3,7 +3,6 @@
  * listed here is a type error wherever it is used.
  */
 import type { Long } from 'mongodb';
-import type { PROMPT_FIELDS } from '../../job/prompt-document.ts';
 import type { JobStatus } from '../prompt-queue.ts';
 import type { WebhookState } from '../webhook-outbox.ts';
 
@@ -30,7 +29,6 @@ type JobField =
   | 'warnings';
 
 export type PromptPath =
-  | (typeof PROMPT_FIELDS)[number]
   | '_id'
   | 'completed_at'
   | 'error'
@@ -39,7 +37,10 @@ export type PromptPath =
   | 'image_urls'
   | 'job'
   | `job.${JobField}`
-  | 'status';
+  | 'priority'
+  | 'seed'
+  | 'status'
+  | 'text';
 
 /** A webhook in `job.hooks`. */
 type HookField =
@@ -105,9 +106,9 @@ export type PromptProjection = { readonly [Path in PromptPath]?: 1 } & {
   readonly [Name in ComputedField]?: Expression;
 };
 
-/** Only these fields. */
-export function including(paths: readonly PromptPath[]): PromptProjection {
-  return Object.fromEntries(paths.map((path) => [path, 1 as const]));
+/** The fields of the request, which their own table names. */
+export function including(requestFields: readonly string[]): PromptProjection {
+  return Object.fromEntries(requestFields.map((field) => [field, 1 as const]));
 }
 
 export type PromptSort = { readonly [Path in PromptPath]?: -1 | 1 };

@@ -9,19 +9,20 @@ import {
   including,
   type PromptFields,
   type PromptFilter,
+  type PromptProjection,
   type PromptSort,
   type PromptUpdate,
 } from './statement-types.ts';
 import type { StoredDocument } from './statements.ts';
 
 /** Nothing else is read: a document may have 16 MB of its own. */
-const CLAIM_PROJECTION = including([
-  ...PROMPT_FIELDS,
-  'job.run_id',
-  'job.attempts',
-  'job.previous_died',
-  'job.object_name',
-]);
+const CLAIM_PROJECTION: PromptProjection = {
+  ...including(PROMPT_FIELDS),
+  'job.run_id': 1,
+  'job.attempts': 1,
+  'job.previous_died': 1,
+  'job.object_name': 1,
+};
 
 export interface ClaimedRecord {
   readonly record: StoredDocument;
