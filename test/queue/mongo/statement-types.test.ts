@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { literal, statusIs } from '../../../src/queue/mongo/expressions.ts';
+import { byId } from '../../../src/queue/mongo/prompts-collection.ts';
 import type {
   Expression,
   HookFilter,
@@ -21,7 +22,7 @@ test('a name that does not exist is a type error in a filter, an update, an expr
     // @ts-expect-error: no such field
     { staus: 'pending' },
     // @ts-expect-error: no such field of `job`
-    { ...{ status: 'pending' }, 'job.tokn': 'x' },
+    { ...byId(1), 'job.tokn': 'x' },
     // @ts-expect-error: no such operator
     { 'job.token': { $exsts: true } },
     // @ts-expect-error: no such type
