@@ -89,6 +89,7 @@ export const FOLDERS: Readonly<Record<string, Folder>> = {
       'storage/object-key.ts',
       'engine/batch-budget.ts',
       'engine/engine-host.ts',
+      'engine/engine-job.ts',
       'engine/probe-engine.ts',
       'webhook/webhook-policy.ts',
     ],
@@ -102,7 +103,7 @@ export const FOLDERS: Readonly<Record<string, Folder>> = {
 };
 
 /** The parent's half of the engine knows the child by its messages only: it must never load ONNX Runtime. */
-export const ENGINE_PARENT_FILES = ['src/engine/engine-host.ts', 'src/engine/engine-process.ts', 'src/engine/step-clock.ts', 'src/engine/protocol.ts'];
+export const ENGINE_PARENT_FILES = ['src/engine/engine-host.ts', 'src/engine/engine-process.ts', 'src/engine/engine-job.ts', 'src/engine/step-clock.ts', 'src/engine/watched-jobs.ts', 'src/engine/protocol.ts'];
 
 /** Foreign library → the only places that may import it. */
 export const DOORS: Record<string, readonly string[]> = {

@@ -2,13 +2,14 @@
  * `text2img generate`: draws one prompt and writes its pictures, without a queue.
  */
 import { resolve } from 'node:path';
-import type { EngineHost, EngineJobResult } from '../engine/engine-host.ts';
+import type { EngineHost } from '../engine/engine-host.ts';
+import type { JobResult } from '../engine/engine-job.ts';
 import { encodePng } from '../image/encode-png.ts';
 import type { ResolvedGenerationRequest } from '../job/generation-request.ts';
 import { resolveRequest } from '../job/resolve-request.ts';
+import { excerpt, printable } from '../lib/foreign-text.ts';
 import { type CommandContext, type ExitCode, printResult } from './command-context.ts';
 import { type RequestWithSource, requestOf } from './generation-options.ts';
-import { excerpt, printable } from '../lib/foreign-text.ts';
 import { limitsOf } from './limits.ts';
 import { findModel } from '../app/find-model.ts';
 import { openEngine } from '../app/open-engines.ts';
@@ -46,7 +47,7 @@ async function draw(
   { terminal, logger }: CommandContext,
   engine: EngineHost,
   request: ResolvedGenerationRequest,
-): Promise<EngineJobResult> {
+): Promise<JobResult> {
   const { prompt, negativePrompt, ...parameters } = request;
   logger.info('drawing', {
     prompt_length: prompt.length,
@@ -56,11 +57,10 @@ async function draw(
   const label = request.numImages === 1 ? 'picture' : `${request.numImages} pictures`;
   const jobId = 'generate';
   try {
-    const results = engine.generate([{ jobId, request }], {
+    const [result] = engine.generate([{ jobId, request, images: [] }], {
       onProgress: (_, progress) => terminal.progress(jobId, { label, ...progress }),
     });
-    // The engine answers for every job that it was given.
-    return await (results.get(jobId) as Promise<EngineJobResult>);
+    return await result;
   } finally {
     terminal.endProgress(jobId);
   }
@@ -68,7 +68,7 @@ async function draw(
 
 interface Drawn {
   readonly request: ResolvedGenerationRequest;
-  readonly result: EngineJobResult;
+  readonly result: JobResult;
   readonly engine: EngineHost;
   readonly paths: readonly string[];
 }
@@ -79,9 +79,9 @@ async function writePictures(context: CommandContext, { request, result, engine,
   for (const image of result.images) {
     const path = paths[image.imageIndex] as string;
     // The size as drawn: some models cannot draw the one that was asked for.
-    const { seed, widthPx, heightPx } = image;
-    const parameters = { ...request, seed, widthPx, heightPx, modelName, modelHash };
-    const png = await encodePng({ ...image, parameters });
+    const { widthPx, heightPx, pixels: rgb } = image.image;
+    const parameters = { ...request, seed: image.seed, widthPx, heightPx, modelName, modelHash };
+    const png = await encodePng({ rgb, widthPx, heightPx, parameters });
     if (isStandardOutput(path)) {
       await writeToStream(process.stdout, png);
       context.terminal.line(`standard output  (seed ${image.seed})`);

@@ -2,16 +2,19 @@
  * The engine child: owns the model, answers the protocol, draws one message's jobs after the other's. It is forked by `engine-process.ts`
  * and ends with its parent.
  */
+
 import { ERROR_CODES, EXIT_CODE_OF_FAULT } from '../errors/error-codes.ts';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import { boundedSentences } from '../lib/foreign-text.ts';
 import type { PipelineObserver } from '../pipelines/stable-diffusion/stable-diffusion-pipeline.ts';
 import { type LoadedModel, loadModel } from './load-model.ts';
-import { type ChildMessage, type ParentMessage, parentMessageSchema, PROTOCOL_VERSION } from './protocol.ts';
+import { type ChildMessage, type ParentMessage, PROTOCOL_VERSION, parentMessageSchema } from './protocol.ts';
+import { WatchedJobs } from './watched-jobs.ts';
 
 const cancelled = new Set<string>();
 /** Jobs that were asked for and have not ended. */
 const known = new Set<string>();
+const watched = new WatchedJobs();
 let model: LoadedModel | undefined;
 /** Messages are worked off in order; `cancel` and `shutdown` do not wait in line. */
 let work: Promise<void> = Promise.resolve();
@@ -33,10 +36,11 @@ async function yieldToEventLoop(): Promise<void> {
 const observer: PipelineObserver = {
   isCancelled: (jobId) => cancelled.has(jobId),
   onProgress: (jobId, progress) => send({ type: 'progress', jobId, ...progress }),
-  onImage: (jobId, image) => send({ type: 'image', jobId, ...image }),
-  onDone: (jobId, warnings) => {
+  onImage: (jobId, { imageIndex, seed, widthPx, heightPx, rgb }) =>
+    send({ type: 'image', jobId, imageIndex, seed, image: { widthPx, heightPx, channels: 3, pixels: rgb } }),
+  onDone: (jobId, warnings, durationsMs) => {
     forget(jobId);
-    send({ type: 'job-done', jobId, warnings: boundedSentences(warnings) });
+    send({ type: 'job-done', jobId, warnings: boundedSentences(warnings), durationsMs });
   },
   onFailed: (jobId, error) => {
     forget(jobId);
@@ -47,13 +51,14 @@ const observer: PipelineObserver = {
 function forget(jobId: string): void {
   known.delete(jobId);
   cancelled.delete(jobId);
+  watched.forget(jobId);
 }
 
 async function load({ settings, protocolVersion }: Extract<ParentMessage, { type: 'load' }>): Promise<void> {
   if (protocolVersion !== PROTOCOL_VERSION) return end(EXIT_CODE_OF_FAULT[ERROR_CODES.internal.fault]);
   try {
     model = await loadModel(settings, { yieldToEventLoop });
-    send({ type: 'ready', model: { ...model.facts, warnings: boundedSentences(model.facts.warnings) } });
+    send({ type: 'ready', facts: { ...model.facts, warnings: boundedSentences(model.facts.warnings) } });
   } catch (error) {
     send({ type: 'load-failed', error: Text2ImgError.from(error).toJSON() });
     await end(0);
@@ -77,6 +82,9 @@ function receive(raw: unknown): void {
     case 'generate':
       for (const { jobId } of message.jobs) known.add(jobId);
       work = work.then(() => model?.pipeline.generate(message.jobs, observer, message.maxBatchImages));
+      return;
+    case 'watch':
+      if (known.has(message.jobId)) watched.watch(message.jobId, message.on);
       return;
     case 'cancel':
       if (known.has(message.jobId)) cancelled.add(message.jobId);

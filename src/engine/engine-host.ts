@@ -6,13 +6,14 @@
  */
 import { fileURLToPath } from 'node:url';
 import { Text2ImgError } from '../errors/text2img-error.ts';
-import type { ResolvedGenerationRequest } from '../job/generation-request.ts';
 import { growingPauseMs, pause } from '../lib/pause.ts';
 import type { Logger } from '../observability/logger.ts';
+import type { EngineImage, EngineJob, GenerateOptions, JobEvents, JobResult, ResultsOf } from './engine-job.ts';
 import { EngineProcess } from './engine-process.ts';
 import type { ModelFacts } from '../job/model-facts.ts';
 import { type ChildMessage, type EngineSettings, PROTOCOL_VERSION } from './protocol.ts';
 import { StepClock } from './step-clock.ts';
+import { isPreviewSize } from './watched-jobs.ts';
 
 export interface EngineHostOptions {
   readonly settings: EngineSettings;
@@ -28,49 +29,15 @@ export interface EngineHostOptions {
   readonly respawnMs?: number;
 }
 
-export interface EngineJob {
-  readonly jobId: string;
-  readonly request: ResolvedGenerationRequest;
-}
-
-interface EngineImage {
-  readonly imageIndex: number;
-  readonly seed: number;
-  readonly widthPx: number;
-  readonly heightPx: number;
-  readonly rgb: Uint8Array;
-}
-
-export interface EngineJobResult {
-  /** In order. */
-  readonly images: readonly EngineImage[];
-  readonly warnings: readonly string[];
-}
-
-type EngineStage = 'encode' | 'denoise' | 'decode';
-
-export interface EngineProgress {
-  readonly stage: EngineStage;
-  readonly step: number;
-  readonly steps: number;
-}
-
-interface EngineHandlers {
-  onProgress?(jobId: string, progress: EngineProgress): void;
-}
-
-export interface GenerateOptions extends EngineHandlers {
-  /** Fewer images per pass than the model allows. */
-  readonly maxBatchImages?: number;
-}
-
 interface PendingJob {
   /** The child has it; before that only we know of it. */
   isSent: boolean;
-  readonly handlers: EngineHandlers;
+  isWatched: boolean;
+  readonly events: JobEvents;
   readonly images: EngineImage[];
+  loadMs: number;
   readonly clock: StepClock;
-  resolve(result: EngineJobResult): void;
+  resolve(result: JobResult): void;
   reject(error: Text2ImgError): void;
 }
 
@@ -130,33 +97,54 @@ export class EngineHost implements AsyncDisposable {
     return this.#latest?.pid;
   }
 
-  /** Draws jobs that can share passes; each has its own end. Waits for a child that is being replaced. */
-  generate(jobs: readonly EngineJob[], handlers: GenerateOptions = {}): ReadonlyMap<string, Promise<EngineJobResult>> {
-    const results = new Map<string, Promise<EngineJobResult>>();
-    for (const { jobId } of jobs) {
-      const { promise, resolve, reject } = Promise.withResolvers<EngineJobResult>();
+  /** Jobs that can share passes; each has its own end. Waits for an engine that is being replaced. */
+  generate<const Jobs extends readonly EngineJob[]>(jobs: Jobs, options: GenerateOptions = {}): ResultsOf<Jobs> {
+    const results = jobs.map(({ jobId }) => {
+      const { promise, resolve, reject } = Promise.withResolvers<JobResult>();
       // The owner may look at the results one after the other; a rejection in the meantime is not unhandled.
       promise.catch(() => undefined);
-      this.#jobs.set(jobId, { isSent: false, handlers, images: [], clock: new StepClock(), resolve, reject });
-      results.set(jobId, promise);
-    }
-    void this.#submit(jobs, handlers.maxBatchImages);
-    return results;
+      const clock = new StepClock();
+      this.#jobs.set(jobId, {
+        isSent: false,
+        isWatched: false,
+        events: options,
+        images: [],
+        loadMs: 0,
+        clock,
+        resolve,
+        reject,
+      });
+      return promise;
+    });
+    void this.#submit(jobs, options.maxBatchImages);
+    // `map` keeps the number of elements, which its type does not say.
+    return results as ResultsOf<Jobs>;
   }
 
   async #submit(jobs: readonly EngineJob[], maxBatchImages: number | undefined): Promise<void> {
+    const beganMs = performance.now();
     try {
       await this.start();
     } catch (error) {
       for (const { jobId } of jobs) this.#end(jobId)?.reject(Text2ImgError.from(error));
       return;
     }
+    const loadMs = performance.now() - beganMs;
     const wanted = jobs.filter(({ jobId }) => this.#jobs.has(jobId));
     if (wanted.length === 0) return;
-    for (const { jobId } of wanted) (this.#jobs.get(jobId) as PendingJob).isSent = true;
+    for (const { jobId } of wanted) Object.assign(this.#jobs.get(jobId) as PendingJob, { isSent: true, loadMs });
     const limit = maxBatchImages === undefined ? {} : { maxBatchImages };
-    this.#life?.process.send({ type: 'generate', jobs: wanted, ...limit });
+    this.#life?.process.send({ type: 'generate', jobs: wanted.map(sendable), ...limit });
+    for (const { jobId } of wanted) if (this.#jobs.get(jobId)?.isWatched === true) this.watch(jobId, true);
     this.#watchForStall();
+  }
+
+  /** Previews of this job are wanted from now on, or no longer. A job that is not there is not watched. */
+  watch(jobId: string, on: boolean): void {
+    const job = this.#jobs.get(jobId);
+    if (job === undefined) return;
+    job.isWatched = on;
+    if (job.isSent) this.#life?.process.send({ type: 'watch', jobId, on });
   }
 
   /** The job ends with `cancelled`: at the next step, or at once where no child has it yet. It may have ended before. */
@@ -177,8 +165,8 @@ export class EngineHost implements AsyncDisposable {
     this.#rejectAll(reason);
   }
 
-  /** Milliseconds until the job's last step by the time its steps took; undefined before its second step. */
-  estimateRemainingMs(jobId: string): number | undefined {
+  /** Until the job's last step, by the time its steps took; undefined before its second step. */
+  remainingMs(jobId: string): number | undefined {
     return this.#jobs.get(jobId)?.clock.remainingMs();
   }
 
@@ -230,19 +218,21 @@ export class EngineHost implements AsyncDisposable {
       case 'hello':
         return;
       case 'ready':
-        this.#model = message.model;
+        this.#model = message.facts;
         life.isReady = true;
         this.#watchForStall();
-        return life.ready.resolve(message.model);
+        return life.ready.resolve(message.facts);
       case 'load-failed':
         // It has nothing more to say, and ends by itself.
         this.#startFailed(Text2ImgError.fromJSON(withoutUndefinedStack(message.error)), life);
         return void life.process.stop(STOP_PATIENCE_MS);
       case 'progress':
         return this.#progress(message);
+      case 'preview':
+        return this.#preview(message);
       case 'image': {
-        const { imageIndex, seed, widthPx, heightPx, rgb } = message;
-        this.#jobs.get(message.jobId)?.images.push({ imageIndex, seed, widthPx, heightPx, rgb });
+        const { imageIndex, seed, image } = message;
+        this.#jobs.get(message.jobId)?.images.push({ imageIndex, seed, image });
         return this.#watchForStall();
       }
       case 'job-done': {
@@ -251,14 +241,13 @@ export class EngineHost implements AsyncDisposable {
         job?.resolve({
           images: job.images.toSorted((a, b) => a.imageIndex - b.imageIndex),
           warnings: message.warnings,
+          durationsMs: { load: job.loadMs, ...message.durationsMs },
         });
         return;
       }
       case 'job-failed':
         this.#end(message.jobId)?.reject(Text2ImgError.fromJSON(withoutUndefinedStack(message.error)));
         return;
-      case 'log':
-        return this.#options.logger[LOG_METHODS[message.level]](message.message, message.fields);
     }
   }
 
@@ -267,7 +256,13 @@ export class EngineHost implements AsyncDisposable {
     if (job === undefined) return;
     this.#slowestStepMs = Math.max(this.#slowestStepMs, job.clock.tick(step, steps));
     this.#watchForStall();
-    job.handlers.onProgress?.(jobId, { stage, step, steps });
+    job.events.onProgress?.(jobId, { stage, step, steps });
+  }
+
+  #preview({ jobId, image }: Extract<ChildMessage, { type: 'preview' }>): void {
+    const job = this.#jobs.get(jobId);
+    // One that was on its way when the watching ended, and one that is larger than agreed, are dropped.
+    if (job?.isWatched === true && isPreviewSize(image)) job.events.onPreview?.(jobId, image);
   }
 
   #end(jobId: string): PendingJob | undefined {
@@ -352,7 +347,9 @@ function cannotStartAgain({ code, message }: Text2ImgError): Text2ImgError {
   return new Text2ImgError('engine_unavailable', `the engine cannot be started again: ${code}: ${message}`);
 }
 
-const LOG_METHODS = { DEBUG: 'debug', INFO: 'info', WARNING: 'warning', ERROR: 'error' } as const;
+function sendable({ jobId, request, images }: EngineJob) {
+  return { jobId, request, images: [...images] };
+}
 
 function withoutUndefinedStack({
   stack,

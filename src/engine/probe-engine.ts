@@ -18,7 +18,7 @@ export async function probeEngine(engine: ProbedEngine): Promise<Text2ImgError |
       { defaults: {}, model, limits: NO_LIMITS, seed: 0 },
     );
     const jobId = `probe-${++probes}`;
-    await engine.generate([{ jobId, request }]).get(jobId);
+    await engine.generate([{ jobId, request, images: [] }])[0];
     return undefined;
   } catch (raw) {
     const error = Text2ImgError.from(raw);

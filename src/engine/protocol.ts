@@ -6,11 +6,12 @@ import { z } from 'zod';
 import { ERROR_CODES, type ErrorCode } from '../errors/error-codes.ts';
 import { modelFactsSchema } from '../job/model-facts.ts';
 import { REQUEST_FIELDS } from '../job/request-fields.ts';
+import { PIPELINE_STAGES } from '../job/stages.ts';
 import { foreignText, warningsSchema } from '../lib/foreign-schemas.ts';
 import { requestSchemaOf } from './request-schema.ts';
 
 /** Bumped whenever a message changes; the child sends it first and a mismatch ends it. */
-export const PROTOCOL_VERSION = 3;
+export const PROTOCOL_VERSION = 4;
 
 const errorCode = z.enum(Object.keys(ERROR_CODES) as [ErrorCode, ...ErrorCode[]]);
 const errorSchema = z.object({ code: errorCode, message: foreignText, stack: foreignText.optional() });
@@ -33,15 +34,41 @@ const engineSettingsSchema = z.object({
 });
 export type EngineSettings = z.infer<typeof engineSettingsSchema>;
 
+/** Pixels, row by row, one byte a channel. */
+const rawImageSchema = z
+  .object({
+    widthPx: z.number().int().positive(),
+    heightPx: z.number().int().positive(),
+    channels: z.union([z.literal(1), z.literal(3), z.literal(4)]),
+    pixels: z.custom<Uint8Array>((value) => value instanceof Uint8Array),
+  })
+  .refine(({ widthPx, heightPx, channels, pixels }) => pixels.length === widthPx * heightPx * channels, {
+    message: 'the pixels do not fill the image',
+  });
+
+/** Milliseconds. */
+const durationsSchema = z.record(z.enum(PIPELINE_STAGES), z.number().nonnegative());
+
 export const parentMessageSchema = z.discriminatedUnion('type', [
   z.object({ type: z.literal('load'), protocolVersion: z.number(), settings: engineSettingsSchema }),
   /** Jobs of one message can share UNet passes: same size, steps, scheduler and guidance on or off. */
   z.object({
     type: z.literal('generate'),
-    jobs: z.array(z.object({ jobId: z.string(), request: requestSchemaOf(REQUEST_FIELDS) })).min(1),
+    jobs: z
+      .array(
+        z.object({
+          jobId: z.string(),
+          request: requestSchemaOf(REQUEST_FIELDS),
+          /** What the request begins with. A model that reads none refuses the job. */
+          images: z.array(rawImageSchema),
+        }),
+      )
+      .min(1),
     /** Fewer images per UNet pass than the model's `maxBatchImages`, after it ran out of memory; absent: as many as that. */
     maxBatchImages: z.number().int().positive().optional(),
   }),
+  /** From now on, or no longer, `preview` is sent for this job. */
+  z.object({ type: z.literal('watch'), jobId: z.string(), on: z.boolean() }),
   /** Takes effect at the next step; answered by `job-failed` with code `cancelled`, unless the job has ended before. */
   z.object({ type: z.literal('cancel'), jobId: z.string() }),
   z.object({ type: z.literal('shutdown') }),
@@ -50,35 +77,32 @@ export type ParentMessage = z.infer<typeof parentMessageSchema>;
 
 export const childMessageSchema = z.discriminatedUnion('type', [
   z.object({ type: z.literal('hello'), protocolVersion: z.number(), pid: z.number().int() }),
-  z.object({ type: z.literal('ready'), model: modelFactsSchema }),
+  z.object({ type: z.literal('ready'), facts: modelFactsSchema }),
   z.object({ type: z.literal('load-failed'), error: errorSchema }),
-  /** After every step, also between the last step and the picture: the host's proof of life. */
+  /** After every step, also between the last step and the image: it shows that the engine is not stuck. */
   z.object({
     type: z.literal('progress'),
     jobId: z.string(),
-    /** Which part of the work: a step of the loop, or a picture being decoded. */
-    stage: z.enum(['encode', 'denoise', 'decode']),
+    stage: z.enum(PIPELINE_STAGES),
     /** Of all the job's images together. */
     step: z.number().int().nonnegative(),
     steps: z.number().int().positive(),
   }),
-  /** One finished picture: RGB, row by row, 3 bytes a pixel. */
+  /** What the image looks like so far: small, at most one a second, and only for a job that is watched. */
+  z.object({ type: z.literal('preview'), jobId: z.string(), image: rawImageSchema }),
   z.object({
     type: z.literal('image'),
     jobId: z.string(),
     imageIndex: z.number().int().nonnegative(),
     seed: z.number().int().nonnegative(),
-    widthPx: z.number().int().positive(),
-    heightPx: z.number().int().positive(),
-    rgb: z.instanceof(Uint8Array),
+    image: rawImageSchema,
   }),
-  z.object({ type: z.literal('job-done'), jobId: z.string(), warnings: warningsSchema }),
-  z.object({ type: z.literal('job-failed'), jobId: z.string(), error: errorSchema }),
   z.object({
-    type: z.literal('log'),
-    level: z.enum(['DEBUG', 'INFO', 'WARNING', 'ERROR']),
-    message: foreignText,
-    fields: z.record(z.string(), z.unknown()),
+    type: z.literal('job-done'),
+    jobId: z.string(),
+    warnings: warningsSchema,
+    durationsMs: durationsSchema,
   }),
+  z.object({ type: z.literal('job-failed'), jobId: z.string(), error: errorSchema }),
 ]);
 export type ChildMessage = z.infer<typeof childMessageSchema>;

@@ -2,13 +2,14 @@
  * The story of a batch: claimed → resolved → drawn → encoded → stored → completed. A document that fails on the way ends alone; its neighbours
  * go on. Publishing is returned as promises, so that the next batch is drawn meanwhile. What follows a failure is decided in `failures.ts`.
  */
-import type { EngineJobResult } from '../engine/engine-host.ts';
+
+import type { BatchBudget } from '../engine/batch-budget.ts';
+import type { JobResult } from '../engine/engine-job.ts';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import { encodePng } from '../image/encode-png.ts';
 import type { ResolvedGenerationRequest } from '../job/generation-request.ts';
 import { usedParameters } from '../job/prompt-document.ts';
 import type { CompletionRecord } from '../queue/prompt-queue.ts';
-import type { BatchBudget } from '../engine/batch-budget.ts';
 import type { ClaimedJob } from './claimed-job.ts';
 import type { FailedDrawing, Failures } from './failures.ts';
 import { type PlaceOptions, storeImages, surveyPlaces } from './image-places.ts';
@@ -105,7 +106,7 @@ async function drawGroup(group: readonly PreparedJob[], context: BatchContext): 
   const images = group.reduce((sum, { request }) => sum + request.numImages, 0);
   const byJobId = new Map(group.map(({ job }) => [job.jobId, job]));
   const results = options.engine.generate(
-    group.map(({ job, request }) => ({ jobId: job.jobId, request })),
+    group.map(({ job, request }) => ({ jobId: job.jobId, request, images: [] })),
     {
       onProgress: (jobId, { step, steps }) => byJobId.get(jobId)?.progress(step, steps),
       maxBatchImages: budget.imagesPerPass(pixels),
@@ -114,10 +115,10 @@ async function drawGroup(group: readonly PreparedJob[], context: BatchContext): 
   const failed: (FailedDrawing & { readonly prepared: PreparedJob })[] = [];
   const publishing: Promise<void>[] = [];
   await Promise.all(
-    group.map(async (prepared) => {
+    group.map(async (prepared, index) => {
       const { job } = prepared;
       try {
-        const result = await (results.get(job.jobId) as Promise<EngineJobResult>);
+        const result = await (results[index] as Promise<JobResult>);
         job.isDrawn = true;
         failures.jobDrawn();
         publishing.push(finish(job, context, () => encodeAndPublish(prepared, result, context)));
@@ -140,7 +141,7 @@ async function drawGroup(group: readonly PreparedJob[], context: BatchContext): 
 /** Where the file name, the seed and the pixels become a PNG; off the main thread. */
 async function encodeAndPublish(
   prepared: PreparedJob,
-  { images, warnings }: EngineJobResult,
+  { images, warnings }: JobResult,
   context: BatchContext,
 ): Promise<void> {
   const { job, request } = prepared;
@@ -150,9 +151,10 @@ async function encodeAndPublish(
     for (const image of images) {
       const { modelName, modelHash } = model;
       // The size as drawn: some models cannot draw the one that was asked for.
-      const { imageIndex, seed, widthPx, heightPx } = image;
+      const { imageIndex, seed } = image;
+      const { widthPx, heightPx, pixels: rgb } = image.image;
       const parameters = { ...request, seed, widthPx, heightPx, modelName, modelHash };
-      encoded.push({ imageIndex, seed, png: await encodePng({ ...image, parameters }) });
+      encoded.push({ imageIndex, seed, png: await encodePng({ rgb, widthPx, heightPx, parameters }) });
     }
   } catch (error) {
     return void (await job.end(error));

@@ -62,7 +62,7 @@ export class GracefulStop implements Disposable {
     const look = (): void => {
       const leftMs = deadlineMs - performance.now();
       for (const job of this.#jobs) {
-        const neededMs = engine.estimateRemainingMs(job.jobId);
+        const neededMs = engine.remainingMs(job.jobId);
         // Without an estimate the first steps decide.
         if (leftMs <= 0 || (neededMs !== undefined && neededMs > leftMs)) this.#giveBack(job);
       }

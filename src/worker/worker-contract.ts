@@ -10,7 +10,7 @@ import type { WebhookPolicy } from '../webhook/webhook-policy.ts';
 import type { TroubleReport } from './trouble.ts';
 
 /** The part of the engine that a worker uses; it is started by whoever made it. */
-type WorkerEngine = Pick<EngineHost, 'model' | 'start' | 'generate' | 'cancel' | 'kill' | 'estimateRemainingMs'>;
+type WorkerEngine = Pick<EngineHost, 'model' | 'start' | 'generate' | 'cancel' | 'kill' | 'remainingMs'>;
 
 /** How long a worker waits for its environment. */
 export interface TroublePatience {

@@ -4,15 +4,15 @@
  * drawn. Everything is bounded: one batch ahead, `MAX_PUBLISHING` documents behind. In trouble of the environment nothing is claimed.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { BatchBudget } from '../engine/batch-budget.ts';
+import { probeEngine } from '../engine/probe-engine.ts';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import { pause } from '../lib/pause.ts';
 import { untilAborted } from '../lib/until-aborted.ts';
-import { BatchBudget } from '../engine/batch-budget.ts';
 import { ClaimedJob } from './claimed-job.ts';
 import { endingsOf } from './endings.ts';
 import { Failures } from './failures.ts';
 import { jobsLeft } from './jobs-left.ts';
-import { probeEngine } from '../engine/probe-engine.ts';
 import { type BatchContext, drawJobs, giveBack, type PreparedJob, prepareJobs } from './run-batch.ts';
 import { GracefulStop } from './shutdown.ts';
 import { Trouble } from './trouble.ts';
@@ -264,7 +264,7 @@ class Worker implements Disposable {
     for (;;) {
       const leadMs = Math.max(MIN_LEAD_MS, 2 * this.#claimMs);
       // Undefined: not begun yet.
-      const remainingMs = jobs.map(({ job }) => (job.isDrawn ? 0 : engine.estimateRemainingMs(job.jobId)));
+      const remainingMs = jobs.map(({ job }) => (job.isDrawn ? 0 : engine.remainingMs(job.jobId)));
       this.#alive();
       // The last to be done decides.
       const longestMs = remainingMs.includes(undefined) ? undefined : Math.max(...(remainingMs as number[]));

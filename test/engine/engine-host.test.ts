@@ -4,14 +4,16 @@ import { spawn } from 'node:child_process';
 import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { test, type TestContext } from 'node:test';
-import { EngineHost, type EngineHostOptions, type EngineProgress } from '../../src/engine/engine-host.ts';
+import { EngineHost, type EngineHostOptions } from '../../src/engine/engine-host.ts';
+import type { EngineJob, EngineProgress, JobResult } from '../../src/engine/engine-job.ts';
+import { WatchedJobs } from '../../src/engine/watched-jobs.ts';
 import type { ErrorCode } from '../../src/errors/error-codes.ts';
 import { Text2ImgError } from '../../src/errors/text2img-error.ts';
-import { makeAilment } from './instant-engine.ts';
 import type { ResolvedGenerationRequest } from '../../src/job/generation-request.ts';
 import { type LogFields, silentLogger } from '../../src/observability/logger.ts';
+import { makeAilment } from './instant-engine.ts';
 
 const childPath = fileURLToPath(new URL('instant-engine-child.ts', import.meta.url));
 
@@ -46,6 +48,10 @@ function request(prompt: string, changes: Partial<ResolvedGenerationRequest> = {
   return { prompt, ...defaults, scheduler: 'DDIMScheduler', ...changes };
 }
 
+function job(jobId: string, changes: Partial<ResolvedGenerationRequest> = {}): EngineJob {
+  return { jobId, request: request(changes.prompt ?? jobId, changes), images: [] };
+}
+
 function failsWith(code: ErrorCode, pattern: RegExp = /./): (error: unknown) => boolean {
   return (error) => {
     assert.ok(error instanceof Text2ImgError, String(error));
@@ -59,12 +65,12 @@ test('a job gives its pictures in order, and every step is told', async (t) => {
   const host = startHost(t);
   assert.equal((await host.start()).modelName, 'instant');
   const told: EngineProgress[] = [];
-  const jobs = host.generate([{ jobId: 'a', request: request('two', { numImages: 2 }) }], {
+  const [generating] = host.generate([job('a', { numImages: 2 })], {
     onProgress: (_, progress) => told.push(progress),
   });
-  const result = await jobs.get('a');
+  const result = await generating;
   assert.deepEqual(
-    result?.images.map(({ imageIndex, seed }) => [imageIndex, seed]),
+    result.images.map(({ imageIndex, seed }) => [imageIndex, seed]),
     [
       [0, 5],
       [1, 6],
@@ -93,32 +99,23 @@ test('cancelling takes effect at the next step and leaves the other job alone', 
   const host = startHost(t);
   await host.start();
   let lastStep = 0;
-  const jobs = host.generate(
-    [
-      { jobId: 'a', request: request('[slow 5]', { numInferenceSteps: 10_000 }) },
-      { jobId: 'b', request: request('b') },
-    ],
-    {
-      onProgress: (jobId, { step }) => {
-        if (jobId === 'a') lastStep = step;
-        if (jobId === 'a' && step === 2) host.cancel('a');
-      },
+  const [a, b] = host.generate([job('a', { prompt: '[slow 5]', numInferenceSteps: 10_000 }), job('b')], {
+    onProgress: (jobId, { step }) => {
+      if (jobId === 'a') lastStep = step;
+      if (jobId === 'a' && step === 2) host.cancel('a');
     },
-  );
-  await assert.rejects(jobs.get('a') as Promise<unknown>, failsWith('cancelled'));
+  });
+  await assert.rejects(a, failsWith('cancelled'));
   assert.ok(lastStep < 100, `it went on to step ${lastStep}`);
-  assert.equal((await jobs.get('b'))?.images.length, 1);
+  assert.equal((await b).images.length, 1);
 });
 
 test('a job that fails does not touch its neighbours', async (t) => {
   const host = startHost(t);
   await host.start();
-  const jobs = host.generate([
-    { jobId: 'a', request: request('[fail]') },
-    { jobId: 'b', request: request('b') },
-  ]);
-  await assert.rejects(jobs.get('a') as Promise<unknown>, failsWith('inference_failed'));
-  await jobs.get('b');
+  const [a, b] = host.generate([job('a', { prompt: '[fail]' }), job('b')]);
+  await assert.rejects(a, failsWith('inference_failed'));
+  await b;
 });
 
 for (const [prompt, code, pattern] of [
@@ -133,11 +130,8 @@ for (const [prompt, code, pattern] of [
     const host = startHost(t, { logger: { ...silentLogger, error: (_, fields) => void told.push(fields ?? {}) } });
     await host.start();
     const firstPid = host.pid;
-    await assert.rejects(
-      host.generate([{ jobId: 'a', request: request(prompt) }]).get('a') as Promise<unknown>,
-      failsWith(code, pattern),
-    );
-    await host.generate([{ jobId: 'b', request: request('b') }]).get('b');
+    await assert.rejects(draw(host, 'a', prompt), failsWith(code, pattern));
+    await draw(host, 'b');
     assert.notEqual(host.pid, firstPid);
     assert.equal(told[0]?.['code'], code);
   });
@@ -147,23 +141,20 @@ test('a job can be tried again after a crash and succeeds', async (t) => {
   const host = startHost(t);
   await host.start();
   const flag = join(await mkdtemp(join(tmpdir(), 'text2img-engine-')), 'crashed');
-  const job = { jobId: 'a', request: request(`[crash once ${flag}]`) };
-  await assert.rejects(host.generate([job]).get('a') as Promise<unknown>, failsWith('engine_crashed'));
-  assert.equal((await host.generate([job]).get('a'))?.images.length, 1);
+  const prompt = `[crash once ${flag}]`;
+  await assert.rejects(draw(host, 'a', prompt), failsWith('engine_crashed'));
+  assert.equal((await draw(host, 'a', prompt)).images.length, 1);
 });
 
 test('an engine that shows no progress is ended as stalled', async (t) => {
   const host = startHost(t, { stallMs: 50 });
   await host.start();
-  await assert.rejects(
-    host.generate([{ jobId: 'a', request: request('[hang]') }]).get('a') as Promise<unknown>,
-    failsWith('engine_stalled', /no progress/),
-  );
-  await host.generate([{ jobId: 'b', request: request('b') }]).get('b');
+  await assert.rejects(draw(host, 'a', '[hang]'), failsWith('engine_stalled', /no progress/));
+  await draw(host, 'b');
 });
 
-function draw(host: EngineHost, jobId: string, prompt = jobId): Promise<unknown> {
-  return host.generate([{ jobId, request: request(prompt) }]).get(jobId) as Promise<unknown>;
+function draw(host: EngineHost, jobId: string, prompt = jobId): Promise<JobResult> {
+  return host.generate([job(jobId, { prompt })])[0];
 }
 
 test('however often the engine dies, it is started again', async (t) => {
@@ -247,21 +238,52 @@ test('the child of a program that does not exist is an engine that cannot be sta
 test('stopping ends the jobs under way', async (t) => {
   const host = startHost(t);
   await host.start();
-  const job = host
-    .generate([{ jobId: 'a', request: request('[slow 20]', { numInferenceSteps: 1000 }) }])
-    .get('a') as Promise<unknown>;
+  const [a] = host.generate([job('a', { prompt: '[slow 20]', numInferenceSteps: 1000 })]);
   await host.stop();
-  await assert.rejects(job, failsWith('engine_unavailable'));
+  await assert.rejects(a, failsWith('engine_unavailable'));
+});
+
+test('previews come while a job is watched, at most one a second, and for no other job', async (t) => {
+  const host = startHost(t);
+  await host.start();
+  const previewed: string[] = [];
+  let steps = 0;
+  const results = host.generate([job('a', { prompt: '[slow 2]', numInferenceSteps: 100 }), job('b')], {
+    onProgress: (jobId) => jobId === 'a' && steps++,
+    onPreview: (jobId, { widthPx }) => previewed.push(`${jobId} after ${steps > 1 ? 'a step' : 'none'}, ${widthPx} px`),
+  });
+  host.watch('a', true);
+  host.watch('nobody', true);
+  const beganMs = performance.now();
+  await Promise.all(results);
+  assert.equal(previewed[0], 'a after a step, 1 px');
+  const seconds = Math.ceil((performance.now() - beganMs) / 1000);
+  assert.ok(previewed.length <= seconds, `${previewed.length} previews in ${seconds} s`);
+  assert.ok(previewed.every((preview) => preview.startsWith('a ')));
+});
+
+test('a job whose watching has ended sends no more previews', () => {
+  let nowMs = 0;
+  const jobs = new WatchedJobs(() => nowMs);
+  assert.equal(jobs.isDue('a'), false);
+  jobs.watch('a', true);
+  assert.deepEqual([jobs.isDue('a'), jobs.isDue('a')], [true, false]);
+  nowMs = 1000;
+  jobs.watch('a', true);
+  assert.equal(jobs.isDue('a'), true);
+  nowMs = 2000;
+  jobs.watch('a', false);
+  assert.equal(jobs.isDue('a'), false);
 });
 
 test('the remaining time is known from the second step on', async (t) => {
   const host = startHost(t);
   await host.start();
   const estimates: (number | undefined)[] = [];
-  const job = host.generate([{ jobId: 'a', request: request('[slow 2]') }], {
-    onProgress: () => estimates.push(host.estimateRemainingMs('a')),
+  const [a] = host.generate([job('a', { prompt: '[slow 2]' })], {
+    onProgress: () => estimates.push(host.remainingMs('a')),
   });
-  await job.get('a');
+  await a;
   assert.equal(estimates[0], undefined);
   assert.ok((estimates[1] as number) > 0);
   assert.equal(estimates.at(-1), 0);

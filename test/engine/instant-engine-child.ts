@@ -11,15 +11,18 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import {
   type ChildMessage,
   type ParentMessage,
-  parentMessageSchema,
   PROTOCOL_VERSION,
+  parentMessageSchema,
 } from '../../src/engine/protocol.ts';
+import { WatchedJobs } from '../../src/engine/watched-jobs.ts';
 import { Text2ImgError } from '../../src/errors/text2img-error.ts';
 import type { ResolvedGenerationRequest } from '../../src/job/generation-request.ts';
 import { instantPixels } from './instant-pixels.ts';
 
 const MAX_BATCH_IMAGES = 4;
+const PREVIEW = { widthPx: 1, heightPx: 1, channels: 3, pixels: Uint8Array.of(1, 2, 3) } as const;
 const cancelled = new Set<string>();
+const watched = new WatchedJobs();
 let work: Promise<void> = Promise.resolve();
 
 function send(message: ChildMessage): void {
@@ -71,12 +74,14 @@ function checkMemory({ jobs, maxBatchImages = MAX_BATCH_IMAGES }: Extract<Parent
 async function draw(jobId: string, request: ResolvedGenerationRequest): Promise<void> {
   const steps = request.numInferenceSteps * request.numImages;
   const stepMs = Number(order(request.prompt, 'slow') ?? 0);
+  const beganMs = performance.now();
   try {
     send({ type: 'progress', jobId, stage: 'encode', step: 0, steps });
     for (let step = 1; step <= steps; step++) {
       await (stepMs > 0 ? sleep(stepMs) : new Promise((resolve) => setImmediate(resolve)));
       if (cancelled.has(jobId)) throw new Text2ImgError('cancelled', 'the job was cancelled.');
       send({ type: 'progress', jobId, stage: 'denoise', step, steps });
+      if (watched.isDue(jobId)) send({ type: 'preview', jobId, image: PREVIEW });
       if (step === 1) await misbehave(request.prompt);
     }
     for (let imageIndex = 0; imageIndex < request.numImages; imageIndex++) {
@@ -86,12 +91,15 @@ async function draw(jobId: string, request: ResolvedGenerationRequest): Promise<
         jobId,
         imageIndex,
         seed: seed + imageIndex,
-        widthPx,
-        heightPx,
-        rgb: instantPixels(request, imageIndex),
+        image: { widthPx, heightPx, channels: 3, pixels: instantPixels(request, imageIndex) },
       });
     }
-    send({ type: 'job-done', jobId, warnings: [] });
+    send({
+      type: 'job-done',
+      jobId,
+      warnings: [],
+      durationsMs: { encode: 0, denoise: performance.now() - beganMs, decode: 0 },
+    });
   } catch (error) {
     send({ type: 'job-failed', jobId, error: Text2ImgError.from(error).toJSON() });
   }
@@ -115,7 +123,7 @@ function load({ settings }: Extract<ParentMessage, { type: 'load' }>): void {
   }
   send({
     type: 'ready',
-    model: {
+    facts: {
       modelName: 'instant',
       modelHash: null,
       pipelineClass: 'StableDiffusionPipeline',
@@ -142,6 +150,8 @@ process.on('message', (raw) => {
       checkMemory(message);
       for (const { jobId, request } of message.jobs) work = work.then(() => draw(jobId, request));
       return;
+    case 'watch':
+      return watched.watch(message.jobId, message.on);
     case 'cancel':
       cancelled.add(message.jobId);
       return;

@@ -5,8 +5,8 @@ import {
   type ChildMessage,
   childMessageSchema,
   type ParentMessage,
-  parentMessageSchema,
   PROTOCOL_VERSION,
+  parentMessageSchema,
 } from '../../src/engine/protocol.ts';
 
 const request = {
@@ -20,6 +20,8 @@ const request = {
   numImages: 1,
   scheduler: 'DDIMScheduler',
 };
+
+const image = { widthPx: 1, heightPx: 1, channels: 3, pixels: Uint8Array.of(1, 2, 3) } as const;
 
 const PARENT: Record<ParentMessage['type'], ParentMessage> = {
   load: {
@@ -37,7 +39,8 @@ const PARENT: Record<ParentMessage['type'], ParentMessage> = {
       verifyCache: 'changed',
     },
   },
-  generate: { type: 'generate', jobs: [{ jobId: 'a', request }], maxBatchImages: 2 },
+  generate: { type: 'generate', jobs: [{ jobId: 'a', request, images: [image] }], maxBatchImages: 2 },
+  watch: { type: 'watch', jobId: 'a', on: true },
   cancel: { type: 'cancel', jobId: 'a' },
   shutdown: { type: 'shutdown' },
 };
@@ -46,7 +49,7 @@ const CHILD: Record<ChildMessage['type'], ChildMessage> = {
   hello: { type: 'hello', protocolVersion: PROTOCOL_VERSION, pid: 1 },
   ready: {
     type: 'ready',
-    model: {
+    facts: {
       modelName: 'demo',
       modelHash: null,
       pipelineClass: 'StableDiffusionPipeline',
@@ -64,10 +67,10 @@ const CHILD: Record<ChildMessage['type'], ChildMessage> = {
   },
   'load-failed': { type: 'load-failed', error: { code: 'model_not_found', message: 'there is no folder.' } },
   progress: { type: 'progress', jobId: 'a', stage: 'denoise', step: 3, steps: 20 },
-  image: { type: 'image', jobId: 'a', imageIndex: 0, seed: 7, widthPx: 1, heightPx: 1, rgb: Uint8Array.of(1, 2, 3) },
-  'job-done': { type: 'job-done', jobId: 'a', warnings: ['cut'] },
+  preview: { type: 'preview', jobId: 'a', image },
+  image: { type: 'image', jobId: 'a', imageIndex: 0, seed: 7, image },
+  'job-done': { type: 'job-done', jobId: 'a', warnings: ['cut'], durationsMs: { encode: 1, denoise: 20, decode: 3 } },
   'job-failed': { type: 'job-failed', jobId: 'a', error: { code: 'cancelled', message: 'the job was cancelled.' } },
-  log: { type: 'log', level: 'INFO', message: 'm', fields: { a: 1 } },
 };
 
 for (const [type, message] of Object.entries(PARENT)) {
@@ -85,6 +88,13 @@ for (const [type, message] of Object.entries(CHILD)) {
 }
 
 test('a message with a field of another type is refused', () => {
+  const { image: good } = CHILD.image as Extract<ChildMessage, { type: 'image' }>;
+  for (const bad of [
+    { ...good, widthPx: 2 },
+    { ...good, channels: 2 },
+    { ...good, pixels: [1, 2, 3] },
+  ])
+    assert.equal(childMessageSchema.safeParse({ ...CHILD.image, image: bad }).success, false);
   assert.equal(childMessageSchema.safeParse({ ...CHILD.progress, step: '3' }).success, false);
   assert.equal(
     childMessageSchema.safeParse({ ...CHILD['load-failed'], error: { code: 'made_up', message: '' } }).success,
@@ -95,14 +105,17 @@ test('a message with a field of another type is refused', () => {
 
 test('what the child quotes from strangers’ files is bounded, whatever it sends', () => {
   const long = 'x'.repeat(1e6);
-  const { model } = CHILD.ready as Extract<ChildMessage, { type: 'ready' }>;
+  const { facts } = CHILD.ready as Extract<ChildMessage, { type: 'ready' }>;
   const MESSAGES: readonly ChildMessage[] = [
     {
       type: 'ready',
-      model: { ...model, pipelineClass: long, deviceReason: long, warnings: Array.from({ length: 5000 }, () => long) },
+      facts: { ...facts, pipelineClass: long, deviceReason: long, warnings: Array.from({ length: 5000 }, () => long) },
     },
     { type: 'load-failed', error: { code: 'invalid_config', message: long, stack: long } },
-    { type: 'job-done', jobId: 'a', warnings: Array.from({ length: 5000 }, () => long) },
+    {
+      ...(CHILD['job-done'] as Extract<ChildMessage, { type: 'job-done' }>),
+      warnings: Array.from({ length: 5000 }, () => long),
+    },
     { type: 'job-failed', jobId: 'a', error: { code: 'internal', message: long, stack: long } },
   ];
   for (const message of MESSAGES)

@@ -1,8 +1,9 @@
 /** The whole engine: the real child with the demo checkpoint. */
 import assert from 'node:assert/strict';
+import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { test, type TestContext } from 'node:test';
 import { EngineHost } from '../../src/engine/engine-host.ts';
+import type { EngineJob } from '../../src/engine/engine-job.ts';
 import { Text2ImgError } from '../../src/errors/text2img-error.ts';
 import type { ResolvedGenerationRequest } from '../../src/job/generation-request.ts';
 import { silentLogger } from '../../src/observability/logger.ts';
@@ -38,6 +39,10 @@ const REQUEST: ResolvedGenerationRequest = {
   scheduler: 'DDIMScheduler',
 };
 
+function job(jobId: string, changes: Partial<ResolvedGenerationRequest> = {}): EngineJob {
+  return { jobId, request: { ...REQUEST, ...changes }, images: [] };
+}
+
 test('the demo checkpoint loads, tells its facts and draws pictures of the size asked for', async (t) => {
   const host = startHost(t);
   const facts = await host.start();
@@ -45,44 +50,54 @@ test('the demo checkpoint loads, tells its facts and draws pictures of the size 
     [facts.modelName, facts.defaultWidthPx, facts.defaultScheduler, facts.device],
     ['demo', 256, 'DDIMScheduler', 'cpu'],
   );
-  const result = await host.generate([{ jobId: 'a', request: { ...REQUEST, numImages: 2 } }]).get('a');
+  const result = await host.generate([job('a', { numImages: 2 })])[0];
   assert.deepEqual(
-    result?.images.map(({ seed, widthPx, heightPx, rgb }) => [seed, widthPx, heightPx, rgb.length]),
+    result.images.map(({ seed, image }) => [seed, image.widthPx, image.heightPx, image.channels, image.pixels.length]),
     [
-      [1, 64, 32, 64 * 32 * 3],
-      [2, 64, 32, 64 * 32 * 3],
+      [1, 64, 32, 3, 64 * 32 * 3],
+      [2, 64, 32, 3, 64 * 32 * 3],
     ],
   );
+  for (const stage of ['load', 'encode', 'denoise', 'decode'] as const)
+    assert.ok((result.durationsMs[stage] ?? -1) >= 0, stage);
+  assert.ok((result.durationsMs.denoise ?? 0) > 0 && (result.durationsMs.decode ?? 0) > 0);
 });
 
 test('a request that cannot be drawn fails alone, with a sentence', async (t) => {
   const host = startHost(t);
   await host.start();
-  const jobs = host.generate([
-    { jobId: 'bad', request: { ...REQUEST, widthPx: 100 } },
-    { jobId: 'good', request: REQUEST },
-  ]);
+  const [bad, good] = host.generate([job('bad', { widthPx: 100 }), job('good')]);
   await assert.rejects(
-    jobs.get('bad') as Promise<unknown>,
+    bad,
     (error) => error instanceof Text2ImgError && error.code === 'invalid_parameter' && error.message.includes('100'),
   );
-  assert.equal((await jobs.get('good'))?.images.length, 1);
+  assert.equal((await good).images.length, 1);
+});
+
+test('an input image that the model does not read is refused, not ignored', async (t) => {
+  const host = startHost(t);
+  await host.start();
+  const image = { widthPx: 1, heightPx: 1, channels: 3, pixels: Uint8Array.of(1, 2, 3) } as const;
+  const [refused, good] = host.generate([{ ...job('refused'), images: [image] }, job('good')]);
+  await assert.rejects(
+    refused,
+    (error) =>
+      error instanceof Text2ImgError && error.code === 'invalid_parameter' && /input image/.test(error.message),
+  );
+  await good;
 });
 
 test('cancelling takes effect at the next step of the real network', async (t) => {
   const host = startHost(t);
   await host.start();
   let lastStep = 0;
-  const job = host.generate([{ jobId: 'a', request: { ...REQUEST, numInferenceSteps: 500 } }], {
+  const [a] = host.generate([job('a', { numInferenceSteps: 500 })], {
     onProgress: (_, { step }) => {
       lastStep = step;
       if (step === 3) host.cancel('a');
     },
   });
-  await assert.rejects(
-    job.get('a') as Promise<unknown>,
-    (error) => error instanceof Text2ImgError && error.code === 'cancelled',
-  );
+  await assert.rejects(a, (error) => error instanceof Text2ImgError && error.code === 'cancelled');
   // The message is on its way while the next step is drawn, on a loaded machine while a few are.
   assert.ok(lastStep < 50, `it went on to step ${lastStep}`);
 });
@@ -90,18 +105,18 @@ test('cancelling takes effect at the next step of the real network', async (t) =
 test('kill -9 of the child that draws is told, and the retried job gives the same pixels', async (t) => {
   const host = startHost(t);
   await host.start();
-  const expected = await host.generate([{ jobId: 'a', request: REQUEST }]).get('a');
-  const killed = host.generate([{ jobId: 'b', request: { ...REQUEST, numInferenceSteps: 500 } }], {
+  const expected = await host.generate([job('a')])[0];
+  const [killed] = host.generate([job('b', { numInferenceSteps: 500 })], {
     onProgress: (_, { step }) => {
       if (step === 1 && host.pid !== undefined) process.kill(host.pid, 'SIGKILL');
     },
   });
   await assert.rejects(
-    killed.get('b') as Promise<unknown>,
+    killed,
     (error) => error instanceof Text2ImgError && error.retryable && error.message.includes('SIGKILL'),
   );
-  const again = await host.generate([{ jobId: 'a', request: REQUEST }]).get('a');
-  assert.deepEqual(again?.images, expected?.images);
+  const again = await host.generate([job('a')])[0];
+  assert.deepEqual(again.images, expected.images);
 });
 
 test('a checkpoint folder that does not exist is told with its code', async (t) => {

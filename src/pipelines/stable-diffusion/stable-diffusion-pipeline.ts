@@ -8,6 +8,8 @@
 import { Text2ImgError } from '../../errors/text2img-error.ts';
 import { quote } from '../../lib/foreign-text.ts';
 import type { ResolvedGenerationRequest } from '../../job/generation-request.ts';
+import type { RawImage } from '../../job/raw-image.ts';
+import type { PipelineDurations, PipelineStage } from '../../job/stages.ts';
 import { batchesOf, joined } from '../batches.ts';
 import { notAnImage, notFinite } from '../parts/check-image.ts';
 import type { ClipTokenizer } from '../parts/clip-tokenizer.ts';
@@ -36,10 +38,12 @@ export interface PipelineParts extends Networks {
 export interface PipelineJob {
   readonly jobId: string;
   readonly request: ResolvedGenerationRequest;
+  /** What the request begins with. */
+  readonly images?: readonly RawImage[];
 }
 
 interface PipelineProgress {
-  readonly stage: 'encode' | 'denoise' | 'decode';
+  readonly stage: PipelineStage;
   /** Of all the job's images together. */
   readonly step: number;
   readonly steps: number;
@@ -59,7 +63,7 @@ export interface PipelineObserver {
   isCancelled(jobId: string): boolean;
   onProgress(jobId: string, progress: PipelineProgress): void;
   onImage(jobId: string, image: PipelineImage): void;
-  onDone(jobId: string, warnings: readonly string[]): void;
+  onDone(jobId: string, warnings: readonly string[], durationsMs: PipelineDurations): void;
   onFailed(jobId: string, error: Text2ImgError): void;
 }
 
@@ -72,6 +76,7 @@ interface Embeddings {
 /** A job on its way. */
 interface ActiveJob extends PipelineJob, Embeddings {
   readonly warnings: string[];
+  readonly durationsMs: Record<PipelineStage, number>;
   stepsDone: number;
   stepsTotal: number;
   imagesLeft: number;
@@ -133,8 +138,14 @@ export class StableDiffusionPipeline {
 
   /** Checks and encodes the prompt; a job that fails here touches no other. */
   async #begin(job: PipelineJob, observer: PipelineObserver): Promise<ActiveJob | undefined> {
-    const { request, jobId } = job;
+    const { request, jobId, images = [] } = job;
+    const startMs = performance.now();
     try {
+      if (images.length > 0)
+        throw new Text2ImgError(
+          'invalid_parameter',
+          `this model reads no input image; the request has ${images.length}.`,
+        );
       checkRequest(request, this.#parts.vae.scaleFactor);
       const steps = createScheduler(request.scheduler, this.#parts.scheduler, request.numInferenceSteps).timesteps
         .length;
@@ -147,6 +158,7 @@ export class StableDiffusionPipeline {
         ...job,
         warnings,
         ...embeddings,
+        durationsMs: { encode: performance.now() - startMs, denoise: 0, decode: 0 },
         stepsDone: 0,
         stepsTotal,
         imagesLeft: request.numImages,
@@ -218,7 +230,10 @@ export class StableDiffusionPipeline {
     for (const [index, timestep] of timesteps.entries()) {
       alive = withoutCancelled(alive, observer);
       if (alive.length === 0) return;
+      const startMs = performance.now();
       await this.#denoise(alive, timestep);
+      const stepMs = performance.now() - startMs;
+      for (const job of new Set(alive.map((image) => image.job))) job.durationsMs.denoise += stepMs;
       for (const { job } of alive) {
         job.stepsDone++;
         observer.onProgress(job.jobId, { stage: 'denoise', step: job.stepsDone, steps: job.stepsTotal });
@@ -293,13 +308,15 @@ export class StableDiffusionPipeline {
     observer.onProgress(job.jobId, { stage: 'decode', step: job.stepsDone, steps: job.stepsTotal });
     const [, height, width] = this.#latentShape(job.request);
     const [heightPx, widthPx] = [height * scaleFactor, width * scaleFactor];
+    const startMs = performance.now();
     const decoded = await this.#pixels(image, heightPx * widthPx);
+    job.durationsMs.decode += performance.now() - startMs;
     if (decoded instanceof Text2ImgError) return endFailed(job, decoded, observer);
     observer.onImage(job.jobId, { imageIndex, seed, widthPx, heightPx, rgb: toRgb(decoded, heightPx * widthPx) });
     job.imagesLeft--;
     if (job.imagesLeft === 0 && !job.ended) {
       job.ended = true;
-      observer.onDone(job.jobId, job.warnings);
+      observer.onDone(job.jobId, job.warnings, job.durationsMs);
     }
   }
 
