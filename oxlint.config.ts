@@ -225,7 +225,7 @@ export default defineConfig({
       ]) as never,
     },
     ...fileDoorOverrides,
-    { files: ['src/cli/entry.ts', 'src/storage/google-variables.ts', 'src/runtime/onnxruntime/no-telemetry.ts', 'bin/text2img.js'], rules: { 'node/no-process-env': 'off' } },
+    { files: ['src/cli/entry.ts', 'src/storage/google-variables.ts', 'src/runtime/onnxruntime/no-telemetry.ts', 'src/runtime/onnxruntime/devices.ts', 'bin/text2img.js'], rules: { 'node/no-process-env': 'off' } },
     { files: ['src/cli/**', 'src/engine/engine-child.ts'], rules: { 'unicorn/no-process-exit': 'off' } },
     { files: ['*.config.ts'], rules: { 'import/no-default-export': 'off' } },
     {

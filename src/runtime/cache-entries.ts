@@ -18,8 +18,6 @@ import {
   type VerifyCache,
 } from './file-digest.ts';
 
-export const MODEL_FILE = 'model.onnx';
-const DATA_FILE = 'model.onnx.data';
 const MARKER_FILE = 'text2img-cache-entry.json';
 const DRAFT_PREFIX = 'draft-';
 /** What weight files were found to hold; its name sorts behind all entries. */
@@ -54,7 +52,7 @@ export async function checkEntry(entry: string, verify: VerifyCache): Promise<En
     files[name] = digest;
     isChanged = true;
   }
-  if (files[MODEL_FILE] === undefined) return 'damaged';
+  if (Object.keys(files).length === 0) return 'damaged';
   if (isChanged) await writeMarker(entry, { ...marker, files }).catch(() => undefined);
   return 'good';
 }
@@ -83,14 +81,10 @@ function draftPrefix(entry: string): string {
 /** Flushed, with digests, and only then under its name: a power cut leaves a whole entry or none. */
 export async function finishEntry(draft: string, entry: string): Promise<void> {
   const files: Record<string, FileDigest> = {};
-  for (const name of [MODEL_FILE, DATA_FILE]) {
+  for (const name of await readdir(draft)) {
+    if (name === MARKER_FILE) continue;
     const path = join(draft, name);
-    const handle = await open(path, 'r+').catch((error: unknown) => {
-      // A small graph has no file for its weights.
-      if (systemCode(error) === 'ENOENT' && name === DATA_FILE) return undefined;
-      throw error;
-    });
-    if (handle === undefined) continue;
+    const handle = await open(path, 'r+');
     await handle.sync();
     await handle.close();
     files[name] = await digestFile(path);

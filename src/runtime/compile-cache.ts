@@ -1,46 +1,27 @@
 /**
- * Keeps what ONNX Runtime made of a large graph (optimised nodes, weights in the order its kernels want), so that the next start maps it
- * instead of making it again. Only a cache: any entry may be deleted at any time, and one that is not what was written is made anew.
+ * Keeps what a runtime made of a large graph (optimised nodes, weights in the order its kernels want), so that the next start maps it instead of
+ * making it again. Only a cache: any entry may be deleted at any time, and an entry that is not what was written is made anew.
  */
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
 import { mkdir, rm, utimes } from 'node:fs/promises';
-import { createRequire } from 'node:module';
-import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import { messageOf } from '../lib/disk-errors.ts';
 import { withFileLock } from '../lib/file-lock.ts';
-import {
-  beginEntry,
-  checkEntry,
-  checkRoom,
-  finishEntry,
-  makeRoom,
-  MODEL_FILE,
-  removeDrafts,
-  removeEntry,
-  weightsDigest,
-} from './cache-entries.ts';
-import type { VerifyCache } from './file-digest.ts';
 import type { BuiltGraph } from '../onnx/graph.ts';
-import {
-  createSession,
-  createSessionAndSave,
-  loadOptimizedSession,
-  type SessionSettings,
-} from './onnxruntime/session.ts';
-import type { Session } from './contract.ts';
+import { beginEntry, checkEntry, checkRoom, finishEntry, makeRoom, removeDrafts, removeEntry, weightsDigest } from './cache-entries.ts';
+import type { CompileCacheSettings } from './contract.ts';
 
-export interface CompileCacheSettings {
-  /** null: off. */
-  readonly folder: string | null;
-  readonly verify?: VerifyCache;
-  readonly capBytes?: number;
-  /** Networks with less are not cached. */
-  readonly minWeightBytes?: number;
-  /** Sentences for the log. */
-  readonly onNote?: (sentence: string) => void;
+/** What a runtime compiles a graph to. The cache owns the folder, its lock and its size. */
+export interface CompiledForm<N extends AsyncDisposable> {
+  /** Everything that the form depends on beside the graph and its weights: the runtime's version, the processor. */
+  readonly key: string;
+  /** From a folder that `compileInto` filled. @throws `engine_out_of_memory`: the folder is kept; any other error: it is made anew */
+  load(folder: string): Promise<N>;
+  /** Leaves its files in the folder. */
+  compileInto(folder: string): Promise<N>;
+  /** Without the cache. */
+  compile(): Promise<N>;
 }
 
 /** Room for four Stable Diffusion 1.x UNets. */
@@ -52,46 +33,51 @@ const MIN_WEIGHT_BYTES = 100 * 2 ** 20;
 /** The holder's thread stands still while ONNX Runtime compiles, for 17 s with the UNet of Stable Diffusion 1.x. */
 const LOCK = { staleMs: 5 * 60_000, patienceMs: 6 * 60_000 };
 
-/** A session of `graph`, out of the cache if it is there, else made and left there. @throws `inference_failed`, `engine_out_of_memory` */
-export async function openCachedSession(
+/** The graph's compiled form, out of the cache if it is there, else made and left there. @throws what the form throws */
+export async function openThroughCache<N extends AsyncDisposable>(
   graph: BuiltGraph,
-  settings: SessionSettings,
+  form: CompiledForm<N>,
   cache: CompileCacheSettings,
-): Promise<Session> {
+): Promise<N> {
   const { folder, minWeightBytes = MIN_WEIGHT_BYTES } = cache;
-  if (folder === null || settings.provider.name !== 'cpu' || graph.weightBytes < minWeightBytes)
-    return createSession(graph, settings);
+  if (folder === null || graph.weightBytes < minWeightBytes) return await form.compile();
   try {
     await mkdir(folder, { recursive: true });
-    const opening = { graph, settings, cache, folder, entry: join(folder, await cacheKey(graph, folder, cache)) };
+    const entry = join(folder, await cacheKey({ graph, form, folder, cache }));
+    const opening = { graph, form, cache, folder, entry };
     return (await loadEntry(opening)) ?? (await makeEntry(opening));
   } catch (error) {
-    // Memory that is not there would not be there without the cache either.
-    if (error instanceof Text2ImgError && error.code === 'engine_out_of_memory') throw error;
+    // Without the cache the same memory would be missing.
+    if (isOutOfMemory(error)) throw error;
     cache.onNote?.(`The compile cache in ${folder} could not be used: ${messageOf(error)}`);
-    return createSession(graph, settings);
+    return await form.compile();
   }
 }
 
-interface Opening {
+interface Opening<N extends AsyncDisposable> {
   readonly graph: BuiltGraph;
-  readonly settings: SessionSettings;
+  readonly form: CompiledForm<N>;
   readonly cache: CompileCacheSettings;
   readonly folder: string;
   readonly entry: string;
 }
 
-async function loadEntry({ entry, settings, cache }: Opening): Promise<Session | undefined> {
+function isOutOfMemory(error: unknown): boolean {
+  return error instanceof Text2ImgError && error.code === 'engine_out_of_memory';
+}
+
+async function loadEntry<N extends AsyncDisposable>({ entry, form, cache }: Opening<N>): Promise<N | undefined> {
   const state = await checkEntry(entry, cache.verify ?? 'changed');
   if (state === 'unknown') return undefined;
   if (state === 'good') {
     try {
-      const session = await loadOptimizedSession(join(entry, MODEL_FILE), settings);
+      const loaded = await form.load(entry);
       // A cache that may only be read is used all the same.
       await utimes(entry, new Date(), new Date()).catch(() => undefined);
-      return session;
+      return loaded;
     } catch (error) {
-      if (error instanceof Text2ImgError && error.code === 'engine_out_of_memory') throw error;
+      // The entry is whole: the next start, or one with more memory, uses it.
+      if (isOutOfMemory(error)) throw error;
       cache.onNote?.(`The compile cache entry ${entry} does not load and is made anew: ${messageOf(error)}`);
     }
   } else cache.onNote?.(`The compile cache entry ${entry} is not what was written there, and is made anew.`);
@@ -100,8 +86,8 @@ async function loadEntry({ entry, settings, cache }: Opening): Promise<Session |
 }
 
 /** One writer: others wait for it and load what it made. */
-async function makeEntry(opening: Opening): Promise<Session> {
-  const { graph, settings, cache, folder, entry } = opening;
+async function makeEntry<N extends AsyncDisposable>(opening: Opening<N>): Promise<N> {
+  const { graph, form, cache, folder, entry } = opening;
   return await withFileLock(
     `${entry}.lock`,
     async () => {
@@ -111,13 +97,13 @@ async function makeEntry(opening: Opening): Promise<Session> {
       await makeRoom(folder, (cache.capBytes ?? DEFAULT_CAP_BYTES) - graph.weightBytes);
       await checkRoom(folder, graph.weightBytes);
       const draft = await beginEntry(entry);
-      let session: Session | undefined;
+      let compiled: N | undefined;
       try {
-        session = await createSessionAndSave(graph, settings, join(draft, MODEL_FILE));
+        compiled = await form.compileInto(draft);
         await finishEntry(draft, entry);
-        return session;
+        return compiled;
       } catch (error) {
-        await session?.[Symbol.asyncDispose]();
+        await compiled?.[Symbol.asyncDispose]();
         throw error;
       } finally {
         await rm(draft, { recursive: true, force: true });
@@ -128,25 +114,14 @@ async function makeEntry(opening: Opening): Promise<Session> {
 }
 
 /** Everything that the compiled form depends on. */
-async function cacheKey(
-  graph: BuiltGraph,
-  folder: string,
-  { verify = 'changed' }: CompileCacheSettings,
-): Promise<string> {
-  const hash = createHash('sha256').update(onnxRuntimeVersion()).update(cpuIdentity()).update(graph.model);
+async function cacheKey<N extends AsyncDisposable>({
+  graph,
+  form,
+  folder,
+  cache,
+}: Omit<Opening<N>, 'entry'>): Promise<string> {
+  const hash = createHash('sha256').update(form.key).update(graph.model);
+  const { verify = 'changed' } = cache;
   for (const file of graph.weightFiles) hash.update(`${await weightsDigest(folder, file, verify)}\n`);
   return hash.digest('hex').slice(0, 32);
-}
-
-function onnxRuntimeVersion(): string {
-  const manifest = createRequire(import.meta.url).resolve('onnxruntime-node/package.json');
-  return (JSON.parse(readFileSync(manifest, 'utf8')) as { version: string }).version;
-}
-
-/** The layouts that ONNX Runtime chooses depend on the instruction sets. */
-function cpuIdentity(): string {
-  const flags = existsSync('/proc/cpuinfo')
-    ? (/^flags\s*:.*$/m.exec(readFileSync('/proc/cpuinfo', 'utf8'))?.[0] ?? '')
-    : '';
-  return `${process.arch}\n${cpus()[0]?.model ?? ''}\n${flags}\n`;
 }

@@ -1,22 +1,105 @@
 /**
- * What the project asks of a runtime that executes ONNX graphs: tensors in by name, tensors out by name. No type of ONNX Runtime
- * occurs here, because a second CPU runtime is to keep the same contract.
+ * What the project asks of a runtime that runs ONNX graphs: devices, networks, tensors. No type, provider or option of a runtime occurs here;
+ * each runtime is a folder beside this file and a line in `registry.ts`.
  */
+import type { BuiltGraph, ComputeType } from '../onnx/graph.ts';
+import type { VerifyCache } from './file-digest.ts';
 
-/** What runs a network, and on which of its devices. */
-export type ExecutionProvider =
-  | { readonly name: 'cpu' }
-  | { readonly name: 'webgpu' }
-  | { readonly name: 'cuda'; readonly deviceId: number };
+/** What a tensor may hold, and the array that holds it. */
+interface ElementArrays {
+  readonly float32: Float32Array;
+  readonly float16: Float16Array;
+  readonly int32: Int32Array;
+  readonly int64: BigInt64Array;
+  readonly uint8: Uint8Array;
+}
+export type ElementType = keyof ElementArrays;
 
-export type TensorData = Float32Array | Int32Array | BigInt64Array;
+/** Numbers in this process' memory. The number of elements is the product of `shape`. */
+export type HostTensor = {
+  readonly [T in ElementType]: { readonly type: T; readonly shape: readonly number[]; readonly data: ElementArrays[T] };
+}[ElementType];
 
-export interface Tensor {
-  readonly data: TensorData;
+/** Numbers that may lie in a device's memory. Dispose it to free them; what is disposed cannot be read or run with. */
+export interface DeviceTensor extends Disposable {
+  readonly type: ElementType;
   readonly shape: readonly number[];
+  read(): Promise<HostTensor>;
 }
 
-export interface Session extends AsyncDisposable {
-  /** Blocks this thread's event loop until it is done; cannot be aborted. @throws `inference_failed`, `engine_out_of_memory` */
-  run(inputs: Readonly<Record<string, Tensor>>): Promise<Readonly<Record<string, Tensor>>>;
+export type HostTensors = Readonly<Record<string, HostTensor>>;
+export type Tensors = Readonly<Record<string, HostTensor | DeviceTensor>>;
+
+/** As `--device` and logs name it: `cpu`, `cuda:0`. A runtime accepts the names that its `devices` reports. */
+type Device = string;
+
+export interface DeviceReport {
+  readonly device: Device;
+  /** A caller decides by this, never by the name. */
+  readonly kind: 'cpu' | 'gpu';
+  /** What it computes in, as tried. Empty: it cannot be used. */
+  readonly computeTypes: readonly ComputeType[];
+  /** Absent: unknown. */
+  readonly memoryBytes?: number;
+  /** Why it cannot be used, or why a compute type is missing. */
+  readonly problem?: string;
+  /** A sentence: what the operator can do about the problem. */
+  readonly advice?: string;
+}
+
+/** Where a runtime keeps what it compiled, so that the next start is fast. */
+export interface CompileCacheSettings {
+  /** null: off. */
+  readonly folder: string | null;
+  readonly verify?: VerifyCache;
+  readonly capBytes?: number;
+  /** Networks with less are not cached. */
+  readonly minWeightBytes?: number;
+  /** Sentences for the log. */
+  readonly onNote?: (sentence: string) => void;
+}
+
+export interface OpenOptions {
+  readonly device: Device;
+  /** What the graph was written in. A runtime that chooses its own arithmetic must not compute in less. */
+  readonly computeType: ComputeType;
+  /** 0: as many as the machine offers. */
+  readonly threads: number;
+  /** `every-step`: it runs over and over, so it may keep threads awake between two runs. `once`: it runs once per job. */
+  readonly use: 'every-step' | 'once';
+  readonly cache?: CompileCacheSettings;
+}
+
+export interface Runtime {
+  readonly name: string;
+  /**
+   * Tries the devices in a child process each, because one that fails may end its process.
+   * @param only this one device; absent: all that the runtime knows
+   * @param environment of the child processes; absent: this process' own
+   */
+  devices(options?: {
+    readonly only?: Device;
+    readonly environment?: Readonly<Record<string, string | undefined>>;
+  }): Promise<readonly DeviceReport[]>;
+  /** @throws `device_unavailable`, `inference_failed`, `engine_out_of_memory` */
+  open(graph: BuiltGraph, options: OpenOptions): Promise<Network>;
+  /** Copies a tensor to where the device reads it; on a CPU it is the same memory. @throws `device_unavailable` */
+  upload(tensor: HostTensor, device: Device): Promise<DeviceTensor>;
+}
+
+/** A graph on a device. Disposing it twice is harmless; running it afterwards is `internal`. */
+export interface Network extends AsyncDisposable {
+  /**
+   * Runs of one network follow each other in the order of the calls.
+   * @param options.keep outputs to leave on the device; the caller disposes them. All others come back as host tensors.
+   * @param options.signal ends the run with `cancelled`. When, is the runtime's: before it starts at the latest, else as soon as it can stop.
+   * @throws `inference_failed`, `engine_out_of_memory`, `cancelled`
+   */
+  run(inputs: Tensors, options?: { readonly keep?: undefined; readonly signal?: AbortSignal }): Promise<HostTensors>;
+  run(
+    inputs: Tensors,
+    options: { readonly keep: readonly string[]; readonly signal?: AbortSignal },
+  ): Promise<Tensors>;
+  /** Frees its memory, weights included. The next run brings it back. */
+  rest(): Promise<void>;
 }

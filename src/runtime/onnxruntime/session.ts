@@ -1,11 +1,13 @@
 /** Runs a graph with ONNX Runtime: the only place that makes its sessions. */
 import './no-telemetry.ts';
+import { basename } from 'node:path';
 import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
 import { Text2ImgError } from '../../errors/text2img-error.ts';
 import { messageOf } from '../../lib/disk-errors.ts';
 import { memoryRefusal } from '../../lib/memory-errors.ts';
 import type { BuiltGraph } from '../../onnx/graph.ts';
-import type { ExecutionProvider, Session, Tensor, TensorData } from '../contract.ts';
+import type { ElementType, HostTensor, HostTensors } from '../contract.ts';
+import type { ExecutionProvider } from './execution-provider.ts';
 
 export interface SessionSettings {
   readonly provider: ExecutionProvider;
@@ -19,8 +21,8 @@ export interface SessionSettings {
 }
 
 /** @throws `inference_failed`, `engine_out_of_memory` */
-export async function createSession(graph: BuiltGraph, settings: SessionSettings): Promise<Session> {
-  const options = sessionOptions(settings, { model_external_initializers_file_folder_path: graph.weightsFolder });
+export async function createSession(graph: BuiltGraph, settings: SessionSettings): Promise<OnnxRuntimeSession> {
+  const options = sessionOptions(settings, weightsEntry(graph));
   return new OnnxRuntimeSession(await translateErrors(() => InferenceSession.create(graph.model, options)));
 }
 
@@ -36,10 +38,10 @@ export async function createSessionAndSave(
   graph: BuiltGraph,
   settings: SessionSettings,
   modelPath: string,
-): Promise<Session> {
-  const weightsName = `${modelPath.slice(modelPath.lastIndexOf('/') + 1)}.data`;
+): Promise<OnnxRuntimeSession> {
+  const weightsName = `${basename(modelPath)}.data`;
   const options = sessionOptions(settings, {
-    model_external_initializers_file_folder_path: graph.weightsFolder,
+    ...weightsEntry(graph),
     optimized_model_external_initializers_file_name: weightsName,
     optimized_model_external_initializers_min_size_in_bytes: String(
       Math.max(MIN_MAPPED_BYTES, graph.largestInlineBytes + 1),
@@ -54,11 +56,15 @@ export async function createSessionAndSave(
 }
 
 /** Loads what `createSessionAndSave` wrote; its weights are mapped, and shared between processes. */
-export async function loadOptimizedSession(modelPath: string, settings: SessionSettings): Promise<Session> {
+export async function loadOptimizedSession(modelPath: string, settings: SessionSettings): Promise<OnnxRuntimeSession> {
   const options = sessionOptions(settings, {});
   return new OnnxRuntimeSession(
     await translateErrors(() => InferenceSession.create(modelPath, { ...options, graphOptimizationLevel: 'disabled' })),
   );
+}
+
+function weightsEntry({ weightFiles, weightsFolder }: BuiltGraph): Readonly<Record<string, string>> {
+  return weightFiles.length === 0 ? {} : { model_external_initializers_file_folder_path: weightsFolder };
 }
 
 function sessionOptions(
@@ -74,34 +80,40 @@ function sessionOptions(
   };
 }
 
-class OnnxRuntimeSession implements Session {
-  #session: InferenceSession | undefined;
+/** A session with the project's tensors. Its owner sees to it that nothing runs while it is closed. */
+export class OnnxRuntimeSession implements AsyncDisposable {
+  readonly #session: InferenceSession;
 
   constructor(session: InferenceSession) {
     this.#session = session;
   }
 
-  async run(inputs: Readonly<Record<string, Tensor>>): Promise<Readonly<Record<string, Tensor>>> {
-    const session = this.#session;
-    if (session === undefined) throw new Text2ImgError('internal', 'a network was run after its session was closed.');
-    const feeds = Object.fromEntries(Object.entries(inputs).map(([name, tensor]) => [name, toOrt(tensor)]));
-    const results = await translateErrors(() => session.run(feeds));
-    return Object.fromEntries(
-      Object.entries(results).map(([name, tensor]) => [name, { data: tensor.data as TensorData, shape: tensor.dims }]),
+  /** Blocks this thread until it is done. @throws `inference_failed`, `engine_out_of_memory` */
+  async run(inputs: HostTensors): Promise<HostTensors> {
+    const feeds = Object.fromEntries(
+      Object.entries(inputs).map(([name, tensor]) => [name, toOrt(tensor)]),
     );
+    const results = await translateErrors(() => this.#session.run(feeds));
+    return Object.fromEntries(Object.entries(results).map(([name, tensor]) => [name, fromOrt(name, tensor)]));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    const session = this.#session;
-    this.#session = undefined;
-    await session?.release();
+    await this.#session.release();
   }
 }
 
-function toOrt({ data, shape }: Tensor): OrtTensor {
-  if (data instanceof Float32Array) return new OrtTensor('float32', data, shape);
-  if (data instanceof Int32Array) return new OrtTensor('int32', data, shape);
-  return new OrtTensor('int64', data, shape);
+const ELEMENTS = ['float32', 'float16', 'int32', 'int64', 'uint8'] as const satisfies readonly ElementType[];
+
+function toOrt({ type, data, shape }: HostTensor): OrtTensor {
+  // The binding's types lag behind: it takes a Float16Array for float16 (test/runtime runs each type through).
+  return new OrtTensor(type, data as Uint8Array, shape as number[]);
+}
+
+function fromOrt(name: string, { type, data, dims }: OrtTensor): HostTensor {
+  if (!(ELEMENTS as readonly string[]).includes(type))
+    throw new Text2ImgError('internal', `the output "${name}" of a network has the type ${type}; allowed are ${ELEMENTS.join(', ')}.`);
+  // The binding's array for a type is the one of the contract: test/runtime runs each type through.
+  return { type, data, shape: dims } as HostTensor;
 }
 
 async function translateErrors<T>(action: () => Promise<T>): Promise<T> {

@@ -1,0 +1,56 @@
+/** Resolves `--device` and `--dtype` to a device of the runtime that answers. */
+import { Text2ImgError } from '../errors/text2img-error.ts';
+import { quote } from '../lib/foreign-text.ts';
+import type { ComputeType } from '../onnx/graph.ts';
+import type { DeviceReport, Runtime } from './contract.ts';
+
+export interface ChosenDevice {
+  readonly device: string;
+  readonly kind: DeviceReport['kind'];
+  readonly computeType: ComputeType;
+  /** A sentence for the log. */
+  readonly reason: string;
+}
+
+const DEVICE_SYNTAX = 'auto, cpu, cuda, cuda:N, webgpu';
+
+/** @throws `invalid_option` */
+function parseDevice(device: string): string {
+  if (['auto', 'cpu', 'webgpu'].includes(device)) return device;
+  const cuda = /^cuda(?::(\d{1,3}))?$/.exec(device);
+  if (cuda !== null) return `cuda:${Number(cuda[1] ?? 0)}`;
+  throw new Text2ImgError('invalid_option', `the device is ${quote(device)}; allowed: ${DEVICE_SYNTAX}.`);
+}
+
+/**
+ * `auto` takes a CUDA GPU if one answers, else the CPU. On a GPU the networks compute in float16, unless float32 is asked for or the GPU lacks it.
+ * @throws `invalid_option`, `device_unavailable`
+ */
+export async function chooseDevice(
+  runtime: Pick<Runtime, 'devices'>,
+  device: string,
+  dtype: 'auto' | ComputeType,
+): Promise<ChosenDevice> {
+  const wanted = parseDevice(device);
+  // Nothing else is left to choose when the CPU does not answer, so it is not tried.
+  if (wanted === 'cpu') return onCpu(dtype, 'asked for');
+  const [report] = await runtime.devices({ only: wanted === 'auto' ? 'cuda:0' : wanted });
+  const problem = report?.problem ?? `the runtime has no device ${quote(device)}`;
+  if (report !== undefined && report.computeTypes.length > 0)
+    return onGpu(report, dtype, wanted === 'auto' ? 'a CUDA GPU answers' : 'asked for');
+  if (wanted === 'auto') return onCpu(dtype, `no CUDA: ${problem}`);
+  const advice = report?.advice === undefined ? '' : ` ${report.advice}`;
+  throw new Text2ImgError('device_unavailable', `the device ${quote(device)} cannot be used: ${problem}.${advice}`);
+}
+
+function onCpu(dtype: 'auto' | ComputeType, why: string): ChosenDevice {
+  const note = dtype === 'float16' ? '; float16 was asked for, but the CPU computes in float32' : '';
+  return { device: 'cpu', kind: 'cpu', computeType: 'float32', reason: `cpu, float32 (${why}${note})` };
+}
+
+function onGpu({ device, kind, computeTypes, problem }: DeviceReport, dtype: string, why: string): ChosenDevice {
+  const isHalf = dtype !== 'float32' && computeTypes.includes('float16');
+  const computeType = isHalf ? 'float16' : 'float32';
+  const note = isHalf || dtype === 'float32' ? '' : `; float16 does not work on it: ${problem}`;
+  return { device, kind, computeType, reason: `${device.replace(/:\d+$/, '')}, ${computeType} (${why}${note})` };
+}

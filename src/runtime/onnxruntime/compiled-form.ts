@@ -1,0 +1,38 @@
+/** What ONNX Runtime makes of a graph on a CPU, written to a folder of the compile cache and loaded from there. */
+import { existsSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { cpus } from 'node:os';
+import { join } from 'node:path';
+import type { BuiltGraph } from '../../onnx/graph.ts';
+import type { CompiledForm } from '../compile-cache.ts';
+import {
+  createSession,
+  createSessionAndSave,
+  loadOptimizedSession,
+  type OnnxRuntimeSession,
+  type SessionSettings,
+} from './session.ts';
+
+const MODEL_FILE = 'model.onnx';
+
+export function compiledForm(graph: BuiltGraph, settings: SessionSettings): CompiledForm<OnnxRuntimeSession> {
+  return {
+    key: onnxRuntimeVersion() + cpuIdentity(),
+    load: (folder) => loadOptimizedSession(join(folder, MODEL_FILE), settings),
+    compileInto: (folder) => createSessionAndSave(graph, settings, join(folder, MODEL_FILE)),
+    compile: () => createSession(graph, settings),
+  };
+}
+
+function onnxRuntimeVersion(): string {
+  const manifest = createRequire(import.meta.url).resolve('onnxruntime-node/package.json');
+  return (JSON.parse(readFileSync(manifest, 'utf8')) as { version: string }).version;
+}
+
+/** The layouts that ONNX Runtime chooses depend on the instruction sets. */
+function cpuIdentity(): string {
+  const flags = existsSync('/proc/cpuinfo')
+    ? (/^flags\s*:.*$/m.exec(readFileSync('/proc/cpuinfo', 'utf8'))?.[0] ?? '')
+    : '';
+  return `${process.arch}\n${cpus()[0]?.model ?? ''}\n${flags}\n`;
+}

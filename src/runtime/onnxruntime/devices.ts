@@ -1,0 +1,89 @@
+/** ONNX Runtime's devices, each tried in a child process. This file loads no native library. */
+import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { totalmem } from 'node:os';
+import { delimiter, dirname, join } from 'node:path';
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { z } from 'zod';
+import { messageOf } from '../../lib/disk-errors.ts';
+import type { DeviceReport } from '../contract.ts';
+import { providerOf } from './execution-provider.ts';
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+const run = promisify(execFile);
+const CHILD = new URL(
+  import.meta.url.endsWith('.ts') ? './try-device-child.ts' : './try-device-child.js',
+  import.meta.url,
+);
+const TIMEOUT_MS = 60_000;
+const CUDA_ADVICE = '"text2img setup cuda" fetches its libraries; an NVIDIA driver must be installed.';
+
+const answerSchema = z.object({
+  computeTypes: z.array(z.enum(['float32', 'float16'])),
+  problem: z.string().optional(),
+});
+
+/** `cpu`, every CUDA GPU that answers (or `cuda:0` with its problem) and `webgpu`; or only the one that is named. */
+export async function tryDevices(
+  only: string | undefined,
+  // The loader's path is this process' own unless the caller has another.
+  environment: Environment = process.env,
+): Promise<DeviceReport[]> {
+  if (only !== undefined) return [await report(only, environment)];
+  const [cpu, cuda, webgpu] = await Promise.all([
+    report('cpu', environment),
+    cudaDevices(environment),
+    report('webgpu', environment),
+  ]);
+  return [cpu, ...cuda, webgpu];
+}
+
+async function cudaDevices(environment: Environment): Promise<DeviceReport[]> {
+  const found: DeviceReport[] = [];
+  for (;;) {
+    const next = await report(`cuda:${found.length}`, environment);
+    const isThere = next.computeTypes.length > 0;
+    if (isThere || found.length === 0) found.push(next);
+    if (!isThere) return found;
+  }
+}
+
+async function report(device: string, environment: Environment): Promise<DeviceReport> {
+  const { name } = providerOf(device);
+  const answer = isCudaMissing(name, environment)
+    ? { computeTypes: [], problem: 'ONNX Runtime’s CUDA provider is not installed' }
+    : await ask(device, environment);
+  return {
+    device,
+    kind: name === 'cpu' ? 'cpu' : 'gpu',
+    computeTypes: answer.computeTypes,
+    ...(name === 'cpu' ? { memoryBytes: totalmem() } : {}),
+    ...(answer.problem === undefined ? {} : { problem: answer.problem }),
+    ...(name === 'cuda' && answer.computeTypes.length === 0 ? { advice: CUDA_ADVICE } : {}),
+  };
+}
+
+async function ask(device: string, environment: Environment): Promise<z.infer<typeof answerSchema>> {
+  try {
+    const options = { timeout: TIMEOUT_MS, env: environment };
+    const { stdout } = await run(process.execPath, [fileURLToPath(CHILD), device], options);
+    return answerSchema.parse(JSON.parse(stdout));
+  } catch (error) {
+    return { computeTypes: [], problem: `the process that tried it ended: ${messageOf(error).split('\n')[0]}` };
+  }
+}
+
+/**
+ * ONNX Runtime looks for a provider beside its own library: in its package, or where the loader's path has another copy of it (`setup cuda`).
+ * Most machines have no GPU. A look at the disk spares them half a second of processor time at each start.
+ */
+function isCudaMissing(provider: string, environment: Environment): boolean {
+  if (provider !== 'cuda' || process.platform !== 'linux') return false;
+  const manifest = createRequire(import.meta.url).resolve('onnxruntime-node/package.json');
+  const own = join(dirname(manifest), 'bin', 'napi-v6', 'linux', process.arch);
+  const folders = [own, ...(environment['LD_LIBRARY_PATH'] ?? '').split(delimiter)];
+  return !folders.some((folder) => folder !== '' && existsSync(join(folder, 'libonnxruntime_providers_cuda.so')));
+}

@@ -1,0 +1,22 @@
+/** ONNX Runtime behind the contract. The native library is loaded when the first network is opened, never by importing this file. */
+import type { BuiltGraph } from '../../onnx/graph.ts';
+import type { HostTensor, Network, OpenOptions, Runtime } from '../contract.ts';
+import { HeldTensor } from '../tensors.ts';
+import { tryDevices } from './devices.ts';
+import { providerOf } from './execution-provider.ts';
+
+export const ONNX_RUNTIME: Runtime = {
+  name: 'onnxruntime',
+  devices: ({ only, environment } = {}) => tryDevices(only, environment),
+  open: openNetwork,
+  upload: async (tensor: HostTensor, device: string) => {
+    providerOf(device);
+    // The Node binding has no device memory outside WebGPU, so tensors stay where they are.
+    return new HeldTensor(tensor);
+  },
+};
+
+async function openNetwork(graph: BuiltGraph, options: OpenOptions): Promise<Network> {
+  const { OnnxRuntimeNetwork } = await import('./network.ts');
+  return await OnnxRuntimeNetwork.open(graph, options);
+}
