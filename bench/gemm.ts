@@ -1,5 +1,6 @@
 /** The machine's measured limit: the best matrix product through ONNX Runtime. */
-import { createSession } from '../src/runtime/onnxruntime/session.ts';
+import { DEFAULT_RUNTIME } from '../src/runtime/registry.ts';
+import { float32 } from '../src/runtime/tensors.ts';
 import { GraphBuilder } from '../src/onnx/graph.ts';
 import { median, timeRuns } from './timing.ts';
 
@@ -19,9 +20,14 @@ export async function gemmFlopsPerSecond(size: number, threads: number): Promise
   const a = g.input('a', 'float32', [size, size], [size, size]);
   const b = g.input('b', 'float32', [size, size], [size, size]);
   g.output('c', g.node('MatMul', [a, b], { shape: [size, size] }), [size, size]);
-  await using session = await createSession(g.build('gemm'), { provider: { name: 'cpu' }, threads, spin: true });
+  await using network = await DEFAULT_RUNTIME.open(g.build('gemm'), {
+    device: 'cpu',
+    computeType: 'float32',
+    threads,
+    use: 'every-step',
+  });
   const values = Float32Array.from({ length: size * size }, (_, index) => Math.sin(index));
-  const tensor = { data: values, shape: [size, size] };
-  const seconds = median(await timeRuns(9, () => session.run({ a: tensor, b: tensor })));
+  const tensor = float32(values, [size, size]);
+  const seconds = median(await timeRuns(9, () => network.run({ a: tensor, b: tensor })));
   return (2 * size ** 3) / seconds;
 }

@@ -2,11 +2,9 @@
 import { execFile } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { availableParallelism, cpus, freemem, totalmem } from 'node:os';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { z } from 'zod';
-import { messageOf } from '../lib/disk-errors.ts';
 import { omitUndefined } from '../lib/omit-undefined.ts';
+import { DEFAULT_RUNTIME } from '../runtime/registry.ts';
 
 export interface DoctorFinding {
   readonly name: string;
@@ -20,12 +18,7 @@ export interface DoctorFinding {
 type Environment = Readonly<Record<string, string | undefined>>;
 
 const run = promisify(execFile);
-const PROBE = new URL(
-  import.meta.url.endsWith('.ts') ? './probe-devices-child.ts' : './probe-devices-child.js',
-  import.meta.url,
-);
 const PROBE_TIMEOUT_MS = 60_000;
-const answerSchema = z.object({ available: z.boolean(), detail: z.string() });
 
 /** Stable Diffusion 1.x in float32 with its pictures. */
 const COMFORTABLE_BYTES = 6 * 2 ** 30;
@@ -33,15 +26,15 @@ const COMFORTABLE_BYTES = 6 * 2 ** 30;
 export async function probeMachine(environment: Environment): Promise<readonly DoctorFinding[]> {
   const gpu = await probeGpu(environment);
   const providers = await Promise.all([
-    probeProviderApart('cpu', environment),
-    probeProviderApart(
-      'cuda',
+    probeDevice('cpu', environment),
+    probeDevice(
+      'cuda:0',
       environment,
       gpu.status === 'ok'
         ? 'run "text2img setup cuda"'
         : 'needs an NVIDIA GPU and its driver, then "text2img setup cuda"',
     ),
-    probeProviderApart('webgpu', environment, 'needs a GPU with a Vulkan, Metal or Direct3D 12 driver'),
+    probeDevice('webgpu', environment, 'needs a GPU with a Vulkan, Metal or Direct3D 12 driver'),
   ]);
   return [probeProcessor(), probeMemory(), gpu, ...providers];
 }
@@ -93,28 +86,16 @@ async function probeGpu(environment: Environment): Promise<DoctorFinding> {
   }
 }
 
-async function probeProviderApart(device: string, environment: Environment, advice?: string): Promise<DoctorFinding> {
-  const name = `provider ${device}`;
-  try {
-    const { stdout } = await run(process.execPath, [fileURLToPath(PROBE), device], {
-      timeout: PROBE_TIMEOUT_MS,
-      env: environment,
-    });
-    const { available, detail } = answerSchema.parse(JSON.parse(stdout));
-    if (available) return { name, status: 'ok', detail };
-    return {
-      name,
-      status: device === 'cpu' ? 'problem' : 'missing',
-      detail,
-      ...omitUndefined({ advice }),
-    };
-  } catch (error) {
-    const detail = `the process that tried it ended: ${messageOf(error).split('\n', 1).join()}`;
-    return {
-      name,
-      status: device === 'cpu' ? 'problem' : 'missing',
-      detail,
-      ...omitUndefined({ advice }),
-    };
-  }
+async function probeDevice(device: string, environment: Environment, advice?: string): Promise<DoctorFinding> {
+  const [report] = await DEFAULT_RUNTIME.devices({ only: device, environment });
+  const shown = device.replace(/:0$/, '');
+  const name = `provider ${shown}`;
+  if (report !== undefined && report.computeTypes.length > 0)
+    return { name, status: 'ok', detail: `${shown} answers in ${report.computeTypes.join(' and ')}` };
+  return {
+    name,
+    status: device === 'cpu' ? 'problem' : 'missing',
+    detail: report?.problem ?? 'it is unknown',
+    ...omitUndefined({ advice }),
+  };
 }

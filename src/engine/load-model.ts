@@ -9,7 +9,8 @@ import { nearestTileSize } from '../pipelines/parts/vae-tiling.ts';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import type { ModelFacts } from '../job/model-facts.ts';
 import { proveFit } from '../pipelines/stable-diffusion/prove-fit.ts';
-import { type ChosenDevice, chooseDevice } from '../runtime/onnxruntime/execution-provider.ts';
+import { type ChosenDevice, chooseDevice } from '../runtime/choose-device.ts';
+import { DEFAULT_RUNTIME } from '../runtime/registry.ts';
 import { NetworkOpener, vaeSampleSizePx, vaeScaleFactor } from './open-networks.ts';
 import type { EngineSettings } from './protocol.ts';
 
@@ -37,10 +38,10 @@ export async function loadModel(settings: EngineSettings, hooks: LoadModelHooks)
   );
   if (settings.vaeTiling) requireTiles(checkpoint);
   const tokenizer = new ClipTokenizer(checkpoint.tokenizer);
-  const device = await chooseDevice(settings.device, settings.dtype);
+  const device = await chooseDevice(DEFAULT_RUNTIME, settings.device, settings.dtype);
   const graphs = proveFit(checkpoint, device.computeType);
   await using stack = new AsyncDisposableStack();
-  const opener = stack.use(new NetworkOpener({ checkpoint, provider: device.provider, settings }));
+  const opener = stack.use(new NetworkOpener({ checkpoint, device, settings }));
   const fullPrecision =
     device.computeType === 'float32' ? {} : { fullPrecision: opener.openLater(() => proveFit(checkpoint, 'float32')) };
   const networks = await opener.open(graphs);
@@ -95,7 +96,7 @@ function factsOf({ checkpoint, modelName, device, warnings, loadMs }: Findings):
     defaultGuidanceScale: DEFAULT_GUIDANCE_SCALE,
     defaultScheduler: checkpoint.scheduler.className,
     maxBatchImages: maxBatchImages(device),
-    device: device.provider.name === 'cuda' ? `cuda:${device.provider.deviceId}` : device.provider.name,
+    device: device.device,
     deviceReason: device.reason,
     dtype: device.computeType,
     loadMs: Math.round(loadMs),
@@ -104,8 +105,8 @@ function factsOf({ checkpoint, modelName, device, warnings, loadMs }: Findings):
 }
 
 /** A CPU gains nothing from larger batches; a GPU's share is not measured yet, and four images of 512×512 fit into 8 GB in float16. */
-function maxBatchImages({ provider }: ChosenDevice): number {
-  return provider.name === 'cpu' ? 1 : 4;
+function maxBatchImages({ kind }: ChosenDevice): number {
+  return kind === 'cpu' ? 1 : 4;
 }
 
 function schedulerOf({ scheduler: { className: own, config } }: Checkpoint): CheckpointScheduler {

@@ -1,25 +1,25 @@
 /** Opens a checkpoint's networks on a device: their graphs become the functions that the pipeline calls. */
-import { availableParallelism } from 'node:os';
 import type { Checkpoint } from '../checkpoint/open-checkpoint.ts';
 import type { Denoiser, FullPrecision, Networks, TextEncoder, VaeDecoder } from '../pipelines/parts/networks.ts';
 import { tiledVaeDecoder } from '../pipelines/parts/vae-tiling.ts';
-import { Text2ImgError } from '../errors/text2img-error.ts';
 import type { NetworkGraphs } from '../pipelines/stable-diffusion/prove-fit.ts';
-import { openCachedSession } from '../runtime/compile-cache.ts';
-import type { BuiltGraph } from '../onnx/graph.ts';
-import type { ExecutionProvider, Session, Tensor } from '../runtime/contract.ts';
+import type { BuiltGraph, ComputeType } from '../onnx/graph.ts';
+import type { ChosenDevice } from '../runtime/choose-device.ts';
+import type { Network, OpenOptions } from '../runtime/contract.ts';
+import { DEFAULT_RUNTIME } from '../runtime/registry.ts';
+import { float32, floatsOf, int32 } from '../runtime/tensors.ts';
 import type { EngineSettings } from './protocol.ts';
 
 export interface NetworkOpenerOptions {
   readonly checkpoint: Checkpoint;
-  readonly provider: ExecutionProvider;
+  readonly device: Pick<ChosenDevice, 'device' | 'computeType'>;
   readonly settings: EngineSettings;
 }
 
 /** Closing it closes all that it opened. */
 export class NetworkOpener implements AsyncDisposable {
   readonly #options: NetworkOpenerOptions;
-  readonly #sessions = new AsyncDisposableStack();
+  readonly #opened = new AsyncDisposableStack();
   readonly #notes: string[] = [];
 
   constructor(options: NetworkOpenerOptions) {
@@ -33,10 +33,11 @@ export class NetworkOpener implements AsyncDisposable {
 
   /** @throws `inference_failed`, `engine_out_of_memory` */
   async open({ textEncoder, unet, vae }: NetworkGraphs): Promise<Networks> {
+    const { computeType } = this.#options.device;
     return {
-      textEncoder: await this.#textEncoder(textEncoder),
-      denoiser: await this.#denoiser(unet),
-      vae: await this.#vae(vae),
+      textEncoder: await this.#textEncoder(textEncoder, computeType),
+      denoiser: await this.#denoiser(unet, computeType),
+      vae: await this.#vae(vae, computeType),
     };
   }
 
@@ -44,65 +45,66 @@ export class NetworkOpener implements AsyncDisposable {
   openLater(build: () => NetworkGraphs): FullPrecision {
     const graphs = once(build);
     return {
-      textEncoder: once(() => this.#textEncoder(graphs().textEncoder)),
-      denoiser: once(() => this.#denoiser(graphs().unet)),
-      vae: once(() => this.#vae(graphs().vae)),
+      textEncoder: once(() => this.#textEncoder(graphs().textEncoder, 'float32')),
+      denoiser: once(() => this.#denoiser(graphs().unet, 'float32')),
+      vae: once(() => this.#vae(graphs().vae, 'float32')),
     };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#sessions.disposeAsync();
+    await this.#opened.disposeAsync();
   }
 
-  async #session(graph: BuiltGraph, spin: boolean): Promise<Session> {
-    const { provider, settings } = this.#options;
-    // ONNX Runtime's own choice is one thread per physical core, which leaves half of a small virtual machine idle.
-    const threads = settings.threads === 0 ? availableParallelism() : settings.threads;
-    const cache = {
-      folder: settings.compileCacheFolder,
-      verify: settings.verifyCache,
-      onNote: (sentence: string) => void this.#notes.push(sentence),
-    };
-    return this.#sessions.use(await openCachedSession(graph, { provider, threads, spin }, cache));
+  async #network(graph: BuiltGraph, options: Pick<OpenOptions, 'computeType' | 'use'>): Promise<Network> {
+    const { device, settings } = this.#options;
+    const network = await DEFAULT_RUNTIME.open(graph, {
+      ...options,
+      device: device.device,
+      threads: settings.threads,
+      cache: {
+        folder: settings.compileCacheFolder,
+        verify: settings.verifyCache,
+        onNote: (sentence) => void this.#notes.push(sentence),
+      },
+    });
+    return this.#opened.use(network);
   }
 
-  async #textEncoder(graph: BuiltGraph): Promise<TextEncoder> {
-    const session = await this.#session(graph, false);
+  async #textEncoder(graph: BuiltGraph, computeType: ComputeType): Promise<TextEncoder> {
+    const network = await this.#network(graph, { computeType, use: 'once' });
     const { maxTokens } = this.#options.checkpoint.tokenizer;
     return {
       maxTokens,
-      encode: (inputIds, batch) =>
-        runForFloats(session, { input_ids: { data: inputIds, shape: [batch, maxTokens] } }, 'last_hidden_state'),
+      encode: async (inputIds, batch) =>
+        floatsOf(await network.run({ input_ids: int32(inputIds, [batch, maxTokens]) }), 'last_hidden_state'),
     };
   }
 
-  async #denoiser(graph: BuiltGraph): Promise<Denoiser> {
-    const session = await this.#session(graph, true);
+  async #denoiser(graph: BuiltGraph, computeType: ComputeType): Promise<Denoiser> {
+    const network = await this.#network(graph, { computeType, use: 'every-step' });
     const { unet, textEncoder, tokenizer } = this.#options.checkpoint;
     const context = [tokenizer.maxTokens, textEncoder.config.hidden_size];
     return {
       latentChannels: unet.config.in_channels,
-      predict: ({ sample, shape, timestep, encoderHiddenStates }) =>
-        runForFloats(
-          session,
-          {
-            sample: { data: sample, shape },
-            timestep: { data: Float32Array.of(timestep), shape: [1] },
-            encoder_hidden_states: { data: encoderHiddenStates, shape: [shape[0], ...context] },
-          },
-          'out_sample',
-        ),
+      predict: async ({ sample, shape, timestep, encoderHiddenStates }) => {
+        const outputs = await network.run({
+          sample: float32(sample, shape),
+          timestep: float32(Float32Array.of(timestep), [1]),
+          encoder_hidden_states: float32(encoderHiddenStates, [shape[0], ...context]),
+        });
+        return floatsOf(outputs, 'out_sample');
+      },
     };
   }
 
-  async #vae(graph: BuiltGraph): Promise<VaeDecoder> {
-    const session = await this.#session(graph, false);
+  async #vae(graph: BuiltGraph, computeType: ComputeType): Promise<VaeDecoder> {
+    const network = await this.#network(graph, { computeType, use: 'once' });
     const { checkpoint, settings } = this.#options;
     const decoder: VaeDecoder = {
       scaleFactor: vaeScaleFactor(checkpoint),
       scalingFactor: checkpoint.vae.config.scaling_factor,
-      decode: (latents, shape) =>
-        runForFloats(session, { latent_sample: { data: latents, shape: [1, ...shape] } }, 'sample'),
+      decode: async (latents, shape) =>
+        floatsOf(await network.run({ latent_sample: float32(latents, [1, ...shape]) }), 'sample'),
     };
     return settings.vaeTiling ? tiledVaeDecoder(decoder, vaeSampleSizePx(checkpoint)) : decoder;
   }
@@ -123,14 +125,4 @@ export function vaeSampleSizePx({ vae }: Checkpoint): number {
 function once<T>(make: () => T): () => T {
   let made: { readonly result: T } | undefined;
   return () => (made ??= { result: make() }).result;
-}
-
-async function runForFloats(
-  session: Session,
-  inputs: Readonly<Record<string, Tensor>>,
-  output: string,
-): Promise<Float32Array> {
-  const { data } = (await session.run(inputs))[output] ?? {};
-  if (data instanceof Float32Array) return data;
-  throw new Text2ImgError('internal', `the network has no float32 output "${output}".`);
 }

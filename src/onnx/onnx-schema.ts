@@ -5,7 +5,15 @@
 import protobuf from 'protobufjs';
 
 /** TensorProto.DataType */
-export const ELEMENT_TYPES = { float32: 1, uint8: 2, int32: 6, int64: 7, float16: 10, float64: 11, bfloat16: 16 } as const;
+export const ELEMENT_TYPES = {
+  float32: 1,
+  uint8: 2,
+  int32: 6,
+  int64: 7,
+  float16: 10,
+  float64: 11,
+  bfloat16: 16,
+} as const;
 export type ElementType = keyof typeof ELEMENT_TYPES;
 
 interface StringEntry {

@@ -9,7 +9,16 @@ import { Text2ImgError } from '../errors/text2img-error.ts';
 import { messageOf } from '../lib/disk-errors.ts';
 import { withFileLock } from '../lib/file-lock.ts';
 import type { BuiltGraph } from '../onnx/graph.ts';
-import { beginEntry, checkEntry, checkRoom, finishEntry, makeRoom, removeDrafts, removeEntry, weightsDigest } from './cache-entries.ts';
+import {
+  beginEntry,
+  checkEntry,
+  checkRoom,
+  finishEntry,
+  makeRoom,
+  removeDrafts,
+  removeEntry,
+  weightsDigest,
+} from './cache-entries.ts';
 import type { CompileCacheSettings } from './contract.ts';
 
 /** What a runtime compiles a graph to. The cache owns the folder, its lock and its size. */

@@ -96,10 +96,7 @@ export interface Network extends AsyncDisposable {
    * @throws `inference_failed`, `engine_out_of_memory`, `cancelled`
    */
   run(inputs: Tensors, options?: { readonly keep?: undefined; readonly signal?: AbortSignal }): Promise<HostTensors>;
-  run(
-    inputs: Tensors,
-    options: { readonly keep: readonly string[]; readonly signal?: AbortSignal },
-  ): Promise<Tensors>;
+  run(inputs: Tensors, options: { readonly keep: readonly string[]; readonly signal?: AbortSignal }): Promise<Tensors>;
   /** Frees its memory, weights included. The next run brings it back. */
   rest(): Promise<void>;
 }

@@ -24,7 +24,7 @@ async function draw(folder: string, computeType: ComputeType): Promise<Drawing> 
   const checkpoint = await openCheckpoint(folder);
   await using opener = new NetworkOpener({
     checkpoint,
-    provider: { name: 'cpu' },
+    device: { device: 'cpu', computeType },
     settings: {
       checkpointFolder: folder,
       modelName: null,

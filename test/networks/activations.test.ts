@@ -10,7 +10,8 @@ import { fileURLToPath } from 'node:url';
 import { openCheckpoint } from '../../src/checkpoint/open-checkpoint.ts';
 import { type NetworkGraphs, proveFit } from '../../src/pipelines/stable-diffusion/prove-fit.ts';
 import type { BuiltGraph } from '../../src/onnx/graph.ts';
-import type { Tensor } from '../../src/runtime/contract.ts';
+import type { HostTensor } from '../../src/runtime/contract.ts';
+import { float32, int32 } from '../../src/runtime/tensors.ts';
 import { copyOfBase, editTensors, UNET } from '../checkpoint/checkpoint-copies.ts';
 import { largestOf, valuesByLayer } from './every-value.ts';
 import { assertClose, runGraph } from './vectors.ts';
@@ -22,13 +23,16 @@ const FLOAT16_TOLERANCE = 2e-2;
 interface Runnable {
   readonly single: BuiltGraph;
   readonly half: BuiltGraph;
-  readonly inputs: Readonly<Record<string, Tensor>>;
+  readonly inputs: Readonly<Record<string, HostTensor>>;
 }
 
 /** As large as noise becomes. */
-function noise(shape: readonly number[]): Tensor {
+function noise(shape: readonly number[]): HostTensor {
   const length = shape.reduce((product, size) => product * size, 1);
-  return { data: Float32Array.from({ length }, (_, index) => 4 * Math.sin(index * index)), shape };
+  return float32(
+    Float32Array.from({ length }, (_, index) => 4 * Math.sin(index * index)),
+    shape,
+  );
 }
 
 /** The networks with inputs: a whole prompt, 16 × 12 latents, the first step of a picture. */
@@ -42,14 +46,14 @@ async function networksOf(folder: string): Promise<Readonly<Record<keyof Network
     textEncoder: {
       single: single.textEncoder,
       half: half.textEncoder,
-      inputs: { input_ids: { data: inputIds, shape: [1, inputIds.length] } },
+      inputs: { input_ids: int32(inputIds, [1, inputIds.length]) },
     },
     unet: {
       single: single.unet,
       half: half.unet,
       inputs: {
         sample: noise([1, unet.config.in_channels, 16, 12]),
-        timestep: { data: Float32Array.of(981), shape: [1] },
+        timestep: float32(Float32Array.of(981), [1]),
         encoder_hidden_states: noise([1, inputIds.length, features]),
       },
     },

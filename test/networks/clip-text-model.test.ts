@@ -5,23 +5,20 @@ import { test } from 'node:test';
 import { openCheckpoint } from '../../src/checkpoint/open-checkpoint.ts';
 import { ClipTokenizer } from '../../src/pipelines/parts/clip-tokenizer.ts';
 import { buildClipTextGraph } from '../../src/networks/clip-text-model.ts';
-import { createSession } from '../../src/runtime/onnxruntime/session.ts';
+import { floatsOf, int32 } from '../../src/runtime/tensors.ts';
+import { openOnCpu } from '../runtime/open-on-cpu.ts';
 
 test('with 40 tokens of 77 positions the first 40 vectors are those of the whole length', async () => {
   const { textEncoder, tokenizer } = await openCheckpoint(fileURLToPath(new URL('../../models/demo', import.meta.url)));
   const encode = async (tokens: number): Promise<Float32Array> => {
-    await using session = await createSession(buildClipTextGraph({ ...textEncoder, computeType: 'float32', tokens }), {
-      provider: { name: 'cpu' },
-      threads: 1,
-      spin: false,
-    });
+    await using network = await openOnCpu(buildClipTextGraph({ ...textEncoder, computeType: 'float32', tokens }));
     const { inputIds } = new ClipTokenizer({ ...tokenizer, maxTokens: 77 }).tokenize(
       'a red circle and a blue square '.repeat(9),
     );
-    const { last_hidden_state: state } = await session.run({
-      input_ids: { data: inputIds.slice(0, tokens), shape: [1, tokens] },
-    });
-    return state?.data as Float32Array;
+    return floatsOf(
+      await network.run({ input_ids: int32(inputIds.slice(0, tokens), [1, tokens]) }),
+      'last_hidden_state',
+    );
   };
   const { hidden_size: features } = textEncoder.config;
   const [whole, part] = [await encode(77), await encode(40)];

@@ -1,7 +1,7 @@
 /** Makes the values inside a graph visible: every value that is computed from the graph's inputs becomes an output. */
 import type { BuiltGraph } from '../../src/onnx/graph.ts';
 import { decodeModel, encodeModel, type NodeProto, type ValueInfoProto } from '../../src/onnx/onnx-schema.ts';
-import type { Tensor } from '../../src/runtime/contract.ts';
+import type { HostTensor } from '../../src/runtime/contract.ts';
 import { runGraph } from './vectors.ts';
 
 /**
@@ -10,8 +10,8 @@ import { runGraph } from './vectors.ts';
  */
 export async function valuesByLayer(
   graph: BuiltGraph,
-  inputs: Readonly<Record<string, Tensor>>,
-): Promise<ReadonlyMap<string, readonly Tensor[]>> {
+  inputs: Readonly<Record<string, HostTensor>>,
+): Promise<ReadonlyMap<string, readonly HostTensor[]>> {
   const model = decodeModel(graph.model);
   const layers = layersOf(model.graph);
   const known = new Set(model.graph.output.map(({ name }) => name));
@@ -19,7 +19,7 @@ export async function valuesByLayer(
   const added = [...layers.keys()].filter((name) => !known.has(name)).map((name) => ({ name }) as ValueInfoProto);
   const opened = encodeModel({ ...model, graph: { ...model.graph, output: [...model.graph.output, ...added] } });
   const values = await runGraph({ ...graph, model: opened }, inputs);
-  const result = new Map<string, Tensor[]>();
+  const result = new Map<string, HostTensor[]>();
   for (const [name, layer] of layers) {
     const value = values[name];
     // Shapes are whole numbers.
@@ -58,7 +58,7 @@ function layersOf({ node: nodes, initializer, input }: Nodes): ReadonlyMap<strin
 }
 
 /** Layer → the largest of its numbers, without sign; NaN where one is NaN. */
-export function largestOf(values: ReadonlyMap<string, readonly Tensor[]>): ReadonlyMap<string, number> {
+export function largestOf(values: ReadonlyMap<string, readonly HostTensor[]>): ReadonlyMap<string, number> {
   return new Map(
     [...values].map(([layer, tensors]) => [
       layer,

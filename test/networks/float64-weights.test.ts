@@ -4,15 +4,15 @@ import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { openCheckpoint } from '../../src/checkpoint/open-checkpoint.ts';
 import { proveFit } from '../../src/pipelines/stable-diffusion/prove-fit.ts';
-import { createSession } from '../../src/runtime/onnxruntime/session.ts';
+import { float32, floatsOf } from '../../src/runtime/tensors.ts';
 import { copyOfBase, editTensors, VAE } from '../checkpoint/checkpoint-copies.ts';
+import { openOnCpu } from '../runtime/open-on-cpu.ts';
 
 async function decode(folder: string): Promise<Float32Array> {
   const { vae } = proveFit(await openCheckpoint(folder));
-  await using session = await createSession(vae, { provider: { name: 'cpu' }, threads: 1, spin: false });
+  await using network = await openOnCpu(vae);
   const latents = Float32Array.from({ length: 4 * 5 * 3 }, (_, index) => Math.sin(index));
-  const { sample } = await session.run({ latent_sample: { data: latents, shape: [1, 4, 5, 3] } });
-  return sample?.data as Float32Array;
+  return floatsOf(await network.run({ latent_sample: float32(latents, [1, 4, 5, 3]) }), 'sample');
 }
 
 function widened(t: TestContext): string {

@@ -4,7 +4,8 @@ import { test } from 'node:test';
 import type { Weights } from '../../src/onnx/weights.ts';
 import { timestepProjection } from '../../src/networks/layers/timestep-embedding.ts';
 import { GraphBuilder } from '../../src/onnx/graph.ts';
-import { createSession } from '../../src/runtime/onnxruntime/session.ts';
+import { float32, floatsOf } from '../../src/runtime/tensors.ts';
+import { openOnCpu } from '../runtime/open-on-cpu.ts';
 
 const none: Weights = {
   component: 'none',
@@ -18,9 +19,8 @@ async function project(channels: number, flipSinToCos: boolean): Promise<number[
   const g = new GraphBuilder(none, 'float32');
   const timestep = g.input('timestep', 'float32', [1], [1]);
   g.output('y', timestepProjection(g, timestep, { channels, flipSinToCos, freqShift: 0 }), [1, channels]);
-  await using session = await createSession(g.build('test'), { provider: { name: 'cpu' }, threads: 1, spin: false });
-  const { y } = await session.run({ timestep: { data: Float32Array.of(3), shape: [1] } });
-  return Array.from(y?.data as Float32Array);
+  await using network = await openOnCpu(g.build('test'));
+  return [...floatsOf(await network.run({ timestep: float32(Float32Array.of(3), [1]) }), 'y')];
 }
 
 // Frequencies 10000^0 and 10000^(-1/2): the angles of timestep 3 are 3 and 0.03.

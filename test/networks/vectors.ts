@@ -5,9 +5,10 @@ import { fileURLToPath } from 'node:url';
 import { openComponentWeights } from '../../src/checkpoint/component-weights.ts';
 import type { Weights } from '../../src/onnx/weights.ts';
 import type { BuiltGraph, Dimension } from '../../src/onnx/graph.ts';
-import { createSession } from '../../src/runtime/onnxruntime/session.ts';
-import type { Tensor } from '../../src/runtime/contract.ts';
+import type { HostTensor } from '../../src/runtime/contract.ts';
+import { float32, int32 } from '../../src/runtime/tensors.ts';
 import { readTensors, type StoredTensor } from '../checkpoint/checkpoint-copies.ts';
+import { openOnCpu } from '../runtime/open-on-cpu.ts';
 
 const folder = fileURLToPath(new URL('vectors', import.meta.url));
 
@@ -23,9 +24,9 @@ interface CaseRecord {
 
 export interface VectorCase extends Omit<CaseRecord, 'inputs' | 'weights_of'> {
   readonly dimensions: CaseRecord['inputs'];
-  readonly inputs: Readonly<Record<string, Tensor>>;
+  readonly inputs: Readonly<Record<string, HostTensor>>;
   readonly weights: Weights;
-  readonly expected: Readonly<Record<string, Tensor>>;
+  readonly expected: Readonly<Record<string, HostTensor>>;
 }
 
 /** @param group `layers`, `clip`, `unet`, `vae` */
@@ -33,7 +34,7 @@ export async function readVectors(group: string): Promise<readonly VectorCase[]>
   const records = JSON.parse(readFileSync(`${folder}/${group}.json`, 'utf8')) as CaseRecord[];
   const tensors = readTensors(`${folder}/${group}.safetensors`);
   const stored = await openComponentWeights({ component: group, folder, baseName: group });
-  const under = (prefix: string): Record<string, Tensor> =>
+  const under = (prefix: string): Record<string, HostTensor> =>
     Object.fromEntries(
       [...tensors]
         .filter(([name]) => name.startsWith(prefix))
@@ -48,10 +49,10 @@ export async function readVectors(group: string): Promise<readonly VectorCase[]>
   }));
 }
 
-function decode({ dtype, shape, data }: StoredTensor): Tensor {
+function decode({ dtype, shape, data }: StoredTensor): HostTensor {
   const { buffer } = Uint8Array.from(data);
   assert.ok(dtype === 'F32' || dtype === 'I32', dtype);
-  return { data: dtype === 'F32' ? new Float32Array(buffer) : new Int32Array(buffer), shape };
+  return dtype === 'F32' ? float32(new Float32Array(buffer), shape) : int32(new Int32Array(buffer), shape);
 }
 
 /** The tensors whose names begin with `prefix`, under the rest of their names. */
@@ -66,21 +67,21 @@ function weightsUnder(stored: Weights, prefix: string): Weights {
 }
 
 /** Sizes for the dimensions that vary: those of the case, or others, because a graph must not depend on what it was written for. */
-export function nominalShape(dimensions: readonly Dimension[], { shape }: Tensor, isActual: boolean): number[] {
+export function nominalShape(dimensions: readonly Dimension[], { shape }: HostTensor, isActual: boolean): number[] {
   return dimensions.map((size, index) => (typeof size === 'string' && !isActual ? 13 : (shape[index] as number)));
 }
 
 /** One thread, on the CPU. */
 export async function runGraph(
   graph: BuiltGraph,
-  inputs: Readonly<Record<string, Tensor>>,
-): Promise<Readonly<Record<string, Tensor>>> {
-  await using session = await createSession(graph, { provider: { name: 'cpu' }, threads: 1, spin: false });
-  return await session.run(inputs);
+  inputs: Readonly<Record<string, HostTensor>>,
+): Promise<Readonly<Record<string, HostTensor>>> {
+  await using network = await openOnCpu(graph);
+  return await network.run(inputs);
 }
 
 /** The largest difference as a share of the largest number that is expected. NaN where one of them is NaN. */
-export function distance(actual: Tensor | undefined, expected: Tensor): number {
+export function distance(actual: HostTensor | undefined, expected: HostTensor): number {
   assert.deepEqual([...(actual?.shape ?? [])], [...expected.shape]);
   return differenceOf(actual?.data as Float32Array, expected.data as Float32Array);
 }
@@ -95,7 +96,7 @@ function differenceOf(actual: Float32Array, expected: Float32Array): number {
 }
 
 /** @param tolerance a share of the largest number that is expected */
-export function assertClose(actual: Tensor | undefined, expected: Tensor, tolerance: number): void {
+export function assertClose(actual: HostTensor | undefined, expected: HostTensor, tolerance: number): void {
   const far = distance(actual, expected);
   // Written so that NaN fails.
   assert.ok(far <= tolerance, `differs by ${far.toExponential(1)} of the largest number; allowed is ${tolerance}`);

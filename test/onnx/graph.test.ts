@@ -8,7 +8,8 @@ import { openComponentWeights } from '../../src/checkpoint/component-weights.ts'
 import type { Weights } from '../../src/onnx/weights.ts';
 import { type ComputeType, GraphBuilder } from '../../src/onnx/graph.ts';
 import { decodeModel, ELEMENT_TYPES } from '../../src/onnx/onnx-schema.ts';
-import type { Tensor } from '../../src/runtime/contract.ts';
+import type { HostTensor } from '../../src/runtime/contract.ts';
+import { float32 } from '../../src/runtime/tensors.ts';
 import { type StoredTensor, writeTensors } from '../checkpoint/checkpoint-copies.ts';
 import { runGraph } from '../networks/vectors.ts';
 
@@ -28,7 +29,7 @@ function stored(dtype: Stored, shape: readonly number[], values: readonly number
   return { dtype, shape, data: Buffer.from(arrays[dtype]().buffer) };
 }
 
-function numbersOf(tensor: Tensor | undefined): number[] {
+function numbersOf(tensor: HostTensor | undefined): number[] {
   assert.ok(tensor !== undefined);
   return [...(tensor.data as Float32Array)];
 }
@@ -49,7 +50,7 @@ async function readBack(weights: Weights, name: string, computeType: ComputeType
   // A graph without an input is no network.
   const one = g.cast(g.input('one', 'float32', [1], [1]), computeType);
   g.output('y', g.node('Mul', [g.weight(name, shape), one], { shape }), shape);
-  const { y } = await runGraph(g.build('weights'), { one: { data: Float32Array.of(1), shape: [1] } });
+  const { y } = await runGraph(g.build('weights'), { one: float32(Float32Array.of(1), [1]) });
   return numbersOf(y);
 }
 
@@ -108,7 +109,7 @@ test('weights in two files of two folders are found', async () => {
   g.output('y', sum, [300]);
   const graph = g.build('two files');
   assert.deepEqual([graph.weightFiles.length, graph.weightBytes, graph.weightsFolder], [2, 2400, place]);
-  const { y } = await runGraph(graph, { one: { data: Float32Array.of(1), shape: [1] } });
+  const { y } = await runGraph(graph, { one: float32(Float32Array.of(1), [1]) });
   assert.deepEqual(numbersOf(y).slice(0, 3), [1, 1002, 2003]);
 });
 
@@ -122,7 +123,7 @@ test('a matrix that was saved as a 1 × 1 convolution is the matrix', async () =
     shape: [1, 2],
   });
   g.output('y', product, [1, 2]);
-  const { y } = await runGraph(g.build('matrix'), { x: { data: Float32Array.of(1, 10, 100), shape: [1, 3] } });
+  const { y } = await runGraph(g.build('matrix'), { x: float32(Float32Array.of(1, 10, 100), [1, 3]) });
   assert.deepEqual(numbersOf(y), [321, 654]);
 });
 
@@ -143,19 +144,19 @@ test('a weight, its cast and a constant that are used twice stand in the graph o
   });
   g.output('y', y, [2]);
   const { graph } = decodeModel(g.build('once').model);
-  const { float32, float16, int64 } = ELEMENT_TYPES;
+  const types = ELEMENT_TYPES;
   assert.deepEqual(
     graph.initializer.map(({ dataType, dims }) => [dataType, dims]),
     [
-      [float32, [2]],
-      [float16, [2]],
-      [int64, [1]],
-      [float32, [2]],
-      [float16, [1, 2]],
+      [types.float32, [2]],
+      [types.float16, [2]],
+      [types.int64, [1]],
+      [types.float32, [2]],
+      [types.float16, [1, 2]],
     ],
   );
   // Of the input, the weight, the constant and the output.
   assert.equal(graph.node.filter(({ opType }) => opType === 'Cast').length, 4);
-  const result = await runGraph(g.build('once'), { x: { data: Float32Array.of(1, 1), shape: [2] } });
+  const result = await runGraph(g.build('once'), { x: float32(Float32Array.of(1, 1), [2]) });
   assert.deepEqual(numbersOf(result['y']), [42, 110]);
 });

@@ -22,16 +22,16 @@ import { openCheckpoint } from '../../src/checkpoint/open-checkpoint.ts';
 import { buildVaeDecoderGraph } from '../../src/networks/autoencoder-kl.ts';
 import { buildClipTextGraph } from '../../src/networks/clip-text-model.ts';
 import { buildUNet2DConditionGraph } from '../../src/networks/unet-2d-condition-model.ts';
-import { type CompileCacheSettings, openCachedSession } from '../../src/runtime/compile-cache.ts';
+import type { CompileCacheSettings } from '../../src/runtime/contract.ts';
+import { float32, floatsOf, int32 } from '../../src/runtime/tensors.ts';
 import type { BuiltGraph } from '../../src/onnx/graph.ts';
+import { openOnCpu } from './open-on-cpu.ts';
 
 const place = await mkdtemp(join(tmpdir(), 'text2img-compile-'));
 after(() => rm(place, { recursive: true, force: true }));
 const model = join(place, 'model');
 await cp(fileURLToPath(new URL('../../models/demo', import.meta.url)), model, { recursive: true });
 const weights = join(model, 'text_encoder/model.safetensors');
-
-const SETTINGS = { provider: { name: 'cpu' }, threads: 1, spin: false } as const;
 
 async function textGraph(): Promise<BuiltGraph> {
   const { textEncoder } = await openCheckpoint(model);
@@ -46,16 +46,14 @@ interface Opened {
 /** Opens the text encoder through the cache in `folder` and runs it. */
 async function openThrough(folder: string, settings: Partial<CompileCacheSettings> = {}): Promise<Opened> {
   const notes: string[] = [];
-  await using session = await openCachedSession(await textGraph(), SETTINGS, {
+  await using network = await openOnCpu(await textGraph(), {
     folder,
     minWeightBytes: 0,
     onNote: (sentence) => notes.push(sentence),
     ...settings,
   });
-  const { last_hidden_state: state } = await session.run({
-    input_ids: { data: new Int32Array(77).fill(5), shape: [1, 77] },
-  });
-  return { notes, values: Float32Array.from(state?.data as Float32Array) };
+  const outputs = await network.run({ input_ids: int32(new Int32Array(77).fill(5), [1, 77]) });
+  return { notes, values: Float32Array.from(floatsOf(outputs, 'last_hidden_state')) };
 }
 
 const entriesOf = async (folder: string): Promise<string[]> =>
@@ -85,23 +83,23 @@ test('each network gives the same numbers from the cache, whatever constants its
     {
       graph: buildUNet2DConditionGraph({ ...unet, computeType: 'float32' }),
       inputs: {
-        sample: { data: wave(channels * 64), shape: [1, channels, 8, 8] },
-        timestep: { data: Float32Array.of(500), shape: [1] },
-        encoder_hidden_states: { data: wave(77 * features), shape: [1, 77, features] },
+        sample: float32(wave(channels * 64), [1, channels, 8, 8]),
+        timestep: float32(Float32Array.of(500), [1]),
+        encoder_hidden_states: float32(wave(77 * features), [1, 77, features]),
       },
       output: 'out_sample',
     },
     {
       graph: buildVaeDecoderGraph({ ...vae, computeType: 'float32' }),
-      inputs: { latent_sample: { data: wave(latents * 64), shape: [1, latents, 8, 8] } },
+      inputs: { latent_sample: float32(wave(latents * 64), [1, latents, 8, 8]) },
       output: 'sample',
     },
   ];
   for (const { graph, inputs, output } of networks) {
     const results = [];
     for (const folder of [null, join(place, 'networks'), join(place, 'networks')]) {
-      await using session = await openCachedSession(graph, SETTINGS, { folder, minWeightBytes: 0 });
-      results.push((await session.run(inputs))[output]?.data.slice());
+      await using network = await openOnCpu(graph, { folder, minWeightBytes: 0 });
+      results.push(floatsOf(await network.run(inputs), output).slice());
     }
     assert.deepEqual(results[1], results[0]);
     assert.deepEqual(results[2], results[0]);
@@ -132,9 +130,9 @@ test('another graph over the same weights is a miss, and leaves the first entry 
   const { textEncoder } = await openCheckpoint(model);
   const other = buildClipTextGraph({ ...textEncoder, computeType: 'float32', tokens: 40 });
   for (const entries of [2, 2]) {
-    await using session = await openCachedSession(other, SETTINGS, { folder, minWeightBytes: 0 });
-    const { last_hidden_state: state } = await session.run({
-      input_ids: { data: new Int32Array(40).fill(5), shape: [1, 40] },
+    await using network = await openOnCpu(other, { folder, minWeightBytes: 0 });
+    const { last_hidden_state: state } = await network.run({
+      input_ids: int32(new Int32Array(40).fill(5), [1, 40]),
     });
     assert.deepEqual(state?.shape, [1, 40, textEncoder.config.hidden_size]);
     assert.equal((await entriesOf(folder)).length, entries);

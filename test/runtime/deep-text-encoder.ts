@@ -7,7 +7,8 @@ import { fileURLToPath } from 'node:url';
 import { openCheckpoint } from '../../src/checkpoint/open-checkpoint.ts';
 import type { Weights } from '../../src/onnx/weights.ts';
 import { buildClipTextGraph } from '../../src/networks/clip-text-model.ts';
-import { openCachedSession } from '../../src/runtime/compile-cache.ts';
+import { floatsOf, int32 } from '../../src/runtime/tensors.ts';
+import { openOnCpu } from './open-on-cpu.ts';
 
 const TOKENS = 77;
 const demo = fileURLToPath(new URL('../../models/demo', import.meta.url));
@@ -27,15 +28,14 @@ export async function openDeepTextEncoder(folder: string | null, layers: number)
     computeType: 'float32',
   });
   const notes: string[] = [];
-  await using session = await openCachedSession(
-    graph,
-    { provider: { name: 'cpu' }, threads: 1, spin: false },
-    { folder, minWeightBytes: 0, onNote: (sentence) => notes.push(sentence) },
-  );
-  const inputIds = { data: new Int32Array(TOKENS).fill(5), shape: [1, TOKENS] };
-  const { last_hidden_state: state } = await session.run({ input_ids: inputIds });
+  await using network = await openOnCpu(graph, {
+    folder,
+    minWeightBytes: 0,
+    onNote: (sentence) => notes.push(sentence),
+  });
+  const outputs = await network.run({ input_ids: int32(new Int32Array(TOKENS).fill(5), [1, TOKENS]) });
   const digest = createHash('sha256')
-    .update(Float32Array.from((state?.data ?? []) as Float32Array))
+    .update(Float32Array.from(floatsOf(outputs, 'last_hidden_state')))
     .digest('hex');
   return { digest, notes };
 }

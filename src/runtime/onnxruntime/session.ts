@@ -90,9 +90,7 @@ export class OnnxRuntimeSession implements AsyncDisposable {
 
   /** Blocks this thread until it is done. @throws `inference_failed`, `engine_out_of_memory` */
   async run(inputs: HostTensors): Promise<HostTensors> {
-    const feeds = Object.fromEntries(
-      Object.entries(inputs).map(([name, tensor]) => [name, toOrt(tensor)]),
-    );
+    const feeds = Object.fromEntries(Object.entries(inputs).map(([name, tensor]) => [name, toOrt(tensor)]));
     const results = await translateErrors(() => this.#session.run(feeds));
     return Object.fromEntries(Object.entries(results).map(([name, tensor]) => [name, fromOrt(name, tensor)]));
   }
@@ -106,12 +104,15 @@ const ELEMENTS = ['float32', 'float16', 'int32', 'int64', 'uint8'] as const sati
 
 function toOrt({ type, data, shape }: HostTensor): OrtTensor {
   // The binding's types lag behind: it takes a Float16Array for float16 (test/runtime runs each type through).
-  return new OrtTensor(type, data as Uint8Array, shape as number[]);
+  return new OrtTensor(type, data as Uint8Array, shape);
 }
 
 function fromOrt(name: string, { type, data, dims }: OrtTensor): HostTensor {
   if (!(ELEMENTS as readonly string[]).includes(type))
-    throw new Text2ImgError('internal', `the output "${name}" of a network has the type ${type}; allowed are ${ELEMENTS.join(', ')}.`);
+    throw new Text2ImgError(
+      'internal',
+      `the output "${name}" of a network has the type ${type}; allowed are ${ELEMENTS.join(', ')}.`,
+    );
   // The binding's array for a type is the one of the contract: test/runtime runs each type through.
   return { type, data, shape: dims } as HostTensor;
 }
