@@ -10,6 +10,7 @@ import { messageOf } from '../lib/disk-errors.ts';
 import { boundedSentences, excerpt, quote } from '../lib/foreign-text.ts';
 import { omitUndefined } from '../lib/omit-undefined.ts';
 import type { CommandContext, ExitCode, QueueContext } from './command-context.ts';
+import { adviceFor, type DoctorTopic } from './doctor-advice.ts';
 import { engineEnvironment } from '../app/engine-environment.ts';
 import { findModel } from '../app/find-model.ts';
 import { openQueue } from '../app/open-queue.ts';
@@ -25,26 +26,24 @@ const DETAIL_LENGTH = 2000;
 export async function doctor(context: CommandContext): Promise<ExitCode> {
   const { terminal, config, environment, logger } = context;
   const mode = resolvedOnce(context);
+  const probe = (topic: DoctorTopic, look: (mode: Mode) => Promise<string>): Promise<DoctorFinding> =>
+    probeTopic(topic, mode, look);
   const findings = [
     { name: 'node', status: 'ok', detail: `${process.versions.node} (${process.execPath})` } as const,
     ...(await probeMachine(engineEnvironment(environment))),
-    await probe('model', 'fetch it with "text2img models pull", or name another one with --model', async () =>
-      inspectModel(context, mode()),
-    ),
-    await probe('queue', 'choose another --data-dir', async () => {
-      await using queue = await openQueue(queueSettings(config, mode()), { logger, looksOnly: true });
+    await probe('model', async (mode) => inspectModel(context, mode)),
+    await probe('queue', async (mode) => {
+      await using queue = await openQueue(queueSettings(config, mode), { logger, looksOnly: true });
       const { pending, processing, completed, error } = await queue.counts();
       return `${queue.description}: ${pending} pending, ${processing} processing, ${completed} completed, ${error} in error`;
     }),
-    await probe('prompts', 'make them smaller, or let the validator pass them', async () => {
-      await using queue = await openQueue(queueSettings(config, mode()), { logger, looksOnly: true });
+    await probe('prompts', async (mode) => {
+      await using queue = await openQueue(queueSettings(config, mode), { logger, looksOnly: true });
       const stuck = await queue.stuck();
       if (stuck.length > 0) throw new Text2ImgError('invalid_document', `no worker can claim: ${stuck.join('; ')}.`);
       return 'every pending prompt can be claimed';
     }),
-    await probe('store', 'choose another --data-dir, or free some space', async () =>
-      inspectStore({ ...context, mode: mode() }),
-    ),
+    await probe('store', async (mode) => inspectStore({ ...context, mode })),
   ];
   if (config.json) terminal.result(JSON.stringify({ findings }));
   else for (const finding of findings) terminal.result(format(finding));
@@ -103,12 +102,20 @@ async function proveFolder(path: string): Promise<void> {
   });
 }
 
-async function probe(name: string, advice: string, look: () => Promise<string>): Promise<DoctorFinding> {
+async function probeTopic(
+  topic: DoctorTopic,
+  modeOf: () => Mode,
+  look: (mode: Mode) => Promise<string>,
+): Promise<DoctorFinding> {
+  let kind: Mode['kind'] | undefined;
   try {
-    return { name, status: 'ok', detail: await look() };
+    const mode = modeOf();
+    kind = mode.kind;
+    return { name: topic, status: 'ok', detail: await look(mode) };
   } catch (error) {
     const { message, code } = Text2ImgError.from(error);
-    return { name, status: 'problem', detail: `${message} [${code}]`, advice };
+    const advice = adviceFor(topic, code, kind);
+    return { name: topic, status: 'problem', detail: `${message} [${code}]`, ...omitUndefined({ advice }) };
   }
 }
 
