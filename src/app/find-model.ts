@@ -88,7 +88,8 @@ export async function pullModel(
     return await fetchCheckpoint(hubId, {
       cacheFolder: hub.cacheFolder,
       access: { endpoint: hub.endpoint, token: hub.token, proxies: readProxies(environment) },
-      offline: hub.offline || offline || cacheOnly,
+      offline: hub.offline || offline,
+      cacheOnly,
       variant,
       check,
       logger,

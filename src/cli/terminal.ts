@@ -16,6 +16,8 @@ export interface ProgressUpdate {
   readonly steps: number;
   /** Which part of the work, where it is known. */
   readonly stage?: string;
+  /** What `step` and `steps` count, where these are not steps. */
+  readonly unit?: 'MB';
 }
 
 interface Bar extends ProgressUpdate {
@@ -125,9 +127,7 @@ export class Terminal implements Disposable {
     const quarter = Math.floor((4 * update.step) / update.steps);
     if (quarter === bar.quarter) return;
     bar.quarter = quarter;
-    this.#stderr.write(
-      `${printable(cut(update.label, LABEL_LENGTH))}: ${update.stage === undefined ? '' : `${printable(update.stage)}, `}step ${update.step} of ${update.steps}\n`,
-    );
+    this.#stderr.write(`${printable(cut(update.label, LABEL_LENGTH))}: ${progressText(update)}\n`);
   }
 
   /** The picture `key` has ended; its last bar stays above as a line. */
@@ -157,11 +157,11 @@ export class Terminal implements Disposable {
     this.#drawnLines = this.#bars.size;
   }
 
-  #render({ label, step, steps, stage, startedMs }: Bar): string {
+  #render({ label, step, steps, stage, unit, startedMs }: Bar): string {
     const filled = Math.min(BAR_WIDTH, Math.round((BAR_WIDTH * step) / steps));
     const seconds = ((this.#streams.nowMs() - startedMs) / 1000).toFixed(1);
     const facts =
-      `[${'█'.repeat(filled)}${'░'.repeat(BAR_WIDTH - filled)}] ${String(step).padStart(String(steps).length)}/${steps} ${seconds} s ${printable(stage ?? '')}`.trimEnd();
+      `[${'█'.repeat(filled)}${'░'.repeat(BAR_WIDTH - filled)}] ${String(step).padStart(String(steps).length)}/${steps}${unit === undefined ? '' : ` ${unit}`} ${seconds} s ${printable(stage ?? '')}`.trimEnd();
     // A wrapped line would break the count of lines to erase.
     const room = Math.max(8, (this.#streams.stderr.columns ?? 80) - facts.length - 2);
     return `${cut(printable(cut(label, LABEL_LENGTH)), room).padEnd(Math.min(28, room))} ${facts}`.slice(
@@ -169,6 +169,12 @@ export class Terminal implements Disposable {
       (this.#streams.stderr.columns ?? 80) - 1,
     );
   }
+}
+
+/** `denoise, step 3 of 20`, or `40 of 1200 MB`. */
+function progressText({ step, steps, stage, unit }: ProgressUpdate): string {
+  const begin = stage === undefined ? '' : `${printable(stage)}, `;
+  return unit === undefined ? `${begin}step ${step} of ${steps}` : `${begin}${step} of ${steps} ${unit}`;
 }
 
 function asLines(lines: string | readonly string[]): readonly string[] {

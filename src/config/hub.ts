@@ -15,8 +15,10 @@ const TOKEN_VARIABLES = ['HF_TOKEN', 'HUGGING_FACE_HUB_TOKEN'] as const;
 const TOKEN = /^[\x21-\x7e]{1,4096}$/;
 const MAX_TOKEN_FILE_BYTES = 65_536;
 
-/** `huggingface_hub` reads both (its constants.py). */
+/** The first that is set decides, as in `huggingface_hub` (its constants.py, `_is_true`); any other word means no. */
 const OFFLINE = ['HF_HUB_OFFLINE', 'TRANSFORMERS_OFFLINE'] as const;
+const YES = /^(?:1|true|yes|on)$/i;
+const NO = /^(?:0|false|no|off)$/i;
 
 export interface HubEnvironment {
   readonly endpoint: string;
@@ -37,8 +39,24 @@ export async function hubEnvironment(environment: Environment): Promise<HubEnvir
     endpoint: endpointOf(environment),
     cacheFolder: folder('HF_HUB_CACHE', () => join(home, 'hub')),
     token: statedToken(environment) ?? (await readToken(folder('HF_TOKEN_PATH', () => join(home, 'token')))),
-    offline: OFFLINE.some((name) => /^(?:1|true|yes|on)$/i.test(stated(environment, name) ?? '')),
+    offline: YES.test(statedOffline(environment)?.value ?? ''),
   };
+}
+
+function statedOffline(environment: Environment): { readonly variable: string; readonly value: string } | undefined {
+  for (const variable of OFFLINE) {
+    const value = stated(environment, variable);
+    if (value !== undefined) return { variable, value };
+  }
+  return undefined;
+}
+
+/** The variable that should keep us from the network and has a word that is neither yes nor no, with that word. */
+export function unclearOffline(
+  environment: Environment,
+): { readonly variable: string; readonly value: string } | undefined {
+  const found = statedOffline(environment);
+  return found === undefined || YES.test(found.value) || NO.test(found.value) ? undefined : found;
 }
 
 /** What can be told without a file, for whoever wants to know before anything else happens. @throws `invalid_option` */

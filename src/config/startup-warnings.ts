@@ -1,6 +1,8 @@
 /** What a command should say at its start about the environment it was given. */
 import type { Environment } from './environment.ts';
 import { unknownVariables } from './foreign-variables.ts';
+import { excerpt } from '../lib/foreign-text.ts';
+import { unclearOffline } from './hub.ts';
 import type { CommandName } from './options.ts';
 import { lacksHome } from './user-folders.ts';
 
@@ -8,6 +10,8 @@ export interface StartupWarning {
   readonly message: string;
   readonly fields: Readonly<Record<string, string>>;
 }
+
+const VALUE_LENGTH = 60;
 
 /** They keep models or compiled networks in the user's folders. */
 const USE_FOLDERS: ReadonlySet<CommandName> = new Set(['run', 'generate', 'models', 'doctor', 'setup']);
@@ -18,6 +22,13 @@ export function startupWarnings(command: CommandName, environment: Environment):
   const warnings: StartupWarning[] = [];
   const variables = unknownVariables(environment);
   if (variables !== undefined) warnings.push({ message: 'no option has these variables', fields: { variables } });
+  const offline = unclearOffline(environment);
+  if (USE_FOLDERS.has(command) && offline !== undefined) {
+    warnings.push({
+      message: 'this variable has neither 1 nor 0, so the hub is asked; huggingface_hub does the same',
+      fields: { variable: offline.variable, value: excerpt(offline.value, VALUE_LENGTH) },
+    });
+  }
   if (USE_FOLDERS.has(command) && lacksHome(environment)) {
     warnings.push({
       message: 'this user has no home folder: the temporary folder takes its place',

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { Writable } from 'node:stream';
 import { test } from 'node:test';
 import { excerpt, printable } from '../../src/lib/foreign-text.ts';
+import { downloadBar } from '../../src/cli/download-bar.ts';
 import { Terminal } from '../../src/cli/terminal.ts';
 
 function open(isTTY: boolean) {
@@ -126,4 +127,16 @@ test('a line for people is bounded, a result is whole', () => {
   terminal.result('y'.repeat(1e6));
   assert.ok(written.err.length < 5000);
   assert.equal(written.out.length, 1e6 + 1);
+});
+
+test('a download says megabytes, on a terminal and without one', () => {
+  for (const isTerminal of [true, false]) {
+    const { terminal, written } = open(isTerminal);
+    const bar = downloadBar(terminal);
+    bar.onProgress('owner/name', 1_200_000_000, 4_300_000_000);
+    bar.onProgress('owner/small', 200_000, 300_000);
+    assert.match(written.err, isTerminal ? / 1200\/4300 MB \d/ : /^owner\/name: 1200 of 4300 MB\n/);
+    assert.match(written.err, isTerminal ? / 0\.2\/0\.3 MB / : /owner\/small: 0\.2 of 0\.3 MB\n/);
+    assert.doesNotMatch(written.err, /step/);
+  }
 });

@@ -102,6 +102,8 @@ test('the hub’s variables are trimmed, ~ is the home folder, and the usual pla
   assert.equal(usual.offline, true);
   assert.equal((await hubEnvironment({ ...HOME, HF_HUB_OFFLINE: '', TRANSFORMERS_OFFLINE: 'on' })).offline, true);
   assert.equal((await hubEnvironment({ ...HOME, TRANSFORMERS_OFFLINE: 'no' })).offline, false);
+  // huggingface_hub asks the second one only where the first is not set.
+  assert.equal((await hubEnvironment({ ...HOME, HF_HUB_OFFLINE: '0', TRANSFORMERS_OFFLINE: '1' })).offline, false);
   assert.equal(
     (await hubEnvironment({ ...HOME, XDG_CACHE_HOME: '/c', HF_HUB_CACHE: '~/m' })).cacheFolder,
     '/home/zoe/m',
@@ -206,4 +208,14 @@ test('a child gets what loaders, drivers and runtimes read, and no secret whatev
     ORT_DISABLE_TELEMETRY: '1',
   });
   assert.equal(childEnvironment({}, { libraryFolder: '/cuda' })['LD_LIBRARY_PATH'], '/cuda');
+});
+
+test('a word in HF_HUB_OFFLINE that is neither yes nor no means no, as in huggingface_hub, and is warned of', async () => {
+  const odd = { ...HOME, HF_HUB_OFFLINE: 'ture\n\u202e' };
+  assert.equal((await hubEnvironment(odd)).offline, false);
+  const [warning] = startupWarnings('generate', odd);
+  assert.deepEqual(warning?.fields, { variable: 'HF_HUB_OFFLINE', value: 'ture\\u000a\\u202e' });
+  for (const word of ['1', 'Yes', 'ON', 'true', '0', 'off', 'No', 'FALSE', ''])
+    assert.deepEqual(startupWarnings('generate', { ...HOME, HF_HUB_OFFLINE: word }), [], word);
+  assert.deepEqual(startupWarnings('enqueue', odd), [], 'a command that asks no hub');
 });

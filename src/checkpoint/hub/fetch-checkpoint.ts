@@ -18,6 +18,8 @@ export interface FetchCheckpointOptions {
   readonly access: HubAccess;
   /** Ask nobody: what is in the cache is all there is. */
   readonly offline: boolean;
+  /** For a command that only looks: as offline, though the user did not ask for it. */
+  readonly cacheOnly?: boolean;
   readonly variant: string | undefined;
   readonly logger: Logger;
   /** How well what is in the cache is looked at. With `digest` the user asks for this very model: a cache that cannot take it is then an error. */
@@ -37,7 +39,8 @@ const TRIES_WITH_CACHE = 2;
 export async function fetchCheckpoint(hubId: HubId, options: FetchCheckpointOptions): Promise<string> {
   const cache = new HubCache(options.cacheFolder);
   const cached = await findCached(cache, hubId, options.variant);
-  if (options.offline) return offlineFolder(cached, cache, hubId);
+  if (options.offline || options.cacheOnly === true)
+    return cachedFolder(cached, hubId, { ...options, root: cache.root });
   const pull = new Pull(cache, hubId, options);
   try {
     return await pull.run(cached?.missing === undefined && cached !== undefined);
@@ -54,17 +57,21 @@ export async function fetchCheckpoint(hubId: HubId, options: FetchCheckpointOpti
 }
 
 /** @throws `model_not_found` */
-function offlineFolder(cached: CachedSnapshot | undefined, { root }: HubCache, { id, revision }: HubId): string {
+function cachedFolder(
+  cached: CachedSnapshot | undefined,
+  { id, revision }: HubId,
+  { root, offline }: { readonly root: string; readonly offline: boolean },
+): string {
   if (cached !== undefined && cached.missing === undefined) return cached.folder;
   const name = `the model ${id} at revision ${quote(revision)}`;
   if (cached === undefined)
     throw new Text2ImgError(
       'model_not_found',
-      `${name} is not in the cache ${quote(root)}, and --offline forbids to fetch it.`,
+      `${name} is not in the cache ${quote(root)}${offline ? ', and --offline forbids to download it' : ''}.`,
     );
   throw new Text2ImgError(
     'model_not_found',
-    `${name} is not whole in the cache ${quote(root)}: ${cached.missing}. "text2img models pull" fetches the rest, which --offline forbids.`,
+    `${name} is not whole in the cache ${quote(root)}: ${cached.missing}. "text2img models pull" downloads the rest${offline ? ', which --offline forbids' : ''}.`,
   );
 }
 
