@@ -44,7 +44,7 @@ export const FOLDERS: Readonly<Record<string, Folder>> = {
     holds: 'image-store.ts is the contract; a bucket and a folder keep it',
     imports: ['errors', 'lib', 'job', 'observability'],
   },
-  image: { holds: 'pixels → PNG with its generation parameters inside', imports: ['errors', 'lib', 'version.ts'] },
+  image: { holds: 'pixels → PNG with its generation parameters inside', imports: ['errors', 'lib', 'job', 'version.ts'] },
   onnx: { holds: 'writes graphs; no runtime, no files', imports: ['errors', 'lib'] },
   networks: {
     holds: 'per class of network: its configuration, and what writes its ONNX graph',

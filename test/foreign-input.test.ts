@@ -17,7 +17,7 @@ import { readSecretFile } from '../src/config/secret-file.ts';
 import { ClipTokenizer } from '../src/pipelines/parts/clip-tokenizer.ts';
 import type { ErrorFault } from '../src/errors/error-codes.ts';
 import { Text2ImgError } from '../src/errors/text2img-error.ts';
-import { parseGenerationParameters } from '../src/image/generation-parameters.ts';
+import { parseGenerationParameters } from '../src/image/parameters-text.ts';
 import { readGenerationParameters } from '../src/image/read-parameters.ts';
 import { proveFit } from '../src/pipelines/stable-diffusion/prove-fit.ts';
 import { checkEntry } from '../src/runtime/cache-entries.ts';

@@ -4,11 +4,7 @@
 import { randomInt } from 'node:crypto';
 import type { Config } from '../config/options.ts';
 import { Text2ImgError } from '../errors/text2img-error.ts';
-import {
-  parametersNotTaken,
-  type ParsedParameters,
-  parseGenerationParameters,
-} from '../image/generation-parameters.ts';
+import { parametersNotTaken, type ParsedParameters, parseGenerationParameters } from '../image/parameters-text.ts';
 import { readParametersText } from '../image/read-parameters.ts';
 import type { GenerationRequest } from '../job/generation-request.ts';
 import { parsePromptDocument } from '../job/prompt-document.ts';

@@ -5,7 +5,7 @@
  */
 import { promisify } from 'node:util';
 import { constants, deflate } from 'node:zlib';
-import { formatGenerationParameters, type GenerationParameters } from './generation-parameters.ts';
+import { formatGenerationParameters, type GenerationParameters } from './parameters-text.ts';
 import { type PngChunk, writePng } from './png-chunks.ts';
 import { encodeTextChunk } from './png-text.ts';
 

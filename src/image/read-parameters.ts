@@ -2,7 +2,7 @@
  * What a PNG says about how it was drawn, for `generate --from`.
  */
 import { Text2ImgError } from '../errors/text2img-error.ts';
-import { type ParsedParameters, parseGenerationParameters } from './generation-parameters.ts';
+import { type ParsedParameters, parseGenerationParameters } from './parameters-text.ts';
 import { readPngChunks } from './png-chunks.ts';
 import { findText } from './png-text.ts';
 

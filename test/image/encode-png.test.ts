@@ -8,7 +8,7 @@ import { test } from 'node:test';
 import { decode } from 'fast-png';
 import fc from 'fast-check';
 import { encodePng } from '../../src/image/encode-png.ts';
-import type { GenerationParameters } from '../../src/image/generation-parameters.ts';
+import type { GenerationParameters } from '../../src/image/parameters-text.ts';
 import { readPngChunks } from '../../src/image/png-chunks.ts';
 import { readGenerationParameters } from '../../src/image/read-parameters.ts';
 

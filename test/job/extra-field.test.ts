@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { requestSchemaOf } from '../../src/engine/request-schema.ts';
+import { parametersText } from '../../src/image/parameters-text.ts';
 import { batchKeyOf } from '../../src/job/batch-key.ts';
 import { whole } from '../../src/job/field-types.ts';
 import { DEFAULT_LIMITS } from '../../src/job/limits.ts';
@@ -85,4 +86,16 @@ test('images whose extra fields differ share no pass', () => {
   const keyed = (clipSkip: number): string => keyOf(resolve({ prompt: 'a fox', clipSkip }, OPTIONS));
   assert.equal(keyed(2), keyed(2));
   assert.notEqual(keyed(2), keyed(1));
+});
+
+test('the extra field is written into the PNG’s text and read back, after the usual names', () => {
+  const { format, parse, notTaken } = parametersText(TABLE);
+  const text = format({ ...resolve(request, OPTIONS), modelName: 'm', modelHash: null });
+  assert.match(text, /Size: 64x64, Model: m, Clip skip: 2, Scheduler: DDIMScheduler, Version:/);
+  assert.equal(parse(text).clipSkip, 2);
+  assert.deepEqual(notTaken(text), []);
+  assert.throws(() => parse('p\nSteps: 1, Seed: 1, Clip skip: two'), {
+    code: 'unreadable_file',
+    message: /Clip skip: "two"/,
+  });
 });

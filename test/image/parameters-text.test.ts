@@ -7,7 +7,7 @@ import {
   type GenerationParameters,
   parametersNotTaken,
   parseGenerationParameters,
-} from '../../src/image/generation-parameters.ts';
+} from '../../src/image/parameters-text.ts';
 import { VERSION } from '../../src/version.ts';
 
 const base: GenerationParameters = {

@@ -1,0 +1,220 @@
+/**
+ * The `parameters` text that tools for Stable Diffusion read and write (the layout is AUTOMATIC1111's web UI's): prompt, a line with the
+ * negative prompt, one line of `Name: value` pairs. Most names stand in the table of request fields; names that join fields (`Size`,
+ * `Sampler` with `Schedule type`) are known here. Numbers are printed so that they read back exactly; prompts that the layout cannot carry
+ * unharmed are repeated in a quoted `Prompts` value.
+ */
+import { Text2ImgError } from '../errors/text2img-error.ts';
+import type { FieldType } from '../job/field-types.ts';
+import type { ResolvedGenerationRequest } from '../job/generation-request.ts';
+import { NO_LIMITS } from '../job/limits.ts';
+import type { FieldTable, FieldValue, Resolved } from '../job/request-field.ts';
+import { REQUEST_FIELDS } from '../job/request-fields.ts';
+import { own } from '../lib/foreign-record.ts';
+import { quote } from '../lib/foreign-text.ts';
+import { omitUndefined } from '../lib/omit-undefined.ts';
+import { VERSION } from '../version.ts';
+import { quoteValue, splitText } from './parameters-line.ts';
+
+/** Fields that are laid out below, or share a name with another. */
+type JoinedName = 'prompt' | 'negativePrompt' | 'scheduler' | 'widthPx' | 'heightPx';
+type BaseTable = FieldTable & Pick<typeof REQUEST_FIELDS, JoinedName>;
+type NamedInPng<Table> = {
+  [Name in keyof Table]: Table[Name] extends { readonly png: string } ? Name : never;
+}[keyof Table];
+
+/** What drew one image; the same values and weights draw it again. The seed is this image's own. */
+type Parameters<Table extends BaseTable> = Pick<Resolved<Table>, NamedInPng<Table>> & JoinedValues;
+
+interface JoinedValues extends Pick<ResolvedGenerationRequest, JoinedName> {
+  readonly modelName: string;
+  readonly modelHash: string | null;
+}
+
+/** What a `parameters` text says; other tools leave things out. */
+type Parsed<Table extends BaseTable> = Partial<Parameters<Table>> & { readonly prompt: string };
+
+export type GenerationParameters = Parameters<typeof REQUEST_FIELDS>;
+export type ParsedParameters = Parsed<typeof REQUEST_FIELDS>;
+
+interface ParametersText<Table extends BaseTable> {
+  /** @returns text without NUL, so that it fits into a PNG text chunk */
+  readonly format: (parameters: Parameters<Table>) => string;
+  /**
+   * Reads our own texts exactly and the web UI's as far as they say things we know.
+   * @throws `unreadable_file` when a value that we know is not what it should be
+   */
+  readonly parse: (text: string) => Parsed<Table>;
+  /**
+   * What a text says beyond what is read from it, as `Name: value`; an image that is drawn without may differ.
+   * Empty for our own texts.
+   */
+  readonly notTaken: (text: string) => readonly string[];
+}
+
+/** Our scheduler → the web UI's sampler name. Several of its newer names mean the same (`Schedule type` stands apart). */
+const SAMPLER_NAMES: readonly (readonly [scheduler: string, sampler: string])[] = [
+  ['ddim', 'DDIM'],
+  ['pndm', 'PLMS'],
+  ['euler', 'Euler'],
+  ['euler_a', 'Euler a'],
+  ['dpmpp_2m', 'DPM++ 2M'],
+  ['dpmpp_2m_karras', 'DPM++ 2M Karras'],
+  ['DDIMScheduler', 'DDIM'],
+  ['PNDMScheduler', 'PLMS'],
+  ['EulerDiscreteScheduler', 'Euler'],
+  ['EulerAncestralDiscreteScheduler', 'Euler a'],
+  ['DPMSolverMultistepScheduler', 'DPM++ 2M'],
+];
+const NEGATIVE_PREFIX = 'Negative prompt: ';
+
+/** The usual order. Names of the table that are not in it follow, then `LAST_NAMES`. */
+const FIRST_NAMES = ['Steps', 'Sampler', 'CFG scale', 'Seed', 'Size', 'Model hash', 'Model'];
+const LAST_NAMES = ['Scheduler', 'Prompts', 'Version'];
+/** Schedules of the web UI that are the sampler's own here; `Karras` becomes another scheduler. */
+const PLAIN_SCHEDULES: ReadonlySet<string> = new Set(['Automatic', 'Uniform', 'Karras']);
+const NO_CLIP_SKIP = '1';
+
+/** Reads and writes the text with the fields of `table`. */
+export function parametersText<Table extends BaseTable>(table: Table): ParametersText<Table> {
+  const fields = Object.entries<FieldTable[string]>(table).flatMap(([name, { png, type }]) =>
+    png === undefined ? [] : [{ name, png, type: type(NO_LIMITS) }],
+  );
+  const fieldNames = fields.map(({ png }) => png);
+  const order = [...FIRST_NAMES, ...fieldNames.filter((name) => !FIRST_NAMES.includes(name)), ...LAST_NAMES];
+  const taken = new Set(order);
+
+  function layOut(parameters: Parameters<Table>, exactPrompts: string | undefined): string {
+    const values: Readonly<Record<string, FieldValue | null>> = parameters;
+    const { prompt, negativePrompt, scheduler, widthPx, heightPx, modelName, modelHash }: JoinedValues = parameters;
+    const pairs: Readonly<Record<string, string | undefined>> = {
+      ...Object.fromEntries(fields.map(({ name, png, type }) => [png, formatted(type, values[name])])),
+      Sampler: samplerName(scheduler),
+      Size: `${widthPx}x${heightPx}`,
+      'Model hash': modelHash ?? undefined,
+      Model: modelName,
+      Scheduler: scheduler,
+      Prompts: exactPrompts,
+      Version: `text2img ${VERSION}`,
+    };
+    const negative = negativePrompt === '' ? [] : [NEGATIVE_PREFIX + negativePrompt];
+    const line = order.flatMap((name) => {
+      const value = own(pairs, name);
+      return value === undefined ? [] : [`${name}: ${quoteValue(value)}`];
+    });
+    return [prompt, ...negative, line.join(', ')].join('\n');
+  }
+
+  function parse(text: string): Parsed<Table> {
+    const { lines, pairs } = splitText(text);
+    const { prompt, negativePrompt } = pairs.has('Prompts')
+      ? exactPrompts(pairs.get('Prompts') ?? '')
+      : splitPrompts(lines);
+    const [widthPx, heightPx] = readSize(pairs.get('Size'));
+    const found = {
+      prompt,
+      negativePrompt,
+      ...Object.fromEntries(fields.map(({ name, png, type }) => [name, readValue(png, type, pairs.get(png))])),
+      scheduler: pairs.get('Scheduler') ?? schedulerOf(pairs.get('Sampler'), pairs.get('Schedule type')),
+      widthPx,
+      heightPx,
+      modelName: pairs.get('Model'),
+      modelHash: pairs.get('Model hash'),
+    };
+    // Each value was read by the type of its field.
+    return omitUndefined(found) as unknown as Parsed<Table>;
+  }
+
+  return {
+    format(parameters) {
+      const { prompt, negativePrompt }: JoinedValues = parameters;
+      const plain = layOut(parameters, undefined);
+      const readBack = parse(plain);
+      const survives =
+        readBack.prompt === prompt &&
+        (readBack.negativePrompt ?? '') === negativePrompt &&
+        plain.isWellFormed() &&
+        !plain.includes('\0');
+      if (survives) return plain;
+      const exact = JSON.stringify([prompt, negativePrompt]);
+      return layOut(parameters, exact).replaceAll('\0', '\ufffd').toWellFormed();
+    },
+    parse,
+    notTaken(text) {
+      const { pairs } = splitText(text);
+      return [...pairs]
+        .filter(([name, value]) => {
+          if (taken.has(name)) return false;
+          if (name === 'Schedule type') return pairs.get('Scheduler') === undefined && !PLAIN_SCHEDULES.has(value);
+          return name !== 'Clip skip' || value !== NO_CLIP_SKIP;
+        })
+        .map(([name, value]) => `${name}: ${value}`);
+    },
+  };
+}
+
+const ours = parametersText(REQUEST_FIELDS);
+
+export const formatGenerationParameters = ours.format;
+export const parseGenerationParameters = ours.parse;
+export const parametersNotTaken = ours.notTaken;
+
+function formatted(type: FieldType<FieldValue>, value: FieldValue | null | undefined): string | undefined {
+  return value === undefined || value === null ? undefined : type.format(value);
+}
+
+function readValue(name: string, type: FieldType<FieldValue>, text: string | undefined): FieldValue | undefined {
+  if (text === undefined) return undefined;
+  const value = type.readText(text);
+  if (value !== undefined) return value;
+  const isNumber = type.json.type === 'integer' || type.json.type === 'number';
+  throw new Text2ImgError(
+    'unreadable_file',
+    `The generation parameters say ${name}: ${quote(text)}, ${isNumber ? 'which is not a number' : `which should be ${type.allowed}`}.`,
+  );
+}
+
+function samplerName(scheduler: string): string {
+  return SAMPLER_NAMES.find(([name]) => name === scheduler)?.[1] ?? scheduler;
+}
+
+function exactPrompts(json: string): { prompt: string; negativePrompt: string } {
+  try {
+    const [prompt, negativePrompt] = JSON.parse(json) as [unknown, unknown];
+    if (typeof prompt === 'string' && typeof negativePrompt === 'string') return { prompt, negativePrompt };
+  } catch {
+    // falls through to the one error below
+  }
+  throw new Text2ImgError(
+    'unreadable_file',
+    `The generation parameters have an unreadable "Prompts" value: ${quote(json)}.`,
+  );
+}
+
+function splitPrompts(lines: readonly string[]): { prompt: string; negativePrompt: string | undefined } {
+  const start = lines.findIndex((line) => line.startsWith(NEGATIVE_PREFIX.trimEnd()));
+  if (start < 0) return { prompt: lines.join('\n'), negativePrompt: undefined };
+  const negative = lines.slice(start).join('\n').slice(NEGATIVE_PREFIX.trimEnd().length);
+  return {
+    prompt: lines.slice(0, start).join('\n'),
+    negativePrompt: negative.startsWith(' ') ? negative.slice(1) : negative,
+  };
+}
+
+function schedulerOf(sampler: string | undefined, scheduleType: string | undefined): string | undefined {
+  if (sampler === undefined) return undefined;
+  // Any other schedule is named by `parametersNotTaken`.
+  const full = scheduleType === 'Karras' && !sampler.endsWith(' Karras') ? `${sampler} Karras` : sampler;
+  return SAMPLER_NAMES.find(([, name]) => name === full)?.[0] ?? full;
+}
+
+function readSize(value: string | undefined): readonly [number | undefined, number | undefined] {
+  if (value === undefined) return [undefined, undefined];
+  const match = /^(\d{1,6})x(\d{1,6})$/.exec(value);
+  if (match === null)
+    throw new Text2ImgError(
+      'unreadable_file',
+      `The generation parameters say Size: ${quote(value)}; it should be like "512x768".`,
+    );
+  return [Number(match[1]), Number(match[2])];
+}
