@@ -2,7 +2,7 @@
  * Google's client library with its traps disarmed, and nothing but the requests that the store makes. Answers are handed on as they came:
  * `gcs-answers.ts` decides whether they are believed.
  */
-import { Storage } from '@google-cloud/storage';
+import { type Bucket, Storage } from '@google-cloud/storage';
 import type { OnProgress } from './gcs-requests.ts';
 import { giveToGoogle } from './google-variables.ts';
 import { omitUndefined } from '../lib/omit-undefined.ts';
@@ -44,11 +44,10 @@ const PIECE_BYTES = 16 * 1024;
 /** One account's connection. A new one has no token yet, and reads the key file anew. */
 export class GcsClient {
   readonly #storage: Storage;
-  readonly #bucketName: string;
+  readonly #bucket: Bucket;
 
   constructor({ bucket, apiEndpoint, proxy, variables = {} }: GcsClientOptions) {
     giveToGoogle(variables);
-    this.#bucketName = bucket;
     this.#storage = createStorage(apiEndpoint);
     // The library itself would take HTTP_PROXY first, for https URLs too.
     if (proxy !== undefined)
@@ -56,6 +55,7 @@ export class GcsClient {
         // What goes in is what comes out; the library's types name the two differently.
         request: (options) => Object.assign(options, { proxy }) as ReturnType<Interceptor['request']>,
       });
+    this.#bucket = this.#storage.bucket(bucket);
   }
 
   async fetchToken(): Promise<void> {
@@ -107,10 +107,6 @@ export class GcsClient {
     const options = { version: 'v4', action: 'read', accessibleAt: now, expires: now + lifeMs } as const;
     const [url] = await this.#bucket.file(name).getSignedUrl(options);
     return url;
-  }
-
-  get #bucket(): ReturnType<Storage['bucket']> {
-    return this.#storage.bucket(this.#bucketName);
   }
 }
 
