@@ -1,6 +1,7 @@
 /** Makes a checkpoint ready to draw: reads it, chooses the device, builds the three networks and their pipeline. Runs in the engine child. */
 import { type Checkpoint, openCheckpoint } from '../checkpoint/open-checkpoint.ts';
 import { carriedSchedulerConfig } from '../schedulers/scheduler-config.ts';
+import { STABLE_DIFFUSION_FIELDS } from '../pipelines/stable-diffusion/fields.ts';
 import { carriedSchedulerKeys, defaultSampleSize, ownSchedulerConfig } from '../pipelines/stable-diffusion/quirks.ts';
 import type { CheckpointScheduler } from '../schedulers/scheduler-registry.ts';
 import { ClipTokenizer } from '../pipelines/parts/clip-tokenizer.ts';
@@ -91,6 +92,7 @@ function factsOf({ checkpoint, modelName, device, warnings, loadMs }: Findings):
     modelName,
     modelHash: null,
     pipelineClass: checkpoint.index.pipelineClass,
+    fields: [...STABLE_DIFFUSION_FIELDS],
     defaultWidthPx: size.width * scaleFactor,
     defaultHeightPx: size.height * scaleFactor,
     defaultGuidanceScale: DEFAULT_GUIDANCE_SCALE,

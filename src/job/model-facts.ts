@@ -8,6 +8,8 @@ export const modelFactsSchema = z.object({
   /** First 10 hex digits of the SHA-256 of the UNet's weights, as A1111 prints it; null when not computed. */
   modelHash: z.string().nullable(),
   pipelineClass: foreignText,
+  /** Names of the request fields that the model reads. A document that states another is refused. */
+  fields: z.array(z.string()),
   defaultWidthPx: z.number().int(),
   defaultHeightPx: z.number().int(),
   defaultGuidanceScale: z.number(),

@@ -5,6 +5,7 @@
 import { own } from '../lib/foreign-record.ts';
 import type { FieldType } from './field-types.ts';
 import type { PromptLimits } from './limits.ts';
+import type { ModelFacts } from './model-facts.ts';
 import type { FieldTable, FieldValue, Resolved, Stated } from './request-field.ts';
 import { DOCUMENT_FIELDS, REQUEST_FIELDS } from './request-fields.ts';
 import { checkRules } from './request-rules.ts';
@@ -29,8 +30,8 @@ interface DocumentCodec<Table extends FieldTable> {
    * @throws `invalid_prompt`, `prompt_too_large`, `invalid_parameter`, `unknown_scheduler`
    */
   readonly parse: (document: Document, limits: PromptLimits) => ParsedDocument<Table>;
-  /** What was used, in the wire's names: becomes `job.parameters`. */
-  readonly used: (request: Resolved<Table>) => Readonly<Record<string, FieldValue>>;
+  /** What the model was given, in the wire's names: becomes `job.parameters`. */
+  readonly used: (request: Resolved<Table>, model: Pick<ModelFacts, 'fields'>) => Readonly<Record<string, FieldValue>>;
 }
 
 /** Reads and writes documents with the fields of `table`. */
@@ -60,9 +61,9 @@ export function documentCodec<Table extends FieldTable>(table: Table): DocumentC
       checkRules(request, limits);
       return parsed;
     },
-    used(request) {
+    used(request, model) {
       const values: Readonly<Record<string, FieldValue | null>> = request;
-      const written = fields.filter(([, { writtenBack }]) => writtenBack !== false);
+      const written = fields.filter(([name, { writtenBack }]) => writtenBack !== false && model.fields.includes(name));
       return Object.fromEntries(
         written.flatMap(([name, { wire }]) => {
           const value = values[name];

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import type { ModelFacts } from './model-facts.ts';
 import { Text2ImgError } from '../errors/text2img-error.ts';
+import { quote } from '../lib/foreign-text.ts';
 import type { ResolvedGenerationRequest } from './generation-request.ts';
 import { NO_LIMITS, type PromptLimits } from './limits.ts';
 import type { Defaults, FieldTable, FieldValue, Resolved, Stated } from './request-field.ts';
@@ -20,13 +21,18 @@ type Values = Readonly<Record<string, FieldValue | null | undefined>>;
 
 /**
  * For the fields of `table`.
- * @returns a function that throws `invalid_parameter` when defaults and request together are too much, `unsupported_config` when the model's
- * own size is
+ * @returns a function that throws `invalid_parameter` when defaults and request together are too much or when the model does not read what
+ * the request states, `unsupported_config` when the model's own size is too much
  */
 export function requestResolver<Table extends FieldTable>(table: Table) {
   const fields = Object.entries<FieldTable[string]>(table);
   return (request: Stated<Table>, { defaults, model, limits, seed }: ResolveOptions<Table>): Resolved<Table> => {
-    const [stated, byOperator]: readonly [Values, Values] = [request, defaults];
+    const stated: Values = request;
+    refuseUnread(fields, stated, model);
+    // The operator's defaults are for every model that the worker may have.
+    const byOperator: Values = Object.fromEntries(
+      Object.entries<FieldValue | undefined>(defaults).filter(([name]) => model.fields.includes(name)),
+    );
     const isSized = ['widthPx', 'heightPx'].some(
       (side) => stated[side] !== undefined || byOperator[side] !== undefined,
     );
@@ -43,6 +49,9 @@ export function requestResolver<Table extends FieldTable>(table: Table) {
   };
 }
 
+/** Of a value in a sentence. */
+const QUOTED_LENGTH = 80;
+
 export const resolveRequest = requestResolver(REQUEST_FIELDS);
 
 /** The ranges of the table and the rules, without an operator's limits. @throws `invalid_parameter`, `unknown_scheduler` */
@@ -54,6 +63,22 @@ export function checkResolved(request: ResolvedGenerationRequest): void {
     if (type(NO_LIMITS).parse(value) === undefined) throw type(NO_LIMITS).refuse(wire, value);
   }
   checkRules(request, NO_LIMITS);
+}
+
+/** Nobody should get an image that lacks what they asked for. @throws `invalid_parameter` */
+function refuseUnread(
+  fields: readonly (readonly [string, FieldTable[string]])[],
+  stated: Values,
+  model: ModelFacts,
+): void {
+  for (const [name, { wire }] of fields) {
+    const value = stated[name] ?? undefined;
+    if (value === undefined || model.fields.includes(name)) continue;
+    throw new Text2ImgError(
+      'invalid_parameter',
+      `"${wire}" is ${quote(value, QUOTED_LENGTH)}; the model ${quote(model.modelName, QUOTED_LENGTH)} does not read "${wire}", so leave it out.`,
+    );
+  }
 }
 
 /** Nobody asked for a size, so that it is not the request which is at fault. @throws `unsupported_config` */

@@ -204,7 +204,13 @@ async function complete(
   }
   const left = surplusWarning(surplus);
   if (left !== undefined) options.logger.warning('images of an earlier run stay', { prompt_id: job.id, warning: left });
-  await job.complete(record(request, urls, left === undefined ? warnings : [...warnings, left]), webhook);
+  const record: CompletionRecord = {
+    imageUrls: urls,
+    seed: request.seed,
+    parameters: usedParameters(request, options.engine.model),
+    warnings: left === undefined ? warnings : [...warnings, left],
+  };
+  await job.complete(record, webhook);
 }
 
 /** Receivers may have their URLs, so they are not removed. */
@@ -212,14 +218,6 @@ function surplusWarning(urls: readonly string[]): string | undefined {
   if (urls.length === 0) return undefined;
   const more = urls.length > MAX_NAMED ? ` and ${urls.length - MAX_NAMED} more` : '';
   return `this run has fewer images than an earlier one, whose others stay: ${urls.slice(0, MAX_NAMED).join(', ')}${more}`;
-}
-
-function record(
-  request: ResolvedGenerationRequest,
-  imageUrls: readonly string[],
-  warnings: readonly string[],
-): CompletionRecord {
-  return { imageUrls, seed: request.seed, parameters: usedParameters(request), warnings };
 }
 
 /** Runs a job's last act; when even that fails the lease ends by itself and another attempt is made. Never rejects. */

@@ -16,6 +16,7 @@ import {
 } from '../../src/engine/protocol.ts';
 import { WatchedJobs } from '../../src/engine/watched-jobs.ts';
 import { Text2ImgError } from '../../src/errors/text2img-error.ts';
+import { REQUEST_FIELDS } from '../../src/job/request-fields.ts';
 import type { ResolvedGenerationRequest } from '../../src/job/generation-request.ts';
 import { instantPixels } from './instant-pixels.ts';
 
@@ -127,6 +128,7 @@ function load({ settings }: Extract<ParentMessage, { type: 'load' }>): void {
       modelName: 'instant',
       modelHash: null,
       pipelineClass: 'StableDiffusionPipeline',
+      fields: Object.keys(REQUEST_FIELDS),
       defaultWidthPx: 16,
       defaultHeightPx: 8,
       defaultGuidanceScale: 7.5,

@@ -53,6 +53,7 @@ const CHILD: Record<ChildMessage['type'], ChildMessage> = {
       modelName: 'demo',
       modelHash: null,
       pipelineClass: 'StableDiffusionPipeline',
+      fields: ['prompt', 'seed'],
       defaultWidthPx: 256,
       defaultHeightPx: 256,
       defaultGuidanceScale: 7.5,

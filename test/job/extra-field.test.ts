@@ -32,6 +32,7 @@ const MODEL: ModelFacts = {
   modelName: 'm',
   modelHash: null,
   pipelineClass: 'StableDiffusionPipeline',
+  fields: Object.keys(TABLE),
   defaultWidthPx: 64,
   defaultHeightPx: 64,
   defaultGuidanceScale: 7.5,
@@ -69,7 +70,18 @@ test('the extra field has its own default, then the operator’s, then the docum
 });
 
 test('the extra field is written into job.parameters', () => {
-  assert.equal(codec.used(resolve(request, OPTIONS))['clip_skip'], 2);
+  assert.equal(codec.used(resolve(request, OPTIONS), MODEL)['clip_skip'], 2);
+});
+
+test('a model that does not read the extra field refuses it in a document and ignores it as the operator’s default', () => {
+  const model = { ...MODEL, fields: Object.keys(REQUEST_FIELDS) };
+  assert.throws(() => resolve(request, { ...OPTIONS, model }), {
+    code: 'invalid_parameter',
+    message: '"clip_skip" is 2; the model "m" does not read "clip_skip", so leave it out.',
+  });
+  const resolved = resolve({ prompt: 'a fox' }, { ...OPTIONS, model, defaults: { clipSkip: 1 } });
+  assert.equal(resolved.clipSkip, 0);
+  assert.equal('clip_skip' in codec.used(resolved, model), false);
 });
 
 test('the extra field passes to the engine, whose protocol checks its kind and no range', () => {

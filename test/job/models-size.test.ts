@@ -3,12 +3,14 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { ModelFacts } from '../../src/job/model-facts.ts';
 import { DEFAULT_LIMITS } from '../../src/job/limits.ts';
+import { REQUEST_FIELDS } from '../../src/job/request-fields.ts';
 import { resolveRequest } from '../../src/job/resolve-request.ts';
 
 const model: ModelFacts = {
   modelName: 'large',
   modelHash: null,
   pipelineClass: 'StableDiffusionPipeline',
+  fields: Object.keys(REQUEST_FIELDS),
   defaultWidthPx: 4096,
   defaultHeightPx: 2048,
   defaultGuidanceScale: 7.5,
