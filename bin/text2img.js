@@ -76,15 +76,9 @@ function runUnder(node, entry) {
   });
 }
 
-const entry = findEntry();
-const pinned = findPinnedNode();
-if (entry === undefined) {
-  refuse('the package holds no compiled program; pack it with "npm run package".');
-} else if (isNewEnough(process.versions.node)) {
-  await import(pathToFileURL(entry).href);
-} else if (pinned !== undefined) {
-  runUnder(pinned, entry);
-} else {
+function runUnderPinned(entry) {
+  const pinned = findPinnedNode();
+  if (pinned !== undefined) return runUnder(pinned, entry);
   refuse(
     'Node ' +
       process.versions.node +
@@ -96,4 +90,13 @@ if (entry === undefined) {
       MINIMUM.join('.') +
       ' or newer.',
   );
+}
+
+const entry = findEntry();
+if (entry === undefined) {
+  refuse('the package holds no compiled program; pack it with "npm run package".');
+} else if (isNewEnough(process.versions.node)) {
+  await import(pathToFileURL(entry).href);
+} else {
+  runUnderPinned(entry);
 }

@@ -1,7 +1,7 @@
 /** `text2img health`: whether the worker of this machine is alive, by the age of its heartbeat file, and what keeps it from claiming. For a container's health check. */
 import { stat } from 'node:fs/promises';
-import { z } from 'zod';
 import { Text2ImgError } from '../errors/text2img-error.ts';
+import { isRecord } from '../lib/foreign-record.ts';
 import { excerpt, quote } from '../lib/foreign-text.ts';
 import { readPlainFile } from '../lib/plain-file.ts';
 import { omitUndefined } from '../lib/omit-undefined.ts';
@@ -11,10 +11,14 @@ const MAX_WITHOUT_ENGINE_S = 300;
 const MAX_FILE_BYTES = 65_536;
 const SENTENCE_LENGTH = 400;
 
-const heartbeatSchema = z.object({
-  trouble: z.object({ source: z.string(), code: z.string(), message: z.string(), since: z.iso.datetime() }).nullable(),
-});
-type Trouble = NonNullable<z.infer<typeof heartbeatSchema>['trouble']>;
+/** As the health file has it. */
+interface Trouble {
+  readonly source: string;
+  readonly code: string;
+  readonly message: string;
+  /** An ISO date with its time, in UTC. */
+  readonly since: string;
+}
 
 /** The file may lie on another machine's disk, whose clock differs a little. */
 const CLOCK_TOLERANCE_S = 10;
@@ -58,10 +62,22 @@ function excerptOf({ code, message }: Trouble): string {
 async function troubleIn(path: string): Promise<Trouble | undefined> {
   try {
     const text = (await readPlainFile(path, MAX_FILE_BYTES)).toString('utf8');
-    return heartbeatSchema.parse(JSON.parse(text)).trouble ?? undefined;
+    const content: unknown = JSON.parse(text);
+    return isRecord(content) ? readTrouble(content['trouble']) : undefined;
   } catch {
     return undefined;
   }
+}
+
+const ISO_DATE = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z$/;
+
+/** By hand, because a schema's package would cost each health check more than all the rest. */
+function readTrouble(value: unknown): Trouble | undefined {
+  if (!isRecord(value)) return undefined;
+  const { source, code, message, since } = value;
+  if (typeof source !== 'string' || typeof code !== 'string' || typeof message !== 'string') return undefined;
+  if (typeof since !== 'string' || !ISO_DATE.test(since) || Number.isNaN(Date.parse(since))) return undefined;
+  return { source, code, message, since };
 }
 
 /** @throws `worker_unhealthy` when there is none, and when its time says nothing about its age */

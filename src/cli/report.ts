@@ -38,8 +38,7 @@ const VALUE_FLAGS: ReadonlySet<string> = new Set(
 
 /** Read without the rest of the configuration, because that may be what failed. */
 function wantsJson({ args, environment }: Given): boolean {
-  const stated = OPTIONS.json.schema.safeParse(environment[environmentNameOf('json')] ?? '');
-  let wanted = stated.success && stated.data === true;
+  let wanted = OPTIONS.json.type.parseText(environment[environmentNameOf('json')] ?? '') === true;
   for (let index = 0; index < args.length && args[index] !== '--'; index++) {
     const arg = args[index] as string;
     if (VALUE_FLAGS.has(arg)) index++;

@@ -2,24 +2,32 @@
  * Every option, once: its values, its default, what it means, and which commands take it. The flag is the name in kebab case, the
  * environment variable `TEXT2IMG_<NAME>`, save for the names that users have had in their scripts for long (`environment`).
  */
-import type { z } from 'zod';
 import type { CommandName, OptionSpec } from './options/option-spec.ts';
+import { LIMIT_OPTIONS } from './options/limit-options.ts';
+import { MODEL_OPTIONS } from './options/model-options.ts';
+import { OUTPUT_OPTIONS } from './options/output-options.ts';
+import { QUEUE_OPTIONS } from './options/queue-options.ts';
+import { WEBHOOK_OPTIONS } from './options/webhook-options.ts';
+import { WORKER_OPTIONS } from './options/worker-options.ts';
 import { PICTURE_OPTIONS } from './picture-options.ts';
-import { PLACE_OPTIONS } from './options/queue-options.ts';
-import { WORKER_OPTIONS } from './options/command-options.ts';
 
 export { COMMANDS, type CommandName, type OptionSpec } from './options/option-spec.ts';
 
-export const OPTIONS = { ...PLACE_OPTIONS, ...PICTURE_OPTIONS, ...WORKER_OPTIONS } as const satisfies Record<
-  string,
-  OptionSpec
->;
+export const OPTIONS = {
+  ...QUEUE_OPTIONS,
+  ...WEBHOOK_OPTIONS,
+  ...MODEL_OPTIONS,
+  ...PICTURE_OPTIONS,
+  ...LIMIT_OPTIONS,
+  ...WORKER_OPTIONS,
+  ...OUTPUT_OPTIONS,
+} as const satisfies Record<string, OptionSpec>;
 
 export type OptionName = keyof typeof OPTIONS;
 export const OPTION_NAMES = Object.keys(OPTIONS) as readonly OptionName[];
 
 type ValueOf<Spec extends OptionSpec> =
-  | z.output<Spec['schema']>
+  | NonNullable<ReturnType<Spec['type']['parseText']>>
   | (Spec extends { default: string } ? never : undefined);
 /** All options; those that a command does not take have their defaults. */
 export type Config = { readonly [Name in OptionName]: ValueOf<(typeof OPTIONS)[Name]> };

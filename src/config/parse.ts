@@ -93,11 +93,7 @@ function parse({ command, name, source, value, environment }: ParsedOption): unk
   if (text.trim() === '' && spec.mayBeEmpty !== true) refuse(undefined);
   const control = spec.kind === 'path' || spec.kind === 'text' || spec.secret ? /\0/ : /\p{Cc}/u;
   if (control.test(text)) refuse('it holds a control character');
-  const result = spec.schema.safeParse(text);
-  if (result.success) return result.data;
-  return refuse(
-    result.error.issues.find(({ code, message }) => code === 'custom' && message !== 'Invalid input')?.message,
-  );
+  return spec.type.parseText(text) ?? refuse(spec.type.reasonAgainst?.(text));
 }
 
 function prepared({ kind }: OptionSpec, value: string, environment: Environment): string {

@@ -1,87 +1,13 @@
-/** Options: the model, the machine, and what is drawn. */
-import { z } from 'zod';
+/** Options: what is generated. */
 import { SCHEDULER_NAMES } from '../schedulers/scheduler-names.ts';
-import { DRAWING, option, PICTURE, type OptionSpec } from './options/option-spec.ts';
-import { decimalNumber, oneOf, onOrOff, schedulerName, sidePx, text, wholeNumber } from './options/value-types.ts';
+import { option, PICTURE, type OptionSpec } from './options/option-spec.ts';
+import { decimalNumber, schedulerName, sidePx, text, wholeNumber } from './options/value-types.ts';
 
 export const PICTURE_OPTIONS = {
-  // the model and the machine
-  model: option({
-    placeholder: '<folder|id>',
-    schema: text,
-    kind: 'path',
-    doc: 'Checkpoint folder in the diffusers layout, or a model of the Hugging Face hub: owner/name or owner/name@revision (default: runwayml/stable-diffusion-v1-5 with MongoDB, else the demo checkpoint that comes along).',
-    allowed: 'a folder or owner/name',
-    commands: ['run', 'generate', 'doctor'],
-    environment: 'MODEL_ID',
-    alias: '--model-id',
-  }),
-  variant: option({
-    placeholder: '<name>',
-    schema: z.string().regex(/^[\w-]{1,40}$/),
-    doc: 'Variant of the weights to prefer, as fp16.',
-    allowed: 'a name like fp16',
-    commands: ['run', 'generate', 'models', 'doctor'],
-  }),
-  offline: option({
-    schema: onOrOff,
-    default: 'off',
-    doc: 'Do not ask the hub: take models from the cache only.',
-    allowed: 'on or off',
-    commands: ['run', 'generate', 'models', 'doctor'],
-  }),
-  device: option({
-    placeholder: '<device>',
-    schema: z.string().regex(/^(?:auto|cpu|webgpu|cuda(?::\d{1,3})?)$/),
-    default: 'auto',
-    doc: 'Where the networks run.',
-    allowed: 'auto, cpu, cuda, cuda:N or webgpu',
-    commands: ['run', 'generate', 'doctor'],
-  }),
-  dtype: option({
-    placeholder: '<type>',
-    schema: oneOf(['auto', 'float32', 'float16']),
-    default: 'auto',
-    doc: 'Precision of weights and arithmetic (auto: float32 on a CPU, float16 on a GPU).',
-    allowed: 'auto, float32 or float16',
-    commands: DRAWING,
-  }),
-  threads: option({
-    placeholder: '<n>',
-    schema: wholeNumber({ min: 0, max: 1024 }),
-    default: '0',
-    doc: 'CPU threads; 0 takes as many as there are.',
-    allowed: 'a whole number from 0 to 1024',
-    commands: DRAWING,
-  }),
-  vaeTiling: option({
-    schema: onOrOff,
-    default: 'off',
-    doc: 'Decode large pictures in tiles: less memory.',
-    allowed: 'on or off',
-    commands: DRAWING,
-  }),
-  compileCache: option({
-    placeholder: '<folder|off>',
-    schema: text,
-    kind: 'path',
-    doc: 'Folder of compiled networks (default: text2img in the user’s cache folder).',
-    allowed: 'a folder or off',
-    commands: DRAWING,
-  }),
-  verifyCache: option({
-    placeholder: '<when>',
-    schema: oneOf(['changed', 'always', 'never']),
-    default: 'changed',
-    doc: 'When to hash the compile cache and the weights again: when a file changed, at each start, or never (size and time decide).',
-    allowed: 'changed, always or never',
-    commands: DRAWING,
-  }),
-
   // the picture
   prompt: option({
     placeholder: '<text>',
-    schema: text,
+    type: text,
     kind: 'text',
     mayBeEmpty: true,
     doc: 'What to draw.',
@@ -91,7 +17,7 @@ export const PICTURE_OPTIONS = {
   }),
   negativePrompt: option({
     placeholder: '<text>',
-    schema: text,
+    type: text,
     kind: 'text',
     mayBeEmpty: true,
     doc: 'What to keep out of the picture.',
@@ -101,7 +27,7 @@ export const PICTURE_OPTIONS = {
   }),
   seed: option({
     placeholder: '<n>',
-    schema: wholeNumber({ min: 0 }),
+    type: wholeNumber({ min: 0 }),
     doc: 'Random seed. Image k uses seed + k. If omitted, a random seed is chosen and printed.',
     allowed: 'a whole number from 0 to 9007199254740991',
     commands: ['generate', 'enqueue'],
@@ -109,7 +35,7 @@ export const PICTURE_OPTIONS = {
   }),
   numInferenceSteps: option({
     placeholder: '<n>',
-    schema: wholeNumber({ min: 1 }),
+    type: wholeNumber({ min: 1 }),
     doc: 'Denoising steps (default: 50).',
     allowed: 'a whole number, at least 1',
     commands: PICTURE,
@@ -118,7 +44,7 @@ export const PICTURE_OPTIONS = {
   }),
   guidanceScale: option({
     placeholder: '<x>',
-    schema: decimalNumber({ min: 0, max: 1000 }),
+    type: decimalNumber({ min: 0, max: 1000 }),
     doc: 'How closely to follow the prompt; guidance is on above 1 (default: the model’s, 7.5).',
     allowed: 'a number from 0 to 1000',
     commands: PICTURE,
@@ -126,7 +52,7 @@ export const PICTURE_OPTIONS = {
   }),
   width: option({
     placeholder: '<px>',
-    schema: sidePx,
+    type: sidePx,
     doc: 'Width in pixels (default: the model’s).',
     allowed: 'a whole number, at least 8 and divisible by 8',
     commands: PICTURE,
@@ -134,7 +60,7 @@ export const PICTURE_OPTIONS = {
   }),
   height: option({
     placeholder: '<px>',
-    schema: sidePx,
+    type: sidePx,
     doc: 'Height in pixels (default: the model’s).',
     allowed: 'a whole number, at least 8 and divisible by 8',
     commands: PICTURE,
@@ -142,7 +68,7 @@ export const PICTURE_OPTIONS = {
   }),
   numImages: option({
     placeholder: '<n>',
-    schema: wholeNumber({ min: 1 }),
+    type: wholeNumber({ min: 1 }),
     doc: 'Pictures per prompt (default: 1).',
     allowed: 'a whole number, at least 1',
     commands: PICTURE,
@@ -150,7 +76,7 @@ export const PICTURE_OPTIONS = {
   }),
   scheduler: option({
     placeholder: '<name>',
-    schema: schedulerName,
+    type: schedulerName,
     doc: 'ddim, pndm, euler, euler_a, dpmpp_2m, dpmpp_2m_karras, or a diffusers class name (default: the model’s).',
     allowed: `one of ${SCHEDULER_NAMES.join(', ')}`,
     commands: PICTURE,
@@ -158,7 +84,7 @@ export const PICTURE_OPTIONS = {
   }),
   priority: option({
     placeholder: '<n>',
-    schema: decimalNumber({ min: -Number.MAX_VALUE }),
+    type: decimalNumber({ min: -Number.MAX_VALUE }),
     doc: 'Higher ones are drawn first (default: 0).',
     allowed: 'a number',
     commands: ['enqueue'],
@@ -166,7 +92,7 @@ export const PICTURE_OPTIONS = {
   }),
   output: option({
     placeholder: '<file>',
-    schema: text,
+    type: text,
     kind: 'path',
     doc: 'File to write: a PNG, a folder (ends with /), or - for standard output; several images go to x-1.png, x-2.png, … (default: ./text2img-<seed>.png).',
     allowed: 'a file, a folder or -',
@@ -174,7 +100,7 @@ export const PICTURE_OPTIONS = {
   }),
   from: option({
     placeholder: '<file>',
-    schema: text,
+    type: text,
     kind: 'path',
     doc: 'Draw again what a PNG’s parameters say; other flags change them.',
     allowed: 'a PNG file',

@@ -1,5 +1,5 @@
 /** What an option is, and which commands there are to take it. */
-import type { z } from 'zod';
+import type { ValueType } from './value-types.ts';
 
 export const COMMANDS = [
   'run',
@@ -23,7 +23,7 @@ type OptionKind = 'word' | 'url' | 'path' | 'text';
 export interface OptionSpec {
   /** What stands after the flag in the help, as `<steps>`; a switch has none. */
   readonly placeholder?: string;
-  readonly schema: z.ZodType;
+  readonly type: ValueType<unknown>;
   /** Default: `word`. */
   readonly kind?: OptionKind;
   /** `--x=` means something; elsewhere an empty flag is refused. */
@@ -50,7 +50,7 @@ export const WEBHOOK_COMMANDS = ['run', 'webhooks'] as const;
 export const DRAWING = ['run', 'generate'] as const;
 export const PICTURE = ['run', 'generate', 'enqueue'] as const;
 
-/** Keeps each option's own schema type. */
+/** Keeps each option's own type. */
 export function option<const Spec extends OptionSpec>(spec: Spec): Spec {
   return spec;
 }

@@ -1,116 +1,58 @@
-/** Options: where prompts and pictures are, and who hears of them. */
+/** Options: where jobs and images are. */
 import { DEFAULT_OBJECT_PREFIX } from '../../storage/object-key.ts';
-import { option, QUEUE_COMMANDS, WEBHOOK_COMMANDS, type OptionSpec } from './option-spec.ts';
-import {
-  bucketName,
-  collectionName,
-  mongoUri,
-  objectPrefix,
-  publicBase,
-  webhookSecrets,
-  webUrl,
-} from './strict-names.ts';
-import { eventList, hostList, onOrOff, text } from './value-types.ts';
+import { QUEUE_COMMANDS, option, type OptionSpec } from './option-spec.ts';
+import { bucketName, collectionName, mongoUri, objectPrefix } from './strict-names.ts';
+import { onOrOff, text } from './value-types.ts';
 
-export const PLACE_OPTIONS = {
-  // where prompts and pictures are
+export const QUEUE_OPTIONS = {
   mongoUri: option({
     placeholder: '<uri>',
-    schema: mongoUri,
+    type: mongoUri,
     doc: 'MongoDB that holds the prompts; needs --gcs-bucket.',
     allowed: 'like mongodb://host:27017/my-database',
     commands: QUEUE_COMMANDS,
     environment: 'MONGO_URI',
     secret: true,
   }),
+  collection: option({
+    placeholder: '<name>',
+    type: collectionName,
+    default: 'prompts',
+    doc: 'MongoDB collection of the prompts.',
+    allowed: 'a name of at most 190 bytes without $, dots at its ends, two dots in a row and system. at its start',
+    commands: QUEUE_COMMANDS,
+  }),
   gcsBucket: option({
     placeholder: '<name>',
-    schema: bucketName,
+    type: bucketName,
     doc: 'Google Cloud Storage bucket for the pictures; needs --mongo-uri.',
     allowed: 'a bucket’s name without gs:// and slashes: 3 to 222 of a-z, 0-9, dot, dash and underscore',
     commands: QUEUE_COMMANDS,
     environment: 'GCS_BUCKET',
   }),
-  callbackUrl: option({
-    placeholder: '<url>',
-    schema: webUrl,
-    kind: 'url',
-    doc: 'Webhook that hears of every finished prompt.',
-    allowed: 'an http:// or https:// URL',
-    commands: WEBHOOK_COMMANDS,
-    environment: 'CALLBACK_URL',
-  }),
-  callbackEvents: option({
-    placeholder: '<events>',
-    schema: eventList,
-    default: 'completed',
-    doc: 'What the webhook hears of: completed, error, or both with a comma.',
-    allowed: 'completed, error or completed,error',
-    commands: ['run'],
-  }),
-  callbackAllowHosts: option({
-    placeholder: '<hosts>',
-    schema: hostList,
-    mayBeEmpty: true,
-    default: '',
-    doc: 'Hosts that a document’s callback_url may name although they are private or not https (host or host:port, with commas).',
-    allowed: 'host names, with or without a port, separated by commas',
-    commands: WEBHOOK_COMMANDS,
-  }),
-  webhookSecret: option({
-    placeholder: '<secret>',
-    schema: webhookSecrets,
-    doc: 'Signs webhooks (Standard Webhooks): whsec_…; several with commas while they are rotated.',
-    allowed: 'whsec_ and the base64 of 24 to 64 random bytes',
-    commands: WEBHOOK_COMMANDS,
-    secret: true,
-  }),
   gcsPrefix: option({
     placeholder: '<prefix>',
-    schema: objectPrefix,
+    type: objectPrefix,
     mayBeEmpty: true,
     default: DEFAULT_OBJECT_PREFIX,
     doc: 'What the pictures’ names begin with, in the bucket or the data folder.',
     allowed: 'letters, digits, and . _ - / up to 200 characters, without empty parts and the parts . and ..',
     commands: ['run', 'jobs'],
   }),
-  publicUrlBase: option({
-    placeholder: '<url>',
-    schema: publicBase,
-    kind: 'url',
-    doc: 'Where the bucket is seen from outside: webhooks then name pictures by this URL and their name.',
-    allowed: 'an http:// or https:// URL without user, ? and #',
-    commands: ['run'],
-  }),
-  signedUrls: option({
-    schema: onOrOff,
-    default: 'off',
-    doc: 'Webhooks name pictures by links that work for 7 days without an account; needs a key file.',
-    allowed: 'on or off',
-    commands: ['run'],
-  }),
-  collection: option({
-    placeholder: '<name>',
-    schema: collectionName,
-    default: 'prompts',
-    doc: 'MongoDB collection of the prompts.',
-    allowed: 'a name of at most 190 bytes without $, dots at its ends, two dots in a row and system. at its start',
-    commands: QUEUE_COMMANDS,
-  }),
-  embedded: option({
-    schema: onOrOff,
-    default: 'off',
-    doc: 'Use the embedded queue and folder inside a container too, where they are lost with it unless --data-dir is a volume.',
-    allowed: 'on or off',
-    commands: QUEUE_COMMANDS,
-  }),
   dataDir: option({
     placeholder: '<folder>',
-    schema: text,
+    type: text,
     kind: 'path',
     default: './text2img-data',
     doc: 'Folder of the embedded queue and its pictures.',
     allowed: 'a folder',
+    commands: QUEUE_COMMANDS,
+  }),
+  embedded: option({
+    type: onOrOff,
+    default: 'off',
+    doc: 'Use the embedded queue and folder inside a container too, where they are lost with it unless --data-dir is a volume.',
+    allowed: 'on or off',
     commands: QUEUE_COMMANDS,
   }),
 } as const satisfies Record<string, OptionSpec>;

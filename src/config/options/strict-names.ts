@@ -2,20 +2,12 @@
  * How the names of databases, buckets, folders of objects and receivers are read: strictly, because what is taken here in another form becomes a
  * database or a URL of another name somewhere else.
  */
-import { z } from 'zod';
 import { parseWebhookSecrets } from '../../webhook/signature.ts';
+import { checked, type ValueType } from './value-types.ts';
 
 /** MongoDB's limit, less the dot and the longest name of a database in front. */
 const MAX_COLLECTION_BYTES = 190;
 const MAX_DATABASE_BYTES = 63;
-
-/** @param reasonAgainst undefined: nothing */
-function checked(reasonAgainst: (value: string) => string | undefined) {
-  return z.string().superRefine((value, context) => {
-    const message = reasonAgainst(value);
-    if (message !== undefined) context.addIssue({ code: 'custom', message });
-  });
-}
 
 /** Names that the server and its driver refuse, or would take for something else. A reason never quotes: the URI may hold a password. */
 export const mongoUri = checked((uri) => {
@@ -53,27 +45,35 @@ export const bucketName = checked((name) => {
   return undefined;
 });
 
-/** What objects' names begin with: never above the data folder, never with a name that a browser or a proxy would write differently. */
-export const objectPrefix = z
-  .string()
-  .regex(/^[\w./-]{0,200}$/)
-  .refine((prefix) => {
-    const parts = prefix.split('/');
-    // The last part is the beginning of a name, or empty.
-    return !parts.some((part, index) => part === '.' || part === '..' || (part === '' && index < parts.length - 1));
-  });
+function satisfying(isAllowed: (value: string) => boolean): ValueType<string> {
+  return { parseText: (value) => (isAllowed(value) ? value : undefined) };
+}
 
-export const collectionName = z
-  .string()
-  .refine((name) => Buffer.byteLength(name) <= MAX_COLLECTION_BYTES && !/[$\p{Cc}]|^\.|\.\.|\.$|^system\./u.test(name));
+/** What objects' names begin with: never above the data folder, never with a name that a browser or a proxy would write differently. */
+export const objectPrefix = satisfying((prefix) => {
+  const parts = prefix.split('/');
+  // The last part is the beginning of a name, or empty.
+  const hasOddPart = parts.some(
+    (part, index) => part === '.' || part === '..' || (part === '' && index < parts.length - 1),
+  );
+  return /^[\w./-]{0,200}$/.test(prefix) && !hasOddPart;
+});
+
+export const collectionName = satisfying(
+  (name) => Buffer.byteLength(name) <= MAX_COLLECTION_BYTES && !/[$\p{Cc}]|^\.|\.\.|\.$|^system\./u.test(name),
+);
 
 /** As the runtime's own `URL` reads it; with a host. */
-export const webUrl = z.url({ protocol: /^https?$/ });
+export const webUrl = satisfying(isWebUrl);
 
-/** Goes to receivers, so a password in it would be published; and names of pictures are put behind it. */
-export const publicBase = webUrl.refine((text) => {
-  const url = URL.parse(text);
-  return url !== null && url.username === '' && url.password === '' && !/[?#]/.test(text);
+function isWebUrl(value: string): boolean {
+  return /^https?:\/\//i.test(value) && URL.canParse(value);
+}
+
+/** Goes to receivers, so a password in it would be published; and names of images are put behind it. */
+export const publicBase = satisfying((value) => {
+  const url = isWebUrl(value) ? URL.parse(value) : null;
+  return url !== null && url.username === '' && url.password === '' && !/[?#]/.test(value);
 });
 
 /** One or several; at least one, because somebody who gives this option wants to sign. */

@@ -1,71 +1,116 @@
 /**
- * How an option's text becomes a value: from a command line or the environment everything arrives as text.
+ * How an option's text becomes a value: from a command line or the environment everything arrives as text. No package is needed for it, because
+ * every command reads its options.
  */
-import { z } from 'zod';
 import { resolveSchedulerName, SCHEDULER_NAMES } from '../../schedulers/scheduler-names.ts';
+
+/** The types of request fields (`job/field-types.ts`) are such types too. */
+export interface ValueType<T> {
+  /** @returns undefined where the text is not allowed */
+  parseText(text: string): T | undefined;
+  /** Why it is not, where "it must be …" does not say it. Never quotes: the text may be a secret. */
+  reasonAgainst?(text: string): string | undefined;
+}
 
 interface Range {
   readonly min: number;
   readonly max?: number;
 }
 
-export const text = z.string();
+export const text: ValueType<string> = { parseText: (value) => value };
 
-export function wholeNumber({ min, max = Number.MAX_SAFE_INTEGER }: Range) {
-  return z
-    .string()
-    .regex(/^\s*[+-]?\d+\s*$/)
-    .transform(Number)
-    .pipe(z.number().int().min(min).max(max));
+/** A text of this form. */
+export function matching(form: RegExp): ValueType<string> {
+  return { parseText: (value) => (form.test(value) ? value : undefined) };
+}
+
+/** A text that nothing speaks against. @param reasonAgainst undefined: nothing */
+export function checked(reasonAgainst: (value: string) => string | undefined): ValueType<string> {
+  return { parseText: (value) => (reasonAgainst(value) === undefined ? value : undefined), reasonAgainst };
+}
+
+export function wholeNumber({ min, max = Number.MAX_SAFE_INTEGER }: Range): ValueType<number> {
+  return numberOf(/^\s*[+-]?\d+\s*$/, (value) => Number.isSafeInteger(value) && value >= min && value <= max);
 }
 
 /** Finite: NaN and infinities are refused. */
-export function decimalNumber({ min, max = Number.MAX_VALUE }: Range) {
-  return z
-    .string()
-    .regex(/^\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?\s*$/i)
-    .transform(Number)
-    .pipe(z.number().min(min).max(max));
+export function decimalNumber({ min, max = Number.MAX_VALUE }: Range): ValueType<number> {
+  return numberOf(/^\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?\s*$/i, (value) => value >= min && value <= max);
 }
 
-/** A side of a picture: diffusers refuses what 8 does not divide. */
-export const sidePx = wholeNumber({ min: 8, max: 65_536 }).refine((value) => value % 8 === 0);
-
-export function oneOf<const Names extends readonly [string, ...string[]]>(names: Names) {
-  return z.enum(names);
+/** What `Number` takes beyond the form (hexadecimal, an empty text) is no number here. */
+function numberOf(form: RegExp, isAllowed: (value: number) => boolean): ValueType<number> {
+  return {
+    parseText: (value) => {
+      const number = form.test(value) ? Number(value) : Number.NaN;
+      return isAllowed(number) ? number : undefined;
+    },
+  };
 }
+
+const anySide = wholeNumber({ min: 8, max: 65_536 });
+/** A side of an image: diffusers refuses what 8 does not divide. */
+export const sidePx: ValueType<number> = {
+  parseText: (value) => {
+    const px = anySide.parseText(value);
+    return px === undefined || px % 8 !== 0 ? undefined : px;
+  },
+};
+
+export function oneOf<const Names extends readonly string[]>(names: Names): ValueType<Names[number]> {
+  return { parseText: (value) => names.find((name) => name === value) };
+}
+
+const ON = ['1', 'true', 'yes', 'on'];
+const OFF = ['0', 'false', 'no', 'off'];
 
 /** In the environment a switch has a value; on the command line it is `--x` or `--no-x`. */
-export const onOrOff = z
-  .string()
-  .transform((value) => value.trim().toLowerCase())
-  .pipe(z.enum(['1', 'true', 'yes', 'on', '0', 'false', 'no', 'off']))
-  .transform((value) => ['1', 'true', 'yes', 'on'].includes(value));
+export const onOrOff: ValueType<boolean> = {
+  parseText: (value) => {
+    const word = value.trim().toLowerCase();
+    return ON.includes(word) ? true : OFF.includes(word) ? false : undefined;
+  },
+};
+
+const LOG_LEVELS = ['DEBUG', 'INFO', 'WARNING', 'ERROR', 'CRITICAL'] as const;
+
+/** In either case. */
+export const logLevel: ValueType<(typeof LOG_LEVELS)[number]> = {
+  parseText: (value) => LOG_LEVELS.find((level) => level === value.trim().toUpperCase()),
+};
 
 /** A class name of diffusers or a short name; becomes the name that requests carry. */
-export const schedulerName = z
-  .string()
-  .refine((name) => SCHEDULER_NAMES.includes(name))
-  .transform(resolveSchedulerName);
+export const schedulerName: ValueType<string> = {
+  parseText: (name) => (SCHEDULER_NAMES.includes(name) ? resolveSchedulerName(name) : undefined),
+};
 
 /** Entries separated by commas, in lower case; an empty text is none. */
-function list(text: string): readonly string[] {
-  return text
+function list(value: string): readonly string[] {
+  return value
     .toLowerCase()
     .split(',')
     .map((entry) => entry.trim())
     .filter((entry) => entry !== '');
 }
 
-export const eventList = z
-  .string()
-  .transform(list)
-  .pipe(z.array(z.enum(['completed', 'error'])).min(1))
-  .transform((events): ReadonlySet<'completed' | 'error'> => new Set(events));
+const EVENTS = ['completed', 'error'] as const;
+
+export const eventList: ValueType<ReadonlySet<(typeof EVENTS)[number]>> = {
+  parseText: (value) => {
+    const named = list(value);
+    const events = EVENTS.filter((event) => named.includes(event));
+    return events.length > 0 && named.every((name) => EVENTS.some((event) => event === name))
+      ? new Set(events)
+      : undefined;
+  },
+};
 
 /** `host` or `host:port`. */
-export const hostList = z
-  .string()
-  .transform(list)
-  .pipe(z.array(z.string().regex(/^(?:\[[0-9a-f:.]+\]|[a-z0-9.-]+)(?::\d{1,5})?$/)))
-  .transform((hosts): ReadonlySet<string> => new Set(hosts));
+const HOST = /^(?:\[[0-9a-f:.]+\]|[a-z0-9.-]+)(?::\d{1,5})?$/;
+
+export const hostList: ValueType<ReadonlySet<string>> = {
+  parseText: (value) => {
+    const hosts = list(value);
+    return hosts.every((host) => HOST.test(host)) ? new Set(hosts) : undefined;
+  },
+};

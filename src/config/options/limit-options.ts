@@ -1,0 +1,38 @@
+/** Options: how much one prompt may ask for. */
+import { PICTURE, option, type OptionSpec } from './option-spec.ts';
+import { wholeNumber } from './value-types.ts';
+
+export const LIMIT_OPTIONS = {
+  maxSteps: option({
+    placeholder: '<n>',
+    type: wholeNumber({ min: 1 }),
+    default: '1000',
+    doc: 'Most denoising steps of one prompt.',
+    allowed: 'a whole number, at least 1',
+    commands: PICTURE,
+  }),
+  maxPixels: option({
+    placeholder: '<n>',
+    type: wholeNumber({ min: 64 }),
+    default: '4194304',
+    doc: 'Most pixels of one picture (width × height).',
+    allowed: 'a whole number, at least 64',
+    commands: PICTURE,
+  }),
+  maxImages: option({
+    placeholder: '<n>',
+    type: wholeNumber({ min: 1 }),
+    default: '16',
+    doc: 'Most pictures of one prompt.',
+    allowed: 'a whole number, at least 1',
+    commands: PICTURE,
+  }),
+  maxPromptBytes: option({
+    placeholder: '<n>',
+    type: wholeNumber({ min: 0 }),
+    default: '65536',
+    doc: 'Most UTF-8 bytes of a prompt, and of a negative prompt.',
+    allowed: 'a whole number',
+    commands: PICTURE,
+  }),
+} as const satisfies Record<string, OptionSpec>;
