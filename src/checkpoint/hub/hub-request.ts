@@ -6,7 +6,8 @@ import type { IncomingMessage } from 'node:http';
 import { Text2ImgError } from '../../errors/text2img-error.ts';
 import { quote } from '../../lib/foreign-text.ts';
 import { exchange } from '../../lib/http-exchange.ts';
-import { agentFor, NO_PROXIES, type Proxies } from '../../lib/proxies.ts';
+import { NO_PROXIES, type Proxies } from '../../lib/proxies.ts';
+import { agentFor } from '../../lib/proxy-agent.ts';
 
 export interface HubAccess {
   /** `https://huggingface.co`, or a mirror's. */
