@@ -32,7 +32,7 @@ export const FOLDERS: Readonly<Record<string, Folder>> = {
   },
   config: {
     holds: 'options: one table, and the only reader of the environment',
-    imports: ['errors', 'lib', 'schedulers', 'storage/object-key.ts', 'webhook/signature.ts'],
+    imports: ['errors', 'lib', 'job', 'storage/object-key.ts', 'webhook/signature.ts'],
     folders: { options: 'the tables of options' },
   },
   queue: {

@@ -2,9 +2,11 @@
  * `text2img enqueue`: adds one prompt with its options, or a prompt per JSON line. All or nothing: one bad line and none is added.
  */
 import type { Config } from '../config/options.ts';
+import { requestValues } from '../config/options/request-options.ts';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import { promptIdText } from '../job/document-id.ts';
-import { parsePromptDocument } from '../job/prompt-document.ts';
+import { parsePromptDocument, toDocument } from '../job/prompt-document.ts';
+import { DOCUMENT_FIELDS, REQUEST_FIELDS } from '../job/request-fields.ts';
 import type { RawPromptDocument } from '../queue/prompt-queue.ts';
 import { type ExitCode, printResult, type QueueContext } from './command-context.ts';
 import { limitsOf } from './limits.ts';
@@ -34,25 +36,15 @@ function onePrompt(config: Config): RawPromptDocument {
       'There is nothing to add: give --prompt, or a file of JSON lines, or - for standard input.',
     );
   }
-  const document = { text: config.prompt, ...optionsAsFields(config) };
+  const document = optionsAsFields(config);
   parsePromptDocument(document, limitsOf(config));
   return document;
 }
 
 /** The options in the wire's names; for a file they are the defaults of its lines. */
 function optionsAsFields(config: Config): RawPromptDocument {
-  const fields = {
-    negative_prompt: config.negativePrompt,
-    seed: config.seed,
-    num_inference_steps: config.numInferenceSteps,
-    guidance_scale: config.guidanceScale,
-    width: config.width,
-    height: config.height,
-    num_images: config.numImages,
-    scheduler: config.scheduler,
-    priority: config.priority,
-  };
-  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
+  const table = { ...REQUEST_FIELDS, ...DOCUMENT_FIELDS };
+  return toDocument(table, requestValues(table, config));
 }
 
 interface NamedDocument {

@@ -3,11 +3,13 @@
  */
 import { randomInt } from 'node:crypto';
 import type { Config } from '../config/options.ts';
+import { requestValues } from '../config/options/request-options.ts';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import { parametersNotTaken, type ParsedParameters, parseGenerationParameters } from '../image/parameters-text.ts';
 import { readParametersText } from '../image/read-parameters.ts';
 import type { GenerationRequest } from '../job/generation-request.ts';
-import { parsePromptDocument } from '../job/prompt-document.ts';
+import { parsePromptDocument, toDocument } from '../job/prompt-document.ts';
+import { REQUEST_FIELDS } from '../job/request-fields.ts';
 import { quote } from '../lib/foreign-text.ts';
 import { limitsOf } from './limits.ts';
 import { readNamedFile } from './read-input.ts';
@@ -28,26 +30,16 @@ export interface RequestWithSource {
 export async function requestOf(config: Config): Promise<RequestWithSource> {
   const read = config.from === undefined ? undefined : await readSource(config.from);
   const source = read?.parameters;
-  const text = config.prompt ?? source?.prompt;
-  if (text === undefined)
+  const stated = { ...source, ...requestValues(REQUEST_FIELDS, config) };
+  if (stated.prompt === undefined)
     throw new Text2ImgError('conflicting_options', 'There is nothing to draw: give --prompt, or --from with a PNG.');
-  const fields = {
-    text,
-    negative_prompt: config.negativePrompt ?? source?.negativePrompt,
-    seed: config.seed ?? source?.seed ?? randomInt(RANDOM_SEEDS),
-    num_inference_steps: config.numInferenceSteps ?? source?.numInferenceSteps,
-    guidance_scale: config.guidanceScale ?? source?.guidanceScale,
-    width: config.width ?? source?.widthPx,
-    height: config.height ?? source?.heightPx,
-    num_images: config.numImages,
-    scheduler: config.scheduler ?? source?.scheduler,
-  };
+  const { seed = randomInt(RANDOM_SEEDS) } = stated;
   // The same rules as for a queued prompt, so that what can be drawn here can be drawn there.
-  const document = Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
+  const document = toDocument(REQUEST_FIELDS, { ...stated, seed });
   const { request } = parsePromptDocument(document, limitsOf(config));
   const drawnBy =
     source === undefined ? undefined : { modelName: source.modelName, modelHash: source.modelHash ?? undefined };
-  return { request: { ...request, seed: fields.seed }, drawnBy, notTaken: read?.notTaken ?? [] };
+  return { request: { ...request, seed }, drawnBy, notTaken: read?.notTaken ?? [] };
 }
 
 interface Source {

@@ -2,23 +2,16 @@
  * The options that bound and complete a request, in the shapes that `job/` asks for.
  */
 import type { Config } from '../config/options.ts';
-import type { PromptLimits } from '../job/limits.ts';
+import { requestValues } from '../config/options/request-options.ts';
 import type { GenerationDefaults } from '../job/generation-request.ts';
+import type { PromptLimits } from '../job/limits.ts';
+import { REQUEST_FIELDS } from '../job/request-fields.ts';
 
 export function limitsOf({ maxSteps, maxPixels, maxImages, maxPromptBytes }: Config): PromptLimits {
   return { maxSteps, maxPixels, maxImages, maxPromptBytes };
 }
 
-/** What `run` takes for documents that leave a value out. */
+/** What `run` takes for documents that leave a value out: it has no flags for what belongs to one job. */
 export function defaultsOf(config: Config): GenerationDefaults {
-  const values = {
-    negativePrompt: config.negativePrompt,
-    numInferenceSteps: config.numInferenceSteps,
-    guidanceScale: config.guidanceScale,
-    widthPx: config.width,
-    heightPx: config.height,
-    numImages: config.numImages,
-    scheduler: config.scheduler,
-  };
-  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined));
+  return requestValues(REQUEST_FIELDS, config);
 }

@@ -3,13 +3,14 @@
  * environment variable `TEXT2IMG_<NAME>`, save for the names that users have had in their scripts for long (`environment`).
  */
 import type { CommandName, OptionSpec } from './options/option-spec.ts';
+import { IMAGE_FILE_OPTIONS } from './options/image-file-options.ts';
 import { LIMIT_OPTIONS } from './options/limit-options.ts';
 import { MODEL_OPTIONS } from './options/model-options.ts';
 import { OUTPUT_OPTIONS } from './options/output-options.ts';
 import { QUEUE_OPTIONS } from './options/queue-options.ts';
+import { REQUEST_OPTIONS } from './options/request-options.ts';
 import { WEBHOOK_OPTIONS } from './options/webhook-options.ts';
 import { WORKER_OPTIONS } from './options/worker-options.ts';
-import { PICTURE_OPTIONS } from './picture-options.ts';
 
 export { COMMANDS, type CommandName, type OptionSpec } from './options/option-spec.ts';
 
@@ -17,7 +18,8 @@ export const OPTIONS = {
   ...QUEUE_OPTIONS,
   ...WEBHOOK_OPTIONS,
   ...MODEL_OPTIONS,
-  ...PICTURE_OPTIONS,
+  ...REQUEST_OPTIONS,
+  ...IMAGE_FILE_OPTIONS,
   ...LIMIT_OPTIONS,
   ...WORKER_OPTIONS,
   ...OUTPUT_OPTIONS,

@@ -62,16 +62,21 @@ export function documentCodec<Table extends FieldTable>(table: Table): DocumentC
       return parsed;
     },
     used(request, model) {
-      const values: Readonly<Record<string, FieldValue | null>> = request;
       const written = fields.filter(([name, { writtenBack }]) => writtenBack !== false && model.fields.includes(name));
-      return Object.fromEntries(
-        written.flatMap(([name, { wire }]) => {
-          const value = values[name];
-          return value === undefined || value === null ? [] : [[wire, value]];
-        }),
-      );
+      return toDocument(Object.fromEntries(written), request);
     },
   };
+}
+
+/** @returns the values in the wire's names; what has no value is left out */
+export function toDocument(table: FieldTable, values: object): Readonly<Record<string, FieldValue>> {
+  const byName: Readonly<Record<string, FieldValue | null | undefined>> = { ...values };
+  return Object.fromEntries(
+    Object.entries(table).flatMap(([name, { wire }]) => {
+      const value = byName[name] ?? undefined;
+      return value === undefined ? [] : [[wire, value]];
+    }),
+  );
 }
 
 function read<T>(document: Document, name: string, type: FieldType<T>): T | undefined {

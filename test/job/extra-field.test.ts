@@ -4,13 +4,14 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { requestOptions, requestValues } from '../../src/config/options/request-options.ts';
 import { requestSchemaOf } from '../../src/engine/request-schema.ts';
 import { parametersText } from '../../src/image/parameters-text.ts';
 import { batchKeyOf } from '../../src/job/batch-key.ts';
 import { whole } from '../../src/job/field-types.ts';
 import { DEFAULT_LIMITS } from '../../src/job/limits.ts';
 import type { ModelFacts } from '../../src/job/model-facts.ts';
-import { documentCodec } from '../../src/job/prompt-document.ts';
+import { documentCodec, toDocument } from '../../src/job/prompt-document.ts';
 import { field } from '../../src/job/request-field.ts';
 import { REQUEST_FIELDS } from '../../src/job/request-fields.ts';
 import { requestResolver } from '../../src/job/resolve-request.ts';
@@ -71,6 +72,25 @@ test('the extra field has its own default, then the operator’s, then the docum
 
 test('the extra field is written into job.parameters', () => {
   assert.equal(codec.used(resolve(request, OPTIONS), MODEL)['clip_skip'], 2);
+});
+
+test('the extra field has a flag with help, range and default, for every command that has requests', () => {
+  const { clipSkip } = requestOptions(TABLE, ['run', 'generate', 'enqueue']);
+  assert.equal(
+    clipSkip.doc,
+    'Layers of the text encoder to leave out at its end (a whole number from 0 to 11; default: 0).',
+  );
+  assert.equal(clipSkip.placeholder, '<n>');
+  assert.deepEqual(clipSkip.commands, ['run', 'generate', 'enqueue']);
+  assert.equal(clipSkip.allowed, 'a whole number from 0 to 11');
+  assert.equal(clipSkip.type.parseText('2'), 2);
+  assert.equal(clipSkip.type.parseText('12'), undefined);
+});
+
+test('the flag of the extra field becomes part of the document that generate and enqueue make, and a default of run', () => {
+  const values = requestValues(TABLE, { prompt: 'a fox', clipSkip: 2, width: undefined, json: true });
+  assert.deepEqual(values, request);
+  assert.deepEqual(toDocument(TABLE, values), { text: 'a fox', clip_skip: 2 });
 });
 
 test('a model that does not read the extra field refuses it in a document and ignores it as the operator’s default', () => {

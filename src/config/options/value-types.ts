@@ -2,7 +2,6 @@
  * How an option's text becomes a value: from a command line or the environment everything arrives as text. No package is needed for it, because
  * every command reads its options.
  */
-import { resolveSchedulerName, SCHEDULER_NAMES } from '../../schedulers/scheduler-names.ts';
 
 /** The types of request fields (`job/field-types.ts`) are such types too. */
 export interface ValueType<T> {
@@ -48,15 +47,6 @@ function numberOf(form: RegExp, isAllowed: (value: number) => boolean): ValueTyp
   };
 }
 
-const anySide = wholeNumber({ min: 8, max: 65_536 });
-/** A side of an image: diffusers refuses what 8 does not divide. */
-export const sidePx: ValueType<number> = {
-  parseText: (value) => {
-    const px = anySide.parseText(value);
-    return px === undefined || px % 8 !== 0 ? undefined : px;
-  },
-};
-
 export function oneOf<const Names extends readonly string[]>(names: Names): ValueType<Names[number]> {
   return { parseText: (value) => names.find((name) => name === value) };
 }
@@ -77,11 +67,6 @@ const LOG_LEVELS = ['DEBUG', 'INFO', 'WARNING', 'ERROR', 'CRITICAL'] as const;
 /** In either case. */
 export const logLevel: ValueType<(typeof LOG_LEVELS)[number]> = {
   parseText: (value) => LOG_LEVELS.find((level) => level === value.trim().toUpperCase()),
-};
-
-/** A class name of diffusers or a short name; becomes the name that requests carry. */
-export const schedulerName: ValueType<string> = {
-  parseText: (name) => (SCHEDULER_NAMES.includes(name) ? resolveSchedulerName(name) : undefined),
 };
 
 /** Entries separated by commas, in lower case; an empty text is none. */

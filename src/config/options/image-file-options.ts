@@ -1,0 +1,22 @@
+/** Options: the files that `text2img generate` reads and writes. */
+import { option, type OptionSpec } from './option-spec.ts';
+import { text } from './value-types.ts';
+
+export const IMAGE_FILE_OPTIONS = {
+  output: option({
+    placeholder: '<file>',
+    type: text,
+    kind: 'path',
+    doc: 'File to write: a PNG, a folder (ends with /), or - for standard output; several images go to x-1.png, x-2.png, … (default: ./text2img-<seed>.png).',
+    allowed: 'a file, a folder or -',
+    commands: ['generate'],
+  }),
+  from: option({
+    placeholder: '<file>',
+    type: text,
+    kind: 'path',
+    doc: 'Draw again what a PNG’s parameters say; other flags change them.',
+    allowed: 'a PNG file',
+    commands: ['generate'],
+  }),
+} as const satisfies Record<string, OptionSpec>;
