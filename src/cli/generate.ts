@@ -117,12 +117,17 @@ function warnOfOtherModel(
 ): void {
   if (drawnBy === undefined) return;
   const isOther =
-    drawnBy.modelHash !== undefined && model.modelHash !== null
-      ? drawnBy.modelHash !== model.modelHash
+    isComparable(drawnBy.modelHash) && model.modelHash !== null
+      ? drawnBy.modelHash?.toLowerCase() !== model.modelHash
       : drawnBy.modelName !== undefined && drawnBy.modelName !== model.modelName;
   if (isOther)
     logger.warning('the PNG was drawn by another model', {
       drawn_by: drawnBy.modelName ?? drawnBy.modelHash,
       model: model.modelName,
     });
+}
+
+/** Ten digits, as today's tools write; older ones took eight of another sum. */
+function isComparable(modelHash: string | undefined): boolean {
+  return modelHash !== undefined && /^[0-9a-f]{10}$/i.test(modelHash);
 }

@@ -16,6 +16,8 @@ const cancelled = new Set<string>();
 const known = new Set<string>();
 const watched = new WatchedJobs();
 let model: LoadedModel | undefined;
+/** Or being hashed. */
+let isHashed = false;
 /** Messages are worked off in order; `cancel` and `shutdown` do not wait in line. */
 let work: Promise<void> = Promise.resolve();
 
@@ -36,8 +38,10 @@ async function yieldToEventLoop(): Promise<void> {
 const observer: PipelineObserver = {
   isCancelled: (jobId) => cancelled.has(jobId),
   onProgress: (jobId, progress) => send({ type: 'progress', jobId, ...progress }),
-  onImage: (jobId, { imageIndex, seed, widthPx, heightPx, rgb }) =>
-    send({ type: 'image', jobId, imageIndex, seed, image: { widthPx, heightPx, channels: 3, pixels: rgb } }),
+  onImage: (jobId, { imageIndex, seed, widthPx, heightPx, rgb }) => {
+    send({ type: 'image', jobId, imageIndex, seed, image: { widthPx, heightPx, channels: 3, pixels: rgb } });
+    hashOnce();
+  },
   onDone: (jobId, warnings, durationsMs) => {
     forget(jobId);
     send({ type: 'job-done', jobId, warnings: boundedSentences(warnings), durationsMs });
@@ -47,6 +51,13 @@ const observer: PipelineObserver = {
     send({ type: 'job-failed', jobId, error: error.toJSON() });
   },
 };
+
+/** After the first image, so that nobody waits longer for it. */
+function hashOnce(): void {
+  if (isHashed) return;
+  isHashed = true;
+  model?.hashLater?.((modelHash) => send({ type: 'model-hash', modelHash }));
+}
 
 function forget(jobId: string): void {
   known.delete(jobId);

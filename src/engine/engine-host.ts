@@ -222,6 +222,9 @@ export class EngineHost implements AsyncDisposable {
         life.isReady = true;
         this.#watchForStall();
         return life.ready.resolve(message.facts);
+      case 'model-hash':
+        if (this.#model !== undefined) this.#model = { ...this.#model, modelHash: message.modelHash };
+        return;
       case 'load-failed':
         // It has nothing more to say, and ends by itself.
         this.#startFailed(Text2ImgError.fromJSON(withoutUndefinedStack(message.error)), life);

@@ -12,12 +12,16 @@ import type { ModelFacts } from '../job/model-facts.ts';
 import { proveFit } from '../pipelines/stable-diffusion/prove-fit.ts';
 import { type ChosenDevice, chooseDevice } from '../runtime/choose-device.ts';
 import { DEFAULT_RUNTIME } from '../runtime/registry.ts';
+import { identityOf } from '../runtime/file-digest.ts';
+import { hashInBackground, knownModelHash } from './model-hash.ts';
 import { NetworkOpener, vaeSampleSizePx, vaeScaleFactor } from './open-networks.ts';
 import type { EngineSettings } from './protocol.ts';
 
 export interface LoadedModel extends AsyncDisposable {
   readonly pipeline: StableDiffusionPipeline;
   readonly facts: ModelFacts;
+  /** Where the model's hash is not known yet: finds it out beside everything else. */
+  readonly hashLater: ((onHash: (modelHash: string) => void) => void) | undefined;
 }
 
 export interface LoadModelHooks {
@@ -54,15 +58,17 @@ export async function loadModel(settings: EngineSettings, hooks: LoadModelHooks)
     maxBatchImages: maxBatchImages(device),
     yieldToEventLoop: hooks.yieldToEventLoop,
   });
+  const { modelHash, hashLater } = await hashOf(checkpoint, settings);
   const facts = factsOf({
     checkpoint,
+    modelHash,
     modelName: settings.modelName ?? checkpoint.modelName,
     device,
     warnings: [...checkpoint.warnings, ...opener.notes],
     loadMs: performance.now() - startMs,
   });
   const resources = stack.move();
-  return { pipeline, facts, [Symbol.asyncDispose]: () => resources.disposeAsync() };
+  return { pipeline, facts, hashLater, [Symbol.asyncDispose]: () => resources.disposeAsync() };
 }
 
 /** @throws `unsupported_config` for an autoencoder whose tiles do not join */
@@ -77,20 +83,34 @@ function requireTiles(checkpoint: Checkpoint): void {
   );
 }
 
+/** Of the denoising network's weights. */
+async function hashOf(
+  { unet: { weights } }: Checkpoint,
+  { compileCacheFolder: folder, verifyCache: verify }: EngineSettings,
+): Promise<Pick<LoadedModel, 'hashLater'> & { readonly modelHash: string | null }> {
+  const files = new Set(Array.from(weights.names(), (name) => weights.place(name).file));
+  const known = await knownModelHash(files, { folder, verify });
+  const [path] = files;
+  if (known !== undefined || path === undefined) return { modelHash: known ?? null, hashLater: undefined };
+  const file = { path, identity: await identityOf(path) };
+  return { modelHash: null, hashLater: (onHash) => hashInBackground(file, { folder, verify }, onHash) };
+}
+
 interface Findings {
   readonly checkpoint: Checkpoint;
+  readonly modelHash: string | null;
   readonly modelName: string;
   readonly device: ChosenDevice;
   readonly warnings: readonly string[];
   readonly loadMs: number;
 }
 
-function factsOf({ checkpoint, modelName, device, warnings, loadMs }: Findings): ModelFacts {
+function factsOf({ checkpoint, modelHash, modelName, device, warnings, loadMs }: Findings): ModelFacts {
   const size = defaultSampleSize(checkpoint.unet.config);
   const scaleFactor = vaeScaleFactor(checkpoint);
   return {
     modelName,
-    modelHash: null,
+    modelHash,
     pipelineClass: checkpoint.index.pipelineClass,
     fields: [...STABLE_DIFFUSION_FIELDS],
     defaultWidthPx: size.width * scaleFactor,

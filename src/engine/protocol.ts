@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import { ERROR_CODES, type ErrorCode } from '../errors/error-codes.ts';
-import { modelFactsSchema } from '../job/model-facts.ts';
+import { modelFactsSchema, modelHashSchema } from '../job/model-facts.ts';
 import { REQUEST_FIELDS } from '../job/request-fields.ts';
 import { PIPELINE_STAGES } from '../job/stages.ts';
 import { foreignText, warningsSchema } from '../lib/foreign-schemas.ts';
@@ -103,6 +103,8 @@ export const childMessageSchema = z.discriminatedUnion('type', [
     warnings: warningsSchema,
     durationsMs: durationsSchema,
   }),
+  /** The hash was not known when the model was loaded, and is now. */
+  z.object({ type: z.literal('model-hash'), modelHash: modelHashSchema }),
   z.object({ type: z.literal('job-failed'), jobId: z.string(), error: errorSchema }),
 ]);
 export type ChildMessage = z.infer<typeof childMessageSchema>;

@@ -2,11 +2,14 @@
 import { z } from 'zod';
 import { foreignText, warningsSchema } from '../lib/foreign-schemas.ts';
 
+/** First ten hex digits of the SHA-256 of the one file with the denoising network's weights, as AUTOMATIC1111's web UI shows it. */
+export const modelHashSchema = z.string().regex(/^[0-9a-f]{10}$/);
+
 export const modelFactsSchema = z.object({
   /** As shown and stored: the folder's name or the hub id. */
   modelName: foreignText,
-  /** First 10 hex digits of the SHA-256 of the UNet's weights, as A1111 prints it; null when not computed. */
-  modelHash: z.string().nullable(),
+  /** null: not known yet, or the weights lie in several files. */
+  modelHash: modelHashSchema.nullable(),
   pipelineClass: foreignText,
   /** Names of the request fields that the model reads. A document that states another is refused. */
   fields: z.array(z.string()),

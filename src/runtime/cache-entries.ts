@@ -158,20 +158,27 @@ async function lookAt(folder: string, name: string): Promise<FoundEntry | undefi
 
 /** The digest of a weight file; hashes it only where its identity is not the remembered one. */
 export async function weightsDigest(folder: string, path: string, verify: VerifyCache): Promise<string> {
+  const known = await rememberedDigest(folder, path, verify);
+  if (known !== undefined) return known;
   const real = await realpath(path);
-  const remembered = join(
-    folder,
-    DIGESTS_FOLDER,
-    `${createHash('sha256').update(real).digest('hex').slice(0, 32)}.json`,
-  );
-  const known = await readRecord(remembered, fileDigestSchema);
-  if (known !== undefined && isSameFile(known.identity, await identityOf(real), verify)) return known.sha256;
   const digest = await digestFile(real);
   // A cache that may only be read is used all the same.
   await mkdir(join(folder, DIGESTS_FOLDER), { recursive: true })
-    .then(() => writePlainFile(remembered, Buffer.from(JSON.stringify(digest))))
+    .then(() => writePlainFile(digestPath(folder, real), Buffer.from(JSON.stringify(digest))))
     .catch(() => undefined);
   return digest.sha256;
+}
+
+/** The digest of a weight file, where it was hashed before and is the same file still. It is not read. */
+export async function rememberedDigest(folder: string, path: string, verify: VerifyCache): Promise<string | undefined> {
+  const real = await realpath(path);
+  const known = await readRecord(digestPath(folder, real), fileDigestSchema);
+  return known !== undefined && isSameFile(known.identity, await identityOf(real), verify) ? known.sha256 : undefined;
+}
+
+function digestPath(folder: string, realPath: string): string {
+  const name = createHash('sha256').update(realPath).digest('hex').slice(0, 32);
+  return join(folder, DIGESTS_FOLDER, `${name}.json`);
 }
 
 async function readMarker(entry: string): Promise<Marker | undefined> {

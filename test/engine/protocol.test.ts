@@ -71,6 +71,7 @@ const CHILD: Record<ChildMessage['type'], ChildMessage> = {
   preview: { type: 'preview', jobId: 'a', image },
   image: { type: 'image', jobId: 'a', imageIndex: 0, seed: 7, image },
   'job-done': { type: 'job-done', jobId: 'a', warnings: ['cut'], durationsMs: { encode: 1, denoise: 20, decode: 3 } },
+  'model-hash': { type: 'model-hash', modelHash: '6ce0161689' },
   'job-failed': { type: 'job-failed', jobId: 'a', error: { code: 'cancelled', message: 'the job was cancelled.' } },
 };
 
