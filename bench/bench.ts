@@ -8,7 +8,8 @@ import { availableParallelism, cpus, homedir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { loadModel } from '../src/engine/load-model.ts';
+import { loadModel } from '../src/engine/child/load-model.ts';
+import { runJobs } from '../src/pipelines/run-jobs.ts';
 import { gemmFlopsPerSecond } from './gemm.ts';
 import { makeSd15Unet } from './sd15-unet.ts';
 import { median, timeRuns } from './timing.ts';
@@ -82,20 +83,17 @@ if (flags.python !== undefined) {
 }
 
 const demo = fileURLToPath(new URL('../models/demo', import.meta.url));
-await using model = await loadModel(
-  {
-    checkpointFolder: demo,
-    modelName: null,
-    variant: null,
-    device: 'cpu',
-    dtype: 'auto',
-    threads: 0,
-    vaeTiling: false,
-    compileCacheFolder: null,
-    verifyCache: 'changed',
-  },
-  { yieldToEventLoop: () => new Promise((resolve) => setImmediate(resolve)) },
-);
+await using model = await loadModel({
+  checkpointFolder: demo,
+  modelName: null,
+  variant: null,
+  device: 'cpu',
+  dtype: 'auto',
+  threads: 0,
+  vaeTiling: false,
+  compileCacheFolder: null,
+  verifyCache: 'changed',
+});
 const request = {
   prompt: 'a red circle on a white background',
   negativePrompt: '',
@@ -103,11 +101,17 @@ const request = {
   numInferenceSteps: 20,
   guidanceScale: 4,
 };
+const job = {
+  jobId: 'demo',
+  request: { ...request, widthPx: 256, heightPx: 256, numImages: 1, scheduler: 'DDIMScheduler' },
+  images: [],
+  signal: new AbortController().signal,
+};
 const draw = (): Promise<void> =>
-  model.pipeline.generate(
-    [{ jobId: 'demo', request: { ...request, widthPx: 256, heightPx: 256, numImages: 1, scheduler: 'DDIMScheduler' } }],
-    {
-      isCancelled: () => false,
+  runJobs(model.pipeline, [job], {
+    maxBatchImages: 1,
+    yieldToEventLoop: () => new Promise((resolve) => setImmediate(resolve)),
+    observer: {
       onProgress: () => undefined,
       onImage: () => undefined,
       onDone: () => undefined,
@@ -115,7 +119,7 @@ const draw = (): Promise<void> =>
         throw error;
       },
     },
-  );
+  });
 say(
   'demo picture, 256×256, 20 steps, guidance 4',
   `${median(await timeRuns(5, draw)).toFixed(2)} s; model loads in ${(model.facts.loadMs / 1000).toFixed(2)} s`,

@@ -42,7 +42,7 @@ interface PendingJob {
 }
 
 const DEFAULT_CHILD = new URL(
-  import.meta.url.endsWith('.ts') ? './engine-child.ts' : './engine-child.js',
+  import.meta.url.endsWith('.ts') ? './child/engine-child.ts' : './child/engine-child.js',
   import.meta.url,
 );
 const DEFAULT_STALL_MS = 5 * 60_000;

@@ -9,8 +9,9 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { suite, test } from 'node:test';
 import { decode } from 'fast-png';
-import type { PipelineImage } from '../../../src/pipelines/stable-diffusion/stable-diffusion-pipeline.ts';
-import { loadModel } from '../../../src/engine/load-model.ts';
+import { type JobImage, runJobs } from '../../../src/pipelines/run-jobs.ts';
+import type { RawImage } from '../../../src/job/raw-image.ts';
+import { loadModel } from '../../../src/engine/child/load-model.ts';
 import { DEFAULT_LIMITS } from '../../../src/job/limits.ts';
 import { parsePromptDocument } from '../../../src/job/prompt-document.ts';
 import { resolveRequest } from '../../../src/job/resolve-request.ts';
@@ -38,7 +39,7 @@ function assemble(name: string, { remove = [] }: GoldenCase): string {
 }
 
 interface Drawing {
-  readonly images: readonly PipelineImage[];
+  readonly images: readonly JobImage[];
   readonly warnings: readonly string[];
 }
 
@@ -47,33 +48,34 @@ async function draw(
   golden: GoldenCase,
   changes: Readonly<Record<string, unknown>> = {},
 ): Promise<Drawing> {
-  await using model = await loadModel(
-    {
-      checkpointFolder: assemble(name, golden),
-      modelName: null,
-      variant: null,
-      device: 'cpu',
-      dtype: 'auto',
-      threads: 2,
-      vaeTiling: golden.vae_tiling === true,
-      compileCacheFolder: null,
-      verifyCache: 'changed',
-    },
-    { yieldToEventLoop: () => Promise.resolve() },
-  );
+  await using model = await loadModel({
+    checkpointFolder: assemble(name, golden),
+    modelName: null,
+    variant: null,
+    device: 'cpu',
+    dtype: 'auto',
+    threads: 2,
+    vaeTiling: golden.vae_tiling === true,
+    compileCacheFolder: null,
+    verifyCache: 'changed',
+  });
   const { request } = parsePromptDocument({ ...golden.request, ...changes }, DEFAULT_LIMITS);
   const resolved = resolveRequest(request, { defaults: {}, model: model.facts, limits: DEFAULT_LIMITS, seed: 0 });
-  const images: PipelineImage[] = [];
+  const images: JobImage[] = [];
   let warnings: readonly string[] | undefined;
-  await model.pipeline.generate([{ jobId: name, request: resolved }], {
-    isCancelled: () => false,
-    onProgress: () => undefined,
-    onImage: (_, image) => images.push(image),
-    onDone: (_, told) => {
-      warnings = told;
-    },
-    onFailed: (_, error) => {
-      throw error;
+  const job = { jobId: name, request: resolved, images: [], signal: new AbortController().signal };
+  await runJobs(model.pipeline, [job], {
+    maxBatchImages: model.facts.maxBatchImages,
+    yieldToEventLoop: () => Promise.resolve(),
+    observer: {
+      onProgress: () => undefined,
+      onImage: (_, image) => images.push(image),
+      onDone: (_, told) => {
+        warnings = told;
+      },
+      onFailed: (_, error) => {
+        throw error;
+      },
     },
   });
   assert.ok(warnings !== undefined, 'the job is done');
@@ -84,10 +86,13 @@ function readCase(name: string): GoldenCase {
   return JSON.parse(readFileSync(join(golden, name, 'case.json'), 'utf8')) as GoldenCase;
 }
 
-function largestDifference(image: PipelineImage, path: string): number {
+function largestDifference(image: RawImage, path: string): number {
   const expected = decode(readFileSync(path));
-  assert.deepEqual([image.widthPx, image.heightPx, 3], [expected.width, expected.height, expected.channels]);
-  return image.rgb.reduce(
+  assert.deepEqual(
+    [image.widthPx, image.heightPx, image.channels],
+    [expected.width, expected.height, expected.channels],
+  );
+  return image.pixels.reduce(
     (largest, value, index) => Math.max(largest, Math.abs(value - (expected.data[index] as number))),
     0,
   );
@@ -102,7 +107,7 @@ suite('every pixel is within 1/255 of diffusers', () => {
     test(`${name}: ${golden_.about}`, async () => {
       const { images } = await draw(name, golden_);
       assert.equal(images.length, golden_.expected.length);
-      for (const [index, image] of images.entries()) {
+      for (const [index, { image }] of images.entries()) {
         const file = golden_.expected[index] as string;
         assert.ok(
           largestDifference(image, join(golden, name, file)) <= 1,
@@ -117,7 +122,7 @@ test('image 3 of four is bit for bit the picture of its seed alone', async () =>
   const four = readCase('four-images');
   const { images } = await draw('four-images', four);
   const alone = await draw('four-images', four, { num_images: 1, seed: Number(four.request['seed']) + 2 });
-  assert.deepEqual(alone.images[0]?.rgb, images[2]?.rgb);
+  assert.deepEqual(alone.images[0]?.image.pixels, images[2]?.image.pixels);
 });
 
 test('what is cut off a long prompt is told', async () => {

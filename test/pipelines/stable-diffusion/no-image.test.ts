@@ -5,10 +5,8 @@ import { test } from 'node:test';
 import { readTokenizerFiles } from '../../../src/checkpoint/tokenizer-files.ts';
 import { ClipTokenizer } from '../../../src/pipelines/parts/clip-tokenizer.ts';
 import type { FullPrecision, Networks } from '../../../src/pipelines/parts/networks.ts';
-import {
-  type PipelineImage,
-  StableDiffusionPipeline,
-} from '../../../src/pipelines/stable-diffusion/stable-diffusion-pipeline.ts';
+import { type JobImage, runJobs } from '../../../src/pipelines/run-jobs.ts';
+import { StableDiffusionPipeline } from '../../../src/pipelines/stable-diffusion/stable-diffusion-pipeline.ts';
 import type { Text2ImgError } from '../../../src/errors/text2img-error.ts';
 
 const tokenizer = new ClipTokenizer(
@@ -59,7 +57,7 @@ const overflowing = (isSpoilt: (first: number) => boolean): Networks => ({
 });
 
 interface Result {
-  readonly images: readonly PipelineImage[];
+  readonly images: readonly JobImage[];
   readonly warnings: readonly string[];
   readonly error: Text2ImgError | undefined;
 }
@@ -84,14 +82,12 @@ async function draw(
     ...(fullPrecision === undefined ? {} : { fullPrecision }),
     tokenizer,
     scheduler: { configFor: () => ({ beta_schedule: 'scaled_linear', beta_start: 0.00085, beta_end: 0.012 }) },
-    maxBatchImages: 4,
-    yieldToEventLoop: () => Promise.resolve(),
   });
   const results = new Map(
     seeds.map((seed) => [
       String(seed),
       {
-        images: [] as PipelineImage[],
+        images: [] as JobImage[],
         warnings: [] as readonly string[],
         error: undefined as Text2ImgError | undefined,
         ends: 0,
@@ -100,12 +96,13 @@ async function draw(
   );
   const of = (
     jobId: string,
-  ): { images: PipelineImage[]; warnings: readonly string[]; error: Text2ImgError | undefined; ends: number } => {
+  ): { images: JobImage[]; warnings: readonly string[]; error: Text2ImgError | undefined; ends: number } => {
     const result = results.get(jobId);
     assert.ok(result !== undefined);
     return result;
   };
-  await pipeline.generate(
+  await runJobs(
+    pipeline,
     seeds.map((seed) => ({
       jobId: String(seed),
       request: {
@@ -119,18 +116,23 @@ async function draw(
         numImages: 1,
         scheduler: 'DDIMScheduler',
       },
+      images: [],
+      signal: new AbortController().signal,
     })),
     {
-      isCancelled: () => false,
-      onProgress: (_, { step, steps }) => assert.ok(step <= steps, `step ${step} of ${steps}`),
-      onImage: (jobId, image) => of(jobId).images.push(image),
-      onDone: (jobId, warnings) => {
-        of(jobId).warnings = warnings;
-        of(jobId).ends++;
-      },
-      onFailed: (jobId, error) => {
-        of(jobId).error = error;
-        of(jobId).ends++;
+      maxBatchImages: 4,
+      yieldToEventLoop: () => Promise.resolve(),
+      observer: {
+        onProgress: (_, { step, steps }) => assert.ok(step <= steps, `step ${step} of ${steps}`),
+        onImage: (jobId, image) => of(jobId).images.push(image),
+        onDone: (jobId, warnings) => {
+          of(jobId).warnings = warnings;
+          of(jobId).ends++;
+        },
+        onFailed: (jobId, error) => {
+          of(jobId).error = error;
+          of(jobId).ends++;
+        },
       },
     },
   );
@@ -193,7 +195,7 @@ test('white, black and a picture of one other pixel are images', async () => {
   for (const offset of [100, -100]) {
     const { images, error } = await drawOne(decodingTo((value) => value / 10 + offset));
     assert.equal(error, undefined);
-    assert.equal(new Set(images[0]?.rgb).size, 1);
+    assert.equal(new Set(images[0]?.image.pixels).size, 1);
   }
   assert.equal((await drawOne(decodingTo((_, index) => (index === 5 ? 1 : 0)))).error, undefined);
 });
@@ -225,7 +227,7 @@ test('one image of a pass that overflows touches none of the others', async () =
 
 test('a size that the autoencoder cannot draw is drawn smaller, with a warning; less than one latent is refused', async () => {
   const { images, warnings } = await drawOne(GOOD, { size: [72, 40] });
-  assert.deepEqual([images[0]?.widthPx, images[0]?.heightPx], [64, 32]);
+  assert.deepEqual([images[0]?.image.widthPx, images[0]?.image.heightPx], [64, 32]);
   assert.match(warnings[0] ?? '', /is 64×32 pixels, not 72×40: this model draws multiples of 16/);
   const { error } = await drawOne(GOOD, { size: [64, 8] });
   assert.equal(error?.code, 'invalid_parameter');

@@ -7,13 +7,18 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { EngineHost } from '../../src/engine/engine-host.ts';
-import { type DigestMemory, hashInBackground, knownModelHash, type LoadedFile } from '../../src/engine/model-hash.ts';
-import { silentLogger } from '../../src/observability/logger.ts';
-import { identityOf } from '../../src/runtime/file-digest.ts';
-import { INSTANT_SETTINGS } from './instant-engine.ts';
+import { EngineHost } from '../../../src/engine/engine-host.ts';
+import {
+  type DigestMemory,
+  hashInBackground,
+  knownModelHash,
+  type LoadedFile,
+} from '../../../src/engine/child/model-hash.ts';
+import { silentLogger } from '../../../src/observability/logger.ts';
+import { identityOf } from '../../../src/runtime/file-digest.ts';
+import { INSTANT_SETTINGS } from '../instant-engine.ts';
 
-const demo = fileURLToPath(new URL('../../models/demo', import.meta.url));
+const demo = fileURLToPath(new URL('../../../models/demo', import.meta.url));
 const DEMO_WEIGHTS = join(demo, 'unet', 'diffusion_pytorch_model.safetensors');
 const REQUEST = {
   prompt: 'a blue star',

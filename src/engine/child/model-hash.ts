@@ -4,8 +4,8 @@
  */
 import { basename, dirname } from 'node:path';
 import { Worker } from 'node:worker_threads';
-import { rememberedDigest } from '../runtime/cache-entries.ts';
-import type { FileIdentity, VerifyCache } from '../runtime/file-digest.ts';
+import { rememberedDigest } from '../../runtime/cache-entries.ts';
+import type { FileIdentity, VerifyCache } from '../../runtime/file-digest.ts';
 
 export interface DigestMemory {
   /** The compile cache's, where digests are kept with the identity of their files; null: nothing is kept. */

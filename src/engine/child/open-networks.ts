@@ -1,14 +1,14 @@
 /** Opens a checkpoint's networks on a device: their graphs become the functions that the pipeline calls. */
-import type { Checkpoint } from '../checkpoint/open-checkpoint.ts';
-import type { Denoiser, FullPrecision, Networks, TextEncoder, VaeDecoder } from '../pipelines/parts/networks.ts';
-import { tiledVaeDecoder } from '../pipelines/parts/vae-tiling.ts';
-import type { NetworkGraphs } from '../pipelines/stable-diffusion/prove-fit.ts';
-import type { BuiltGraph, ComputeType } from '../onnx/graph.ts';
-import type { ChosenDevice } from '../runtime/choose-device.ts';
-import type { Network, OpenOptions } from '../runtime/contract.ts';
-import { DEFAULT_RUNTIME } from '../runtime/registry.ts';
-import { float32, floatsOf, int32 } from '../runtime/tensors.ts';
-import type { EngineSettings } from './protocol.ts';
+import type { Checkpoint } from '../../checkpoint/open-checkpoint.ts';
+import type { Denoiser, FullPrecision, Networks, TextEncoder, VaeDecoder } from '../../pipelines/parts/networks.ts';
+import { tiledVaeDecoder } from '../../pipelines/parts/vae-tiling.ts';
+import type { NetworkGraphs } from '../../pipelines/stable-diffusion/prove-fit.ts';
+import type { BuiltGraph, ComputeType } from '../../onnx/graph.ts';
+import type { ChosenDevice } from '../../runtime/choose-device.ts';
+import type { Network, OpenOptions } from '../../runtime/contract.ts';
+import { DEFAULT_RUNTIME } from '../../runtime/registry.ts';
+import { float32, floatsOf, int32 } from '../../runtime/tensors.ts';
+import type { EngineSettings } from '../protocol.ts';
 
 export interface NetworkOpenerOptions {
   readonly checkpoint: Checkpoint;

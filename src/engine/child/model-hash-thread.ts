@@ -1,8 +1,8 @@
 /** The thread of `model-hash.ts`: hashes one file and says its SHA-256, unless it is another file by then. */
 import { constants, setPriority } from 'node:os';
 import { parentPort, workerData } from 'node:worker_threads';
-import { weightsDigest } from '../runtime/cache-entries.ts';
-import { digestFile, identityOf, isSameFile } from '../runtime/file-digest.ts';
+import { weightsDigest } from '../../runtime/cache-entries.ts';
+import { digestFile, identityOf, isSameFile } from '../../runtime/file-digest.ts';
 import type { DigestMemory, LoadedFile } from './model-hash.ts';
 
 const { file, memory } = workerData as { readonly file: LoadedFile; readonly memory: DigestMemory };

@@ -3,17 +3,16 @@
  * and ends with its parent.
  */
 
-import { ERROR_CODES, EXIT_CODE_OF_FAULT } from '../errors/error-codes.ts';
-import { Text2ImgError } from '../errors/text2img-error.ts';
-import { boundedSentences } from '../lib/foreign-text.ts';
-import type { PipelineObserver } from '../pipelines/stable-diffusion/stable-diffusion-pipeline.ts';
+import { ERROR_CODES, EXIT_CODE_OF_FAULT } from '../../errors/error-codes.ts';
+import { Text2ImgError } from '../../errors/text2img-error.ts';
+import { boundedSentences } from '../../lib/foreign-text.ts';
+import { type JobObserver, runJobs } from '../../pipelines/run-jobs.ts';
 import { type LoadedModel, loadModel } from './load-model.ts';
-import { type ChildMessage, type ParentMessage, PROTOCOL_VERSION, parentMessageSchema } from './protocol.ts';
-import { WatchedJobs } from './watched-jobs.ts';
+import { type ChildMessage, type ParentMessage, PROTOCOL_VERSION, parentMessageSchema } from '../protocol.ts';
+import { WatchedJobs } from '../watched-jobs.ts';
 
-const cancelled = new Set<string>();
-/** Jobs that were asked for and have not ended. */
-const known = new Set<string>();
+/** Jobs that were asked for and have not ended. Aborting cancels the job. */
+const known = new Map<string, AbortController>();
 const watched = new WatchedJobs();
 let model: LoadedModel | undefined;
 /** Or being hashed. */
@@ -35,13 +34,14 @@ async function yieldToEventLoop(): Promise<void> {
   for (let turn = 0; turn < 2; turn++) await new Promise((resolve) => setImmediate(resolve));
 }
 
-const observer: PipelineObserver = {
-  isCancelled: (jobId) => cancelled.has(jobId),
+const observer: JobObserver = {
   onProgress: (jobId, progress) => send({ type: 'progress', jobId, ...progress }),
-  onImage: (jobId, { imageIndex, seed, widthPx, heightPx, rgb }) => {
-    send({ type: 'image', jobId, imageIndex, seed, image: { widthPx, heightPx, channels: 3, pixels: rgb } });
+  onImage: (jobId, image) => {
+    send({ type: 'image', jobId, ...image });
     hashOnce();
   },
+  isPreviewDue: (jobId) => watched.isDue(jobId),
+  onPreview: (jobId, image) => send({ type: 'preview', jobId, image }),
   onDone: (jobId, warnings, durationsMs) => {
     forget(jobId);
     send({ type: 'job-done', jobId, warnings: boundedSentences(warnings), durationsMs });
@@ -61,19 +61,34 @@ function hashOnce(): void {
 
 function forget(jobId: string): void {
   known.delete(jobId);
-  cancelled.delete(jobId);
   watched.forget(jobId);
 }
 
 async function load({ settings, protocolVersion }: Extract<ParentMessage, { type: 'load' }>): Promise<void> {
   if (protocolVersion !== PROTOCOL_VERSION) return end(EXIT_CODE_OF_FAULT[ERROR_CODES.internal.fault]);
   try {
-    model = await loadModel(settings, { yieldToEventLoop });
+    model = await loadModel(settings);
     send({ type: 'ready', facts: { ...model.facts, warnings: boundedSentences(model.facts.warnings) } });
   } catch (error) {
     send({ type: 'load-failed', error: Text2ImgError.from(error).toJSON() });
     await end(0);
   }
+}
+
+async function generate({
+  jobs,
+  maxBatchImages = Infinity,
+}: Extract<ParentMessage, { type: 'generate' }>): Promise<void> {
+  if (model === undefined) return;
+  await runJobs(
+    model.pipeline,
+    jobs.map((job) => ({ ...job, signal: known.get(job.jobId)?.signal ?? AbortSignal.abort() })),
+    {
+      observer,
+      maxBatchImages: Math.min(maxBatchImages, model.facts.maxBatchImages),
+      yieldToEventLoop,
+    },
+  );
 }
 
 async function end(exitCode: number): Promise<void> {
@@ -91,18 +106,18 @@ function receive(raw: unknown): void {
       work = work.then(() => load(message));
       return;
     case 'generate':
-      for (const { jobId } of message.jobs) known.add(jobId);
-      work = work.then(() => model?.pipeline.generate(message.jobs, observer, message.maxBatchImages));
+      for (const { jobId } of message.jobs) known.set(jobId, new AbortController());
+      work = work.then(() => generate(message));
       return;
     case 'watch':
       if (known.has(message.jobId)) watched.watch(message.jobId, message.on);
       return;
     case 'cancel':
-      if (known.has(message.jobId)) cancelled.add(message.jobId);
+      known.get(message.jobId)?.abort();
       return;
     case 'shutdown':
       // What is being drawn is not waited for: whoever wanted it would have waited before.
-      for (const jobId of known) cancelled.add(jobId);
+      for (const controller of known.values()) controller.abort();
       work = work.then(() => end(0));
       return;
   }

@@ -1,31 +1,31 @@
 /** Makes a checkpoint ready to draw: reads it, chooses the device, builds the three networks and their pipeline. Runs in the engine child. */
-import { type Checkpoint, openCheckpoint } from '../checkpoint/open-checkpoint.ts';
-import { carriedSchedulerConfig } from '../schedulers/scheduler-config.ts';
-import { STABLE_DIFFUSION_FIELDS } from '../pipelines/stable-diffusion/fields.ts';
-import { carriedSchedulerKeys, defaultSampleSize, ownSchedulerConfig } from '../pipelines/stable-diffusion/quirks.ts';
-import type { CheckpointScheduler } from '../schedulers/scheduler-registry.ts';
-import { ClipTokenizer } from '../pipelines/parts/clip-tokenizer.ts';
-import { StableDiffusionPipeline } from '../pipelines/stable-diffusion/stable-diffusion-pipeline.ts';
-import { nearestTileSize } from '../pipelines/parts/vae-tiling.ts';
-import { Text2ImgError } from '../errors/text2img-error.ts';
-import type { ModelFacts } from '../job/model-facts.ts';
-import { proveFit } from '../pipelines/stable-diffusion/prove-fit.ts';
-import { type ChosenDevice, chooseDevice } from '../runtime/choose-device.ts';
-import { DEFAULT_RUNTIME } from '../runtime/registry.ts';
-import { identityOf } from '../runtime/file-digest.ts';
+import { type Checkpoint, openCheckpoint } from '../../checkpoint/open-checkpoint.ts';
+import { carriedSchedulerConfig } from '../../schedulers/scheduler-config.ts';
+import {
+  carriedSchedulerKeys,
+  defaultSampleSize,
+  ownSchedulerConfig,
+} from '../../pipelines/stable-diffusion/quirks.ts';
+import type { CheckpointScheduler } from '../../schedulers/scheduler-registry.ts';
+import { ClipTokenizer } from '../../pipelines/parts/clip-tokenizer.ts';
+import { StableDiffusionPipeline } from '../../pipelines/stable-diffusion/stable-diffusion-pipeline.ts';
+import { nearestTileSize } from '../../pipelines/parts/vae-tiling.ts';
+import { Text2ImgError } from '../../errors/text2img-error.ts';
+import type { ModelFacts } from '../../job/model-facts.ts';
+import { proveFit } from '../../pipelines/stable-diffusion/prove-fit.ts';
+import { type ChosenDevice, chooseDevice } from '../../runtime/choose-device.ts';
+import { DEFAULT_RUNTIME } from '../../runtime/registry.ts';
+import { STABLE_DIFFUSION_FIELDS } from '../../pipelines/stable-diffusion/fields.ts';
+import { identityOf } from '../../runtime/file-digest.ts';
 import { hashInBackground, knownModelHash } from './model-hash.ts';
 import { NetworkOpener, vaeSampleSizePx, vaeScaleFactor } from './open-networks.ts';
-import type { EngineSettings } from './protocol.ts';
+import type { EngineSettings } from '../protocol.ts';
 
 export interface LoadedModel extends AsyncDisposable {
   readonly pipeline: StableDiffusionPipeline;
   readonly facts: ModelFacts;
   /** Where the model's hash is not known yet: finds it out beside everything else. */
   readonly hashLater: ((onHash: (modelHash: string) => void) => void) | undefined;
-}
-
-export interface LoadModelHooks {
-  readonly yieldToEventLoop: () => Promise<void>;
 }
 
 /** diffusers' default for Stable Diffusion 1.x. */
@@ -35,7 +35,7 @@ const DEFAULT_GUIDANCE_SCALE = 7.5;
  * Every part is compared with every other before any weight is loaded.
  * @throws every code of `openCheckpoint` and `proveFit`, `invalid_option`, `device_unavailable`, `inference_failed`
  */
-export async function loadModel(settings: EngineSettings, hooks: LoadModelHooks): Promise<LoadedModel> {
+export async function loadModel(settings: EngineSettings): Promise<LoadedModel> {
   const startMs = performance.now();
   const checkpoint = await openCheckpoint(
     settings.checkpointFolder,
@@ -55,8 +55,6 @@ export async function loadModel(settings: EngineSettings, hooks: LoadModelHooks)
     ...fullPrecision,
     tokenizer,
     scheduler: schedulerOf(checkpoint),
-    maxBatchImages: maxBatchImages(device),
-    yieldToEventLoop: hooks.yieldToEventLoop,
   });
   const { modelHash, hashLater } = await hashOf(checkpoint, settings);
   const facts = factsOf({

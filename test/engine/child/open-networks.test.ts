@@ -2,16 +2,15 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
-import { openCheckpoint } from '../../src/checkpoint/open-checkpoint.ts';
-import { ClipTokenizer } from '../../src/pipelines/parts/clip-tokenizer.ts';
-import {
-  type PipelineImage,
-  StableDiffusionPipeline,
-} from '../../src/pipelines/stable-diffusion/stable-diffusion-pipeline.ts';
-import { NetworkOpener } from '../../src/engine/open-networks.ts';
-import { proveFit } from '../../src/pipelines/stable-diffusion/prove-fit.ts';
-import type { ComputeType } from '../../src/onnx/graph.ts';
-import { copyOfBase, editTensors, UNET, VAE } from '../checkpoint/checkpoint-copies.ts';
+import { openCheckpoint } from '../../../src/checkpoint/open-checkpoint.ts';
+import { ClipTokenizer } from '../../../src/pipelines/parts/clip-tokenizer.ts';
+import { runJobs } from '../../../src/pipelines/run-jobs.ts';
+import { StableDiffusionPipeline } from '../../../src/pipelines/stable-diffusion/stable-diffusion-pipeline.ts';
+import { NetworkOpener } from '../../../src/engine/child/open-networks.ts';
+import { proveFit } from '../../../src/pipelines/stable-diffusion/prove-fit.ts';
+import type { RawImage } from '../../../src/job/raw-image.ts';
+import type { ComputeType } from '../../../src/onnx/graph.ts';
+import { copyOfBase, editTensors, UNET, VAE } from '../../checkpoint/checkpoint-copies.ts';
 
 interface Drawing {
   readonly rgb: Uint8Array;
@@ -46,10 +45,8 @@ async function draw(folder: string, computeType: ComputeType): Promise<Drawing> 
     }),
     tokenizer: new ClipTokenizer(checkpoint.tokenizer),
     scheduler: { configFor: () => checkpoint.scheduler.config },
-    maxBatchImages: 1,
-    yieldToEventLoop: () => Promise.resolve(),
   });
-  const images: PipelineImage[] = [];
+  const images: RawImage[] = [];
   let warnings: readonly string[] = [];
   const request = {
     prompt: 'a red circle',
@@ -59,22 +56,33 @@ async function draw(folder: string, computeType: ComputeType): Promise<Drawing> 
     guidanceScale: 4,
     numImages: 2,
   };
-  await pipeline.generate(
-    [{ jobId: 'a', request: { ...request, widthPx: 32, heightPx: 32, scheduler: 'DDIMScheduler' } }],
-    {
-      isCancelled: () => false,
-      onProgress: () => undefined,
-      onImage: (_, image) => images.push(image),
-      onDone: (_, told) => {
-        warnings = told;
+  await runJobs(
+    pipeline,
+    [
+      {
+        jobId: 'a',
+        request: { ...request, widthPx: 32, heightPx: 32, scheduler: 'DDIMScheduler' },
+        images: [],
+        signal: new AbortController().signal,
       },
-      onFailed: (_, error) => {
-        throw error;
+    ],
+    {
+      maxBatchImages: 1,
+      yieldToEventLoop: () => Promise.resolve(),
+      observer: {
+        onProgress: () => undefined,
+        onImage: (_, { image }) => images.push(image),
+        onDone: (_, told) => {
+          warnings = told;
+        },
+        onFailed: (_, error) => {
+          throw error;
+        },
       },
     },
   );
   assert.equal(images.length, 2);
-  return { rgb: Buffer.concat(images.map(({ rgb }) => rgb)), warnings, widened };
+  return { rgb: Buffer.concat(images.map(({ pixels }) => pixels)), warnings, widened };
 }
 
 /** Fills a vector of the weights with numbers that are more than float16 holds, and nothing for float32. */

@@ -1,0 +1,51 @@
+/**
+ * The contract of a loaded pipeline: a family's arithmetic. `run-jobs.ts` calls it and owns batches, cancel, progress, durations, previews and the
+ * failure of one job. `S` is one image on its way. Only the family knows what is in it: latents, tokens, a scheduler, or none of them.
+ */
+import type { Text2ImgError } from '../errors/text2img-error.ts';
+import type { ResolvedGenerationRequest } from '../job/generation-request.ts';
+import type { RawImage } from '../job/raw-image.ts';
+
+export interface PipelineJob {
+  readonly jobId: string;
+  readonly request: ResolvedGenerationRequest;
+  /** What the request begins with. */
+  readonly images: readonly RawImage[];
+}
+
+/** A job whose prompts and images are encoded. */
+export interface Prepared<S> {
+  /** Jobs share a pass if the table of request fields allows it and this is equal: what only the family knows, such as the number of tokens. */
+  readonly batchKey: string;
+  /** Sentences for the user, read when the job ends: the family may add to them until then. */
+  readonly warnings: readonly string[];
+  /** @param imageIndex from 0; the image's seed is the request's seed plus this */
+  begin(imageIndex: number): S;
+  /**
+   * The image anew from its first pass, in a way that avoids the fault, after `Pipeline.fault` found one.
+   * @returns undefined where there is no such way
+   */
+  beginAgain?(imageIndex: number, faulty: S): Promise<S | undefined>;
+}
+
+/**
+ * The engine closes the networks that it opened for the family. Disposing a pipeline frees what the family itself made, such as tensors on a device.
+ * Each `signal` aborts when no job of the batch wants the result any more.
+ */
+export interface Pipeline<S = unknown> extends AsyncDisposable {
+  /** Before anything is computed. @returns calls of `step` for one image @throws `invalid_parameter`, `unknown_scheduler` */
+  check(job: PipelineJob): { readonly passes: number };
+  /** Once per job. @throws `invalid_image`, `inference_failed`, `engine_out_of_memory`, `cancelled` */
+  prepare(job: PipelineJob, signal: AbortSignal): Promise<Prepared<S>>;
+  /**
+   * One pass of the denoising network for all states, which it changes in place. They have equal batch keys.
+   * @param pass from 0 @throws `inference_failed`, `engine_out_of_memory`, `cancelled`
+   */
+  step(states: readonly S[], pass: number, signal: AbortSignal): Promise<void>;
+  /** Why this state cannot become an image after `pass`, for example because its numbers are not finite. It fails alone. */
+  fault?(state: S, pass: number): Text2ImgError | undefined;
+  /** What the image looks like so far: small and cheap. */
+  preview?(state: S): Promise<RawImage>;
+  /** @throws `invalid_image`, `inference_failed`, `engine_out_of_memory`, `cancelled` */
+  decode(state: S, signal: AbortSignal): Promise<RawImage>;
+}
