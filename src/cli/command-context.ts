@@ -32,7 +32,7 @@ export type ExitCode = number;
 
 /** One result, as JSON with `--json`, else as people read it: one line, or several. */
 export function printResult(
-  { config, terminal }: CommandContext,
+  { config, terminal }: { readonly config: Pick<Config, 'json'>; readonly terminal: Terminal },
   result: { readonly json: unknown; readonly text: string | readonly string[] },
 ): void {
   terminal.result(config.json ? JSON.stringify(result.json) : result.text);

@@ -5,7 +5,9 @@ import { isRecord } from '../lib/foreign-record.ts';
 import { excerpt, quote } from '../lib/foreign-text.ts';
 import { readPlainFile } from '../lib/plain-file.ts';
 import { omitUndefined } from '../lib/omit-undefined.ts';
-import { type CommandContext, type ExitCode, printResult } from './command-context.ts';
+import type { Config } from '../config/options.ts';
+import { type ExitCode, printResult } from './command-context.ts';
+import type { Terminal } from './terminal.ts';
 
 const MAX_WITHOUT_ENGINE_S = 300;
 const MAX_FILE_BYTES = 65_536;
@@ -23,8 +25,13 @@ interface Trouble {
 /** The file may lie on another machine's disk, whose clock differs a little. */
 const CLOCK_TOLERANCE_S = 10;
 
+export interface HealthContext {
+  readonly config: Pick<Config, 'heartbeatFile' | 'maxAge' | 'json'>;
+  readonly terminal: Terminal;
+}
+
 /** @throws `conflicting_options`, `worker_unhealthy` */
-export async function health(context: CommandContext): Promise<ExitCode> {
+export async function health(context: HealthContext): Promise<ExitCode> {
   const { heartbeatFile, maxAge } = context.config;
   if (heartbeatFile === undefined)
     throw new Text2ImgError('conflicting_options', "health needs --heartbeat-file, the same as the worker's.");

@@ -54,8 +54,13 @@ async function runProgram(given: Given, terminal: Terminal): Promise<ExitCode> {
   try {
     const { args } = given;
     if (args.length === 1 && (args[0] === '--version' || args[0] === '-V')) return await printVersion(terminal);
-    const { readInvocation } = await import('./read-invocation.ts');
-    const invocation = await readInvocation(args);
+    if (args[0] === 'health') {
+      const { quickHealth } = await import('./quick-health.ts');
+      const exitCode = await quickHealth(given, terminal);
+      if (exitCode !== undefined) return exitCode;
+    }
+    const { parseArguments } = await import('./program.ts');
+    const invocation = await parseArguments(args);
     return invocation === undefined ? 0 : await runCommand(invocation, { terminal, environment: given.environment });
   } catch (error) {
     return tell(error, terminal, given);

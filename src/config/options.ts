@@ -2,7 +2,7 @@
  * Every option, once: its values, its default, what it means, and which commands take it. The flag is the name in kebab case, the
  * environment variable `TEXT2IMG_<NAME>`, save for the names that users have had in their scripts for long (`environment`).
  */
-import type { CommandName, OptionSpec } from './options/option-spec.ts';
+import { type CommandName, flagNamed, type OptionSpec, variableOf } from './options/option-spec.ts';
 import { IMAGE_FILE_OPTIONS } from './options/image-file-options.ts';
 import { LIMIT_OPTIONS } from './options/limit-options.ts';
 import { MODEL_OPTIONS } from './options/model-options.ts';
@@ -34,15 +34,12 @@ type ValueOf<Spec extends OptionSpec> =
 /** All options; those that a command does not take have their defaults. */
 export type Config = { readonly [Name in OptionName]: ValueOf<(typeof OPTIONS)[Name]> };
 
-/** `numImages` → `--num-images`. */
 export function flagOf(name: OptionName): string {
-  return `--${name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+  return flagNamed(name);
 }
 
-/** `numImages` → `TEXT2IMG_NUM_IMAGES`, save for the names of the contract. */
 export function environmentNameOf(name: OptionName): string {
-  const spec: OptionSpec = OPTIONS[name];
-  return spec.environment ?? `TEXT2IMG_${name.replaceAll(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`;
+  return variableOf(name, OPTIONS[name]);
 }
 
 export function optionsOf(command: CommandName): readonly OptionName[] {

@@ -54,3 +54,13 @@ export const PICTURE = ['run', 'generate', 'enqueue'] as const;
 export function option<const Spec extends OptionSpec>(spec: Spec): Spec {
   return spec;
 }
+
+/** `numImages` → `--num-images`. */
+export function flagNamed(name: string): string {
+  return `--${name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+}
+
+/** `numImages` → `TEXT2IMG_NUM_IMAGES`, save for the names of the contract. */
+export function variableOf(name: string, spec: OptionSpec): string {
+  return spec.environment ?? `TEXT2IMG_${name.replaceAll(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`;
+}

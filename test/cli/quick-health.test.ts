@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parseArguments } from '../../src/cli/program.ts';
-import { readHealth } from '../../src/cli/read-invocation.ts';
+import { HEALTH_OPTIONS, readFlags } from '../../src/cli/quick-health.ts';
+import { OPTIONS, optionsOf } from '../../src/config/options.ts';
 import { Text2ImgError } from '../../src/errors/text2img-error.ts';
 
 const WORDS = [
@@ -35,22 +36,28 @@ function* sentences(): Generator<string[]> {
 test('what is read quickly is what commander reads, and what commander refuses is left to it', async () => {
   let read = 0;
   for (const sentence of sentences()) {
-    const quick = readHealth(['health', ...sentence]);
-    if (quick === undefined) continue;
+    const flags = readFlags(['health', ...sentence]);
+    if (flags === undefined) continue;
     read++;
-    assert.deepEqual(quick, await parseArguments(['health', ...sentence]), sentence.join(' '));
+    assert.deepEqual({ command: 'health', flags }, await parseArguments(['health', ...sentence]), sentence.join(' '));
   }
   assert.ok(read > 50, `${read} were read`);
 });
 
 test('the plain forms are read, and no other command is', () => {
-  assert.deepEqual(readHealth(['health', '--heartbeat-file', '/b', '--max-age=60', '--json']), {
-    command: 'health',
-    flags: { heartbeatFile: '/b', maxAge: '60', json: true },
+  assert.deepEqual(readFlags(['health', '--heartbeat-file', '/b', '--max-age=60', '--json']), {
+    heartbeatFile: '/b',
+    maxAge: '60',
+    json: true,
   });
-  assert.deepEqual(readHealth(['health']), { command: 'health', flags: {} });
-  assert.equal(readHealth(['doctor', '--json']), undefined);
-  assert.equal(readHealth([]), undefined);
+  assert.deepEqual(readFlags(['health']), {});
+  assert.equal(readFlags(['doctor', '--json']), undefined);
+  assert.equal(readFlags([]), undefined);
+});
+
+test('its options are those of the table', () => {
+  assert.deepEqual(Object.keys(HEALTH_OPTIONS).toSorted(), [...optionsOf('health')].toSorted());
+  for (const [name, spec] of Object.entries(HEALTH_OPTIONS)) assert.equal(spec, OPTIONS[name as keyof typeof OPTIONS]);
 });
 
 test('a mistake is refused in our own words', async () => {
