@@ -6,7 +6,7 @@ import { GcsImageStore } from '../src/storage/gcs-image-store.ts';
 import { DEFAULT_OBJECT_PREFIX } from '../src/storage/object-key.ts';
 import { runWorker } from '../src/worker/worker.ts';
 import { NO_WEBHOOKS } from '../test/worker/no-webhooks.ts';
-import { startInstantEngine } from '../test/engine/instant-engine.ts';
+import { startInstantPool } from '../test/engine/instant-engine.ts';
 
 export interface QueueWorkerReport {
   readonly completed: number;
@@ -27,7 +27,7 @@ await using queue = new MongoPromptQueue({
   owner: 'bench',
   logger: silentLogger,
 });
-await using engine = await startInstantEngine();
+await using pool = await startInstantPool();
 await queue.isDrained();
 
 /** Jobs that the engine has and that have not come to their last step. */
@@ -58,7 +58,7 @@ const { completed } = await runWorker({
     credentialsFile: undefined,
     apiEndpoint: gcsUrl,
   }),
-  engine,
+  pool,
   webhooks: NO_WEBHOOKS,
   objectPrefix: DEFAULT_OBJECT_PREFIX,
   limits: DEFAULT_LIMITS,

@@ -16,6 +16,7 @@ import { jobsLeft } from '../worker/jobs-left.ts';
 import type { WorkerEvent, WorkerOptions } from '../worker/worker-contract.ts';
 import { runWorker } from '../worker/worker.ts';
 import { type DownloadEvents, findModel, type ModelFolder } from './find-model.ts';
+import { LocalEnginePool } from '../engine/engine-pool.ts';
 import { makeEngine, startEngine } from './open-engines.ts';
 import { openQueue } from './open-queue.ts';
 import { openStore } from './open-store.ts';
@@ -79,7 +80,7 @@ export async function runUntilStopped(settings: RunSettings, options: RunOptions
   const places = { store, queue: queue.resource, isWatching: settings.worker.mode === 'watch' };
   const found = await untilAborted(lookAround(places, options), signal);
   if (found === undefined) return undefined;
-  const workerOptions: Omit<WorkerOptions, 'engine'> = {
+  const workerOptions: Omit<WorkerOptions, 'pool'> = {
     ...settings.worker,
     ...paceOf(settings.queue),
     objectPrefix: settings.store.prefix,
@@ -139,7 +140,7 @@ async function lookAround(
 
 interface Work {
   readonly settings: RunSettings;
-  readonly options: Omit<WorkerOptions, 'engine'>;
+  readonly options: Omit<WorkerOptions, 'pool'>;
   readonly deliverer: WebhookDeliverer;
   readonly model: ModelFolder;
   readonly healthFile: HealthFile;
@@ -148,7 +149,8 @@ interface Work {
 /** Generates, and sends webhooks beside it. */
 async function work({ settings, options, deliverer, model, healthFile }: Work): Promise<void> {
   const { signal, logger } = options;
-  await using engine = makeEngine(settings.engine, { model, logger });
+  const engine = makeEngine(settings.engine, { model, logger });
+  await using pool = new LocalEnginePool({ engines: [engine], logger });
   {
     // One long wait, in which no loop turns.
     using _ = healthFile.whileWaiting(MAX_LOAD_MS);
@@ -162,7 +164,7 @@ async function work({ settings, options, deliverer, model, healthFile }: Work): 
   const stopWithGrace = (): void => void setTimeout(() => void deliverer.stop(), options.graceMs).unref();
   signal.addEventListener('abort', stopWithGrace, { once: true });
   try {
-    await runWorker({ ...options, engine });
+    await runWorker({ ...options, pool });
   } finally {
     signal.removeEventListener('abort', stopWithGrace);
     finished.abort();

@@ -1,38 +1,37 @@
 /**
- * How many images may share a UNet pass: what the engine says, until it runs out of memory, and from then on half of what was too much.
+ * How many images may share a pass: what the model says, until the engine runs out of memory, and from then on half of what was too much.
  * Counted in pixels, so that what is too much at 1024 × 1024 does not slow 512 × 512 down.
  */
+import type { ModelFacts } from '../job/model-facts.ts';
 import type { Logger } from '../observability/logger.ts';
 
-export interface BatchShape {
-  /** Of the largest of them. */
+export interface PassShape {
+  /** Of the largest image. */
   readonly pixels: number;
+  /** That were in the pass. */
   readonly images: number;
 }
 
 export class BatchBudget {
-  readonly #maxImages: number;
   readonly #logger: Logger;
   #maxPixels = Infinity;
 
-  constructor({ maxImages, logger }: { readonly maxImages: number; readonly logger: Logger }) {
-    this.#maxImages = maxImages;
+  constructor(logger: Logger) {
     this.#logger = logger;
   }
 
   /** The most images of this size per pass; at least one. */
-  imagesPerPass(pixels: number): number {
-    return Math.max(1, Math.min(this.#maxImages, Math.floor(this.#maxPixels / pixels)));
+  imagesPerPass({ maxBatchImages }: Pick<ModelFacts, 'maxBatchImages'>, pixels: number): number {
+    return Math.max(1, Math.min(maxBatchImages, Math.floor(this.#maxPixels / pixels)));
   }
 
-  /** A pass ran out of memory. False: it was a single image, there is nothing to halve. */
-  halve({ pixels, images }: BatchShape): boolean {
-    const tried = Math.min(images, this.imagesPerPass(pixels));
-    if (tried <= 1) return false;
-    const allowed = Math.floor(tried / 2);
+  /** A pass ran out of memory. False: it was a single image, so there is nothing to halve. */
+  halve({ pixels, images }: PassShape): boolean {
+    if (images <= 1) return false;
+    const allowed = Math.floor(images / 2);
     this.#maxPixels = allowed * pixels;
     this.#logger.warning('the batch was too large for the memory; it is halved and tried again', {
-      images: tried,
+      images,
       allowed,
       pixels,
     });

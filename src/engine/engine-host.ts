@@ -92,6 +92,11 @@ export class EngineHost implements AsyncDisposable {
     return this.#model;
   }
 
+  /** The model is loaded, and the engine waits for jobs or generates. */
+  get isReady(): boolean {
+    return this.#life?.isReady === true;
+  }
+
   /** The child's process id while there is one, also where it was killed and has not disappeared yet. */
   get pid(): number | undefined {
     return this.#latest?.pid;

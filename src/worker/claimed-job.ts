@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import { promptIdText } from '../job/document-id.ts';
 import type { ResolvedGenerationRequest } from '../job/generation-request.ts';
+import type { ModelFacts } from '../job/model-facts.ts';
 import { parsePromptDocument } from '../job/prompt-document.ts';
 import { resolveRequest, seedOfRun } from '../job/resolve-request.ts';
 import type { ClaimedPrompt, CompletionRecord, FailureRecord, TransitionOutcome } from '../queue/prompt-queue.ts';
@@ -12,6 +13,7 @@ import { Lease } from './lease.ts';
 import { ObjectNames } from './object-names.ts';
 import { judge } from './retry-policy.ts';
 import { retryWrite } from './retry-write.ts';
+import { StageTimes } from './stage-times.ts';
 import type { WorkerEvent, WorkerOptions } from './worker-contract.ts';
 
 export interface ClaimContext {
@@ -31,15 +33,16 @@ export class ClaimedJob implements Disposable {
   readonly jobId: string;
   readonly lease: Lease;
   readonly names: ObjectNames;
+  readonly times = new StageTimes();
   readonly #options: WorkerOptions;
   readonly #context: ClaimContext;
   readonly #lost = new AbortController();
   /** The document's own, once it is known to be one. */
   #callbackUrl: string | undefined;
   /** The engine is done with it, well or badly. */
-  isDrawn = false;
-  /** It was given up because the worker stops, not because somebody cancelled it. */
-  givesBack = false;
+  isGenerated = false;
+  /** It was cancelled because the worker stops, not because somebody wanted that: it is released. */
+  mustRelease = false;
   /** Attempts before this one that turned out to be no fault of the document. */
   innocentAttempts = 0;
 
@@ -58,7 +61,7 @@ export class ClaimedJob implements Disposable {
       logger: options.logger,
       onLost: () => {
         this.#lost.abort();
-        options.engine.cancel(this.jobId);
+        options.pool.cancel(this.jobId);
       },
     });
     this.names = new ObjectNames({
@@ -66,16 +69,17 @@ export class ClaimedJob implements Disposable {
       prefix: options.objectPrefix,
       record: (objectName) => this.#write('nameObject', () => options.queue.nameObject(claim, objectName)),
     });
+    this.times.add('claim', performance.now() - context.claimedAtMs);
     this.#tell({ type: 'claimed', id: this.id, attempt: claim.attempt });
   }
 
   /** What the document asks for, with every value decided. @throws what the document deserves */
-  resolve(): ResolvedGenerationRequest {
-    const { limits, defaults, engine, webhooks } = this.#options;
+  resolve(model: ModelFacts): ResolvedGenerationRequest {
+    const { limits, defaults, webhooks } = this.#options;
     const { request, callbackUrl } = parsePromptDocument(this.claim.document, limits);
     webhooks.check(callbackUrl);
     this.#callbackUrl = callbackUrl;
-    return resolveRequest(request, { defaults, limits, model: engine.model, seed: seedOfRun(this.claim.runId) });
+    return resolveRequest(request, { defaults, limits, model, seed: seedOfRun(this.claim.runId) });
   }
 
   progress(step: number, steps: number): void {
@@ -91,11 +95,15 @@ export class ClaimedJob implements Disposable {
   /** @throws what the queue throws, here as in every ending */
   async complete(record: CompletionRecord, webhook: OwedWebhook | undefined): Promise<void> {
     const { queue, logger, onWebhookOwed } = this.#options;
-    const outcome = await this.#write('complete', () => queue.complete(this.claim, record, webhook));
+    const outcome = await this.times.measure('complete', () =>
+      this.#write('complete', () => queue.complete(this.claim, record, webhook)),
+    );
     if (outcome === 'lost') return this.lose();
     if (webhook !== undefined) onWebhookOwed?.();
-    logger.info('prompt completed', { prompt_id: this.id, images: record.imageUrls.length, seed: record.seed });
-    this.#tell({ type: 'completed', id: this.id, imageUrls: record.imageUrls, seed: record.seed });
+    const { imageUrls, seed } = record;
+    const { durationsMs } = this.times;
+    logger.info('prompt completed', { prompt_id: this.id, images: imageUrls.length, seed, durations_ms: durationsMs });
+    this.#tell({ type: 'completed', id: this.id, imageUrls, seed, durationsMs });
   }
 
   /**
@@ -105,7 +113,7 @@ export class ClaimedJob implements Disposable {
   async end(raw: unknown): Promise<string | undefined> {
     const error = Text2ImgError.from(raw);
     if (this.lease.isLost) return this.lose();
-    if (this.givesBack && (error.fault !== 'request' || error.code === 'cancelled')) return this.release();
+    if (this.mustRelease && (error.fault !== 'request' || error.code === 'cancelled')) return this.release();
     const { logger, maxAttempts } = this.#options;
     const verdict = judge(error, { attempt: this.claim.attempt, maxAttempts });
     const { failure } = verdict;

@@ -1,14 +1,14 @@
 /**
- * What follows where something failed: the document's own fault, or trouble of the environment, which is never a document's. Nothing is given back
- * without an attempt unless a probe failed after the failure.
+ * What follows where something failed: the document's own fault, or trouble of the environment, which is never a document's. No attempt is
+ * returned unless a probe failed after the failure.
  */
+import type { EngineSlot } from '../engine/pool.ts';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import type { ResolvedGenerationRequest } from '../job/generation-request.ts';
 import type { WaitingPrompt } from '../queue/prompt-queue.ts';
 import type { ClaimedJob } from './claimed-job.ts';
 import { EngineDeaths } from './engine-deaths.ts';
-import { type DrawnImages, KeptImages } from './kept-images.ts';
-import { probeEngine } from '../engine/probe-engine.ts';
+import { type GeneratedImages, KeptImages } from './kept-images.ts';
 import { isLastAttempt } from './retry-policy.ts';
 import type { GracefulStop } from './shutdown.ts';
 import { StoreProbes } from './store-probes.ts';
@@ -21,26 +21,27 @@ export interface FailuresOptions {
   readonly stop: GracefulStop;
 }
 
-/** The engine could not draw it, but it, or another one, might. */
-export interface FailedDrawing {
+/** The engine could not generate it, but it, or another one, might. */
+export interface FailedJob {
   readonly job: ClaimedJob;
   readonly error: Text2ImgError;
 }
 
 /** Drawn, and not stored. */
-export interface DrawnJob {
+export interface GeneratedJob {
   readonly request: ResolvedGenerationRequest;
-  readonly images: DrawnImages;
+  readonly images: GeneratedImages;
 }
 
 export class Failures {
   readonly #options: WorkerOptions;
   readonly #trouble: Trouble;
   readonly #stop: GracefulStop;
-  readonly #deaths = new EngineDeaths();
+  /** By engine. */
+  readonly #deaths = new Map<string, EngineDeaths>();
   readonly #storeProbes: StoreProbes;
   readonly kept = new KeptImages();
-  #hasDrawn = false;
+  #hasGenerated = false;
   /** Those that the queue would not take back. */
   readonly #unreleased = new Map<string, ClaimedJob>();
 
@@ -51,44 +52,46 @@ export class Failures {
     this.#storeProbes = new StoreProbes(options.store, stop.publishingSignal);
   }
 
-  /** This worker's engine has drawn something: what ended another worker does not end this one at once. */
-  get hasDrawn(): boolean {
-    return this.#hasDrawn;
+  /** An engine of this worker has generated something: what ended another worker does not end this one at once. */
+  get hasGenerated(): boolean {
+    return this.#hasGenerated;
   }
 
-  /** The engine is well, and the deaths before were the jobs' own. */
-  jobDrawn(): void {
-    this.#hasDrawn = true;
-    this.#deaths.clear();
+  /** The engine is well, and its deaths before were the jobs' own. */
+  jobGenerated(engine: string): void {
+    this.#hasGenerated = true;
+    this.#deathsOf(engine).clear();
   }
 
-  /** One failure of the engine, with all the jobs that it hit at once; each is ended here. */
-  async ofEngine(failed: readonly FailedDrawing[]): Promise<void> {
-    const hit = failed.filter(({ job }) => !job.givesBack && !job.lease.isLost);
+  /** One failure of an engine, with all the jobs that it hit at once; each is ended here. The slot is held until that is decided. */
+  async ofEngine(failed: readonly FailedJob[], slot: EngineSlot): Promise<void> {
+    const deaths = this.#deathsOf(slot.engine);
+    const hit = failed.filter(({ job }) => !job.mustRelease && !job.lease.isLost);
     const unavailable = hit.find(({ error }) => error.consequence === 'give-back');
     const isStopping = this.#stop.publishingSignal.aborted;
-    if (hit.length === 0 || isStopping) return this.#endAll(failed);
-    if (unavailable !== undefined) return this.#engineIsGone(failed, unavailable.error);
-    this.#deaths.add(hit.map(({ job }) => job.claim));
+    if (hit.length === 0 || isStopping) return this.#endAll(failed, deaths);
+    if (unavailable !== undefined) return this.#engineIsGone(failed, slot, unavailable.error);
+    deaths.add(hit.map(({ job }) => job.claim));
     const { maxAttempts } = this.#options;
     const isLast = hit.some(({ job }) => isLastAttempt({ attempt: job.claim.attempt, maxAttempts }));
-    if (!isLast && !this.#deaths.areSuspicious) return this.#endAll(failed);
+    if (!isLast && !deaths.areSuspicious) return this.#endAll(failed, deaths);
     this.#trouble.beCautious();
-    const refusal = await probeEngine(this.#options.engine);
+    const refusal = await slot.probe();
     if (this.#stop.publishingSignal.aborted) {
-      for (const { job } of hit) job.givesBack = true;
-      return this.#endAll(failed);
+      for (const { job } of hit) job.mustRelease = true;
+      return this.#endAll(failed, deaths);
     }
-    if (refusal !== undefined) return this.#engineIsGone(failed, refusal);
-    await this.#endAll(failed);
-    this.#deaths.clear();
+    if (refusal !== undefined) return this.#engineIsGone(failed, slot, refusal);
+    await this.#endAll(failed, deaths);
+    deaths.clear();
   }
 
-  /** No engine is to be had: nothing that died here since the last drawn job was its own fault. */
-  async engineRefuses(error: Text2ImgError): Promise<void> {
-    this.#trouble.refused('engine', error);
+  /** This engine cannot be had: nothing that died on it since the last job that it generated was its own fault. */
+  async engineRefuses(engine: string, error: Text2ImgError): Promise<void> {
+    // While others of the pool work, only this one is left out.
+    if (this.#options.pool.refusal !== undefined) this.#trouble.refused('engine', error);
     const held = new Map(Array.from(this.#stop.jobs, (job) => [job.claim.runId, job]));
-    for (const waiting of this.#deaths.take()) {
+    for (const waiting of this.#deathsOf(engine).take()) {
       const job = held.get(waiting.runId);
       if (job === undefined) await this.#returnAttempts(waiting);
       // Claimed again meanwhile: they go back with it.
@@ -96,29 +99,43 @@ export class Failures {
     }
   }
 
-  /**
-   * Looking for, storing or publishing the images failed; the job is ended here.
-   * @param drawn kept for its next attempt, where the store is at fault
-   */
-  async ofStore(job: ClaimedJob, raw: unknown, drawn?: DrawnJob): Promise<void> {
-    const { publishingSignal } = this.#stop;
-    // What the end of the grace period interrupts is no fault of the document, whenever it was claimed.
-    if (publishingSignal.aborted) job.givesBack = true;
-    const error = Text2ImgError.from(raw);
-    // A name is recorded in the queue on the way.
-    if (error.code.startsWith('queue_') && !job.givesBack) return this.ofEnding(job, error);
-    if (job.givesBack || error.consequence !== 'give-back') return void (await job.end(error));
-    const sizes = drawn?.images.images.map(({ png }) => png.byteLength) ?? [];
-    const refusal = await this.#storeProbes.ask(Math.max(1, ...sizes)).catch(() => error);
-    if (publishingSignal.aborted) job.givesBack = true;
-    if (job.givesBack || refusal === undefined) return void (await job.end(error));
-    this.#trouble.refused('store', refusal);
-    await this.keepAndRelease(job, drawn);
+  /** No engine is to be had. */
+  async noEngine(error: Text2ImgError): Promise<void> {
+    this.#trouble.refused('engine', error);
+    for (const engine of this.#deaths.keys()) await this.engineRefuses(engine, error);
   }
 
-  /** What was drawn is kept for its next attempt; the claim goes back like every other. */
-  async keepAndRelease(job: ClaimedJob, drawn: DrawnJob | undefined): Promise<void> {
-    if (drawn !== undefined) this.kept.keep(job.claim.runId, drawn.request, drawn.images);
+  /** @throws what waiting cannot mend */
+  queueRefuses(raw: unknown): void {
+    const error = Text2ImgError.from(raw);
+    if (this.#options.signal.aborted) return;
+    if (error.consequence === 'fail') throw error;
+    this.#trouble.refused('queue', error);
+  }
+
+  /**
+   * Looking for, storing or publishing the images failed; the job is ended here.
+   * @param generated kept for its next attempt, where the store is at fault
+   */
+  async ofStore(job: ClaimedJob, raw: unknown, generated?: GeneratedJob): Promise<void> {
+    const { publishingSignal } = this.#stop;
+    // What the end of the grace period interrupts is no fault of the document, whenever it was claimed.
+    if (publishingSignal.aborted) job.mustRelease = true;
+    const error = Text2ImgError.from(raw);
+    // A name is recorded in the queue on the way.
+    if (error.code.startsWith('queue_') && !job.mustRelease) return this.ofEnding(job, error);
+    if (job.mustRelease || error.consequence !== 'give-back') return void (await job.end(error));
+    const sizes = generated?.images.images.map(({ png }) => png.byteLength) ?? [];
+    const refusal = await this.#storeProbes.ask(Math.max(1, ...sizes)).catch(() => error);
+    if (publishingSignal.aborted) job.mustRelease = true;
+    if (job.mustRelease || refusal === undefined) return void (await job.end(error));
+    this.#trouble.refused('store', refusal);
+    await this.keepAndRelease(job, generated);
+  }
+
+  /** What was generated is kept for its next attempt; the claim goes back like every other. */
+  async keepAndRelease(job: ClaimedJob, generated: GeneratedJob | undefined): Promise<void> {
+    if (generated !== undefined) this.kept.keep(job.claim.runId, generated.request, generated.images);
     await job.release();
   }
 
@@ -138,13 +155,10 @@ export class Failures {
 
   /** Whether the trouble is still there: resolves where it is over. @throws what refuses, `Text2ImgError` */
   async probe(): Promise<void> {
-    const { engine, queue } = this.#options;
+    const { pool, queue } = this.#options;
     switch (this.#trouble.source) {
-      case 'engine': {
-        const refusal = await probeEngine(engine);
-        if (refusal !== undefined) throw refusal;
-        return;
-      }
+      case 'engine':
+        return pool.probe();
       case 'store': {
         const refusal = await this.#storeProbes.ask(this.#largestRefused());
         if (refusal !== undefined) throw refusal;
@@ -165,25 +179,31 @@ export class Failures {
     return Math.max(1, this.kept.largestBytes);
   }
 
-  async #endAll(failed: readonly FailedDrawing[]): Promise<void> {
+  #deathsOf(engine: string): EngineDeaths {
+    const deaths = this.#deaths.get(engine) ?? new EngineDeaths();
+    this.#deaths.set(engine, deaths);
+    return deaths;
+  }
+
+  async #endAll(failed: readonly FailedJob[], deaths: EngineDeaths): Promise<void> {
     await Promise.all(
       failed.map(({ job, error }) =>
         this.#finish(job, async () => {
           const waitToken = await job.end(error);
-          if (waitToken !== undefined) this.#deaths.putOff(job.claim, waitToken);
+          if (waitToken !== undefined) deaths.putOff(job.claim, waitToken);
         }),
       ),
     );
   }
 
-  async #engineIsGone(failed: readonly FailedDrawing[], error: Text2ImgError): Promise<void> {
-    await this.engineRefuses(error);
+  async #engineIsGone(failed: readonly FailedJob[], slot: EngineSlot, error: Text2ImgError): Promise<void> {
+    await this.engineRefuses(slot.engine, error);
     await Promise.all(failed.map(({ job }) => this.#finish(job, () => job.release())));
   }
 
   async #finish(job: ClaimedJob, act: () => Promise<unknown>): Promise<void> {
     using _ = job;
-    job.isDrawn = true;
+    job.isGenerated = true;
     try {
       await act();
     } catch (error) {

@@ -1,4 +1,4 @@
-/** Images that were drawn but could not be stored, by their run: uploaded without drawing when this worker claims the run again. */
+/** Images that were generated but could not be stored, by their run: uploaded without generating them when this worker claims the run again. */
 import type { ResolvedGenerationRequest } from '../job/generation-request.ts';
 
 interface EncodedImage {
@@ -7,13 +7,13 @@ interface EncodedImage {
   readonly png: Uint8Array;
 }
 
-/** What a drawn job leaves to be stored. */
-export interface DrawnImages {
+/** What a generated job leaves to be stored. */
+export interface GeneratedImages {
   readonly images: readonly EncodedImage[];
   readonly warnings: readonly string[];
 }
 
-interface Kept extends DrawnImages {
+interface Kept extends GeneratedImages {
   readonly asked: string;
   readonly sizeBytes: number;
 }
@@ -39,21 +39,21 @@ export class KeptImages {
   }
 
   /** The oldest ones make room. False: they are larger than the whole budget. */
-  keep(runId: string, request: ResolvedGenerationRequest, drawn: DrawnImages): boolean {
+  keep(runId: string, request: ResolvedGenerationRequest, generated: GeneratedImages): boolean {
     this.#forget(runId);
-    const sizeBytes = drawn.images.reduce((sum, { png }) => sum + png.byteLength, 0);
+    const sizeBytes = generated.images.reduce((sum, { png }) => sum + png.byteLength, 0);
     if (sizeBytes > this.#budgetBytes) return false;
     for (const oldest of this.#byRun.keys()) {
       if (this.#sizeBytes + sizeBytes <= this.#budgetBytes) break;
       this.#forget(oldest);
     }
-    this.#byRun.set(runId, { ...drawn, asked: JSON.stringify(request), sizeBytes });
+    this.#byRun.set(runId, { ...generated, asked: JSON.stringify(request), sizeBytes });
     this.#sizeBytes += sizeBytes;
     return true;
   }
 
-  /** Given out once, and only for what was drawn: a document may be edited while it waits. */
-  take(runId: string, request: ResolvedGenerationRequest): DrawnImages | undefined {
+  /** Given out once, and only for what was generated: a document may be edited while it waits. */
+  take(runId: string, request: ResolvedGenerationRequest): GeneratedImages | undefined {
     const kept = this.#byRun.get(runId);
     this.#forget(runId);
     return kept?.asked === JSON.stringify(request) ? kept : undefined;

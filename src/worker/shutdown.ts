@@ -57,12 +57,12 @@ export class GracefulStop implements Disposable {
   }
 
   #begin(): void {
-    const { graceMs, engine } = this.#options;
+    const { graceMs, pool } = this.#options;
     const deadlineMs = performance.now() + graceMs;
     const look = (): void => {
       const leftMs = deadlineMs - performance.now();
       for (const job of this.#jobs) {
-        const neededMs = engine.remainingMs(job.jobId);
+        const neededMs = pool.remainingMs(job.jobId);
         // Without an estimate the first steps decide.
         if (leftMs <= 0 || (neededMs !== undefined && neededMs > leftMs)) this.#giveBack(job);
       }
@@ -77,13 +77,13 @@ export class GracefulStop implements Disposable {
     clearInterval(this.#timer);
     this.#publishing.abort();
     // A step may take minutes, or never end.
-    const isDrawing = Array.from(this.#jobs).some((job) => !job.isDrawn);
-    if (isDrawing) this.#options.engine.kill(new Text2ImgError('engine_unavailable', 'the grace period is over.'));
+    const isGenerating = Array.from(this.#jobs).some((job) => !job.isGenerated);
+    if (isGenerating) this.#options.pool.kill(new Text2ImgError('engine_unavailable', 'the grace period is over.'));
     this.#lastTimer = setTimeout(() => this.#last.abort(), LAST_WRITES_MS);
   }
 
   #giveBack(job: ClaimedJob): void {
-    job.givesBack = true;
-    this.#options.engine.cancel(job.jobId);
+    job.mustRelease = true;
+    this.#options.pool.cancel(job.jobId);
   }
 }

@@ -1,6 +1,7 @@
 /** What a worker is given, and what it tells. Everything from outside comes in here. */
-import type { EngineHost } from '../engine/engine-host.ts';
+import type { EnginePool } from '../engine/pool.ts';
 import type { ErrorCode } from '../errors/error-codes.ts';
+import type { JobDurations } from '../job/stages.ts';
 import type { PromptLimits } from '../job/limits.ts';
 import type { GenerationDefaults } from '../job/generation-request.ts';
 import type { Logger } from '../observability/logger.ts';
@@ -8,9 +9,6 @@ import type { PromptQueue } from '../queue/prompt-queue.ts';
 import type { ImageStore } from '../storage/image-store.ts';
 import type { WebhookPolicy } from '../webhook/webhook-policy.ts';
 import type { TroubleReport } from './trouble.ts';
-
-/** The part of the engine that a worker uses; it is started by whoever made it. */
-type WorkerEngine = Pick<EngineHost, 'model' | 'start' | 'generate' | 'cancel' | 'kill' | 'remainingMs'>;
 
 /** How long a worker waits for its environment. */
 export interface TroublePatience {
@@ -24,7 +22,7 @@ export interface TroublePatience {
 export interface WorkerOptions {
   readonly queue: PromptQueue;
   readonly store: ImageStore;
-  readonly engine: WorkerEngine;
+  readonly pool: EnginePool;
   /** What is owed to whom for a finished prompt. */
   readonly webhooks: WebhookPolicy;
   /** Called when something is owed since now. */
@@ -59,7 +57,13 @@ export interface WorkerOptions {
 export type WorkerEvent =
   | { readonly type: 'claimed'; readonly id: string; readonly attempt: number }
   | { readonly type: 'progress'; readonly id: string; readonly step: number; readonly steps: number }
-  | { readonly type: 'completed'; readonly id: string; readonly imageUrls: readonly string[]; readonly seed: number }
+  | {
+      readonly type: 'completed';
+      readonly id: string;
+      readonly imageUrls: readonly string[];
+      readonly seed: number;
+      readonly durationsMs: JobDurations;
+    }
   | { readonly type: 'failed'; readonly id: string; readonly code: ErrorCode; readonly message: string }
   | {
       readonly type: 'retried';

@@ -11,7 +11,7 @@ import { WebhookDeliverer } from '../../src/webhook/deliverer.ts';
 import { WebhookPolicy } from '../../src/webhook/webhook-policy.ts';
 import { runWorker } from '../../src/worker/worker.ts';
 import { COLLECTION, MAX_ATTEMPTS, MODEL_STEPS } from './settings.ts';
-import { INSTANT_SETTINGS, startInstantEngine } from '../engine/instant-engine.ts';
+import { INSTANT_SETTINGS, startInstantPool } from '../engine/instant-engine.ts';
 
 const [uri = '', gcsUrl = '', callbackUrl = '', owner = '', lease = '', modelFolder = ''] = process.argv.slice(2);
 const leaseMs = Number(lease);
@@ -32,7 +32,7 @@ await using queue = new MongoPromptQueue({
   owner,
   logger,
 });
-await using engine = await startInstantEngine({
+await using pool = await startInstantPool({
   respawnMs: 10,
   stallMs: 5000,
   settings: { ...INSTANT_SETTINGS, checkpointFolder: modelFolder },
@@ -63,7 +63,7 @@ await runWorker({
     tryMs: 400,
     deadlineMs: 1500,
   }),
-  engine,
+  pool,
   webhooks: new WebhookPolicy({
     hasOperatorUrl: true,
     events: new Set(['completed'] as const),

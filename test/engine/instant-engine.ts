@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { EngineHost, type EngineHostOptions } from '../../src/engine/engine-host.ts';
+import { LocalEnginePool } from '../../src/engine/engine-pool.ts';
 import type { EngineSettings } from '../../src/engine/protocol.ts';
 import { silentLogger } from '../../src/observability/logger.ts';
 
@@ -32,6 +33,16 @@ export async function startInstantEngine(changes: Partial<EngineHostOptions> = {
   });
   await engine.start();
   return engine;
+}
+
+/** One engine for each of the options; disposing the pool ends them. */
+export async function startInstantPool(...engines: readonly Partial<EngineHostOptions>[]): Promise<LocalEnginePool> {
+  const hosts = await Promise.all((engines.length === 0 ? [{}] : engines).map(startInstantEngine));
+  return new LocalEnginePool({
+    engines: hosts,
+    logger: engines[0]?.logger ?? silentLogger,
+    probePauses: { firstMs: 20, maxMs: 50 },
+  });
 }
 
 export interface Ailment {

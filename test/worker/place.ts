@@ -16,7 +16,7 @@ import { runWorker } from '../../src/worker/worker.ts';
 import type { TroubleReport } from '../../src/worker/trouble.ts';
 import type { WorkerEvent, WorkerOptions, WorkerSummary } from '../../src/worker/worker-contract.ts';
 import { NO_WEBHOOKS } from './no-webhooks.ts';
-import { startInstantEngine } from '../engine/instant-engine.ts';
+import { startInstantPool } from '../engine/instant-engine.ts';
 
 export interface Place {
   readonly folder: string;
@@ -48,12 +48,12 @@ export async function work(
   changes: Partial<WorkerOptions> = {},
   engineOptions: Partial<EngineHostOptions> = {},
 ): Promise<{ readonly summary: WorkerSummary; readonly events: WorkerEvent[] }> {
-  await using engine = await startInstantEngine(engineOptions);
+  await using pool = await startInstantPool({ logger: changes.logger ?? silentLogger, ...engineOptions });
   const events: WorkerEvent[] = [];
   const summary = await runWorker({
     queue,
     store: new FileImageStore(folder),
-    engine,
+    pool,
     webhooks: NO_WEBHOOKS,
     objectPrefix: DEFAULT_OBJECT_PREFIX,
     limits: DEFAULT_LIMITS,

@@ -10,18 +10,18 @@ import { FileImageStore } from '../../src/storage/file-image-store.ts';
 import { DEFAULT_OBJECT_PREFIX } from '../../src/storage/object-key.ts';
 import { NO_WEBHOOKS } from './no-webhooks.ts';
 import { runWorker } from '../../src/worker/worker.ts';
-import { startInstantEngine } from '../engine/instant-engine.ts';
+import { startInstantPool } from '../engine/instant-engine.ts';
 
 const [folder = '', owner = '', lease = '', mode = 'drain'] = process.argv.slice(2);
 const leaseMs = Number(lease);
 const controller = new AbortController();
 process.on('SIGTERM', () => controller.abort());
 await using queue = new SqlitePromptQueue({ path: join(folder, 'queue.sqlite'), leaseMs, maxAttempts: 5, owner });
-await using engine = await startInstantEngine();
+await using pool = await startInstantPool();
 const summary = await runWorker({
   queue,
   store: new FileImageStore(folder),
-  engine,
+  pool,
   webhooks: NO_WEBHOOKS,
   objectPrefix: DEFAULT_OBJECT_PREFIX,
   limits: DEFAULT_LIMITS,

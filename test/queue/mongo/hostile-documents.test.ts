@@ -15,7 +15,7 @@ import { GcsServer } from '../../servers/gcs-server.ts';
 import { MongoServers } from '../../servers/mongod.ts';
 import { RawInserter } from '../../servers/raw-insert.ts';
 import { NO_WEBHOOKS } from '../../worker/no-webhooks.ts';
-import { startInstantEngine } from '../../engine/instant-engine.ts';
+import { startInstantPool } from '../../engine/instant-engine.ts';
 
 const binary = await findMongod();
 const servers = binary === undefined ? undefined : await MongoServers.standalone(binary);
@@ -153,7 +153,7 @@ test(
       owner: 'w',
       logger: silentLogger,
     });
-    await using engine = await startInstantEngine();
+    await using pool = await startInstantPool();
     const working = runWorker({
       queue,
       store: new GcsImageStore({
@@ -162,7 +162,7 @@ test(
         credentialsFile: undefined,
         apiEndpoint: gcs.url,
       }),
-      engine,
+      pool,
       webhooks: NO_WEBHOOKS,
       objectPrefix: DEFAULT_OBJECT_PREFIX,
       limits: { ...DEFAULT_LIMITS, maxSteps: 4, maxPixels: 64 * 64 },

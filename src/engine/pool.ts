@@ -1,0 +1,48 @@
+/** The contract of the engine pool: a worker asks for a slot on an engine, claims jobs for it, and generates. How many engines there are is the pool's. */
+import type { Text2ImgError } from '../errors/text2img-error.ts';
+import type { ModelFacts } from '../job/model-facts.ts';
+import type { EngineJob, JobEvents, ResultsOf } from './engine-job.ts';
+
+export interface NextSlotOptions {
+  /** How long before an engine is idle its next slot is given, so that jobs can be claimed meanwhile. */
+  readonly leadMs: number;
+  readonly signal: AbortSignal;
+}
+
+export interface EnginePool extends AsyncDisposable {
+  /**
+   * Waits for an engine that is idle, or will be within `leadMs` by the estimate of its jobs. Undefined: the signal came first.
+   * @throws why none can be had, when no engine of the pool can be used
+   */
+  nextSlot(options: NextSlotOptions): Promise<EngineSlot | undefined>;
+  /** Why no engine can be had; undefined while one can, as far as is known. */
+  readonly refusal: Text2ImgError | undefined;
+  /** Tries the engines that cannot be used. @throws the reason, when none can be used after that */
+  probe(): Promise<void>;
+  /** The job ends with `cancelled` at its next step. It may have ended before. */
+  cancel(jobId: string): void;
+  /** Previews of this job are wanted from now on, or no longer. */
+  watch(jobId: string, on: boolean): void;
+  /** Until the job's last step; undefined before there are steps to measure. */
+  remainingMs(jobId: string): number | undefined;
+  /** Ends every engine at once, whatever it does; all jobs end with `reason`. */
+  kill(reason: Text2ImgError): void;
+}
+
+/** The right to use an engine once: for the jobs that are claimed for it. It is released when the end of each of them is decided, or when none was claimed. */
+export interface EngineSlot extends Disposable {
+  /** Which engine of the pool: what it does wrong counts against this one alone. */
+  readonly engine: string;
+  /** The loaded model first, then those that the engine can swap in: what to claim for. */
+  readonly models: readonly [ModelFacts, ...ModelFacts[]];
+  /** How many images of the model's default size fit into one pass, after what ran out of memory before. */
+  readonly maxImages: number;
+  /** Waits until the slot before this one is released. False: the signal came first, or the engine cannot be used after that. */
+  turn(signal: AbortSignal): Promise<boolean>;
+  /** In the slot's turn. What ran out of memory in a shared pass is generated again in passes of half the size, before its promise ends. */
+  generate<const Jobs extends readonly EngineJob[]>(jobs: Jobs, events?: JobEvents): ResultsOf<Jobs>;
+  /** Generates one step at the model's default size. @returns why the engine cannot be used from now on; undefined: it can @throws never */
+  probe(): Promise<Text2ImgError | undefined>;
+  /** May be called twice. */
+  release(): void;
+}

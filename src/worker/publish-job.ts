@@ -1,0 +1,107 @@
+/** From pixels to a completed document: encode → store → complete. What follows a failure is decided in `failures.ts`. */
+import type { JobResult } from '../engine/engine-job.ts';
+import { encodePng } from '../image/encode-png.ts';
+import { usedParameters } from '../job/prompt-document.ts';
+import type { ClaimedJob } from './claimed-job.ts';
+import { type PlaceOptions, storeImages } from './image-places.ts';
+import type { GeneratedImages } from './kept-images.ts';
+import type { PreparedJob, WorkerContext } from './worker-context.ts';
+
+/** In a sentence. */
+const MAX_NAMED = 5;
+
+/** Where the file name, the seed and the pixels become a PNG; off the main thread. */
+export async function encodeAndPublish(
+  prepared: PreparedJob,
+  result: JobResult,
+  context: WorkerContext,
+): Promise<void> {
+  const { job } = prepared;
+  job.times.addAll(result.durationsMs);
+  let images: GeneratedImages['images'];
+  try {
+    images = await job.times.measure('encodeImage', () => encodeImages(prepared, result));
+  } catch (error) {
+    return void (await job.end(error));
+  }
+  for (const warning of result.warnings)
+    context.options.logger.warning('a prompt was drawn with a warning', { prompt_id: job.id, warning });
+  await publish(prepared, { images, warnings: result.warnings }, context);
+}
+
+async function encodeImages(
+  { request, model: { modelName, modelHash } }: PreparedJob,
+  { images }: JobResult,
+): Promise<GeneratedImages['images']> {
+  const encoded: GeneratedImages['images'][number][] = [];
+  for (const { imageIndex, seed, image } of images) {
+    // The size as generated: some models cannot make the one that was asked for.
+    const { widthPx, heightPx, pixels: rgb } = image;
+    const parameters = { ...request, seed, widthPx, heightPx, modelName, modelHash };
+    encoded.push({ imageIndex, seed, png: await encodePng({ rgb, widthPx, heightPx, parameters }) });
+  }
+  return encoded;
+}
+
+/** Stores every image, then completes the document: in this order, so that a completed document's images are there. */
+export async function publish(
+  prepared: PreparedJob,
+  generated: GeneratedImages,
+  context: WorkerContext,
+): Promise<void> {
+  const { job, request, model } = prepared;
+  const { failures, trouble } = context;
+  const toKeep = { request, images: generated };
+  // The store refuses just now: its probes find out when it is well, not each image that is done.
+  if (trouble.source === 'store') return failures.keepAndRelease(job, toKeep);
+  let urls: readonly string[] | undefined;
+  try {
+    const places = { ...placesOf(job, context), model: model.modelName };
+    urls = await job.times.measure('store', () => storeImages(job, generated.images, places));
+  } catch (error) {
+    return failures.ofStore(job, error, toKeep);
+  }
+  if (urls === undefined) return job.lose();
+  await complete(prepared, { urls, warnings: generated.warnings }, context);
+}
+
+/** The end of the grace period and the loss of the document end every request to the store. */
+export function placesOf(job: ClaimedJob, { options, stop }: WorkerContext): PlaceOptions {
+  return { store: options.store, signal: AbortSignal.any([stop.publishingSignal, job.lostSignal]) };
+}
+
+interface Stored {
+  readonly urls: readonly string[];
+  readonly warnings: readonly string[];
+}
+
+/** Making public URLs is the store's part, too. */
+export async function complete(
+  { job, model, request, surplus }: Omit<PreparedJob, 'kept'>,
+  { urls, warnings }: Stored,
+  { failures, options }: WorkerContext,
+): Promise<void> {
+  let webhook: Awaited<ReturnType<ClaimedJob['webhookFor']>>;
+  try {
+    webhook = await job.webhookFor(urls);
+  } catch (error) {
+    return failures.ofStore(job, error);
+  }
+  const left = surplusWarning(surplus);
+  if (left !== undefined) options.logger.warning('images of an earlier run stay', { prompt_id: job.id, warning: left });
+  const allWarnings = left === undefined ? warnings : [...warnings, left];
+  const record = {
+    imageUrls: urls,
+    seed: request.seed,
+    parameters: usedParameters(request, model),
+    warnings: allWarnings,
+  };
+  await job.complete(record, webhook);
+}
+
+/** Receivers may have their URLs, so they are not removed. */
+function surplusWarning(urls: readonly string[]): string | undefined {
+  if (urls.length === 0) return undefined;
+  const more = urls.length > MAX_NAMED ? ` and ${urls.length - MAX_NAMED} more` : '';
+  return `this run has fewer images than an earlier one, whose others stay: ${urls.slice(0, MAX_NAMED).join(', ')}${more}`;
+}
