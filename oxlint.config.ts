@@ -23,8 +23,8 @@ export const FOLDERS: Readonly<Record<string, Folder>> = {
   observability: { holds: 'logs', imports: ['errors', 'lib'] },
   noise: { holds: 'the noise that a seed must give', imports: ['errors', 'lib'] },
   schedulers: {
-    holds: 'one file per scheduler, named and behaving as in diffusers: arithmetic and configuration keys',
-    imports: ['errors', 'lib'],
+    holds: 'one file per scheduler, named and behaving as in diffusers: arithmetic, configuration keys, names',
+    imports: ['errors', 'lib', 'noise'],
   },
   job: {
     holds: 'the prompt document and what it asks of the model',
@@ -44,7 +44,7 @@ export const FOLDERS: Readonly<Record<string, Folder>> = {
     holds: 'image-store.ts is the contract; a bucket and a folder keep it',
     imports: ['errors', 'lib', 'job', 'observability'],
   },
-  image: { holds: 'pixels → PNG with its generation parameters inside', imports: ['errors', 'lib', 'job', 'version.ts'] },
+  image: { holds: 'pixels → PNG with its generation parameters inside', imports: ['errors', 'lib', 'job', 'schedulers', 'version.ts'] },
   onnx: { holds: 'writes graphs; no runtime, no files', imports: ['errors', 'lib'] },
   networks: {
     holds: 'per class of network: its configuration, and what writes its ONNX graph',

@@ -13,6 +13,7 @@ import { REQUEST_FIELDS } from '../job/request-fields.ts';
 import { own } from '../lib/foreign-record.ts';
 import { quote } from '../lib/foreign-text.ts';
 import { omitUndefined } from '../lib/omit-undefined.ts';
+import { isScheduleType, samplerOfScheduler, schedulerOfSampler } from '../schedulers/scheduler-names.ts';
 import { VERSION } from '../version.ts';
 import { quoteValue, splitText } from './parameters-line.ts';
 
@@ -52,27 +53,13 @@ interface ParametersText<Table extends BaseTable> {
   readonly notTaken: (text: string) => readonly string[];
 }
 
-/** Our scheduler → the web UI's sampler name. Several of its newer names mean the same (`Schedule type` stands apart). */
-const SAMPLER_NAMES: readonly (readonly [scheduler: string, sampler: string])[] = [
-  ['ddim', 'DDIM'],
-  ['pndm', 'PLMS'],
-  ['euler', 'Euler'],
-  ['euler_a', 'Euler a'],
-  ['dpmpp_2m', 'DPM++ 2M'],
-  ['dpmpp_2m_karras', 'DPM++ 2M Karras'],
-  ['DDIMScheduler', 'DDIM'],
-  ['PNDMScheduler', 'PLMS'],
-  ['EulerDiscreteScheduler', 'Euler'],
-  ['EulerAncestralDiscreteScheduler', 'Euler a'],
-  ['DPMSolverMultistepScheduler', 'DPM++ 2M'],
-];
 const NEGATIVE_PREFIX = 'Negative prompt: ';
 
 /** The usual order. Names of the table that are not in it follow, then `LAST_NAMES`. */
 const FIRST_NAMES = ['Steps', 'Sampler', 'CFG scale', 'Seed', 'Size', 'Model hash', 'Model'];
 const LAST_NAMES = ['Scheduler', 'Prompts', 'Version'];
-/** Schedules of the web UI that are the sampler's own here; `Karras` becomes another scheduler. */
-const PLAIN_SCHEDULES: ReadonlySet<string> = new Set(['Automatic', 'Uniform', 'Karras']);
+/** Schedules of the web UI that are the sampler's own here. */
+const PLAIN_SCHEDULES: ReadonlySet<string> = new Set(['Automatic', 'Uniform']);
 const NO_CLIP_SKIP = '1';
 
 /** Reads and writes the text with the fields of `table`. */
@@ -89,7 +76,7 @@ export function parametersText<Table extends BaseTable>(table: Table): Parameter
     const { prompt, negativePrompt, scheduler, widthPx, heightPx, modelName, modelHash }: JoinedValues = parameters;
     const pairs: Readonly<Record<string, string | undefined>> = {
       ...Object.fromEntries(fields.map(({ name, png, type }) => [png, formatted(type, values[name])])),
-      Sampler: samplerName(scheduler),
+      Sampler: samplerOfScheduler(scheduler),
       Size: `${widthPx}x${heightPx}`,
       'Model hash': modelHash ?? undefined,
       Model: modelName,
@@ -145,7 +132,8 @@ export function parametersText<Table extends BaseTable>(table: Table): Parameter
       return [...pairs]
         .filter(([name, value]) => {
           if (taken.has(name)) return false;
-          if (name === 'Schedule type') return pairs.get('Scheduler') === undefined && !PLAIN_SCHEDULES.has(value);
+          if (name === 'Schedule type')
+            return pairs.get('Scheduler') === undefined && !PLAIN_SCHEDULES.has(value) && !isScheduleType(value);
           return name !== 'Clip skip' || value !== NO_CLIP_SKIP;
         })
         .map(([name, value]) => `${name}: ${value}`);
@@ -174,10 +162,6 @@ function readValue(name: string, type: FieldType<FieldValue>, text: string | und
   );
 }
 
-function samplerName(scheduler: string): string {
-  return SAMPLER_NAMES.find(([name]) => name === scheduler)?.[1] ?? scheduler;
-}
-
 function exactPrompts(json: string): { prompt: string; negativePrompt: string } {
   try {
     const [prompt, negativePrompt] = JSON.parse(json) as [unknown, unknown];
@@ -202,10 +186,8 @@ function splitPrompts(lines: readonly string[]): { prompt: string; negativePromp
 }
 
 function schedulerOf(sampler: string | undefined, scheduleType: string | undefined): string | undefined {
-  if (sampler === undefined) return undefined;
-  // Any other schedule is named by `parametersNotTaken`.
-  const full = scheduleType === 'Karras' && !sampler.endsWith(' Karras') ? `${sampler} Karras` : sampler;
-  return SAMPLER_NAMES.find(([, name]) => name === full)?.[0] ?? full;
+  // Any other schedule is named by `notTaken`.
+  return sampler === undefined ? undefined : schedulerOfSampler(sampler, scheduleType);
 }
 
 function readSize(value: string | undefined): readonly [number | undefined, number | undefined] {

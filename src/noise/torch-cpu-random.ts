@@ -1,18 +1,20 @@
 /**
- * The normals that `torch.randn(n, generator=torch.Generator().manual_seed(seed))` gives on a CPU: the noise that a seed stands for.
+ * The normals that `torch.next(n, generator=torch.Generator().manual_seed(seed))` gives on a CPU: the noise that a seed stands for.
  * Source: ATen/core/MT19937RNGEngine.h (MT19937), ATen/native/cpu/DistributionTemplates.h, normal_fill (n ≥ 16) and
  * ATen/core/DistributionsHelper.h, normal_distribution (n < 16). Integers are exact; normals agree within 2 ulp or 1e-6, because torch's
  * AVX2 path takes polynomials for log, sine and cosine.
  */
+
+import type { NoiseSource } from './noise-source.ts';
 
 const STATE_WORDS = 624;
 const SHIFT_WORDS = 397;
 const BLOCK = 16;
 
 /** One stream of noise; what was drawn before decides what comes next. */
-export class TorchCpuGenerator {
+export class TorchCpuGenerator implements NoiseSource {
   readonly #state = new Uint32Array(STATE_WORDS);
-  #next = STATE_WORDS;
+  #position = STATE_WORDS;
   /** The small path makes normals in pairs and keeps the second for the next call. */
   #cachedNormal: number | undefined;
 
@@ -27,14 +29,14 @@ export class TorchCpuGenerator {
   }
 
   /** Standard normals, as many as `count`, in the order of the flattened tensor. */
-  randn(count: number): Float32Array {
+  next(count: number): Float32Array {
     return count < BLOCK ? this.#fewNormals(count) : this.#manyNormals(count);
   }
 
   /** The next 32 random bits. */
   randomUint32(): number {
-    if (this.#next === STATE_WORDS) this.#twist();
-    let bits = this.#state[this.#next++] as number;
+    if (this.#position === STATE_WORDS) this.#twist();
+    let bits = this.#state[this.#position++] as number;
     bits ^= bits >>> 11;
     bits ^= (bits << 7) & 0x9d2c5680;
     bits ^= (bits << 15) & 0xefc60000;
@@ -51,7 +53,7 @@ export class TorchCpuGenerator {
       const shifted = state[(index + SHIFT_WORDS) % STATE_WORDS] as number;
       state[index] = shifted ^ (mixed >>> 1) ^ (mixed & 1 ? 0x9908b0df : 0);
     }
-    this.#next = 0;
+    this.#position = 0;
   }
 
   /** Uniform in [0, 1) with 24 bits, as torch makes a float. */

@@ -1,16 +1,29 @@
 /** DDIM (arXiv 2010.02502), deterministic (eta 0). Source: diffusers schedulers/scheduling_ddim.py, DDIMScheduler. */
+import { z } from 'zod';
+import { roundHalfEven } from '../lib/float32.ts';
 import {
   cumulatedAlphas,
-  leadingTimesteps,
-  numpyLinspace,
   requireSteps,
   requireTrainedTimesteps,
-  roundHalfEven,
+  sigmaOf,
+  signalAndNoise,
+  spreadTimesteps,
   TRAINING_DEFAULTS,
-  trailingTimesteps,
   withDefaults,
 } from './noise-schedule.ts';
-import type { Scheduler, SchedulerStep } from './scheduler.ts';
+import { firstPassOf, passAt } from './passes.ts';
+import { variancePreserving } from './prediction.ts';
+import type {
+  NoisedSample,
+  Scheduler,
+  SchedulerClass,
+  SchedulerConfig,
+  SchedulerOptions,
+  SchedulerPass,
+  SchedulerStep,
+  SchedulerStepResult,
+} from './scheduler.ts';
+import { THRESHOLDING_KEYS, THRESHOLDING_OFF, trainedRules } from './training-rules.ts';
 
 const f32 = Math.fround;
 
@@ -25,65 +38,93 @@ const DEFAULTS = {
   rescale_betas_zero_snr: false,
 };
 
-export class DDIMScheduler implements Scheduler {
-  readonly timesteps: readonly number[];
+class DDIMScheduler implements Scheduler {
+  readonly passes: readonly SchedulerPass[];
   readonly initNoiseSigma = 1;
   readonly #config: typeof DEFAULTS;
   readonly #alphas: Float32Array;
-  readonly #stepSize: number;
+  readonly #steps: number;
 
-  /** @throws `invalid_parameter` */
-  constructor(config: Readonly<Record<string, unknown>>, numInferenceSteps: number) {
+  constructor(config: SchedulerConfig, { steps }: SchedulerOptions) {
     this.#config = withDefaults(DEFAULTS, config);
     const { num_train_timesteps: trained, rescale_betas_zero_snr: rescaleZeroSnr } = this.#config;
-    requireSteps(numInferenceSteps, 1, trained);
+    requireSteps(steps, 1, trained);
+    this.#steps = steps;
     this.#alphas = cumulatedAlphas(this.#config, { rescaleZeroSnr });
-    this.#stepSize = Math.floor(trained / numInferenceSteps);
-    this.timesteps = this.#spread(numInferenceSteps);
-    requireTrainedTimesteps(this.timesteps, trained);
+    const { steps_offset: offset, timestep_spacing: spacing } = this.#config;
+    const timesteps = spreadTimesteps({ spacing, steps, used: trained, offset, round: roundHalfEven });
+    requireTrainedTimesteps(timesteps, trained);
+    this.passes = timesteps.map((timestep) => ({ timestep, sigma: sigmaOf(this.#alphas[timestep] as number) }));
   }
 
-  #spread(count: number): number[] {
-    const { num_train_timesteps: trained, steps_offset: offset, timestep_spacing: spacing } = this.#config;
-    if (spacing === 'linspace')
-      return numpyLinspace(0, trained - 1, count)
-        .map(roundHalfEven)
-        .toReversed();
-    if (spacing === 'trailing') return trailingTimesteps(trained, trained / count);
-    return leadingTimesteps(count, this.#stepSize, offset);
+  firstPass(strength: number): number {
+    return firstPassOf(strength, this.#steps);
   }
 
   scaleModelInput(sample: Float32Array): Float32Array {
     return sample;
   }
 
-  step({ modelOutput, timestep, sample }: SchedulerStep): Float32Array {
-    const { prediction_type: prediction, clip_sample: clip, clip_sample_range: range } = this.#config;
-    const alpha = this.#alphas[timestep] as number;
-    const previous = this.#previousAlpha(timestep - this.#stepSize);
-    const [rootAlpha, rootBeta] = [f32(Math.sqrt(alpha)), f32(Math.sqrt(f32(1 - alpha)))];
-    const [rootPrevious, rootDirection] = [f32(Math.sqrt(previous)), f32(Math.sqrt(f32(1 - previous)))];
-    return sample.map((value, index) => {
-      const output = modelOutput[index] as number;
-      let original: number;
-      let noise: number;
-      if (prediction === 'v_prediction') {
-        original = f32(f32(rootAlpha * value) - f32(rootBeta * output));
-        noise = f32(f32(rootAlpha * output) + f32(rootBeta * value));
-      } else if (prediction === 'sample') {
-        original = output;
-        noise = f32(f32(value - f32(rootAlpha * output)) / rootBeta);
-      } else {
-        original = f32(f32(value - f32(rootBeta * output)) / rootAlpha);
-        noise = output;
-      }
-      if (clip) original = Math.min(Math.max(original, -range), range);
-      return f32(rootPrevious * original) + f32(rootDirection * noise);
+  step({ modelOutput, sample, pass }: SchedulerStep): SchedulerStepResult {
+    const { timestep } = passAt(this.passes, pass);
+    const {
+      num_train_timesteps: trained,
+      prediction_type: type,
+      clip_sample: clip,
+      clip_sample_range: range,
+    } = this.#config;
+    const { signal, noise } = signalAndNoise(this.#alphas[timestep] as number);
+    const next = signalAndNoise(this.#alphaAt(timestep - Math.floor(trained / this.#steps)));
+    const prediction = variancePreserving(type, signal, noise);
+    const original = sample.map((value, index) => {
+      const predicted = prediction.original(value, modelOutput[index] as number);
+      return clip ? Math.min(Math.max(predicted, -range), range) : predicted;
     });
+    const result = sample.map((value, index) => {
+      const direction = prediction.noise(value, modelOutput[index] as number);
+      return f32(next.signal * (original[index] as number)) + f32(next.noise * direction);
+    });
+    return { sample: result, original };
   }
 
-  #previousAlpha(timestep: number): number {
+  addNoise({ original, noise: added, pass }: NoisedSample): Float32Array {
+    const { signal, noise } = signalAndNoise(this.#alphas[passAt(this.passes, pass).timestep] as number);
+    return original.map((value, index) => f32(signal * value) + f32(noise * (added[index] as number)));
+  }
+
+  #alphaAt(timestep: number): number {
     if (timestep >= 0) return this.#alphas[timestep] as number;
     return this.#config.set_alpha_to_one ? 1 : (this.#alphas[0] as number);
   }
 }
+
+const flag = z.boolean();
+
+/** At a signal of zero the noise says nothing about the image: diffusers divides by zero there. `leading` never begins at that timestep. */
+function divisionByZero(config: SchedulerConfig): string | undefined {
+  const {
+    rescale_betas_zero_snr: zeroSnr,
+    prediction_type: type = 'epsilon',
+    timestep_spacing: spacing = 'leading',
+  } = config;
+  if (zeroSnr !== true || type !== 'epsilon' || spacing === 'leading') return undefined;
+  return `"rescale_betas_zero_snr" is true and "prediction_type" is "epsilon"; allowed with it: "v_prediction", "sample"`;
+}
+
+export const DDIM: SchedulerClass = {
+  className: 'DDIMScheduler',
+  rules: trainedRules({
+    className: 'DDIMScheduler',
+    keys: {
+      ...THRESHOLDING_KEYS,
+      clip_sample: flag,
+      clip_sample_range: z.number().positive(),
+      set_alpha_to_one: flag,
+      rescale_betas_zero_snr: flag,
+    },
+    onlyDefault: THRESHOLDING_OFF,
+    contradiction: divisionByZero,
+  }),
+  names: [{ name: 'ddim', settings: {}, sampler: 'DDIM' }],
+  create: (config, options) => new DDIMScheduler(config, options),
+};

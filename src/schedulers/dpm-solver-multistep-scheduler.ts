@@ -2,22 +2,32 @@
  * DPM-Solver and DPM-Solver++ of orders 1 to 3, multistep (arXiv 2206.00927, 2211.01095), with or without Karras sigmas.
  * Source: diffusers schedulers/scheduling_dpmsolver_multistep.py, DPMSolverMultistepScheduler.
  */
-import { Text2ImgError } from '../errors/text2img-error.ts';
+import { z } from 'zod';
+import { interpolate, roundHalfEven } from '../lib/float32.ts';
 import {
   cumulatedAlphas,
-  interpolate,
   karrasSigmas,
-  leadingTimesteps,
-  numpyLinspace,
   requireSteps,
-  roundHalfEven,
+  sigmaOf,
+  spreadTimesteps,
   timestepOfSigma,
   TRAINING_DEFAULTS,
   trailingTimesteps,
-  trainingSigmas,
   withDefaults,
 } from './noise-schedule.ts';
-import type { Scheduler, SchedulerStep } from './scheduler.ts';
+import { firstPassOf, passAt, PassOrder } from './passes.ts';
+import { variancePreserving } from './prediction.ts';
+import type {
+  NoisedSample,
+  Scheduler,
+  SchedulerClass,
+  SchedulerConfig,
+  SchedulerOptions,
+  SchedulerPass,
+  SchedulerStep,
+  SchedulerStepResult,
+} from './scheduler.ts';
+import { SIGMA_SPACING_OFF, THRESHOLDING_KEYS, THRESHOLDING_OFF, trainedRules } from './training-rules.ts';
 
 const f32 = Math.fround;
 
@@ -47,97 +57,84 @@ interface Level {
   readonly lambda: number;
 }
 
-export class DPMSolverMultistepScheduler implements Scheduler {
-  readonly timesteps: readonly number[];
+class DPMSolverMultistepScheduler implements Scheduler {
+  readonly passes: readonly SchedulerPass[];
   readonly initNoiseSigma = 1;
   readonly #settings: typeof DEFAULTS;
   readonly #isPlusPlus: boolean;
-  /** One more than there are steps. */
+  /** One more than there are passes. */
   readonly #levels: readonly Level[];
+  readonly #order = new PassOrder();
   /** Converted outputs of the network, newest first, at most `solver_order`. */
   #outputs: Float32Array[] = [];
-  #index = 0;
 
-  /** @throws `invalid_parameter`, `unsupported_config` */
-  constructor(config: Readonly<Record<string, unknown>>, numInferenceSteps: number) {
+  constructor(config: SchedulerConfig, { steps }: SchedulerOptions) {
     const settings = withDefaults(DEFAULTS, config);
     // The other spacings take one point more than steps; with as many steps as were trained two would coincide, and the method divides by their distance.
-    requireSteps(
-      numInferenceSteps,
-      1,
-      settings.num_train_timesteps - (settings.timestep_spacing === 'trailing' ? 0 : 1),
-    );
+    requireSteps(steps, 1, settings.num_train_timesteps - (settings.timestep_spacing === 'trailing' ? 0 : 1));
     this.#settings = settings;
     this.#isPlusPlus = settings.algorithm_type === 'dpmsolver++';
-    if (!this.#isPlusPlus && settings.final_sigmas_type === 'zero') {
-      throw new Text2ImgError(
-        'unsupported_config',
-        'the scheduler’s "final_sigmas_type" is "zero", which "algorithm_type" "dpmsolver" does not allow; allowed: sigma_min.',
-      );
-    }
     const alphas = cumulatedAlphas(settings, {
       rescaleZeroSnr: settings.rescale_betas_zero_snr,
       keepLastPositive: true,
     });
-    const trained = trainingSigmas(alphas);
-    let timesteps = spreadTimesteps(settings, alphas, numInferenceSteps);
+    const trained = alphas.map(sigmaOf);
+    let timesteps = timestepsOf(settings, alphas, steps);
     let sigmas = timesteps.map((timestep) => interpolate(trained, timestep));
     if (settings.use_karras_sigmas === true) {
-      sigmas = karrasSigmas(trained[0] as number, trained.at(-1) as number, numInferenceSteps);
+      sigmas = karrasSigmas(trained[0] as number, trained.at(-1) as number, steps);
       const toTimestep = settings.beta_schedule === 'squaredcos_cap_v2' ? Math.trunc : roundHalfEven;
       timesteps = sigmas.map((sigma) => toTimestep(timestepOfSigma(sigma, trained)));
     }
-    this.timesteps = timesteps;
+    this.passes = timesteps.map((timestep, pass) => ({ timestep, sigma: f32(sigmas[pass] as number) }));
     const last = settings.final_sigmas_type === 'sigma_min' ? (trained[0] as number) : 0;
-    this.#levels = [...sigmas, last].map((sigma) => levelOf(f32(sigma)));
+    this.#levels = [...this.passes.map(({ sigma }) => sigma), last].map(levelOf);
+  }
+
+  firstPass(strength: number): number {
+    return firstPassOf(strength, this.passes.length);
   }
 
   scaleModelInput(sample: Float32Array): Float32Array {
     return sample;
   }
 
-  step({ modelOutput, sample }: SchedulerStep): Float32Array {
-    const { solver_order: order } = this.#settings;
-    this.#outputs = [this.#convert(modelOutput, sample), ...this.#outputs].slice(0, order);
-    const result = this.#update(sample, Math.min(this.#outputs.length, this.#allowedOrder()));
-    this.#index++;
-    return result;
+  step({ modelOutput, sample, pass }: SchedulerStep): SchedulerStepResult {
+    passAt(this.passes, pass);
+    this.#order.enter(pass);
+    const { solver_order: order, prediction_type: type } = this.#settings;
+    const { alpha, sigma } = this.#levels[pass] as Level;
+    const prediction = variancePreserving(type, alpha, sigma);
+    const convert = this.#isPlusPlus ? prediction.original : prediction.noise;
+    const converted = sample.map((value, index) => convert(value, modelOutput[index] as number));
+    this.#outputs = [converted, ...this.#outputs].slice(0, order);
+    const result = this.#update(sample, pass, Math.min(this.#outputs.length, this.#allowedOrder(pass)));
+    return this.#isPlusPlus ? { sample: result, original: converted } : { sample: result };
   }
 
-  #allowedOrder(): number {
+  addNoise({ original, noise, pass }: NoisedSample): Float32Array {
+    passAt(this.passes, pass);
+    const { alpha, sigma } = this.#levels[pass] as Level;
+    return original.map((value, index) => f32(alpha * value) + f32(sigma * (noise[index] as number)));
+  }
+
+  #allowedOrder(pass: number): number {
     const {
       solver_order: order,
       euler_at_final: eulerAtFinal,
       lower_order_final: lowerOrderFinal,
       final_sigmas_type: finalSigmas,
     } = this.#settings;
-    const steps = this.timesteps.length;
-    const lowerNearEnd = lowerOrderFinal && steps < FEW_STEPS;
-    if (this.#index === steps - 1 && (eulerAtFinal || lowerNearEnd || finalSigmas === 'zero')) return 1;
-    return this.#index === steps - 2 && lowerNearEnd ? Math.min(order, 2) : order;
+    const { length } = this.passes;
+    const lowerNearEnd = lowerOrderFinal && length < FEW_STEPS;
+    if (pass === length - 1 && (eulerAtFinal || lowerNearEnd || finalSigmas === 'zero')) return 1;
+    return pass === length - 2 && lowerNearEnd ? Math.min(order, 2) : order;
   }
 
-  /** The network's output as what the solver integrates: the finished picture (++), or the noise. */
-  #convert(output: Float32Array, sample: Float32Array): Float32Array {
-    const { alpha, sigma } = this.#levels[this.#index] as Level;
-    const prediction = this.#settings.prediction_type;
-    const pair = (convert: (value: number, raw: number) => number): Float32Array =>
-      sample.map((value, index) => convert(value, output[index] as number));
-    if (this.#isPlusPlus) {
-      if (prediction === 'sample') return output;
-      if (prediction === 'epsilon') return pair((value, raw) => f32(value - f32(sigma * raw)) / alpha);
-      return pair((value, raw) => f32(alpha * value) - f32(sigma * raw));
-    }
-    if (prediction === 'epsilon') return output;
-    if (prediction === 'sample') return pair((value, raw) => f32(value - f32(alpha * raw)) / sigma);
-    return pair((value, raw) => f32(alpha * raw) + f32(sigma * value));
-  }
-
-  #update(sample: Float32Array, order: number): Float32Array {
-    const target = this.#levels[this.#index + 1] as Level;
-    const here = this.#levels[this.#index] as Level;
-    const h = f32(target.lambda - here.lambda);
-    const weights = this.#outputWeights(target, h, order);
+  #update(sample: Float32Array, pass: number, order: number): Float32Array {
+    const here = this.#levels[pass] as Level;
+    const target = this.#levels[pass + 1] as Level;
+    const weights = this.#outputWeights(pass, order);
     const keep = this.#isPlusPlus ? f32(target.sigma / here.sigma) : f32(target.alpha / here.alpha);
     return sample.map((value, index) =>
       weights.reduce(
@@ -148,14 +145,16 @@ export class DPMSolverMultistepScheduler implements Scheduler {
   }
 
   /** The weight of each known output, newest first: the paper's D0, D1, D2 multiplied out. */
-  #outputWeights(target: Level, h: number, order: number): number[] {
+  #outputWeights(pass: number, order: number): number[] {
+    const target = this.#levels[pass + 1] as Level;
+    const h = f32(target.lambda - (this.#levels[pass] as Level).lambda);
     const sign = this.#isPlusPlus ? -1 : 1;
     const scale = this.#isPlusPlus ? target.alpha : target.sigma;
     const growth = Math.exp(sign * h) - 1;
     const first = -scale * growth;
     if (order === 1) return [first];
     const ratio = (back: number): number =>
-      ((this.#levels[this.#index - back + 1] as Level).lambda - (this.#levels[this.#index - back] as Level).lambda) / h;
+      ((this.#levels[pass - back + 1] as Level).lambda - (this.#levels[pass - back] as Level).lambda) / h;
     const r0 = ratio(1);
     const slope = this.#isPlusPlus ? scale * (growth / h + 1) : -scale * (growth / h - 1);
     if (order === 2) {
@@ -177,15 +176,11 @@ function levelOf(noiseLevel: number): Level {
   return { alpha, sigma, lambda: f32(f32(Math.log(alpha)) - f32(Math.log(sigma))) };
 }
 
-function spreadTimesteps(settings: typeof DEFAULTS, alphas: Float32Array, count: number): number[] {
+function timestepsOf(settings: typeof DEFAULTS, alphas: Float32Array, steps: number): number[] {
   const { num_train_timesteps: trained, timestep_spacing: spacing, steps_offset: offset } = settings;
-  const last = trained - clippedTimesteps(alphas, settings.lambda_min_clipped);
-  if (spacing === 'trailing') return trailingTimesteps(last, trained / count);
-  if (spacing === 'leading') return leadingTimesteps(count + 1, Math.floor(last / (count + 1)), offset).slice(0, -1);
-  return numpyLinspace(0, last - 1, count + 1)
-    .map(roundHalfEven)
-    .toReversed()
-    .slice(0, -1);
+  const used = trained - clippedTimesteps(alphas, settings.lambda_min_clipped);
+  if (spacing === 'trailing') return trailingTimesteps(used, trained / steps);
+  return spreadTimesteps({ spacing, steps: steps + 1, used, offset, round: roundHalfEven }).slice(0, -1);
 }
 
 /** How many of the noisiest timesteps lie below the smallest λ that is used (for cosine schedules, whose λ runs off at the end). */
@@ -197,3 +192,47 @@ function clippedTimesteps(alphas: Float32Array, lambdaMin: number | string | nul
   const index = upwards.findIndex((lambda) => lambda >= lambdaMin);
   return index === -1 ? upwards.length : index;
 }
+
+/** Source: diffusers schedulers/scheduling_dpmsolver_multistep.py, __init__. */
+function endsAtZero(config: SchedulerConfig): string | undefined {
+  const { algorithm_type: algorithm = 'dpmsolver++', final_sigmas_type: final = 'zero' } = config;
+  if (algorithm !== 'dpmsolver' || final !== 'zero') return undefined;
+  return `"final_sigmas_type" is "zero", which "algorithm_type" "dpmsolver" does not allow; allowed: "sigma_min"`;
+}
+
+const flag = z.boolean();
+
+export const DPM_SOLVER_MULTISTEP: SchedulerClass = {
+  className: 'DPMSolverMultistepScheduler',
+  rules: trainedRules({
+    className: 'DPMSolverMultistepScheduler',
+    keys: {
+      ...THRESHOLDING_KEYS,
+      solver_order: z.int().min(1).max(3),
+      algorithm_type: z.enum(['dpmsolver++', 'dpmsolver']),
+      solver_type: z.enum(['midpoint', 'heun']),
+      lower_order_final: flag,
+      euler_at_final: flag,
+      use_karras_sigmas: flag.nullable(),
+      final_sigmas_type: z.enum(['zero', 'sigma_min']),
+      lambda_min_clipped: z.union([z.number(), z.literal('-Infinity')]).nullable(),
+      rescale_betas_zero_snr: flag,
+    },
+    onlyDefault: {
+      ...THRESHOLDING_OFF,
+      ...SIGMA_SPACING_OFF,
+      use_lu_lambdas: [false, null],
+      use_flow_sigmas: [false, null],
+      flow_shift: [1],
+      variance_type: [null],
+      use_dynamic_shifting: [false],
+      time_shift_type: ['exponential'],
+    },
+    contradiction: endsAtZero,
+  }),
+  names: [
+    { name: 'dpmpp_2m', settings: { use_karras_sigmas: false }, sampler: 'DPM++ 2M' },
+    { name: 'dpmpp_2m_karras', settings: { use_karras_sigmas: true }, sampler: 'DPM++ 2M', scheduleType: 'Karras' },
+  ],
+  create: (config, options) => new DPMSolverMultistepScheduler(config, options),
+};

@@ -2,18 +2,29 @@
  * Ancestral sampling with Euler steps: each step removes more noise than it must and adds fresh noise, drawn also in the last step, where its weight is zero.
  * Source: diffusers schedulers/scheduling_euler_ancestral_discrete.py, EulerAncestralDiscreteScheduler.
  */
+import { z } from 'zod';
+import { interpolate } from '../lib/float32.ts';
 import {
   cumulatedAlphas,
-  interpolate,
-  leadingTimesteps,
-  numpyLinspace,
   requireSteps,
+  sigmaOf,
+  spreadTimesteps,
   TRAINING_DEFAULTS,
-  trailingTimesteps,
-  trainingSigmas,
   withDefaults,
 } from './noise-schedule.ts';
-import type { Scheduler, SchedulerStep } from './scheduler.ts';
+import { firstPassOf, passAt } from './passes.ts';
+import { varianceExploding } from './prediction.ts';
+import type {
+  NoisedSample,
+  Scheduler,
+  SchedulerClass,
+  SchedulerConfig,
+  SchedulerOptions,
+  SchedulerPass,
+  SchedulerStep,
+  SchedulerStepResult,
+} from './scheduler.ts';
+import { trainedRules } from './training-rules.ts';
 
 const f32 = Math.fround;
 
@@ -25,62 +36,68 @@ const DEFAULTS = {
   rescale_betas_zero_snr: false,
 };
 
-export class EulerAncestralDiscreteScheduler implements Scheduler {
-  readonly timesteps: readonly number[];
+class EulerAncestralDiscreteScheduler implements Scheduler {
+  readonly passes: readonly SchedulerPass[];
   readonly initNoiseSigma: number;
-  readonly #isVelocity: boolean;
-  /** One more than there are steps; the last is 0. */
-  readonly #sigmas: Float32Array;
-  #index = 0;
+  readonly #predictionType: string;
 
-  /** @throws `invalid_parameter` */
-  constructor(config: Readonly<Record<string, unknown>>, numInferenceSteps: number) {
+  constructor(config: SchedulerConfig, { steps }: SchedulerOptions) {
     const settings = withDefaults(DEFAULTS, config);
-    const { num_train_timesteps: trained, timestep_spacing: spacing } = settings;
-    requireSteps(numInferenceSteps, 1, trained);
-    this.#isVelocity = settings.prediction_type === 'v_prediction';
-    const sigmas = trainingSigmas(
-      cumulatedAlphas(settings, { rescaleZeroSnr: settings.rescale_betas_zero_snr, keepLastPositive: true }),
-    );
-    if (spacing === 'trailing') this.timesteps = trailingTimesteps(trained, trained / numInferenceSteps);
-    else if (spacing === 'leading')
-      this.timesteps = leadingTimesteps(
-        numInferenceSteps,
-        Math.floor(trained / numInferenceSteps),
-        settings.steps_offset,
-      );
-    else
-      this.timesteps = numpyLinspace(0, trained - 1, numInferenceSteps)
-        .map(f32)
-        .toReversed();
-    this.#sigmas = Float32Array.from([...this.timesteps.map((timestep) => interpolate(sigmas, timestep)), 0]);
-    const largest = this.#sigmas.reduce((a, b) => Math.max(a, b));
-    this.initNoiseSigma = spacing === 'leading' ? f32(Math.sqrt(f32(f32(largest * largest) + 1))) : largest;
+    const { num_train_timesteps: used, timestep_spacing: spacing, steps_offset: offset } = settings;
+    requireSteps(steps, 1, used);
+    this.#predictionType = settings.prediction_type;
+    const trained = cumulatedAlphas(settings, {
+      rescaleZeroSnr: settings.rescale_betas_zero_snr,
+      keepLastPositive: true,
+    }).map(sigmaOf);
+    const timesteps = spreadTimesteps({ spacing, steps, used, offset, round: f32 });
+    this.passes = timesteps.map((timestep) => ({ timestep, sigma: f32(interpolate(trained, timestep)) }));
+    const largest = this.passes.reduce((most, { sigma }) => Math.max(most, sigma), 0);
+    this.initNoiseSigma = spacing === 'leading' ? rootOfSquarePlusOne(largest) : largest;
   }
 
-  scaleModelInput(sample: Float32Array): Float32Array {
-    const sigma = this.#sigmas[this.#index] as number;
-    const divisor = f32(Math.sqrt(f32(f32(sigma * sigma) + 1)));
+  firstPass(strength: number): number {
+    return firstPassOf(strength, this.passes.length);
+  }
+
+  scaleModelInput(sample: Float32Array, pass: number): Float32Array {
+    const divisor = rootOfSquarePlusOne(passAt(this.passes, pass).sigma);
     return sample.map((value) => value / divisor);
   }
 
-  step({ modelOutput, sample, noise }: SchedulerStep): Float32Array {
-    const sigma = this.#sigmas[this.#index] as number;
-    const next = this.#sigmas[this.#index + 1] as number;
-    this.#index++;
+  step({ modelOutput, sample, pass, noise }: SchedulerStep): SchedulerStepResult {
+    const { sigma } = passAt(this.passes, pass);
+    const next = this.passes[pass + 1]?.sigma ?? 0;
     const [squared, nextSquared] = [f32(sigma * sigma), f32(next * next)];
     const up = f32(Math.sqrt(f32(f32(nextSquared * f32(squared - nextSquared)) / squared)));
     const down = f32(Math.sqrt(f32(nextSquared - f32(up * up))));
     const difference = f32(down - sigma);
-    const velocityFactor = f32(-sigma / f32(Math.sqrt(f32(squared + 1))));
-    const fresh = noise();
-    return sample.map((value, index) => {
-      const output = modelOutput[index] as number;
-      const original = this.#isVelocity
-        ? f32(f32(output * velocityFactor) + f32(value / f32(squared + 1)))
-        : f32(value - f32(sigma * output));
-      const derivative = f32(f32(value - original) / sigma);
+    const originalOf = varianceExploding(this.#predictionType, sigma);
+    const original = sample.map((value, index) => originalOf(value, modelOutput[index] as number));
+    const fresh = noise.next(sample.length);
+    const result = sample.map((value, index) => {
+      const derivative = f32(f32(value - (original[index] as number)) / sigma);
       return f32(value + f32(derivative * difference)) + f32((fresh[index] as number) * up);
     });
+    return { sample: result, original };
+  }
+
+  addNoise({ original, noise, pass }: NoisedSample): Float32Array {
+    const { sigma } = passAt(this.passes, pass);
+    return original.map((value, index) => value + f32((noise[index] as number) * sigma));
   }
 }
+
+function rootOfSquarePlusOne(sigma: number): number {
+  return f32(Math.sqrt(f32(f32(sigma * sigma) + 1)));
+}
+
+export const EULER_ANCESTRAL: SchedulerClass = {
+  className: 'EulerAncestralDiscreteScheduler',
+  rules: trainedRules({
+    className: 'EulerAncestralDiscreteScheduler',
+    keys: { rescale_betas_zero_snr: z.boolean(), prediction_type: z.enum(['epsilon', 'v_prediction']) },
+  }),
+  names: [{ name: 'euler_a', settings: {}, sampler: 'Euler a' }],
+  create: (config, options) => new EulerAncestralDiscreteScheduler(config, options),
+};

@@ -1,19 +1,29 @@
 /** Euler's method on the probability-flow ODE (arXiv 2206.00364, algorithm 2 without churn). Source: diffusers schedulers/scheduling_euler_discrete.py, EulerDiscreteScheduler. */
+import { z } from 'zod';
+import { interpolate, torchLinspace } from '../lib/float32.ts';
 import {
   cumulatedAlphas,
-  interpolate,
   karrasSigmas,
-  leadingTimesteps,
-  numpyLinspace,
   requireSteps,
+  sigmaOf,
+  spreadTimesteps,
   timestepOfSigma,
-  torchLinspace,
   TRAINING_DEFAULTS,
-  trailingTimesteps,
-  trainingSigmas,
   withDefaults,
 } from './noise-schedule.ts';
-import type { Scheduler, SchedulerStep } from './scheduler.ts';
+import { firstPassOf, passAt } from './passes.ts';
+import { varianceExploding } from './prediction.ts';
+import type {
+  NoisedSample,
+  Scheduler,
+  SchedulerClass,
+  SchedulerConfig,
+  SchedulerOptions,
+  SchedulerPass,
+  SchedulerStep,
+  SchedulerStepResult,
+} from './scheduler.ts';
+import { SIGMA_SPACING_OFF, sigmaKey, trainedRules } from './training-rules.ts';
 
 const f32 = Math.fround;
 
@@ -30,85 +40,93 @@ const DEFAULTS = {
   final_sigmas_type: 'zero',
 };
 
-export class EulerDiscreteScheduler implements Scheduler {
-  readonly timesteps: readonly number[];
+class EulerDiscreteScheduler implements Scheduler {
+  readonly passes: readonly SchedulerPass[];
   readonly initNoiseSigma: number;
   readonly #predictionType: string;
-  /** One more than there are steps. */
-  readonly #sigmas: Float32Array;
-  #index = 0;
+  /** Behind the last pass. */
+  readonly #finalSigma: number;
 
-  /** @throws `invalid_parameter` */
-  constructor(config: Readonly<Record<string, unknown>>, numInferenceSteps: number) {
+  constructor(config: SchedulerConfig, { steps }: SchedulerOptions) {
     const settings = withDefaults(DEFAULTS, config);
-    requireSteps(numInferenceSteps, 1, settings.num_train_timesteps);
+    const { num_train_timesteps: used, timestep_spacing: spacing, steps_offset: offset } = settings;
+    requireSteps(steps, 1, used);
     this.#predictionType = settings.prediction_type;
-    const alphas = cumulatedAlphas(settings, {
+    const trained = cumulatedAlphas(settings, {
       rescaleZeroSnr: settings.rescale_betas_zero_snr,
       keepLastPositive: true,
-    });
-    const trained = trainingSigmas(alphas);
-    const spread = spreadTimesteps(settings, numInferenceSteps);
+    }).map(sigmaOf);
+    let timesteps = spreadTimesteps({ spacing, steps, used, offset, round: f32 });
     let sigmas =
       settings.interpolation_type === 'log_linear'
-        ? logLinearSigmas(trained, numInferenceSteps)
-        : spread.map((position) => interpolate(trained, position));
+        ? logLinearSigmas(trained, steps)
+        : timesteps.map((position) => interpolate(trained, position));
     if (settings.use_karras_sigmas === true) {
-      sigmas = karrasSigmas(
-        settings.sigma_min ?? (sigmas.at(-1) as number),
-        settings.sigma_max ?? (sigmas[0] as number),
-        numInferenceSteps,
-      );
-      this.timesteps = sigmas.map((sigma) => f32(timestepOfSigma(sigma, trained)));
-    } else {
-      this.timesteps = spread;
+      const [lowest, highest] = [settings.sigma_min ?? sigmas.at(-1), settings.sigma_max ?? sigmas[0]];
+      sigmas = karrasSigmas(lowest as number, highest as number, steps);
+      timesteps = sigmas.map((sigma) => f32(timestepOfSigma(sigma, trained)));
     }
-    this.#sigmas = Float32Array.from([
-      ...sigmas,
-      settings.final_sigmas_type === 'sigma_min' ? (trained[0] as number) : 0,
-    ]);
-    const largest = this.#sigmas.reduce((a, b) => Math.max(a, b));
-    this.initNoiseSigma =
-      settings.timestep_spacing === 'leading' ? f32(Math.sqrt(f32(f32(largest * largest) + 1))) : largest;
+    this.passes = timesteps.map((timestep, pass) => ({ timestep, sigma: f32(sigmas[pass] as number) }));
+    const last = settings.final_sigmas_type === 'sigma_min' ? (trained[0] as number) : 0;
+    this.#finalSigma = f32(sigmas[steps] ?? last);
+    const largest = this.passes.reduce((most, { sigma }) => Math.max(most, sigma), this.#finalSigma);
+    this.initNoiseSigma = spacing === 'leading' ? rootOfSquarePlusOne(largest) : largest;
   }
 
-  scaleModelInput(sample: Float32Array): Float32Array {
-    const sigma = this.#sigmas[this.#index] as number;
-    const divisor = f32(Math.sqrt(f32(f32(sigma * sigma) + 1)));
+  firstPass(strength: number): number {
+    return firstPassOf(strength, this.passes.length);
+  }
+
+  scaleModelInput(sample: Float32Array, pass: number): Float32Array {
+    const divisor = rootOfSquarePlusOne(passAt(this.passes, pass).sigma);
     return sample.map((value) => value / divisor);
   }
 
-  step({ modelOutput, sample }: SchedulerStep): Float32Array {
-    const sigma = this.#sigmas[this.#index] as number;
-    const difference = f32((this.#sigmas[this.#index + 1] as number) - sigma);
-    this.#index++;
-    const original = originalSample(this.#predictionType, sigma);
-    return sample.map((value, index) => {
-      const derivative = f32(f32(value - original(value, modelOutput[index] as number)) / sigma);
+  step({ modelOutput, sample, pass }: SchedulerStep): SchedulerStepResult {
+    const { sigma } = passAt(this.passes, pass);
+    const difference = f32((this.passes[pass + 1]?.sigma ?? this.#finalSigma) - sigma);
+    const originalOf = varianceExploding(this.#predictionType, sigma);
+    const original = sample.map((value, index) => originalOf(value, modelOutput[index] as number));
+    const result = sample.map((value, index) => {
+      const derivative = f32(f32(value - (original[index] as number)) / sigma);
       return value + f32(derivative * difference);
     });
+    return { sample: result, original };
+  }
+
+  addNoise({ original, noise, pass }: NoisedSample): Float32Array {
+    const { sigma } = passAt(this.passes, pass);
+    return original.map((value, index) => value + f32((noise[index] as number) * sigma));
   }
 }
 
-function spreadTimesteps(settings: typeof DEFAULTS, count: number): number[] {
-  const { num_train_timesteps: trained, timestep_spacing: spacing } = settings;
-  if (spacing === 'trailing') return trailingTimesteps(trained, trained / count);
-  if (spacing === 'leading') return leadingTimesteps(count, Math.floor(trained / count), settings.steps_offset);
-  return numpyLinspace(0, trained - 1, count)
-    .map(f32)
-    .toReversed();
+function rootOfSquarePlusOne(sigma: number): number {
+  return f32(Math.sqrt(f32(f32(sigma * sigma) + 1)));
 }
 
-function logLinearSigmas(trained: Float32Array, count: number): number[] {
+/** One more than steps: the last pass ends at the smallest one. */
+function logLinearSigmas(trained: Float32Array, steps: number): number[] {
   const [smallest, largest] = [f32(Math.log(trained[0] as number)), f32(Math.log(trained.at(-1) as number))];
-  return Array.from(torchLinspace(largest, smallest, count + 1).map(Math.exp));
+  return Array.from(torchLinspace(largest, smallest, steps + 1).map(Math.exp));
 }
 
-/** What the network's output says of the finished picture at this noise level. */
-function originalSample(predictionType: string, sigma: number): (value: number, output: number) => number {
-  if (predictionType === 'sample') return (_, output) => output;
-  if (predictionType === 'epsilon') return (value, output) => f32(value - f32(sigma * output));
-  const squared = f32(f32(sigma * sigma) + 1);
-  const factor = f32(-sigma / f32(Math.sqrt(squared)));
-  return (value, output) => f32(f32(output * factor) + f32(value / squared));
-}
+const flag = z.boolean();
+
+export const EULER: SchedulerClass = {
+  className: 'EulerDiscreteScheduler',
+  rules: trainedRules({
+    className: 'EulerDiscreteScheduler',
+    keys: {
+      interpolation_type: z.enum(['linear', 'log_linear']),
+      use_karras_sigmas: flag.nullable(),
+      sigma_min: sigmaKey,
+      sigma_max: sigmaKey,
+      timestep_type: z.literal('discrete'),
+      rescale_betas_zero_snr: flag,
+      final_sigmas_type: z.enum(['zero', 'sigma_min']),
+    },
+    onlyDefault: SIGMA_SPACING_OFF,
+  }),
+  names: [{ name: 'euler', settings: {}, sampler: 'Euler' }],
+  create: (config, options) => new EulerDiscreteScheduler(config, options),
+};

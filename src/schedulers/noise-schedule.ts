@@ -1,8 +1,6 @@
-/**
- * What the schedulers share: the training schedule's cumulated alphas and the ways to spread inference steps over it, in the precision in which
- * torch and numpy compute them (last digits decide pixels).
- */
+/** What the schedulers share: training's noise schedule and the ways to spread inference steps over it, in the precision of torch and numpy. */
 import { Text2ImgError } from '../errors/text2img-error.ts';
+import { cumulatedProduct, numpyLinspace, roundHalfEven, torchLinspace } from '../lib/float32.ts';
 
 const f32 = Math.fround;
 
@@ -30,11 +28,11 @@ export function withDefaults<T extends object>(defaults: T, config: Readonly<Rec
 }
 
 /** @throws `invalid_parameter` */
-export function requireSteps(numInferenceSteps: number, atLeast: number, atMost: number): void {
-  if (Number.isInteger(numInferenceSteps) && numInferenceSteps >= atLeast && numInferenceSteps <= atMost) return;
+export function requireSteps(steps: number, atLeast: number, atMost: number): void {
+  if (Number.isInteger(steps) && steps >= atLeast && steps <= atMost) return;
   throw new Text2ImgError(
     'invalid_parameter',
-    `num_inference_steps is ${numInferenceSteps}; allowed are whole numbers from ${atLeast} to ${atMost}.`,
+    `num_inference_steps is ${steps}; allowed are whole numbers from ${atLeast} to ${atMost}.`,
   );
 }
 
@@ -105,62 +103,47 @@ function rescaleZeroTerminalSnr(alphas: Float32Array): Float32Array {
   });
 }
 
-/** torch.cumprod on the CPU: the product is kept in double and rounded for each result. */
-function cumulatedProduct(factors: Float32Array): Float32Array {
-  let product = 1;
-  return factors.map((factor) => {
-    product *= factor;
-    return product;
-  });
+export interface TimestepSpread {
+  /** `timestep_spacing`: leading, trailing or linspace. */
+  readonly spacing: string;
+  readonly steps: number;
+  /** How many of the trained timesteps are used, from 0 on. */
+  readonly used: number;
+  /** `steps_offset`; only `leading` reads it. */
+  readonly offset: number;
+  /** What `linspace` does with a fraction. */
+  readonly round: (timestep: number) => number;
 }
 
-/** torch.linspace in float32: from both ends towards the middle. */
-export function torchLinspace(start: number, end: number, count: number): Float32Array {
-  const [first, last] = [f32(start), f32(end)];
-  const step = f32(f32(last - first) / (count - 1));
-  if (count === 1) return Float32Array.of(first);
-  return Float32Array.from({ length: count }, (_, index) =>
-    index < Math.floor(count / 2) ? first + step * index : last - step * (count - 1 - index),
-  );
+/** Downwards. Source: diffusers schedulers/scheduling_ddim.py, set_timesteps (arXiv 2305.08891, table 2). */
+export function spreadTimesteps({ spacing, steps, used, offset, round }: TimestepSpread): number[] {
+  switch (spacing) {
+    case 'trailing':
+      return trailingTimesteps(used, used / steps);
+    case 'leading': {
+      const ratio = Math.floor(used / steps);
+      return Array.from({ length: steps }, (_, index) => (steps - 1 - index) * ratio + offset);
+    }
+    default:
+      return numpyLinspace(0, used - 1, steps)
+        .map(round)
+        .toReversed();
+  }
 }
 
-/** numpy.linspace in double. */
-export function numpyLinspace(start: number, end: number, count: number): number[] {
-  const step = (end - start) / (count - 1);
-  return Array.from({ length: count }, (_, index) =>
-    index === count - 1 && count > 1 ? end : start + (count === 1 ? 0 : index * step),
-  );
-}
-
-/** numpy's round: halves go to the even neighbour. */
-export function roundHalfEven(value: number): number {
-  const floor = Math.floor(value);
-  const rest = value - floor;
-  if (rest !== 0.5) return Math.round(value);
-  return floor % 2 === 0 ? floor : floor + 1;
-}
-
-/** `numpy.arange(from, 0, -ratio)`, rounded, minus one: the "trailing" spacing. */
+/** `numpy.arange(from, 0, -ratio)`, rounded, minus one. */
 export function trailingTimesteps(from: number, ratio: number): number[] {
   return Array.from({ length: Math.ceil(from / ratio) }, (_, index) => roundHalfEven(from - index * ratio) - 1);
 }
 
-/** `numpy.arange(0, count) * ratio`, downwards, plus the offset: the "leading" spacing. */
-export function leadingTimesteps(count: number, ratio: number, offset: number): number[] {
-  return Array.from({ length: count }, (_, index) => (count - 1 - index) * ratio + offset);
+/** √((1 − ᾱ) / ᾱ), float32: noise relative to signal. */
+export function sigmaOf(alphaCumulated: number): number {
+  return f32(Math.sqrt(f32(f32(1 - alphaCumulated) / alphaCumulated)));
 }
 
-/** √((1 − ᾱ) / ᾱ) of every training timestep, float32. */
-export function trainingSigmas(alphasCumulated: Float32Array): Float32Array {
-  return alphasCumulated.map((alpha) => Math.sqrt(f32(f32(1 - alpha) / alpha)));
-}
-
-/** numpy.interp over indices: `values` at a fractional position. */
-export function interpolate(values: Float32Array, position: number): number {
-  const low = Math.min(Math.max(Math.floor(position), 0), values.length - 1);
-  const high = Math.min(low + 1, values.length - 1);
-  const [a, b] = [values[low] as number, values[high] as number];
-  return a + (b - a) * Math.min(Math.max(position - low, 0), 1);
+/** √ᾱ and √(1 − ᾱ), float32: how much signal and how much noise a sample has. */
+export function signalAndNoise(alphaCumulated: number): { readonly signal: number; readonly noise: number } {
+  return { signal: f32(Math.sqrt(alphaCumulated)), noise: f32(Math.sqrt(f32(1 - alphaCumulated))) };
 }
 
 /** Sigmas spread evenly in their 7th root. Source: arXiv 2206.00364; diffusers schedulers/scheduling_euler_discrete.py, _convert_to_karras. */

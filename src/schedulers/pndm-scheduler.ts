@@ -2,18 +2,31 @@
  * PNDM (arXiv 2202.09778): linear multistep, with or without the Runge-Kutta start. With `skip_prk_steps` the second timestep comes twice,
  * so n steps take n + 1 passes. Source: diffusers schedulers/scheduling_pndm.py, PNDMScheduler.
  */
+import { z } from 'zod';
+import { roundHalfEven } from '../lib/float32.ts';
 import {
   cumulatedAlphas,
-  leadingTimesteps,
-  numpyLinspace,
   requireSteps,
   requireTrainedTimesteps,
-  roundHalfEven,
+  sigmaOf,
+  signalAndNoise,
+  spreadTimesteps,
   TRAINING_DEFAULTS,
-  trailingTimesteps,
   withDefaults,
 } from './noise-schedule.ts';
-import type { Scheduler, SchedulerStep } from './scheduler.ts';
+import { firstPassOf, passAt, PassOrder } from './passes.ts';
+import { variancePreserving } from './prediction.ts';
+import type {
+  NoisedSample,
+  Scheduler,
+  SchedulerClass,
+  SchedulerConfig,
+  SchedulerOptions,
+  SchedulerPass,
+  SchedulerStep,
+  SchedulerStepResult,
+} from './scheduler.ts';
+import { trainedRules } from './training-rules.ts';
 
 const f32 = Math.fround;
 
@@ -39,43 +52,44 @@ const MULTISTEP = [
 /** Weights of the four outputs of one Runge-Kutta step. */
 const RUNGE_KUTTA = [1 / 6, 1 / 3, 1 / 3, 1 / 6] as const;
 
-export class PNDMScheduler implements Scheduler {
-  readonly timesteps: readonly number[];
+interface CountedStep {
+  readonly modelOutput: Float32Array;
+  readonly sample: Float32Array;
+  readonly timestep: number;
+  /** How many passes of this run came before. */
+  readonly count: number;
+}
+
+class PNDMScheduler implements Scheduler {
+  readonly passes: readonly SchedulerPass[];
   readonly initNoiseSigma = 1;
   readonly #config: typeof DEFAULTS;
   readonly #alphas: Float32Array;
+  readonly #steps: number;
   readonly #stepSize: number;
   readonly #rungeKuttaTimesteps: readonly number[];
-  #counter = 0;
+  readonly #order = new PassOrder();
   /** Outputs of the network, newest last, at most four. */
   #outputs: Float32Array[] = [];
   /** The sample that a Runge-Kutta or the repeated first step starts from. */
   #heldSample: Float32Array | undefined;
   #rungeKuttaSum: Float32Array | undefined;
 
-  /** @throws `invalid_parameter` */
-  constructor(config: Readonly<Record<string, unknown>>, numInferenceSteps: number) {
+  constructor(config: SchedulerConfig, { steps }: SchedulerOptions) {
     this.#config = withDefaults(DEFAULTS, config);
-    const { num_train_timesteps: trained, skip_prk_steps: skipRungeKutta } = this.#config;
-    requireSteps(numInferenceSteps, skipRungeKutta ? 1 : ORDER, trained);
+    const { num_train_timesteps: used, skip_prk_steps: skipRungeKutta } = this.#config;
+    requireSteps(steps, skipRungeKutta ? 1 : ORDER, used);
+    this.#steps = steps;
     this.#alphas = cumulatedAlphas(this.#config);
-    this.#stepSize = Math.floor(trained / numInferenceSteps);
-    const down = this.#spread(numInferenceSteps);
-    requireTrainedTimesteps(down, trained);
+    this.#stepSize = Math.floor(used / steps);
+    const { steps_offset: offset, timestep_spacing: spacing } = this.#config;
+    const down = spreadTimesteps({ spacing, steps, used, offset, round: roundHalfEven });
+    requireTrainedTimesteps(down, used);
     this.#rungeKuttaTimesteps = skipRungeKutta ? [] : this.#rungeKuttaSpread(down);
-    this.timesteps = skipRungeKutta
+    const timesteps = skipRungeKutta
       ? [...down.slice(0, 2), ...down.slice(1, 2), ...down.slice(2)]
       : [...this.#rungeKuttaTimesteps, ...down.slice(3)];
-  }
-
-  #spread(count: number): number[] {
-    const { num_train_timesteps: trained, steps_offset: offset, timestep_spacing: spacing } = this.#config;
-    if (spacing === 'linspace')
-      return numpyLinspace(0, trained - 1, count)
-        .map(roundHalfEven)
-        .toReversed();
-    if (spacing === 'trailing') return trailingTimesteps(trained, trained / count);
-    return leadingTimesteps(count, this.#stepSize, offset);
+    this.passes = timesteps.map((timestep) => ({ timestep, sigma: sigmaOf(this.#alphas[timestep] as number) }));
   }
 
   /** Each of the first three steps looks at its start, twice at the middle and at its end. */
@@ -92,20 +106,30 @@ export class PNDMScheduler implements Scheduler {
       .toReversed();
   }
 
+  firstPass(strength: number): number {
+    return firstPassOf(strength, this.#steps);
+  }
+
   scaleModelInput(sample: Float32Array): Float32Array {
     return sample;
   }
 
-  step(step: SchedulerStep): Float32Array {
-    const result =
-      this.#counter < this.#rungeKuttaTimesteps.length ? this.#rungeKuttaStep(step) : this.#multistep(step);
-    this.#counter++;
-    return result;
+  /** As diffusers, the method starts anew at whatever pass a run begins, so `count` and not the pass number says what a pass is for. */
+  step({ modelOutput, sample, pass }: SchedulerStep): SchedulerStepResult {
+    const { timestep } = passAt(this.passes, pass);
+    const step = { modelOutput, sample, timestep, count: this.#order.enter(pass) };
+    const isStart = step.count < this.#rungeKuttaTimesteps.length;
+    return { sample: isStart ? this.#rungeKuttaStep(step) : this.#multistep(step) };
   }
 
-  #rungeKuttaStep({ modelOutput, timestep, sample }: SchedulerStep): Float32Array {
-    const stage = this.#counter % 4;
-    const previousTimestep = timestep - (this.#counter % 2 === 1 ? 0 : Math.floor(this.#stepSize / 2));
+  addNoise({ original, noise: added, pass }: NoisedSample): Float32Array {
+    const { signal, noise } = signalAndNoise(this.#alphas[passAt(this.passes, pass).timestep] as number);
+    return original.map((value, index) => f32(signal * value) + f32(noise * (added[index] as number)));
+  }
+
+  #rungeKuttaStep({ modelOutput, timestep, sample, count }: CountedStep): Float32Array {
+    const stage = count % 4;
+    const previousTimestep = timestep - (count % 2 === 1 ? 0 : Math.floor(this.#stepSize / 2));
     if (stage === 0) {
       this.#outputs.push(modelOutput);
       this.#heldSample = sample;
@@ -116,12 +140,12 @@ export class PNDMScheduler implements Scheduler {
       (value, index) => value + f32(weight * (modelOutput[index] as number)),
     );
     this.#rungeKuttaSum = sum;
-    const start = this.#rungeKuttaTimesteps[Math.floor(this.#counter / 4) * 4] as number;
+    const start = this.#rungeKuttaTimesteps[Math.floor(count / 4) * 4] as number;
     return this.#transfer(this.#heldSample ?? sample, stage === 3 ? sum : modelOutput, start, previousTimestep);
   }
 
-  #multistep({ modelOutput, timestep, sample }: SchedulerStep): Float32Array {
-    if (this.#counter === 1) {
+  #multistep({ modelOutput, timestep, sample, count }: CountedStep): Float32Array {
+    if (count === 1) {
       // The timestep comes a second time: the mean of both outputs makes the first step anew.
       const first = this.#outputs.at(-1) as Float32Array;
       const mean = modelOutput.map((value, index) => f32(value + (first[index] as number)) / 2);
@@ -130,7 +154,7 @@ export class PNDMScheduler implements Scheduler {
       return this.#transfer(held, mean, timestep + this.#stepSize, timestep);
     }
     this.#outputs = [...this.#outputs.slice(-3), modelOutput];
-    if (this.#counter === 0) this.#heldSample = sample;
+    if (count === 0) this.#heldSample = sample;
     return this.#transfer(sample, this.#combined(), timestep, timestep - this.#stepSize);
   }
 
@@ -155,17 +179,28 @@ export class PNDMScheduler implements Scheduler {
           ? 1
           : (this.#alphas[0] as number);
     const [beta, previousBeta] = [f32(1 - alpha), f32(1 - previous)];
-    const [rootAlpha, rootBeta] = [f32(Math.sqrt(alpha)), f32(Math.sqrt(beta))];
+    const { signal, noise } = signalAndNoise(alpha);
+    const { noise: noiseOf } = variancePreserving(this.#config.prediction_type, signal, noise);
     const sampleFactor = f32(Math.sqrt(f32(previous / alpha)));
     const denominator = f32(
       f32(alpha * f32(Math.sqrt(previousBeta))) + f32(Math.sqrt(f32(f32(alpha * beta) * previous))),
     );
     const difference = f32(previous - alpha);
-    const isVelocity = this.#config.prediction_type === 'v_prediction';
     return sample.map((value, index) => {
-      const raw = output[index] as number;
-      const noise = isVelocity ? f32(f32(rootAlpha * raw) + f32(rootBeta * value)) : raw;
-      return f32(sampleFactor * value) - f32(f32(difference * noise) / denominator);
+      const predicted = noiseOf(value, output[index] as number);
+      return f32(sampleFactor * value) - f32(f32(difference * predicted) / denominator);
     });
   }
 }
+
+const flag = z.boolean();
+
+export const PNDM: SchedulerClass = {
+  className: 'PNDMScheduler',
+  rules: trainedRules({
+    className: 'PNDMScheduler',
+    keys: { skip_prk_steps: flag, set_alpha_to_one: flag, prediction_type: z.enum(['epsilon', 'v_prediction']) },
+  }),
+  names: [{ name: 'pndm', settings: {}, sampler: 'PLMS' }],
+  create: (config, options) => new PNDMScheduler(config, options),
+};

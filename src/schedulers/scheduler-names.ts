@@ -1,49 +1,69 @@
-/** The names under which a scheduler can be asked for: the class names of diffusers and the short names that people use. */
+/** The names under which a scheduler can be asked for: the class names of diffusers, short names, and the samplers of the web UI. */
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import { quote } from '../lib/foreign-text.ts';
+import { schedulerClassOf, SCHEDULERS } from './registry.ts';
+import type { SchedulerClass, SchedulerName } from './scheduler.ts';
 
-export const SCHEDULER_CLASSES = [
-  'DDIMScheduler',
-  'PNDMScheduler',
-  'EulerDiscreteScheduler',
-  'EulerAncestralDiscreteScheduler',
-  'DPMSolverMultistepScheduler',
-] as const;
-export type SchedulerClass = (typeof SCHEDULER_CLASSES)[number];
-
-/** What a name stands for: a class, and settings that the name implies. */
-export interface NamedScheduler {
-  readonly className: SchedulerClass;
-  /** The name says it; undefined leaves it to the checkpoint's configuration. */
-  readonly useKarrasSigmas?: boolean;
+interface NamedScheduler {
+  readonly scheduler: SchedulerClass;
+  /** Without it the class's own name was asked for. */
+  readonly short?: SchedulerName;
 }
 
-const SHORT_NAMES: Readonly<Record<string, NamedScheduler>> = {
-  ddim: { className: 'DDIMScheduler' },
-  pndm: { className: 'PNDMScheduler' },
-  euler: { className: 'EulerDiscreteScheduler' },
-  euler_a: { className: 'EulerAncestralDiscreteScheduler' },
-  dpmpp_2m: { className: 'DPMSolverMultistepScheduler', useKarrasSigmas: false },
-  dpmpp_2m_karras: { className: 'DPMSolverMultistepScheduler', useKarrasSigmas: true },
-};
+const SHORT_NAMES: readonly Required<NamedScheduler>[] = SCHEDULERS.flatMap((scheduler) =>
+  scheduler.names.map((short) => ({ scheduler, short })),
+);
+
+const SHORT_SCHEDULER_NAMES: readonly string[] = SHORT_NAMES.map(({ short }) => short.name);
 
 /** Every name that is allowed. */
-export const SCHEDULER_NAMES: readonly string[] = [...SCHEDULER_CLASSES, ...Object.keys(SHORT_NAMES)];
+export const SCHEDULER_NAMES: readonly string[] = [
+  ...SCHEDULERS.map(({ className }) => className),
+  ...SHORT_SCHEDULER_NAMES,
+];
 
 /** @throws `unknown_scheduler` */
 export function parseSchedulerName(name: string): NamedScheduler {
-  const short = Object.hasOwn(SHORT_NAMES, name) ? SHORT_NAMES[name] : undefined;
-  if (short !== undefined) return short;
-  const className = SCHEDULER_CLASSES.find((candidate) => candidate === name);
-  if (className !== undefined) return { className };
+  const found = namedScheduler(name);
+  if (found !== undefined) return found;
   throw new Text2ImgError(
     'unknown_scheduler',
     `the scheduler is ${quote(name)}; allowed: ${SCHEDULER_NAMES.join(', ')}.`,
   );
 }
 
+function namedScheduler(name: string): NamedScheduler | undefined {
+  const short = SHORT_NAMES.find((candidate) => candidate.short.name === name);
+  if (short !== undefined) return short;
+  const scheduler = schedulerClassOf(name);
+  return scheduler === undefined ? undefined : { scheduler };
+}
+
 /** The one name that requests carry: the class, or the short name where it says more than the class. @throws `unknown_scheduler` */
 export function resolveSchedulerName(name: string): string {
-  const { className, useKarrasSigmas } = parseSchedulerName(name);
-  return useKarrasSigmas === undefined ? className : name;
+  const { scheduler, short } = parseSchedulerName(name);
+  return short === undefined || Object.keys(short.settings).length === 0 ? scheduler.className : name;
+}
+
+/** What the web UI calls it; a name that nobody knows stays as it is. */
+export function samplerOfScheduler(name: string): string {
+  const found = namedScheduler(name);
+  return webUiName(found?.short ?? found?.scheduler.names[0]) ?? name;
+}
+
+/** The short name of what the web UI calls so, in one name or in two; its other samplers stay as they are. */
+export function schedulerOfSampler(sampler: string, scheduleType: string | undefined): string {
+  const full =
+    isScheduleType(scheduleType) && !sampler.endsWith(` ${scheduleType}`) ? `${sampler} ${scheduleType}` : sampler;
+  return SHORT_NAMES.find(({ short }) => webUiName(short) === full)?.short.name ?? full;
+}
+
+/** Whether some scheduler's name says this `Schedule type`. */
+export function isScheduleType(scheduleType: string | undefined): scheduleType is string {
+  return scheduleType !== undefined && SHORT_NAMES.some(({ short }) => short.scheduleType === scheduleType);
+}
+
+function webUiName(short: SchedulerName | undefined): string | undefined {
+  if (short?.sampler === undefined) return undefined;
+  return short.scheduleType === undefined ? short.sampler : `${short.sampler} ${short.scheduleType}`;
 }

@@ -1,27 +1,95 @@
 /**
- * The contract of a noise scheduler: one self-contained file per scheduler keeps it, named and behaving as the class of
- * diffusers; all pass the conformance suite in `test/schedulers/scheduler-conformance.ts`.
- * A scheduler works element by element, so a batch is one flat array and an image never depends on its neighbours.
+ * The contract of a noise scheduler. One file per scheduler keeps it, named and behaving as the class of diffusers: arithmetic, configuration keys
+ * and names. All pass the suite in `test/schedulers/scheduler-conformance.ts`.
+ * A scheduler works element by element, so a batch is one flat array and an image never depends on its neighbours. Why a pass has a number:
+ * `docs/decisions/scheduler-parity.md`.
  */
+import type { ConfigRules } from '../lib/config-rules.ts';
+import type { NoiseSource } from '../noise/noise-source.ts';
+
+/** `scheduler_config.json`, its keys as diffusers writes them. */
+export type SchedulerConfig = Readonly<Record<string, unknown>>;
+
+/** One call of the denoising network. */
+export interface SchedulerPass {
+  /** What the network is given; fractional for some schedulers. Two passes may have the same. */
+  readonly timestep: number;
+  /** Noise relative to signal; Infinity where training ends without any signal. */
+  readonly sigma: number;
+}
 
 export interface SchedulerStep {
   /** The network's output, after guidance. */
   readonly modelOutput: Float32Array;
-  /** One of `timesteps`. */
-  readonly timestep: number;
   readonly sample: Float32Array;
-  /** Fresh standard normals of the sample's size; ancestral schedulers draw at every step, the last one included. */
-  readonly noise: () => Float32Array;
+  /** Index into `passes`. */
+  readonly pass: number;
+  readonly noise: NoiseSource;
 }
 
-/** One run over the timesteps; holds the history that multistep methods need, so it serves one generation. */
+export interface SchedulerStepResult {
+  /** What the next pass begins with. */
+  readonly sample: Float32Array;
+  /** What the network thinks that the image is, where the method knows it. */
+  readonly original?: Float32Array;
+}
+
+export interface NoisedSample {
+  readonly original: Float32Array;
+  /** Standard normals of the same size. */
+  readonly noise: Float32Array;
+  /** Index into `passes`. */
+  readonly pass: number;
+}
+
+/**
+ * One run over the passes, for one image or one batch. It begins at any pass and goes on one by one. A method that looks back at earlier passes
+ * refuses any other order with `internal`; the others take every pass at any time.
+ */
 export interface Scheduler {
-  /** In the order in which the loop visits them. */
-  readonly timesteps: readonly number[];
+  /** In the order of the loop. */
+  readonly passes: readonly SchedulerPass[];
   /** What the first latents are multiplied with. */
   readonly initNoiseSigma: number;
-  /** The network's input for `sample` at `timestep`; may return `sample` itself. */
-  scaleModelInput(sample: Float32Array, timestep: number): Float32Array;
-  /** The sample at the next timestep; never changes its inputs. */
-  step(step: SchedulerStep): Float32Array;
+  /** The sigmas that `noise.between` may be asked for. Absent: only `noise.next` is called. */
+  readonly noiseInterval?: { readonly from: number; readonly to: number };
+  /**
+   * Where image-to-image begins. @param strength above 0, at most 1: how much of the image is made anew @throws `invalid_parameter` when no step is
+   * left
+   */
+  firstPass(strength: number): number;
+  /** The network's input; may return `sample` itself. */
+  scaleModelInput(sample: Float32Array, pass: number): Float32Array;
+  /** Never changes its inputs. */
+  step(step: SchedulerStep): SchedulerStepResult;
+  /** The original with the noise that `pass` expects. */
+  addNoise(noised: NoisedSample): Float32Array;
+}
+
+export interface SchedulerOptions {
+  /** What the user asks for; a method may need more passes. */
+  readonly steps: number;
+}
+
+/** A short name and what it means. */
+export interface SchedulerName {
+  /** As on the command line and in a document. */
+  readonly name: string;
+  /** Configuration keys that the name decides; all others are the checkpoint's. */
+  readonly settings: SchedulerConfig;
+  /** What the parameters text of a PNG calls it, as AUTOMATIC1111's web UI does. */
+  readonly sampler?: string;
+  /** `Schedule type` of the web UI; older versions of it write both as one name. */
+  readonly scheduleType?: string;
+}
+
+/** What a scheduler's file exports; `registry.ts` lists them. */
+export interface SchedulerClass {
+  /** As in diffusers and in `model_index.json`. */
+  readonly className: string;
+  readonly rules: ConfigRules<SchedulerConfig>;
+  /** In a PNG the first one stands for the class too. */
+  readonly names: readonly SchedulerName[];
+  /** @param config as `rules` allow it @throws `invalid_parameter` for a number of steps that cannot be */
+  readonly create: (config: SchedulerConfig, options: SchedulerOptions) => Scheduler;
 }

@@ -1,10 +1,18 @@
 /** What a scheduler's file may say, for its own class and for another one that a request asks for. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { schedulerClassOf } from '../../src/schedulers/registry.ts';
+import type { SchedulerClass } from '../../src/schedulers/scheduler.ts';
 import { carriedSchedulerConfig, readSchedulerConfig } from '../../src/schedulers/scheduler-config.ts';
 import { Text2ImgError } from '../../src/errors/text2img-error.ts';
 
 type Config = Readonly<Record<string, unknown>>;
+
+function classOf(className: string): SchedulerClass {
+  const found = schedulerClassOf(className);
+  assert.ok(found, className);
+  return found;
+}
 
 function refusalOf(action: () => unknown): Text2ImgError {
   try {
@@ -83,7 +91,7 @@ test('real files of the hub are read as they are', () => {
     'DPMSolverMultistepScheduler',
   ]) {
     readSchedulerConfig(className, file, 'f');
-    carriedSchedulerConfig(className, file);
+    carriedSchedulerConfig(classOf(className), file);
   }
 });
 
@@ -106,7 +114,7 @@ const CARRIED: readonly (readonly [asked: string, config: Config, key: string])[
 
 for (const [asked, config, key] of CARRIED) {
   test(`${asked}, asked for with ${JSON.stringify(config)} in another class's file, is the request's fault and names the key`, () => {
-    const error = refusalOf(() => carriedSchedulerConfig(asked, config));
+    const error = refusalOf(() => carriedSchedulerConfig(classOf(asked), config));
     assert.equal(error.code, 'invalid_parameter');
     assert.ok(error.message.includes(key), error.message);
     assert.ok(error.message.includes(asked), error.message);
@@ -115,5 +123,5 @@ for (const [asked, config, key] of CARRIED) {
 
 test('keys of the file that another class does not have are none of its business, and do not reach it', () => {
   const config = { use_exponential_sigmas: true, constructor: 1, skip_prk_steps: true, num_train_timesteps: 500 };
-  assert.deepEqual(carriedSchedulerConfig('DDIMScheduler', config), { num_train_timesteps: 500 });
+  assert.deepEqual(carriedSchedulerConfig(classOf('DDIMScheduler'), config), { num_train_timesteps: 500 });
 });

@@ -6,7 +6,7 @@ import {
   defaultSampleSize,
   ownSchedulerConfig,
 } from '../../pipelines/stable-diffusion/quirks.ts';
-import type { CheckpointScheduler } from '../../schedulers/scheduler-registry.ts';
+import type { CheckpointScheduler } from '../../schedulers/create-scheduler.ts';
 import { ClipTokenizer } from '../../pipelines/parts/clip-tokenizer.ts';
 import { StableDiffusionPipeline } from '../../pipelines/stable-diffusion/stable-diffusion-pipeline.ts';
 import { nearestTileSize } from '../../pipelines/parts/vae-tiling.ts';
@@ -131,7 +131,9 @@ function maxBatchImages({ kind }: ChosenDevice): number {
 
 function schedulerOf({ scheduler: { className: own, config } }: Checkpoint): CheckpointScheduler {
   return {
-    configFor: (className) =>
-      className === own ? ownSchedulerConfig(config) : carriedSchedulerConfig(className, carriedSchedulerKeys(config)),
+    configFor: (scheduler) =>
+      scheduler.className === own
+        ? ownSchedulerConfig(config)
+        : carriedSchedulerConfig(scheduler, carriedSchedulerKeys(config)),
   };
 }

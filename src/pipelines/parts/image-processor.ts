@@ -1,4 +1,5 @@
 /** Turns the decoder's output into pixels. Source: diffusers image_processor.py, VaeImageProcessor.postprocess and numpy_to_pil. */
+import { roundHalfEven } from '../../lib/float32.ts';
 
 /** @param image [1, 3, H, W], nominally −1 … 1 @returns RGB, row by row, 3 bytes a pixel */
 export function toRgb(image: Float32Array, pixels: number): Uint8Array<ArrayBuffer> {
@@ -11,10 +12,4 @@ export function toRgb(image: Float32Array, pixels: number): Uint8Array<ArrayBuff
     }
   }
   return rgb;
-}
-
-/** As numpy's `round`. */
-function roundHalfEven(value: number): number {
-  const rounded = Math.round(value);
-  return rounded - value === 0.5 && rounded % 2 === 1 ? rounded - 1 : rounded;
 }

@@ -9,8 +9,9 @@ import { quote } from '../../lib/foreign-text.ts';
 import type { ResolvedGenerationRequest } from '../../job/generation-request.ts';
 import type { RawImage } from '../../job/raw-image.ts';
 import { TorchCpuGenerator } from '../../noise/torch-cpu-random.ts';
+import { type CheckpointScheduler, createScheduler } from '../../schedulers/create-scheduler.ts';
+import { passAt } from '../../schedulers/passes.ts';
 import type { Scheduler } from '../../schedulers/scheduler.ts';
-import { type CheckpointScheduler, createScheduler } from '../../schedulers/scheduler-registry.ts';
 import type { Pipeline, PipelineJob, Prepared } from '../contract.ts';
 import { notAnImage, notFinite } from '../parts/check-image.ts';
 import type { ClipTokenizer } from '../parts/clip-tokenizer.ts';
@@ -67,7 +68,7 @@ export class StableDiffusionPipeline implements Pipeline<ImageState> {
         `this model reads no input image; the request has ${images.length}.`,
       );
     checkRequest(request, this.#parts.vae.scaleFactor);
-    return { passes: this.#scheduler(request).timesteps.length };
+    return { passes: this.#scheduler(request).passes.length };
   }
 
   async prepare({ request }: PipelineJob): Promise<Prepared<ImageState>> {
@@ -78,7 +79,7 @@ export class StableDiffusionPipeline implements Pipeline<ImageState> {
       const generator = new TorchCpuGenerator(request.seed + imageIndex);
       const scheduler = this.#scheduler(request);
       const size = this.#latentShape(request).reduce((product, count) => product * count, 1);
-      const latents = generator.randn(size).map((value) => value * scheduler.initNoiseSigma);
+      const latents = generator.next(size).map((value) => value * scheduler.initNoiseSigma);
       const embeddings = { promptEmbeds, negativePromptEmbeds };
       return { ...embeddings, request, imageIndex, denoiser, isAgain, generator, scheduler, warnings, latents };
     };
@@ -101,9 +102,9 @@ export class StableDiffusionPipeline implements Pipeline<ImageState> {
   /** One pass of the UNet. */
   async step(states: readonly ImageState[], pass: number): Promise<void> {
     const { request, denoiser, scheduler } = states[0] as ImageState;
-    const timestep = scheduler.timesteps[pass] as number;
+    const { timestep } = passAt(scheduler.passes, pass);
     const guided = isGuided(request.guidanceScale);
-    const inputs = states.map((state) => state.scheduler.scaleModelInput(state.latents, timestep));
+    const inputs = states.map((state) => state.scheduler.scaleModelInput(state.latents, pass));
     const conditional = states.map(({ promptEmbeds }) => promptEmbeds);
     const unconditional = states.map(({ negativePromptEmbeds }) => negativePromptEmbeds);
     const sample = joined(guided ? [...inputs, ...inputs] : inputs); // [B or 2B, C, h, w]
@@ -115,13 +116,13 @@ export class StableDiffusionPipeline implements Pipeline<ImageState> {
     for (const [index, state] of states.entries()) {
       const { guidanceScale } = state.request;
       const modelOutput = guided ? guide(part(index), part(states.length + index), guidanceScale) : part(index);
-      const noise = (): Float32Array => state.generator.randn(size);
-      state.latents = state.scheduler.step({ modelOutput, timestep, sample: state.latents, noise });
+      const { scheduler: own, latents, generator: noise } = state;
+      state.latents = own.step({ modelOutput, sample: latents, pass, noise }).sample;
     }
   }
 
   fault({ latents, scheduler }: ImageState, pass: number): Text2ImgError | undefined {
-    return notFinite(latents, `the latents after step ${pass + 1} of ${scheduler.timesteps.length}`);
+    return notFinite(latents, `the latents after step ${pass + 1} of ${scheduler.passes.length}`);
   }
 
   /** @throws `invalid_image` */
@@ -136,8 +137,8 @@ export class StableDiffusionPipeline implements Pipeline<ImageState> {
   /** It made nothing but the networks' inputs. */
   async [Symbol.asyncDispose](): Promise<void> {}
 
-  #scheduler({ scheduler, numInferenceSteps }: ResolvedGenerationRequest): Scheduler {
-    return createScheduler(scheduler, this.#parts.scheduler, numInferenceSteps);
+  #scheduler({ scheduler, numInferenceSteps: steps }: ResolvedGenerationRequest): Scheduler {
+    return createScheduler(scheduler, this.#parts.scheduler, { steps });
   }
 
   /** Where the autoencoder cannot draw the size that was asked for. */

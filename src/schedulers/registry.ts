@@ -1,0 +1,17 @@
+/** The schedulers that there are. A new one is its own file and a line here; names, configuration keys, help and PNG texts follow from it. */
+import { own } from '../lib/foreign-record.ts';
+import { DDIM } from './ddim-scheduler.ts';
+import { DPM_SOLVER_MULTISTEP } from './dpm-solver-multistep-scheduler.ts';
+import { EULER_ANCESTRAL } from './euler-ancestral-discrete-scheduler.ts';
+import { EULER } from './euler-discrete-scheduler.ts';
+import { PNDM } from './pndm-scheduler.ts';
+import type { SchedulerClass } from './scheduler.ts';
+
+export const SCHEDULERS: readonly SchedulerClass[] = [DDIM, PNDM, EULER, EULER_ANCESTRAL, DPM_SOLVER_MULTISTEP];
+
+const BY_CLASS_NAME = Object.fromEntries(SCHEDULERS.map((scheduler) => [scheduler.className, scheduler]));
+
+/** @param className as a file or a request says it */
+export function schedulerClassOf(className: string): SchedulerClass | undefined {
+  return own(BY_CLASS_NAME, className);
+}

@@ -1,0 +1,72 @@
+/**
+ * Configuration keys that all schedulers share, and the ranges in which their numbers draw anything.
+ * Source: the __init__ of each class in diffusers schedulers/ (keys and defaults).
+ */
+import { z } from 'zod';
+import type { ConfigRules } from '../lib/config-rules.ts';
+import type { SchedulerConfig } from './scheduler.ts';
+
+/** The method divides by sigmas and takes their logarithms. */
+export const sigmaKey = z.number().positive().max(1e6).nullable();
+/**
+ * Smaller ones vanish in float32, where one minus the beta is formed; with 1 no signal is left, and the steps divide by it. diffusers draws
+ * nothing outside of this either.
+ */
+const beta = z.number().min(1e-7).max(0.9999);
+/** Tables of this many numbers are made; diffusers' own models have 1000. */
+const LONGEST_TRAINING = 100_000;
+
+/** The noise schedule of training. */
+const TRAINING_KEYS = {
+  num_train_timesteps: z.int().positive().max(LONGEST_TRAINING),
+  beta_start: beta,
+  beta_end: beta,
+  beta_schedule: z.enum(['linear', 'scaled_linear', 'squaredcos_cap_v2']),
+  trained_betas: z.array(beta).nullable(),
+  prediction_type: z.enum(['epsilon', 'sample', 'v_prediction']),
+  timestep_spacing: z.enum(['leading', 'trailing', 'linspace']),
+  steps_offset: z.int().nonnegative().max(LONGEST_TRAINING),
+};
+
+export const SIGMA_SPACING_OFF = { use_exponential_sigmas: [false, null], use_beta_sigmas: [false, null] };
+export const THRESHOLDING_OFF = { thresholding: [false] };
+/** Read only with thresholding. */
+export const THRESHOLDING_KEYS = { dynamic_thresholding_ratio: z.number(), sample_max_value: z.number() };
+
+export interface TrainedRules {
+  readonly className: string;
+  /** Beside those that all share, or with a narrower range. */
+  readonly keys: z.ZodRawShape;
+  readonly onlyDefault?: ConfigRules<SchedulerConfig>['onlyDefault'];
+  /** Beside what all share. */
+  readonly contradiction?: (config: SchedulerConfig) => string | undefined;
+}
+
+/** The rules of a scheduler whose model was trained with betas. */
+export function trainedRules({
+  className,
+  keys,
+  onlyDefault = {},
+  contradiction,
+}: TrainedRules): ConfigRules<SchedulerConfig> {
+  const implemented = { ...TRAINING_KEYS, ...keys };
+  return {
+    className,
+    implemented: z.object(implemented).partial(),
+    implementedKeys: Object.keys(implemented),
+    withoutEffect: Object.hasOwn(keys, 'clip_sample_range')
+      ? {}
+      : { clip_sample_range: 'read only when clip_sample is on' },
+    onlyDefault,
+    contradiction: (config) => contradictoryTraining(config) ?? contradiction?.(config),
+  };
+}
+
+function contradictoryTraining(config: SchedulerConfig): string | undefined {
+  const { trained_betas: betas, num_train_timesteps: timesteps = 1000, sigma_min: low, sigma_max: high } = config;
+  if (Array.isArray(betas) && betas.length !== timesteps)
+    return `"trained_betas" has ${betas.length} numbers; "num_train_timesteps" is ${String(timesteps)}, and both must agree`;
+  if (typeof low === 'number' && typeof high === 'number' && low >= high)
+    return `"sigma_min" is ${low}; it must be below "sigma_max", which is ${high}`;
+  return undefined;
+}
