@@ -5,9 +5,9 @@
  * A value's `shape` is the one it has at the builder's nominal sizes of batch, height and width. It serves to count
  * arithmetic and to check weights; the graph itself stays free of it, so one graph runs at every size.
  */
-import { dirname, relative } from 'node:path';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import { quote } from '../lib/foreign-text.ts';
+import { commonFolder, externalLocation } from './external-files.ts';
 import type { SafetensorsDtype, Weights } from './weights.ts';
 import {
   type AttributeProto,
@@ -211,7 +211,7 @@ export class GraphBuilder {
     for (const { index, file } of this.#external) {
       const tensor = initializer[index] as TensorProto;
       const externalData = [
-        { key: 'location', value: relative(folder, file) },
+        { key: 'location', value: externalLocation(folder, file) },
         ...(tensor.externalData ?? []).slice(1),
       ];
       initializer[index] = { ...tensor, externalData };
@@ -238,17 +238,6 @@ export class GraphBuilder {
 
 function squeezed(shape: readonly number[]): string {
   return shape.filter((size) => size !== 1).join();
-}
-
-function commonFolder(files: readonly string[]): string {
-  const [first, ...others] = files.map((file) => dirname(file));
-  if (first === undefined) return '/';
-  return others.reduce((folder, other) => {
-    let common = folder;
-    while (other !== common && !other.startsWith(common.endsWith('/') ? common : `${common}/`))
-      common = dirname(common);
-    return common;
-  }, first);
 }
 
 function nodeProto(name: string, opType: string, input: readonly string[], output: readonly string[]): NodeProto {

@@ -103,8 +103,11 @@ export class OnnxRuntimeSession implements AsyncDisposable {
 const ELEMENTS = ['float32', 'float16', 'int32', 'int64', 'uint8'] as const satisfies readonly ElementType[];
 
 function toOrt({ type, data, shape }: HostTensor): OrtTensor {
-  // The binding's types lag behind: it takes a Float16Array for float16 (test/runtime runs each type through).
-  return new OrtTensor(type, data as Uint8Array, shape);
+  if (type !== 'float16') return new OrtTensor(type, data, shape);
+  // The binding gives out Float16Array, but sees no bytes in one that it is given (onnxruntime-node 1.30: "expected 8, got 0"). It reads the same
+  // numbers where the tensor holds them as Uint16Array; the constructor would make a Float16Array of it.
+  const bits = new Uint16Array(data.buffer, data.byteOffset, data.length);
+  return Object.assign(new OrtTensor('float16', bits, shape), { cpuData: bits });
 }
 
 function fromOrt(name: string, { type, data, dims }: OrtTensor): HostTensor {
