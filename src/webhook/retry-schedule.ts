@@ -21,9 +21,6 @@ const MAX_JITTER = 0.1;
 /** A receiver may ask for more time, but not for ever. */
 const MAX_RETRY_AFTER_MS = 24 * HOUR;
 
-/** From the first try to the last, at the longest: a URL that is sent must work that long. */
-export const LONGEST_DELIVERY_MS = PAUSES_MS.reduce((sum, pauseMs) => sum + pauseMs, 0) * (1 + MAX_JITTER);
-
 /**
  * The pause after so many tries; undefined: it is given up.
  * @param retryAfterMs what the receiver asked for

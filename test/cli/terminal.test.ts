@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import { excerpt, printable } from '../../src/lib/foreign-text.ts';
 import { downloadBar } from '../../src/cli/download-bar.ts';
 import { Terminal } from '../../src/cli/terminal.ts';
+import { LONE_SURROGATES, OBEYED } from '../lib/obeyed-characters.ts';
 
 function open(isTTY: boolean) {
   const written = { out: '', err: '' };
@@ -82,22 +83,10 @@ test('text from outside cannot move the cursor', () => {
   assert.equal(excerpt('short', 10), 'short');
 });
 
-/** The settled list, a line end among them, and both halves of a pair. */
-const OBEYED = [
-  [0x00, 0x1f],
-  [0x7f, 0x9f],
-  [0x61c, 0x61c],
-  [0x200e, 0x200f],
-  [0x2028, 0x202e],
-  [0x2066, 0x2069],
-  [0xd83e, 0xd83e],
-  [0xdd8a, 0xdd8a],
-].flatMap(([from = 0, to = 0]) =>
-  Array.from({ length: to - from + 1 }, (_, index) => String.fromCharCode(from + index)),
-);
+const ODD = [...OBEYED, ...LONE_SURROGATES];
 
 test('no obeyed character passes through any door, even when nobody escaped it before', () => {
-  for (const odd of OBEYED) {
+  for (const odd of ODD) {
     const { terminal, written } = open(false);
     const text = `a${odd}b`;
     const escaped = `a\\u${odd.charCodeAt(0).toString(16).padStart(4, '0')}b`;
@@ -116,7 +105,7 @@ test('no obeyed character passes through any door, even when nobody escaped it b
 
 test('JSON is the same value after the door', () => {
   const { terminal, written } = open(false);
-  const value = { [OBEYED.join('')]: OBEYED, text: 'é 🦊 "x"' };
+  const value = { [ODD.join('')]: ODD, text: 'é 🦊 "x"' };
   terminal.result(JSON.stringify(value));
   assert.deepEqual(JSON.parse(written.out), value);
 });

@@ -2,7 +2,7 @@
  * An engine child that draws at once: it speaks the real protocol over the real channel, and its pixels are a function of the request, so that
  * tests of the parent, the worker and the queue need no model. What a prompt asks for in brackets it does: `[crash]`, `[exit 3]`, `[kill]`,
  * `[hang]`, `[fail]`, `[garbage]`, `[no memory]`, `[memory 2]` (no memory for more than two images at once); `[slow 200]` takes so many milliseconds for each step. `[crash once PATH]` crashes unless the
- * file is there, and makes it. What ails the machine stands in the file that `INSTANT_ENGINE_AILMENT` names, read anew each time:
+ * file is there, and makes it; `[once CODE PATH]` fails with this code in the same way. What ails the machine stands in the file that `INSTANT_ENGINE_AILMENT` names, read anew each time:
  * `load fails`, `load dies`, `load hangs`, `draw dies`, `draw fails`.
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
@@ -15,6 +15,7 @@ import {
   parentMessageSchema,
 } from '../../src/engine/protocol.ts';
 import { WatchedJobs } from '../../src/engine/watched-jobs.ts';
+import type { ErrorCode } from '../../src/errors/error-codes.ts';
 import { Text2ImgError } from '../../src/errors/text2img-error.ts';
 import { REQUEST_FIELDS } from '../../src/job/request-fields.ts';
 import type { ResolvedGenerationRequest } from '../../src/job/generation-request.ts';
@@ -50,6 +51,11 @@ async function misbehave(prompt: string): Promise<void> {
   if (once !== undefined && once !== '' && !existsSync(once)) {
     writeFileSync(once, '');
     process.exit(1);
+  }
+  const [code, file] = order(prompt, 'once')?.split(' ') ?? [];
+  if (code !== undefined && file !== undefined && !existsSync(file)) {
+    writeFileSync(file, '');
+    throw new Text2ImgError(code as ErrorCode, 'the prompt asked for this once.');
   }
   if (prompt.includes('[crash]')) process.abort();
   if (has(prompt, 'exit')) process.exit(Number(order(prompt, 'exit')));

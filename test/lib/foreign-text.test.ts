@@ -2,22 +2,15 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { boundedSentence, boundedSentences, cut, excerpt, printable, quote } from '../../src/lib/foreign-text.ts';
+import { OBEYED_RANGES } from './obeyed-characters.ts';
 
-/** Settled once for the whole project: what is written as \u…, wherever foreign text leaves. */
-const OBEYED = [
-  [0x00, 0x1f],
-  [0x7f, 0x9f],
-  [0x61c, 0x61c],
-  [0x200e, 0x200f],
-  [0x2028, 0x202e],
-  [0x2066, 0x2069],
-  [0xd800, 0xdfff],
-] as const;
+/** Surrogates are escaped where they stand alone, as each of them does here. */
+const ESCAPED = [...OBEYED_RANGES, [0xd800, 0xdfff]] as const;
 
 function isObeyed(text: string): boolean {
   return Array.from(text).some((character) => {
     const code = character.codePointAt(0) ?? 0;
-    return OBEYED.some(([from, to]) => code >= from && code <= to);
+    return ESCAPED.some(([from, to]) => code >= from && code <= to);
   });
 }
 
@@ -25,7 +18,7 @@ test('every character that a terminal obeys is escaped, and no other', () => {
   for (let code = 0; code <= 0xffff; code++) {
     const character = String.fromCharCode(code);
     const escaped = `\\u${code.toString(16).padStart(4, '0')}`;
-    const expected = OBEYED.some(([from, to]) => code >= from && code <= to) ? escaped : character;
+    const expected = ESCAPED.some(([from, to]) => code >= from && code <= to) ? escaped : character;
     assert.equal(printable(character), expected);
   }
   assert.equal(printable('😀 é Ω'), '😀 é Ω', 'whole pairs stay');

@@ -6,20 +6,8 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { createLogger } from '../../src/observability/logger.ts';
+import { LONE_SURROGATES, OBEYED } from '../lib/obeyed-characters.ts';
 
-/** The settled list, a line end among them. */
-const RANGES = [
-  [0x00, 0x1f],
-  [0x7f, 0x9f],
-  [0x61c, 0x61c],
-  [0x200e, 0x200f],
-  [0x2028, 0x202e],
-  [0x2066, 0x2069],
-] as const;
-const OBEYED = RANGES.flatMap(([from, to]) =>
-  Array.from({ length: to - from + 1 }, (_, index) => String.fromCharCode(from + index)),
-);
-const HALVES = ['\ud83e', '\udd8a'];
 const isSafe = (line: string): boolean =>
   line.isWellFormed() && !Array.from(line).some((character) => OBEYED.includes(character));
 
@@ -35,7 +23,7 @@ function written(act: (logger: ReturnType<typeof createLogger>) => void): { line
 }
 
 test('every obeyed character is escaped in messages, names, values, nested names and stacks, for people and in the file', () => {
-  for (const odd of [...OBEYED, ...HALVES]) {
+  for (const odd of [...OBEYED, ...LONE_SURROGATES]) {
     const text = `a${odd}b`;
     const { lines, file } = written((logger) =>
       logger.error(text, {

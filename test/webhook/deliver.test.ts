@@ -9,14 +9,17 @@ import { test, type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { Webhook } from 'standardwebhooks';
+import { ERROR_CODES, type ErrorCode } from '../../src/errors/error-codes.ts';
+import { Text2ImgError } from '../../src/errors/text2img-error.ts';
 import { silentLogger } from '../../src/observability/logger.ts';
 import { SqlitePromptQueue } from '../../src/queue/sqlite/sqlite-prompt-queue.ts';
 import type { DueWebhook } from '../../src/queue/webhook-outbox.ts';
 import { deliver, type DeliverOptions } from '../../src/webhook/deliver.ts';
 import { WebhookDeliverer } from '../../src/webhook/deliverer.ts';
-import { LONGEST_DELIVERY_MS, parseRetryAfter, pauseAfter } from '../../src/webhook/retry-schedule.ts';
+import { parseRetryAfter, pauseAfter } from '../../src/webhook/retry-schedule.ts';
 import { parseWebhookSecrets } from '../../src/webhook/signature.ts';
 import { WebhookPolicy } from '../../src/webhook/webhook-policy.ts';
+import { longestDeliveryMs } from './longest-delivery.ts';
 import {
   type Answer,
   startRawReceiver,
@@ -81,6 +84,15 @@ test('a name that resolves to this machine is refused when the connection is mad
   const outcome = await deliver({ ...DUE, url: 'https://rebound.example/' }, options({ lookup }));
   assert.equal(outcome.kind, 'dead');
   assert.match(outcome.kind === 'dead' ? outcome.error : '', /rebound\.example.*127\.0\.0\.1/);
+});
+
+test('an error with a code of ours ends a webhook exactly where the table of codes says "fail"', async () => {
+  for (const [code, { consequence }] of Object.entries(ERROR_CODES)) {
+    const lookup = ((_name: string, _options: object, callback: (error: Error) => void) =>
+      callback(new Text2ImgError(code as ErrorCode, 'no.'))) as unknown as NonNullable<DeliverOptions['lookup']>;
+    const outcome = await deliver({ ...DUE, url: 'https://receiver.example/' }, options({ lookup }));
+    assert.equal(outcome.kind, consequence === 'fail' ? 'dead' : 'retry', code);
+  }
 });
 
 test('a redirect, an error, a dropped connection and silence are tried again; 410 is the end', async (t) => {
@@ -225,7 +237,7 @@ test('the schedule is 5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 14 h, 20 h, 24 h, with
     assert.equal(pauseAfter(index + 1, { random: () => 0 }), Math.round(middle * 0.9));
   }
   assert.equal(pauseAfter(10), undefined);
-  assert.equal(Math.round(LONGEST_DELIVERY_MS / 1.1 / 60_000), 75 * 60 + 35);
+  assert.equal(Math.round(longestDeliveryMs() / 1.1 / 60_000), 75 * 60 + 35);
 });
 
 test('retry-after is read as seconds or as a date, and nonsense is ignored', () => {

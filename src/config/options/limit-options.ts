@@ -1,4 +1,5 @@
 /** Options: how much one prompt may ask for. */
+import { DEFAULT_LIMITS } from '../../job/limits.ts';
 import { PICTURE, option, type OptionSpec } from './option-spec.ts';
 import { wholeNumber } from './value-types.ts';
 
@@ -6,7 +7,7 @@ export const LIMIT_OPTIONS = {
   maxSteps: option({
     placeholder: '<n>',
     type: wholeNumber({ min: 1 }),
-    default: '1000',
+    default: String(DEFAULT_LIMITS.maxSteps),
     doc: 'Most denoising steps of one prompt.',
     allowed: 'a whole number, at least 1',
     commands: PICTURE,
@@ -14,7 +15,7 @@ export const LIMIT_OPTIONS = {
   maxPixels: option({
     placeholder: '<n>',
     type: wholeNumber({ min: 64 }),
-    default: '4194304',
+    default: String(DEFAULT_LIMITS.maxPixels),
     doc: 'Most pixels of one picture (width × height).',
     allowed: 'a whole number, at least 64',
     commands: PICTURE,
@@ -22,7 +23,7 @@ export const LIMIT_OPTIONS = {
   maxImages: option({
     placeholder: '<n>',
     type: wholeNumber({ min: 1 }),
-    default: '16',
+    default: String(DEFAULT_LIMITS.maxImages),
     doc: 'Most pictures of one prompt.',
     allowed: 'a whole number, at least 1',
     commands: PICTURE,
@@ -30,7 +31,7 @@ export const LIMIT_OPTIONS = {
   maxPromptBytes: option({
     placeholder: '<n>',
     type: wholeNumber({ min: 0 }),
-    default: '65536',
+    default: String(DEFAULT_LIMITS.maxPromptBytes),
     doc: 'Most UTF-8 bytes of a prompt, and of a negative prompt.',
     allowed: 'a whole number',
     commands: PICTURE,
