@@ -13,6 +13,7 @@ import { runJobs } from '../src/pipelines/run-jobs.ts';
 import { gemmFlopsPerSecond } from './gemm.ts';
 import { makeSd15Unet } from './sd15-unet.ts';
 import { median, timeRuns } from './timing.ts';
+import { cpuSettings } from '../test/engine/cpu-settings.ts';
 
 interface PassReport {
   readonly loadSeconds: number;
@@ -83,17 +84,7 @@ if (flags.python !== undefined) {
 }
 
 const demo = fileURLToPath(new URL('../models/demo', import.meta.url));
-await using model = await loadModel({
-  checkpointFolder: demo,
-  modelName: null,
-  variant: null,
-  device: 'cpu',
-  dtype: 'auto',
-  threads: 0,
-  vaeTiling: false,
-  compileCacheFolder: null,
-  verifyCache: 'changed',
-});
+await using model = await loadModel(cpuSettings(demo));
 const request = {
   prompt: 'a red circle on a white background',
   negativePrompt: '',

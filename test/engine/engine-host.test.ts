@@ -14,20 +14,11 @@ import { Text2ImgError } from '../../src/errors/text2img-error.ts';
 import type { ResolvedGenerationRequest } from '../../src/job/generation-request.ts';
 import { type LogFields, silentLogger } from '../../src/observability/logger.ts';
 import { makeAilment } from './instant-engine.ts';
+import { cpuSettings } from './cpu-settings.ts';
 
 const childPath = fileURLToPath(new URL('instant-engine-child.ts', import.meta.url));
 
-const SETTINGS = {
-  checkpointFolder: '/model',
-  modelName: null,
-  variant: null,
-  device: 'cpu',
-  dtype: 'auto',
-  threads: 0,
-  vaeTiling: false,
-  compileCacheFolder: null,
-  verifyCache: 'changed',
-} as const;
+const SETTINGS = cpuSettings('/model');
 
 function startHost(t: TestContext, options: Partial<EngineHostOptions> = {}): EngineHost {
   const host = new EngineHost({ settings: SETTINGS, logger: silentLogger, childPath, respawnMs: 1, ...options });

@@ -7,20 +7,11 @@ import { EngineHost, type EngineHostOptions } from '../../src/engine/engine-host
 import { LocalEnginePool } from '../../src/engine/engine-pool.ts';
 import type { EngineSettings } from '../../src/engine/protocol.ts';
 import { silentLogger } from '../../src/observability/logger.ts';
+import { cpuSettings } from './cpu-settings.ts';
 
 const CHILD = fileURLToPath(new URL('instant-engine-child.ts', import.meta.url));
 
-export const INSTANT_SETTINGS: EngineSettings = {
-  checkpointFolder: '/instant',
-  modelName: null,
-  variant: null,
-  device: 'cpu',
-  dtype: 'auto',
-  threads: 0,
-  vaeTiling: false,
-  compileCacheFolder: null,
-  verifyCache: 'changed',
-};
+export const INSTANT_SETTINGS: EngineSettings = cpuSettings('/instant');
 
 /** Started; disposing it ends its child. */
 export async function startInstantEngine(changes: Partial<EngineHostOptions> = {}): Promise<EngineHost> {

@@ -7,21 +7,12 @@ import type { EngineJob } from '../../src/engine/engine-job.ts';
 import { Text2ImgError } from '../../src/errors/text2img-error.ts';
 import type { ResolvedGenerationRequest } from '../../src/job/generation-request.ts';
 import { silentLogger } from '../../src/observability/logger.ts';
+import { cpuSettings } from './cpu-settings.ts';
 
 const demo = fileURLToPath(new URL('../../models/demo', import.meta.url));
 
 function startHost(t: TestContext, checkpointFolder = demo): EngineHost {
-  const settings = {
-    checkpointFolder,
-    device: 'cpu',
-    dtype: 'auto',
-    threads: 0,
-    modelName: null,
-    variant: null,
-    vaeTiling: false,
-    compileCacheFolder: null,
-    verifyCache: 'changed',
-  } as const;
+  const settings = cpuSettings(checkpointFolder);
   const host = new EngineHost({ settings, logger: silentLogger });
   t.after(() => host.stop());
   return host;

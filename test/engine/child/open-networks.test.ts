@@ -11,6 +11,7 @@ import { proveFit } from '../../../src/pipelines/stable-diffusion/prove-fit.ts';
 import type { RawImage } from '../../../src/job/raw-image.ts';
 import type { ComputeType } from '../../../src/onnx/graph.ts';
 import { copyOfBase, editTensors, UNET, VAE } from '../../checkpoint/checkpoint-copies.ts';
+import { cpuSettings } from '../cpu-settings.ts';
 
 interface Drawing {
   readonly rgb: Uint8Array;
@@ -24,17 +25,7 @@ async function draw(folder: string, computeType: ComputeType): Promise<Drawing> 
   await using opener = new NetworkOpener({
     checkpoint,
     device: { device: 'cpu', computeType },
-    settings: {
-      checkpointFolder: folder,
-      modelName: null,
-      variant: null,
-      device: 'cpu',
-      dtype: 'auto',
-      threads: 1,
-      vaeTiling: false,
-      compileCacheFolder: null,
-      verifyCache: 'changed',
-    },
+    settings: cpuSettings(folder, { threads: 1 }),
   });
   let widened = 0;
   const pipeline = new StableDiffusionPipeline({

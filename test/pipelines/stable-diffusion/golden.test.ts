@@ -15,6 +15,7 @@ import { loadModel } from '../../../src/engine/child/load-model.ts';
 import { DEFAULT_LIMITS } from '../../../src/job/limits.ts';
 import { parsePromptDocument } from '../../../src/job/prompt-document.ts';
 import { resolveRequest } from '../../../src/job/resolve-request.ts';
+import { cpuSettings } from '../../engine/cpu-settings.ts';
 
 const golden = fileURLToPath(new URL('../../golden', import.meta.url));
 
@@ -48,17 +49,9 @@ async function draw(
   golden: GoldenCase,
   changes: Readonly<Record<string, unknown>> = {},
 ): Promise<Drawing> {
-  await using model = await loadModel({
-    checkpointFolder: assemble(name, golden),
-    modelName: null,
-    variant: null,
-    device: 'cpu',
-    dtype: 'auto',
-    threads: 2,
-    vaeTiling: golden.vae_tiling === true,
-    compileCacheFolder: null,
-    verifyCache: 'changed',
-  });
+  await using model = await loadModel(
+    cpuSettings(assemble(name, golden), { threads: 2, vaeTiling: golden.vae_tiling === true }),
+  );
   const { request } = parsePromptDocument({ ...golden.request, ...changes }, DEFAULT_LIMITS);
   const resolved = resolveRequest(request, { defaults: {}, model: model.facts, limits: DEFAULT_LIMITS, seed: 0 });
   const images: JobImage[] = [];
