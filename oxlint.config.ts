@@ -53,7 +53,7 @@ export const FOLDERS: Readonly<Record<string, Folder>> = {
   },
   checkpoint: {
     holds: 'where weights come from',
-    imports: ['errors', 'lib', 'observability', 'schedulers', 'networks', 'onnx/weights.ts'],
+    imports: ['errors', 'lib', 'observability', 'networks', 'onnx/weights.ts'],
     folders: { hub: 'models by their hub id, in the cache that the Python tools share' },
   },
   pipelines: {
@@ -95,7 +95,7 @@ export const FOLDERS: Readonly<Record<string, Folder>> = {
   },
   app: {
     holds: 'wires the parts together, without a terminal',
-    imports: ['errors', 'lib', 'observability', 'checkpoint', 'config', 'engine', 'queue', 'runtime', 'storage', 'webhook', 'worker', 'version.ts'],
+    imports: ['errors', 'lib', 'observability', 'checkpoint', 'config', 'engine', 'pipelines', 'queue', 'runtime', 'storage', 'webhook', 'worker', 'version.ts'],
   },
   cli: { holds: 'the operator’s door: one file per command, and the terminal', imports: ['*'] },
   'version.ts': { holds: 'the version in package.json', imports: [] },

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { UNET_2D_CONDITION_RULES, type UNet2DConditionConfig } from '../src/networks/unet-2d-condition-config.ts';
 import { readConfig } from '../src/lib/config-rules.ts';
 import type { TensorPlace, Weights } from '../src/onnx/weights.ts';
-import { buildUNet2DConditionGraph } from '../src/networks/unet-2d-condition-model.ts';
+import { UNET_2D_CONDITION_MODEL } from '../src/networks/unet-2d-condition-model.ts';
 
 /** unet/config.json of stable-diffusion-v1-5, less the keys that are defaults. */
 const CONFIG = {
@@ -34,7 +34,7 @@ function tensorShapes(): Map<string, readonly number[]> {
     },
     smallTensor: () => undefined,
   };
-  buildUNet2DConditionGraph({ config: sd15Config(), weights, computeType: 'float32' });
+  UNET_2D_CONDITION_MODEL.build({ config: sd15Config(), weights, computeType: 'float32' });
   return shapes;
 }
 

@@ -1,6 +1,6 @@
 /** One process: loads the SD 1.5 shape once and measures forward passes at 512×512, batch 1. Prints one JSON line. Usage: unet-pass.ts UNET_FOLDER CACHE_FOLDER|off THREADS PASSES */
 import { openComponentWeights } from '../src/checkpoint/component-weights.ts';
-import { buildUNet2DConditionGraph } from '../src/networks/unet-2d-condition-model.ts';
+import { UNET_2D_CONDITION_MODEL } from '../src/networks/unet-2d-condition-model.ts';
 import { DEFAULT_RUNTIME } from '../src/runtime/registry.ts';
 import { float32 } from '../src/runtime/tensors.ts';
 import { sd15Config } from './sd15-unet.ts';
@@ -9,7 +9,7 @@ import { median, residentBytes, timeRuns } from './timing.ts';
 const [folder = '', cache = 'off', threads = '2', passes = '3'] = process.argv.slice(2);
 const startMs = performance.now();
 const weights = await openComponentWeights({ component: 'unet', folder, baseName: 'diffusion_pytorch_model' });
-const graph = buildUNet2DConditionGraph({ config: sd15Config(), weights, computeType: 'float32' });
+const graph = UNET_2D_CONDITION_MODEL.build({ config: sd15Config(), weights, computeType: 'float32' });
 await using network = await DEFAULT_RUNTIME.open(graph, {
   device: 'cpu',
   computeType: 'float32',

@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { after, test } from 'node:test';
 import fc from 'fast-check';
-import { openCheckpoint } from '../src/checkpoint/open-checkpoint.ts';
+import { openKnown } from './checkpoint/open-known.ts';
 import { settle } from '../src/config/load.ts';
 import { environmentNameOf, OPTION_NAMES, OPTIONS, optionsOf, type OptionSpec } from '../src/config/options.ts';
 import { readSecretFile } from '../src/config/secret-file.ts';
@@ -19,7 +19,7 @@ import type { ErrorFault } from '../src/errors/error-codes.ts';
 import { Text2ImgError } from '../src/errors/text2img-error.ts';
 import { parseGenerationParameters } from '../src/image/parameters-text.ts';
 import { readGenerationParameters } from '../src/image/read-parameters.ts';
-import { proveFit } from '../src/pipelines/stable-diffusion/prove-fit.ts';
+import { proveFit } from '../src/pipelines/prove-fit.ts';
 import { checkEntry } from '../src/runtime/cache-entries.ts';
 
 const place = await mkdtemp(join(tmpdir(), 'text2img-foreign-'));
@@ -50,9 +50,9 @@ const modelFiles = (await readdir(model, { recursive: true, withFileTypes: true 
 const jsonFiles = modelFiles.filter((path) => path.endsWith('.json'));
 
 async function openModel(): Promise<void> {
-  const checkpoint = await openCheckpoint(model);
+  const checkpoint = await openKnown(model);
   proveFit(checkpoint);
-  new ClipTokenizer(checkpoint.tokenizer).tokenize('a red circle');
+  new ClipTokenizer(checkpoint.tokenizers.tokenizer).tokenize('a red circle');
 }
 
 /** Runs `action` with other contents of one file. */

@@ -81,6 +81,7 @@ export async function pullModel(
 ): Promise<string> {
   const hub = await hubEnvironment(environment);
   const { fetchCheckpoint } = await import('../checkpoint/hub/fetch-checkpoint.ts');
+  const { FAMILIES } = await import('../pipelines/registry.ts');
   // Waiting for another process that fetches the same file takes as long as that takes, and every wait in there has an end.
   const alive = setInterval(() => events.onAlive?.(), ALIVE_MS);
   logger.info('looking for the model', { model: hubId.id, revision: hubId.revision, cache: hub.cacheFolder });
@@ -91,6 +92,7 @@ export async function pullModel(
       offline: hub.offline || offline,
       cacheOnly,
       variant,
+      families: FAMILIES,
       check,
       logger,
       onProgress: (doneBytes, totalBytes) => {

@@ -1,27 +1,22 @@
-/** Reads `model_index.json`: which pipeline a checkpoint is for and which classes its parts are. */
+/** Reads `model_index.json`: which pipeline a checkpoint is for and which classes its components have. */
 import { join } from 'node:path';
 import { stat } from 'node:fs/promises';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import { own } from '../lib/foreign-record.ts';
 import { quote } from '../lib/foreign-text.ts';
+import type { NetworkClass } from '../networks/network-class.ts';
+import type { CheckpointFamily, ComponentSpec, NetworkSpec, TokenizerClass, TokenizerSpec } from './component-spec.ts';
 import { readJsonFile } from './json-file.ts';
 
 export interface ModelIndex {
-  readonly pipelineClass: 'StableDiffusionPipeline';
-  /** Component → class name. */
+  /** The file, for messages. */
+  readonly path: string;
+  readonly pipelineClass: string;
+  /** Component → class name. One that says `[null, null]` is not in it. */
   readonly components: Readonly<Record<string, string>>;
-  readonly hasSafetyChecker: boolean;
 }
 
-/** Component → the classes that are implemented. */
-const REQUIRED: Readonly<Record<string, readonly string[]>> = {
-  text_encoder: ['CLIPTextModel'],
-  tokenizer: ['CLIPTokenizer', 'CLIPTokenizerFast'],
-  unet: ['UNet2DConditionModel'],
-  vae: ['AutoencoderKL'],
-};
-
-/** @throws `model_not_found`, `invalid_model_index`, `unsupported_class` */
+/** @throws `model_not_found`, `invalid_model_index` */
 export async function readModelIndex(folder: string): Promise<ModelIndex> {
   const path = join(folder, 'model_index.json');
   await requireCheckpointFolder(folder);
@@ -30,41 +25,86 @@ export async function readModelIndex(folder: string): Promise<ModelIndex> {
     const advice = error.code === 'model_not_found' ? ' A checkpoint in the diffusers layout has it.' : '';
     throw new Text2ImgError('invalid_model_index', `${error.message}${advice}`, { cause: error });
   });
+  return parseModelIndex(json, path);
+}
+
+/** @param path for messages @throws `invalid_model_index` */
+export function parseModelIndex(json: Readonly<Record<string, unknown>>, path: string): ModelIndex {
   const pipelineClass = json['_class_name'];
   if (typeof pipelineClass !== 'string')
     throw new Text2ImgError(
       'invalid_model_index',
       `${path} names no pipeline: "_class_name" is ${quote(pipelineClass)}.`,
     );
-  if (pipelineClass !== 'StableDiffusionPipeline') {
-    throw new Text2ImgError(
-      'unsupported_class',
-      `${path}: the pipeline class ${quote(pipelineClass)} is not implemented; allowed: StableDiffusionPipeline.`,
-    );
-  }
-  const components = componentClasses(json);
-  for (const [name, allowed] of Object.entries(REQUIRED)) {
-    const className = own(components, name);
-    if (className === undefined)
-      throw new Text2ImgError(
-        'invalid_model_index',
-        `${path} names no class for "${name}"; allowed: ${allowed.join(', ')}.`,
-      );
-    if (!allowed.includes(className)) {
-      throw new Text2ImgError(
-        'unsupported_class',
-        `${path}: the ${name} class ${quote(className)} is not implemented; allowed: ${allowed.join(', ')}.`,
-      );
-    }
-  }
-  return { pipelineClass, components, hasSafetyChecker: own(components, 'safety_checker') !== undefined };
-}
-
-function componentClasses(json: Readonly<Record<string, unknown>>): Readonly<Record<string, string>> {
   const named = Object.entries(json).flatMap(([name, value]) =>
     Array.isArray(value) && typeof value[1] === 'string' ? [[name, value[1]] as const] : [],
   );
-  return Object.fromEntries(named);
+  return { path, pipelineClass, components: Object.fromEntries(named) };
+}
+
+/** The family whose pipeline the checkpoint is for, its components' classes checked. @throws `unsupported_class`, `invalid_model_index` */
+export function familyOf<F extends CheckpointFamily>(index: ModelIndex, families: readonly F[]): F {
+  const { path, pipelineClass } = index;
+  const family = families.find(({ classes }) => classes.includes(pipelineClass));
+  if (family === undefined) {
+    const allowed = families.flatMap(({ classes }) => classes).join(', ');
+    throw new Text2ImgError(
+      'unsupported_class',
+      `${path}: the pipeline class ${quote(pipelineClass)} is not implemented; allowed: ${allowed}.`,
+    );
+  }
+  for (const spec of family.components) checkClass(index, spec);
+  return family;
+}
+
+function checkClass({ path, components }: ModelIndex, spec: ComponentSpec): void {
+  const allowed = classNamesOf(spec);
+  if (allowed.length === 0) return;
+  const { name } = spec;
+  const className = own(components, name);
+  if (className === undefined) {
+    if ('optional' in spec) return;
+    throw new Text2ImgError(
+      'invalid_model_index',
+      `${path} names no class for "${name}"; allowed: ${allowed.join(', ')}.`,
+    );
+  }
+  if (allowed.includes(className)) return;
+  throw new Text2ImgError(
+    'unsupported_class',
+    `${path}: the ${name} class ${quote(className)} is not implemented; allowed: ${allowed.join(', ')}.`,
+  );
+}
+
+/** Empty where the index is not asked: a scheduler's class may stand in its own file, and what is ignored may be anything. */
+function classNamesOf(spec: ComponentSpec): readonly string[] {
+  if (spec.kind === 'network') return spec.classes.map(({ className }) => className);
+  if (spec.kind === 'tokenizer') return spec.classes.flatMap(({ classNames }) => classNames);
+  return [];
+}
+
+/** The components of the list that this checkpoint has. */
+export function presentComponents<S extends ComponentSpec>(
+  { components }: ModelIndex,
+  list: readonly S[],
+): readonly S[] {
+  return list.filter((spec) => !('optional' in spec) || own(components, spec.name) !== undefined);
+}
+
+/** The class that the checkpoint names for a network. It has been checked by `familyOf`. */
+export function networkClassOf({ components }: ModelIndex, { name, classes }: NetworkSpec): NetworkClass {
+  const className = own(components, name);
+  const found = classes.find((networkClass) => networkClass.className === className);
+  if (found !== undefined) return found;
+  throw new Text2ImgError('internal', `the network ${name} has no class ${quote(className)}.`);
+}
+
+/** The class that the checkpoint names for a tokenizer. It has been checked by `familyOf`. */
+export function tokenizerClassOf({ components }: ModelIndex, { name, classes }: TokenizerSpec): TokenizerClass {
+  const className = own(components, name);
+  const found = classes.find(({ classNames }) => className !== undefined && classNames.includes(className));
+  if (found !== undefined) return found;
+  throw new Text2ImgError('internal', `the tokenizer ${name} has no class ${quote(className)}.`);
 }
 
 async function requireCheckpointFolder(folder: string): Promise<void> {

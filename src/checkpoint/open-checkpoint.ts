@@ -1,124 +1,153 @@
 /** Opens a checkpoint folder in the diffusers layout: every configuration read and checked, every weight file's header read, nothing loaded yet. */
 import { realpath } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { openComponentWeights } from './component-weights.ts';
-import { AUTOENCODER_KL_RULES, type AutoencoderKlConfig } from '../networks/autoencoder-kl-config.ts';
-import { CLIP_TEXT_RULES, type ClipTextConfig } from '../networks/clip-text-config.ts';
-import { type ConfigRules, readConfig } from '../lib/config-rules.ts';
-import type { SchedulerConfig } from '../schedulers/scheduler.ts';
-import { readSchedulerConfig } from '../schedulers/scheduler-config.ts';
-import { UNET_2D_CONDITION_RULES, type UNet2DConditionConfig } from '../networks/unet-2d-condition-config.ts';
 import { Text2ImgError } from '../errors/text2img-error.ts';
-import { type ComponentFiles, hasVariant } from './find-weight-files.ts';
+import { readConfig } from '../lib/config-rules.ts';
+import { own } from '../lib/foreign-record.ts';
 import { quote } from '../lib/foreign-text.ts';
+import type { Checkpoint, CheckpointNetwork, CheckpointScheduler } from './checkpoint.ts';
+import type {
+  CheckpointFamily,
+  ComponentSpec,
+  IgnoredSpec,
+  NetworkSpec,
+  ReadTokenizer,
+  SchedulerSpec,
+  TokenizerSpec,
+} from './component-spec.ts';
+import { openComponentWeights } from './component-weights.ts';
+import { type ComponentFiles, hasVariant } from './find-weight-files.ts';
 import { readJsonFile } from './json-file.ts';
-import { type ModelIndex, readModelIndex } from './model-index.ts';
-import { readTokenizerFiles, type TokenizerFiles } from './tokenizer-files.ts';
-import { autoencoderWeights, textEncoderWeights } from './weight-names.ts';
-import type { Weights } from '../onnx/weights.ts';
+import {
+  familyOf,
+  type ModelIndex,
+  networkClassOf,
+  presentComponents,
+  readModelIndex,
+  tokenizerClassOf,
+} from './model-index.ts';
+import { renamedWeights } from './weight-names.ts';
 
-interface Component<T> {
-  /** The file that `config` comes from. */
-  readonly configPath: string;
-  readonly config: T;
-  readonly weights: Weights;
-}
-
-export interface Checkpoint {
-  /** Real path. */
-  readonly folder: string;
-  /** What pictures and logs call it. */
-  readonly modelName: string;
-  readonly index: ModelIndex;
-  readonly textEncoder: Component<ClipTextConfig>;
-  readonly unet: Component<UNet2DConditionConfig>;
-  readonly vae: Component<AutoencoderKlConfig>;
-  readonly tokenizer: TokenizerFiles;
-  readonly scheduler: { readonly className: string; readonly config: SchedulerConfig };
-  /** Sentences for the log. */
-  readonly warnings: readonly string[];
-}
-
-export interface OpenCheckpointOptions {
+export interface OpenCheckpointOptions<F extends CheckpointFamily> {
+  /** The families that the checkpoint may belong to. */
+  readonly families: readonly F[];
   /** `fp16`: prefer weight files of this variant. */
   readonly variant?: string;
 }
+
+export type OpenedCheckpoint<F extends CheckpointFamily> = Checkpoint<F['components']> & { readonly family: F };
 
 /**
  * @throws `model_not_found`, `invalid_model_index`, `unsupported_class`, `invalid_config`, `unsupported_config`, `unsafe_weights`,
  *   `invalid_safetensors`, `invalid_tokenizer`
  */
-export async function openCheckpoint(folder: string, options: OpenCheckpointOptions = {}): Promise<Checkpoint> {
+export async function openCheckpoint<F extends CheckpointFamily>(
+  folder: string,
+  { families, variant }: OpenCheckpointOptions<F>,
+): Promise<OpenedCheckpoint<F>> {
   const index = await readModelIndex(folder);
-  const real = await realpath(folder);
-  const warnings: string[] = [];
-  if (index.hasSafetyChecker) warnings.push('The checkpoint has a safety checker; it is not run by this version.');
-
-  const open = async <T>(component: Network, rules: ConfigRules<T>): Promise<Component<T>> => {
-    const place = join(real, component);
-    const path = join(place, 'config.json');
-    const read = readConfig(rules, await readJsonFile(path), path);
-    warnings.push(...read.warnings);
-    const weights = await openComponentWeights({ ...filesOf(real, component), ...options });
-    return { configPath: path, config: read.config, weights };
-  };
-  if (options.variant !== undefined) warnings.push(...(await withoutVariant(real, options.variant)));
-  const textEncoder = await open('text_encoder', CLIP_TEXT_RULES);
-  const unet = await open('unet', UNET_2D_CONDITION_RULES);
-  const vae = await open('vae', AUTOENCODER_KL_RULES);
-  return {
-    folder: real,
-    modelName: basename(real),
-    index,
-    textEncoder: { ...textEncoder, weights: textEncoderWeights(textEncoder.weights) },
-    unet,
-    vae: { ...vae, weights: autoencoderWeights(vae.weights) },
-    tokenizer: await readTokenizerFiles(join(real, 'tokenizer'), textEncoder.config.max_position_embeddings),
-    scheduler: await openScheduler(join(real, 'scheduler', 'scheduler_config.json'), index, warnings),
-    warnings,
-  };
+  const family = familyOf(index, families);
+  const opening = new Opening(await realpath(folder), index, family.components);
+  // The type follows from the list, which TypeScript cannot see through the loop over it.
+  return { ...(await opening.run(variant)), family } as unknown as OpenedCheckpoint<F>;
 }
 
-/** Network → the name that its weight files begin with. */
-const BASE_NAMES = {
-  text_encoder: 'model',
-  unet: 'diffusion_pytorch_model',
-  vae: 'diffusion_pytorch_model',
-} as const;
-type Network = keyof typeof BASE_NAMES;
+/** One opening: collects warnings on its way. */
+class Opening {
+  readonly #folder: string;
+  readonly #index: ModelIndex;
+  readonly #components: readonly ComponentSpec[];
+  readonly #warnings: string[] = [];
 
-function filesOf(folder: string, component: Network): ComponentFiles {
-  return { component, folder: join(folder, component), baseName: BASE_NAMES[component] };
-}
-
-/**
- * A warning about the networks that lack the variant.
- * Source: diffusers pipelines/pipeline_utils.py, from_pretrained, which refuses a variant that no network has.
- * @throws `model_not_found`
- */
-async function withoutVariant(folder: string, variant: string): Promise<readonly string[]> {
-  const lacking: Network[] = [];
-  for (const component of Object.keys(BASE_NAMES) as Network[]) {
-    if (!(await hasVariant(filesOf(folder, component), variant))) lacking.push(component);
+  constructor(folder: string, index: ModelIndex, components: readonly ComponentSpec[]) {
+    this.#folder = folder;
+    this.#index = index;
+    this.#components = presentComponents(index, components);
   }
-  if (lacking.length === 0) return [];
-  if (lacking.length < Object.keys(BASE_NAMES).length)
-    return [
-      `There are no weights of the variant ${quote(variant)} for ${lacking.join(' and ')}; the plain ones are used.`,
-    ];
-  throw new Text2ImgError(
-    'model_not_found',
-    `no weight file of ${folder} has the variant ${quote(variant)}; leave out --variant to use the files that are there.`,
-  );
-}
 
-async function openScheduler(path: string, index: ModelIndex, warnings: string[]): Promise<Checkpoint['scheduler']> {
-  const json = await readJsonFile(path);
-  // As diffusers: the index decides, whatever the scheduler's own file says.
-  const className = index.components['scheduler'] ?? json['_class_name'];
-  if (typeof className !== 'string')
-    throw new Text2ImgError('invalid_config', `${path} names no class: "_class_name" is ${quote(className)}.`);
-  const read = readSchedulerConfig(className, json, path);
-  warnings.push(...read.warnings);
-  return { className, config: read.config };
+  async run(variant: string | undefined): Promise<Omit<Checkpoint, 'scheduler'> & { scheduler: unknown }> {
+    this.#warnAboutIgnored();
+    const specs = this.#components.filter((spec): spec is NetworkSpec => spec.kind === 'network');
+    if (variant !== undefined) await this.#warnAboutVariant(specs, variant);
+    const networks: Record<string, CheckpointNetwork> = {};
+    for (const spec of specs) networks[spec.name] = await this.#network(spec, variant);
+    const tokenizers: Record<string, ReadTokenizer> = {};
+    for (const spec of this.#components)
+      if (spec.kind === 'tokenizer') tokenizers[spec.name] = await this.#tokenizer(spec, networks);
+    const scheduler = this.#components.find((spec): spec is SchedulerSpec => spec.kind === 'scheduler');
+    return {
+      folder: this.#folder,
+      modelName: basename(this.#folder),
+      index: this.#index,
+      networks,
+      tokenizers,
+      scheduler: scheduler === undefined ? undefined : await this.#scheduler(scheduler),
+      warnings: this.#warnings,
+    };
+  }
+
+  #warnAboutIgnored(): void {
+    const ignored = this.#components.filter((spec): spec is IgnoredSpec => spec.kind === 'ignored');
+    for (const { name, warning } of ignored)
+      if (warning !== undefined && own(this.#index.components, name) !== undefined) this.#warnings.push(warning);
+  }
+
+  async #network(spec: NetworkSpec, variant: string | undefined): Promise<CheckpointNetwork> {
+    const networkClass = networkClassOf(this.#index, spec);
+    const configPath = join(this.#folder, spec.name, 'config.json');
+    const { config, warnings } = readConfig(networkClass.rules, await readJsonFile(configPath), configPath);
+    this.#warnings.push(...warnings);
+    const files = this.#filesOf(spec);
+    const stored = await openComponentWeights(variant === undefined ? files : { ...files, variant });
+    return {
+      networkClass,
+      configPath,
+      config,
+      weights: renamedWeights(stored, (name) => networkClass.tensorName(name)),
+    };
+  }
+
+  #tokenizer(spec: TokenizerSpec, networks: Readonly<Record<string, CheckpointNetwork>>): Promise<ReadTokenizer> {
+    const encoder = own(networks, spec.encoder);
+    return tokenizerClassOf(this.#index, spec).read(
+      join(this.#folder, spec.name),
+      encoder?.networkClass.maxTokens?.(encoder.config),
+    );
+  }
+
+  async #scheduler(spec: SchedulerSpec): Promise<CheckpointScheduler> {
+    const path = join(this.#folder, spec.name, 'scheduler_config.json');
+    const json = await readJsonFile(path);
+    // As diffusers: the index decides, whatever the scheduler's own file says.
+    const className = own(this.#index.components, spec.name) ?? json['_class_name'];
+    if (typeof className !== 'string')
+      throw new Text2ImgError('invalid_config', `${path} names no class: "_class_name" is ${quote(className)}.`);
+    const { config, warnings } = spec.readConfig(className, json, path);
+    this.#warnings.push(...warnings);
+    return { className, config };
+  }
+
+  /**
+   * Networks that lack the variant get their plain files, with a warning.
+   * Source: diffusers pipelines/pipeline_utils.py, from_pretrained, which refuses a variant that no network has.
+   * @throws `model_not_found`
+   */
+  async #warnAboutVariant(specs: readonly NetworkSpec[], variant: string): Promise<void> {
+    const lacking: string[] = [];
+    for (const spec of specs) if (!(await hasVariant(this.#filesOf(spec), variant))) lacking.push(spec.name);
+    if (lacking.length === 0) return;
+    if (lacking.length === specs.length)
+      throw new Text2ImgError(
+        'model_not_found',
+        `no weight file of ${this.#folder} has the variant ${quote(variant)}; leave out --variant to use the files that are there.`,
+      );
+    this.#warnings.push(
+      `There are no weights of the variant ${quote(variant)} for ${lacking.join(' and ')}; the plain ones are used.`,
+    );
+  }
+
+  #filesOf(spec: NetworkSpec): ComponentFiles {
+    const { weightsBaseName: baseName } = networkClassOf(this.#index, spec);
+    return { component: spec.name, folder: join(this.#folder, spec.name), baseName };
+  }
 }

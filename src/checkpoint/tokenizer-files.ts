@@ -9,6 +9,7 @@ import { z } from 'zod';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import { isRecord, own } from '../lib/foreign-record.ts';
 import { quote } from '../lib/foreign-text.ts';
+import type { TokenizerClass } from './component-spec.ts';
 import { readJsonFile, readTextFile } from './json-file.ts';
 import { type AddedToken, addedTokenSchema, readTokenizerJson, type TokenizerModel } from './tokenizer-json.ts';
 
@@ -35,7 +36,18 @@ const MAX_ID = 2 ** 24;
 /** Start, end, and one token of the prompt. */
 const LEAST_TOKENS = 3;
 
+/** What every published CLIP reads. */
+const CLIP_TOKENS = 77;
+
 type Json = Readonly<Record<string, unknown>>;
+
+/** CLIP's tokenizer as transformers saves it, slow or fast. */
+export const CLIP_TOKENIZER: TokenizerClass<TokenizerFiles> = {
+  classNames: ['CLIPTokenizer', 'CLIPTokenizerFast'],
+  fileSets: [['tokenizer.json'], ['vocab.json', 'merges.txt']],
+  otherFiles: ['added_tokens.json', 'tokenizer_config.json', 'special_tokens_map.json'],
+  read: (folder, maxTokens = CLIP_TOKENS) => readTokenizerFiles(folder, maxTokens),
+};
 
 /** @param maxPositions the text encoder's, when the tokenizer states no limit @throws `invalid_tokenizer`, `model_not_found`, `invalid_config` */
 export async function readTokenizerFiles(folder: string, maxPositions: number): Promise<TokenizerFiles> {

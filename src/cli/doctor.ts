@@ -64,8 +64,9 @@ async function inspectModel({ config, environment, logger }: CommandContext, mod
   // Looking must not fetch gigabytes.
   const { folder } = await findModel(settings, { logger, cacheOnly: true });
   const { openCheckpoint } = await import('../checkpoint/open-checkpoint.ts');
-  const { proveFit } = await import('../pipelines/stable-diffusion/prove-fit.ts');
-  const checkpoint = await openCheckpoint(folder, omitUndefined({ variant }));
+  const { proveFit } = await import('../pipelines/prove-fit.ts');
+  const { FAMILIES } = await import('../pipelines/registry.ts');
+  const checkpoint = await openCheckpoint(folder, { families: FAMILIES, ...omitUndefined({ variant }) });
   proveFit(checkpoint);
   const notes = checkpoint.warnings.length === 0 ? '' : `; ${boundedSentences(checkpoint.warnings).join(' ')}`;
   return `${folder}: ${checkpoint.index.pipelineClass}, ${checkpoint.scheduler.className}${notes}`;

@@ -6,7 +6,8 @@ import { Text2ImgError } from '../errors/text2img-error.ts';
 import { type CachedSnapshot, HubCache } from '../checkpoint/hub/hub-cache.ts';
 import { type HubId, parseHubId } from '../checkpoint/hub/hub-id.ts';
 import { openCheckpoint } from '../checkpoint/open-checkpoint.ts';
-import { proveFit } from '../pipelines/stable-diffusion/prove-fit.ts';
+import { proveFit } from '../pipelines/prove-fit.ts';
+import { FAMILIES } from '../pipelines/registry.ts';
 import { type CommandContext, type ExitCode, printResult } from './command-context.ts';
 import { pullModel } from '../app/find-model.ts';
 import { downloadBar } from './download-bar.ts';
@@ -67,7 +68,7 @@ async function list(context: CommandContext): Promise<ExitCode> {
 /** Whether it can be drawn with, by what its files say; no weights are read. */
 async function stateOf({ folder }: CachedSnapshot, variant: string | undefined): Promise<string> {
   try {
-    proveFit(await openCheckpoint(folder, omitUndefined({ variant })));
+    proveFit(await openCheckpoint(folder, { families: FAMILIES, ...omitUndefined({ variant }) }));
     return 'ready';
   } catch (error) {
     // The line has little room, and the folder stands in `models show`.
@@ -86,15 +87,15 @@ async function show(context: CommandContext, hubId: HubId): Promise<ExitCode> {
       'not_found',
       `The model ${quote(hubId.id)} at revision ${quote(hubId.revision)} is not in the cache ${quote(cache.root)}; "text2img models pull" fetches it.`,
     );
-  const checkpoint = await openCheckpoint(snapshot.folder, omitUndefined({ variant }));
+  const checkpoint = await openCheckpoint(snapshot.folder, { families: FAMILIES, ...omitUndefined({ variant }) });
   proveFit(checkpoint);
-  const { index, scheduler, warnings, unet } = checkpoint;
+  const { index, scheduler, warnings, family } = checkpoint;
   const facts = {
     ...snapshot,
     pipeline: index.pipelineClass,
     components: index.components,
     scheduler: scheduler.className,
-    sampleSize: unet.config.sample_size,
+    ...family.describe(checkpoint),
     warnings,
   };
   const rows: readonly (readonly [string, string])[] = [

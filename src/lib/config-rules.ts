@@ -22,7 +22,7 @@ export interface ConfigRules<T> {
   /** Key → the values that mean "off"; any other value is refused. */
   readonly onlyDefault: Readonly<Record<string, readonly Plain[]>>;
   /** A sentence, without the file and the full stop, about values that are allowed each but not together. */
-  readonly contradiction?: (config: T) => string | undefined;
+  contradiction?(config: T): string | undefined;
 }
 
 export interface ReadConfig<T> {

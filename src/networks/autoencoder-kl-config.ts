@@ -21,6 +21,9 @@ const schema = z.object({
   scaling_factor: numberFrom(1e-4, 1e4).default(0.18215),
   mid_block_add_attention: z.boolean().default(true),
   use_post_quant_conv: z.boolean().default(true),
+  // True: the decoder overflows in float16. diffusers' default is true, but its Stable Diffusion 1.x pipelines do not read the key, and most of their
+  // autoencoders fit. So a missing key means false here. The XL pipelines read it, and their files have it. diffusers declares a float.
+  force_upcast: z.union([z.boolean(), z.number()], 'allowed are true, false and numbers').nullish(),
 });
 
 export type AutoencoderKlConfig = z.infer<typeof schema>;
@@ -36,7 +39,6 @@ export const AUTOENCODER_KL_RULES: ConfigRules<AutoencoderKlConfig> = {
     shift_factor: 'not read by the Stable Diffusion pipelines',
     latents_mean: 'read only by the XL pipelines',
     latents_std: 'read only by the XL pipelines',
-    force_upcast: 'the decoder computes in float32',
   },
   onlyDefault: {},
   contradiction: ({ block_out_channels: channels, up_block_types: types, norm_num_groups: groups }) =>

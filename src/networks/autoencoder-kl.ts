@@ -1,22 +1,13 @@
 /**
- * The decoder of the variational autoencoder: latents in, a picture out. Always computed in float32 or float16 as asked; one picture at a time.
+ * The decoder of the variational autoencoder: latents in, an image out, one image at a time.
  * Source: diffusers models/autoencoders/autoencoder_kl.py (decode) and vae.py, Decoder.
  */
-import type { AutoencoderKlConfig } from './autoencoder-kl-config.ts';
-import type { Weights } from '../onnx/weights.ts';
-import { type BuiltGraph, type ComputeType, GraphBuilder, type Value } from '../onnx/graph.ts';
+import { type BuiltGraph, GraphBuilder, type Value } from '../onnx/graph.ts';
+import { AUTOENCODER_KL_RULES, type AutoencoderKlConfig } from './autoencoder-kl-config.ts';
 import { attention } from './layers/attention.ts';
 import { add, conv2d, groupNorm, silu } from './layers/primitives.ts';
 import { resnetBlock2d, toTokens, upsample2d } from './layers/resnet-block-2d.ts';
-
-export interface VaeDecoderGraphOptions {
-  readonly config: AutoencoderKlConfig;
-  /** With today's attention names (`to_q`, …). */
-  readonly weights: Weights;
-  readonly computeType: ComputeType;
-  /** What FLOPs are counted for, in latents. */
-  readonly nominal?: { readonly height: number; readonly width: number };
-}
+import type { NetworkBuild, NetworkClass } from './network-class.ts';
 
 const NORM_EPSILON = 1e-6;
 
@@ -24,17 +15,12 @@ const NORM_EPSILON = 1e-6;
  * Input: `latent_sample` [1, C, h, w], already divided by `scaling_factor`; output: `sample` [1, 3, H, W]; float32.
  * @throws `missing_tensor`, `wrong_tensor_shape`
  */
-export function buildVaeDecoderGraph({
-  config,
-  weights,
-  computeType,
-  nominal = { height: 64, width: 64 },
-}: VaeDecoderGraphOptions): BuiltGraph {
+function buildDecoder({ config, weights, computeType, sizes = {} }: NetworkBuild<AutoencoderKlConfig>): BuiltGraph {
   const g = new GraphBuilder(weights, computeType);
   const channels = config.block_out_channels.toReversed();
   const first = channels[0] as number;
   const norm = { groups: config.norm_num_groups, epsilon: NORM_EPSILON };
-  const shape = [1, config.latent_channels, nominal.height, nominal.width];
+  const shape = [1, config.latent_channels, sizes.height ?? 64, sizes.width ?? 64];
   const latents = g.cast(
     g.input('latent_sample', 'float32', [1, config.latent_channels, 'height', 'width'], shape),
     computeType,
@@ -70,3 +56,25 @@ function midAttention(
   const { tokens, restore } = toTokens(g, groupNorm(g, x, `${prefix}.group_norm`, norm)); // [1, h·w, C]
   return add(g, restore(attention(g, tokens, prefix, { heads: 1, qkvBias: true })), x);
 }
+
+/** Source: diffusers models/modeling_utils.py, _convert_deprecated_attention_blocks. */
+const OLD_ATTENTION_NAMES: Readonly<Record<string, string>> = {
+  query: 'to_q',
+  key: 'to_k',
+  value: 'to_v',
+  proj_attn: 'to_out.0',
+};
+
+export const AUTOENCODER_KL: NetworkClass<AutoencoderKlConfig> = {
+  className: 'AutoencoderKL',
+  rules: AUTOENCODER_KL_RULES,
+  weightsBaseName: 'diffusion_pytorch_model',
+  /** The attention was saved as `query key value proj_attn` before diffusers 0.13. */
+  tensorName: (stored) =>
+    stored.replace(
+      /\.(query|key|value|proj_attn)\.(weight|bias)$/,
+      (_, old: string, kind: string) => `.${OLD_ATTENTION_NAMES[old]}.${kind}`,
+    ),
+  computeType: ({ force_upcast: overflows }, wanted) => (overflows ? 'float32' : wanted),
+  build: buildDecoder,
+};

@@ -2,27 +2,18 @@
  * The text encoder: token ids in, the last hidden state after the final LayerNorm out.
  * Source: transformers models/clip/modeling_clip.py, CLIPTextTransformer.
  */
-import type { ClipTextConfig } from './clip-text-config.ts';
-import type { Weights } from '../onnx/weights.ts';
-import { type BuiltGraph, type ComputeType, GraphBuilder, type Value } from '../onnx/graph.ts';
+import { type BuiltGraph, GraphBuilder, type Value } from '../onnx/graph.ts';
+import { CLIP_TEXT_RULES, type ClipTextConfig } from './clip-text-config.ts';
 import { multiHeadAttention } from './layers/attention.ts';
 import { add, gelu, layerNorm, linear, quickGelu } from './layers/primitives.ts';
-
-export interface ClipTextGraphOptions {
-  readonly config: ClipTextConfig;
-  /** Names without the `text_model.` prefix. */
-  readonly weights: Weights;
-  readonly computeType: ComputeType;
-  /** Tokens of a prompt; fewer than `max_position_embeddings` where the tokenizer says so. */
-  readonly tokens?: number;
-}
+import type { NetworkBuild, NetworkClass } from './network-class.ts';
 
 /**
- * Input: `input_ids` [B, T], int32; output: `last_hidden_state` [B, T, D], float32. T is `tokens`.
+ * Input: `input_ids` [B, T], int32; output: `last_hidden_state` [B, T, D], float32. T is `sizes.tokens`, at most `max_position_embeddings`.
  * @throws `missing_tensor`, `wrong_tensor_shape`
  */
-export function buildClipTextGraph(options: ClipTextGraphOptions): BuiltGraph {
-  const { config, weights, computeType, tokens = config.max_position_embeddings } = options;
+function buildTextEncoder({ config, weights, computeType, sizes = {} }: NetworkBuild<ClipTextConfig>): BuiltGraph {
+  const { tokens = config.max_position_embeddings } = sizes;
   const g = new GraphBuilder(weights, computeType);
   const features = config.hidden_size;
   const inputIds = g.input('input_ids', 'int32', ['batch', tokens], [1, tokens]);
@@ -78,3 +69,14 @@ function causalMask(g: GraphBuilder, tokens: number): Value {
   );
   return g.constant(mask, [1, 1, tokens, tokens]);
 }
+
+export const CLIP_TEXT_MODEL: NetworkClass<ClipTextConfig> = {
+  className: 'CLIPTextModel',
+  rules: CLIP_TEXT_RULES,
+  weightsBaseName: 'model',
+  /** Newer savers of transformers omit the prefix. */
+  tensorName: (stored) => stored.replace(/^text_model\./, ''),
+  computeType: (_, wanted) => wanted,
+  maxTokens: ({ max_position_embeddings: positions }) => positions,
+  build: buildTextEncoder,
+};

@@ -2,44 +2,33 @@
  * The denoising network: latents, a timestep and the prompt's embeddings in, the predicted noise (or velocity) out.
  * Source: diffusers models/unets/unet_2d_condition.py and unet_2d_blocks.py.
  */
-import { attends, type UNet2DConditionConfig, type UNetBlock, unetBlocks } from './unet-2d-condition-config.ts';
-import type { Weights } from '../onnx/weights.ts';
-import { type BuiltGraph, type ComputeType, GraphBuilder, type Value } from '../onnx/graph.ts';
+import { type BuiltGraph, GraphBuilder, type Value } from '../onnx/graph.ts';
 import { add, concat, conv2d, groupNorm, multiply, silu } from './layers/primitives.ts';
 import { downsample2d, resnetBlock2d, upsample2d } from './layers/resnet-block-2d.ts';
 import { timestepEmbedding, timestepProjection } from './layers/timestep-embedding.ts';
 import { transformer2d } from './layers/transformer-2d.ts';
-
-export interface UNetGraphOptions {
-  readonly config: UNet2DConditionConfig;
-  readonly weights: Weights;
-  readonly computeType: ComputeType;
-  /** What FLOPs are counted for; the graph runs at every size. Height and width in latents. */
-  readonly nominal?: {
-    readonly batch: number;
-    readonly height: number;
-    readonly width: number;
-    readonly tokens: number;
-  };
-}
+import type { NetworkBuild, NetworkClass } from './network-class.ts';
+import {
+  attends,
+  UNET_2D_CONDITION_RULES,
+  type UNet2DConditionConfig,
+  type UNetBlock,
+  unetBlocks,
+} from './unet-2d-condition-config.ts';
 
 /** One block of the way down or up. */
 interface BlockPlan extends Omit<UNetBlock, 'crossAttention'> {
   readonly crossAttention: boolean;
 }
 
-const DEFAULT_NOMINAL = { batch: 1, height: 64, width: 64, tokens: 77 };
+const DEFAULT_SIZES = { batch: 1, height: 64, width: 64, tokens: 77 };
 
 /**
  * Inputs: `sample` [B, C, h, w], `timestep` [1], `encoder_hidden_states` [B, T, D]; output: `out_sample` [B, C', h, w]; all float32.
  * @throws `missing_tensor`, `wrong_tensor_shape`
  */
-export function buildUNet2DConditionGraph({
-  config,
-  weights,
-  computeType,
-  nominal = DEFAULT_NOMINAL,
-}: UNetGraphOptions): BuiltGraph {
+function buildUNet({ config, weights, computeType, sizes }: NetworkBuild<UNet2DConditionConfig>): BuiltGraph {
+  const nominal = { ...DEFAULT_SIZES, ...sizes };
   const g = new GraphBuilder(weights, computeType);
   const blocks = unetBlocks(config);
   const plans = blocks.map((block) => ({ ...block, crossAttention: block.crossAttention.down }));
@@ -177,3 +166,12 @@ function upwardPlans(blocks: readonly UNetBlock[]): BlockPlan[] {
     .toReversed()
     .map((block) => ({ ...block, layers: block.layers + 1, crossAttention: block.crossAttention.up }));
 }
+
+export const UNET_2D_CONDITION_MODEL: NetworkClass<UNet2DConditionConfig> = {
+  className: 'UNet2DConditionModel',
+  rules: UNET_2D_CONDITION_RULES,
+  weightsBaseName: 'diffusion_pytorch_model',
+  tensorName: (stored) => stored,
+  computeType: (_, wanted) => wanted,
+  build: buildUNet,
+};

@@ -34,6 +34,8 @@ export type ComputeType = 'float32' | 'float16';
 
 export interface BuiltGraph {
   readonly model: Uint8Array;
+  /** What it computes in; its inputs and outputs are float32 whatever it is. */
+  readonly computeType: ComputeType;
   /** The folder that the external initialisers' locations are relative to. */
   readonly weightsFolder: string;
   /** The files that the external initialisers lie in. */
@@ -227,6 +229,7 @@ export class GraphBuilder {
     });
     return {
       model,
+      computeType: this.computeType,
       weightsFolder: folder,
       weightFiles: [...new Set(this.#external.map(({ file }) => file))],
       weightBytes: this.#external.reduce((sum, { bytes }) => sum + bytes, 0),

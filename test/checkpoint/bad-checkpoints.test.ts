@@ -5,12 +5,12 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { openCheckpoint } from '../../src/checkpoint/open-checkpoint.ts';
+import { openKnown } from './open-known.ts';
 import { readSafetensorsHeader } from '../../src/checkpoint/safetensors.ts';
 import type { ErrorCode } from '../../src/errors/error-codes.ts';
 import { Text2ImgError } from '../../src/errors/text2img-error.ts';
 import { copyOfBase } from './checkpoint-copies.ts';
-import { buildUNet2DConditionGraph } from '../../src/networks/unet-2d-condition-model.ts';
+import { UNET_2D_CONDITION_MODEL } from '../../src/networks/unet-2d-condition-model.ts';
 
 const base = fileURLToPath(new URL('../golden/base', import.meta.url));
 
@@ -169,7 +169,7 @@ for (const { title, code, says, spoil } of cases) {
   test(`${title} is refused with ${code}`, async (t) => {
     const folder = copyOfBase(t);
     spoil(folder);
-    await assert.rejects(openCheckpoint(folder), (error) => {
+    await assert.rejects(openKnown(folder), (error) => {
       assert.ok(error instanceof Text2ImgError, String(error));
       assert.equal(error.code, code, error.message);
       assert.match(error.message, says);
@@ -179,15 +179,15 @@ for (const { title, code, says, spoil } of cases) {
 }
 
 test('a folder that does not exist and a file are told apart', async () => {
-  await assert.rejects(openCheckpoint('/nowhere/model'), /there is no folder "\/nowhere\/model"/);
-  await assert.rejects(openCheckpoint(join(base, 'model_index.json')), /is a file/);
+  await assert.rejects(openKnown('/nowhere/model'), /there is no folder "\/nowhere\/model"/);
+  await assert.rejects(openKnown(join(base, 'model_index.json')), /is a file/);
 });
 
 test('a tensor that is missing or has another shape is named, with both shapes', async (t) => {
   const folder = copyOfBase(t);
   edit(join(folder, 'unet/config.json'), (json) => (json['cross_attention_dim'] = 99));
-  const { unet } = await openCheckpoint(folder);
-  assert.throws(() => buildUNet2DConditionGraph({ ...unet, computeType: 'float32' }), {
+  const { unet } = (await openKnown(folder)).networks;
+  assert.throws(() => UNET_2D_CONDITION_MODEL.build({ ...unet, computeType: 'float32' }), {
     code: 'wrong_tensor_shape',
     message: /attn2\.to_k\.weight" has shape \[.*asks for \[.*99\]/,
   });
@@ -195,8 +195,8 @@ test('a tensor that is missing or has another shape is named, with both shapes',
     json['cross_attention_dim'] = 16;
     json['layers_per_block'] = 7;
   });
-  const deeper = await openCheckpoint(folder);
-  assert.throws(() => buildUNet2DConditionGraph({ ...deeper.unet, computeType: 'float32' }), {
+  const deeper = await openKnown(folder);
+  assert.throws(() => UNET_2D_CONDITION_MODEL.build({ ...deeper.networks.unet, computeType: 'float32' }), {
     code: 'missing_tensor',
     message: /resnets\.\d+\..*configuration asks for/,
   });
@@ -206,7 +206,7 @@ test('keys of other classes are warned of, keys without effect are not', async (
   const folder = copyOfBase(t);
   edit(join(folder, 'scheduler/scheduler_config.json'), (json) => (json['solver_order'] = 2));
   edit(join(folder, 'unet/config.json'), (json) => (json['dropout'] = 0.5));
-  const { warnings } = await openCheckpoint(folder);
+  const { warnings } = await openKnown(folder);
   assert.ok(warnings.some((sentence) => sentence.includes('"solver_order"')));
   assert.ok(!warnings.some((sentence) => sentence.includes('dropout')));
   assert.ok(warnings.some((sentence) => sentence.includes('safety checker')));
@@ -220,7 +220,7 @@ test('a bare -Infinity, as Python writes it into scheduler files, is read', asyn
     path,
     '{"_class_name": "DPMSolverMultistepScheduler", "lambda_min_clipped": -Infinity, "beta_schedule": "scaled_linear"}',
   );
-  assert.equal((await openCheckpoint(folder)).scheduler.className, 'DPMSolverMultistepScheduler');
+  assert.equal((await openKnown(folder)).scheduler.className, 'DPMSolverMultistepScheduler');
 });
 
 test('whatever bytes a safetensors file has, it is read or refused, never anything else', async (t) => {

@@ -4,7 +4,7 @@ import { execFileSync } from 'node:child_process';
 import { chmodSync, mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { openCheckpoint } from '../../src/checkpoint/open-checkpoint.ts';
+import { openKnown } from './open-known.ts';
 import { readSafetensorsHeader } from '../../src/checkpoint/safetensors.ts';
 import { SAFETENSORS_BITS } from '../../src/onnx/weights.ts';
 import { Text2ImgError } from '../../src/errors/text2img-error.ts';
@@ -25,7 +25,7 @@ function shard(path: string, { indexName = `${path}.index.json`, keepWhole = fal
 }
 
 async function message(folder: string, variant?: string): Promise<string> {
-  const error: unknown = await openCheckpoint(folder, variant === undefined ? {} : { variant }).then(
+  const error: unknown = await openKnown(folder, variant === undefined ? {} : { variant }).then(
     () => undefined,
     (reason: unknown) => reason,
   );
@@ -38,7 +38,7 @@ async function message(folder: string, variant?: string): Promise<string> {
 test('where an index and a whole file lie side by side, UNet and VAE take the shards and the text encoder takes the file', async (t) => {
   const folder = copyOfBase(t);
   for (const file of [UNET, VAE, TEXT]) shard(join(folder, file), { keepWhole: true });
-  const { unet, vae, textEncoder } = await openCheckpoint(folder);
+  const { unet, vae, text_encoder: textEncoder } = (await openKnown(folder)).networks;
   assert.match(
     unet.weights.place('conv_in.weight').file,
     /-00001-of-00002\.safetensors$|-00002-of-00002\.safetensors$/,
@@ -78,8 +78,8 @@ test('a variant that no network has is refused, and one that some have is used w
   assert.match(await message(folder, 'bf16'), /no weight file of .* has the variant "bf16"; leave out --variant/);
   renameSync(join(folder, VAE), join(folder, 'vae/diffusion_pytorch_model.bf16.safetensors'));
   writeFileSync(join(folder, VAE), 'not read');
-  const { warnings, vae } = await openCheckpoint(folder, { variant: 'bf16' });
-  assert.match(vae.weights.place('decoder.conv_in.weight').file, /\.bf16\.safetensors$/);
+  const { warnings, networks } = await openKnown(folder, { variant: 'bf16' });
+  assert.match(networks.vae.weights.place('decoder.conv_in.weight').file, /\.bf16\.safetensors$/);
   assert.ok(warnings.some((sentence) => /"bf16" for text_encoder and unet; the plain ones are used/.test(sentence)));
 });
 
@@ -90,7 +90,7 @@ for (const indexName of [
   test(`the shards of a variant are found by ${indexName}`, async (t) => {
     const folder = copyOfBase(t);
     shard(join(folder, UNET), { indexName: join(folder, 'unet', indexName), keepWhole: true });
-    const { unet } = await openCheckpoint(folder, { variant: 'fp16' });
+    const { unet } = (await openKnown(folder, { variant: 'fp16' })).networks;
     assert.match(unet.weights.place('conv_in.weight').file, /-of-00002\.safetensors$/);
   });
 }
@@ -175,7 +175,7 @@ test('NaN and infinities as Python writes them are read where they stand as valu
   const path = join(folder, 'vae/config.json');
   const json = readFileSync(path, 'utf8').trim();
   writeFileSync(path, json.replace(/\}$/, ', "latents_mean": [NaN, -Infinity], "_note": "a \\"NaN: Infinity, b"}'));
-  assert.ok((await openCheckpoint(folder)).vae.config.latent_channels > 0);
+  assert.ok((await openKnown(folder)).networks.vae.config.latent_channels > 0);
   writeFileSync(path, json.replace(/\}$/, ', "scaling_factor": NaN}'));
   assert.match(await message(folder), /"scaling_factor" is "NaN"/);
 });

@@ -7,9 +7,10 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { openCheckpoint } from '../../src/checkpoint/open-checkpoint.ts';
-import { type NetworkGraphs, proveFit } from '../../src/pipelines/stable-diffusion/prove-fit.ts';
-import type { BuiltGraph } from '../../src/onnx/graph.ts';
+import { openKnown } from '../checkpoint/open-known.ts';
+import type { CheckpointNetwork } from '../../src/checkpoint/checkpoint.ts';
+import type { GraphSizes } from '../../src/networks/network-class.ts';
+import type { BuiltGraph, ComputeType } from '../../src/onnx/graph.ts';
 import type { HostTensor } from '../../src/runtime/contract.ts';
 import { float32, int32 } from '../../src/runtime/tensors.ts';
 import { copyOfBase, editTensors, UNET } from '../checkpoint/checkpoint-copies.ts';
@@ -35,33 +36,33 @@ function noise(shape: readonly number[]): HostTensor {
   );
 }
 
-/** The networks with inputs: a whole prompt, 16 × 12 latents, the first step of a picture. */
-async function networksOf(folder: string): Promise<Readonly<Record<keyof NetworkGraphs, Runnable>>> {
-  const checkpoint = await openCheckpoint(folder);
-  const { textEncoder, unet, vae, tokenizer } = checkpoint;
-  const [single, half] = [proveFit(checkpoint, 'float32'), proveFit(checkpoint, 'float16')];
+/** In both types, whatever the network's class makes of a configuration that says that it overflows. */
+function inBoth<C>(
+  { networkClass, config, weights }: CheckpointNetwork<C>,
+  { inputs, sizes = {} }: { readonly inputs: Runnable['inputs']; readonly sizes?: GraphSizes },
+): Runnable {
+  const build = (computeType: ComputeType): BuiltGraph => networkClass.build({ config, weights, computeType, sizes });
+  return { single: build('float32'), half: build('float16'), inputs };
+}
+
+/** The networks with inputs: a whole prompt, 16 × 12 latents, the first step of an image. */
+async function networksOf(folder: string): Promise<Readonly<Record<'textEncoder' | 'unet' | 'vae', Runnable>>> {
+  const { networks, tokenizers } = await openKnown(folder);
+  const { text_encoder: textEncoder, unet, vae } = networks;
+  const { maxTokens } = tokenizers.tokenizer;
   const { vocab_size: tokens, hidden_size: features } = textEncoder.config;
-  const inputIds = Int32Array.from({ length: tokenizer.maxTokens }, (_, index) => (index * 7) % tokens);
+  const inputIds = Int32Array.from({ length: maxTokens }, (_, index) => (index * 7) % tokens);
+  const ids = { input_ids: int32(inputIds, [1, inputIds.length]) };
   return {
-    textEncoder: {
-      single: single.textEncoder,
-      half: half.textEncoder,
-      inputs: { input_ids: int32(inputIds, [1, inputIds.length]) },
-    },
-    unet: {
-      single: single.unet,
-      half: half.unet,
+    textEncoder: inBoth(textEncoder, { inputs: ids, sizes: { tokens: maxTokens } }),
+    unet: inBoth(unet, {
       inputs: {
         sample: noise([1, unet.config.in_channels, 16, 12]),
         timestep: float32(Float32Array.of(981), [1]),
         encoder_hidden_states: noise([1, inputIds.length, features]),
       },
-    },
-    vae: {
-      single: single.vae,
-      half: half.vae,
-      inputs: { latent_sample: noise([1, vae.config.latent_channels, 16, 12]) },
-    },
+    }),
+    vae: inBoth(vae, { inputs: { latent_sample: noise([1, vae.config.latent_channels, 16, 12]) } }),
   };
 }
 

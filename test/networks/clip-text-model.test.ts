@@ -2,16 +2,21 @@
 import assert from 'node:assert/strict';
 import { fileURLToPath } from 'node:url';
 import { test } from 'node:test';
-import { openCheckpoint } from '../../src/checkpoint/open-checkpoint.ts';
+import { openKnown } from '../checkpoint/open-known.ts';
 import { ClipTokenizer } from '../../src/pipelines/parts/clip-tokenizer.ts';
-import { buildClipTextGraph } from '../../src/networks/clip-text-model.ts';
+import { CLIP_TEXT_MODEL } from '../../src/networks/clip-text-model.ts';
 import { floatsOf, int32 } from '../../src/runtime/tensors.ts';
 import { openOnCpu } from '../runtime/open-on-cpu.ts';
 
 test('with 40 tokens of 77 positions the first 40 vectors are those of the whole length', async () => {
-  const { textEncoder, tokenizer } = await openCheckpoint(fileURLToPath(new URL('../../models/demo', import.meta.url)));
+  const {
+    networks: { text_encoder: textEncoder },
+    tokenizers: { tokenizer },
+  } = await openKnown(fileURLToPath(new URL('../../models/demo', import.meta.url)));
   const encode = async (tokens: number): Promise<Float32Array> => {
-    await using network = await openOnCpu(buildClipTextGraph({ ...textEncoder, computeType: 'float32', tokens }));
+    await using network = await openOnCpu(
+      CLIP_TEXT_MODEL.build({ ...textEncoder, computeType: 'float32', sizes: { tokens } }),
+    );
     const { inputIds } = new ClipTokenizer({ ...tokenizer, maxTokens: 77 }).tokenize(
       'a red circle and a blue square '.repeat(9),
     );

@@ -2,14 +2,14 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
-import { openCheckpoint } from '../../src/checkpoint/open-checkpoint.ts';
-import { proveFit } from '../../src/pipelines/stable-diffusion/prove-fit.ts';
+import { openKnown } from '../checkpoint/open-known.ts';
+import { proveFit } from '../../src/pipelines/prove-fit.ts';
 import { float32, floatsOf } from '../../src/runtime/tensors.ts';
 import { copyOfBase, editTensors, VAE } from '../checkpoint/checkpoint-copies.ts';
 import { openOnCpu } from '../runtime/open-on-cpu.ts';
 
 async function decode(folder: string): Promise<Float32Array> {
-  const { vae } = proveFit(await openCheckpoint(folder));
+  const { vae } = proveFit(await openKnown(folder));
   await using network = await openOnCpu(vae);
   const latents = Float32Array.from({ length: 4 * 5 * 3 }, (_, index) => Math.sin(index));
   return floatsOf(await network.run({ latent_sample: float32(latents, [1, 4, 5, 3]) }), 'sample');

@@ -5,9 +5,9 @@ import { AUTOENCODER_KL_RULES } from '../../src/networks/autoencoder-kl-config.t
 import { CLIP_TEXT_RULES } from '../../src/networks/clip-text-config.ts';
 import { readConfig } from '../../src/lib/config-rules.ts';
 import { UNET_2D_CONDITION_RULES } from '../../src/networks/unet-2d-condition-config.ts';
-import { buildVaeDecoderGraph } from '../../src/networks/autoencoder-kl.ts';
-import { buildClipTextGraph } from '../../src/networks/clip-text-model.ts';
-import { buildUNet2DConditionGraph } from '../../src/networks/unet-2d-condition-model.ts';
+import { AUTOENCODER_KL } from '../../src/networks/autoencoder-kl.ts';
+import { CLIP_TEXT_MODEL } from '../../src/networks/clip-text-model.ts';
+import { UNET_2D_CONDITION_MODEL } from '../../src/networks/unet-2d-condition-model.ts';
 import type { BuiltGraph, ComputeType } from '../../src/onnx/graph.ts';
 import { valuesByLayer } from './every-value.ts';
 import { assertClose, readVectors, runGraph, type VectorCase } from './vectors.ts';
@@ -42,7 +42,7 @@ const NETWORKS: Readonly<Record<string, Network>> = {
     build: (vector, computeType) => {
       const { config } = readConfig(CLIP_TEXT_RULES, vector.options, vector.name);
       const [, tokens] = shapeOf(vector, 'input_ids') as [number, number];
-      return buildClipTextGraph({ config, weights: vector.weights, computeType, tokens });
+      return CLIP_TEXT_MODEL.build({ config, weights: vector.weights, computeType, sizes: { tokens } });
     },
   },
   unet: {
@@ -54,26 +54,27 @@ const NETWORKS: Readonly<Record<string, Network>> = {
       const { config } = readConfig(UNET_2D_CONDITION_RULES, vector.options, vector.name);
       const [, , height, width] = shapeOf(vector, 'sample') as [number, number, number, number];
       const [, tokens] = shapeOf(vector, 'encoder_hidden_states') as [number, number];
-      return buildUNet2DConditionGraph({
+      return UNET_2D_CONDITION_MODEL.build({
         config,
         weights: vector.weights,
         computeType,
-        ...(isActual ? { nominal: { batch: 1, height, width, tokens } } : {}),
+        ...(isActual ? { sizes: { batch: 1, height, width, tokens } } : {}),
       });
     },
   },
   vae: {
     keys: AUTOENCODER_KL_RULES.implementedKeys,
-    elsewhere: ['sample_size', 'scaling_factor', 'act_fn'],
+    // `force_upcast` decides what the graph is built in, before it is built.
+    elsewhere: ['sample_size', 'scaling_factor', 'act_fn', 'force_upcast'],
     inFloat32: { 'decoder.conv_out': 2 },
     build: (vector, computeType, isActual = false) => {
       const { config } = readConfig(AUTOENCODER_KL_RULES, vector.options, vector.name);
       const [, , height, width] = shapeOf(vector, 'latent_sample') as [number, number, number, number];
-      return buildVaeDecoderGraph({
+      return AUTOENCODER_KL.build({
         config,
         weights: vector.weights,
         computeType,
-        ...(isActual ? { nominal: { height, width } } : {}),
+        ...(isActual ? { sizes: { height, width } } : {}),
       });
     },
   },

@@ -18,6 +18,7 @@ const GRAPH: BuiltGraph = {
   weightBytes: 1,
   largestInlineBytes: 0,
   flops: 0,
+  computeType: 'float32',
 };
 
 interface Opened extends AsyncDisposable {

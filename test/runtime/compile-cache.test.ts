@@ -18,10 +18,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { after, test } from 'node:test';
-import { openCheckpoint } from '../../src/checkpoint/open-checkpoint.ts';
-import { buildVaeDecoderGraph } from '../../src/networks/autoencoder-kl.ts';
-import { buildClipTextGraph } from '../../src/networks/clip-text-model.ts';
-import { buildUNet2DConditionGraph } from '../../src/networks/unet-2d-condition-model.ts';
+import { openKnown } from '../checkpoint/open-known.ts';
+import { AUTOENCODER_KL } from '../../src/networks/autoencoder-kl.ts';
+import { CLIP_TEXT_MODEL } from '../../src/networks/clip-text-model.ts';
+import { UNET_2D_CONDITION_MODEL } from '../../src/networks/unet-2d-condition-model.ts';
 import type { CompileCacheSettings } from '../../src/runtime/contract.ts';
 import { float32, floatsOf, int32 } from '../../src/runtime/tensors.ts';
 import type { BuiltGraph } from '../../src/onnx/graph.ts';
@@ -34,8 +34,8 @@ await cp(fileURLToPath(new URL('../../models/demo', import.meta.url)), model, { 
 const weights = join(model, 'text_encoder/model.safetensors');
 
 async function textGraph(): Promise<BuiltGraph> {
-  const { textEncoder } = await openCheckpoint(model);
-  return buildClipTextGraph({ ...textEncoder, computeType: 'float32' });
+  const { text_encoder: textEncoder } = (await openKnown(model)).networks;
+  return CLIP_TEXT_MODEL.build({ ...textEncoder, computeType: 'float32' });
 }
 
 interface Opened {
@@ -75,13 +75,13 @@ async function overwrite(path: string, change: (bytes: Buffer) => void): Promise
 }
 
 test('each network gives the same numbers from the cache, whatever constants its graph has', async () => {
-  const { textEncoder, unet, vae } = await openCheckpoint(model);
+  const { text_encoder: textEncoder, unet, vae } = (await openKnown(model)).networks;
   const features = textEncoder.config.hidden_size;
   const [channels, latents] = [unet.config.in_channels, vae.config.latent_channels];
   const wave = (size: number): Float32Array => Float32Array.from({ length: size }, (_, index) => Math.sin(index));
   const networks = [
     {
-      graph: buildUNet2DConditionGraph({ ...unet, computeType: 'float32' }),
+      graph: UNET_2D_CONDITION_MODEL.build({ ...unet, computeType: 'float32' }),
       inputs: {
         sample: float32(wave(channels * 64), [1, channels, 8, 8]),
         timestep: float32(Float32Array.of(500), [1]),
@@ -90,7 +90,7 @@ test('each network gives the same numbers from the cache, whatever constants its
       output: 'out_sample',
     },
     {
-      graph: buildVaeDecoderGraph({ ...vae, computeType: 'float32' }),
+      graph: AUTOENCODER_KL.build({ ...vae, computeType: 'float32' }),
       inputs: { latent_sample: float32(wave(latents * 64), [1, latents, 8, 8]) },
       output: 'sample',
     },
@@ -127,8 +127,8 @@ test('another graph over the same weights is a miss, and leaves the first entry 
   await openThrough(folder);
   const [first] = await entriesOf(folder);
   const made = await madeAtMs(first as string);
-  const { textEncoder } = await openCheckpoint(model);
-  const other = buildClipTextGraph({ ...textEncoder, computeType: 'float32', tokens: 40 });
+  const { text_encoder: textEncoder } = (await openKnown(model)).networks;
+  const other = CLIP_TEXT_MODEL.build({ ...textEncoder, computeType: 'float32', sizes: { tokens: 40 } });
   for (const entries of [2, 2]) {
     await using network = await openOnCpu(other, { folder, minWeightBytes: 0 });
     const { last_hidden_state: state } = await network.run({

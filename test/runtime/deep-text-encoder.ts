@@ -4,9 +4,9 @@
  */
 import { createHash } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
-import { openCheckpoint } from '../../src/checkpoint/open-checkpoint.ts';
+import { openKnown } from '../checkpoint/open-known.ts';
 import type { Weights } from '../../src/onnx/weights.ts';
-import { buildClipTextGraph } from '../../src/networks/clip-text-model.ts';
+import { CLIP_TEXT_MODEL } from '../../src/networks/clip-text-model.ts';
 import { floatsOf, int32 } from '../../src/runtime/tensors.ts';
 import { openOnCpu } from './open-on-cpu.ts';
 
@@ -21,8 +21,8 @@ export interface Opened {
 
 /** @param folder of the cache; null: without one */
 export async function openDeepTextEncoder(folder: string | null, layers: number): Promise<Opened> {
-  const { textEncoder } = await openCheckpoint(demo);
-  const graph = buildClipTextGraph({
+  const { text_encoder: textEncoder } = (await openKnown(demo)).networks;
+  const graph = CLIP_TEXT_MODEL.build({
     config: { ...textEncoder.config, num_hidden_layers: layers },
     weights: repeated(textEncoder.weights),
     computeType: 'float32',

@@ -46,7 +46,15 @@ function identity(type: ElementType): BuiltGraph {
       output: [info('y') as never],
     },
   });
-  return { model, weightsFolder: '', weightFiles: [], weightBytes: 0, largestInlineBytes: 0, flops: 0 };
+  return {
+    model,
+    computeType: 'float32',
+    weightsFolder: '',
+    weightFiles: [],
+    weightBytes: 0,
+    largestInlineBytes: 0,
+    flops: 0,
+  };
 }
 
 const TENSORS: readonly HostTensor[] = [

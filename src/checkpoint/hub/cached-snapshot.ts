@@ -2,10 +2,12 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join, sep } from 'node:path';
 import { Text2ImgError } from '../../errors/text2img-error.ts';
+import type { CheckpointFamily, ComponentSpec } from '../component-spec.ts';
+import { familyOf, type ModelIndex, presentComponents, readModelIndex } from '../model-index.ts';
 import type { HubFile } from './hub-answers.ts';
 import type { HubCache } from './hub-cache.ts';
 import type { HubId } from './hub-id.ts';
-import { neededFiles } from './needed-files.ts';
+import { neededFiles, requiredFiles } from './needed-files.ts';
 import { omitUndefined } from '../../lib/omit-undefined.ts';
 
 export interface CachedSnapshot {
@@ -15,28 +17,23 @@ export interface CachedSnapshot {
   readonly missing?: string;
 }
 
-const NEEDED = [
-  'model_index.json',
-  'scheduler/scheduler_config.json',
-  'text_encoder/config.json',
-  'unet/config.json',
-  'vae/config.json',
-] as const;
-/** One of these sets. */
-const TOKENIZERS = [['tokenizer/tokenizer.json'], ['tokenizer/vocab.json', 'tokenizer/merges.txt']] as const;
+export interface WantedSnapshot {
+  readonly variant: string | undefined;
+  readonly families: readonly CheckpointFamily[];
+}
 
 /** Undefined: nothing of this revision is there. */
 export async function findCached(
   cache: HubCache,
   hubId: HubId,
-  variant: string | undefined,
+  { variant, families }: WantedSnapshot,
 ): Promise<CachedSnapshot | undefined> {
   const commit = await cache.readRef(hubId);
   if (commit === undefined) return undefined;
   const folder = cache.snapshotFolder(hubId.id, commit);
   const files = await filesOf(folder);
   if (files.length === 0) return undefined;
-  const missing = whatIsMissing(files, { id: hubId.id, variant });
+  const missing = await whatIsMissing(folder, files, { id: hubId.id, variant, families });
   return { folder, commit, ...omitUndefined({ missing }) };
 }
 
@@ -51,18 +48,38 @@ async function filesOf(folder: string): Promise<readonly HubFile[]> {
   return (await Promise.all(files)).flat();
 }
 
-function whatIsMissing(
+async function whatIsMissing(
+  folder: string,
   files: readonly HubFile[],
-  wanted: { readonly id: string; readonly variant: string | undefined },
-): string | undefined {
+  { id, variant, families }: WantedSnapshot & { readonly id: string },
+): Promise<string | undefined> {
   const names = new Set(files.map(({ path }) => path));
-  const absent = NEEDED.find((name) => !names.has(name));
-  if (absent !== undefined) return `${absent} is missing`;
-  if (!TOKENIZERS.some((set) => set.every((name) => names.has(name)))) return 'tokenizer/tokenizer.json is missing';
+  if (!names.has('model_index.json')) return 'model_index.json is missing';
+  const read = await indexAndFamily(folder, families);
+  // Fetching does not mend it, and opening says what is wrong with it.
+  if (read === undefined) return undefined;
+  const { index, components } = read;
+  for (const sets of requiredFiles(presentComponents(index, components))) {
+    if (sets.some((set) => set.every((name) => names.has(name)))) continue;
+    return `${sets[0]?.find((name) => !names.has(name))} is missing`;
+  }
   try {
-    return missingShard(neededFiles(files, wanted).map(({ path }) => path));
+    return missingShard(neededFiles(files, { id, variant, index, components }).map(({ path }) => path));
   } catch (error) {
     if (error instanceof Text2ImgError) return error.message.replace(/\.$/, '');
+    throw error;
+  }
+}
+
+async function indexAndFamily(
+  folder: string,
+  families: readonly CheckpointFamily[],
+): Promise<{ readonly index: ModelIndex; readonly components: readonly ComponentSpec[] } | undefined> {
+  try {
+    const index = await readModelIndex(folder);
+    return { index, components: familyOf(index, families).components };
+  } catch (error) {
+    if (error instanceof Text2ImgError) return undefined;
     throw error;
   }
 }

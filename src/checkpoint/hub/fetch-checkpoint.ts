@@ -3,14 +3,18 @@ import { Text2ImgError } from '../../errors/text2img-error.ts';
 import { quote } from '../../lib/foreign-text.ts';
 import { omitUndefined } from '../../lib/omit-undefined.ts';
 import type { Logger } from '../../observability/logger.ts';
+import type { CheckpointFamily } from '../component-spec.ts';
+import { readJsonFile } from '../json-file.ts';
+import { familyOf, type ModelIndex, parseModelIndex } from '../model-index.ts';
 import { type CachedSnapshot, findCached } from './cached-snapshot.ts';
 import { downloadFile, type Patience } from './download-file.ts';
+import type { HubFile } from './hub-answers.ts';
 import { HubCache } from './hub-cache.ts';
 import { type AskOptions, listRepository, resolveCommit } from './hub-client.ts';
 import { cacheError, isReadOnly } from './hub-errors.ts';
 import type { HubId } from './hub-id.ts';
 import type { HubAccess } from './hub-request.ts';
-import { neededFiles } from './needed-files.ts';
+import { indexFile, neededFiles } from './needed-files.ts';
 import { type BlobCheck, blobState } from './whole-blob.ts';
 
 export interface FetchCheckpointOptions {
@@ -21,6 +25,8 @@ export interface FetchCheckpointOptions {
   /** For a command that only looks: as offline, though the user did not ask for it. */
   readonly cacheOnly?: boolean;
   readonly variant: string | undefined;
+  /** The families that the model may belong to: which files are needed follows from its family's components. */
+  readonly families: readonly CheckpointFamily[];
   readonly logger: Logger;
   /** How well what is in the cache is looked at. With `digest` the user asks for this very model: a cache that cannot take it is then an error. */
   readonly check?: BlobCheck;
@@ -34,11 +40,12 @@ const TRIES_WITH_CACHE = 2;
 
 /**
  * @returns the snapshot's folder. Where the hub cannot be reached and the cache has the revision, that one is taken with a warning.
- * @throws `model_not_found`, `model_gated`, `download_failed`, `unsafe_weights`, `invalid_model_index`, `disk_full`, `store_unwritable`
+ * @throws `model_not_found`, `model_gated`, `download_failed`, `unsafe_weights`, `invalid_model_index`, `unsupported_class`, `disk_full`,
+ *   `store_unwritable`
  */
 export async function fetchCheckpoint(hubId: HubId, options: FetchCheckpointOptions): Promise<string> {
   const cache = new HubCache(options.cacheFolder);
-  const cached = await findCached(cache, hubId, options.variant);
+  const cached = await findCached(cache, hubId, options);
   if (options.offline || options.cacheOnly === true)
     return cachedFolder(cached, hubId, { ...options, root: cache.root });
   const pull = new Pull(cache, hubId, options);
@@ -99,7 +106,10 @@ class Pull {
       ...omitUndefined({ firstPauseMs }),
     };
     const commit = await resolveCommit(this.#hubId, ask);
-    const files = neededFiles(await listRepository({ id, revision: commit }, ask), { id, variant });
+    const listed = await listRepository({ id, revision: commit }, ask);
+    const index = await this.#readIndex(indexFile(listed, id), commit);
+    const { components } = familyOf(index, this.#options.families);
+    const files = neededFiles(listed, { id, variant, index, components });
     const totalBytes = files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
     let doneBytes = 0;
     // Last: whoever finds it finds everything.
@@ -121,34 +131,48 @@ class Pull {
     );
   }
 
-  async #provide(
-    file: ReturnType<typeof neededFiles>[number],
-    commit: string,
-    onProgress: (bytes: number) => void,
-  ): Promise<void> {
-    const { access, check = 'size', firstPauseMs, patience } = this.#options;
+  /** The index decides what else is needed, so it is fetched first; it is linked last. */
+  async #readIndex(file: HubFile, commit: string): Promise<ModelIndex> {
     const { id } = this.#hubId;
-    const path = this.#cache.blobPath(id, file.blob);
     try {
-      const state = await blobState(path, file, check);
-      if (state === 'damaged') this.#damagedCommit = commit;
-      if (state !== 'whole') {
-        this.#hasWritten = true;
-        await this.#cache.prepareRefs(id);
-        await downloadFile(file, {
-          hubId: this.#hubId,
-          commit,
-          access,
-          path,
-          check,
-          onProgress,
-          ...omitUndefined({ firstPauseMs, patience }),
-        });
-      }
-      if (await this.#cache.link(id, { commit, path: file.path, blob: file.blob })) this.#hasWritten = true;
+      await this.#fetchBlob(file, commit, () => undefined);
     } catch (error) {
       throw cacheError(error, this.#cache.root);
     }
+    const json = await readJsonFile(this.#cache.blobPath(id, file.blob)).catch((cause: unknown) => {
+      throw new Text2ImgError('invalid_model_index', Text2ImgError.from(cause).message, { cause });
+    });
+    return parseModelIndex(json, `${id}/${file.path}`);
+  }
+
+  async #provide(file: HubFile, commit: string, onProgress: (bytes: number) => void): Promise<void> {
+    try {
+      await this.#fetchBlob(file, commit, onProgress);
+      const link = { commit, path: file.path, blob: file.blob };
+      if (await this.#cache.link(this.#hubId.id, link)) this.#hasWritten = true;
+    } catch (error) {
+      throw cacheError(error, this.#cache.root);
+    }
+  }
+
+  async #fetchBlob(file: HubFile, commit: string, onProgress: (bytes: number) => void): Promise<void> {
+    const { access, check = 'size', firstPauseMs, patience } = this.#options;
+    const { id } = this.#hubId;
+    const path = this.#cache.blobPath(id, file.blob);
+    const state = await blobState(path, file, check);
+    if (state === 'damaged') this.#damagedCommit = commit;
+    if (state === 'whole') return;
+    this.#hasWritten = true;
+    await this.#cache.prepareRefs(id);
+    await downloadFile(file, {
+      hubId: this.#hubId,
+      commit,
+      access,
+      path,
+      check,
+      onProgress,
+      ...omitUndefined({ firstPauseMs, patience }),
+    });
   }
 
   /** In a cache that may only be read a whole model is used all the same. */

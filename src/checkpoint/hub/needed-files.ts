@@ -1,91 +1,109 @@
 /**
- * Which files of a repository are needed to draw: configurations, tokenizer, scheduler, and of each network's weights one variant as
+ * Which files of a repository are needed to generate images: configurations, tokenizers, scheduler, and of each network's weights one variant as
  * safetensors. Repositories hold the same weights several times over; Stable Diffusion 1.5 is 44 GB on the hub, and 4.3 GB are needed.
  */
 import { Text2ImgError } from '../../errors/text2img-error.ts';
 import { quote } from '../../lib/foreign-text.ts';
+import type { ComponentSpec, NetworkSpec } from '../component-spec.ts';
+import { type ModelIndex, networkClassOf, presentComponents } from '../model-index.ts';
+import { chooseWeightFile, isPickle, namesVariant, shardsOf } from '../weight-files.ts';
 import type { HubFile } from './hub-answers.ts';
 
-const COMPONENTS = { text_encoder: 'model', unet: 'diffusion_pytorch_model', vae: 'diffusion_pytorch_model' } as const;
-const SMALL_FILES =
-  /^(?:model_index\.json|README\.md|scheduler\/scheduler_config\.json|tokenizer\/(?:tokenizer\.json|vocab\.json|merges\.txt|added_tokens\.json|tokenizer_config\.json|special_tokens_map\.json)|(?:text_encoder|unet|vae)\/config\.json)$/;
+/** What every repository has beside its components. */
+const INDEX = 'model_index.json';
+const ALWAYS = [INDEX, 'README.md'];
 
 export interface WantedFiles {
+  /** The repository's name, for messages. */
   readonly id: string;
   readonly variant: string | undefined;
+  readonly index: ModelIndex;
+  /** The family's. */
+  readonly components: readonly ComponentSpec[];
 }
 
-/** @throws `invalid_model_index` for a repository of another layout, `unsafe_weights` where there is only a pickle, `model_not_found` */
-export function neededFiles(files: readonly HubFile[], { id, variant }: WantedFiles): readonly HubFile[] {
-  if (!files.some(({ path }) => path === 'model_index.json')) {
-    throw new Text2ImgError(
-      'invalid_model_index',
-      `the repository ${id} has no model_index.json; a checkpoint in the diffusers layout is needed.`,
-    );
-  }
-  const has = ([component, base]: [string, string]): boolean =>
-    parseWeights(files, component, base).some((weights) => weights.variant === variant);
-  if (variant !== undefined && !Object.entries(COMPONENTS).some(has)) {
+/** @throws `invalid_model_index` for a repository of another layout */
+export function indexFile(files: readonly HubFile[], id: string): HubFile {
+  const file = files.find(({ path }) => path === INDEX);
+  if (file !== undefined) return file;
+  throw new Text2ImgError(
+    'invalid_model_index',
+    `the repository ${id} has no model_index.json; a checkpoint in the diffusers layout is needed.`,
+  );
+}
+
+/** @throws `unsafe_weights` where there is only a pickle, `model_not_found` */
+export function neededFiles(files: readonly HubFile[], wanted: WantedFiles): readonly HubFile[] {
+  const { id, variant, index } = wanted;
+  const present = presentComponents(index, wanted.components);
+  const networks = present.filter((spec): spec is NetworkSpec => spec.kind === 'network');
+  const has = (spec: NetworkSpec): boolean =>
+    variant !== undefined &&
+    namesVariant(namesIn(files, spec.name), networkClassOf(index, spec).weightsBaseName, variant);
+  if (variant !== undefined && !networks.some(has)) {
     throw new Text2ImgError(
       'model_not_found',
       `the repository ${id} has no weights of the variant ${quote(variant)}; leave out --variant to use those that it has.`,
     );
   }
-  const weights = Object.entries(COMPONENTS).flatMap(([component, base]) =>
-    weightFiles(files, { component, base, id, variant }),
-  );
-  return [...files.filter(({ path }) => SMALL_FILES.test(path)), ...weights];
+  const paths = new Set([
+    ...ALWAYS,
+    ...present.flatMap((spec) => smallFiles(spec).map((name) => `${spec.name}/${name}`)),
+    ...networks.flatMap((spec) => weightFiles(files, spec, wanted).map((name) => `${spec.name}/${name}`)),
+  ]);
+  return files.filter(({ path }) => paths.has(path));
 }
 
-interface WantedWeights extends WantedFiles {
-  readonly component: string;
-  readonly base: string;
+/** Names in the component's folder; some of them may be missing. */
+function smallFiles(spec: ComponentSpec): readonly string[] {
+  switch (spec.kind) {
+    case 'network':
+      return ['config.json'];
+    case 'tokenizer':
+      return spec.classes.flatMap(({ fileSets, otherFiles }) => [...fileSets.flat(), ...otherFiles]);
+    case 'scheduler':
+      return ['scheduler_config.json'];
+    case 'ignored':
+      return [];
+  }
 }
 
-interface WeightFile {
-  readonly file: HubFile;
-  readonly variant: string | undefined;
-  readonly isShard: boolean;
-  readonly isIndex: boolean;
-}
-
-/** The choice that `find-weight-files.ts` makes in a folder: the variant that was asked for, else plain files, else the only other there is. */
-function weightFiles(files: readonly HubFile[], { component, base, id, variant }: WantedWeights): readonly HubFile[] {
-  const parsed = parseWeights(files, component, base);
-  // Where an index and a whole file lie side by side, diffusers takes the index and transformers the file.
-  const heads = parsed
-    .filter(({ isShard }) => !isShard)
-    .toSorted((a, b) => (Number(b.isIndex) - Number(a.isIndex)) * (base === 'model' ? -1 : 1));
-  const chosen =
-    heads.find((head) => head.variant === variant) ?? heads.find((head) => head.variant === undefined) ?? heads[0];
-  if (chosen === undefined) throw missing(files, { component, base, id, variant });
-  if (!chosen.isIndex) return [chosen.file];
-  return [
-    chosen.file,
-    ...parsed.filter(({ isShard, variant: other }) => isShard && other === chosen.variant).map(({ file }) => file),
-  ];
-}
-
-function parseWeights(files: readonly HubFile[], component: string, base: string): readonly WeightFile[] {
-  const start = `${component}/${base}`;
-  return files.flatMap((file) => {
-    if (!file.path.startsWith(start)) return [];
-    const match =
-      /^(?:\.(?!safetensors)([\w-]+?))?(-\d{5}-of-\d{5})?\.safetensors(\.index(?:\.([\w-]+))?\.json)?$/.exec(
-        file.path.slice(start.length),
-      );
-    if (match === null) return [];
-    const [, ownVariant, shard, index, indexVariant] = match;
-    return [{ file, variant: ownVariant ?? indexVariant, isShard: shard !== undefined, isIndex: index !== undefined }];
+/** Paths of which at least one set must be there, for each component that has small files. */
+export function requiredFiles(components: readonly ComponentSpec[]): readonly (readonly (readonly string[])[])[] {
+  return components.flatMap((spec) => {
+    const sets = spec.kind === 'tokenizer' ? spec.classes.flatMap(({ fileSets }) => fileSets) : [smallFiles(spec)];
+    return spec.kind === 'ignored' ? [] : [sets.map((names) => names.map((name) => `${spec.name}/${name}`))];
   });
 }
 
-function missing(files: readonly HubFile[], { component, base, id }: WantedWeights): Text2ImgError {
-  const pickle = files.find(({ path }) => path.startsWith(`${component}/`) && /\.(?:bin|ckpt|pt|pth)$/.test(path));
+/** Names of the files directly in the component's folder. */
+function namesIn(files: readonly HubFile[], component: string): readonly string[] {
+  const start = `${component}/`;
+  return files.flatMap(({ path }) => {
+    const name = path.slice(start.length);
+    return path.startsWith(start) && !name.includes('/') ? [name] : [];
+  });
+}
+
+function weightFiles(
+  files: readonly HubFile[],
+  spec: NetworkSpec,
+  { id, variant, index }: WantedFiles,
+): readonly string[] {
+  const { weightsBaseName: baseName } = networkClassOf(index, spec);
+  const names = namesIn(files, spec.name);
+  const chosen = chooseWeightFile(names, {
+    component: spec.name,
+    baseName,
+    ...(variant === undefined ? {} : { variant }),
+  });
+  if (chosen !== undefined)
+    return chosen.kind === 'index' ? [chosen.name, ...shardsOf(chosen, names, baseName)] : [chosen.name];
+  const pickle = names.find(isPickle);
   if (pickle !== undefined)
-    return new Text2ImgError(
+    throw new Text2ImgError(
       'unsafe_weights',
-      `the repository ${id} has the weights of its ${component} only as the pickle ${quote(pickle.path)}, which can run code when it is read.`,
+      `the repository ${id} has the weights of its ${spec.name} only as the pickle ${quote(`${spec.name}/${pickle}`)}, which can run code when it is read.`,
     );
-  return new Text2ImgError('model_not_found', `the repository ${id} has no ${component}/${base}.safetensors.`);
+  throw new Text2ImgError('model_not_found', `the repository ${id} has no ${spec.name}/${baseName}.safetensors.`);
 }

@@ -1,6 +1,8 @@
 /** Makes a checkpoint ready to draw: reads it, chooses the device, builds the three networks and their pipeline. Runs in the engine child. */
-import { type Checkpoint, openCheckpoint } from '../../checkpoint/open-checkpoint.ts';
+import { openCheckpoint } from '../../checkpoint/open-checkpoint.ts';
+import type { StableDiffusionCheckpoint } from '../../pipelines/stable-diffusion/components.ts';
 import { carriedSchedulerConfig } from '../../schedulers/scheduler-config.ts';
+import { STABLE_DIFFUSION_FIELDS } from '../../pipelines/stable-diffusion/fields.ts';
 import {
   carriedSchedulerKeys,
   defaultSampleSize,
@@ -12,10 +14,10 @@ import { StableDiffusionPipeline } from '../../pipelines/stable-diffusion/stable
 import { nearestTileSize } from '../../pipelines/parts/vae-tiling.ts';
 import { Text2ImgError } from '../../errors/text2img-error.ts';
 import type { ModelFacts } from '../../job/model-facts.ts';
-import { proveFit } from '../../pipelines/stable-diffusion/prove-fit.ts';
+import { proveFit } from '../../pipelines/prove-fit.ts';
+import { FAMILIES } from '../../pipelines/registry.ts';
 import { type ChosenDevice, chooseDevice } from '../../runtime/choose-device.ts';
 import { DEFAULT_RUNTIME } from '../../runtime/registry.ts';
-import { STABLE_DIFFUSION_FIELDS } from '../../pipelines/stable-diffusion/fields.ts';
 import { identityOf } from '../../runtime/file-digest.ts';
 import { hashInBackground, knownModelHash } from './model-hash.ts';
 import { NetworkOpener, vaeSampleSizePx, vaeScaleFactor } from './open-networks.ts';
@@ -37,16 +39,16 @@ const DEFAULT_GUIDANCE_SCALE = 7.5;
  */
 export async function loadModel(settings: EngineSettings): Promise<LoadedModel> {
   const startMs = performance.now();
-  const checkpoint = await openCheckpoint(
-    settings.checkpointFolder,
-    settings.variant === null ? {} : { variant: settings.variant },
-  );
+  const checkpoint = await openCheckpoint(settings.checkpointFolder, {
+    families: FAMILIES,
+    ...(settings.variant === null ? {} : { variant: settings.variant }),
+  });
   if (settings.vaeTiling) requireTiles(checkpoint);
-  const tokenizer = new ClipTokenizer(checkpoint.tokenizer);
+  const tokenizer = new ClipTokenizer(checkpoint.tokenizers.tokenizer);
   const device = await chooseDevice(DEFAULT_RUNTIME, settings.device, settings.dtype);
   const graphs = proveFit(checkpoint, device.computeType);
   await using stack = new AsyncDisposableStack();
-  const opener = stack.use(new NetworkOpener({ checkpoint, device, settings }));
+  const opener = stack.use(new NetworkOpener({ checkpoint, device: device.device, settings }));
   const fullPrecision =
     device.computeType === 'float32' ? {} : { fullPrecision: opener.openLater(() => proveFit(checkpoint, 'float32')) };
   const networks = await opener.open(graphs);
@@ -70,20 +72,24 @@ export async function loadModel(settings: EngineSettings): Promise<LoadedModel> 
 }
 
 /** @throws `unsupported_config` for an autoencoder whose tiles do not join */
-function requireTiles(checkpoint: Checkpoint): void {
+function requireTiles(checkpoint: StableDiffusionCheckpoint): void {
   const size = vaeSampleSizePx(checkpoint);
   const nearest = nearestTileSize(size, vaeScaleFactor(checkpoint));
   if (nearest === size) return;
   throw new Text2ImgError(
     'unsupported_config',
-    `${checkpoint.vae.configPath}: "sample_size" is ${size}, and tiles of that size do not join, so --vae-tiling cannot be used; ` +
+    `${checkpoint.networks.vae.configPath}: "sample_size" is ${size}, and tiles of that size do not join, so --vae-tiling cannot be used; ` +
       `the nearest size that works is ${nearest}.`,
   );
 }
 
 /** Of the denoising network's weights. */
 async function hashOf(
-  { unet: { weights } }: Checkpoint,
+  {
+    networks: {
+      unet: { weights },
+    },
+  }: StableDiffusionCheckpoint,
   { compileCacheFolder: folder, verifyCache: verify }: EngineSettings,
 ): Promise<Pick<LoadedModel, 'hashLater'> & { readonly modelHash: string | null }> {
   const files = new Set(Array.from(weights.names(), (name) => weights.place(name).file));
@@ -95,7 +101,7 @@ async function hashOf(
 }
 
 interface Findings {
-  readonly checkpoint: Checkpoint;
+  readonly checkpoint: StableDiffusionCheckpoint;
   readonly modelHash: string | null;
   readonly modelName: string;
   readonly device: ChosenDevice;
@@ -104,7 +110,7 @@ interface Findings {
 }
 
 function factsOf({ checkpoint, modelHash, modelName, device, warnings, loadMs }: Findings): ModelFacts {
-  const size = defaultSampleSize(checkpoint.unet.config);
+  const size = defaultSampleSize(checkpoint.networks.unet.config);
   const scaleFactor = vaeScaleFactor(checkpoint);
   return {
     modelName,
@@ -129,7 +135,7 @@ function maxBatchImages({ kind }: ChosenDevice): number {
   return kind === 'cpu' ? 1 : 4;
 }
 
-function schedulerOf({ scheduler: { className: own, config } }: Checkpoint): CheckpointScheduler {
+function schedulerOf({ scheduler: { className: own, config } }: StableDiffusionCheckpoint): CheckpointScheduler {
   return {
     configFor: (scheduler) =>
       scheduler.className === own

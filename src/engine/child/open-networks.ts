@@ -1,18 +1,20 @@
 /** Opens a checkpoint's networks on a device: their graphs become the functions that the pipeline calls. */
-import type { Checkpoint } from '../../checkpoint/open-checkpoint.ts';
+import type { StableDiffusionCheckpoint } from '../../pipelines/stable-diffusion/components.ts';
 import type { Denoiser, FullPrecision, Networks, TextEncoder, VaeDecoder } from '../../pipelines/parts/networks.ts';
 import { tiledVaeDecoder } from '../../pipelines/parts/vae-tiling.ts';
-import type { NetworkGraphs } from '../../pipelines/stable-diffusion/prove-fit.ts';
-import type { BuiltGraph, ComputeType } from '../../onnx/graph.ts';
-import type { ChosenDevice } from '../../runtime/choose-device.ts';
+import type { NetworkGraphs } from '../../pipelines/prove-fit.ts';
+import type { STABLE_DIFFUSION } from '../../pipelines/stable-diffusion/family.ts';
+import type { BuiltGraph } from '../../onnx/graph.ts';
 import type { Network, OpenOptions } from '../../runtime/contract.ts';
 import { DEFAULT_RUNTIME } from '../../runtime/registry.ts';
 import { float32, floatsOf, int32 } from '../../runtime/tensors.ts';
 import type { EngineSettings } from '../protocol.ts';
 
+type Graphs = NetworkGraphs<typeof STABLE_DIFFUSION>;
+
 export interface NetworkOpenerOptions {
-  readonly checkpoint: Checkpoint;
-  readonly device: Pick<ChosenDevice, 'device' | 'computeType'>;
+  readonly checkpoint: StableDiffusionCheckpoint;
+  readonly device: string;
   readonly settings: EngineSettings;
 }
 
@@ -32,22 +34,21 @@ export class NetworkOpener implements AsyncDisposable {
   }
 
   /** @throws `inference_failed`, `engine_out_of_memory` */
-  async open({ textEncoder, unet, vae }: NetworkGraphs): Promise<Networks> {
-    const { computeType } = this.#options.device;
+  async open({ text_encoder: textEncoder, unet, vae }: Graphs): Promise<Networks> {
     return {
-      textEncoder: await this.#textEncoder(textEncoder, computeType),
-      denoiser: await this.#denoiser(unet, computeType),
-      vae: await this.#vae(vae, computeType),
+      textEncoder: await this.#textEncoder(textEncoder),
+      denoiser: await this.#denoiser(unet),
+      vae: await this.#vae(vae),
     };
   }
 
   /** @param build makes the graphs in float32; called when the first network is asked for */
-  openLater(build: () => NetworkGraphs): FullPrecision {
+  openLater(build: () => Graphs): FullPrecision {
     const graphs = once(build);
     return {
-      textEncoder: once(() => this.#textEncoder(graphs().textEncoder, 'float32')),
-      denoiser: once(() => this.#denoiser(graphs().unet, 'float32')),
-      vae: once(() => this.#vae(graphs().vae, 'float32')),
+      textEncoder: once(() => this.#textEncoder(graphs().text_encoder)),
+      denoiser: once(() => this.#denoiser(graphs().unet)),
+      vae: once(() => this.#vae(graphs().vae)),
     };
   }
 
@@ -55,11 +56,12 @@ export class NetworkOpener implements AsyncDisposable {
     await this.#opened.disposeAsync();
   }
 
-  async #network(graph: BuiltGraph, options: Pick<OpenOptions, 'computeType' | 'use'>): Promise<Network> {
+  async #network(graph: BuiltGraph, use: OpenOptions['use']): Promise<Network> {
     const { device, settings } = this.#options;
     const network = await DEFAULT_RUNTIME.open(graph, {
-      ...options,
-      device: device.device,
+      use,
+      computeType: graph.computeType,
+      device,
       threads: settings.threads,
       cache: {
         folder: settings.compileCacheFolder,
@@ -70,9 +72,9 @@ export class NetworkOpener implements AsyncDisposable {
     return this.#opened.use(network);
   }
 
-  async #textEncoder(graph: BuiltGraph, computeType: ComputeType): Promise<TextEncoder> {
-    const network = await this.#network(graph, { computeType, use: 'once' });
-    const { maxTokens } = this.#options.checkpoint.tokenizer;
+  async #textEncoder(graph: BuiltGraph): Promise<TextEncoder> {
+    const network = await this.#network(graph, 'once');
+    const { maxTokens } = this.#options.checkpoint.tokenizers.tokenizer;
     return {
       maxTokens,
       encode: async (inputIds, batch) =>
@@ -80,12 +82,12 @@ export class NetworkOpener implements AsyncDisposable {
     };
   }
 
-  async #denoiser(graph: BuiltGraph, computeType: ComputeType): Promise<Denoiser> {
-    const network = await this.#network(graph, { computeType, use: 'every-step' });
-    const { unet, textEncoder, tokenizer } = this.#options.checkpoint;
-    const context = [tokenizer.maxTokens, textEncoder.config.hidden_size];
+  async #denoiser(graph: BuiltGraph): Promise<Denoiser> {
+    const network = await this.#network(graph, 'every-step');
+    const { networks, tokenizers } = this.#options.checkpoint;
+    const context = [tokenizers.tokenizer.maxTokens, networks.text_encoder.config.hidden_size];
     return {
-      latentChannels: unet.config.in_channels,
+      latentChannels: networks.unet.config.in_channels,
       predict: async ({ sample, shape, timestep, encoderHiddenStates }) => {
         const outputs = await network.run({
           sample: float32(sample, shape),
@@ -97,12 +99,12 @@ export class NetworkOpener implements AsyncDisposable {
     };
   }
 
-  async #vae(graph: BuiltGraph, computeType: ComputeType): Promise<VaeDecoder> {
-    const network = await this.#network(graph, { computeType, use: 'once' });
+  async #vae(graph: BuiltGraph): Promise<VaeDecoder> {
+    const network = await this.#network(graph, 'once');
     const { checkpoint, settings } = this.#options;
     const decoder: VaeDecoder = {
       scaleFactor: vaeScaleFactor(checkpoint),
-      scalingFactor: checkpoint.vae.config.scaling_factor,
+      scalingFactor: checkpoint.networks.vae.config.scaling_factor,
       decode: async (latents, shape) =>
         floatsOf(await network.run({ latent_sample: float32(latents, [1, ...shape]) }), 'sample'),
     };
@@ -111,13 +113,13 @@ export class NetworkOpener implements AsyncDisposable {
 }
 
 /** How many pixels one latent is wide and high. */
-export function vaeScaleFactor({ vae }: Checkpoint): number {
-  return 2 ** (vae.config.block_out_channels.length - 1);
+export function vaeScaleFactor({ networks }: StableDiffusionCheckpoint): number {
+  return 2 ** (networks.vae.config.block_out_channels.length - 1);
 }
 
 /** The size of a tile. */
-export function vaeSampleSizePx({ vae }: Checkpoint): number {
-  const size = vae.config.sample_size;
+export function vaeSampleSizePx({ networks }: StableDiffusionCheckpoint): number {
+  const size = networks.vae.config.sample_size;
   return Array.isArray(size) ? size[0] : size;
 }
 

@@ -69,5 +69,5 @@ function additionGraph(computeType: ComputeType): BuiltGraph {
     opsetImport: [{ domain: '', version: 20 }],
     graph: { name: 'addition', node, initializer: [], input: [info('x')], output: [info('y')] },
   });
-  return { model, weightsFolder: '', weightFiles: [], weightBytes: 0, largestInlineBytes: 0, flops: 0 };
+  return { model, computeType, weightsFolder: '', weightFiles: [], weightBytes: 0, largestInlineBytes: 0, flops: 0 };
 }

@@ -9,7 +9,7 @@ import { test } from 'node:test';
 import { fetchCheckpoint, type FetchCheckpointOptions } from '../../../src/checkpoint/hub/fetch-checkpoint.ts';
 import { HubCache } from '../../../src/checkpoint/hub/hub-cache.ts';
 import { parseHubId } from '../../../src/checkpoint/hub/hub-id.ts';
-import { openCheckpoint } from '../../../src/checkpoint/open-checkpoint.ts';
+import { openKnown } from '../open-known.ts';
 import { withFileLock } from '../../../src/lib/file-lock.ts';
 import { silentLogger } from '../../../src/observability/logger.ts';
 import { DEMO, demoFiles, failsWith, HUB_ID, makePlace, type Place, UNET } from './hub-place.ts';
@@ -33,7 +33,7 @@ test('a pull brings what is needed and nothing else, in Python’s layout, and t
     'unet/diffusion_pytorch_model.non_ema.safetensors',
   ])
     assert.ok(!existsSync(join(folder, name)), name);
-  assert.equal((await openCheckpoint(folder)).index.pipelineClass, 'StableDiffusionPipeline');
+  assert.equal((await openKnown(folder)).index.pipelineClass, 'StableDiffusionPipeline');
   assert.deepEqual([progress.at(-1), progress.toSorted((a, b) => a - b)], [1, progress]);
   const count = hub.downloads.length;
   await fetchCheckpoint(HUB_ID, options);
@@ -144,7 +144,7 @@ test('what may not be had is named with what to do', async (t) => {
   hub.repositories.set('owner/private', { files: demoFiles(), access: 'private' });
   hub.repositories.set('owner/pickle', {
     files: new Map([
-      ['model_index.json', Buffer.from('{}')],
+      ['model_index.json', demoFiles().get('model_index.json') as Buffer],
       ['text_encoder/model.safetensors', Buffer.from('x')],
       ['unet/diffusion_pytorch_model.bin', Buffer.from('x')],
     ]),
@@ -212,17 +212,39 @@ test('a variant that was asked for is fetched, shards and all; for a network tha
   ]);
 });
 
-test('a variant that no network of the repository has is refused before anything is fetched', async (t) => {
+test('a variant that no network of the repository has is refused before anything but the index is fetched', async (t) => {
   const { hub, options } = await makePlace(t);
   const wanted = { ...options, variant: 'bf16' };
   await assert.rejects(fetchCheckpoint(HUB_ID, wanted), {
     code: 'model_not_found',
     message: /no weights of the variant "bf16"/,
   });
-  assert.equal(hub.downloads.length, 0);
+  assert.ok(hub.downloads.length > 0 && hub.downloads.every(({ path }) => path.endsWith('/model_index.json')));
   // Nor does what lies in the cache without it stand for it.
   await fetchCheckpoint(HUB_ID, options);
   await assert.rejects(fetchCheckpoint(HUB_ID, wanted), { code: 'model_not_found', message: /variant "bf16"/ });
+});
+
+test('a repository of another pipeline is refused before its gigabytes are fetched', async (t) => {
+  const { hub, options } = await makePlace(t);
+  const index = { _class_name: 'FluxPipeline', vae: ['diffusers', 'AutoencoderKL'] };
+  const files = demoFiles().set('model_index.json', Buffer.from(JSON.stringify(index)));
+  hub.repositories.set('owner/other', { files });
+  const pull = fetchCheckpoint({ id: 'owner/other', revision: 'main' }, options);
+  await assert.rejects(pull, failsWith('unsupported_class', 'owner/other', 'FluxPipeline', 'StableDiffusionPipeline'));
+  assert.ok(hub.downloads.every(({ path }) => path.endsWith('/model_index.json')));
+});
+
+test('of several variants without plain weights, one must be named: in the hub’s list as in a folder', async (t) => {
+  const { hub, options } = await makePlace(t);
+  const files = demoFiles();
+  const unet = files.get(UNET) as Buffer;
+  for (const name of files.keys()) if (name.startsWith('unet/diffusion_pytorch_model')) files.delete(name);
+  for (const variant of ['non_ema', 'fp16']) files.set(`unet/diffusion_pytorch_model.${variant}.safetensors`, unet);
+  hub.repositories.set('owner/two', { files });
+  const id = { id: 'owner/two', revision: 'main' };
+  await assert.rejects(fetchCheckpoint(id, options), failsWith('model_not_found', 'several variants', '--variant'));
+  await openKnown(await fetchCheckpoint(id, { ...options, variant: 'fp16' }), { variant: 'fp16' });
 });
 
 test('of an index and a whole file side by side, what is fetched is what will be drawn with', async (t) => {
@@ -322,5 +344,5 @@ test('we read what Python’s client fetched, and fetch nothing again', needsPyt
   assert.equal(await fetchCheckpoint(HUB_ID, options), theirs);
   assert.equal(hub.downloads.length, before);
   assert.equal(await fetchCheckpoint(HUB_ID, { ...options, offline: true }), theirs);
-  await openCheckpoint(theirs);
+  await openKnown(theirs);
 });

@@ -8,6 +8,7 @@ import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import type { FetchCheckpointOptions } from '../../../src/checkpoint/hub/fetch-checkpoint.ts';
 import { Text2ImgError } from '../../../src/errors/text2img-error.ts';
+import { FAMILIES } from '../../../src/pipelines/registry.ts';
 import { silentLogger } from '../../../src/observability/logger.ts';
 import { HubServer, TOKEN } from '../../servers/hub-server.ts';
 
@@ -50,6 +51,7 @@ export async function makePlace(t: TestContext, changes: Partial<FetchCheckpoint
       access,
       offline: false,
       variant: undefined,
+      families: FAMILIES,
       logger: silentLogger,
       firstPauseMs: 1,
       ...changes,

@@ -2,12 +2,12 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
-import { openCheckpoint } from '../../../src/checkpoint/open-checkpoint.ts';
+import { openKnown } from '../../checkpoint/open-known.ts';
 import { ClipTokenizer } from '../../../src/pipelines/parts/clip-tokenizer.ts';
 import { runJobs } from '../../../src/pipelines/run-jobs.ts';
 import { StableDiffusionPipeline } from '../../../src/pipelines/stable-diffusion/stable-diffusion-pipeline.ts';
 import { NetworkOpener } from '../../../src/engine/child/open-networks.ts';
-import { proveFit } from '../../../src/pipelines/stable-diffusion/prove-fit.ts';
+import { proveFit } from '../../../src/pipelines/prove-fit.ts';
 import type { RawImage } from '../../../src/job/raw-image.ts';
 import type { ComputeType } from '../../../src/onnx/graph.ts';
 import { copyOfBase, editTensors, UNET, VAE } from '../../checkpoint/checkpoint-copies.ts';
@@ -21,10 +21,10 @@ interface Drawing {
 }
 
 async function draw(folder: string, computeType: ComputeType): Promise<Drawing> {
-  const checkpoint = await openCheckpoint(folder);
+  const checkpoint = await openKnown(folder);
   await using opener = new NetworkOpener({
     checkpoint,
-    device: { device: 'cpu', computeType },
+    device: 'cpu',
     settings: cpuSettings(folder, { threads: 1 }),
   });
   let widened = 0;
@@ -34,7 +34,7 @@ async function draw(folder: string, computeType: ComputeType): Promise<Drawing> 
       widened++;
       return proveFit(checkpoint, 'float32');
     }),
-    tokenizer: new ClipTokenizer(checkpoint.tokenizer),
+    tokenizer: new ClipTokenizer(checkpoint.tokenizers.tokenizer),
     scheduler: { configFor: () => checkpoint.scheduler.config },
   });
   const images: RawImage[] = [];

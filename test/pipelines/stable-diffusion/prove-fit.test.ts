@@ -3,9 +3,9 @@ import assert from 'node:assert/strict';
 import { readFileSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { openCheckpoint } from '../../../src/checkpoint/open-checkpoint.ts';
+import { openKnown } from '../../checkpoint/open-known.ts';
 import { Text2ImgError, type SerializedError } from '../../../src/errors/text2img-error.ts';
-import { proveFit } from '../../../src/pipelines/stable-diffusion/prove-fit.ts';
+import { proveFit } from '../../../src/pipelines/prove-fit.ts';
 import {
   copyOfBase,
   editTensors,
@@ -106,7 +106,7 @@ for (const { title, code, says, spoil } of cases) {
   test(`${title} is refused with ${code}`, async (t) => {
     const folder = copyOfBase(t);
     spoil(folder);
-    const checkpoint = await openCheckpoint(folder);
+    const checkpoint = await openKnown(folder);
     assert.throws(
       () => proveFit(checkpoint),
       (error) => {
@@ -121,8 +121,9 @@ for (const { title, code, says, spoil } of cases) {
 }
 
 test('a checkpoint that fits gives the graphs of its three networks', async (t) => {
-  const { textEncoder, unet, vae } = proveFit(await openCheckpoint(copyOfBase(t)));
-  for (const graph of [textEncoder, unet, vae]) assert.ok(graph.model.length > 1000 && graph.weightBytes > 0);
+  const graphs = proveFit(await openKnown(copyOfBase(t)));
+  assert.deepEqual(Object.keys(graphs), ['text_encoder', 'unet', 'vae']);
+  for (const graph of Object.values(graphs)) assert.ok(graph.model.length > 1000 && graph.weightBytes > 0);
 });
 
 test('only the headers of the weights are read: their large tensors may be anything', async (t) => {
@@ -131,8 +132,8 @@ test('only the headers of the weights are read: their large tensors may be anyth
   editTensors(join(folder, UNET), (tensors) => {
     for (const [name, tensor] of tensors) tensors.set(name, { ...tensor, data: Buffer.alloc(tensor.data.length, 255) });
   });
-  proveFit(await openCheckpoint(folder));
+  proveFit(await openKnown(folder));
   assert.ok(before.size > 100);
   truncateSync(join(folder, UNET), readFileSync(join(folder, UNET)).length - 1);
-  await assert.rejects(openCheckpoint(folder), { code: 'invalid_safetensors' });
+  await assert.rejects(openKnown(folder), { code: 'invalid_safetensors' });
 });

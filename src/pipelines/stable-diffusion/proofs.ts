@@ -1,40 +1,23 @@
-/**
- * Proves that the parts of a checkpoint fit together, by its configurations and the headers of its weight files: nothing is loaded. What passes
- * here can be drawn with; `models list`, `models show`, `doctor` and the engine all ask here. What each configuration says for itself is checked
- * where it is read (`networks/`).
- */
-import { attends, unetBlocks } from '../../networks/unet-2d-condition-config.ts';
-import type { Checkpoint } from '../../checkpoint/open-checkpoint.ts';
+/** What must fit together in a checkpoint of Stable Diffusion 1.x: the tokens, the width of the prompt's embeddings, and the channels. */
 import { Text2ImgError } from '../../errors/text2img-error.ts';
-import type { BuiltGraph, ComputeType } from '../../onnx/graph.ts';
-import { buildVaeDecoderGraph } from '../../networks/autoencoder-kl.ts';
-import { buildClipTextGraph } from '../../networks/clip-text-model.ts';
-import { buildUNet2DConditionGraph } from '../../networks/unet-2d-condition-model.ts';
+import { attends, unetBlocks } from '../../networks/unet-2d-condition-config.ts';
+import type { StableDiffusionCheckpoint } from './components.ts';
 
-/** The checkpoint's networks, ready to be opened by a runtime. */
-export interface NetworkGraphs {
-  readonly textEncoder: BuiltGraph;
-  readonly unet: BuiltGraph;
-  readonly vae: BuiltGraph;
-}
+type Networks = StableDiffusionCheckpoint['networks'];
+type Tokenizers = StableDiffusionCheckpoint['tokenizers'];
 
 const COLOUR_CHANNELS = 3;
 
-/** @throws `invalid_config`, `unsupported_config`, `missing_tensor`, `wrong_tensor_shape` */
-export function proveFit(checkpoint: Checkpoint, computeType: ComputeType = 'float32'): NetworkGraphs {
-  proveTokens(checkpoint);
-  provePromptWidth(checkpoint);
-  proveChannels(checkpoint);
-  const { textEncoder, unet, vae, tokenizer } = checkpoint;
-  return {
-    textEncoder: buildClipTextGraph({ ...textEncoder, computeType, tokens: tokenizer.maxTokens }),
-    unet: buildUNet2DConditionGraph({ ...unet, computeType }),
-    vae: buildVaeDecoderGraph({ ...vae, computeType }),
-  };
+/** @throws `invalid_config`, `unsupported_config` */
+export function proveStableDiffusion({ networks, tokenizers }: StableDiffusionCheckpoint): void {
+  proveTokens(networks, tokenizers);
+  provePromptWidth(networks);
+  proveChannels(networks);
 }
 
 /** Every token that a prompt can have stands in the text encoder's table. */
-function proveTokens({ textEncoder: { config, configPath }, tokenizer: { maxTokenId } }: Checkpoint): void {
+function proveTokens({ text_encoder: { config, configPath } }: Networks, { tokenizer }: Tokenizers): void {
+  const { maxTokenId } = tokenizer;
   if (maxTokenId < config.vocab_size) return;
   throw new Text2ImgError(
     'invalid_config',
@@ -44,7 +27,7 @@ function proveTokens({ textEncoder: { config, configPath }, tokenizer: { maxToke
 }
 
 /** Every block of the UNet that attends to the prompt expects what the text encoder gives. */
-function provePromptWidth({ textEncoder, unet: { config, configPath } }: Checkpoint): void {
+function provePromptWidth({ text_encoder: textEncoder, unet: { config, configPath } }: Networks): void {
   const width = textEncoder.config.hidden_size;
   const wrong = unetBlocks(config).find(
     (block, index) => attends(block, index, config) && block.contextFeatures !== width,
@@ -57,7 +40,7 @@ function provePromptWidth({ textEncoder, unet: { config, configPath } }: Checkpo
 }
 
 /** Latents go from step to step and into the autoencoder, which turns them into red, green and blue. */
-function proveChannels({ unet, vae }: Checkpoint): void {
+function proveChannels({ unet, vae }: Networks): void {
   const { in_channels: taken, out_channels: given } = unet.config;
   const { latent_channels: decoded, out_channels: colours } = vae.config;
   if (taken !== decoded)

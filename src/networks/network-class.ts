@@ -1,0 +1,47 @@
+/**
+ * The contract of a network class: what one class name in a checkpoint (`UNet2DConditionModel`) says about its configuration, its weight files,
+ * its precision and its graph. To add one: a file here, and its name in the component list of each family that has such a network.
+ */
+import type { ConfigRules } from '../lib/config-rules.ts';
+import type { BuiltGraph, ComputeType } from '../onnx/graph.ts';
+import type { Weights } from '../onnx/weights.ts';
+
+/**
+ * The sizes that a graph is written for, each with a default. `tokens` is fixed in the graph of a text encoder. The others only count arithmetic:
+ * the graph runs at every size.
+ */
+export interface GraphSizes {
+  readonly batch?: number;
+  /** In latents. */
+  readonly height?: number;
+  /** In latents. */
+  readonly width?: number;
+  /** Of a prompt with start, end and padding. */
+  readonly tokens?: number;
+}
+
+export interface NetworkBuild<C> {
+  readonly config: C;
+  /** Under today's names: `tensorName` has been applied. */
+  readonly weights: Weights;
+  /** As `NetworkClass.computeType` gave it. */
+  readonly computeType: ComputeType;
+  readonly sizes?: GraphSizes;
+}
+
+/** Methods, not properties: a list holds classes with different configurations, and hands each only its own. */
+export interface NetworkClass<C = unknown> {
+  /** As in `model_index.json`. */
+  readonly className: string;
+  readonly rules: ConfigRules<C>;
+  /** What the names of its weight files begin with: transformers saves `model`, diffusers `diffusion_pytorch_model`. */
+  readonly weightsBaseName: 'model' | 'diffusion_pytorch_model';
+  /** The name that the graph asks for, for a name as it is stored: old savers used others. */
+  tensorName(stored: string): string;
+  /** The precision for a device that computes in `wanted`: some networks overflow in float16 and say so. */
+  computeType(config: C, wanted: ComputeType): ComputeType;
+  /** A text encoder's longest prompt in tokens, where the network itself has a limit. */
+  maxTokens?(config: C): number;
+  /** Reads no weights: the graph points at their places in the files. @throws `missing_tensor`, `wrong_tensor_shape` */
+  build(options: NetworkBuild<C>): BuiltGraph;
+}

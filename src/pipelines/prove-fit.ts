@@ -1,0 +1,42 @@
+/**
+ * Proves that the components of a checkpoint fit together, by its configurations and the headers of its weight files: nothing is loaded. A checkpoint
+ * that passes can be drawn with. `models list`, `models show`, `doctor` and the engine all ask here. What each configuration says for itself is
+ * checked where it is read, by the rules of its network class.
+ */
+import type { PerNetwork } from '../checkpoint/checkpoint.ts';
+import type { OpenedCheckpoint } from '../checkpoint/open-checkpoint.ts';
+import type { GraphSizes } from '../networks/network-class.ts';
+import type { BuiltGraph, ComputeType } from '../onnx/graph.ts';
+import type { Family } from './family.ts';
+
+/** The checkpoint's networks by name, ready to be opened by a runtime. */
+export type NetworkGraphs<F extends Family> = PerNetwork<F['components'], BuiltGraph>;
+
+/**
+ * @param wanted what the device computes in; a network that overflows in it is built in float32
+ * @throws `invalid_config`, `unsupported_config`, `missing_tensor`, `wrong_tensor_shape`
+ */
+export function proveFit<F extends Family>(
+  checkpoint: OpenedCheckpoint<F>,
+  wanted: ComputeType = 'float32',
+): NetworkGraphs<F> {
+  // Both casts: the names follow from the family's list, which TypeScript does not see through a loop over it.
+  const opened = checkpoint as unknown as OpenedCheckpoint<Family>;
+  opened.family.prove(opened);
+  const graphs: Record<string, BuiltGraph> = {};
+  for (const [name, { networkClass, config, weights }] of Object.entries(opened.networks)) {
+    const computeType = networkClass.computeType(config, wanted);
+    graphs[name] = networkClass.build({ config, weights, computeType, sizes: sizesOf(opened, name) });
+  }
+  return graphs as NetworkGraphs<F>;
+}
+
+/** A text encoder reads prompts of the length that its tokenizer makes. */
+function sizesOf({ family, tokenizers }: OpenedCheckpoint<Family>, network: string): GraphSizes {
+  for (const spec of family.components)
+    if (spec.kind === 'tokenizer' && spec.encoder === network) {
+      const tokens = tokenizers[spec.name]?.maxTokens;
+      return tokens === undefined ? {} : { tokens };
+    }
+  return {};
+}
