@@ -2,13 +2,13 @@
  * `text2img jobs`: list, show, retry, cancel.
  */
 import { Text2ImgError } from '../errors/text2img-error.ts';
-import type { JobSummary, PromptQueue } from '../queue/prompt-queue.ts';
+import { LARGEST_PAGE } from '../queue/list-cursor.ts';
+import type { JobSummary, ListedJob, ListOptions, PromptQueue } from '../queue/prompt-queue.ts';
 import { type CommandContext, type ExitCode, printResult, type QueueContext } from './command-context.ts';
 import { adoptImages } from './adopt-images.ts';
 import { openQueue } from '../app/open-queue.ts';
 import { queueSettings } from '../app/settings.ts';
 import { excerpt, printable, quote } from '../lib/foreign-text.ts';
-import { omitUndefined } from '../lib/omit-undefined.ts';
 
 /** Of an id and a state in a row of the list. */
 const ID_LENGTH = 120;
@@ -56,19 +56,31 @@ export async function jobs(context: QueueContext, { action, id }: JobsInvocation
 }
 
 async function list(context: CommandContext, queue: PromptQueue): Promise<ExitCode> {
-  const { limit, status, json } = context.config;
-  const summaries = await queue.list({ limit, ...omitUndefined({ status }) });
-  if (json) {
-    for (const summary of summaries) context.terminal.result(JSON.stringify(summary));
-    return 0;
-  }
+  const { config, terminal } = context;
+  const format = config.json ? JSON.stringify : formatRow;
+  for await (const job of listed(queue, config)) terminal.result(format(job));
+  if (config.json) return 0;
   const counts = await queue.counts();
-  for (const summary of summaries) context.terminal.result(formatRow(summary));
   const stuck = counts.stuck === 0 ? '' : `, ${counts.stuck} stuck ("text2img jobs retry --force ID" takes one)`;
   context.terminal.line(
     `${counts.pending} pending, ${counts.processing} processing, ${counts.completed} completed, ${counts.error} in error${stuck}`,
   );
   return 0;
+}
+
+/** Page by page, so that never more than one is in memory. */
+async function* listed(
+  queue: PromptQueue,
+  { limit, status, after }: Pick<ListOptions, 'limit' | 'status' | 'after'>,
+): AsyncGenerator<ListedJob> {
+  let place = after;
+  for (let left = limit; left > 0; ) {
+    const page = await queue.list({ limit: left, status, after: place });
+    yield* page;
+    if (page.length < Math.min(left, LARGEST_PAGE)) return;
+    left -= page.length;
+    place = page.at(-1)?.cursor;
+  }
 }
 
 function formatRow(summary: JobSummary): string {

@@ -71,6 +71,11 @@ export const ERROR_CODES = {
     consequence: 'fail',
     meaning: 'A document cannot be enqueued or processed as it is.',
   },
+  image_too_large: {
+    fault: 'request',
+    consequence: 'fail',
+    meaning: 'A stored image has more bytes than may be read.',
+  },
   unknown_scheduler: {
     fault: 'request',
     consequence: 'fail',
@@ -196,7 +201,8 @@ export const ERROR_CODES = {
   foreign_object: {
     fault: 'infrastructure',
     consequence: 'fail',
-    meaning: 'An object of another document lies where the image should go; it is never overwritten.',
+    meaning:
+      'An object of another document lies under the image’s name; it is never overwritten, and not given out as this image.',
   },
   store_refused: {
     fault: 'infrastructure',

@@ -5,6 +5,7 @@
  */
 import { isRecord, own } from '../lib/foreign-record.ts';
 import { cut, quote } from '../lib/foreign-text.ts';
+import { omitUndefined } from '../lib/omit-undefined.ts';
 import type { JobProgress, JobSummary } from './prompt-queue.ts';
 import { unpackedBody } from './webhook-body.ts';
 import type { WebhookState, WebhookSummary } from './webhook-outbox.ts';
@@ -73,7 +74,7 @@ export function jobSummary(source: JobSource): JobSummary {
     text: textOr(source.text, MAX_TEXT_LENGTH) ?? (source.text === undefined ? '' : quote(source.text)),
     priority: numberOf(source.priority) ?? 0,
     attempts: attemptsOf(source.attempts),
-    ...whatIsThere(sometimes),
+    ...omitUndefined(sometimes),
   };
 }
 
@@ -82,13 +83,6 @@ type SometimesThere = {
     | JobSummary[Field]
     | undefined;
 };
-
-type WhatIsThere<T> = { readonly [Field in keyof T]?: Exclude<T[Field], undefined> };
-
-function whatIsThere<T extends object>(fields: T): WhatIsThere<T> {
-  // Object.fromEntries forgets which names they were.
-  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as WhatIsThere<T>;
-}
 
 /** A finite number. */
 export function numberOf(value: unknown): number | undefined {
@@ -155,7 +149,7 @@ export function webhookSummary(
   { id, state, attempts, url, due, deliveredAt, error }: Omit<HookRecord, 'body' | 'proof'>,
 ): WebhookSummary {
   const dueAt = state === 'pending' ? due : undefined;
-  return { id, promptId, state, attempts, ...whatIsThere({ url, dueAt, deliveredAt, error }) };
+  return { id, promptId, state, attempts, ...omitUndefined({ url, dueAt, deliveredAt, error }) };
 }
 
 function progressOf({ step, steps }: JobSource['progress']): JobProgress | undefined {

@@ -4,35 +4,41 @@
  * What a bucket keeps as an object's metadata lies in `.meta/<name>.json` beside it, as entries by the picture's SHA-256. The new entry
  * is there before the new picture, and the old one goes after it, so a crash at any point leaves a picture whose own entry is there.
  */
-import { createHash, randomBytes } from 'node:crypto';
-import { rm, stat } from 'node:fs/promises';
-import { basename, dirname, join, relative, resolve, sep } from 'node:path';
+import { randomBytes } from 'node:crypto';
+import { rm } from 'node:fs/promises';
+import { basename, dirname, relative, resolve, sep } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { z } from 'zod';
 import { Text2ImgError } from '../errors/text2img-error.ts';
-import { isDiskFull, messageOf, systemCode } from '../lib/disk-errors.ts';
+import { messageOf } from '../lib/disk-errors.ts';
 import { type HeldLock, withFileLock } from '../lib/file-lock.ts';
 import { quote } from '../lib/foreign-text.ts';
-import { FileError, readPlainFile } from '../lib/plain-file.ts';
+import { FileError, type FileFault } from '../lib/plain-file.ts';
 import { omitUndefined } from '../lib/omit-undefined.ts';
 import { whoseObject } from './doc-key.ts';
-import { createDurably, makeFolder, replaceDurably, writeDurably } from './durable-files.ts';
+import { makeFolder, replaceDurably, writeDurably } from './durable-files.ts';
+import {
+  entriesPath,
+  jsonBytes,
+  META_FOLDER,
+  readEntries,
+  readIfThere,
+  readStored,
+  sha256,
+  writeObject,
+} from './file-objects.ts';
+import { belongsToAnother, isRefusal, storeError } from './file-store-errors.ts';
 import type {
   AdoptOutcome,
   FoundImage,
-  ImageMetadata,
   ImageObject,
   ImageStore,
   ProbeOptions,
   PutResult,
+  ReadImage,
+  ReadOptions,
 } from './image-store.ts';
 import { DEFAULT_OBJECT_PREFIX, probeKey } from './object-key.ts';
-
-const entriesSchema = z.record(
-  z.string(),
-  z.object({ runId: z.string(), docKey: z.string(), seed: z.number(), model: z.string() }),
-);
-type Entries = Record<string, ImageMetadata>;
+import { checkReadable, isObjectName } from './readable-image.ts';
 
 interface PutOptions {
   readonly mayReplace: () => Promise<boolean>;
@@ -43,8 +49,8 @@ interface PutOptions {
 const STALE_LOCK_MS = 10_000;
 /** What stands beside an adopted picture that was not ours. */
 const NOBODYS = { runId: 'adopted', seed: 0, model: '' } as const;
-/** More is no picture of ours. */
-const MAX_READ_BYTES = 2 ** 30;
+/** Under such a name lies no object. */
+const NO_OBJECTS: ReadonlySet<FileFault> = new Set(['missing', 'folder', 'not-plain', 'name-too-long']);
 
 export class FileImageStore implements ImageStore {
   readonly description: string;
@@ -90,11 +96,10 @@ export class FileImageStore implements ImageStore {
       const path = this.#pathOf(name);
       const url = pathToFileURL(path).href;
       try {
-        const png = await readIfThere(path);
+        const stored = await readStored(path);
         const refusal = (await belongsToAnother(path)) ?? (await belongsToAnother(entriesPath(path)));
-        if (png === undefined && refusal === undefined) return undefined;
-        const metadata = png === undefined ? undefined : (await readEntries(entriesPath(path)))[sha256(png)];
-        return { metadata, url, ...omitUndefined({ refusal }) };
+        if (stored === undefined && refusal === undefined) return undefined;
+        return { metadata: stored?.metadata, url, ...omitUndefined({ refusal }) };
       } catch (error) {
         if (!isRefusal(error)) throw error;
         // Whether it is this file, or the whole folder.
@@ -102,6 +107,28 @@ export class FileImageStore implements ImageStore {
         return { metadata: undefined, url, refusal: messageOf(error) };
       }
     }, signal);
+  }
+
+  async read(name: string, options: ReadOptions): Promise<ReadImage | undefined> {
+    return this.#translate(async () => {
+      const path = this.#readablePath(name);
+      if (path === undefined) return undefined;
+      const url = pathToFileURL(path).href;
+      try {
+        const stored = await readStored(path, options.maxBytes);
+        if (stored === undefined) return undefined;
+        const { bytes, metadata, sum: generation } = stored;
+        checkReadable({ url, metadata, sizeBytes: bytes.length }, options);
+        return { bytes, metadata, generation };
+      } catch (error) {
+        if (!(error instanceof FileError)) throw error;
+        if (NO_OBJECTS.has(error.fault)) return undefined;
+        if (error.fault === 'too-large')
+          throw new Text2ImgError('image_too_large', `${error.message}.`, { cause: error });
+        if (error.fault === 'denied') throw new Text2ImgError('store_refused', `${error.message}.`, { cause: error });
+        throw error;
+      }
+    }, options.signal);
   }
 
   async put(object: ImageObject, options: PutOptions): Promise<PutResult> {
@@ -174,6 +201,16 @@ export class FileImageStore implements ImageStore {
     return relative(this.#root, fileURLToPath(storedUrl)).split(sep).join('/');
   }
 
+  /** Undefined for what is no object in a bucket either: a name that leads out of the folder, or to what the store keeps beside the images. */
+  #readablePath(name: string): string | undefined {
+    if (!isObjectName(name)) return undefined;
+    const path = resolve(this.#root, name);
+    const inside = relative(this.#root, path).split(sep);
+    // As in a bucket each object has one name.
+    const isItsName = inside[0] !== '..' && inside.join('/') === name;
+    return isItsName && !inside.includes(META_FOLDER) ? path : undefined;
+  }
+
   /** @throws `store_unwritable` for a name that leads out of the folder */
   #pathOf(name: string): string {
     const path = resolve(this.#root, name);
@@ -190,95 +227,4 @@ export class FileImageStore implements ImageStore {
       throw storeError(error, this.#root);
     }
   }
-}
-
-function entriesPath(path: string): string {
-  return join(dirname(path), '.meta', `${basename(path)}.json`);
-}
-
-function sha256(bytes: Uint8Array): string {
-  return createHash('sha256').update(bytes).digest('hex');
-}
-
-interface Writing {
-  readonly object: ImageObject;
-  /** Entries that stay until the picture is there. */
-  readonly before: Entries;
-  readonly lock: HeldLock;
-}
-
-/** Entry first, picture second, old entries last. */
-async function writeObject(path: string, { object, before, lock }: Writing): Promise<void> {
-  const { png, metadata } = object;
-  const entry = { [sha256(png)]: metadata };
-  // A worker that was frozen for longer than its lock lives must not write over what was written since.
-  const check = (): Promise<void> => lock.check();
-  await replaceDurably(entriesPath(path), jsonBytes({ ...before, ...entry }), check);
-  const isNew = Object.keys(before).length === 0;
-  await (isNew ? createDurably(path, png, check) : replaceDurably(path, png, check));
-  if (!isNew) await replaceDurably(entriesPath(path), jsonBytes(entry), check);
-}
-
-function jsonBytes(value: unknown): Uint8Array {
-  return new TextEncoder().encode(JSON.stringify(value));
-}
-
-async function readEntries(path: string): Promise<Entries> {
-  const bytes = await readIfThere(path);
-  if (bytes === undefined) return {};
-  try {
-    return entriesSchema.parse(JSON.parse(new TextDecoder().decode(bytes)));
-  } catch {
-    // Somebody else's file: the picture counts as a stranger's.
-    return {};
-  }
-}
-
-async function readIfThere(path: string): Promise<Uint8Array | undefined> {
-  try {
-    return await readPlainFile(path, MAX_READ_BYTES);
-  } catch (error) {
-    if (error instanceof FileError && error.fault === 'missing') return undefined;
-    throw error;
-  }
-}
-
-/** In a folder with the sticky bit (`/tmp`, shared volumes) only a file's owner, or the folder's, may replace it. Undefined: nothing is known against it. */
-async function belongsToAnother(path: string): Promise<string | undefined> {
-  const me = process.geteuid?.();
-  if (me === undefined || me === 0) return undefined;
-  const file = await stat(path).catch(() => undefined);
-  const folder = await stat(dirname(path)).catch(() => undefined);
-  if (file === undefined || folder === undefined) return undefined;
-  if ((folder.mode & 0o1000) === 0 || file.uid === me || folder.uid === me) return undefined;
-  return `${quote(path)} belongs to user ${file.uid}, and this is user ${me}`;
-}
-
-/** What the system says of one file that may not be read or written: the folder may take others all the same. */
-const REFUSALS: ReadonlySet<string | undefined> = new Set([
-  'EROFS',
-  'EACCES',
-  'EPERM',
-  'ENOTDIR',
-  'EISDIR',
-  'EEXIST',
-  'ENOTEMPTY',
-  'ENAMETOOLONG',
-  'ELOOP',
-  'ENXIO',
-]);
-
-function isRefusal(error: unknown): boolean {
-  if (error instanceof FileError) return !['missing', 'disk-full', 'other'].includes(error.fault);
-  return REFUSALS.has(systemCode(error));
-}
-
-function storeError(error: unknown, root: string): Text2ImgError {
-  if (error instanceof Text2ImgError) return error;
-  const cause = { cause: error };
-  if (isDiskFull(error) || (error instanceof FileError && error.fault === 'disk-full'))
-    return new Text2ImgError('disk_full', `no space is left in ${root}.`, cause);
-  if (isRefusal(error))
-    return new Text2ImgError('store_unwritable', `the folder ${root} cannot be written: ${messageOf(error)}.`, cause);
-  return new Text2ImgError('store_failed', `the folder ${root} cannot be used: ${messageOf(error)}.`, cause);
 }

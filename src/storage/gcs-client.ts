@@ -30,6 +30,12 @@ export interface UploadRequest {
   readonly onProgress: OnProgress;
 }
 
+export interface DownloadRequest {
+  readonly generation: string;
+  /** Called for each piece that came, with how much there is in all; what it throws ends the download. */
+  readonly onPiece: (sizeBytes: number) => void;
+}
+
 export interface MetadataChange {
   readonly generation: string;
   readonly metageneration: string | undefined;
@@ -88,6 +94,20 @@ export class GcsClient {
   async describe(name: string): Promise<unknown> {
     const [answer] = await this.#bucket.file(name).getMetadata();
     return answer;
+  }
+
+  /** The bytes of this generation as they are stored. Nothing compares them with their sum. */
+  async download(name: string, { generation, onPiece }: DownloadRequest): Promise<Uint8Array> {
+    const file = this.#bucket.file(name, { generation });
+    const pieces: Buffer[] = [];
+    let sizeBytes = 0;
+    const stream: AsyncIterable<Buffer> = file.createReadStream({ validation: false, decompress: false });
+    for await (const piece of stream) {
+      sizeBytes += piece.length;
+      onPiece(sizeBytes);
+      pieces.push(piece);
+    }
+    return Buffer.concat(pieces);
   }
 
   /** Changes the custom metadata of exactly this state of the object. */

@@ -21,6 +21,7 @@ import {
   statusOf,
 } from './gcs-errors.ts';
 import { fromCustomMetadata, toCustomMetadata } from './gcs-metadata.ts';
+import { readGeneration } from './gcs-read.ts';
 import type { OnProgress } from './gcs-requests.ts';
 import { readCredentialsFile } from './google-credentials.ts';
 import type {
@@ -32,8 +33,11 @@ import type {
   ProbeOptions,
   PutOutcome,
   PutResult,
+  ReadImage,
+  ReadOptions,
 } from './image-store.ts';
 import { DEFAULT_OBJECT_PREFIX, probeKey } from './object-key.ts';
+import { checkReadable, isObjectName } from './readable-image.ts';
 import { omitUndefined } from '../lib/omit-undefined.ts';
 
 export interface GcsImageStoreOptions extends GcsConnectionOptions {
@@ -145,6 +149,24 @@ export class GcsImageStore implements ImageStore {
     return { metadata, url: this.#urlOf(name), ...omitUndefined({ refusal }) };
   }
 
+  async read(name: string, options: ReadOptions): Promise<ReadImage | undefined> {
+    const { maxBytes, signal } = options;
+    const url = this.#urlOf(name);
+    const read: Action<ReadImage | undefined> = async (client, onProgress) => {
+      for (let round = 0; round < MAX_ROUNDS; round += 1) {
+        const object = await this.#describe(client, name);
+        if (object === undefined) return undefined;
+        const { generation, size } = object;
+        const metadata = fromCustomMetadata(object.metadata);
+        checkReadable({ url, metadata, sizeBytes: size === undefined ? undefined : Number(size) }, options);
+        const bytes = await readGeneration(client, { object, url, maxBytes, onProgress });
+        if (bytes !== undefined) return { bytes, metadata, generation };
+      }
+      throw this.#changedByOthers(name, 'read');
+    };
+    return isObjectName(name) ? this.#connection.request('read', read, { signal }) : undefined;
+  }
+
   async adopt(name: string, docKey: string): Promise<AdoptOutcome> {
     const { bucket } = this.#options;
     const adopt = async (client: GcsClient): Promise<AdoptOutcome> => {
@@ -198,9 +220,13 @@ export class GcsImageStore implements ImageStore {
       }
       existing = await this.#look(object.name, signal);
     }
-    throw new Text2ImgError(
+    throw this.#changedByOthers(object.name, 'written');
+  }
+
+  #changedByOthers(name: string, while_: 'read' | 'written'): Text2ImgError {
+    return new Text2ImgError(
       'store_failed',
-      `the object ${this.#urlOf(object.name)} was changed by others ${MAX_ROUNDS} times while it was written.`,
+      `the object ${this.#urlOf(name)} was changed by others ${MAX_ROUNDS} times while it was ${while_}.`,
     );
   }
 

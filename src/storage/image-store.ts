@@ -49,6 +49,23 @@ export interface FoundImage {
   readonly refusal?: string;
 }
 
+export interface ReadOptions {
+  /** More is refused before it is read. */
+  readonly maxBytes: number;
+  /** Only this document's object. Without one any object is read, also one that the service did not write: an image that a job begins with. */
+  readonly docKey?: string | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface ReadImage {
+  /** As they are stored. */
+  readonly bytes: Uint8Array;
+  /** Undefined: not written by us. */
+  readonly metadata: ImageMetadata | undefined;
+  /** What was read: other bytes under the same name have another one. */
+  readonly generation: string;
+}
+
 /** `kept`: it is this document's already, or a namesake's, whose name this document does not need. */
 export type AdoptOutcome = 'adopted' | 'kept' | 'absent';
 
@@ -76,6 +93,12 @@ export interface ImageStore extends AsyncDisposable {
 
   /** The object's metadata and URL, or undefined; a worker looks before it draws. */
   find(name: string, options?: { readonly signal?: AbortSignal }): Promise<FoundImage | undefined>;
+
+  /**
+   * The object's bytes, whole and of one generation; undefined where there is none.
+   * @throws `image_too_large`; `foreign_object` where `docKey` is given and it is another's or nobody's; `store_failed`, `store_refused`
+   */
+  read(name: string, options: ReadOptions): Promise<ReadImage | undefined>;
 
   /**
    * Makes an object of another database or collection, or one that nobody knows, this document's: its key is written beside exactly what is there now, under the

@@ -92,3 +92,23 @@ test('a slip in a variable’s name is warned of once, in one line', async () =>
   assert.equal(lines.length, 1);
   assert.match(lines[0] ?? '', /WARNING.*TEXT2IMG_LEASE.*TEXT2IMG_MAX_ATTEMPT \(perhaps TEXT2IMG_MAX_ATTEMPTS\)/);
 });
+
+test('a list goes on behind the cursor of a job, and a cursor that is none is refused', async () => {
+  const folder = newFolder();
+  const list = (...args: readonly string[]): ReturnType<typeof runCli> =>
+    runCli({ args: ['jobs', 'list', '--json', '--data-dir', folder, ...args] });
+  const jobsIn = (stdout: string): { readonly text: string; readonly cursor: string }[] =>
+    stdout.split('\n').flatMap((line) => (line === '' ? [] : [JSON.parse(line)]));
+  const stdin = [1, 2, 3].map((n) => JSON.stringify({ text: `${n}` })).join('\n');
+  const added = await runCli({ args: ['enqueue', '--data-dir', folder, '-'], stdin });
+  assert.equal(added.code, 0, added.stderr);
+  const [third, second] = jobsIn((await list('--limit', '2')).stdout);
+  assert.deepEqual([third?.text, second?.text], ['3', '2']);
+  assert.deepEqual(
+    jobsIn((await list('--after', second?.cursor ?? '')).stdout).map(({ text }) => text),
+    ['1'],
+  );
+  const { code, stderr } = await list('--after', 'page-2');
+  assert.equal(code, 2);
+  assert.match(stderr, /The cursor "page-2" is not of a list of this queue\..*\[invalid_cursor\]/);
+});

@@ -37,7 +37,7 @@ export type Fault =
 
 export interface GcsRequest {
   readonly method: string;
-  readonly kind: 'upload' | 'metadata' | 'other';
+  readonly kind: 'upload' | 'download' | 'metadata' | 'other';
   readonly object: string;
   readonly ifGenerationMatch: string | null;
   readonly hasCredentials: boolean;
@@ -116,7 +116,7 @@ export class GcsServer implements AsyncDisposable {
     const objectPath = /\/b\/([^/]+)\/o\/([^/]+)$/.exec(url.pathname);
     const seen: GcsRequest = {
       method: request.method ?? '',
-      kind: isUpload ? 'upload' : objectPath === null ? 'other' : 'metadata',
+      kind: kindOf({ isUpload, isObject: objectPath !== null, isMedia: url.searchParams.get('alt') === 'media' }),
       object: isUpload ? (url.searchParams.get('name') ?? '') : decodeURIComponent(objectPath?.[2] ?? ''),
       ifGenerationMatch: url.searchParams.get('ifGenerationMatch'),
       hasCredentials: request.headers.authorization !== undefined,
@@ -143,7 +143,23 @@ export class GcsServer implements AsyncDisposable {
     }
     const content = { url, body, contentType: request.headers['content-type'] ?? '' };
     if (fault?.kind === 'corrupt' && body.length > 0) flipPngByte(content);
+    if (seen.kind === 'download')
+      return this.#download(seen.object, { url, response, isDamaged: fault?.kind === 'corrupt' });
     this.#route(seen, content, (status, json) => send(response, status, json));
+  }
+
+  /** The generation that is named, while it is the present one: the bucket keeps no versions. */
+  #download(
+    name: string,
+    { url, response, isDamaged }: { readonly url: URL; readonly response: ServerResponse; readonly isDamaged: boolean },
+  ): void {
+    const object = this.object(name);
+    const generation = url.searchParams.get('generation') ?? String(object?.generation);
+    if (object === undefined || generation !== String(object.generation))
+      return void response.writeHead(404, { 'content-type': 'text/plain' }).end('No such object');
+    const bytes = Buffer.from(object.bytes);
+    if (isDamaged) bytes.writeUInt8((bytes.readUInt8(0) + 1) % 256, 0);
+    response.writeHead(200, { 'content-type': 'image/png', 'content-length': bytes.length }).end(bytes);
   }
 
   #stall(response: ServerResponse): void {
@@ -239,6 +255,20 @@ export class GcsServer implements AsyncDisposable {
       return answer(400, errorBody(400, 'The metadata for the object is too large.'));
     answer(200, describe(this.bucket, object, this.put(object, bytes, metadata)));
   }
+}
+
+function kindOf({
+  isUpload,
+  isObject,
+  isMedia,
+}: {
+  readonly isUpload: boolean;
+  readonly isObject: boolean;
+  readonly isMedia: boolean;
+}): GcsRequest['kind'] {
+  if (isUpload) return 'upload';
+  if (!isObject) return 'other';
+  return isMedia ? 'download' : 'metadata';
 }
 
 async function bodyOf(request: IncomingMessage, bytesPerSecond: number): Promise<Buffer> {

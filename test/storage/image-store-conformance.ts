@@ -1,6 +1,7 @@
 /** What every image store must do. A store's test file calls `imageStoreConformance` with a factory. */
 import assert from 'node:assert/strict';
 import { suite, test, type TestContext } from 'node:test';
+import { Text2ImgError } from '../../src/errors/text2img-error.ts';
 import type { ImageObject, ImageStore, PutOutcome } from '../../src/storage/image-store.ts';
 
 export interface StoreUnderTest {
@@ -132,6 +133,75 @@ export function imageStoreConformance(name: string, create: StoreFactory): void 
         'created',
       ]);
       assert.equal(await text(place), 'first');
+    });
+
+    test('what was stored is read whole, with its metadata and its generation, which a replacement changes', async (t) => {
+      const { store } = await create(t);
+      assert.equal(await store.read(NAME, { maxBytes: 1000 }), undefined);
+      await put(store, makeObject());
+      const first = await store.read(NAME, { maxBytes: 1000 });
+      assert.ok(first !== undefined);
+      assert.equal(new TextDecoder().decode(first.bytes), 'first');
+      assert.deepEqual(first.metadata, makeObject().metadata);
+      assert.equal((await store.read(NAME, { maxBytes: 1000 }))?.generation, first.generation);
+      await put(store, makeObject({ png: 'second', runId: 'run-2' }));
+      const second = await store.read(NAME, { maxBytes: 1000 });
+      assert.equal(new TextDecoder().decode(second?.bytes), 'second');
+      assert.equal(second?.metadata?.runId, 'run-2');
+      assert.notEqual(second?.generation, first.generation);
+    });
+
+    test('an image that is larger than asked for is refused with both sizes', async (t) => {
+      const { store } = await create(t);
+      await put(store, makeObject({ png: 'x'.repeat(5000) }));
+      assert.equal((await store.read(NAME, { maxBytes: 5000 }))?.bytes.length, 5000);
+      await assert.rejects(store.read(NAME, { maxBytes: 4999 }), (error) => {
+        assert.ok(error instanceof Text2ImgError && error.code === 'image_too_large', String(error));
+        assert.match(error.message, /generated\/a\.png.* has 5000 bytes; .*at most 4999/);
+        return true;
+      });
+    });
+
+    test('another document’s image is not given out as this one’s, and any is where no document is named', async (t) => {
+      const place = await create(t);
+      await put(place.store, makeObject());
+      await place.plant('generated/planted.png', new TextEncoder().encode('planted'));
+      const own = await place.store.read(NAME, { maxBytes: 1000, docKey: '{"_id":"a"}' });
+      assert.equal(own?.bytes.length, 5);
+      for (const [name, docKey] of [
+        [NAME, '{"_id":"b"}'],
+        ['generated/planted.png', '{"_id":"a"}'],
+      ] as const)
+        await assert.rejects(
+          place.store.read(name, { maxBytes: 1000, docKey }),
+          (error) => error instanceof Text2ImgError && error.code === 'foreign_object' && error.message.includes(name),
+        );
+      const planted = await place.store.read('generated/planted.png', { maxBytes: 1000 });
+      assert.equal(new TextDecoder().decode(planted?.bytes), 'planted');
+      assert.equal(planted?.metadata, undefined);
+    });
+
+    test('a name under which no object can lie is that of no object', async (t) => {
+      const { store } = await create(t);
+      await put(store, makeObject());
+      for (const name of [
+        '',
+        '.',
+        '..',
+        '../a.png',
+        '../../etc/passwd',
+        'generated',
+        'generated/../generated/a.png',
+        'generated/.meta/a.png.json',
+      ])
+        assert.equal(await store.read(name, { maxBytes: 1000 }), undefined, name);
+    });
+
+    test('a read that was given up is rejected with the reason', async (t) => {
+      const { store } = await create(t);
+      await put(store, makeObject());
+      const reason = new Error('given up');
+      await assert.rejects(store.read(NAME, { maxBytes: 1000, signal: AbortSignal.abort(reason) }), reason);
     });
 
     test('a healthy store passes every probe, and a probe is no image', async (t) => {

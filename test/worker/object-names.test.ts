@@ -39,6 +39,7 @@ function storeWith(place: Place, changes: Partial<ImageStore>): ImageStore {
     find: (name, options) => real.find(name, options),
     put: (object, options) => real.put(object, options),
     probe: (options) => real.probe(options),
+    read: (name, options) => real.read(name, options),
     adopt: (name, docKey) => real.adopt(name, docKey),
     [Symbol.asyncDispose]: () => real[Symbol.asyncDispose](),
     ...changes,

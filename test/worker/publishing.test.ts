@@ -17,6 +17,7 @@ test('a zombie of an earlier run does not overwrite the picture of the run that 
     description: 'late',
     check: () => real.check(),
     find: (name, options) => real.find(name, options),
+    read: (name, options) => real.read(name, options),
     adopt: (name, docKey) => real.adopt(name, docKey),
     probe: (options) => real.probe(options),
     [Symbol.asyncDispose]: () => real[Symbol.asyncDispose](),

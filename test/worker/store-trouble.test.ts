@@ -45,6 +45,7 @@ function faultyStore({ folder }: Place): {
       refuse(faults.put, object.png.byteLength);
       return real.put(object, options);
     },
+    read: (name, options) => real.read(name, options),
     adopt: (name, docKey) => real.adopt(name, docKey),
     probe: async (options) => {
       probes.push(options.sizeBytes);

@@ -25,6 +25,13 @@ export const OUTPUT_OPTIONS = {
     allowed: 'a whole number from 1 to 1000000',
     commands: ['jobs', 'webhooks'],
   }),
+  after: option({
+    placeholder: '<cursor>',
+    type: text,
+    doc: 'List the jobs behind this one: its "cursor" of "jobs list --json".',
+    allowed: 'a cursor that "jobs list --json" printed',
+    commands: ['jobs'],
+  }),
   adopt: option({
     type: onOrOff,
     default: 'off',

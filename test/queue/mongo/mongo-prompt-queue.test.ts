@@ -9,6 +9,7 @@ import { MongoServers } from '../../servers/mongod.ts';
 import { enqueueConformance } from '../enqueue-conformance.ts';
 import { listConformance } from '../list-conformance.ts';
 import { promptQueueConformance } from '../prompt-queue-conformance.ts';
+import { waitingConformance } from '../waiting-conformance.ts';
 import { webhookOutboxConformance } from '../webhook-outbox-conformance.ts';
 
 const binary = await findMongod();
@@ -44,5 +45,6 @@ else {
     webhookOutboxConformance(name, create);
     enqueueConformance(name, create);
     listConformance(name, create);
+    waitingConformance(name, create);
   }
 }

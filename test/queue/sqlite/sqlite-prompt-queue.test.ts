@@ -11,6 +11,7 @@ import { SqlitePromptQueue } from '../../../src/queue/sqlite/sqlite-prompt-queue
 import { enqueueConformance } from '../enqueue-conformance.ts';
 import { listConformance } from '../list-conformance.ts';
 import { promptQueueConformance, type QueueFactory } from '../prompt-queue-conformance.ts';
+import { waitingConformance } from '../waiting-conformance.ts';
 import { webhookOutboxConformance } from '../webhook-outbox-conformance.ts';
 
 async function makePath(t: TestContext): Promise<string> {
@@ -35,6 +36,7 @@ promptQueueConformance('SqlitePromptQueue', create);
 webhookOutboxConformance('SqlitePromptQueue', create);
 enqueueConformance('SqlitePromptQueue', create);
 listConformance('SqlitePromptQueue', create);
+waitingConformance('SqlitePromptQueue', create);
 
 const OPTIONS = { leaseMs: 60_000, maxAttempts: 5, owner: 'w' };
 
