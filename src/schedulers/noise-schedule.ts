@@ -1,4 +1,4 @@
-/** What the schedulers share: training's noise schedule and the ways to spread inference steps over it, in the precision of torch and numpy. */
+/** Training's noise schedule, and the ways to spread inference steps over it, in the precision of torch and numpy. */
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import { cumulatedProduct, numpyLinspace, roundHalfEven, torchLinspace } from '../lib/float32.ts';
 

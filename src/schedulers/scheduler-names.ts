@@ -14,7 +14,7 @@ const SHORT_NAMES: readonly Required<NamedScheduler>[] = SCHEDULERS.flatMap((sch
   scheduler.names.map((short) => ({ scheduler, short })),
 );
 
-const SHORT_SCHEDULER_NAMES: readonly string[] = SHORT_NAMES.map(({ short }) => short.name);
+export const SHORT_SCHEDULER_NAMES: readonly string[] = SHORT_NAMES.map(({ short }) => short.name);
 
 /** Every name that is allowed. */
 export const SCHEDULER_NAMES: readonly string[] = [
