@@ -53,6 +53,15 @@ interface ParametersText<Table extends BaseTable> {
   readonly notTaken: (text: string) => readonly string[];
 }
 
+/** Where a PNG has the fields that share a name with another, for docs/requests.md. */
+export const JOINED_PLACES: Readonly<Record<JoinedName, string>> = {
+  prompt: 'the first lines',
+  negativePrompt: '`Negative prompt`',
+  scheduler: '`Sampler` and `Scheduler`',
+  widthPx: '`Size`',
+  heightPx: '`Size`',
+};
+
 const NEGATIVE_PREFIX = 'Negative prompt: ';
 
 /** The usual order. Names of the table that are not in it follow, then `LAST_NAMES`. */

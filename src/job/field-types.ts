@@ -72,24 +72,21 @@ export function whole({ min, max, multipleOf = 1 }: Range & { readonly multipleO
     typeof value === 'number' && Number.isSafeInteger(value) && value >= min && value <= max && value % multipleOf === 0
       ? value
       : undefined;
-  const [one, many] =
-    multipleOf === 1
-      ? ['a whole number', 'whole numbers']
-      : [`a multiple of ${multipleOf}`, `multiples of ${multipleOf}`];
+  const isAny = multipleOf === 1;
   return {
     json: {
       type: 'integer',
       minimum: min,
       ...(Number.isFinite(max) ? { maximum: range.max } : {}),
-      ...(multipleOf === 1 ? {} : { multipleOf }),
+      ...(isAny ? {} : { multipleOf }),
     },
-    allowed: one + rangeText(range, ', at least'),
+    allowed: `a whole number${rangeText(range, ', at least')}${isAny ? '' : ` and divisible by ${multipleOf}`}`,
     code: 'invalid_parameter',
     parse,
     parseText: (text) => (WHOLE.test(text) ? parse(Number(text)) : undefined),
     readText: finiteNumber,
     format: formatNumber,
-    refuse: refusal(many + rangeText(range, ' from')),
+    refuse: refusal(`${isAny ? 'whole numbers' : `multiples of ${multipleOf}`}${rangeText(range, ' from')}`),
   };
 }
 
@@ -136,7 +133,7 @@ export function text({ maxBytes, noText }: TextOptions): FieldType<string> {
       : new Text2ImgError(noText.code, `"${name}" is ${quote(value, QUOTED_LENGTH)}; ${noText.allowed}.`);
   return {
     json: { type: 'string' },
-    allowed: 'a text',
+    allowed: Number.isFinite(maxBytes) ? `a text of at most ${maxBytes} bytes in UTF-8` : 'a text',
     code: 'invalid_parameter',
     verbatim: true,
     parse,

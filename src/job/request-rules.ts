@@ -9,16 +9,19 @@ type Values = Partial<ResolvedGenerationRequest>;
 interface RequestRule {
   /** The rule applies as soon as all of these have a value: in a document that states them, and in every resolved request. */
   readonly needs: readonly FieldName[];
+  /** One sentence for docs/requests.md. */
+  readonly meaning: string;
   /** @throws the refusal */
   check(values: Values, limits: PromptLimits): void;
 }
 
 function rule<const Name extends FieldName>(
   needs: readonly Name[],
+  meaning: string,
   check: (values: Pick<ResolvedGenerationRequest, Name> & Values, limits: PromptLimits) => void,
 ): RequestRule {
   // `checkRules` calls it only when `needs` are there.
-  return { needs, check };
+  return { needs, meaning, check };
 }
 
 /**
@@ -28,32 +31,40 @@ function rule<const Name extends FieldName>(
 const MAX_RECORD_BYTES = 12 * 1024 * 1024;
 const BYTES_PER_IMAGE = 4096;
 
-const REQUEST_RULES: readonly RequestRule[] = [
-  rule(['widthPx', 'heightPx'], ({ widthPx, heightPx }, { maxPixels }) => {
+export const REQUEST_RULES: readonly RequestRule[] = [
+  rule(['widthPx', 'heightPx'], 'Width × height is at most `--max-pixels`.', ({ widthPx, heightPx }, { maxPixels }) => {
     if (widthPx * heightPx <= maxPixels) return;
     throw new Text2ImgError(
       'invalid_parameter',
       `"width" × "height" is ${widthPx} × ${heightPx} = ${widthPx * heightPx} pixels; allowed are at most ${maxPixels}.`,
     );
   }),
-  rule(['seed', 'numImages'], ({ seed, numImages }) => {
-    // In this order: the sum of a large seed and the number would be rounded before 1 is taken away.
-    if (Number.isSafeInteger(seed + (numImages - 1))) return;
-    throw new Text2ImgError(
-      'invalid_parameter',
-      `"seed" is ${seed}; with ${numImages} images allowed are whole numbers from 0 to ${Number.MAX_SAFE_INTEGER - numImages + 1}.`,
-    );
-  }),
-  rule(['prompt'], (values) => {
-    const { numImages = 1 } = values;
-    const texts = Object.values(values).filter((value) => typeof value === 'string');
-    const textBytes = texts.reduce((bytes, text) => bytes + Buffer.byteLength(text), 0);
-    if (2 * textBytes + numImages * BYTES_PER_IMAGE <= MAX_RECORD_BYTES) return;
-    throw new Text2ImgError(
-      'prompt_too_large',
-      `The texts have ${textBytes} bytes, which with "num_images" ${numImages} is more than the document can hold when the job is done.`,
-    );
-  }),
+  rule(
+    ['seed', 'numImages'],
+    'The seed of the last image, `seed` + `num_images` − 1, is at most 9007199254740991.',
+    ({ seed, numImages }) => {
+      // In this order: the sum of a large seed and the number would be rounded before 1 is taken away.
+      if (Number.isSafeInteger(seed + (numImages - 1))) return;
+      throw new Text2ImgError(
+        'invalid_parameter',
+        `"seed" is ${seed}; with ${numImages} images allowed are whole numbers from 0 to ${Number.MAX_SAFE_INTEGER - numImages + 1}.`,
+      );
+    },
+  ),
+  rule(
+    ['prompt'],
+    'All texts and URLs fit into a MongoDB document when the job is done: about 6 MB of text.',
+    (values) => {
+      const { numImages = 1 } = values;
+      const texts = Object.values(values).filter((value) => typeof value === 'string');
+      const textBytes = texts.reduce((bytes, text) => bytes + Buffer.byteLength(text), 0);
+      if (2 * textBytes + numImages * BYTES_PER_IMAGE <= MAX_RECORD_BYTES) return;
+      throw new Text2ImgError(
+        'prompt_too_large',
+        `The texts have ${textBytes} bytes, which with "num_images" ${numImages} is more than the document can hold when the job is done.`,
+      );
+    },
+  ),
 ];
 
 /** @throws `invalid_parameter`, `prompt_too_large` */

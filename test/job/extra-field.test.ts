@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { requestPage } from '../../scripts/request-page.ts';
 import { requestOptions, requestValues } from '../../src/config/options/request-options.ts';
 import { requestSchemaOf } from '../../src/engine/request-schema.ts';
 import { parametersText } from '../../src/image/parameters-text.ts';
@@ -130,4 +131,12 @@ test('the extra field is written into the PNG’s text and read back, after the 
     code: 'unreadable_file',
     message: /Clip skip: "two"/,
   });
+});
+
+test('the extra field has a row in docs/requests.md', () => {
+  assert.ok(
+    requestPage(TABLE).includes(
+      '| `clip_skip` | Layers of the text encoder to leave out at its end. | a whole number from 0 to 11 | 0 | `--clip-skip` | `TEXT2IMG_CLIP_SKIP` | `Clip skip` |',
+    ),
+  );
 });

@@ -24,7 +24,7 @@ export type RequestOptions<Table> = {
 };
 
 /** @returns the name of a field's option; undefined: it has none */
-function optionNameOf({ flag, wire }: Pick<RequestField<never>, 'flag' | 'wire'>): string | undefined {
+export function optionNameOf({ flag, wire }: Pick<RequestField<never>, 'flag' | 'wire'>): string | undefined {
   return flag === undefined
     ? undefined
     : (flag.name ?? wire.replaceAll(/_([a-z])/g, (_, letter: string) => letter.toUpperCase()));
@@ -66,7 +66,7 @@ function helpOf(field: FieldTable[string], type: FieldType<unknown>): string {
 }
 
 /** @returns undefined for a field that is required */
-function defaultTextOf({ default: fallback, defaultText }: FieldTable[string]): string | undefined {
+export function defaultTextOf({ default: fallback, defaultText }: FieldTable[string]): string | undefined {
   if (fallback === 'required') return undefined;
   if (defaultText !== undefined) return defaultText;
   if (fallback === '') return 'none';

@@ -1,0 +1,5 @@
+/** Writes docs/requests.md from the table of request fields: `node scripts/write-request-page.ts`. */
+import { writeFile } from 'node:fs/promises';
+import { requestPage } from './request-page.ts';
+
+await writeFile(new URL('../docs/requests.md', import.meta.url), requestPage());
