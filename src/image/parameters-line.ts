@@ -14,7 +14,7 @@ export interface SplitText {
 
 /** Line ends may be those of Windows, and some stand behind the last line: other tools' editors put them there. */
 export function splitText(text: string): SplitText {
-  const lines = text.replaceAll('\r\n', '\n').trimEnd().split('\n');
+  const lines = text.trimEnd().replaceAll('\r\n', '\n').split('\n');
   const pairs = parsePairs(lines.at(-1) ?? '');
   return pairs.size >= MIN_PAIRS ? { lines: lines.slice(0, -1), pairs } : { lines, pairs: new Map() };
 }
