@@ -42,13 +42,17 @@ export async function makePlace(t: TestContext): Promise<Place> {
   return { folder, queue, atEnd };
 }
 
+/** Of the only engine, or of each one in the pool. */
+type Engines = Partial<EngineHostOptions> | Partial<EngineHostOptions>[];
+
 /** A worker in this process. */
 export async function work(
   { folder, queue }: Place,
   changes: Partial<WorkerOptions> = {},
-  engineOptions: Partial<EngineHostOptions> = {},
+  engines: Engines = {},
 ): Promise<{ readonly summary: WorkerSummary; readonly events: WorkerEvent[] }> {
-  await using pool = await startInstantPool({ logger: changes.logger ?? silentLogger, ...engineOptions });
+  const options = [engines].flat().map((one) => ({ logger: changes.logger ?? silentLogger, ...one }));
+  await using pool = await startInstantPool(...options);
   const events: WorkerEvent[] = [];
   const summary = await runWorker({
     queue,
@@ -97,11 +101,7 @@ export interface Watching {
   readonly stop: () => Promise<WorkerSummary>;
 }
 
-export function watch(
-  place: Place,
-  changes: Partial<WorkerOptions> = {},
-  engineOptions: Partial<EngineHostOptions> = {},
-): Watching {
+export function watch(place: Place, changes: Partial<WorkerOptions> = {}, engines: Engines = {}): Watching {
   const controller = new AbortController();
   const events: WorkerEvent[] = [];
   let trouble: TroubleReport | undefined;
@@ -116,7 +116,7 @@ export function watch(
       onEvent: (event) => events.push(event),
       ...changes,
     },
-    engineOptions,
+    engines,
   );
   const stop = async (): Promise<WorkerSummary> => {
     controller.abort();
