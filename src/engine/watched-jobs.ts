@@ -1,14 +1,12 @@
 /** Previews are rare and small: which jobs somebody watches, when the next preview of each is due, and how large it may be. */
 
-import type { RawImage } from '../job/raw-image.ts';
+import { MAX_PREVIEW_PX, type RawImage } from '../job/raw-image.ts';
 
 /** Between two previews of one job. */
 const INTERVAL_MS = 1000;
-/** The longest side of a preview. */
-const MAX_SIDE_PX = 256;
 
 export function isPreviewSize({ widthPx, heightPx }: RawImage): boolean {
-  return Math.max(widthPx, heightPx) <= MAX_SIDE_PX;
+  return Math.max(widthPx, heightPx) <= MAX_PREVIEW_PX;
 }
 
 export class WatchedJobs {

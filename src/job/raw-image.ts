@@ -7,3 +7,6 @@ export interface RawImage {
   /** Row by row, one byte a channel. */
   readonly pixels: Uint8Array;
 }
+
+/** The longest side of a preview. */
+export const MAX_PREVIEW_PX = 256;

@@ -8,7 +8,7 @@ export type PipelineStage = (typeof PIPELINE_STAGES)[number];
 export type PipelineDurations = Readonly<Record<PipelineStage, number>>;
 
 /** `load`: the job waited for the model. `encodeImage`: pixels become a PNG. */
-const JOB_STAGES = ['claim', 'load', ...PIPELINE_STAGES, 'encodeImage', 'store', 'complete'] as const;
+export const JOB_STAGES = ['claim', 'load', ...PIPELINE_STAGES, 'encodeImage', 'store', 'complete'] as const;
 export type JobStage = (typeof JOB_STAGES)[number];
 
 /** A stage that this attempt did not go through is missing: images that are stored already are not generated again. */

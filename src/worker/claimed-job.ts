@@ -102,7 +102,12 @@ export class ClaimedJob implements Disposable {
     if (webhook !== undefined) onWebhookOwed?.();
     const { imageUrls, seed } = record;
     const { durationsMs } = this.times;
-    logger.info('prompt completed', { prompt_id: this.id, images: imageUrls.length, seed, durations_ms: durationsMs });
+    logger.info('prompt completed', {
+      prompt_id: this.id,
+      images: imageUrls.length,
+      seed,
+      durations_ms: this.times.logFields,
+    });
     this.#tell({ type: 'completed', id: this.id, imageUrls, seed, durationsMs });
   }
 

@@ -1,5 +1,5 @@
 /** How long each stage of one job took. */
-import type { JobDurations, JobStage } from '../job/stages.ts';
+import { JOB_STAGES, type JobDurations, type JobStage } from '../job/stages.ts';
 
 export class StageTimes {
   readonly #ms = new Map<JobStage, number>();
@@ -22,8 +22,17 @@ export class StageTimes {
     }
   }
 
-  /** In whole milliseconds. */
+  /** In whole milliseconds, in the order of the stages. */
   get durationsMs(): JobDurations {
-    return Object.fromEntries(Array.from(this.#ms, ([stage, ms]) => [stage, Math.round(ms)]));
+    const known = JOB_STAGES.filter((stage) => this.#ms.has(stage));
+    return Object.fromEntries(known.map((stage) => [stage, Math.round(this.#ms.get(stage) ?? 0)]));
+  }
+
+  /** The same, named as fields of a log line are. */
+  get logFields(): Readonly<Record<string, number>> {
+    const entries = Object.entries(this.durationsMs);
+    return Object.fromEntries(
+      entries.map(([stage, ms]) => [stage.replace(/[A-Z]/, (letter) => `_${letter.toLowerCase()}`), ms]),
+    );
   }
 }

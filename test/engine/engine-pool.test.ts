@@ -53,12 +53,12 @@ test('results come in the order of the jobs, each with the durations of its stag
 test('an engine gives its next slot only when its jobs are nearly done, and the turn of that one comes after the release of the first', async (t) => {
   const pool = await startPool(t);
   const first = await slotOf(pool);
-  const [generating] = first.generate([job('a', '[slow 10]', 100)]);
-  const soon = pool.nextSlot({ leadMs: 200, signal: NEVER });
-  assert.equal(await isThere(soon), false, 'a second of steps is left');
+  const [generating] = first.generate([job('a', '[slow 10]', 200)]);
+  const soon = pool.nextSlot({ leadMs: 50, signal: NEVER });
+  assert.equal(await isThere(soon), false, 'two seconds of steps are left');
   const second = await soon;
   assert.ok(second !== undefined);
-  assert.ok((pool.remainingMs('a') ?? 0) <= 200);
+  assert.ok((pool.remainingMs('a') ?? 0) <= 50);
   const turn = second.turn(NEVER);
   await generating;
   assert.equal(await isThere(turn), false, 'what follows for its jobs is not decided yet');

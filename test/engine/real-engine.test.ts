@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { EngineHost } from '../../src/engine/engine-host.ts';
 import type { EngineJob } from '../../src/engine/engine-job.ts';
 import { Text2ImgError } from '../../src/errors/text2img-error.ts';
+import type { RawImage } from '../../src/job/raw-image.ts';
 import type { ResolvedGenerationRequest } from '../../src/job/generation-request.ts';
 import { silentLogger } from '../../src/observability/logger.ts';
 import { cpuSettings } from './cpu-settings.ts';
@@ -76,6 +77,25 @@ test('an input image that the model does not read is refused, not ignored', asyn
       error instanceof Text2ImgError && error.code === 'invalid_parameter' && /input image/.test(error.message),
   );
   await good;
+});
+
+test('a watched job shows what its image looks like so far', async (t) => {
+  const host = startHost(t, fileURLToPath(new URL('../golden/base', import.meta.url)));
+  await host.start();
+  const previews: RawImage[] = [];
+  const [a] = host.generate([job('a', { numInferenceSteps: 20 })], {
+    onPreview: (_, image) => {
+      previews.push(image);
+      host.watch('a', false);
+    },
+  });
+  host.watch('a', true);
+  const [result] = (await a).images;
+  assert.equal(previews.length, 1);
+  const [preview] = previews;
+  assert.equal((preview?.widthPx ?? 0) * 32, (preview?.heightPx ?? 0) * 64, 'of the shape of the image');
+  assert.ok((preview?.widthPx ?? 0) < (result?.image.widthPx ?? 0));
+  assert.ok(new Set(preview?.pixels).size > 1, 'not one grey');
 });
 
 test('cancelling takes effect at the next step of the real network', async (t) => {

@@ -17,6 +17,7 @@ import { notAnImage, notFinite } from '../parts/check-image.ts';
 import type { ClipTokenizer } from '../parts/clip-tokenizer.ts';
 import { guide, isGuided } from '../parts/guidance.ts';
 import { toRgb } from '../parts/image-processor.ts';
+import { latentsToRgb, STABLE_DIFFUSION_RGB_FACTORS } from '../parts/latents-to-rgb.ts';
 import { joined } from '../parts/joined.ts';
 import type { Denoiser, FullPrecision, Networks } from '../parts/networks.ts';
 import { checkRequest } from './check-request.ts';
@@ -50,6 +51,8 @@ interface ImageState extends Embeddings {
   readonly warnings: string[];
   /** [C, h, w] */
   latents: Float32Array;
+  /** [C, h, w], what the latents become without their noise, as far as the scheduler says. */
+  original: Float32Array | undefined;
 }
 
 type LatentShape = readonly [channels: number, height: number, width: number];
@@ -81,7 +84,18 @@ export class StableDiffusionPipeline implements Pipeline<ImageState> {
       const size = this.#latentShape(request).reduce((product, count) => product * count, 1);
       const latents = generator.next(size).map((value) => value * scheduler.initNoiseSigma);
       const embeddings = { promptEmbeds, negativePromptEmbeds };
-      return { ...embeddings, request, imageIndex, denoiser, isAgain, generator, scheduler, warnings, latents };
+      return {
+        ...embeddings,
+        request,
+        imageIndex,
+        denoiser,
+        isAgain,
+        generator,
+        scheduler,
+        warnings,
+        latents,
+        original: undefined,
+      };
     };
     return {
       batchKey: '',
@@ -117,12 +131,18 @@ export class StableDiffusionPipeline implements Pipeline<ImageState> {
       const { guidanceScale } = state.request;
       const modelOutput = guided ? guide(part(index), part(states.length + index), guidanceScale) : part(index);
       const { scheduler: own, latents, generator: noise } = state;
-      state.latents = own.step({ modelOutput, sample: latents, pass, noise }).sample;
+      const stepped = own.step({ modelOutput, sample: latents, pass, noise });
+      state.latents = stepped.sample;
+      state.original = stepped.original;
     }
   }
 
   fault({ latents, scheduler }: ImageState, pass: number): Text2ImgError | undefined {
     return notFinite(latents, `the latents after step ${pass + 1} of ${scheduler.passes.length}`);
+  }
+
+  async preview({ latents, original = latents, request }: ImageState): Promise<RawImage> {
+    return latentsToRgb(original, this.#latentShape(request), STABLE_DIFFUSION_RGB_FACTORS);
   }
 
   /** @throws `invalid_image` */

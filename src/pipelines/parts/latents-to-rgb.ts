@@ -1,0 +1,41 @@
+/** A small, cheap look at latents: each pixel is a linear function of one latent, without any network. */
+import { MAX_PREVIEW_PX, type RawImage } from '../../job/raw-image.ts';
+
+/** One row a channel: how much of it is in red, green and blue. */
+export type RgbFactors = readonly (readonly [red: number, green: number, blue: number])[];
+
+/** Of the autoencoder of Stable Diffusion 1.x, fitted to its images. Source: ComfyUI comfy/latent_formats.py, SD15. */
+export const STABLE_DIFFUSION_RGB_FACTORS: RgbFactors = [
+  [0.3512, 0.2297, 0.3227],
+  [0.325, 0.4974, 0.235],
+  [-0.2829, 0.1762, 0.2721],
+  [-0.212, -0.2616, -0.7177],
+];
+
+/**
+ * One pixel a latent, or one of every few where the image would be larger than a preview may be. From −1 … 1 to bytes, as ComfyUI's
+ * Latent2RGBPreviewer does it.
+ * @param latents [C, h, w], as the denoising network sees them @throws `RangeError` where there are not as many factors as channels
+ */
+export function latentsToRgb(
+  latents: Float32Array,
+  [channels, height, width]: readonly [channels: number, height: number, width: number],
+  factors: RgbFactors,
+): RawImage {
+  if (factors.length !== channels) throw new RangeError(`${factors.length} factors do not fit ${channels} channels`);
+  const stride = Math.ceil(Math.max(width, height) / MAX_PREVIEW_PX);
+  const [widthPx, heightPx] = [Math.ceil(width / stride), Math.ceil(height / stride)];
+  const pixels = new Uint8Array(widthPx * heightPx * 3);
+  for (let y = 0; y < heightPx; y++) {
+    for (let x = 0; x < widthPx; x++) {
+      const place = y * stride * width + x * stride;
+      for (let colour = 0; colour < 3; colour++) {
+        let value = 0;
+        for (const [channel, factor] of factors.entries())
+          value += (latents[channel * height * width + place] ?? 0) * (factor[colour] ?? 0);
+        pixels[(y * widthPx + x) * 3 + colour] = Math.min(1, Math.max(0, (value + 1) / 2)) * 255;
+      }
+    }
+  }
+  return { widthPx, heightPx, channels: 3, pixels };
+}
