@@ -62,7 +62,7 @@ function buildUNet({ config, weights, computeType, sizes }: NetworkBuild<UNet2DC
   return g.build('UNet2DConditionModel');
 }
 
-interface Journey {
+interface BlockContext {
   readonly isLast: boolean;
   /** Feature maps of the way down, taken back in reverse order on the way up. */
   readonly skips: Value[];
@@ -83,7 +83,7 @@ class UNetWriter {
     this.#context = context;
   }
 
-  downBlock(x: Value, prefix: string, plan: BlockPlan, { isLast, skips }: Journey): Value {
+  downBlock(x: Value, prefix: string, plan: BlockPlan, { isLast, skips }: BlockContext): Value {
     let hidden = x;
     for (let layer = 0; layer < plan.layers; layer++) {
       hidden = this.#resnet(hidden, `${prefix}.resnets.${layer}`, plan.channels);
@@ -104,7 +104,7 @@ class UNetWriter {
     return this.#resnet(hidden, `${prefix}.resnets.1`, plan.channels, scale);
   }
 
-  upBlock(x: Value, prefix: string, plan: BlockPlan, { isLast, skips }: Journey): Value {
+  upBlock(x: Value, prefix: string, plan: BlockPlan, { isLast, skips }: BlockContext): Value {
     let hidden = x;
     for (let layer = 0; layer < plan.layers; layer++) {
       hidden = concat(this.#g, [hidden, skips.pop() as Value], 1);

@@ -7,7 +7,7 @@ import {
   carriedSchedulerKeys,
   defaultSampleSize,
   ownSchedulerConfig,
-} from '../../pipelines/stable-diffusion/quirks.ts';
+} from '../../pipelines/stable-diffusion/config-changes.ts';
 import type { CheckpointScheduler } from '../../schedulers/create-scheduler.ts';
 import { ClipTokenizer } from '../../pipelines/parts/clip-tokenizer.ts';
 import { StableDiffusionPipeline } from '../../pipelines/stable-diffusion/stable-diffusion-pipeline.ts';

@@ -8,6 +8,7 @@ import { memoryRefusal } from '../../lib/memory-errors.ts';
 import type { BuiltGraph } from '../../onnx/graph.ts';
 import type { ElementType, HostTensor, HostTensors } from '../contract.ts';
 import type { ExecutionProvider } from './execution-provider.ts';
+import { errorText } from './error-text.ts';
 
 export interface SessionSettings {
   readonly provider: ExecutionProvider;
@@ -130,6 +131,6 @@ async function translateErrors<T>(action: () => Promise<T>): Promise<T> {
       throw new Text2ImgError('engine_out_of_memory', `there is not enough memory for the model: ${refusal}.`, {
         cause: error,
       });
-    throw new Text2ImgError('inference_failed', `ONNX Runtime failed: ${message.split('\n')[0]}`, { cause: error });
+    throw new Text2ImgError('inference_failed', `ONNX Runtime failed: ${errorText(message)}`, { cause: error });
   }
 }

@@ -61,7 +61,7 @@ export async function fetchCuda({
     await draft.moveIntoPlace();
     return folder;
   } catch (error) {
-    throw describe(error, folder);
+    throw setupError(error, folder);
   }
 }
 
@@ -147,7 +147,7 @@ function wheelUnzipper(wheel: Wheel, folder: string, files: WriteStream[]): Unzi
   return unzip;
 }
 
-function describe(error: unknown, folder: string): Text2ImgError {
+function setupError(error: unknown, folder: string): Text2ImgError {
   if (error instanceof Text2ImgError) return error;
   const [code, message] = [systemCode(error), messageOf(error)];
   if (isDiskFull(error))
