@@ -46,6 +46,30 @@ test('doctor tells that a file stands where the folder of the queue should be ma
   assert.match(stdout, /✗ store .*is no folder.*store_unwritable/);
 });
 
+test('doctor advises for what it met: a database that is away and a missing key are no matter of --data-dir or of space', async () => {
+  const environment = {
+    MONGO_URI: 'mongodb://127.0.0.1:1/app?serverSelectionTimeoutMS=300',
+    GCS_BUCKET: 'pictures',
+    GOOGLE_APPLICATION_CREDENTIALS: join(newFolder(), 'missing.json'),
+    HF_HOME: newFolder(),
+  };
+  const { code, stdout } = await runCli({ args: ['doctor', '--json'], environment });
+  assert.equal(code, 5);
+  type Finding = { readonly name: string; readonly detail: string; readonly advice?: string };
+  const { findings } = JSON.parse(stdout) as { readonly findings: readonly Finding[] };
+  const of = (name: string): Finding => findings.find((finding) => finding.name === name) as Finding;
+  for (const name of ['queue', 'prompts']) {
+    assert.match(of(name).detail, /\[queue_failed\]$/);
+    assert.match(of(name).advice ?? '', /start MongoDB, or correct --mongo-uri/);
+  }
+  assert.match(of('store').detail, /\[store_unwritable\]$/);
+  assert.match(of('store').advice ?? '', /GOOGLE_APPLICATION_CREDENTIALS/);
+  assert.match(of('model').detail, /not in the cache .*\[model_not_found\]$/);
+  assert.doesNotMatch(stdout, /--data-dir|free some space|--offline/);
+  // The place in the source of a library that failed.
+  assert.doesNotMatch(stdout, /\.cc:\d+|<lambda/);
+});
+
 test('what is wrong with options is told before the hub is asked', async (t) => {
   const asked: string[] = [];
   const hub = createServer((request, response) => {
