@@ -4,24 +4,28 @@
  * checked where it is read, by the rules of its network class.
  */
 import type { PerNetwork } from '../checkpoint/checkpoint.ts';
+import type { CheckpointFamily } from '../checkpoint/component-spec.ts';
 import type { OpenedCheckpoint } from '../checkpoint/open-checkpoint.ts';
 import type { GraphSizes } from '../networks/network-class.ts';
 import type { BuiltGraph, ComputeType } from '../onnx/graph.ts';
 import type { Family } from './family.ts';
 
+/** The family's own proofs, and the list of what is built. */
+type ProvableFamily = CheckpointFamily & Pick<Family, 'prove'>;
+
 /** The checkpoint's networks by name, ready to be opened by a runtime. */
-export type NetworkGraphs<F extends Family> = PerNetwork<F['components'], BuiltGraph>;
+export type NetworkGraphs<F extends ProvableFamily> = PerNetwork<F['components'], BuiltGraph>;
 
 /**
  * @param wanted what the device computes in; a network that overflows in it is built in float32
  * @throws `invalid_config`, `unsupported_config`, `missing_tensor`, `wrong_tensor_shape`
  */
-export function proveFit<F extends Family>(
+export function proveFit<F extends ProvableFamily>(
   checkpoint: OpenedCheckpoint<F>,
   wanted: ComputeType = 'float32',
 ): NetworkGraphs<F> {
   // Both casts: the names follow from the family's list, which TypeScript does not see through a loop over it.
-  const opened = checkpoint as unknown as OpenedCheckpoint<Family>;
+  const opened = checkpoint as unknown as OpenedCheckpoint<ProvableFamily>;
   opened.family.prove(opened);
   const graphs: Record<string, BuiltGraph> = {};
   for (const [name, { networkClass, config, weights }] of Object.entries(opened.networks)) {
@@ -32,7 +36,7 @@ export function proveFit<F extends Family>(
 }
 
 /** A text encoder reads prompts of the length that its tokenizer makes. */
-function sizesOf({ family, tokenizers }: OpenedCheckpoint<Family>, network: string): GraphSizes {
+function sizesOf({ family, tokenizers }: OpenedCheckpoint<ProvableFamily>, network: string): GraphSizes {
   for (const spec of family.components)
     if (spec.kind === 'tokenizer' && spec.encoder === network) {
       const tokens = tokenizers[spec.name]?.maxTokens;

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { openKnown } from './open-known.ts';
 import { readSafetensorsHeader } from '../../src/checkpoint/safetensors.ts';
+import { chooseWeightFile, shardsOf } from '../../src/checkpoint/weight-files.ts';
 import { SAFETENSORS_BITS } from '../../src/onnx/weights.ts';
 import { Text2ImgError } from '../../src/errors/text2img-error.ts';
 import { copyOfBase, editTensors, readTensors, TEXT, UNET, VAE, writeTensors, zeros } from './checkpoint-copies.ts';
@@ -103,6 +104,56 @@ test('a shard of a variant is no weight file of its own, and of several variants
   for (const variant of ['non_ema', 'fp16'])
     writeTensors(unet.replace('.safetensors', `.${variant}.safetensors`), new Map([['a', zeros([1])]]));
   assert.match(await message(folder), /several variants and none without: "fp16", "non_ema"; name one with --variant/);
+});
+
+const base = 'diffusion_pytorch_model';
+const whole = `${base}.safetensors`;
+const index = `${base}.safetensors.index.json`;
+const half = `${base}.fp16.safetensors`;
+const choices: readonly (readonly [
+  names: readonly string[],
+  variant: string | undefined,
+  chosen: string | undefined,
+])[] = [
+  [[whole, half], undefined, whole],
+  [[whole, half], 'fp16', half],
+  [[whole], 'fp16', whole],
+  [[half], undefined, half],
+  [[whole, index], undefined, index],
+  [[`${base}.bin`, `${base}.fp16.bin`], undefined, undefined],
+  [[`${base}-00001-of-00001.safetensors`], undefined, undefined],
+  [[`${base}_ema.safetensors`, `other.safetensors`, `${base}.a.b.safetensors`], undefined, undefined],
+  [[whole, `${base}.safetensors.index.fp16.json`], 'fp16', `${base}.safetensors.index.fp16.json`],
+  [[whole, `${base}.fp16.safetensors.index.json`], 'fp16', `${base}.fp16.safetensors.index.json`],
+];
+for (const [names, variant, chosen] of choices) {
+  test(`of ${names.join(' and ')} ${variant ?? 'plain weights'} are ${chosen ?? 'not there'}`, () => {
+    for (const order of [names, names.toReversed()]) {
+      const wanted = { component: 'unet', baseName: base, ...(variant === undefined ? {} : { variant }) };
+      assert.equal(chooseWeightFile(order, wanted)?.name, chosen);
+    }
+  });
+}
+
+test('shards belong to the index of their variant, whether it stands in front of their number or behind it', () => {
+  const shards = (variant: string): string[] =>
+    [1, 2].map((shard) => `${base}${variant}-0000${shard}-of-00002.safetensors`);
+  const behind = [1, 2].map((shard) => `${base}-0000${shard}-of-00002.bf16.safetensors`);
+  const indexes = [index, `${base}.safetensors.index.fp16.json`, `${base}.safetensors.index.bf16.json`];
+  const names = [...shards(''), ...shards('.fp16'), ...behind, ...indexes];
+  for (const [variant, expected] of [
+    [undefined, shards('')],
+    ['fp16', shards('.fp16')],
+    ['bf16', behind],
+  ] as const) {
+    const chosen = chooseWeightFile(names, {
+      component: 'unet',
+      baseName: base,
+      ...(variant === undefined ? {} : { variant }),
+    });
+    assert.ok(chosen !== undefined);
+    assert.deepEqual(shardsOf(chosen, names, base), expected);
+  }
 });
 
 test('a tensor that nothing asks for may have any type of the format', async (t) => {

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { openKnown } from '../checkpoint/open-known.ts';
+import { proveFit } from '../../src/pipelines/prove-fit.ts';
 import type { CheckpointNetwork } from '../../src/checkpoint/checkpoint.ts';
 import type { GraphSizes } from '../../src/networks/network-class.ts';
 import type { BuiltGraph, ComputeType } from '../../src/onnx/graph.ts';
@@ -102,10 +103,15 @@ for (const [title, network] of Object.entries({
   });
 }
 
-test('the autoencoder of models/demo goes beyond it, so its configuration asks for float32 (force_upcast)', async () => {
+test('the autoencoder of models/demo goes beyond it, so its configuration asks for float32 (force_upcast), and gets it beside float16', async () => {
   const config = await readFile(join(demoFolder, 'vae/config.json'), 'utf8');
   assert.equal((JSON.parse(config) as { force_upcast: unknown }).force_upcast, true);
-  // 524,260 with these latents, 1,370,000 with those of pictures: a device that computes in float16 decodes each of them twice.
+  const types = Object.entries(proveFit(await openKnown(demoFolder), 'float16')).map(([name, { computeType }]) => [
+    name,
+    computeType,
+  ]);
+  assert.deepEqual(Object.fromEntries(types), { text_encoder: 'float16', unet: 'float16', vae: 'float32' });
+  // 524,260 with these latents, 1,370,000 with those of images: in float16 a device would decode each image twice.
   const beyond = await layersBeyond(demo.vae);
   assert.deepEqual(
     [...new Set(beyond.map((layer) => layer.split('.').slice(0, 3).join('.')))],

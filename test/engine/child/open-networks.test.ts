@@ -10,7 +10,7 @@ import { NetworkOpener } from '../../../src/engine/child/open-networks.ts';
 import { proveFit } from '../../../src/pipelines/prove-fit.ts';
 import type { RawImage } from '../../../src/job/raw-image.ts';
 import type { ComputeType } from '../../../src/onnx/graph.ts';
-import { copyOfBase, editTensors, UNET, VAE } from '../../checkpoint/checkpoint-copies.ts';
+import { copyOfBase, editTensors, setKeys, UNET, VAE } from '../../checkpoint/checkpoint-copies.ts';
 import { cpuSettings } from '../cpu-settings.ts';
 
 interface Drawing {
@@ -101,6 +101,16 @@ test('an autoencoder that overflows decodes again in float32', async (t) => {
     warnings.map((sentence) => sentence.replace(/,.*/, '')),
     ['Image 1 was decoded again in float32', 'Image 2 was decoded again in float32'],
   );
+});
+
+test('an autoencoder whose configuration says that it overflows decodes in float32 at once, beside a UNet in float16', async (t) => {
+  const folder = withLarge(t, VAE, 'decoder.up_blocks.1.resnets.0.conv1.bias');
+  setKeys(join(folder, 'vae/config.json'), { force_upcast: true });
+  const { rgb, warnings, widened } = await draw(folder, 'float16');
+  assert.deepEqual([warnings, widened], [[], 0]);
+  const { rgb: single } = await draw(folder, 'float32');
+  const largest = rgb.reduce((most, value, index) => Math.max(most, Math.abs(value - (single[index] as number))), 0);
+  assert.ok(largest <= 8, `differs by ${largest} of 255 from float32 alone`);
 });
 
 test('a UNet that overflows draws again in float32, and only the text encoder and the autoencoder keep float16', async (t) => {
