@@ -36,9 +36,12 @@ export const FOLDERS: Readonly<Record<string, Folder>> = {
     folders: { options: 'the tables of options' },
   },
   queue: {
-    holds: 'prompt-queue.ts and webhook-outbox.ts are the contracts; mongo/ and sqlite/ keep them, one statement per file',
+    holds: 'prompt-queue.ts and webhook-outbox.ts are the contracts, transitions.ts what both queues decide alike; mongo/ and sqlite/ keep them',
     imports: ['errors', 'lib', 'job', 'observability'],
-    folders: { mongo: 'many machines, one statement per file', sqlite: 'the embedded queue' },
+    folders: {
+      mongo: 'many machines; each statement that writes has a file of its own, reads share',
+      sqlite: 'the embedded queue, in the same way',
+    },
   },
   storage: {
     holds: 'image-store.ts is the contract; a bucket and a folder keep it',

@@ -171,9 +171,11 @@ function parametersOf(value: unknown): JobSummary['parameters'] {
   const known = Object.keys(value)
     .slice(0, MAX_PARAMETERS)
     .filter((name) => name.length <= MAX_NAME_LENGTH)
-    .map((name) => [name, textOr(own(value, name), MAX_TEXT_LENGTH) ?? numberOf(own(value, name))] as const)
-    .filter(([, used]) => used !== undefined);
-  return Object.fromEntries(known) as Readonly<Record<string, string | number>>;
+    .flatMap((name) => {
+      const used = textOr(own(value, name), MAX_TEXT_LENGTH) ?? numberOf(own(value, name));
+      return used === undefined ? [] : [[name, used] as const];
+    });
+  return Object.fromEntries(known);
 }
 
 function warningsOf(value: unknown): readonly string[] | undefined {

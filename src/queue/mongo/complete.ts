@@ -1,7 +1,7 @@
 /** Complete: the pictures are stored, the document says where, and owes its webhook from now on. */
 import type { CompletionRecord } from '../prompt-queue.ts';
 import type { OwedWebhook } from '../webhook-outbox.ts';
-import { literal, wholeNumber, withWidths } from './expressions.ts';
+import { fieldsWithWidths, literal, wholeNumber } from './expressions.ts';
 import { oweWebhook } from './owe-webhook.ts';
 import { type ClaimKey, hasEnded, ownedBy, type PromptsCollection } from './prompts-collection.ts';
 import type { PromptUpdate } from './statement-types.ts';
@@ -38,7 +38,7 @@ function completePipeline(
         ...(isSeveral ? { image_urls: literal(imageUrls) } : {}),
         seed: literal(wholeNumber(seed)),
         completed_at: '$$NOW',
-        'job.parameters': literal(withWidths(parameters)),
+        'job.parameters': literal(fieldsWithWidths(parameters)),
         'job.warnings': literal(warnings),
         ...oweWebhook(webhook),
       },

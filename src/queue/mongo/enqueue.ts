@@ -7,7 +7,7 @@ import { randomBytes } from 'node:crypto';
 import { BSON, MongoBulkWriteError, ObjectId, type WriteError } from 'mongodb';
 import { Text2ImgError } from '../../errors/text2img-error.ts';
 import { canonicalEjsonOf, type DocumentId, promptIdText } from '../../job/document-id.ts';
-import { own } from '../../lib/foreign-record.ts';
+import { isRecord, own } from '../../lib/foreign-record.ts';
 import {
   type AddedDocument,
   alreadyThere,
@@ -17,7 +17,7 @@ import {
 } from '../added-document.ts';
 import type { PromptQueue, RawPromptDocument } from '../prompt-queue.ts';
 import { bsonIdOf, documentIdOf } from './bson-ids.ts';
-import { withWidths } from './expressions.ts';
+import { fieldsWithWidths, withWidths } from './expressions.ts';
 import { DUPLICATE_KEY } from './mongo-errors.ts';
 import { persist } from './persist.ts';
 import type { PromptsCollection } from './prompts-collection.ts';
@@ -71,7 +71,7 @@ function toRecord({ id, fields, name }: NamedDocument, enqueueId: string): NewRe
   const _id = id === undefined ? new ObjectId() : bsonOf(id);
   const document = {
     _id,
-    ...(withWidths(fields) as RawPromptDocument),
+    ...fieldsWithWidths(fields),
     status: 'pending',
     job: { enqueue_id: enqueueId },
   };
@@ -164,7 +164,7 @@ async function checkAreOurs(
   const found = await collection
     .find({ _id: { $in: records.map(({ _id }) => _id) } }, { projection: { 'job.enqueue_id': 1 } })
     .toArray();
-  const foreign = found.find(({ job }) => own((job ?? {}) as Record<string, unknown>, 'enqueue_id') !== enqueueId);
+  const foreign = found.find(({ job }) => !isRecord(job) || own(job, 'enqueue_id') !== enqueueId);
   if (foreign !== undefined) throw refuseExisting(records, foreign._id);
   const there = new Set(found.map(({ _id }) => keyOf(_id)));
   const missing = records.find(({ key }) => !there.has(key));

@@ -14,7 +14,12 @@ export function withWidths(value: unknown): unknown {
   if (typeof value === 'number') return wholeNumber(value);
   if (Array.isArray(value)) return value.map(withWidths);
   if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(Object.entries(value).map(([name, element]) => [name, withWidths(element)]));
+  return fieldsWithWidths(value);
+}
+
+/** The same for the fields of a document. */
+export function fieldsWithWidths(fields: object): Readonly<Record<string, unknown>> {
+  return Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, withWidths(value)]));
 }
 
 /** A value that is never read as a field path, however it begins. */

@@ -29,14 +29,14 @@ const INDEXES = {
 
 type Use = keyof typeof INDEXES;
 
-const USES = Object.keys(INDEXES) as Use[];
+const USES = ['pending', 'processing', 'webhooks'] as const satisfies readonly Use[];
 
 /** `{hint: name}` for an index that is there, else nothing: a hint that names none is an error. */
 export type IndexHints = Readonly<Record<Use, { readonly hint?: string }>>;
 
 const NAMESPACE_NOT_FOUND = 26;
-const INDEX_OPTIONS_CONFLICT = 85;
-const INDEX_KEY_SPECS_CONFLICT = 86;
+/** IndexOptionsConflict, IndexKeySpecsConflict. */
+const CONFLICTS: ReadonlySet<unknown> = new Set([85, 86]);
 /** What was lost is made anew at most so often; meanwhile it goes without. */
 const MENDING_PAUSE_MS = 60_000;
 
@@ -70,8 +70,7 @@ export class QueueIndexes {
       try {
         await this.#collection.createIndex(key, { name, partialFilterExpression });
       } catch (error) {
-        const isConflict = [INDEX_OPTIONS_CONFLICT, INDEX_KEY_SPECS_CONFLICT].includes(mongoErrorCode(error) as number);
-        if (!isConflict && !isUnauthorized(error)) throw error;
+        if (!CONFLICTS.has(mongoErrorCode(error)) && !isUnauthorized(error)) throw error;
         refused.set(use, error);
       }
     }

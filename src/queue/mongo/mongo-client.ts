@@ -6,6 +6,7 @@ import {
   type ServerHeartbeatSucceededEvent,
 } from 'mongodb';
 import { Text2ImgError } from '../../errors/text2img-error.ts';
+import { messageOf } from '../../lib/disk-errors.ts';
 import { excerpt, quote } from '../../lib/foreign-text.ts';
 import { withoutPassword } from './mongo-errors.ts';
 
@@ -61,7 +62,7 @@ export function newClient({ uri, uriName = USUAL_NAME }: NamedUri): MongoClient 
       forceServerObjectId: false,
     });
   } catch (error) {
-    const reason = withoutPassword((error as Error).message);
+    const reason = withoutPassword(messageOf(error));
     throw new Text2ImgError('invalid_option', `${uriName} (not shown) is not allowed: ${reason}.`);
   }
 }

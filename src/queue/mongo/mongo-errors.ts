@@ -41,7 +41,7 @@ export function isDoubtful(error: unknown): boolean {
 
 /** The hint names no index, or one that is hidden; the code alone says less than the text. */
 export function isAboutHint(error: unknown): boolean {
-  return mongoErrorCode(error) === 2 && /\bhint\b/i.test((error as Error).message);
+  return mongoErrorCode(error) === 2 && /\bhint\b/i.test(messageOf(error));
 }
 
 /** @param place names the queue in the sentence */

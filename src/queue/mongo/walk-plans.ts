@@ -12,7 +12,7 @@ import {
 } from './expressions.ts';
 import type { PromptFilter } from './statement-types.ts';
 import type { StoredDocument } from './statements.ts';
-import type { Find, Spot, WalkPlan, Zone } from './walk.ts';
+import type { Find, Spot, WalkPlan, Zone } from './walk-plan.ts';
 
 const PENDING = { status: 'pending' } as const;
 const BY_PRIORITY = { priority: -1, _id: 1 } as const;

@@ -3,41 +3,11 @@
  * (`status: ["pending"]`). They stay where they are, so a look begins behind them by their place in the index, however many they are, and
  * sees what came before them only in the first few documents. A whole pass is made anew after a pause: what was refused may pass then.
  */
-import { BSON } from 'mongodb';
-import { quote } from '../../lib/foreign-text.ts';
-import { growingPauseMs, pause } from '../../lib/pause.ts';
+import { growingPauseMs } from '../../lib/pause.ts';
 import type { IndexHints } from './indexes.ts';
-import type { PromptFilter, PromptProjection, PromptSort } from './statement-types.ts';
+import { Refusals } from './refusals.ts';
 import type { PromptStatements, StoredDocument } from './statements.ts';
-
-/** A part of an index in its order, as finds that follow one another. */
-export interface Zone {
-  finds(place: StoredDocument | undefined): readonly Find[];
-  /** The spot behind this document, which comes next after the given one. */
-  behind(document: StoredDocument, spot: Spot): Spot;
-  /** It is dear to read and hardly ever holds anything: looked at so often, and only where the others hold nothing. */
-  readonly everyMs?: number;
-}
-
-/** How far a walk has come: so many documents behind a place that a query can name. */
-export interface Spot {
-  readonly place: StoredDocument | undefined;
-  readonly skip: number;
-}
-
-export interface Find {
-  readonly filter: PromptFilter;
-  readonly sort: PromptSort;
-}
-
-export interface WalkPlan {
-  readonly zones: readonly Zone[];
-  readonly hint: 'pending' | 'processing';
-  /** Read of each document; it must tell `_id`. */
-  readonly projection: PromptProjection;
-  /** `end`: nothing behind it in this zone is of use. */
-  kindOf(document: StoredDocument): 'ours' | 'foreign' | 'end';
-}
+import type { Spot, WalkPlan, Zone } from './walk-plan.ts';
 
 interface Progress {
   readonly zone: Zone;
@@ -76,17 +46,11 @@ export interface LookOptions {
 
 /** So many documents are passed over in one look: about 20 ms of reading. */
 const MAX_PASSED = 1000;
-/** Of what was refused so many are remembered: the first of a pass, which every look sees, and the latest. */
-const FIRST_REMEMBERED = 256;
-const LATEST_REMEMBERED = 4096;
-/** At most 200 refusals a second. */
-const REFUSAL_PAUSE_MS = 5;
 const PASSES = { firstMs: 1000, maxMs: 60_000 } as const;
 
 export class Walk {
   readonly #plan: WalkPlan;
-  readonly #first = new Set<string>();
-  readonly #latest = new Set<string>();
+  readonly #refusals = new Refusals();
   #progress: readonly Progress[];
   readonly #readMs = new Map<Zone, number>();
   #hasPlace = false;
@@ -94,9 +58,6 @@ export class Walk {
   #nextPassMs = Infinity;
   #endedMs = -Infinity;
   #refusedAtEnd = 0;
-  #calmed = 0;
-  /** Refused in this pass, and since it ended. */
-  refused = 0;
   /** Anything else than refusals happened in this pass. */
   hasTaken = false;
   /** Refused in the pass before. */
@@ -109,6 +70,11 @@ export class Walk {
   constructor(plan: WalkPlan) {
     this.#plan = plan;
     this.#progress = fromTheFront(plan);
+  }
+
+  /** Refused in this pass, and since it ended. */
+  get refused(): number {
+    return this.#refusals.count;
   }
 
   /** There are documents that this walk passes over. */
@@ -132,24 +98,16 @@ export class Walk {
   }
 
   isRefused(id: unknown): boolean {
-    const key = keyOf(id);
-    return this.#first.has(key) || this.#latest.has(key);
+    return this.#refusals.has(id);
   }
 
   refuse(id: unknown): void {
-    this.refused++;
-    const key = keyOf(id);
-    if (this.#first.size < FIRST_REMEMBERED) this.#first.add(key);
-    else this.#latest.add(key);
-    const [oldest] = this.#latest;
-    if (this.#latest.size > LATEST_REMEMBERED && oldest !== undefined) this.#latest.delete(oldest);
+    this.#refusals.add(id);
   }
 
-  /** Waits for the refusals since the last time, so that the server is not asked more often than it may be. */
+  /** Waits for the refusals since the last time. */
   async calm(signal: AbortSignal | undefined): Promise<void> {
-    const refusals = this.refused - this.#calmed;
-    this.#calmed = this.refused;
-    if (refusals > 0) await pause(refusals * REFUSAL_PAUSE_MS, signal);
+    await this.#refusals.calm(signal);
   }
 
   /** The pass has seen everything. */
@@ -167,11 +125,8 @@ export class Walk {
     this.#progress = fromTheFront(this.#plan);
     this.#hasPlace = false;
     this.#nextPassMs = Infinity;
-    this.#first.clear();
-    this.#latest.clear();
+    this.#refusals.clear();
     this.refusedBefore = this.#refusedAtEnd;
-    this.refused = 0;
-    this.#calmed = 0;
     this.hasTaken = false;
   }
 
@@ -270,12 +225,4 @@ export class Walk {
 
 function fromTheFront({ zones }: WalkPlan): Progress[] {
   return zones.map((zone) => ({ zone, spot: { place: undefined, skip: 0 } }));
-}
-
-function keyOf(id: unknown): string {
-  try {
-    return BSON.EJSON.stringify(id, { relaxed: false }) ?? 'undefined';
-  } catch {
-    return quote(id, 1000);
-  }
 }

@@ -16,7 +16,7 @@ export interface Ended {
   readonly webhook: OwedWebhook | undefined;
 }
 
-const END = `UPDATE prompts SET status = 'error', error = ?1, ${ENDED}, image_urls = NULL, token = NULL WHERE seq = ?2`;
+const END = `UPDATE prompts SET status = 'error', error = ?1, ${ENDED}, image_urls = NULL, token = NULL WHERE id = ?2`;
 
 /** Inside a transaction that has read the row. */
 export function endUnclaimed(
@@ -38,7 +38,7 @@ export function endUnclaimed(
     failure,
   };
   const webhook = endings?.webhookFor(prompt);
-  statements.run(END, errorText(failure), row['seq'] as number);
+  statements.run(END, errorText(failure), String(row['id']));
   oweWebhook(statements, String(row['id']), webhook);
   return { prompt, webhook };
 }

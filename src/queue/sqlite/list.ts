@@ -2,9 +2,17 @@
 import { jobSummary } from '../job-record.ts';
 import { own } from '../../lib/foreign-record.ts';
 import { cursorOf, invalidCursor, LARGEST_PAGE, placeOf } from '../list-cursor.ts';
-import type { DrainState, JobStatus, JobSummary, ListedJob, ListOptions, QueueCounts } from '../prompt-queue.ts';
+import type {
+  DrainState,
+  JobStatus,
+  JobSummary,
+  ListedJob,
+  ListOptions,
+  PromptIdentity,
+  QueueCounts,
+} from '../prompt-queue.ts';
 import { IS_STUCK, LEASE_END_MS } from './expressions.ts';
-import { documentOf, jsonOf, timeOf } from './rows.ts';
+import { documentOf, identityOf, jsonOf, timeOf } from './rows.ts';
 import { NOW_MS, type Row, type Statements } from './statements.ts';
 
 /** `seq` as text: it may be beyond JavaScript's whole numbers. */
@@ -47,6 +55,12 @@ function seqBefore(cursor: string): bigint {
 export function show(statements: Statements, id: string): JobSummary | undefined {
   const row = statements.get(SHOW, id);
   return row === undefined ? undefined : toSummary(row);
+}
+
+/** @param path where the queue is */
+export function identify(statements: Statements, id: string, path: string): PromptIdentity | undefined {
+  const row = statements.get(SHOW, id);
+  return row === undefined ? undefined : identityOf(path, row);
 }
 
 export function counts(statements: Statements): QueueCounts {

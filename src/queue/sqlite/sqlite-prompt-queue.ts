@@ -30,7 +30,7 @@ import { Database } from './database.ts';
 import type { Ended } from './end-unclaimed.ts';
 import { enqueue } from './enqueue.ts';
 import { fail } from './fail.ts';
-import { counts, drainState, list, msUntilNextDue, NO_COUNTS, show, stuckIds } from './list.ts';
+import { counts, drainState, identify, list, msUntilNextDue, NO_COUNTS, show, stuckIds } from './list.ts';
 import { SqliteOutbox } from './outbox.ts';
 import { nameObject } from './name-object.ts';
 import { reap } from './reap.ts';
@@ -39,7 +39,6 @@ import { renew } from './renew.ts';
 import { retryLater } from './retry-later.ts';
 import { retry } from './retry.ts';
 import { returnAttempts } from './return-attempts.ts';
-import { identityOf } from './rows.ts';
 import type { Statements } from './statements.ts';
 
 export interface SqlitePromptQueueOptions {
@@ -147,10 +146,7 @@ export class SqlitePromptQueue implements PromptQueue {
 
   async identify(id: string): Promise<PromptIdentity | undefined> {
     const { path } = this.#options;
-    return this.#database.look((statements) => {
-      const row = statements.get('SELECT * FROM prompts WHERE id = ?', id);
-      return row === undefined ? undefined : identityOf(path, row);
-    }, undefined);
+    return this.#database.look((statements) => identify(statements, id, path), undefined);
   }
 
   async retry(id: string, { force = false }: { readonly force?: boolean } = {}): Promise<boolean | undefined> {

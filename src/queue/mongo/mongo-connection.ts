@@ -1,0 +1,156 @@
+/** The connection of the queue: opened at the first statement, with the indexes that those who work need, and what every statement is given. */
+import type { Collection, MongoClient } from 'mongodb';
+import type { Logger } from '../../observability/logger.ts';
+import type { StatementOptions } from '../prompt-queue.ts';
+import { QueueIndexes } from './indexes.ts';
+import {
+  checkCollectionName,
+  closeWithin,
+  ConnectionDiary,
+  databaseOf,
+  type NamedUri,
+  newClient,
+} from './mongo-client.ts';
+import { persist } from './persist.ts';
+import type { PromptsCollection } from './prompts-collection.ts';
+import { PromptStatements } from './statements.ts';
+import { Walk } from './walk.ts';
+import { endedPlan, farPlan, PENDING_PLAN } from './walk-plans.ts';
+import { KEYS_COLLECTION, WebhookKeys } from './webhook-keys.ts';
+
+export interface MongoQueueOptions extends NamedUri {
+  readonly collection: string;
+  readonly leaseMs: number;
+  readonly maxAttempts: number;
+  /** Names this worker in the documents that it owns. */
+  readonly owner: string;
+  readonly logger: Logger;
+}
+
+/** One try of a statement: half of the lease, but not less than a busy server needs, nor more than an election takes. */
+const MIN_DEADLINE_MS = 1000;
+const MAX_DEADLINE_MS = 10_000;
+/** All tries of a statement; under a claim never more than a part of the lease. */
+const MAX_PATIENCE_MS = 15_000;
+/** Choosing a server has its own time, in which the driver tries again and again. */
+const CONNECT_DEADLINE_MS = 30_000;
+const CONNECT_PATIENCE_MS = 5000;
+/** Building an index over an old, large collection takes its time. */
+const INDEX_PATIENCE_MS = 10 * 60_000;
+
+export class MongoConnection implements AsyncDisposable {
+  /** Where it is, for logs; no secrets. */
+  readonly description: string;
+  readonly database: string;
+  readonly collection: Collection;
+  /** What `open` gives, for those who only look at what is known here. */
+  readonly statements: PromptsCollection;
+  readonly #options: MongoQueueOptions;
+  readonly #client: MongoClient;
+  readonly #diary: ConnectionDiary;
+  readonly #indexes: QueueIndexes;
+  #connected: Promise<void> | undefined;
+  #indexed: Promise<void> | undefined;
+
+  /** Does not connect yet. @throws `invalid_option` for a URI that is none, names no database, or names that MongoDB does not allow */
+  constructor(options: MongoQueueOptions) {
+    this.#options = options;
+    this.database = databaseOf(options);
+    checkCollectionName(options.collection, this.database);
+    this.#client = newClient(options);
+    this.#diary = new ConnectionDiary(this.#client);
+    const hosts = this.#client.options.srvHost ?? this.#client.options.hosts.map(String).join(',');
+    this.description = `MongoDB ${hosts}/${this.database}.${options.collection}`;
+    this.collection = this.#client.db(this.database).collection(options.collection);
+    this.#indexes = new QueueIndexes(this.collection, options.logger);
+    this.statements = this.#statementsOf(this.collection);
+  }
+
+  /** Connects; every method does it by itself at first. @throws `queue_failed`, `queue_unauthorized` */
+  async open({ signal }: StatementOptions = {}): Promise<PromptsCollection> {
+    this.#connected ??= this.#connect().catch((error: unknown) => {
+      // The next call tries again.
+      this.#connected = undefined;
+      throw error;
+    });
+    await this.#unlessStopped(this.#connected, signal);
+    const { statements } = this;
+    return signal === undefined ? statements : { ...statements, signal, run: (call) => statements.run(call, signal) };
+  }
+
+  /** For those who work off the queue: makes its indexes too. */
+  async openToWork(options: StatementOptions = {}): Promise<PromptsCollection> {
+    const prompts = await this.open(options);
+    this.#indexed ??= this.#makeIndexes().catch((error: unknown) => {
+      this.#indexed = undefined;
+      throw error;
+    });
+    await this.#unlessStopped(this.#indexed, options.signal);
+    return prompts;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await closeWithin(() => this.#client.close());
+  }
+
+  #statementsOf(collection: Collection): PromptsCollection {
+    const { leaseMs, maxAttempts, owner, logger } = this.#options;
+    const deadlineMs = Math.max(MIN_DEADLINE_MS, Math.min(MAX_DEADLINE_MS, leaseMs / 2));
+    const persistence = {
+      place: this.description,
+      deadlineMs,
+      patienceMs: Math.min(MAX_PATIENCE_MS, leaseMs / 2),
+      mends: this.#indexes.mends,
+    };
+    const run: PromptsCollection['run'] = (call, signal) => persist(call, { ...persistence, signal });
+    return {
+      collection: new PromptStatements(collection),
+      database: this.database,
+      leaseMs,
+      maxAttempts,
+      owner,
+      hints: this.#indexes.hints,
+      bounds: { maxTimeMS: deadlineMs },
+      logger,
+      walks: {
+        pending: new Walk(PENDING_PLAN),
+        ended: new Walk(endedPlan((attempts) => attempts < maxAttempts)),
+        far: new Walk(farPlan((attempts) => attempts < maxAttempts)),
+        dead: new Walk(endedPlan((attempts) => attempts >= maxAttempts)),
+      },
+      webhookKeys: this.#keysOf(run),
+      run,
+    };
+  }
+
+  #keysOf(run: PromptsCollection['run']): WebhookKeys {
+    return new WebhookKeys({
+      collection: this.#client.db(this.database).collection(KEYS_COLLECTION),
+      password: this.#client.options.credentials?.password,
+      logger: this.#options.logger,
+      run,
+    });
+  }
+
+  async #connect(): Promise<void> {
+    const place = this.description;
+    const patience = { place, deadlineMs: CONNECT_DEADLINE_MS, patienceMs: CONNECT_PATIENCE_MS };
+    const connect = (): Promise<MongoClient> =>
+      this.#client.connect().catch((error: unknown) => {
+        throw this.#diary.explain(error, place);
+      });
+    await persist(connect, patience);
+    await persist(() => this.#indexes.look(), patience);
+  }
+
+  async #makeIndexes(): Promise<void> {
+    const place = this.description;
+    const patience = { place, deadlineMs: INDEX_PATIENCE_MS, patienceMs: MAX_PATIENCE_MS };
+    await persist(() => this.#indexes.make(), patience);
+  }
+
+  /** What others wait for too goes on. */
+  #unlessStopped(shared: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
+    return persist(() => shared, { place: this.description, deadlineMs: INDEX_PATIENCE_MS, patienceMs: 0, signal });
+  }
+}
