@@ -14,6 +14,7 @@ import { gemmFlopsPerSecond } from './gemm.ts';
 import { makeSd15Unet } from './sd15-unet.ts';
 import { median, timeRuns } from './timing.ts';
 import { cpuSettings } from '../test/engine/cpu-settings.ts';
+import { aRequest } from '../test/job/a-request.ts';
 
 interface PassReport {
   readonly loadSeconds: number;
@@ -94,7 +95,7 @@ const request = {
 };
 const job = {
   jobId: 'demo',
-  request: { ...request, widthPx: 256, heightPx: 256, numImages: 1, scheduler: 'DDIMScheduler' },
+  request: aRequest({ ...request, widthPx: 256, heightPx: 256 }),
   images: [],
   signal: new AbortController().signal,
 };

@@ -24,8 +24,8 @@ type NamedInPng<Table> = {
   [Name in keyof Table]: Table[Name] extends { readonly png: string } ? Name : never;
 }[keyof Table];
 
-/** What drew one image; the same values and weights draw it again. The seed is this image's own. */
-type Parameters<Table extends BaseTable> = Pick<Resolved<Table>, NamedInPng<Table>> & JoinedValues;
+/** What drew one image; the same values and weights draw it again. The seed is this image's own. A value that is missing is not written. */
+type Parameters<Table extends BaseTable> = Partial<Pick<Resolved<Table>, NamedInPng<Table>>> & JoinedValues;
 
 interface JoinedValues extends Pick<ResolvedGenerationRequest, JoinedName> {
   readonly modelName: string;
@@ -81,7 +81,7 @@ export function parametersText<Table extends BaseTable>(table: Table): Parameter
   const taken = new Set(order);
 
   function layOut(parameters: Parameters<Table>, exactPrompts: string | undefined): string {
-    const values: Readonly<Record<string, FieldValue | null>> = parameters;
+    const values: Readonly<Record<string, FieldValue | null | undefined>> = { ...parameters };
     const { prompt, negativePrompt, scheduler, widthPx, heightPx, modelName, modelHash }: JoinedValues = parameters;
     const pairs: Readonly<Record<string, string | undefined>> = {
       ...Object.fromEntries(fields.map(({ name, png, type }) => [png, formatted(type, values[name])])),

@@ -11,6 +11,7 @@ import type { GcsServer } from '../servers/gcs-server.ts';
 import { readCompletions } from './history.ts';
 import { FORGED } from './producer.ts';
 import { COLLECTION, MODEL_STEPS } from './settings.ts';
+import { aRequest } from '../job/a-request.ts';
 
 export interface Evidence {
   readonly client: MongoClient;
@@ -103,7 +104,7 @@ function checkPicture(
   if (object.metadata['run_id'] !== document['job'].run_id)
     return [`${name} is of run ${object.metadata['run_id']}, the document of ${document['job'].run_id}`];
   const { parameters } = document['job'];
-  const request = {
+  const request = aRequest({
     prompt: String(document['text']),
     negativePrompt: parameters.negative_prompt,
     // Read with its width.
@@ -114,7 +115,7 @@ function checkPicture(
     heightPx: parameters.height,
     numImages: parameters.num_images,
     scheduler: parameters.scheduler,
-  };
+  });
   const isRight = Buffer.from(decode(object.bytes).data.buffer).equals(Buffer.from(instantPixels(request, imageIndex)));
   return isRight ? [] : [`${name} shows something else`];
 }

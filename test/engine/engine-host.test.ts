@@ -15,6 +15,7 @@ import type { ResolvedGenerationRequest } from '../../src/job/generation-request
 import { type LogFields, silentLogger } from '../../src/observability/logger.ts';
 import { makeAilment } from './instant-engine.ts';
 import { cpuSettings } from './cpu-settings.ts';
+import { aRequest } from '../job/a-request.ts';
 
 const childPath = fileURLToPath(new URL('instant-engine-child.ts', import.meta.url));
 
@@ -27,16 +28,7 @@ function startHost(t: TestContext, options: Partial<EngineHostOptions> = {}): En
 }
 
 function request(prompt: string, changes: Partial<ResolvedGenerationRequest> = {}): ResolvedGenerationRequest {
-  const defaults = {
-    negativePrompt: '',
-    seed: 5,
-    numInferenceSteps: 3,
-    guidanceScale: 7.5,
-    widthPx: 16,
-    heightPx: 8,
-    numImages: 1,
-  };
-  return { prompt, ...defaults, scheduler: 'DDIMScheduler', ...changes };
+  return aRequest({ prompt, seed: 5, numInferenceSteps: 3, widthPx: 16, heightPx: 8, ...changes });
 }
 
 function job(jobId: string, changes: Partial<ResolvedGenerationRequest> = {}): EngineJob {

@@ -7,6 +7,7 @@ import type { EngineHostOptions } from '../../src/engine/engine-host.ts';
 import type { EngineJob } from '../../src/engine/engine-job.ts';
 import type { EnginePool, EngineSlot } from '../../src/engine/pool.ts';
 import { silentLogger } from '../../src/observability/logger.ts';
+import { aRequest } from '../job/a-request.ts';
 import { makeAilment, startInstantPool } from './instant-engine.ts';
 
 const NEVER = new AbortController().signal;
@@ -24,9 +25,8 @@ async function slotOf(pool: EnginePool, leadMs = 0): Promise<EngineSlot> {
 }
 
 function job(jobId: string, prompt = jobId, numInferenceSteps = 3): EngineJob {
-  const size = { widthPx: 16, heightPx: 8 };
-  const request = { prompt, negativePrompt: '', seed: 1, numInferenceSteps, guidanceScale: 1, ...size, numImages: 1 };
-  return { jobId, request: { ...request, scheduler: 'DDIMScheduler' }, images: [] };
+  const request = aRequest({ prompt, numInferenceSteps, guidanceScale: 1, widthPx: 16, heightPx: 8 });
+  return { jobId, request, images: [] };
 }
 
 /** Whether it resolves within a few turns of the loop and 100 ms. */

@@ -8,8 +8,9 @@ import {
   PROTOCOL_VERSION,
   parentMessageSchema,
 } from '../../src/engine/protocol.ts';
+import { aRequest } from '../job/a-request.ts';
 
-const request = {
+const request = aRequest({
   prompt: 'a fox',
   negativePrompt: '',
   seed: 7,
@@ -19,7 +20,7 @@ const request = {
   heightPx: 512,
   numImages: 1,
   scheduler: 'DDIMScheduler',
-};
+});
 
 const image = { widthPx: 1, heightPx: 1, channels: 3, pixels: Uint8Array.of(1, 2, 3) } as const;
 

@@ -9,6 +9,7 @@ import type { RawImage } from '../../src/job/raw-image.ts';
 import type { ResolvedGenerationRequest } from '../../src/job/generation-request.ts';
 import { silentLogger } from '../../src/observability/logger.ts';
 import { cpuSettings } from './cpu-settings.ts';
+import { aRequest } from '../job/a-request.ts';
 
 const demo = fileURLToPath(new URL('../../models/demo', import.meta.url));
 
@@ -19,7 +20,7 @@ function startHost(t: TestContext, checkpointFolder = demo): EngineHost {
   return host;
 }
 
-const REQUEST: ResolvedGenerationRequest = {
+const REQUEST: ResolvedGenerationRequest = aRequest({
   prompt: 'a blue star',
   negativePrompt: '',
   seed: 1,
@@ -29,7 +30,7 @@ const REQUEST: ResolvedGenerationRequest = {
   heightPx: 32,
   numImages: 1,
   scheduler: 'DDIMScheduler',
-};
+});
 
 function job(jobId: string, changes: Partial<ResolvedGenerationRequest> = {}): EngineJob {
   return { jobId, request: { ...REQUEST, ...changes }, images: [] };

@@ -16,6 +16,7 @@ import { documentCodec, toDocument } from '../../src/job/prompt-document.ts';
 import { field } from '../../src/job/request-field.ts';
 import { REQUEST_FIELDS } from '../../src/job/request-fields.ts';
 import { requestResolver } from '../../src/job/resolve-request.ts';
+import { MODEL_FACTS } from './a-request.ts';
 
 const TABLE = {
   ...REQUEST_FIELDS,
@@ -30,22 +31,7 @@ const TABLE = {
   }),
 } as const;
 
-const MODEL: ModelFacts = {
-  modelName: 'm',
-  modelHash: null,
-  pipelineClass: 'StableDiffusionPipeline',
-  fields: Object.keys(TABLE),
-  defaultWidthPx: 64,
-  defaultHeightPx: 64,
-  defaultGuidanceScale: 7.5,
-  defaultScheduler: 'DDIMScheduler',
-  maxBatchImages: 4,
-  device: 'cpu',
-  deviceReason: 'cpu',
-  dtype: 'float32',
-  loadMs: 1,
-  warnings: [],
-};
+const MODEL: ModelFacts = { ...MODEL_FACTS, fields: Object.keys(TABLE) };
 const OPTIONS = { defaults: {}, model: MODEL, limits: DEFAULT_LIMITS, seed: 5 };
 
 const codec = documentCodec(TABLE);
@@ -95,7 +81,7 @@ test('the flag of the extra field becomes part of the document that generate and
 });
 
 test('a model that does not read the extra field refuses it in a document and ignores it as the operator’s default', () => {
-  const model = { ...MODEL, fields: Object.keys(REQUEST_FIELDS) };
+  const model = { ...MODEL, fields: Object.keys(TABLE).filter((name) => name !== 'clipSkip') };
   assert.throws(() => resolve(request, { ...OPTIONS, model }), {
     code: 'invalid_parameter',
     message: '"clip_skip" is 2; the model "m" does not read "clip_skip", so leave it out.',

@@ -3,25 +3,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { ModelFacts } from '../../src/job/model-facts.ts';
 import { DEFAULT_LIMITS } from '../../src/job/limits.ts';
-import { REQUEST_FIELDS } from '../../src/job/request-fields.ts';
 import { resolveRequest } from '../../src/job/resolve-request.ts';
+import { MODEL_FACTS } from './a-request.ts';
 
-const model: ModelFacts = {
-  modelName: 'large',
-  modelHash: null,
-  pipelineClass: 'StableDiffusionPipeline',
-  fields: Object.keys(REQUEST_FIELDS),
-  defaultWidthPx: 4096,
-  defaultHeightPx: 2048,
-  defaultGuidanceScale: 7.5,
-  defaultScheduler: 'DDIMScheduler',
-  maxBatchImages: 1,
-  device: 'cpu',
-  deviceReason: 'asked for',
-  dtype: 'float32',
-  loadMs: 1,
-  warnings: [],
-};
+const model: ModelFacts = { ...MODEL_FACTS, defaultWidthPx: 4096, defaultHeightPx: 2048 };
 
 test('the model is at fault when nobody asked for a size, and a size that was asked for is drawn', () => {
   const options = { defaults: {}, model, limits: DEFAULT_LIMITS, seed: 1 };

@@ -3,8 +3,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { ResolvedGenerationRequest } from '../../src/job/generation-request.ts';
 import { KeptImages } from '../../src/worker/kept-images.ts';
+import { aRequest } from '../job/a-request.ts';
 
-const REQUEST: ResolvedGenerationRequest = {
+const REQUEST: ResolvedGenerationRequest = aRequest({
   prompt: 'x',
   negativePrompt: '',
   seed: 1,
@@ -14,7 +15,7 @@ const REQUEST: ResolvedGenerationRequest = {
   heightPx: 8,
   numImages: 1,
   scheduler: 'DDIMScheduler',
-};
+});
 
 function drawn(sizeBytes: number): Parameters<KeptImages['keep']>[2] {
   return { images: [{ imageIndex: 0, seed: 1, png: new Uint8Array(sizeBytes) }], warnings: ['cut'] };

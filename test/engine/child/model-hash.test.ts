@@ -17,10 +17,11 @@ import {
 import { silentLogger } from '../../../src/observability/logger.ts';
 import { identityOf } from '../../../src/runtime/file-digest.ts';
 import { INSTANT_SETTINGS } from '../instant-engine.ts';
+import { aRequest } from '../../job/a-request.ts';
 
 const demo = fileURLToPath(new URL('../../../models/demo', import.meta.url));
 const DEMO_WEIGHTS = join(demo, 'unet', 'diffusion_pytorch_model.safetensors');
-const REQUEST = {
+const REQUEST = aRequest({
   prompt: 'a blue star',
   negativePrompt: '',
   seed: 1,
@@ -30,7 +31,7 @@ const REQUEST = {
   heightPx: 64,
   numImages: 1,
   scheduler: 'DDIMScheduler',
-};
+});
 
 function folderOf(t: TestContext): string {
   const folder = mkdtempSync(join(tmpdir(), 'text2img-hash-'));

@@ -12,6 +12,7 @@ import type { RawImage } from '../../../src/job/raw-image.ts';
 import type { ComputeType } from '../../../src/onnx/graph.ts';
 import { copyOfBase, editTensors, setKeys, UNET, VAE } from '../../checkpoint/checkpoint-copies.ts';
 import { cpuSettings } from '../cpu-settings.ts';
+import { aRequest } from '../../job/a-request.ts';
 
 interface Drawing {
   readonly rgb: Uint8Array;
@@ -52,7 +53,7 @@ async function draw(folder: string, computeType: ComputeType): Promise<Drawing> 
     [
       {
         jobId: 'a',
-        request: { ...request, widthPx: 32, heightPx: 32, scheduler: 'DDIMScheduler' },
+        request: aRequest({ ...request, widthPx: 32, heightPx: 32 }),
         images: [],
         signal: new AbortController().signal,
       },

@@ -8,6 +8,7 @@ import type { FullPrecision, Networks } from '../../../src/pipelines/parts/netwo
 import { type JobImage, runJobs } from '../../../src/pipelines/run-jobs.ts';
 import { StableDiffusionPipeline } from '../../../src/pipelines/stable-diffusion/stable-diffusion-pipeline.ts';
 import type { Text2ImgError } from '../../../src/errors/text2img-error.ts';
+import { aRequest } from '../../job/a-request.ts';
 
 const tokenizer = new ClipTokenizer(
   await readTokenizerFiles(fileURLToPath(new URL('../../../models/demo/tokenizer', import.meta.url)), 77),
@@ -105,7 +106,7 @@ async function draw(
     pipeline,
     seeds.map((seed) => ({
       jobId: String(seed),
-      request: {
+      request: aRequest({
         prompt: 'a red circle',
         negativePrompt: '',
         seed,
@@ -115,7 +116,7 @@ async function draw(
         heightPx,
         numImages: 1,
         scheduler: 'DDIMScheduler',
-      },
+      }),
       images: [],
       signal: new AbortController().signal,
     })),
