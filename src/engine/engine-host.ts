@@ -8,50 +8,31 @@ import { fileURLToPath } from 'node:url';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import { growingPauseMs, pause } from '../lib/pause.ts';
 import type { Logger } from '../observability/logger.ts';
-import type { EngineImage, EngineJob, GenerateOptions, JobEvents, JobResult, ResultsOf } from './engine-job.ts';
+import type { EngineJob, GenerateOptions, ResultsOf } from './engine-job.ts';
 import { EngineProcess } from './engine-process.ts';
+import { PendingJob } from './pending-job.ts';
 import type { ModelFacts } from '../job/model-facts.ts';
 import { type ChildMessage, type EngineSettings, PROTOCOL_VERSION } from './protocol.ts';
-import { StepClock } from './step-clock.ts';
-import { isPreviewSize } from './watched-jobs.ts';
+import { type StallLimits, StallWatch } from './stall-watch.ts';
 
-export interface EngineHostOptions {
+export interface EngineHostOptions extends StallLimits {
   readonly settings: EngineSettings;
   readonly logger: Logger;
   /** Another child that speaks the protocol, for tests. */
   readonly childPath?: string;
   readonly environment?: Readonly<Record<string, string | undefined>>;
-  /** The shortest silence that counts as a stall; a slow model may be silent for ten of its slowest steps. */
-  readonly stallMs?: number;
-  /** The longest that loading may take; from the second load on no more than ten times what the one before took, or five minutes. */
-  readonly maxLoadMs?: number;
   /** The pause before the first replacement; doubles up to a minute. */
   readonly respawnMs?: number;
-}
-
-interface PendingJob {
-  /** The child has it; before that only we know of it. */
-  isSent: boolean;
-  isWatched: boolean;
-  readonly events: JobEvents;
-  readonly images: EngineImage[];
-  loadMs: number;
-  readonly clock: StepClock;
-  resolve(result: JobResult): void;
-  reject(error: Text2ImgError): void;
 }
 
 const DEFAULT_CHILD = new URL(
   import.meta.url.endsWith('.ts') ? './child/engine-child.ts' : './child/engine-child.js',
   import.meta.url,
 );
-const DEFAULT_STALL_MS = 5 * 60_000;
 const MAX_RESPAWN_MS = 60_000;
 const DEFAULT_RESPAWN_MS = 500;
-const MAX_FIRST_LOAD_MS = 30 * 60_000;
 /** An idle child ends at once; one at work has nothing that anybody waits for. */
 const STOP_PATIENCE_MS = 2000;
-const STALL_STEPS = 10;
 
 /** One child, from its fork to its end. */
 interface Life {
@@ -63,19 +44,19 @@ interface Life {
 export class EngineHost implements AsyncDisposable {
   readonly #options: EngineHostOptions;
   readonly #jobs = new Map<string, PendingJob>();
+  readonly #stall: StallWatch;
   #life: Life | undefined;
   #latest: EngineProcess | undefined;
   #isStopped = false;
   #model: ModelFacts | undefined;
   #ready: Promise<ModelFacts> | undefined;
   #deaths = 0;
-  #slowestStepMs = 0;
-  #stallTimer: NodeJS.Timeout | undefined;
   /** Aborted: nobody waits for a replacement any more. */
   #respawning = new AbortController();
 
   constructor(options: EngineHostOptions) {
     this.#options = options;
+    this.#stall = new StallWatch(options);
   }
 
   /** Starts the child and loads the model; concurrent calls share one start. @throws what loading throws; `engine_unavailable` */
@@ -104,26 +85,11 @@ export class EngineHost implements AsyncDisposable {
 
   /** Jobs that can share passes; each has its own end. Waits for an engine that is being replaced. */
   generate<const Jobs extends readonly EngineJob[]>(jobs: Jobs, options: GenerateOptions = {}): ResultsOf<Jobs> {
-    const results = jobs.map(({ jobId }) => {
-      const { promise, resolve, reject } = Promise.withResolvers<JobResult>();
-      // The owner may look at the results one after the other; a rejection in the meantime is not unhandled.
-      promise.catch(() => undefined);
-      const clock = new StepClock();
-      this.#jobs.set(jobId, {
-        isSent: false,
-        isWatched: false,
-        events: options,
-        images: [],
-        loadMs: 0,
-        clock,
-        resolve,
-        reject,
-      });
-      return promise;
-    });
+    const pending = jobs.map(({ jobId }) => new PendingJob(jobId, options));
+    for (const job of pending) this.#jobs.set(job.jobId, job);
     void this.#submit(jobs, options.maxBatchImages);
     // `map` keeps the number of elements, which its type does not say.
-    return results as ResultsOf<Jobs>;
+    return pending.map(({ result }) => result) as unknown as ResultsOf<Jobs>;
   }
 
   async #submit(jobs: readonly EngineJob[], maxBatchImages: number | undefined): Promise<void> {
@@ -131,17 +97,24 @@ export class EngineHost implements AsyncDisposable {
     try {
       await this.start();
     } catch (error) {
-      for (const { jobId } of jobs) this.#end(jobId)?.reject(Text2ImgError.from(error));
+      for (const { jobId } of jobs) this.#end(jobId)?.fail(Text2ImgError.from(error));
       return;
     }
     const loadMs = performance.now() - beganMs;
     const wanted = jobs.filter(({ jobId }) => this.#jobs.has(jobId));
     if (wanted.length === 0) return;
-    for (const { jobId } of wanted) Object.assign(this.#jobs.get(jobId) as PendingJob, { isSent: true, loadMs });
     const limit = maxBatchImages === undefined ? {} : { maxBatchImages };
     this.#life?.process.send({ type: 'generate', jobs: wanted.map(sendable), ...limit });
-    for (const { jobId } of wanted) if (this.#jobs.get(jobId)?.isWatched === true) this.watch(jobId, true);
+    for (const { jobId } of wanted) this.#sent(jobId, loadMs);
     this.#watchForStall();
+  }
+
+  #sent(jobId: string, loadMs: number): void {
+    const job = this.#jobs.get(jobId);
+    if (job === undefined) return;
+    job.isSent = true;
+    job.loadMs = loadMs;
+    if (job.isWatched) this.watch(jobId, true);
   }
 
   /** Previews of this job are wanted from now on, or no longer. A job that is not there is not watched. */
@@ -157,7 +130,7 @@ export class EngineHost implements AsyncDisposable {
     const job = this.#jobs.get(jobId);
     if (job === undefined) return;
     if (job.isSent) this.#life?.process.send({ type: 'cancel', jobId });
-    else this.#end(jobId)?.reject(new Text2ImgError('cancelled', 'the job was cancelled.'));
+    else this.#end(jobId)?.fail(new Text2ImgError('cancelled', 'the job was cancelled.'));
   }
 
   /** Ends the child at once, whatever it does; its jobs end with `reason`. The next `start` loads the model anew. */
@@ -172,7 +145,7 @@ export class EngineHost implements AsyncDisposable {
 
   /** Until the job's last step, by the time its steps took; undefined before its second step. */
   remainingMs(jobId: string): number | undefined {
-    return this.#jobs.get(jobId)?.clock.remainingMs();
+    return this.#jobs.get(jobId)?.remainingMs;
   }
 
   /** Ends the child; jobs that it had end with `engine_unavailable`. May be called twice. */
@@ -191,7 +164,7 @@ export class EngineHost implements AsyncDisposable {
   }
 
   #forget(): void {
-    clearTimeout(this.#stallTimer);
+    this.#stall.stop();
     this.#life = undefined;
     this.#ready = undefined;
   }
@@ -224,6 +197,7 @@ export class EngineHost implements AsyncDisposable {
         return;
       case 'ready':
         this.#model = message.facts;
+        this.#stall.sawLoad(message.facts.loadMs);
         life.isReady = true;
         this.#watchForStall();
         return life.ready.resolve(message.facts);
@@ -237,40 +211,23 @@ export class EngineHost implements AsyncDisposable {
       case 'progress':
         return this.#progress(message);
       case 'preview':
-        return this.#preview(message);
-      case 'image': {
-        const { imageIndex, seed, image } = message;
-        this.#jobs.get(message.jobId)?.images.push({ imageIndex, seed, image });
+        return this.#jobs.get(message.jobId)?.preview(message);
+      case 'image':
+        this.#jobs.get(message.jobId)?.image(message);
         return this.#watchForStall();
-      }
-      case 'job-done': {
+      case 'job-done':
         this.#deaths = 0;
-        const job = this.#end(message.jobId);
-        job?.resolve({
-          images: job.images.toSorted((a, b) => a.imageIndex - b.imageIndex),
-          warnings: message.warnings,
-          durationsMs: { load: job.loadMs, ...message.durationsMs },
-        });
-        return;
-      }
+        return this.#end(message.jobId)?.done(message);
       case 'job-failed':
-        this.#end(message.jobId)?.reject(Text2ImgError.fromJSON(withoutUndefinedStack(message.error)));
-        return;
+        return this.#end(message.jobId)?.fail(Text2ImgError.fromJSON(withoutUndefinedStack(message.error)));
     }
   }
 
-  #progress({ jobId, stage, step, steps }: Extract<ChildMessage, { type: 'progress' }>): void {
-    const job = this.#jobs.get(jobId);
+  #progress(message: Extract<ChildMessage, { type: 'progress' }>): void {
+    const job = this.#jobs.get(message.jobId);
     if (job === undefined) return;
-    this.#slowestStepMs = Math.max(this.#slowestStepMs, job.clock.tick(step, steps));
+    this.#stall.sawStep(job.progress(message));
     this.#watchForStall();
-    job.events.onProgress?.(jobId, { stage, step, steps });
-  }
-
-  #preview({ jobId, image }: Extract<ChildMessage, { type: 'preview' }>): void {
-    const job = this.#jobs.get(jobId);
-    // One that was on its way when the watching ended, and one that is larger than agreed, are dropped.
-    if (job?.isWatched === true && isPreviewSize(image)) job.events.onPreview?.(jobId, image);
   }
 
   #end(jobId: string): PendingJob | undefined {
@@ -281,30 +238,14 @@ export class EngineHost implements AsyncDisposable {
   }
 
   #rejectAll(error: Text2ImgError): void {
-    for (const jobId of Array.from(this.#jobs.keys())) this.#end(jobId)?.reject(error);
+    for (const jobId of Array.from(this.#jobs.keys())) this.#end(jobId)?.fail(error);
   }
 
   /** Every sign of life starts the wait anew. */
   #watchForStall(): void {
-    clearTimeout(this.#stallTimer);
     const life = this.#life;
-    if (life === undefined || (life.isReady && this.#jobs.size === 0)) return;
-    const limitMs = life.isReady ? this.#stepLimitMs() : this.#loadLimitMs();
-    this.#stallTimer = setTimeout(() => {
-      const seconds = (limitMs / 1000).toFixed(1);
-      const what = life.isReady ? 'made no progress' : 'was not done with loading the model';
-      life.process.kill(new Text2ImgError('engine_stalled', `the engine ${what} for ${seconds} s and was ended.`));
-    }, limitMs);
-  }
-
-  #stepLimitMs(): number {
-    return Math.max(this.#options.stallMs ?? DEFAULT_STALL_MS, STALL_STEPS * this.#slowestStepMs);
-  }
-
-  #loadLimitMs(): number {
-    const { maxLoadMs = MAX_FIRST_LOAD_MS } = this.#options;
-    if (this.#model === undefined) return maxLoadMs;
-    return Math.min(maxLoadMs, Math.max(DEFAULT_STALL_MS, STALL_STEPS * this.#model.loadMs));
+    if (life === undefined || (life.isReady && this.#jobs.size === 0)) return this.#stall.stop();
+    this.#stall.restart(life.isReady ? 'step' : 'load', (reason) => life.process.kill(reason));
   }
 
   #childEnded(reason: Text2ImgError, life: Life): void {

@@ -70,7 +70,7 @@ export class PooledEngine implements AsyncDisposable {
     const { model } = host;
     const slot = new Slot({
       engine: name,
-      models: [model],
+      models: () => [host.model],
       maxImages: this.#budget.imagesPerPass(model, model.defaultWidthPx * model.defaultHeightPx),
       isUsable: () => this.#outage === undefined,
       jobs: (events) =>
@@ -149,7 +149,9 @@ export class PooledEngine implements AsyncDisposable {
   }
 }
 
-interface SlotOptions extends Pick<EngineSlot, 'engine' | 'models' | 'maxImages' | 'probe'> {
+interface SlotOptions extends Pick<EngineSlot, 'engine' | 'maxImages' | 'probe'> {
+  /** Facts may become known after the load, such as the model's hash. */
+  readonly models: () => EngineSlot['models'];
   readonly isUsable: () => boolean;
   readonly jobs: (events: JobEvents) => SlotJobs;
   readonly onRelease: () => void;
@@ -157,7 +159,6 @@ interface SlotOptions extends Pick<EngineSlot, 'engine' | 'models' | 'maxImages'
 
 class Slot implements EngineSlot {
   readonly engine: EngineSlot['engine'];
-  readonly models: EngineSlot['models'];
   readonly maxImages: number;
   readonly #options: SlotOptions;
   readonly #turn = Promise.withResolvers<void>();
@@ -167,9 +168,12 @@ class Slot implements EngineSlot {
 
   constructor(options: SlotOptions) {
     this.engine = options.engine;
-    this.models = options.models;
     this.maxImages = options.maxImages;
     this.#options = options;
+  }
+
+  get models(): EngineSlot['models'] {
+    return this.#options.models();
   }
 
   /** It is this slot's turn. */

@@ -41,7 +41,9 @@ async function generate(batch: readonly PreparedJob[], slot: EngineSlot, context
       try {
         const result = await generating;
         failures.jobGenerated(slot.engine);
-        publishGenerated(prepared, context, () => encodeAndPublish(prepared, result, context));
+        // Its hash may have become known since the claim.
+        const [model] = slot.models;
+        publishGenerated(prepared, context, () => encodeAndPublish({ ...prepared, model }, result, context));
       } catch (raw) {
         const error = Text2ImgError.from(raw);
         if (error.consequence === 'fail') publishGenerated(prepared, context, () => job.end(error));
