@@ -142,6 +142,14 @@ export interface Endings {
   onEnded(prompt: UnclaimedPrompt, webhook: OwedWebhook | undefined): void;
 }
 
+/** How an attempt that failed is put off. */
+export interface LaterOptions {
+  readonly delayMs: number;
+  readonly failure: FailureRecord;
+  /** Default: one that nobody knows. */
+  readonly waitToken?: string | undefined;
+}
+
 /** A document that was put off, as the worker that did it knows it. */
 export interface WaitingPrompt {
   readonly id: DocumentId;
@@ -192,10 +200,7 @@ export interface PromptQueue extends AsyncDisposable {
    * The attempt failed: the document becomes claimable again after `delayMs`, and the attempt counts. `waitToken` is its token until then;
    * repeating the call with the same one is `done`. Default: a token that nobody knows.
    */
-  retryLater(
-    claim: ClaimedPrompt,
-    options: { readonly delayMs: number; readonly failure: FailureRecord; readonly waitToken?: string },
-  ): Promise<TransitionOutcome>;
+  retryLater(claim: ClaimedPrompt, options: LaterOptions): Promise<TransitionOutcome>;
 
   /**
    * Gives the document back unharmed: pending again, same run, and the attempt does not count. `attempts`: how many do not, where earlier ones

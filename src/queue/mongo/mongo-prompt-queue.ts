@@ -9,6 +9,7 @@ import type {
   FailureRecord,
   JobProgress,
   JobSummary,
+  LaterOptions,
   ListedJob,
   ListOptions,
   PromptIdentity,
@@ -38,7 +39,7 @@ import { nameObject } from './name-object.ts';
 import { reap } from './reap.ts';
 import { release } from './release.ts';
 import { renew } from './renew.ts';
-import { type RetryOptions as LaterOptions, retryLater } from './retry-later.ts';
+import { retryLater } from './retry-later.ts';
 import { retry, type RetryOptions } from './retry.ts';
 import { returnAttempts } from './return-attempts.ts';
 import type { StoredDocument } from './statements.ts';

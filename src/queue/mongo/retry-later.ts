@@ -1,21 +1,15 @@
 /** Retry later: stays `processing`, owned by nobody, claimable when the pause is over. The attempt counts. */
-import { diedWithoutVerdict, errorText, type FailureRecord } from '../failure-text.ts';
+import { diedWithoutVerdict, errorText } from '../failure-text.ts';
+import type { LaterOptions } from '../prompt-queue.ts';
 import { newToken } from '../transitions.ts';
 import { fromNow, literal } from './expressions.ts';
 import { type ClaimKey, MAJORITY, ownedBy, type PromptsCollection } from './prompts-collection.ts';
 import type { PromptUpdate } from './statement-types.ts';
 
-export interface RetryOptions {
-  readonly delayMs: number;
-  readonly failure: FailureRecord;
-  /** Default: one that nobody knows. */
-  readonly waitToken?: string;
-}
-
 export async function retryLater(
   prompts: PromptsCollection,
   key: ClaimKey,
-  { delayMs, failure, waitToken = newToken() }: RetryOptions,
+  { delayMs, failure, waitToken = newToken() }: LaterOptions,
 ): Promise<boolean> {
   const pipeline: PromptUpdate = [
     {

@@ -3,6 +3,7 @@ import type { CompletionRecord } from '../prompt-queue.ts';
 import type { OwedWebhook } from '../webhook-outbox.ts';
 import { ENDED } from './expressions.ts';
 import { oweWebhook } from './owe-webhook.ts';
+import type { RowKey } from './rows.ts';
 import type { Statements } from './statements.ts';
 
 const COMPLETE = `
@@ -14,7 +15,7 @@ const COMPLETED_ALREADY = `SELECT 1 FROM prompts WHERE id = ?1 AND token = ?2 AN
 
 export function complete(
   statements: Statements,
-  claim: { readonly id: string; readonly token: string },
+  claim: RowKey,
   { record, webhook }: { readonly record: CompletionRecord; readonly webhook: OwedWebhook | undefined },
 ): boolean {
   const { imageUrls, seed, parameters, warnings } = record;

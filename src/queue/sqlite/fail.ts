@@ -3,6 +3,7 @@ import { errorText, type FailureRecord } from '../failure-text.ts';
 import type { OwedWebhook } from '../webhook-outbox.ts';
 import { ENDED } from './expressions.ts';
 import { oweWebhook } from './owe-webhook.ts';
+import type { RowKey } from './rows.ts';
 import type { Statements } from './statements.ts';
 
 const FAIL = `
@@ -13,7 +14,7 @@ const FAILED_ALREADY = `SELECT 1 FROM prompts WHERE id = ?1 AND token = ?2 AND s
 
 export function fail(
   statements: Statements,
-  claim: { readonly id: string; readonly token: string },
+  claim: RowKey,
   { failure, webhook }: { readonly failure: FailureRecord; readonly webhook: OwedWebhook | undefined },
 ): boolean {
   return statements.transaction(() => {

@@ -1,4 +1,5 @@
 /** Release: gives a document back unharmed. It is pending again, the same run goes on, and the attempt does not count. */
+import type { RowKey } from './rows.ts';
 import type { Statements } from './statements.ts';
 
 const RELEASE = `
@@ -7,10 +8,6 @@ UPDATE prompts SET status = 'pending', resume = 1, attempts = max(0, attempts - 
 WHERE id = ?2 AND token = ?3 AND status = 'processing'`;
 
 /** @param attempts so many do not count */
-export function release(
-  statements: Statements,
-  claim: { readonly id: string; readonly token: string },
-  attempts: number,
-): boolean {
+export function release(statements: Statements, claim: RowKey, attempts: number): boolean {
   return statements.run(RELEASE, attempts, claim.id, claim.token) === 1;
 }

@@ -1,5 +1,6 @@
 /** Renew: the heartbeat. The lease runs anew from now. */
 import type { JobProgress } from '../prompt-queue.ts';
+import type { RowKey } from './rows.ts';
 import { NOW_MS, type Statements } from './statements.ts';
 
 const RENEW = `
@@ -8,7 +9,7 @@ WHERE id = ?4 AND token = ?5 AND status = 'processing'`;
 
 export function renew(
   statements: Statements,
-  claim: { readonly id: string; readonly token: string },
+  claim: RowKey,
   options: { readonly leaseMs: number; readonly progress: JobProgress | undefined },
 ): boolean {
   const { leaseMs, progress } = options;

@@ -1,6 +1,8 @@
 /** Retry later: stays `processing`, owned by nobody, claimable when the pause is over. The attempt counts. */
-import { diedWithoutVerdict, errorText, type FailureRecord } from '../failure-text.ts';
+import { diedWithoutVerdict, errorText } from '../failure-text.ts';
+import type { LaterOptions } from '../prompt-queue.ts';
 import { newToken } from '../transitions.ts';
+import type { RowKey } from './rows.ts';
 import { NOW_MS, type Statements } from './statements.ts';
 
 const RETRY_LATER = `
@@ -10,17 +12,10 @@ WHERE id = ?5 AND token = ?6 AND status = 'processing'`;
 
 const WAITS_ALREADY = `SELECT 1 FROM prompts WHERE id = ?1 AND token = ?2 AND status = 'processing'`;
 
-export interface RetryOptions {
-  readonly delayMs: number;
-  readonly failure: FailureRecord;
-  /** Default: one that nobody knows. */
-  readonly waitToken?: string | undefined;
-}
-
 export function retryLater(
   statements: Statements,
-  claim: { readonly id: string; readonly token: string },
-  { delayMs, failure, waitToken = newToken() }: RetryOptions,
+  claim: RowKey,
+  { delayMs, failure, waitToken = newToken() }: LaterOptions,
 ): boolean {
   const died = diedWithoutVerdict(failure) ? 1 : 0;
   const values = [waitToken, Math.round(delayMs), died, errorText(failure)] as const;

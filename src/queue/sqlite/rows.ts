@@ -5,6 +5,13 @@ import type { PromptIdentity, RawPromptDocument } from '../prompt-queue.ts';
 import { identityOf as identityIn } from '../transitions.ts';
 import type { Row } from './statements.ts';
 
+/** Whose claim of which row. */
+export interface RowKey {
+  /** As it is shown. */
+  readonly id: string;
+  readonly token: string;
+}
+
 /** The value of a column with JSON in it; undefined where it holds none. */
 export function jsonOf(value: unknown): unknown {
   if (typeof value !== 'string') return undefined;

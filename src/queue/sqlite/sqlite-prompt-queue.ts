@@ -10,6 +10,7 @@ import type {
   FailureRecord,
   JobProgress,
   JobSummary,
+  LaterOptions,
   ListedJob,
   ListOptions,
   PromptIdentity,
@@ -39,6 +40,7 @@ import { renew } from './renew.ts';
 import { retryLater } from './retry-later.ts';
 import { retry } from './retry.ts';
 import { returnAttempts } from './return-attempts.ts';
+import type { RowKey } from './rows.ts';
 import type { Statements } from './statements.ts';
 
 export interface SqlitePromptQueueOptions {
@@ -98,10 +100,7 @@ export class SqlitePromptQueue implements PromptQueue {
     return this.#write((statements) => fail(statements, keyOf(claimed), { failure, webhook }));
   }
 
-  async retryLater(
-    claimed: ClaimedPrompt,
-    options: { readonly delayMs: number; readonly failure: FailureRecord; readonly waitToken?: string },
-  ): Promise<TransitionOutcome> {
+  async retryLater(claimed: ClaimedPrompt, options: LaterOptions): Promise<TransitionOutcome> {
     return this.#write((statements) => retryLater(statements, keyOf(claimed), options));
   }
 
@@ -209,6 +208,6 @@ function tell(ended: readonly Ended[], endings: Endings | undefined): void {
   for (const { prompt, webhook } of ended) endings?.onEnded(prompt, webhook);
 }
 
-function keyOf({ id, token }: ClaimedPrompt): { readonly id: string; readonly token: string } {
+function keyOf({ id, token }: ClaimedPrompt): RowKey {
   return { id: promptIdText(id), token };
 }
