@@ -36,7 +36,7 @@ test('a gated model is fetched with a token, drawn with by its name, and drawn w
   });
   assert.equal(pulled.code, 0, pulled.stderr);
   assert.equal(pulled.stdout.trim(), join(folder, 'hf', 'hub', 'models--owner--demo', 'snapshots', COMMIT));
-  assert.match(pulled.stderr, /owner\/demo: MB, step/);
+  assert.match(pulled.stderr, /owner\/demo: \d+ of 21 MB/);
   assert.match(
     (await runCli({ args: ['models', 'list'], environment })).stdout,
     /^owner\/demo +aaaaaaaaaa main +\S+ MB +ready\n$/,
