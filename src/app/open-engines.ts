@@ -3,6 +3,7 @@ import { EngineHost } from '../engine/engine-host.ts';
 import type { Logger } from '../observability/logger.ts';
 import type { ModelFolder } from './find-model.ts';
 import type { EngineOptions } from './settings.ts';
+import { omitUndefined } from '../lib/omit-undefined.ts';
 
 export interface MakeEngineOptions {
   readonly model: ModelFolder;
@@ -22,7 +23,7 @@ export function makeEngine({ settings, environment }: EngineOptions, { model, lo
 export async function startEngine(engine: EngineHost, { model, logger }: MakeEngineOptions): Promise<void> {
   logger.info('loading the model', {
     folder: model.folder,
-    ...(model.note === undefined ? {} : { note: model.note }),
+    ...omitUndefined({ note: model.note }),
   });
   const facts = await engine.start();
   logger.info('model ready', {

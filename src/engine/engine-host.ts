@@ -7,6 +7,7 @@
 import { fileURLToPath } from 'node:url';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import { growingPauseMs, pause } from '../lib/pause.ts';
+import { omitUndefined } from '../lib/omit-undefined.ts';
 import type { Logger } from '../observability/logger.ts';
 import type { EngineJob, GenerateOptions, ResultsOf } from './engine-job.ts';
 import { EngineProcess } from './engine-process.ts';
@@ -103,7 +104,7 @@ export class EngineHost implements AsyncDisposable {
     const loadMs = performance.now() - beganMs;
     const wanted = jobs.filter(({ jobId }) => this.#jobs.has(jobId));
     if (wanted.length === 0) return;
-    const limit = maxBatchImages === undefined ? {} : { maxBatchImages };
+    const limit = omitUndefined({ maxBatchImages });
     this.#life?.process.send({ type: 'generate', jobs: wanted.map(sendable), ...limit });
     for (const { jobId } of wanted) this.#sent(jobId, loadMs);
     this.#watchForStall();
@@ -179,7 +180,7 @@ export class EngineHost implements AsyncDisposable {
       process: new EngineProcess({
         childPath,
         logger,
-        ...(environment === undefined ? {} : { environment }),
+        ...omitUndefined({ environment }),
         onMessage: (message) => this.#life === life && this.#receive(message, life),
         onExit: (reason) => this.#life === life && this.#childEnded(reason, life),
       }),

@@ -9,6 +9,7 @@ import type { OpenedCheckpoint } from '../checkpoint/open-checkpoint.ts';
 import type { GraphSizes } from '../networks/network-class.ts';
 import type { BuiltGraph, ComputeType } from '../onnx/graph.ts';
 import type { Family } from './family.ts';
+import { omitUndefined } from '../lib/omit-undefined.ts';
 
 /** The family's own proofs, and the list of what is built. */
 type ProvableFamily = CheckpointFamily & Pick<Family, 'prove'>;
@@ -40,7 +41,7 @@ function sizesOf({ family, tokenizers }: OpenedCheckpoint<ProvableFamily>, netwo
   for (const spec of family.components)
     if (spec.kind === 'tokenizer' && spec.encoder === network) {
       const tokens = tokenizers[spec.name]?.maxTokens;
-      return tokens === undefined ? {} : { tokens };
+      return omitUndefined({ tokens });
     }
   return {};
 }

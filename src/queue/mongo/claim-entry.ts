@@ -9,6 +9,7 @@ import { byId, type PromptsCollection } from './prompts-collection.ts';
 import type { PromptFilter } from './statement-types.ts';
 import { type ClaimedRecord, isNamedBy, takeOne, type TakeStatement } from './take-one.ts';
 import type { Walk, WalkEntry } from './walk.ts';
+import { omitUndefined } from '../../lib/omit-undefined.ts';
 
 const UNNAMED = {
   code: 'invalid_document',
@@ -68,7 +69,7 @@ export async function claimEntry(prompts: PromptsCollection, claim: EntryClaim):
 function atPlace({ entry, filter, take, hint }: EntryClaim): TakeStatement {
   const [find] = entry.zone.finds(undefined);
   const { filter: zoned = {}, sort = {} } = find ?? {};
-  return { filter: { $and: [zoned, filter] }, sort, take, ...(hint === undefined ? {} : { hint }) };
+  return { filter: { $and: [zoned, filter] }, sort, take, ...omitUndefined({ hint }) };
 }
 
 async function end(prompts: PromptsCollection, ending: Parameters<typeof endUnclaimed>[1]): Promise<boolean> {

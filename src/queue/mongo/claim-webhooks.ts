@@ -11,6 +11,7 @@ import type { Expression, HookFilter, PromptFilter, PromptUpdate } from './state
 import { judge } from './webhook-judgement.ts';
 import { dueHooks, filterOfId, type WebhookPlace, type WholeHook, wholeOf } from './webhook-place.ts';
 import type { WebhookWalk } from './webhook-walk.ts';
+import { omitUndefined } from '../../lib/omit-undefined.ts';
 
 /** The most looks at the index in a row until something is taken. */
 const MAX_LOOKS = 5;
@@ -64,7 +65,7 @@ export async function claimWebhooks(
 
 function toDue(place: WebhookPlace, { id, body, url, attempts }: WholeHook, token: string): DueWebhook {
   const promptId = promptIdText(documentIdOf(place.id));
-  return { id, body, attempts, token, promptId, ...(url === undefined ? {} : { url }) };
+  return { id, body, attempts, token, promptId, ...omitUndefined({ url }) };
 }
 
 interface Lease {

@@ -14,6 +14,7 @@ import {
   type PromptUpdate,
 } from './statement-types.ts';
 import type { StoredDocument } from './statements.ts';
+import { omitUndefined } from '../../lib/omit-undefined.ts';
 
 /** Nothing else is read: a document may have 16 MB of its own. */
 const CLAIM_PROJECTION: PromptProjection = {
@@ -78,7 +79,7 @@ async function findAndTake(
   const { collection, bounds, hints } = prompts;
   return collection.findOneAndUpdate(filter, take(own(prompts, token)), {
     ...bounds,
-    ...(sort === undefined ? {} : { sort }),
+    ...omitUndefined({ sort }),
     ...(hint === undefined ? {} : hints[hint]),
     projection: CLAIM_PROJECTION,
   });

@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { z } from 'zod';
 import { messageOf } from '../../lib/disk-errors.ts';
+import { omitUndefined } from '../../lib/omit-undefined.ts';
 import type { DeviceReport } from '../contract.ts';
 import { providerOf } from './execution-provider.ts';
 
@@ -61,7 +62,7 @@ async function report(device: string, environment: Environment): Promise<DeviceR
     kind: name === 'cpu' ? 'cpu' : 'gpu',
     computeTypes: answer.computeTypes,
     ...(name === 'cpu' ? { memoryBytes: totalmem() } : {}),
-    ...(answer.problem === undefined ? {} : { problem: answer.problem }),
+    ...omitUndefined({ problem: answer.problem }),
     ...(name === 'cuda' && answer.computeTypes.length === 0 ? { advice: CUDA_ADVICE } : {}),
   };
 }
