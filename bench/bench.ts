@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { loadModel } from '../src/engine/child/load-model.ts';
+import { FAMILIES } from '../src/pipelines/registry.ts';
 import { runJobs } from '../src/pipelines/run-jobs.ts';
 import { gemmFlopsPerSecond } from './gemm.ts';
 import { makeSd15Unet } from './sd15-unet.ts';
@@ -85,7 +86,7 @@ if (flags.python !== undefined) {
 }
 
 const demo = fileURLToPath(new URL('../models/demo', import.meta.url));
-await using model = await loadModel(cpuSettings(demo));
+await using model = await loadModel(cpuSettings(demo), FAMILIES);
 const request = {
   prompt: 'a red circle on a white background',
   negativePrompt: '',

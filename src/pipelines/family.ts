@@ -1,10 +1,49 @@
-/** The contract of a pipeline family: checkpoints that are drawn with in the same way. A family owns its components and which proofs apply to them. */
+/**
+ * The contract of a pipeline family: checkpoints that generate in the same way. To add one: a folder here and a line in `registry.ts`. The engine
+ * loads a checkpoint in this order: `prove`, `facts`, `load`. Its loaded half is `contract.ts`.
+ */
 import type { Checkpoint } from '../checkpoint/checkpoint.ts';
 import type { CheckpointFamily } from '../checkpoint/component-spec.ts';
+import type { FieldName } from '../job/request-fields.ts';
+import type { ComputeType } from '../onnx/graph.ts';
+import type { Network, OpenOptions } from '../runtime/contract.ts';
+import type { Pipeline } from './contract.ts';
+
+/** What a request takes from the model where it states nothing. A default is needed only for a field that the family reads. */
+export interface FamilyFacts {
+  readonly defaultWidthPx: number;
+  readonly defaultHeightPx: number;
+  readonly defaultGuidanceScale?: number;
+  readonly defaultScheduler?: string;
+}
+
+export interface OpenNetworkOptions {
+  readonly use: OpenOptions['use'];
+  /** Another arithmetic than the device's; a network that is open in it already is not opened again. */
+  readonly computeType?: ComputeType;
+}
+
+export interface LoadTools {
+  /**
+   * Builds a component's graph, picks its compute type and opens it on the device. The engine closes it.
+   * @param component a network's name in the family's list @throws `inference_failed`, `engine_out_of_memory`, `internal`
+   */
+  open(component: string, options: OpenNetworkOptions): Promise<Network>;
+  readonly settings: {
+    /** What the device computes in. A network that overflows in it is opened in float32 all the same. */
+    readonly computeType: ComputeType;
+    /** Decode large images in tiles. */
+    readonly vaeTiling: boolean;
+  };
+}
 
 export interface Family extends CheckpointFamily {
   /** For logs and messages. */
   readonly name: string;
+  /** What it reads of a request. A document that states another field is refused. */
+  readonly fields: readonly FieldName[];
+  /** The network whose weight file names the model (`modelHash`). */
+  readonly hashedNetwork?: string;
   /**
    * Proves what no component can say alone: that widths, channels and tokens fit together. The tensors that each network asks for are proved for
    * every family alike. @throws `invalid_config`, `unsupported_config`
@@ -12,4 +51,8 @@ export interface Family extends CheckpointFamily {
   prove(checkpoint: Checkpoint): void;
   /** What `models show` says beside the components; names as in its JSON. */
   describe(checkpoint: Checkpoint): Readonly<Record<string, unknown>>;
+  /** By the configurations alone: nothing is loaded yet. */
+  facts(checkpoint: Checkpoint): FamilyFacts;
+  /** @throws `unsupported_config` for settings that the checkpoint cannot have, and all of `LoadTools.open` */
+  load(checkpoint: Checkpoint, tools: LoadTools): Promise<Pipeline>;
 }

@@ -95,8 +95,17 @@ export interface Network extends AsyncDisposable {
    * @param options.signal ends the run with `cancelled`. When, is the runtime's: before it starts at the latest, else as soon as it can stop.
    * @throws `inference_failed`, `engine_out_of_memory`, `cancelled`
    */
-  run(inputs: Tensors, options?: { readonly keep?: undefined; readonly signal?: AbortSignal }): Promise<HostTensors>;
-  run(inputs: Tensors, options: { readonly keep: readonly string[]; readonly signal?: AbortSignal }): Promise<Tensors>;
+  run(
+    inputs: Tensors,
+    options?: {
+      readonly keep?: undefined;
+      readonly signal?: AbortSignal | undefined;
+    },
+  ): Promise<HostTensors>;
+  run(
+    inputs: Tensors,
+    options: { readonly keep: readonly string[]; readonly signal?: AbortSignal | undefined },
+  ): Promise<Tensors>;
   /** Frees its memory, weights included. The next run brings it back. */
   rest(): Promise<void>;
 }

@@ -1,66 +1,60 @@
-/** Makes a checkpoint ready to draw: reads it, chooses the device, builds the three networks and their pipeline. Runs in the engine child. */
+/** Makes a checkpoint ready: reads it, chooses the device, and lets its family open its networks and make its pipeline. Runs in the engine child. */
+import type { Checkpoint } from '../../checkpoint/checkpoint.ts';
 import { openCheckpoint } from '../../checkpoint/open-checkpoint.ts';
-import type { StableDiffusionCheckpoint } from '../../pipelines/stable-diffusion/components.ts';
-import { carriedSchedulerConfig } from '../../schedulers/scheduler-config.ts';
-import { STABLE_DIFFUSION_FIELDS } from '../../pipelines/stable-diffusion/fields.ts';
-import {
-  carriedSchedulerKeys,
-  defaultSampleSize,
-  ownSchedulerConfig,
-} from '../../pipelines/stable-diffusion/config-changes.ts';
-import type { CheckpointScheduler } from '../../schedulers/create-scheduler.ts';
-import { ClipTokenizer } from '../../pipelines/parts/clip-tokenizer.ts';
-import { StableDiffusionPipeline } from '../../pipelines/stable-diffusion/stable-diffusion-pipeline.ts';
-import { nearestTileSize } from '../../pipelines/parts/vae-tiling.ts';
-import { Text2ImgError } from '../../errors/text2img-error.ts';
 import type { ModelFacts } from '../../job/model-facts.ts';
+import { own } from '../../lib/foreign-record.ts';
+import { omitUndefined } from '../../lib/omit-undefined.ts';
+import type { Pipeline } from '../../pipelines/contract.ts';
+import type { Family } from '../../pipelines/family.ts';
 import { proveFit } from '../../pipelines/prove-fit.ts';
-import { FAMILIES } from '../../pipelines/registry.ts';
 import { type ChosenDevice, chooseDevice } from '../../runtime/choose-device.ts';
-import { DEFAULT_RUNTIME } from '../../runtime/registry.ts';
 import { identityOf } from '../../runtime/file-digest.ts';
-import { hashInBackground, knownModelHash } from './model-hash.ts';
-import { NetworkOpener, vaeSampleSizePx, vaeScaleFactor } from './open-networks.ts';
+import { DEFAULT_RUNTIME } from '../../runtime/registry.ts';
 import type { EngineSettings } from '../protocol.ts';
+import { hashInBackground, knownModelHash } from './model-hash.ts';
+import { NetworkOpener } from './open-networks.ts';
 
 export interface LoadedModel extends AsyncDisposable {
-  readonly pipeline: StableDiffusionPipeline;
+  readonly pipeline: Pipeline;
   readonly facts: ModelFacts;
   /** Where the model's hash is not known yet: finds it out beside everything else. */
   readonly hashLater: ((onHash: (modelHash: string) => void) => void) | undefined;
 }
 
-/** diffusers' default for Stable Diffusion 1.x. */
-const DEFAULT_GUIDANCE_SCALE = 7.5;
-
 /**
- * Every part is compared with every other before any weight is loaded.
- * @throws every code of `openCheckpoint` and `proveFit`, `invalid_option`, `device_unavailable`, `inference_failed`
+ * Every component is compared with every other before any weight is loaded.
+ * @param families the checkpoint may belong to
+ * @throws every code of `openCheckpoint`, `proveFit` and `Family.load`, `invalid_option`, `device_unavailable`
  */
-export async function loadModel(settings: EngineSettings): Promise<LoadedModel> {
+export async function loadModel(settings: EngineSettings, families: readonly Family[]): Promise<LoadedModel> {
   const startMs = performance.now();
-  const checkpoint = await openCheckpoint(settings.checkpointFolder, {
-    families: FAMILIES,
-    ...(settings.variant === null ? {} : { variant: settings.variant }),
+  const { checkpointFolder, variant, compileCacheFolder: folder, verifyCache: verify } = settings;
+  const checkpoint = await openCheckpoint(checkpointFolder, {
+    families,
+    ...omitUndefined({ variant: variant ?? undefined }),
   });
-  if (settings.vaeTiling) requireTiles(checkpoint);
-  const tokenizer = new ClipTokenizer(checkpoint.tokenizers.tokenizer);
   const device = await chooseDevice(DEFAULT_RUNTIME, settings.device, settings.dtype);
-  const graphs = proveFit(checkpoint, device.computeType);
+  const { computeType } = device;
+  const proved = proveFit(checkpoint, computeType);
   await using stack = new AsyncDisposableStack();
-  const opener = stack.use(new NetworkOpener({ checkpoint, device: device.device, settings }));
-  const fullPrecision =
-    device.computeType === 'float32' ? {} : { fullPrecision: opener.openLater(() => proveFit(checkpoint, 'float32')) };
-  const networks = await opener.open(graphs);
-  const pipeline = new StableDiffusionPipeline({
-    ...networks,
-    ...fullPrecision,
-    tokenizer,
-    scheduler: schedulerOf(checkpoint),
-  });
-  const { modelHash, hashLater } = await hashOf(checkpoint, settings);
+  const opener = stack.use(
+    new NetworkOpener({
+      runtime: DEFAULT_RUNTIME,
+      device: device.device,
+      computeType,
+      graphsIn: (wanted) => (wanted === computeType ? proved : proveFit(checkpoint, wanted)),
+      threads: settings.threads,
+      cache: { folder, verify },
+    }),
+  );
+  const { family } = checkpoint;
+  const pipeline = stack.use(
+    await family.load(checkpoint, { open: opener.open, settings: { computeType, vaeTiling: settings.vaeTiling } }),
+  );
+  const { modelHash, hashLater } = await hashOf(checkpoint, family.hashedNetwork, { folder, verify });
   const facts = factsOf({
     checkpoint,
+    family,
     modelHash,
     modelName: settings.modelName ?? checkpoint.modelName,
     device,
@@ -71,75 +65,47 @@ export async function loadModel(settings: EngineSettings): Promise<LoadedModel> 
   return { pipeline, facts, hashLater, [Symbol.asyncDispose]: () => resources.disposeAsync() };
 }
 
-/** @throws `unsupported_config` for an autoencoder whose tiles do not join */
-function requireTiles(checkpoint: StableDiffusionCheckpoint): void {
-  const size = vaeSampleSizePx(checkpoint);
-  const nearest = nearestTileSize(size, vaeScaleFactor(checkpoint));
-  if (nearest === size) return;
-  throw new Text2ImgError(
-    'unsupported_config',
-    `${checkpoint.networks.vae.configPath}: "sample_size" is ${size}, and tiles of that size do not join, so --vae-tiling cannot be used; ` +
-      `the nearest size that works is ${nearest}.`,
-  );
-}
-
 /** Of the denoising network's weights. */
 async function hashOf(
-  {
-    networks: {
-      unet: { weights },
-    },
-  }: StableDiffusionCheckpoint,
-  { compileCacheFolder: folder, verifyCache: verify }: EngineSettings,
+  { networks }: Checkpoint,
+  hashedNetwork: string | undefined,
+  memory: Parameters<typeof knownModelHash>[1],
 ): Promise<Pick<LoadedModel, 'hashLater'> & { readonly modelHash: string | null }> {
+  const weights = hashedNetwork === undefined ? undefined : own(networks, hashedNetwork)?.weights;
+  if (weights === undefined) return { modelHash: null, hashLater: undefined };
   const files = new Set(Array.from(weights.names(), (name) => weights.place(name).file));
-  const known = await knownModelHash(files, { folder, verify });
+  const known = await knownModelHash(files, memory);
   const [path] = files;
   if (known !== undefined || path === undefined) return { modelHash: known ?? null, hashLater: undefined };
   const file = { path, identity: await identityOf(path) };
-  return { modelHash: null, hashLater: (onHash) => hashInBackground(file, { folder, verify }, onHash) };
+  return { modelHash: null, hashLater: (onHash) => hashInBackground(file, memory, onHash) };
 }
 
-interface Findings {
-  readonly checkpoint: StableDiffusionCheckpoint;
-  readonly modelHash: string | null;
-  readonly modelName: string;
+interface Findings extends Pick<ModelFacts, 'modelHash' | 'modelName' | 'warnings' | 'loadMs'> {
+  readonly checkpoint: Checkpoint;
+  readonly family: Family;
   readonly device: ChosenDevice;
-  readonly warnings: readonly string[];
-  readonly loadMs: number;
 }
 
-function factsOf({ checkpoint, modelHash, modelName, device, warnings, loadMs }: Findings): ModelFacts {
-  const size = defaultSampleSize(checkpoint.networks.unet.config);
-  const scaleFactor = vaeScaleFactor(checkpoint);
+function factsOf({ checkpoint, family, device, loadMs, ...found }: Findings): ModelFacts {
+  // A default of a field that the family does not read is never used.
+  const { defaultGuidanceScale = 1, defaultScheduler = '', ...sizes } = family.facts(checkpoint);
   return {
-    modelName,
-    modelHash,
+    ...found,
+    ...sizes,
+    defaultGuidanceScale,
+    defaultScheduler,
     pipelineClass: checkpoint.index.pipelineClass,
-    fields: [...STABLE_DIFFUSION_FIELDS],
-    defaultWidthPx: size.width * scaleFactor,
-    defaultHeightPx: size.height * scaleFactor,
-    defaultGuidanceScale: DEFAULT_GUIDANCE_SCALE,
-    defaultScheduler: checkpoint.scheduler.className,
+    fields: [...family.fields],
     maxBatchImages: maxBatchImages(device),
     device: device.device,
     deviceReason: device.reason,
     dtype: device.computeType,
     loadMs: Math.round(loadMs),
-    warnings: [...warnings],
   };
 }
 
 /** A CPU gains nothing from larger batches; a GPU's share is not measured yet, and four images of 512×512 fit into 8 GB in float16. */
 function maxBatchImages({ kind }: ChosenDevice): number {
   return kind === 'cpu' ? 1 : 4;
-}
-
-function schedulerOf({ scheduler: { className: own, config } }: StableDiffusionCheckpoint): CheckpointScheduler {
-  return {
-    configFor: (scheduler) =>
-      scheduler.className === own
-        ? ownSchedulerConfig(config)
-        : carriedSchedulerConfig(scheduler, carriedSchedulerKeys(config)),
-  };
 }

@@ -1,13 +1,13 @@
 /**
- * The three networks as the pipeline sees them: functions from tensors to tensors. ONNX Runtime, devices and files are
- * somebody else's business (`engine/`, `onnx/`).
+ * A text encoder, a denoiser and a decoder as functions from tensors to tensors, without devices and files. A `signal` ends them with `cancelled`
+ * where the runtime can.
  */
 
 export interface TextEncoder {
   /** How many tokens a prompt has after padding. */
   readonly maxTokens: number;
   /** @param inputIds [B, maxTokens] @returns [B, maxTokens, D] */
-  encode(inputIds: Int32Array, batch: number): Promise<Float32Array>;
+  encode(inputIds: Int32Array, batch: number, signal?: AbortSignal): Promise<Float32Array>;
 }
 
 interface DenoiserInput {
@@ -17,6 +17,7 @@ interface DenoiserInput {
   readonly timestep: number;
   /** [B, T, D] */
   readonly encoderHiddenStates: Float32Array;
+  readonly signal?: AbortSignal;
 }
 
 export interface Denoiser {
@@ -34,6 +35,7 @@ export interface VaeDecoder {
   decode(
     latents: Float32Array,
     shape: readonly [channels: number, height: number, width: number],
+    signal?: AbortSignal,
   ): Promise<Float32Array>;
 }
 

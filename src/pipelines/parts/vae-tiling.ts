@@ -58,15 +58,15 @@ export function tiledVaeDecoder(decoder: VaeDecoder, sampleSizePx: number): VaeD
   const { tileLatents, strideLatents, blendPx, keepPx } = planTiles(sampleSizePx, decoder.scaleFactor);
   return {
     ...decoder,
-    async decode(latents, shape) {
+    async decode(latents, shape, signal) {
       const [, height, width] = shape;
-      if (height <= tileLatents && width <= tileLatents) return decoder.decode(latents, shape);
+      if (height <= tileLatents && width <= tileLatents) return decoder.decode(latents, shape, signal);
       const rows: Tile[][] = [];
       for (let top = 0; top < height; top += strideLatents) {
         const row: Tile[] = [];
         for (let left = 0; left < width; left += strideLatents) {
           const tile = cutLatents(latents, shape, { top, left, size: tileLatents });
-          const data = await decoder.decode(tile.data, [shape[0], tile.height, tile.width]);
+          const data = await decoder.decode(tile.data, [shape[0], tile.height, tile.width], signal);
           row.push({ data, height: tile.height * decoder.scaleFactor, width: tile.width * decoder.scaleFactor });
         }
         rows.push(row);

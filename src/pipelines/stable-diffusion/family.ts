@@ -1,12 +1,31 @@
 /** The family of Stable Diffusion 1.x. */
 import type { Family } from '../family.ts';
 import { STABLE_DIFFUSION_COMPONENTS, type StableDiffusionCheckpoint } from './components.ts';
+import { STABLE_DIFFUSION_FIELDS } from './fields.ts';
+import { loadStableDiffusion } from './load.ts';
 import { proveStableDiffusion } from './proofs.ts';
+import { defaultSampleSize, vaeScaleFactor } from './config-changes.ts';
+
+/** diffusers' default for Stable Diffusion 1.x. */
+const DEFAULT_GUIDANCE_SCALE = 7.5;
 
 export const STABLE_DIFFUSION = {
   name: 'stable-diffusion',
   classes: ['StableDiffusionPipeline'],
   components: STABLE_DIFFUSION_COMPONENTS,
+  fields: STABLE_DIFFUSION_FIELDS,
+  hashedNetwork: 'unet',
   prove: proveStableDiffusion,
   describe: ({ networks: { unet } }: StableDiffusionCheckpoint) => ({ sampleSize: unet.config.sample_size }),
+  facts: (checkpoint: StableDiffusionCheckpoint) => {
+    const size = defaultSampleSize(checkpoint.networks.unet.config);
+    const scaleFactor = vaeScaleFactor(checkpoint.networks.vae.config);
+    return {
+      defaultWidthPx: size.width * scaleFactor,
+      defaultHeightPx: size.height * scaleFactor,
+      defaultGuidanceScale: DEFAULT_GUIDANCE_SCALE,
+      defaultScheduler: checkpoint.scheduler.className,
+    };
+  },
+  load: loadStableDiffusion,
 } as const satisfies Family;

@@ -55,6 +55,14 @@ interface ImageState extends Embeddings {
   original: Float32Array | undefined;
 }
 
+interface Encoding {
+  readonly text: string;
+  readonly what: string;
+  /** The job's. */
+  readonly warnings: string[];
+  readonly signal: AbortSignal;
+}
+
 type LatentShape = readonly [channels: number, height: number, width: number];
 
 export class StableDiffusionPipeline implements Pipeline<ImageState> {
@@ -74,10 +82,15 @@ export class StableDiffusionPipeline implements Pipeline<ImageState> {
     return { passes: this.#scheduler(request).passes.length };
   }
 
-  async prepare({ request }: PipelineJob): Promise<Prepared<ImageState>> {
+  async prepare({ request }: PipelineJob, signal: AbortSignal): Promise<Prepared<ImageState>> {
     const warnings = this.#sizeWarnings(request);
-    const negativePromptEmbeds = await this.#encode(request.negativePrompt, 'negative prompt', warnings);
-    const promptEmbeds = await this.#encode(request.prompt, 'prompt', warnings);
+    const negativePromptEmbeds = await this.#encode({
+      text: request.negativePrompt,
+      what: 'negative prompt',
+      warnings,
+      signal,
+    });
+    const promptEmbeds = await this.#encode({ text: request.prompt, what: 'prompt', warnings, signal });
     const begin = (imageIndex: number, denoiser: Denoiser, isAgain: boolean): ImageState => {
       const generator = new TorchCpuGenerator(request.seed + imageIndex);
       const scheduler = this.#scheduler(request);
@@ -114,7 +127,7 @@ export class StableDiffusionPipeline implements Pipeline<ImageState> {
   }
 
   /** One pass of the UNet. */
-  async step(states: readonly ImageState[], pass: number): Promise<void> {
+  async step(states: readonly ImageState[], pass: number, signal: AbortSignal): Promise<void> {
     const { request, denoiser, scheduler } = states[0] as ImageState;
     const { timestep } = passAt(scheduler.passes, pass);
     const guided = isGuided(request.guidanceScale);
@@ -124,7 +137,7 @@ export class StableDiffusionPipeline implements Pipeline<ImageState> {
     const sample = joined(guided ? [...inputs, ...inputs] : inputs); // [B or 2B, C, h, w]
     const encoderHiddenStates = joined(guided ? [...unconditional, ...conditional] : conditional); // [B or 2B, T, D]
     const shape = [guided ? states.length * 2 : states.length, ...this.#latentShape(request)] as const;
-    const noisePred = await denoiser.predict({ sample, shape, timestep, encoderHiddenStates });
+    const noisePred = await denoiser.predict({ sample, shape, timestep, encoderHiddenStates, signal });
     const size = noisePred.length / shape[0];
     const part = (index: number): Float32Array => noisePred.subarray(index * size, (index + 1) * size);
     for (const [index, state] of states.entries()) {
@@ -146,11 +159,11 @@ export class StableDiffusionPipeline implements Pipeline<ImageState> {
   }
 
   /** @throws `invalid_image` */
-  async decode(state: ImageState): Promise<RawImage> {
+  async decode(state: ImageState, signal: AbortSignal): Promise<RawImage> {
     const { scaleFactor } = this.#parts.vae;
     const [, height, width] = this.#latentShape(state.request);
     const [heightPx, widthPx] = [height * scaleFactor, width * scaleFactor];
-    const decoded = await this.#decodeLatents(state, heightPx * widthPx); // [1, 3, H, W]
+    const decoded = await this.#decodeLatents(state, signal); // [1, 3, H, W]
     return { widthPx, heightPx, channels: 3, pixels: toRgb(decoded, heightPx * widthPx) };
   }
 
@@ -172,7 +185,7 @@ export class StableDiffusionPipeline implements Pipeline<ImageState> {
   }
 
   /** @returns [T, D] @throws `invalid_image` */
-  async #encode(text: string, what: string, warnings: string[]): Promise<Float32Array> {
+  async #encode({ text, what, warnings, signal }: Encoding): Promise<Float32Array> {
     const { tokenizer, textEncoder, fullPrecision } = this.#parts;
     const { inputIds, cutText } = tokenizer.tokenize(text);
     if (cutText !== undefined) {
@@ -181,12 +194,12 @@ export class StableDiffusionPipeline implements Pipeline<ImageState> {
       );
     }
     const whose = `the text encoder’s result for the ${what}`;
-    const embeddings = await textEncoder.encode(inputIds, 1);
+    const embeddings = await textEncoder.encode(inputIds, 1, signal);
     const fault = notFinite(embeddings, whose);
     if (fault === undefined) return embeddings;
     if (fullPrecision === undefined) throw fault;
     const full = await fullPrecision.textEncoder();
-    const again = await full.encode(inputIds, 1);
+    const again = await full.encode(inputIds, 1, signal);
     const lastFault = notFinite(again, whose);
     if (lastFault !== undefined) throw lastFault;
     warnings.push(`The ${what} was encoded again in float32, because the result in lower precision was not finite.`);
@@ -199,15 +212,17 @@ export class StableDiffusionPipeline implements Pipeline<ImageState> {
   }
 
   /** @returns [1, 3, H, W] @throws `invalid_image` */
-  async #decodeLatents({ request, latents, imageIndex, warnings }: ImageState, pixels: number): Promise<Float32Array> {
+  async #decodeLatents(state: ImageState, signal: AbortSignal): Promise<Float32Array> {
+    const { request, latents, imageIndex, warnings } = state;
     const { vae, fullPrecision } = this.#parts;
     const scaled = latents.map((value) => value / vae.scalingFactor);
     const shape = this.#latentShape(request);
-    const decoded = await vae.decode(scaled, shape);
+    const pixels = shape[1] * shape[2] * vae.scaleFactor ** 2;
+    const decoded = await vae.decode(scaled, shape, signal);
     const fault = notAnImage(decoded, pixels);
     if (fault === undefined) return decoded;
     if (fullPrecision === undefined) throw fault;
-    const again = await (await fullPrecision.vae()).decode(scaled, shape);
+    const again = await (await fullPrecision.vae()).decode(scaled, shape, signal);
     const lastFault = notAnImage(again, pixels);
     if (lastFault !== undefined) throw lastFault;
     warnings.push(

@@ -12,7 +12,7 @@ import { createSession, type OnnxRuntimeSession } from './session.ts';
 
 interface RunOptions {
   readonly keep?: readonly string[] | undefined;
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 export class OnnxRuntimeNetwork implements Network {
@@ -33,8 +33,14 @@ export class OnnxRuntimeNetwork implements Network {
     return new OnnxRuntimeNetwork(open, await open());
   }
 
-  run(inputs: Tensors, options?: { readonly keep?: undefined; readonly signal?: AbortSignal }): Promise<HostTensors>;
-  run(inputs: Tensors, options: { readonly keep: readonly string[]; readonly signal?: AbortSignal }): Promise<Tensors>;
+  run(
+    inputs: Tensors,
+    options?: { readonly keep?: undefined; readonly signal?: AbortSignal | undefined },
+  ): Promise<HostTensors>;
+  run(
+    inputs: Tensors,
+    options: { readonly keep: readonly string[]; readonly signal?: AbortSignal | undefined },
+  ): Promise<Tensors>;
   /** The Node binding cannot stop a run, and blocks this thread while it runs: `signal` is looked at before and after. */
   run(inputs: Tensors, { keep = [], signal }: RunOptions = {}): Promise<Tensors> {
     return this.#inOrder(async () => {

@@ -3,15 +3,14 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { openKnown } from '../../checkpoint/open-known.ts';
-import { ClipTokenizer } from '../../../src/pipelines/parts/clip-tokenizer.ts';
 import { runJobs } from '../../../src/pipelines/run-jobs.ts';
-import { StableDiffusionPipeline } from '../../../src/pipelines/stable-diffusion/stable-diffusion-pipeline.ts';
+import { STABLE_DIFFUSION } from '../../../src/pipelines/stable-diffusion/family.ts';
+import { DEFAULT_RUNTIME } from '../../../src/runtime/registry.ts';
 import { NetworkOpener } from '../../../src/engine/child/open-networks.ts';
 import { proveFit } from '../../../src/pipelines/prove-fit.ts';
 import type { RawImage } from '../../../src/job/raw-image.ts';
 import type { ComputeType } from '../../../src/onnx/graph.ts';
 import { copyOfBase, editTensors, setKeys, UNET, VAE } from '../../checkpoint/checkpoint-copies.ts';
-import { cpuSettings } from '../cpu-settings.ts';
 import { aRequest } from '../../job/a-request.ts';
 
 interface Drawing {
@@ -23,20 +22,21 @@ interface Drawing {
 
 async function draw(folder: string, computeType: ComputeType): Promise<Drawing> {
   const checkpoint = await openKnown(folder);
-  await using opener = new NetworkOpener({
-    checkpoint,
-    device: 'cpu',
-    settings: cpuSettings(folder, { threads: 1 }),
-  });
   let widened = 0;
-  const pipeline = new StableDiffusionPipeline({
-    ...(await opener.open(proveFit(checkpoint, computeType))),
-    fullPrecision: opener.openLater(() => {
-      widened++;
-      return proveFit(checkpoint, 'float32');
-    }),
-    tokenizer: new ClipTokenizer(checkpoint.tokenizers.tokenizer),
-    scheduler: { configFor: () => checkpoint.scheduler.config },
+  await using opener = new NetworkOpener({
+    runtime: DEFAULT_RUNTIME,
+    device: 'cpu',
+    computeType,
+    graphsIn: (wanted) => {
+      if (wanted !== computeType) widened++;
+      return proveFit(checkpoint, wanted);
+    },
+    threads: 1,
+    cache: { folder: null },
+  });
+  await using pipeline = await STABLE_DIFFUSION.load(checkpoint, {
+    open: opener.open,
+    settings: { computeType, vaeTiling: false },
   });
   const images: RawImage[] = [];
   let warnings: readonly string[] = [];

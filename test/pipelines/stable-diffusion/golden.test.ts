@@ -11,6 +11,7 @@ import { suite, test } from 'node:test';
 import { decode } from 'fast-png';
 import { type JobImage, runJobs } from '../../../src/pipelines/run-jobs.ts';
 import type { RawImage } from '../../../src/job/raw-image.ts';
+import { FAMILIES } from '../../../src/pipelines/registry.ts';
 import { loadModel } from '../../../src/engine/child/load-model.ts';
 import { DEFAULT_LIMITS } from '../../../src/job/limits.ts';
 import { parsePromptDocument } from '../../../src/job/prompt-document.ts';
@@ -51,6 +52,7 @@ async function draw(
 ): Promise<Drawing> {
   await using model = await loadModel(
     cpuSettings(assemble(name, golden), { threads: 2, vaeTiling: golden.vae_tiling === true }),
+    FAMILIES,
   );
   const { request } = parsePromptDocument({ ...golden.request, ...changes }, DEFAULT_LIMITS);
   const resolved = resolveRequest(request, { defaults: {}, model: model.facts, limits: DEFAULT_LIMITS, seed: 0 });
