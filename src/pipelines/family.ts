@@ -10,7 +10,7 @@ import type { Network, OpenOptions } from '../runtime/contract.ts';
 import type { Pipeline } from './contract.ts';
 
 /** What a request takes from the model where it states nothing. A default is needed only for a field that the family reads. */
-export interface FamilyFacts {
+interface FamilyFacts {
   readonly defaultWidthPx: number;
   readonly defaultHeightPx: number;
   readonly defaultGuidanceScale?: number;
