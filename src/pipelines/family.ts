@@ -28,7 +28,7 @@ export interface LoadTools {
    * Builds a component's graph, picks its compute type and opens it on the device. The engine closes it.
    * @param component a network's name in the family's list @throws `inference_failed`, `engine_out_of_memory`, `internal`
    */
-  open(component: string, options: OpenNetworkOptions): Promise<Network>;
+  readonly open: (component: string, options: OpenNetworkOptions) => Promise<Network>;
   readonly settings: {
     /** What the device computes in. A network that overflows in it is opened in float32 all the same. */
     readonly computeType: ComputeType;
