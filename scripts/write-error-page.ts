@@ -9,10 +9,16 @@ const rows = Object.entries(ERROR_CODES).map(
 
 const page = `# Error codes
 
-Every error that text2img reports has one of these codes. They are stable: scripts may match on them.
-A prompt document that ends in \`error\` holds its code in \`error\`; a command that fails prints it and exits with the number below.
-"consequence" says what follows for a prompt that meets it: \`fail\` ends it, \`retry\` makes another attempt, \`retry-alone\` one without others in the same
-batch, and \`give-back\` gives it back without counting the attempt, because the trouble is the environment's: the worker stops claiming until it is over.
+Every error of text2img has one of these codes. They are stable, so scripts may match on them.
+A job that ends in \`error\` has the code at the start of \`error\`. A command that fails prints it and exits with the number below.
+
+The consequence says what follows for a job that meets the error:
+
+- \`fail\` ends the job.
+- \`retry\` makes another attempt after a pause, until \`--max-attempts\` are used up.
+- \`retry-alone\` does the same, with no other job in the same batch.
+- \`give-back\` is trouble of the environment. The job goes back to the queue, the attempt does not count, and the worker claims nothing until the trouble is over. A store or a disk is
+  probed first. If it takes the probe, this job is at fault, and its attempt counts as with \`retry\`.
 
 | code | fault | exit code | consequence | meaning |
 |---|---|---|---|---|

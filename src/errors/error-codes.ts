@@ -40,7 +40,7 @@ export const ERROR_CODES = {
   invalid_cursor: {
     fault: 'usage',
     consequence: 'fail',
-    meaning: 'A place in the list of jobs that is not of this queue.',
+    meaning: 'The cursor of a list of jobs is not of this queue.',
   },
   ambiguous_id: {
     fault: 'usage',
@@ -50,12 +50,12 @@ export const ERROR_CODES = {
   unreadable_file: {
     fault: 'usage',
     consequence: 'fail',
-    meaning: 'A file named on the command line exists but cannot be read as what it should be.',
+    meaning: 'A file named on the command line exists, but its content cannot be read.',
   },
   wrong_job_state: {
     fault: 'usage',
     consequence: 'fail',
-    meaning: 'The job is in a state in which this cannot be done.',
+    meaning: 'The state of the job does not allow this.',
   },
 
   // request: the prompt document or the generation options
@@ -79,7 +79,7 @@ export const ERROR_CODES = {
   unknown_scheduler: {
     fault: 'request',
     consequence: 'fail',
-    meaning: 'The scheduler is none of those that are implemented.',
+    meaning: 'The scheduler is not implemented.',
   },
   cancelled: { fault: 'request', consequence: 'fail', meaning: 'The job was cancelled by an operator.' },
 
@@ -143,7 +143,7 @@ export const ERROR_CODES = {
   invalid_image: {
     fault: 'model',
     consequence: 'fail',
-    meaning: 'What the model drew is no image: not finite, or one colour everywhere.',
+    meaning: 'The model made no image: its numbers are not finite, or every pixel has the same colour.',
   },
 
   // infrastructure: the machine, the engine process, queue and store
@@ -181,7 +181,7 @@ export const ERROR_CODES = {
     fault: 'infrastructure',
     consequence: 'fail',
     meaning:
-      'Standard output could not be written, or nobody read it: results are missing there. What was done is done.',
+      'Standard output could not be written, or nobody read it. Results are missing there; the work itself is done.',
   },
   store_unwritable: {
     fault: 'infrastructure',
@@ -202,7 +202,7 @@ export const ERROR_CODES = {
     fault: 'infrastructure',
     consequence: 'fail',
     meaning:
-      'An object of another document lies under the image’s name; it is never overwritten, and not given out as this image.',
+      'Another document’s object has the name of this image. It is never overwritten, and never served as this image.',
   },
   store_refused: {
     fault: 'infrastructure',
@@ -217,7 +217,7 @@ export const ERROR_CODES = {
   queue_unauthorized: {
     fault: 'infrastructure',
     consequence: 'give-back',
-    meaning: 'The database does not let this user in, or do what a worker must.',
+    meaning: 'The database refuses this user, or does not allow what a worker does.',
   },
   queue_refused: {
     fault: 'infrastructure',
@@ -232,17 +232,17 @@ export const ERROR_CODES = {
   jobs_left: {
     fault: 'infrastructure',
     consequence: 'fail',
-    meaning: 'A run that should empty the queue ended while jobs that it may not touch were still in it.',
+    meaning: 'The run is over, but the queue still has jobs that the worker may not touch.',
   },
   attempts_exhausted: {
     fault: 'infrastructure',
     consequence: 'fail',
-    meaning: 'Every attempt at the prompt ended without a verdict.',
+    meaning: 'Every attempt failed, crashed or timed out.',
   },
   worker_unhealthy: {
     fault: 'infrastructure',
     consequence: 'retry',
-    meaning: 'The heartbeat file of a worker is missing or too old, or the worker has had no engine for five minutes.',
+    meaning: 'The health file of the worker is missing or too old, or the worker has had no engine for five minutes.',
   },
   download_failed: {
     fault: 'infrastructure',
@@ -253,7 +253,7 @@ export const ERROR_CODES = {
   webhook_refused: {
     fault: 'infrastructure',
     consequence: 'fail',
-    meaning: 'A callback URL out of a document leads to an address that is not public.',
+    meaning: 'The callback URL of a document leads to an address that is not public.',
   },
 
   // bug
