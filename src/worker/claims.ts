@@ -27,7 +27,7 @@ export class Claims {
     return this.#waiting.shift() ?? [];
   }
 
-  /** No slot will be had for them. */
+  /** Those that wait get no slot now. */
   release(): void {
     releaseJobs(this.#waiting.flat(), this.#context);
     this.#waiting = [];

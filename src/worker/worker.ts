@@ -89,6 +89,8 @@ class Worker implements Disposable {
       while (!signal.aborted) {
         this.#alive.now();
         await this.#untilThereIsRoom();
+        // In trouble nothing is held that has no slot.
+        if (this.#trouble.isRefused) this.#claims.release();
         const slot = this.#mayClaim ? await this.#nextSlot() : undefined;
         const batch = slot !== undefined && this.#mayClaim ? await this.#claimFor(slot) : [];
         if (slot !== undefined && batch.length > 0) this.#generate(generateBatch(batch, slot, this.#context));

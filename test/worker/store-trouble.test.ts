@@ -2,9 +2,11 @@
 import assert from 'node:assert/strict';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { test } from 'node:test';
 import type { ErrorCode } from '../../src/errors/error-codes.ts';
 import { Text2ImgError } from '../../src/errors/text2img-error.ts';
+import { SqlitePromptQueue } from '../../src/queue/sqlite/sqlite-prompt-queue.ts';
 import { FileImageStore } from '../../src/storage/file-image-store.ts';
 import type { ImageStore } from '../../src/storage/image-store.ts';
 import { DEFAULT_OBJECT_PREFIX } from '../../src/storage/object-key.ts';
@@ -116,6 +118,23 @@ test('where the store takes a probe the refusal is this document’s: its attemp
     (await show(place, 'a')).error ?? '',
     /^attempts_exhausted: all 2 attempts failed; the last one: store_failed/,
   );
+});
+
+test('claims that wait to be generated alone, because their last attempt died, are given back when the store refuses', async (t) => {
+  const place = await makePlace(t);
+  const { store, faults } = faultyStore(place);
+  const path = join(place.folder, 'queue.sqlite');
+  await using dead = new SqlitePromptQueue({ path, leaseMs: 1, maxAttempts: 5, owner: 'dead' });
+  await place.queue.enqueue(IDS.map((_id) => ({ _id, text: '[slow 5]' })));
+  await dead.claim({ limit: IDS.length });
+  await sleep(5);
+  faults.put = 'store_unwritable';
+  const worker = watch(place, { store, batchSize: IDS.length });
+  await until(() => worker.trouble() !== undefined);
+  assert.equal(worker.events.filter(({ type }) => type === 'claimed').length, IDS.length);
+  await until(async () => (await states(place, IDS)).every((state) => state === 'pending 1'));
+  faults.put = undefined;
+  await until(async () => (await place.queue.counts()).completed === IDS.length);
 });
 
 test('a final refusal ends the document at its first attempt', async (t) => {
