@@ -79,7 +79,7 @@ export const FOLDERS: Readonly<Record<string, Folder>> = {
     imports: ['errors', 'lib', 'observability', 'queue/webhook-outbox.ts'],
   },
   worker: {
-    holds: 'the story: claim → draw → encode → store → complete',
+    holds: 'slot → claim → generate → encode → store → complete',
     imports: [
       'errors',
       'lib',

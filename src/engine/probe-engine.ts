@@ -1,4 +1,4 @@
-/** Draws one step at the model's default size, decoded, through the ordinary protocol: what the machine can do without any prompt of a user. */
+/** Generates one step at the model's default size, decoded, through the ordinary protocol: what the machine can do without any user's prompt. */
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import { NO_LIMITS } from '../job/limits.ts';
 import { resolveRequest } from '../job/resolve-request.ts';
@@ -9,7 +9,7 @@ type ProbedEngine = Pick<EngineHost, 'start' | 'generate' | 'kill'>;
 
 let probes = 0;
 
-/** @returns why the engine cannot draw; undefined: it can @throws never */
+/** @returns why the engine cannot be used; undefined: it can @throws never */
 export async function probeEngine(engine: ProbedEngine): Promise<Text2ImgError | undefined> {
   try {
     const model = await engine.start();

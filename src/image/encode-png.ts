@@ -1,6 +1,6 @@
 /**
  * Pixels → PNG with its generation parameters inside. The costly part, zlib's compression, runs on libuv's thread pool, so
- * the heartbeat's thread only filters rows (one pass over the bytes). Measured on 1024×1024 pixels of demo pictures:
+ * the thread that renews leases only filters rows (one pass over the bytes). Measured on 1024×1024 pixels of demo pictures:
  * 654 kB, where fast-png's unfiltered rows give 1,247 kB in about the same CPU time, all of it on the calling thread.
  */
 import { promisify } from 'node:util';

@@ -1,4 +1,4 @@
-/** Under which jobs the engine died since the last one was drawn, so that they get their attempts back when it was no fault of theirs. */
+/** Under which jobs the engine died since the last one was generated, so that they get their attempts back when it was no fault of theirs. */
 import type { DocumentId } from '../job/document-id.ts';
 import type { ClaimedPrompt, WaitingPrompt } from '../queue/prompt-queue.ts';
 
@@ -36,7 +36,7 @@ export class EngineDeaths {
     this.#putOff.set(runId, { id, waitToken, attempts });
   }
 
-  /** A job was drawn, or the engine proved to be well: the deaths were the jobs' own. */
+  /** A job was generated, or the engine proved to be well: the deaths were the jobs' own. */
   clear(): void {
     this.#groups.clear();
     this.#putOff.clear();

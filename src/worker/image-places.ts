@@ -1,5 +1,5 @@
 /**
- * Where a job's images go: what lies there is looked at before anything is drawn, and asked again by the store when they are written. Of all images of a
+ * Where a job's images go: what lies there is looked at before anything is generated, and asked again by the store when they are written. Of all images of a
  * document each gets the same kind of name.
  */
 import { Text2ImgError } from '../errors/text2img-error.ts';
@@ -25,7 +25,7 @@ const MAX_SURPLUS = 100;
 
 /**
  * Looks at the places of all images. Undefined: the document is no longer ours.
- * @throws `foreign_object`, `store_refused` before anything is drawn for what could not be stored; what the store throws
+ * @throws `foreign_object`, `store_refused` before anything is generated for what could not be stored; what the store throws
  */
 export async function surveyPlaces(
   job: ClaimedJob,

@@ -1,6 +1,6 @@
 /**
- * A graceful stop: what the engine can finish within the grace period is finished, the rest is given back at the next step; what is drawn but
- * not stored when it is over is given back too, and its next attempt finds what was stored. Nothing that hangs outlasts it: at the end of the
+ * A graceful stop: what the engine can finish within the grace period is finished, the rest is released at the next step; what is generated but
+ * not stored when it is over is released too, and its next attempt finds what was stored. Nothing that hangs outlasts it: at the end of the
  * grace period the engine is killed, and a little later the worker leaves whatever has not answered by then.
  */
 import { Text2ImgError } from '../errors/text2img-error.ts';
@@ -9,7 +9,7 @@ import type { WorkerOptions } from './worker-contract.ts';
 
 /** How often the estimate is looked at again. */
 const LOOK_MS = 50;
-/** After the grace period, for writing to the queue what is given back. */
+/** After the grace period, for writing to the queue what is released. */
 const LAST_WRITES_MS = 2000;
 
 /** Watches the signal for all jobs that a worker holds. */
@@ -64,7 +64,7 @@ export class GracefulStop implements Disposable {
       for (const job of this.#jobs) {
         const neededMs = pool.remainingMs(job.jobId);
         // Without an estimate the first steps decide.
-        if (leftMs <= 0 || (neededMs !== undefined && neededMs > leftMs)) this.#giveBack(job);
+        if (leftMs <= 0 || (neededMs !== undefined && neededMs > leftMs)) this.#release(job);
       }
       if (leftMs <= 0) this.#end();
     };
@@ -82,7 +82,7 @@ export class GracefulStop implements Disposable {
     this.#lastTimer = setTimeout(() => this.#last.abort(), LAST_WRITES_MS);
   }
 
-  #giveBack(job: ClaimedJob): void {
+  #release(job: ClaimedJob): void {
     job.mustRelease = true;
     this.#options.pool.cancel(job.jobId);
   }

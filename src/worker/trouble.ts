@@ -114,7 +114,7 @@ export class Trouble {
     if (this.#refusal === undefined) this.#report = undefined;
   }
 
-  /** The engine was under suspicion, but draws. */
+  /** The engine was under suspicion, but generates. */
   beCautious(): void {
     this.#isCautious = true;
   }

@@ -27,18 +27,18 @@ export interface WorkerOptions {
   readonly webhooks: WebhookPolicy;
   /** Called when something is owed since now. */
   readonly onWebhookOwed?: () => void;
-  /** What the pictures' names begin with, as `generated/`. */
+  /** What the images' names begin with, as `generated/`. */
   readonly objectPrefix: string;
   readonly limits: PromptLimits;
   readonly defaults: GenerationDefaults;
-  /** `drain`: until nothing is pending or being drawn by anybody; `watch`: until the signal. */
+  /** `drain`: until nothing is pending or processing anywhere; `watch`: until the signal. */
   readonly mode: 'drain' | 'watch';
   /** As the queue has it. */
   readonly leaseMs: number;
   readonly maxAttempts: number;
   /** The most documents to claim at once; the engine may take fewer. */
   readonly batchSize: number;
-  /** Aborted: claim nothing more, finish what fits into `graceMs`, give back the rest. */
+  /** Aborted: claim nothing more, finish what fits into `graceMs`, release the rest. */
   readonly signal: AbortSignal;
   readonly graceMs: number;
   readonly logger: Logger;
