@@ -200,6 +200,14 @@ function endsAtZero(config: SchedulerConfig): string | undefined {
   return `"final_sigmas_type" is "zero", which "algorithm_type" "dpmsolver" does not allow; allowed: "sigma_min"`;
 }
 
+/** All timesteps below the smallest λ that is used: there is nothing to spread the steps over. */
+function clippedAway(config: SchedulerConfig): string | undefined {
+  const settings = withDefaults(DEFAULTS, config);
+  const left = settings.num_train_timesteps - clippedTimesteps(cumulatedAlphas(settings), settings.lambda_min_clipped);
+  if (left >= 1) return undefined;
+  return `"lambda_min_clipped" is ${settings.lambda_min_clipped}, which leaves no timestep; allowed are smaller numbers`;
+}
+
 const flag = z.boolean();
 
 export const DPM_SOLVER_MULTISTEP: SchedulerClass = {
@@ -228,7 +236,7 @@ export const DPM_SOLVER_MULTISTEP: SchedulerClass = {
       use_dynamic_shifting: [false],
       time_shift_type: ['exponential'],
     },
-    contradiction: endsAtZero,
+    contradiction: (config) => endsAtZero(config) ?? clippedAway(config),
   }),
   names: [
     { name: 'dpmpp_2m', settings: { use_karras_sigmas: false }, sampler: 'DPM++ 2M' },

@@ -70,7 +70,8 @@ class EulerAncestralDiscreteScheduler implements Scheduler {
     const next = this.passes[pass + 1]?.sigma ?? 0;
     const [squared, nextSquared] = [f32(sigma * sigma), f32(next * next)];
     const up = f32(Math.sqrt(f32(f32(nextSquared * f32(squared - nextSquared)) / squared)));
-    const down = f32(Math.sqrt(f32(nextSquared - f32(up * up))));
+    // Below zero by rounding alone, where the first sigma is thousands of times the second; diffusers ends in NaN there.
+    const down = f32(Math.sqrt(Math.max(0, f32(nextSquared - f32(up * up)))));
     const difference = f32(down - sigma);
     const originalOf = varianceExploding(this.#predictionType, sigma);
     const original = sample.map((value, index) => originalOf(value, modelOutput[index] as number));

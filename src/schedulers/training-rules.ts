@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import type { ConfigRules } from '../lib/config-rules.ts';
+import { cumulatedAlphas, TRAINING_DEFAULTS, withDefaults } from './noise-schedule.ts';
 import type { SchedulerConfig } from './scheduler.ts';
 
 /** The method divides by sigmas and takes their logarithms. */
@@ -68,5 +69,15 @@ function contradictoryTraining(config: SchedulerConfig): string | undefined {
     return `"trained_betas" has ${betas.length} numbers; "num_train_timesteps" is ${String(timesteps)}, and both must agree`;
   if (typeof low === 'number' && typeof high === 'number' && low >= high)
     return `"sigma_min" is ${low}; it must be below "sigma_max", which is ${high}`;
-  return undefined;
+  return vanishedSignal(config);
+}
+
+/** Where ᾱ is 0 in float32 nothing of the image is left, and the methods divide by it: diffusers ends in NaN. */
+function vanishedSignal(config: SchedulerConfig): string | undefined {
+  const schedule = withDefaults(TRAINING_DEFAULTS, config);
+  const left = cumulatedAlphas(schedule).indexOf(0);
+  if (left === -1) return undefined;
+  const { num_train_timesteps: timesteps, beta_start: start, beta_end: end, trained_betas: betas } = schedule;
+  const which = betas === null ? `"beta_start" ${start} and "beta_end" ${end} leave` : `"trained_betas" leave`;
+  return `${which} nothing of the image after ${left} of ${timesteps} timesteps; allowed are smaller betas, or fewer timesteps`;
 }

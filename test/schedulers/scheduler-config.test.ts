@@ -41,6 +41,13 @@ const OWN: readonly (readonly [className: string, config: Config, says: readonly
   ['EulerDiscreteScheduler', { sigma_max: 1e300 }, ['sigma_max']],
   ['DPMSolverMultistepScheduler', { algorithm_type: 'dpmsolver' }, ['final_sigmas_type', 'zero', 'sigma_min']],
   ['DPMSolverMultistepScheduler', { solver_order: 4 }, ['solver_order', '4']],
+  ['DPMSolverMultistepScheduler', { lambda_min_clipped: 30 }, ['lambda_min_clipped', '30', 'no timestep']],
+  ['DDIMScheduler', { beta_start: 0.5, beta_end: 0.9999 }, ['beta_start', '0.5', 'beta_end', '0.9999', '1000']],
+  [
+    'PNDMScheduler',
+    { trained_betas: Array.from({ length: 20 }, () => 0.9999), num_train_timesteps: 20 },
+    ['trained_betas', '11 of 20'],
+  ],
   [
     'DDIMScheduler',
     { rescale_betas_zero_snr: true, timestep_spacing: 'trailing' },

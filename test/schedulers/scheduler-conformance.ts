@@ -152,6 +152,16 @@ export function schedulerConformance({ className: name, create: createClass }: S
       }
     });
 
+    test('a cosine schedule, whose first sigma is thousands of times the second, ends in finite numbers', () => {
+      for (const steps of [2, 4, 20]) {
+        const generator = new TorchCpuGenerator(3);
+        const config = { ...CONFIG, beta_schedule: 'squaredcos_cap_v2', timestep_spacing: 'linspace' };
+        const scheduler = create({ ...config, prediction_type: 'v_prediction' }, steps);
+        const start = generator.next(16).map((value) => value * scheduler.initNoiseSigma);
+        assert.ok(loop(scheduler, start, generator).every(Number.isFinite), `${steps} steps`);
+      }
+    });
+
     test('a number of steps that cannot be is refused with a sentence', () => {
       for (const steps of [0, -1, 1.5, Number.NaN, 1001]) {
         assert.throws(
