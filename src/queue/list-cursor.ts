@@ -1,6 +1,6 @@
 /**
- * The places of jobs in a list. A cursor is opaque to whoever holds it: each queue writes into it what finds the place again, and neither takes the
- * other's. It stays good when jobs are added, end, or are removed.
+ * The places of jobs in a list. A cursor is opaque to the caller. Each queue writes into it what finds the place again, and refuses the other's.
+ * A cursor stays valid when jobs are added, end or are removed.
  */
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import { quote } from '../lib/foreign-text.ts';
@@ -17,7 +17,7 @@ export function cursorOf(kind: QueueKind, place: readonly unknown[]): string {
   return Buffer.from(JSON.stringify([kind, ...place])).toString('base64url');
 }
 
-/** @returns what `cursorOf` was given, or what somebody made up @throws `invalid_cursor` */
+/** @returns what `cursorOf` was given; it may be forged @throws `invalid_cursor` */
 export function placeOf(kind: QueueKind, cursor: string): readonly unknown[] {
   const [found, ...place] = contentOf(cursor);
   if (found !== kind) throw invalidCursor(cursor);

@@ -229,8 +229,8 @@ export interface PromptQueue extends AsyncDisposable {
 
   counts(): Promise<QueueCounts>;
   /**
-   * Jobs, newest first. Whoever goes on from the last job's `cursor` until a page is empty sees each job that was there all the time exactly once.
-   * MongoDB does not know when an `_id` of the user's own was added: there all jobs come in the order of their `_id`s, the largest first.
+   * Jobs, newest first. Go on from the last job's `cursor` until a page is empty: each job that was there all the time comes exactly once.
+   * MongoDB does not know when an `_id` of the user's own was added. Its jobs come in the order of their `_id`s, the largest first.
    * @throws `invalid_cursor`
    */
   list(options: ListOptions): Promise<readonly ListedJob[]>;

@@ -1,6 +1,6 @@
 /**
- * What both queues decide alike: which states an operator may change, the sentences that end a document, the names of new claims, and the facts of
- * a claim. How it is written down is each queue's own.
+ * What both queues decide alike: the states that an operator may change, the sentences that end a job, new tokens and run ids, what a claim is, and
+ * what is kept of webhooks. Each queue writes it down in its own language.
  */
 import { randomBytes } from 'node:crypto';
 import { canonicalEjsonOf, type DocumentId } from '../job/document-id.ts';

@@ -1,4 +1,4 @@
-/** A picture as it lies in the folder, with its entry beside it. */
+/** An image as it lies in the folder, with its entry beside it. */
 import { createHash } from 'node:crypto';
 import { basename, dirname, join } from 'node:path';
 import { z } from 'zod';
@@ -13,11 +13,11 @@ const entriesSchema = z.record(
 );
 type Entries = Record<string, ImageMetadata>;
 
-/** Where entries and locks lie, in each folder of pictures. */
+/** Where entries and locks lie, in each folder of images. */
 export const META_FOLDER = '.meta';
-/** More is no picture of ours. */
+/** More is no image of ours. */
 const MAX_READ_BYTES = 2 ** 30;
-/** Each time somebody else had replaced the picture meanwhile. */
+/** Each time somebody else had replaced the image meanwhile. */
 const MAX_LOOKS = 8;
 
 export function entriesPath(path: string): string {
@@ -30,12 +30,12 @@ export function sha256(bytes: Uint8Array): string {
 
 interface Writing {
   readonly object: ImageObject;
-  /** Entries that stay until the picture is there. */
+  /** Entries that stay until the image is there. */
   readonly before: Entries;
   readonly lock: HeldLock;
 }
 
-/** Entry first, picture second, old entries last. */
+/** Entry first, image second, old entries last. */
 export async function writeObject(path: string, { object, before, lock }: Writing): Promise<void> {
   const { png, metadata } = object;
   const entry = { [sha256(png)]: metadata };
@@ -57,7 +57,7 @@ export async function readEntries(path: string): Promise<Entries> {
   try {
     return entriesSchema.parse(JSON.parse(new TextDecoder().decode(bytes)));
   } catch {
-    // Somebody else's file: the picture counts as a stranger's.
+    // Somebody else's file: the image counts as a stranger's.
     return {};
   }
 }
@@ -69,7 +69,7 @@ interface StoredImage {
   readonly metadata: ImageMetadata | undefined;
 }
 
-/** A put may replace the picture and its entry between the two looks: then it is another picture when it is looked at again. */
+/** A put may replace the image and its entry between the two looks: then it is another image when it is looked at again. */
 export async function readStored(path: string, maxBytes = MAX_READ_BYTES): Promise<StoredImage | undefined> {
   let before: string | undefined;
   for (let look = 1; ; look++) {

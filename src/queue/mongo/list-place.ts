@@ -1,6 +1,6 @@
 /**
- * Places in the list of jobs: behind a document's `_id`, which is compared across types as the index does. An `_id` that does not survive JavaScript
- * has no place of its own: it is counted from the last one that has.
+ * Places in the list of jobs. A place is an `_id`, compared across types in the order of the index. Some `_id`s do not survive JavaScript: their
+ * documents are counted from the last exact place.
  */
 import { BSON } from 'mongodb';
 import { canonicalEjsonOf } from '../../job/document-id.ts';

@@ -1,7 +1,7 @@
 /**
- * The statements that the queue sends about prompts, over types of our own: a field of a filter, an update or an expression that does not exist is
- * a type error (`test/queue/mongo/statement-types.test.ts`). The driver's types are cast here and nowhere else: they know one type of `_id`, where
- * any is legal, and nothing about pipelines.
+ * Sends the queue's statements about prompts, over types of our own. A name that does not exist is a type error in a filter, an update or an
+ * expression (`test/queue/mongo/statement-types.test.ts`). Only this file casts to the driver's types: they allow one type of `_id`, where any is
+ * legal, and do not describe pipelines.
  */
 import type { Collection, Document, Filter, FindCursor } from 'mongodb';
 import type {
