@@ -3,7 +3,7 @@ import { createWriteStream, existsSync } from 'node:fs';
 import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import { UNET_2D_CONDITION_RULES, type UNet2DConditionConfig } from '../src/networks/unet-2d-condition-config.ts';
+import type { UNet2DConditionConfig } from '../src/networks/unet-2d-condition-config.ts';
 import { readConfig } from '../src/lib/config-rules.ts';
 import type { TensorPlace, Weights } from '../src/onnx/weights.ts';
 import { UNET_2D_CONDITION_MODEL } from '../src/networks/unet-2d-condition-model.ts';
@@ -18,7 +18,7 @@ const CONFIG = {
 };
 
 export function sd15Config(): UNet2DConditionConfig {
-  return readConfig(UNET_2D_CONDITION_RULES, CONFIG, 'sd15').config;
+  return readConfig(UNET_2D_CONDITION_MODEL, CONFIG, 'sd15').config;
 }
 
 /** Name → shape of every tensor, told by the builder itself: weights that are only asked for. */

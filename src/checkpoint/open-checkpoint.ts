@@ -95,7 +95,7 @@ class Opening {
   async #network(spec: NetworkSpec, variant: string | undefined): Promise<CheckpointNetwork> {
     const networkClass = networkClassOf(this.#index, spec);
     const configPath = join(this.#folder, spec.name, 'config.json');
-    const { config, warnings } = readConfig(networkClass.rules, await readJsonFile(configPath), configPath);
+    const { config, warnings } = readConfig(networkClass, await readJsonFile(configPath), configPath);
     this.#warnings.push(...warnings);
     const files = this.#filesOf(spec);
     const stored = await openComponentWeights(variant === undefined ? files : { ...files, variant });

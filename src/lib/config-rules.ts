@@ -12,7 +12,6 @@ import { quote } from './foreign-text.ts';
 type Plain = string | number | boolean | null;
 
 export interface ConfigRules<T> {
-  readonly className: string;
   /** Keys that are read; a sparse old file gets the class's own defaults from here. */
   readonly implemented: z.ZodType<T>;
   /** The keys of `implemented`. */
@@ -23,6 +22,12 @@ export interface ConfigRules<T> {
   readonly onlyDefault: Readonly<Record<string, readonly Plain[]>>;
   /** A sentence, without the file and the full stop, about values that are allowed each but not together. */
   contradiction?(config: T): string | undefined;
+}
+
+/** A class of networks or schedulers. */
+export interface ConfiguredClass<T> {
+  readonly className: string;
+  readonly rules: ConfigRules<T>;
 }
 
 export interface ReadConfig<T> {
@@ -72,7 +77,7 @@ export const normEpsilon = numberFrom(1e-12, 1);
  * @throws `invalid_config`, `unsupported_config`
  */
 export function readConfig<T>(
-  rules: ConfigRules<T>,
+  { className, rules }: ConfiguredClass<T>,
   json: Readonly<Record<string, unknown>>,
   where: string,
 ): ReadConfig<T> {
@@ -88,7 +93,7 @@ export function readConfig<T>(
   if (!result.success) throw configError(result.error, json, where);
   const contradiction = rules.contradiction?.(result.data);
   if (contradiction !== undefined) throw new Text2ImgError('invalid_config', `${where}: ${contradiction}.`);
-  return { config: result.data, warnings: unknownKeys(unknown, rules.className, where) };
+  return { config: result.data, warnings: unknownKeys(unknown, className, where) };
 }
 
 /** A sentence for `contradiction` when a group norm cannot divide the channels of every block. */

@@ -29,7 +29,6 @@ const schema = z.object({
 export type AutoencoderKlConfig = z.infer<typeof schema>;
 
 export const AUTOENCODER_KL_RULES: ConfigRules<AutoencoderKlConfig> = {
-  className: 'AutoencoderKL',
   implemented: schema,
   implementedKeys: Object.keys(schema.shape),
   withoutEffect: {

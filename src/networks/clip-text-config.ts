@@ -26,7 +26,6 @@ const BOOKKEEPING = 'bookkeeping of transformers';
 const GENERATION = 'text generation only';
 
 export const CLIP_TEXT_RULES: ConfigRules<ClipTextConfig> = {
-  className: 'CLIPTextModel',
   implemented: schema,
   implementedKeys: Object.keys(schema.shape),
   withoutEffect: {

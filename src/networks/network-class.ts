@@ -2,7 +2,7 @@
  * The contract of a network class: what one class name in a checkpoint (`UNet2DConditionModel`) says about its configuration, its weight files,
  * its precision and its graph. To add one: a file here, and its name in the component list of each family that has such a network.
  */
-import type { ConfigRules } from '../lib/config-rules.ts';
+import type { ConfiguredClass } from '../lib/config-rules.ts';
 import type { BuiltGraph, ComputeType } from '../onnx/graph.ts';
 import type { Weights } from '../onnx/weights.ts';
 
@@ -29,11 +29,11 @@ export interface NetworkBuild<C> {
   readonly sizes?: GraphSizes;
 }
 
-/** Methods, not properties: a list holds classes with different configurations, and hands each only its own. */
-export interface NetworkClass<C = unknown> {
-  /** As in `model_index.json`. */
-  readonly className: string;
-  readonly rules: ConfigRules<C>;
+/**
+ * `className` is the one of `model_index.json`. Methods, not properties: a list holds classes with different configurations, and hands each only its
+ * own.
+ */
+export interface NetworkClass<C = unknown> extends ConfiguredClass<C> {
   /** What the names of its weight files begin with: transformers saves `model`, diffusers `diffusion_pytorch_model`. */
   readonly weightsBaseName: 'model' | 'diffusion_pytorch_model';
   /** The name that the graph asks for, for a name as it is stored: old savers used others. */

@@ -172,7 +172,6 @@ function unmatchedPadding({
 }
 
 export const UNET_2D_CONDITION_RULES: ConfigRules<UNet2DConditionConfig> = {
-  className: 'UNet2DConditionModel',
   implemented: schema,
   implementedKeys: Object.keys(schema.shape),
   withoutEffect: {

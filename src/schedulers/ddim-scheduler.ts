@@ -114,7 +114,6 @@ function divisionByZero(config: SchedulerConfig): string | undefined {
 export const DDIM: SchedulerClass = {
   className: 'DDIMScheduler',
   rules: trainedRules({
-    className: 'DDIMScheduler',
     keys: {
       ...THRESHOLDING_KEYS,
       clip_sample: flag,

@@ -213,7 +213,6 @@ const flag = z.boolean();
 export const DPM_SOLVER_MULTISTEP: SchedulerClass = {
   className: 'DPMSolverMultistepScheduler',
   rules: trainedRules({
-    className: 'DPMSolverMultistepScheduler',
     keys: {
       ...THRESHOLDING_KEYS,
       solver_order: z.int().min(1).max(3),

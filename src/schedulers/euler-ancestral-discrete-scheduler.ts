@@ -96,7 +96,6 @@ function rootOfSquarePlusOne(sigma: number): number {
 export const EULER_ANCESTRAL: SchedulerClass = {
   className: 'EulerAncestralDiscreteScheduler',
   rules: trainedRules({
-    className: 'EulerAncestralDiscreteScheduler',
     keys: { rescale_betas_zero_snr: z.boolean(), prediction_type: z.enum(['epsilon', 'v_prediction']) },
   }),
   names: [{ name: 'euler_a', settings: {}, sampler: 'Euler a' }],

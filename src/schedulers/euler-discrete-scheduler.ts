@@ -115,7 +115,6 @@ const flag = z.boolean();
 export const EULER: SchedulerClass = {
   className: 'EulerDiscreteScheduler',
   rules: trainedRules({
-    className: 'EulerDiscreteScheduler',
     keys: {
       interpolation_type: z.enum(['linear', 'log_linear']),
       use_karras_sigmas: flag.nullable(),

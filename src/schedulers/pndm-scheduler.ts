@@ -198,7 +198,6 @@ const flag = z.boolean();
 export const PNDM: SchedulerClass = {
   className: 'PNDMScheduler',
   rules: trainedRules({
-    className: 'PNDMScheduler',
     keys: { skip_prk_steps: flag, set_alpha_to_one: flag, prediction_type: z.enum(['epsilon', 'v_prediction']) },
   }),
   names: [{ name: 'pndm', settings: {}, sampler: 'PLMS' }],

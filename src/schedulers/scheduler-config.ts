@@ -18,7 +18,7 @@ export function readSchedulerConfig(
       `${where}: the scheduler class ${quote(className)} is not implemented; allowed: ${SCHEDULERS.map((known) => known.className).join(', ')}.`,
     );
   }
-  const { warnings } = readConfig(scheduler.rules, json, where);
+  const { warnings } = readConfig(scheduler, json, where);
   return { config: json, warnings };
 }
 
@@ -26,13 +26,14 @@ export function readSchedulerConfig(
  * What another class than the checkpoint's own reads in the same file: its own keys are held to its own rules, the rest is none of its business.
  * @throws `invalid_parameter`, because it was the request that asked for this class
  */
-export function carriedSchedulerConfig({ className, rules }: SchedulerClass, json: SchedulerConfig): SchedulerConfig {
+export function carriedSchedulerConfig(scheduler: SchedulerClass, json: SchedulerConfig): SchedulerConfig {
+  const { className, rules } = scheduler;
   const carried = Object.entries(json).filter(
     ([key]) => rules.implementedKeys.includes(key) || Object.hasOwn(rules.onlyDefault, key),
   );
   const config = Object.fromEntries(carried);
   try {
-    readConfig(rules, config, `the scheduler ${className} cannot be used with this model's scheduler_config.json`);
+    readConfig(scheduler, config, `the scheduler ${className} cannot be used with this model's scheduler_config.json`);
   } catch (error) {
     throw new Text2ImgError('invalid_parameter', Text2ImgError.from(error).message, { cause: error });
   }

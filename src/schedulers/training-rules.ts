@@ -35,7 +35,6 @@ export const THRESHOLDING_OFF = { thresholding: [false] };
 export const THRESHOLDING_KEYS = { dynamic_thresholding_ratio: z.number(), sample_max_value: z.number() };
 
 export interface TrainedRules {
-  readonly className: string;
   /** Beside those that all share, or with a narrower range. */
   readonly keys: z.ZodRawShape;
   readonly onlyDefault?: ConfigRules<SchedulerConfig>['onlyDefault'];
@@ -44,15 +43,9 @@ export interface TrainedRules {
 }
 
 /** The rules of a scheduler whose model was trained with betas. */
-export function trainedRules({
-  className,
-  keys,
-  onlyDefault = {},
-  contradiction,
-}: TrainedRules): ConfigRules<SchedulerConfig> {
+export function trainedRules({ keys, onlyDefault = {}, contradiction }: TrainedRules): ConfigRules<SchedulerConfig> {
   const implemented = { ...TRAINING_KEYS, ...keys };
   return {
-    className,
     implemented: z.object(implemented).partial(),
     implementedKeys: Object.keys(implemented),
     withoutEffect: Object.hasOwn(keys, 'clip_sample_range')

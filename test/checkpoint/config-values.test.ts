@@ -2,10 +2,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { AUTOENCODER_KL_RULES } from '../../src/networks/autoencoder-kl-config.ts';
-import { CLIP_TEXT_RULES } from '../../src/networks/clip-text-config.ts';
-import { type ConfigRules, readConfig } from '../../src/lib/config-rules.ts';
-import { UNET_2D_CONDITION_RULES } from '../../src/networks/unet-2d-condition-config.ts';
+import { AUTOENCODER_KL } from '../../src/networks/autoencoder-kl.ts';
+import { CLIP_TEXT_MODEL } from '../../src/networks/clip-text-model.ts';
+import { type ConfiguredClass, readConfig } from '../../src/lib/config-rules.ts';
+import { UNET_2D_CONDITION_MODEL } from '../../src/networks/unet-2d-condition-model.ts';
 import { Text2ImgError } from '../../src/errors/text2img-error.ts';
 
 const UNET = {
@@ -23,16 +23,16 @@ const VAE = {
 const TEXT = { hidden_size: 48, num_attention_heads: 6 };
 
 const COMPONENTS = {
-  unet: { rules: UNET_2D_CONDITION_RULES as ConfigRules<unknown>, json: UNET },
-  vae: { rules: AUTOENCODER_KL_RULES as ConfigRules<unknown>, json: VAE },
-  text: { rules: CLIP_TEXT_RULES as ConfigRules<unknown>, json: TEXT },
+  unet: { owner: UNET_2D_CONDITION_MODEL as ConfiguredClass<unknown>, json: UNET },
+  vae: { owner: AUTOENCODER_KL as ConfiguredClass<unknown>, json: VAE },
+  text: { owner: CLIP_TEXT_MODEL as ConfiguredClass<unknown>, json: TEXT },
 } as const;
 
 type Component = keyof typeof COMPONENTS;
 
 function read(component: Component, changes: Readonly<Record<string, unknown>>): readonly string[] {
-  const { rules, json } = COMPONENTS[component];
-  return readConfig(rules, { ...json, ...changes }, 'some/config.json').warnings;
+  const { owner, json } = COMPONENTS[component];
+  return readConfig(owner, { ...json, ...changes }, 'some/config.json').warnings;
 }
 
 test('the configurations that the cases below change are read without a warning', () => {
@@ -121,7 +121,11 @@ test('a value of any depth is refused without an overflow of the stack', () => {
 });
 
 test('whatever value a key has, it is read or refused with a code of the model and a sentence of at most 600 characters', () => {
-  for (const [component, { rules }] of Object.entries(COMPONENTS) as [Component, { rules: ConfigRules<unknown> }][]) {
+  for (const [component, { owner }] of Object.entries(COMPONENTS) as [
+    Component,
+    { owner: ConfiguredClass<unknown> },
+  ][]) {
+    const { rules } = owner;
     const keys = [...rules.implementedKeys, ...Object.keys(rules.onlyDefault)];
     const value = fc.oneof(fc.jsonValue(), fc.double(), fc.integer(), fc.array(fc.integer()));
     fc.assert(

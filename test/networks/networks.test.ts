@@ -1,10 +1,7 @@
 /** Each network at tiny size, with each option of its configuration, against transformers' and diffusers'; and in float16 against itself in float32. */
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
-import { AUTOENCODER_KL_RULES } from '../../src/networks/autoencoder-kl-config.ts';
-import { CLIP_TEXT_RULES } from '../../src/networks/clip-text-config.ts';
 import { readConfig } from '../../src/lib/config-rules.ts';
-import { UNET_2D_CONDITION_RULES } from '../../src/networks/unet-2d-condition-config.ts';
 import { AUTOENCODER_KL } from '../../src/networks/autoencoder-kl.ts';
 import { CLIP_TEXT_MODEL } from '../../src/networks/clip-text-model.ts';
 import { UNET_2D_CONDITION_MODEL } from '../../src/networks/unet-2d-condition-model.ts';
@@ -36,22 +33,22 @@ function shapeOf({ inputs }: VectorCase, name: string): readonly number[] {
 
 const NETWORKS: Readonly<Record<string, Network>> = {
   clip: {
-    keys: CLIP_TEXT_RULES.implementedKeys,
+    keys: CLIP_TEXT_MODEL.rules.implementedKeys,
     elsewhere: [],
     inFloat32: { final_layer_norm: 2 },
     build: (vector, computeType) => {
-      const { config } = readConfig(CLIP_TEXT_RULES, vector.options, vector.name);
+      const { config } = readConfig(CLIP_TEXT_MODEL, vector.options, vector.name);
       const [, tokens] = shapeOf(vector, 'input_ids') as [number, number];
       return CLIP_TEXT_MODEL.build({ config, weights: vector.weights, computeType, sizes: { tokens } });
     },
   },
   unet: {
-    keys: UNET_2D_CONDITION_RULES.implementedKeys,
+    keys: UNET_2D_CONDITION_MODEL.rules.implementedKeys,
     // `act_fn` has two names for one function.
     elsewhere: ['sample_size', 'act_fn', '_diffusers_version'],
     inFloat32: { input: 4, conv_out: 2 },
     build: (vector, computeType, isActual = false) => {
-      const { config } = readConfig(UNET_2D_CONDITION_RULES, vector.options, vector.name);
+      const { config } = readConfig(UNET_2D_CONDITION_MODEL, vector.options, vector.name);
       const [, , height, width] = shapeOf(vector, 'sample') as [number, number, number, number];
       const [, tokens] = shapeOf(vector, 'encoder_hidden_states') as [number, number];
       return UNET_2D_CONDITION_MODEL.build({
@@ -63,12 +60,12 @@ const NETWORKS: Readonly<Record<string, Network>> = {
     },
   },
   vae: {
-    keys: AUTOENCODER_KL_RULES.implementedKeys,
+    keys: AUTOENCODER_KL.rules.implementedKeys,
     // `force_upcast` decides what the graph is built in, before it is built.
     elsewhere: ['sample_size', 'scaling_factor', 'act_fn', 'force_upcast'],
     inFloat32: { 'decoder.conv_out': 2 },
     build: (vector, computeType, isActual = false) => {
-      const { config } = readConfig(AUTOENCODER_KL_RULES, vector.options, vector.name);
+      const { config } = readConfig(AUTOENCODER_KL, vector.options, vector.name);
       const [, , height, width] = shapeOf(vector, 'latent_sample') as [number, number, number, number];
       return AUTOENCODER_KL.build({
         config,

@@ -29,7 +29,6 @@ type ProjectorConfig = z.infer<typeof schema>;
 const PROJECTOR: NetworkClass<ProjectorConfig> = {
   className: 'ToyProjector',
   rules: {
-    className: 'ToyProjector',
     implemented: schema,
     implementedKeys: Object.keys(schema.shape),
     withoutEffect: { dropout: 'training only' },

@@ -35,7 +35,6 @@ function fixtureScheduler(shift: number, steps: number): Scheduler {
 export const FIXTURE: SchedulerClass = {
   className: 'FixtureFlowScheduler',
   rules: {
-    className: 'FixtureFlowScheduler',
     implemented: z.object({ shift: z.number().min(0.1).max(10) }).partial(),
     implementedKeys: ['shift'],
     withoutEffect: {},
