@@ -41,7 +41,6 @@ const painterSchema = z.object({ side_px: numberFrom(1, 64) });
 const TOY_PAINTER: NetworkClass<PainterConfig> = {
   className: 'ToyPainter',
   rules: {
-    className: 'ToyPainter',
     implemented: painterSchema,
     implementedKeys: Object.keys(painterSchema.shape),
     withoutEffect: {},
