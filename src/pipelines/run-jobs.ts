@@ -109,6 +109,7 @@ class JobsRun {
     const { jobId, request, signal } = job;
     const startMs = performance.now();
     try {
+      signal.throwIfAborted();
       const { passes } = this.#pipeline.check(job);
       const stepsTotal = passes * request.numImages;
       observer.onProgress(jobId, { stage: 'encode', step: 0, steps: stepsTotal });

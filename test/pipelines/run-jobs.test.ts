@@ -1,0 +1,286 @@
+/** The lifecycle of jobs, over a family whose state is a number: batches, cancel, failure, previews. Each pass adds the image's seed. */
+import assert from 'node:assert/strict';
+import { getEventListeners } from 'node:events';
+import { test } from 'node:test';
+import { Text2ImgError } from '../../src/errors/text2img-error.ts';
+import type { ResolvedGenerationRequest } from '../../src/job/generation-request.ts';
+import type { RawImage } from '../../src/job/raw-image.ts';
+import type { PipelineDurations } from '../../src/job/stages.ts';
+import type { Pipeline, Prepared } from '../../src/pipelines/contract.ts';
+import { type JobObserver, type RunJob, runJobs } from '../../src/pipelines/run-jobs.ts';
+import { aRequest } from '../job/a-request.ts';
+
+interface Count {
+  readonly seed: number;
+  readonly again: boolean;
+  value: number;
+}
+
+/** What happens in the family, as a test wants it. */
+interface Family extends Partial<Pipeline<Count>> {
+  readonly batchKey?: (job: RunJob) => string;
+  readonly beginAgain?: (count: Count) => Count | undefined;
+}
+
+class Counting implements Pipeline<Count> {
+  /** The seeds of each pass. */
+  readonly passes: number[][] = [];
+  readonly #family: Family;
+
+  constructor(family: Family = {}) {
+    this.#family = family;
+    if (family.preview !== undefined) this.preview = family.preview;
+    if (family.fault !== undefined) this.fault = family.fault;
+  }
+
+  preview?: (state: Count) => Promise<RawImage>;
+  fault?: (state: Count, pass: number) => Text2ImgError | undefined;
+
+  check(job: RunJob): { readonly passes: number } {
+    return this.#family.check?.(job) ?? { passes: job.request.numInferenceSteps };
+  }
+
+  async prepare(job: RunJob, signal: AbortSignal): Promise<Prepared<Count>> {
+    await this.#family.prepare?.(job, signal);
+    const begin = (index: number): Count => ({ seed: job.request.seed + index, again: false, value: 0 });
+    const { beginAgain } = this.#family;
+    return {
+      batchKey: this.#family.batchKey?.(job) ?? '',
+      warnings: [`prepared ${job.jobId}`],
+      begin,
+      ...(beginAgain && { beginAgain: async (index: number) => beginAgain(begin(index)) }),
+    };
+  }
+
+  async step(states: readonly Count[], pass: number, signal: AbortSignal): Promise<void> {
+    this.passes.push(states.map(({ seed }) => seed));
+    await this.#family.step?.(states, pass, signal);
+    for (const state of states) state.value += state.seed;
+  }
+
+  async decode(state: Count, signal: AbortSignal): Promise<RawImage> {
+    await this.#family.decode?.(state, signal);
+    return imageOf(state.value);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {}
+}
+
+const imageOf = (value: number): RawImage => ({ widthPx: 1, heightPx: 1, channels: 1, pixels: Uint8Array.of(value) });
+
+interface Ended {
+  readonly images: number[];
+  readonly seeds: number[];
+  previews: number;
+  error?: Text2ImgError;
+  warnings?: readonly string[];
+  durationsMs?: PipelineDurations;
+  ends: number;
+}
+
+interface Running {
+  readonly pipeline?: Counting;
+  readonly maxBatchImages?: number;
+  readonly observer?: Partial<JobObserver>;
+}
+
+interface JobChanges extends Partial<ResolvedGenerationRequest> {
+  readonly signal?: AbortSignal;
+}
+
+function job(jobId: string, { signal = new AbortController().signal, ...request }: JobChanges = {}): RunJob {
+  return { jobId, images: [], signal, request: aRequest({ seed: 1, numInferenceSteps: 2, ...request }) };
+}
+
+/** Runs the jobs and checks what holds for each: it ends once, and its progress never goes back. */
+async function run(
+  jobs: readonly RunJob[],
+  { pipeline = new Counting(), maxBatchImages = 4, observer = {} }: Running = {},
+): Promise<Map<string, Ended>> {
+  const ended = new Map(jobs.map(({ jobId }) => [jobId, { images: [], seeds: [], previews: 0, ends: 0 } as Ended]));
+  const of = (jobId: string): Ended => ended.get(jobId) as Ended;
+  const steps = new Map<string, number>();
+  await runJobs(pipeline, jobs, {
+    maxBatchImages,
+    yieldToEventLoop: () => new Promise((resolve) => setImmediate(resolve)),
+    observer: {
+      ...observer,
+      onProgress: (jobId, progress) => {
+        assert.equal(of(jobId).ends, 0, 'nothing comes after the end');
+        assert.ok(progress.step >= (steps.get(jobId) ?? 0) && progress.step <= progress.steps);
+        steps.set(jobId, progress.step);
+        observer.onProgress?.(jobId, progress);
+      },
+      onImage: (jobId, { image, seed }) => {
+        of(jobId).images.push(image.pixels[0] as number);
+        of(jobId).seeds.push(seed);
+      },
+      onPreview: (jobId) => {
+        of(jobId).previews++;
+      },
+      onDone: (jobId, warnings, durationsMs) =>
+        Object.assign(of(jobId), { warnings, durationsMs, ends: of(jobId).ends + 1 }),
+      onFailed: (jobId, error) => Object.assign(of(jobId), { error, ends: of(jobId).ends + 1 }),
+    },
+  });
+  for (const [jobId, { ends }] of ended) assert.equal(ends, 1, `${jobId} ends once`);
+  for (const { signal } of jobs)
+    assert.equal(getEventListeners(signal, 'abort').length, 0, 'no listener is left behind');
+  return ended;
+}
+
+test('images share passes up to the limit; each has its own seed and result', async () => {
+  const pipeline = new Counting();
+  const ended = await run([job('a', { numImages: 3 }), job('b', { seed: 10, numImages: 2 })], { pipeline });
+  assert.deepEqual(pipeline.passes, [[1, 2, 3, 10], [1, 2, 3, 10], [11], [11]]);
+  assert.deepEqual(ended.get('a')?.images, [2, 4, 6]);
+  assert.deepEqual(ended.get('a')?.seeds, [1, 2, 3]);
+  assert.deepEqual(ended.get('b')?.images, [20, 22]);
+  assert.deepEqual(ended.get('a')?.warnings, ['prepared a']);
+  for (const stage of ['encode', 'denoise', 'decode'] as const)
+    assert.ok((ended.get('a')?.durationsMs?.[stage] ?? -1) >= 0);
+});
+
+test('requests that the table keeps apart share no pass, nor do those that the family keeps apart', async () => {
+  const sizes = new Counting();
+  await run([job('a'), job('b', { seed: 10, widthPx: 128 }), job('c', { seed: 20, numInferenceSteps: 3 })], {
+    pipeline: sizes,
+  });
+  assert.ok(sizes.passes.every((seeds) => seeds.length === 1));
+  const tokens = new Counting({ batchKey: ({ request }) => String(request.prompt.length) });
+  await run([job('a', { prompt: 'x' }), job('b', { seed: 10, prompt: 'y' }), job('c', { seed: 20, prompt: 'long' })], {
+    pipeline: tokens,
+  });
+  assert.deepEqual(tokens.passes, [[1, 10], [1, 10], [20], [20]]);
+});
+
+test('a job that is refused or cannot be prepared fails alone', async () => {
+  const refuse =
+    (code: 'invalid_parameter' | 'invalid_image', jobId: string) =>
+    (job: { readonly jobId: string }): void => {
+      if (job.jobId === jobId) throw new Text2ImgError(code, `${jobId} cannot be.`);
+    };
+  const check = refuse('invalid_parameter', 'a');
+  const prepare = refuse('invalid_image', 'b');
+  const pipeline = new Counting({
+    check: (job) => {
+      check(job);
+      return { passes: 2 };
+    },
+    prepare: async (job) => prepare(job) as never,
+  });
+  const ended = await run([job('a'), job('b'), job('c', { seed: 5 })], { pipeline });
+  assert.deepEqual(
+    [...ended.values()].map(({ error }) => error?.code),
+    ['invalid_parameter', 'invalid_image', undefined],
+  );
+  assert.deepEqual(ended.get('c')?.images, [10]);
+});
+
+test('a pass that fails ends all who share it, and none of the next batch', async () => {
+  const pipeline = new Counting({
+    step: async (states) => {
+      if (states.some(({ seed }) => seed === 2)) throw new Text2ImgError('inference_failed', 'it failed.');
+    },
+  });
+  const ended = await run([job('a'), job('b', { seed: 2 }), job('c', { seed: 3 })], { pipeline, maxBatchImages: 2 });
+  assert.deepEqual(
+    [...ended.values()].map(({ error }) => error?.code),
+    ['inference_failed', 'inference_failed', undefined],
+  );
+  assert.deepEqual(ended.get('c')?.images, [6]);
+});
+
+test('one image that is no image fails its job, and the others of the batch are decoded', async () => {
+  const pipeline = new Counting({
+    decode: async ({ seed }) => {
+      if (seed === 1) throw new Text2ImgError('invalid_image', 'it is none.');
+      return imageOf(0);
+    },
+  });
+  const ended = await run([job('a'), job('b', { seed: 2 })], { pipeline });
+  assert.equal(ended.get('a')?.error?.code, 'invalid_image');
+  assert.deepEqual(ended.get('b')?.images, [4]);
+});
+
+test('a faulty state fails alone; where the family can begin again it runs from its first pass, and its neighbours go on', async () => {
+  const fault = ({ seed, again }: Count, pass: number): Text2ImgError | undefined =>
+    seed === 2 && !again && pass === 1 ? new Text2ImgError('invalid_image', 'not finite.') : undefined;
+  const jobs = (): RunJob[] => [job('a', { numInferenceSteps: 3 }), job('b', { seed: 2, numInferenceSteps: 3 })];
+  const alone = await run(jobs(), { pipeline: new Counting({ fault }) });
+  assert.equal(alone.get('b')?.error?.code, 'invalid_image');
+  assert.deepEqual(alone.get('a')?.images, [3]);
+
+  const pipeline = new Counting({ fault, beginAgain: (count) => ({ ...count, again: true }) });
+  let most = 0;
+  const ended = await run(jobs(), {
+    pipeline,
+    observer: { onProgress: (jobId, { steps }) => void (jobId === 'b' && (most = steps)) },
+  });
+  assert.deepEqual([ended.get('a')?.images, ended.get('b')?.images], [[3], [6]]);
+  assert.deepEqual(pipeline.passes, [[1, 2], [1, 2], [2], [2], [2], [1]]);
+  assert.equal(most, 6, 'the passes that run again count');
+
+  const never = new Counting({ fault, beginAgain: () => undefined });
+  assert.equal((await run(jobs(), { pipeline: never })).get('b')?.error?.code, 'invalid_image');
+});
+
+test('a job that is cancelled leaves its batch, and its neighbour’s result is the same', async () => {
+  const controller = new AbortController();
+  const pipeline = new Counting({
+    step: async (_, pass) => {
+      if (pass === 1) controller.abort();
+    },
+  });
+  const jobs = [
+    job('a', { numInferenceSteps: 4, signal: controller.signal }),
+    job('b', { seed: 7, numInferenceSteps: 4 }),
+  ];
+  const ended = await run(jobs, { pipeline });
+  assert.equal(ended.get('a')?.error?.code, 'cancelled');
+  assert.deepEqual(ended.get('a')?.images, []);
+  assert.deepEqual(ended.get('b')?.images, [28]);
+  assert.deepEqual(pipeline.passes, [[1, 7], [1, 7], [7], [7]]);
+});
+
+test('a job that was cancelled before it began is not prepared', async () => {
+  const prepared: string[] = [];
+  const pipeline = new Counting({ prepare: async ({ jobId }) => prepared.push(jobId) as never });
+  const ended = await run([job('a', { signal: AbortSignal.abort() }), job('b')], { pipeline });
+  assert.equal(ended.get('a')?.error?.code, 'cancelled');
+  assert.deepEqual(prepared, ['b']);
+});
+
+test('a pass is told to stop when the last job that wants it is cancelled, and not before', async () => {
+  const [first, second] = [new AbortController(), new AbortController()];
+  const stopped: boolean[] = [];
+  const pipeline = new Counting({
+    // As a runtime that can stop a run in its midst.
+    step: async (_states, _pass, signal) => {
+      first.abort();
+      stopped.push(signal.aborted);
+      second.abort();
+      stopped.push(signal.aborted);
+      throw new Error('the run was stopped');
+    },
+  });
+  const ended = await run([job('a', { signal: first.signal }), job('b', { signal: second.signal })], { pipeline });
+  assert.deepEqual(stopped, [false, true]);
+  assert.deepEqual(
+    [...ended.values()].map(({ error }) => error?.code),
+    ['cancelled', 'cancelled'],
+  );
+});
+
+test('previews are made for a job that is due, and one that fails costs no image', async () => {
+  const observer = { isPreviewDue: (jobId: string) => jobId === 'a' };
+  const jobs = (): RunJob[] => [job('a', { numInferenceSteps: 3 }), job('b')];
+  const shown = await run(jobs(), {
+    observer,
+    pipeline: new Counting({ preview: async ({ value }) => imageOf(value) }),
+  });
+  assert.deepEqual([shown.get('a')?.previews, shown.get('b')?.previews], [3, 0]);
+  const failing = new Counting({ preview: () => Promise.reject(new Error('no preview')) });
+  const ended = await run(jobs(), { observer, pipeline: failing });
+  assert.deepEqual([ended.get('a')?.images, ended.get('a')?.previews], [[3], 0]);
+});
