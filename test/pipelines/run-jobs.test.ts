@@ -97,7 +97,8 @@ async function run(
   jobs: readonly RunJob[],
   { pipeline = new Counting(), maxBatchImages = 4, observer = {} }: Running = {},
 ): Promise<Map<string, Ended>> {
-  const ended = new Map(jobs.map(({ jobId }) => [jobId, { images: [], seeds: [], previews: 0, ends: 0 } as Ended]));
+  const ended = new Map<string, Ended>();
+  for (const { jobId } of jobs) ended.set(jobId, { images: [], seeds: [], previews: 0, ends: 0 });
   const of = (jobId: string): Ended => ended.get(jobId) as Ended;
   const steps = new Map<string, number>();
   await runJobs(pipeline, jobs, {
