@@ -1,6 +1,6 @@
 /**
  * Parses the arguments, runs the command, and turns whatever happens into an exit code. Each command's code is loaded when it is asked for, and
- * nothing here loads a package: `test/cli/packages.test.ts` lists what each command may load.
+ * nothing here loads a package: `test/e2e/start-up.test.ts` lists what each command may load.
  */
 import type { Mode } from '../config/mode.ts';
 import { EXIT_CODE_OF_FAULT } from '../errors/error-codes.ts';

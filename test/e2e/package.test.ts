@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { after, test } from 'node:test';
+import { loadedBy } from './packages-of.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const place = await mkdtemp(join(tmpdir(), 'text2img-package-'));
@@ -46,6 +47,18 @@ test('the packed tarball installs without scripts in an empty folder and draws a
 
   const version = succeed(runInPlace('npx', ['text2img', '--version']), 'text2img --version').trim();
   assert.equal(version, JSON.parse(await readFile(join(root, 'package.json'), 'utf8')).version);
+
+  await writeFile(join(place, 'beat'), '');
+  for (const [args, packages] of [
+    [['--version'], []],
+    [['health', '--heartbeat-file', 'beat'], []],
+    [['--help'], ['commander']],
+    [['jobs', 'list'], ['commander']],
+  ] as const) {
+    const loaded = loadedBy({ args, launcher: join(place, 'node_modules/text2img/bin/text2img.js'), cwd: place });
+    assert.ok(loaded.files.includes('dist/cli/entry.js'), 'the hook sees what is loaded');
+    assert.deepEqual(loaded.packages, packages, args.join(' '));
+  }
 
   const model = 'node_modules/text2img/models/demo';
   const options = [
