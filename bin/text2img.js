@@ -85,20 +85,21 @@ function keepCompiled(entry) {
   if (entry.endsWith('.ts') && existsSync(packages)) module.enableCompileCache(packages + '/.cache/text2img');
 }
 
-function runUnderPinned(entry) {
+async function runUnderPinned(entry) {
   const pinned = findPinnedNode();
-  if (pinned !== undefined) return runUnder(pinned, entry);
-  refuse(
-    'Node ' +
-      process.versions.node +
-      ' is too old and no pinned Node is installed for ' +
-      process.platform +
-      '-' +
-      process.arch +
-      '; install Node ' +
-      MINIMUM.join('.') +
-      ' or newer.',
-  );
+  if (pinned !== undefined) await runUnder(pinned, entry);
+  else
+    refuse(
+      'Node ' +
+        process.versions.node +
+        ' is too old and no pinned Node is installed for ' +
+        process.platform +
+        '-' +
+        process.arch +
+        '; install Node ' +
+        MINIMUM.join('.') +
+        ' or newer.',
+    );
 }
 
 const entry = findEntry();
@@ -108,5 +109,5 @@ if (entry === undefined) {
   keepCompiled(entry);
   await import(pathToFileURL(entry).href);
 } else {
-  runUnderPinned(entry);
+  await runUnderPinned(entry);
 }
