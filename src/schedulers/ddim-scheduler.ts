@@ -1,5 +1,4 @@
 /** DDIM (arXiv 2010.02502), deterministic (eta 0). Source: diffusers schedulers/scheduling_ddim.py, DDIMScheduler. */
-import { z } from 'zod';
 import { roundHalfEven } from '../lib/float32.ts';
 import {
   cumulatedAlphas,
@@ -23,7 +22,7 @@ import type {
   SchedulerStep,
   SchedulerStepResult,
 } from './scheduler.ts';
-import { THRESHOLDING_KEYS, THRESHOLDING_OFF, trainedRules } from './training-rules.ts';
+import { THRESHOLDING_OFF, thresholdingKeys, trainedRules } from './training-rules.ts';
 
 const f32 = Math.fround;
 
@@ -98,8 +97,6 @@ class DDIMScheduler implements Scheduler {
   }
 }
 
-const flag = z.boolean();
-
 /** At a signal of zero the noise says nothing about the image: diffusers divides by zero there. `leading` never begins at that timestep. */
 function divisionByZero(config: SchedulerConfig): string | undefined {
   const {
@@ -114,13 +111,13 @@ function divisionByZero(config: SchedulerConfig): string | undefined {
 export const DDIM: SchedulerClass = {
   className: 'DDIMScheduler',
   rules: trainedRules({
-    keys: {
-      ...THRESHOLDING_KEYS,
-      clip_sample: flag,
+    keys: (z) => ({
+      ...thresholdingKeys(z),
+      clip_sample: z.boolean(),
       clip_sample_range: z.number().positive(),
-      set_alpha_to_one: flag,
-      rescale_betas_zero_snr: flag,
-    },
+      set_alpha_to_one: z.boolean(),
+      rescale_betas_zero_snr: z.boolean(),
+    }),
     onlyDefault: THRESHOLDING_OFF,
     contradiction: divisionByZero,
   }),

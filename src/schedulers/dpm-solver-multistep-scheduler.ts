@@ -2,7 +2,6 @@
  * DPM-Solver and DPM-Solver++ of orders 1 to 3, multistep (arXiv 2206.00927, 2211.01095), with or without Karras sigmas.
  * Source: diffusers schedulers/scheduling_dpmsolver_multistep.py, DPMSolverMultistepScheduler.
  */
-import { z } from 'zod';
 import { interpolate, roundHalfEven } from '../lib/float32.ts';
 import {
   cumulatedAlphas,
@@ -27,7 +26,7 @@ import type {
   SchedulerStep,
   SchedulerStepResult,
 } from './scheduler.ts';
-import { SIGMA_SPACING_OFF, THRESHOLDING_KEYS, THRESHOLDING_OFF, trainedRules } from './training-rules.ts';
+import { SIGMA_SPACING_OFF, THRESHOLDING_OFF, thresholdingKeys, trainedRules } from './training-rules.ts';
 
 const f32 = Math.fround;
 
@@ -208,23 +207,21 @@ function clippedAway(config: SchedulerConfig): string | undefined {
   return `"lambda_min_clipped" is ${settings.lambda_min_clipped}, which leaves no timestep; allowed are smaller numbers`;
 }
 
-const flag = z.boolean();
-
 export const DPM_SOLVER_MULTISTEP: SchedulerClass = {
   className: 'DPMSolverMultistepScheduler',
   rules: trainedRules({
-    keys: {
-      ...THRESHOLDING_KEYS,
+    keys: (z) => ({
+      ...thresholdingKeys(z),
       solver_order: z.int().min(1).max(3),
       algorithm_type: z.enum(['dpmsolver++', 'dpmsolver']),
       solver_type: z.enum(['midpoint', 'heun']),
-      lower_order_final: flag,
-      euler_at_final: flag,
-      use_karras_sigmas: flag.nullable(),
+      lower_order_final: z.boolean(),
+      euler_at_final: z.boolean(),
+      use_karras_sigmas: z.boolean().nullable(),
       final_sigmas_type: z.enum(['zero', 'sigma_min']),
       lambda_min_clipped: z.union([z.number(), z.literal('-Infinity')]).nullable(),
-      rescale_betas_zero_snr: flag,
-    },
+      rescale_betas_zero_snr: z.boolean(),
+    }),
     onlyDefault: {
       ...THRESHOLDING_OFF,
       ...SIGMA_SPACING_OFF,

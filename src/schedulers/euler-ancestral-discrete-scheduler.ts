@@ -2,7 +2,6 @@
  * Ancestral sampling with Euler steps: each step removes more noise than it must and adds fresh noise, drawn also in the last step, where its weight is zero.
  * Source: diffusers schedulers/scheduling_euler_ancestral_discrete.py, EulerAncestralDiscreteScheduler.
  */
-import { z } from 'zod';
 import { interpolate } from '../lib/float32.ts';
 import {
   cumulatedAlphas,
@@ -96,7 +95,7 @@ function rootOfSquarePlusOne(sigma: number): number {
 export const EULER_ANCESTRAL: SchedulerClass = {
   className: 'EulerAncestralDiscreteScheduler',
   rules: trainedRules({
-    keys: { rescale_betas_zero_snr: z.boolean(), prediction_type: z.enum(['epsilon', 'v_prediction']) },
+    keys: (z) => ({ rescale_betas_zero_snr: z.boolean(), prediction_type: z.enum(['epsilon', 'v_prediction']) }),
   }),
   names: [{ name: 'euler_a', settings: {}, sampler: 'Euler a' }],
   create: (config, options) => new EulerAncestralDiscreteScheduler(config, options),

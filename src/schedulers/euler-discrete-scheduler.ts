@@ -1,5 +1,4 @@
 /** Euler's method on the probability-flow ODE (arXiv 2206.00364, algorithm 2 without churn). Source: diffusers schedulers/scheduling_euler_discrete.py, EulerDiscreteScheduler. */
-import { z } from 'zod';
 import { interpolate, torchLinspace } from '../lib/float32.ts';
 import {
   cumulatedAlphas,
@@ -110,20 +109,18 @@ function logLinearSigmas(trained: Float32Array, steps: number): number[] {
   return Array.from(torchLinspace(largest, smallest, steps + 1).map(Math.exp));
 }
 
-const flag = z.boolean();
-
 export const EULER: SchedulerClass = {
   className: 'EulerDiscreteScheduler',
   rules: trainedRules({
-    keys: {
+    keys: (z) => ({
       interpolation_type: z.enum(['linear', 'log_linear']),
-      use_karras_sigmas: flag.nullable(),
-      sigma_min: sigmaKey,
-      sigma_max: sigmaKey,
+      use_karras_sigmas: z.boolean().nullable(),
+      sigma_min: sigmaKey(z),
+      sigma_max: sigmaKey(z),
       timestep_type: z.literal('discrete'),
-      rescale_betas_zero_snr: flag,
+      rescale_betas_zero_snr: z.boolean(),
       final_sigmas_type: z.enum(['zero', 'sigma_min']),
-    },
+    }),
     onlyDefault: SIGMA_SPACING_OFF,
   }),
   names: [{ name: 'euler', settings: {}, sampler: 'Euler' }],

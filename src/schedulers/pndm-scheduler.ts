@@ -2,7 +2,6 @@
  * PNDM (arXiv 2202.09778): linear multistep, with or without the Runge-Kutta start. With `skip_prk_steps` the second timestep comes twice,
  * so n steps take n + 1 passes. Source: diffusers schedulers/scheduling_pndm.py, PNDMScheduler.
  */
-import { z } from 'zod';
 import { roundHalfEven } from '../lib/float32.ts';
 import {
   cumulatedAlphas,
@@ -193,12 +192,14 @@ class PNDMScheduler implements Scheduler {
   }
 }
 
-const flag = z.boolean();
-
 export const PNDM: SchedulerClass = {
   className: 'PNDMScheduler',
   rules: trainedRules({
-    keys: { skip_prk_steps: flag, set_alpha_to_one: flag, prediction_type: z.enum(['epsilon', 'v_prediction']) },
+    keys: (z) => ({
+      skip_prk_steps: z.boolean(),
+      set_alpha_to_one: z.boolean(),
+      prediction_type: z.enum(['epsilon', 'v_prediction']),
+    }),
   }),
   names: [{ name: 'pndm', settings: {}, sampler: 'PLMS' }],
   create: (config, options) => new PNDMScheduler(config, options),

@@ -1,4 +1,5 @@
 /** Reads `scheduler_config.json`, for the checkpoint's own scheduler and for another one that a request asks for. */
+import { z } from 'zod';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import { type ReadConfig, readConfig } from '../lib/config-rules.ts';
 import { quote } from '../lib/foreign-text.ts';
@@ -18,7 +19,7 @@ export function readSchedulerConfig(
       `${where}: the scheduler class ${quote(className)} is not implemented; allowed: ${SCHEDULERS.map((known) => known.className).join(', ')}.`,
     );
   }
-  const { warnings } = readConfig(scheduler, json, where);
+  const { warnings } = readConfig({ className, rules: scheduler.rules(z) }, json, where);
   return { config: json, warnings };
 }
 
@@ -27,13 +28,18 @@ export function readSchedulerConfig(
  * @throws `invalid_parameter`, because it was the request that asked for this class
  */
 export function carriedSchedulerConfig(scheduler: SchedulerClass, json: SchedulerConfig): SchedulerConfig {
-  const { className, rules } = scheduler;
+  const { className } = scheduler;
+  const rules = scheduler.rules(z);
   const carried = Object.entries(json).filter(
     ([key]) => rules.implementedKeys.includes(key) || Object.hasOwn(rules.onlyDefault, key),
   );
   const config = Object.fromEntries(carried);
   try {
-    readConfig(scheduler, config, `the scheduler ${className} cannot be used with this model's scheduler_config.json`);
+    readConfig(
+      { className, rules },
+      config,
+      `the scheduler ${className} cannot be used with this model's scheduler_config.json`,
+    );
   } catch (error) {
     throw new Text2ImgError('invalid_parameter', Text2ImgError.from(error).message, { cause: error });
   }

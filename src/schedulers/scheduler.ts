@@ -4,6 +4,7 @@
  * A scheduler works element by element, so a batch is one flat array and an image never depends on its neighbours. Why a pass has a number:
  * `docs/decisions/scheduler-parity.md`.
  */
+import type { z } from 'zod';
 import type { ConfigRules } from '../lib/config-rules.ts';
 import type { NoiseSource } from '../noise/noise-source.ts';
 
@@ -83,11 +84,15 @@ export interface SchedulerName {
   readonly scheduleType?: string;
 }
 
+/** The library that checks configurations. */
+export type Zod = typeof z;
+
 /** What a scheduler's file exports; `registry.ts` lists them. */
 export interface SchedulerClass {
   /** As in diffusers and in `model_index.json`. */
   readonly className: string;
-  readonly rules: ConfigRules<SchedulerConfig>;
+  /** Which keys of `scheduler_config.json` are read. zod is a parameter, so that who needs the names alone does not load it. */
+  readonly rules: (z: Zod) => ConfigRules<SchedulerConfig>;
   /** In a PNG the first one stands for the class too. */
   readonly names: readonly SchedulerName[];
   /** @param config as `rules` allow it @throws `invalid_parameter` for a number of steps that cannot be */

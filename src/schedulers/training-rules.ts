@@ -1,58 +1,66 @@
 /**
  * Configuration keys that all schedulers share, and the ranges in which their numbers draw anything.
  * Source: the __init__ of each class in diffusers schedulers/ (keys and defaults).
+ *
+ * zod is a parameter of all rules: the help and every queue command need the schedulers' names, and no configuration.
  */
-import { z } from 'zod';
+import type { z } from 'zod';
 import type { ConfigRules } from '../lib/config-rules.ts';
 import { cumulatedAlphas, TRAINING_DEFAULTS, withDefaults } from './noise-schedule.ts';
-import type { SchedulerConfig } from './scheduler.ts';
+import type { SchedulerClass, SchedulerConfig, Zod } from './scheduler.ts';
 
 /** The method divides by sigmas and takes their logarithms. */
-export const sigmaKey = z.number().positive().max(1e6).nullable();
+export const sigmaKey = (z: Zod): z.ZodType<number | null> => z.number().positive().max(1e6).nullable();
 /**
  * Smaller ones vanish in float32, where one minus the beta is formed; with 1 no signal is left, and the steps divide by it. diffusers draws
  * nothing outside of this either.
  */
-const beta = z.number().min(1e-7).max(0.9999);
+const beta = (z: Zod): z.ZodNumber => z.number().min(1e-7).max(0.9999);
 /** Tables of this many numbers are made; diffusers' own models have 1000. */
 const LONGEST_TRAINING = 100_000;
 
 /** The noise schedule of training. */
-const TRAINING_KEYS = {
+const trainingKeys = (z: Zod): z.ZodRawShape => ({
   num_train_timesteps: z.int().positive().max(LONGEST_TRAINING),
-  beta_start: beta,
-  beta_end: beta,
+  beta_start: beta(z),
+  beta_end: beta(z),
   beta_schedule: z.enum(['linear', 'scaled_linear', 'squaredcos_cap_v2']),
-  trained_betas: z.array(beta).nullable(),
+  trained_betas: z.array(beta(z)).nullable(),
   prediction_type: z.enum(['epsilon', 'sample', 'v_prediction']),
   timestep_spacing: z.enum(['leading', 'trailing', 'linspace']),
   steps_offset: z.int().nonnegative().max(LONGEST_TRAINING),
-};
+});
 
 export const SIGMA_SPACING_OFF = { use_exponential_sigmas: [false, null], use_beta_sigmas: [false, null] };
 export const THRESHOLDING_OFF = { thresholding: [false] };
 /** Read only with thresholding. */
-export const THRESHOLDING_KEYS = { dynamic_thresholding_ratio: z.number(), sample_max_value: z.number() };
+export const thresholdingKeys = (z: Zod): z.ZodRawShape => ({
+  dynamic_thresholding_ratio: z.number(),
+  sample_max_value: z.number(),
+});
 
 export interface TrainedRules {
   /** Beside those that all share, or with a narrower range. */
-  readonly keys: z.ZodRawShape;
+  readonly keys: (z: Zod) => z.ZodRawShape;
   readonly onlyDefault?: ConfigRules<SchedulerConfig>['onlyDefault'];
   /** Beside what all share. */
   readonly contradiction?: (config: SchedulerConfig) => string | undefined;
 }
 
 /** The rules of a scheduler whose model was trained with betas. */
-export function trainedRules({ keys, onlyDefault = {}, contradiction }: TrainedRules): ConfigRules<SchedulerConfig> {
-  const implemented = { ...TRAINING_KEYS, ...keys };
-  return {
-    implemented: z.object(implemented).partial(),
-    implementedKeys: Object.keys(implemented),
-    withoutEffect: Object.hasOwn(keys, 'clip_sample_range')
-      ? {}
-      : { clip_sample_range: 'read only when clip_sample is on' },
-    onlyDefault,
-    contradiction: (config) => contradictoryTraining(config) ?? contradiction?.(config),
+export function trainedRules({ keys, onlyDefault = {}, contradiction }: TrainedRules): SchedulerClass['rules'] {
+  return (z) => {
+    const own = keys(z);
+    const implemented = { ...trainingKeys(z), ...own };
+    return {
+      implemented: z.object(implemented).partial(),
+      implementedKeys: Object.keys(implemented),
+      withoutEffect: Object.hasOwn(own, 'clip_sample_range')
+        ? {}
+        : { clip_sample_range: 'read only when clip_sample is on' },
+      onlyDefault,
+      contradiction: (config) => contradictoryTraining(config) ?? contradiction?.(config),
+    };
   };
 }
 

@@ -1,5 +1,4 @@
 /** A scheduler that text2img does not have, as its author would write it: straight lines between image and noise, without training betas. */
-import { z } from 'zod';
 import { firstPassOf, passAt } from '../../src/schedulers/passes.ts';
 import { requireSteps } from '../../src/schedulers/noise-schedule.ts';
 import type { Scheduler, SchedulerClass, SchedulerPass } from '../../src/schedulers/scheduler.ts';
@@ -34,12 +33,12 @@ function fixtureScheduler(shift: number, steps: number): Scheduler {
 
 export const FIXTURE: SchedulerClass = {
   className: 'FixtureFlowScheduler',
-  rules: {
+  rules: (z) => ({
     implemented: z.object({ shift: z.number().min(0.1).max(10) }).partial(),
     implementedKeys: ['shift'],
     withoutEffect: {},
     onlyDefault: { use_dynamic_shifting: [false] },
-  },
+  }),
   names: [{ name: 'fixture_flow', settings: { shift: 3 }, sampler: 'Fixture', scheduleType: 'Straight' }],
   create: ({ shift }, { steps }) => fixtureScheduler(typeof shift === 'number' ? shift : 1, steps),
 };
