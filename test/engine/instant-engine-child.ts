@@ -2,7 +2,8 @@
  * An engine child that draws at once: it speaks the real protocol over the real channel, and its pixels are a function of the request, so that
  * tests of the parent, the worker and the queue need no model. What a prompt asks for in brackets it does: `[crash]`, `[exit 3]`, `[kill]`,
  * `[hang]`, `[fail]`, `[garbage]`, `[no memory]`, `[memory 2]` (no memory for more than two images at once); `[slow 200]` takes so many milliseconds for each step. `[crash once PATH]` crashes unless the
- * file is there, and makes it; `[once CODE PATH]` fails with this code in the same way. What ails the machine stands in the file that `INSTANT_ENGINE_AILMENT` names, read anew each time:
+ * file is there, and makes it; `[once CODE PATH]` fails with this code in the same way;
+ * `[hash 0123456789]` says the model's hash after the job. What ails the machine stands in the file that `INSTANT_ENGINE_AILMENT` names, read anew each time:
  * `load fails`, `load dies`, `load hangs`, `draw dies`, `draw fails`.
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
@@ -107,6 +108,8 @@ async function draw(jobId: string, request: ResolvedGenerationRequest): Promise<
       warnings: [],
       durationsMs: { encode: 0, denoise: performance.now() - beganMs, decode: 0 },
     });
+    const modelHash = order(request.prompt, 'hash');
+    if (modelHash !== undefined) send({ type: 'model-hash', modelHash });
   } catch (error) {
     send({ type: 'job-failed', jobId, error: Text2ImgError.from(error).toJSON() });
   }
