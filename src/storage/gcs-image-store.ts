@@ -10,20 +10,12 @@ import { Text2ImgError } from '../errors/text2img-error.ts';
 import { whoseObject } from './doc-key.ts';
 import { type ObjectAnswer, readObject, readUploaded, refusalOf, UnbelievableAnswerError } from './gcs-answers.ts';
 import type { GcsClient } from './gcs-client.ts';
-import { type Action, GcsConnection, type GcsConnectionOptions, type RequestLimits } from './gcs-connection.ts';
-import {
-  credentialsError,
-  isConditionNotMet,
-  isRefusal,
-  missingBucket,
-  missingPermission,
-  refusedImage,
-  statusOf,
-} from './gcs-errors.ts';
+import { CHECK_DEADLINE_MS, checkBucket, type CheckedOptions } from './gcs-check.ts';
+import { type Action, GcsConnection } from './gcs-connection.ts';
+import { isConditionNotMet, isRefusal, refusedImage, statusOf } from './gcs-errors.ts';
 import { fromCustomMetadata, toCustomMetadata } from './gcs-metadata.ts';
 import { readGeneration } from './gcs-read.ts';
 import type { OnProgress } from './gcs-requests.ts';
-import { readCredentialsFile } from './google-credentials.ts';
 import type {
   AdoptOutcome,
   FoundImage,
@@ -40,22 +32,15 @@ import { DEFAULT_OBJECT_PREFIX, probeKey } from './object-key.ts';
 import { checkReadable, isObjectName } from './readable-image.ts';
 import { omitUndefined } from '../lib/omit-undefined.ts';
 
-export interface GcsImageStoreOptions extends GcsConnectionOptions {
-  /** What `GOOGLE_APPLICATION_CREDENTIALS` names: Google's client reads the variable itself. Without it the machine's account is looked for. */
-  readonly credentialsFile: string | undefined;
+export interface GcsImageStoreOptions extends CheckedOptions {
   /** What the objects' names begin with; the probe's too. */
   readonly prefix?: string;
 }
 
-const NEEDED = ['storage.objects.create', 'storage.objects.get'] as const;
-/** Replacing an object needs the right to delete the old one. */
-const FOR_RERUNS = 'storage.objects.delete';
 /** The most that V4 signatures allow; `webhook/retry-schedule.ts` is over before. */
 const SIGNED_URL_MS = 7 * 24 * 60 * 60_000;
 /** Somebody may have mended the bucket between the refusal and the probe: only the second refusal that a good probe follows is final. */
 const FINAL_REFUSALS = 2;
-/** The check at the start and a probe: a wrong address is to be told soon. */
-const CHECK_DEADLINE_MS = 15_000;
 /** Every round means that somebody else wrote or deleted the object between our look and our write. */
 const MAX_ROUNDS = 8;
 /** The generation of an object that does not exist. */
@@ -97,49 +82,7 @@ export class GcsImageStore implements ImageStore {
   }
 
   async check({ signal }: { readonly signal?: AbortSignal } = {}): Promise<void> {
-    const { apiEndpoint, credentialsFile, deadlineMs = CHECK_DEADLINE_MS } = this.#options;
-    const endMs = performance.now() + Math.min(deadlineMs, CHECK_DEADLINE_MS);
-    const limits = (): RequestLimits => ({ signal, deadlineMs: endMs - performance.now() });
-    if (credentialsFile !== undefined) readCredentialsFile(credentialsFile);
-    // First, so that missing credentials are told as such, not as whatever the bucket says to a nameless caller.
-    if (apiEndpoint === undefined) await this.#fetchToken(limits());
-    const granted = await this.#connection.request('check', (client) => this.#grantedPermissions(client), limits());
-    const missing = NEEDED.filter((permission) => !granted.includes(permission));
-    if (missing.length > 0) throw missingPermission(this.#options.bucket, missing);
-    if (!granted.includes(FOR_RERUNS)) {
-      this.#options.logger.warning(
-        'pictures of an earlier run cannot be replaced: a permission on the bucket is missing',
-        {
-          bucket: this.#options.bucket,
-          permission: FOR_RERUNS,
-          role: 'roles/storage.objectUser',
-        },
-      );
-    }
-  }
-
-  async #fetchToken(limits: RequestLimits): Promise<void> {
-    try {
-      await this.#connection.request('credentials', (client) => client.fetchToken(), limits);
-    } catch (error) {
-      limits.signal?.throwIfAborted();
-      throw credentialsError(error);
-    }
-  }
-
-  /** Asks which rights there are, not for the bucket itself: healthy minimal roles lack `storage.buckets.get`. */
-  async #grantedPermissions(client: GcsClient): Promise<readonly string[]> {
-    const wanted = [...NEEDED, FOR_RERUNS];
-    try {
-      return await client.permissions(wanted);
-    } catch (error) {
-      const status = statusOf(error);
-      if (status === 404 && this.#options.apiEndpoint === undefined) throw missingBucket(this.#options.bucket);
-      // An emulator without that method is asked for the bucket.
-      if (this.#options.apiEndpoint === undefined || ![400, 404, 405, 501].includes(status ?? 0)) throw error;
-      await client.describeBucket();
-      return wanted;
-    }
+    await checkBucket(this.#connection, this.#options, signal);
   }
 
   async find(name: string, { signal }: { readonly signal?: AbortSignal } = {}): Promise<FoundImage | undefined> {
