@@ -58,7 +58,7 @@ for (const [title, args, expected] of [
     ['generate', '--prompt', 'a', '--width', '64', '--height', '64', '--num-inference-steps', '1', '--output', 'x.png'],
     ['engine-child'],
   ],
-  ['what doctor tries', ['doctor'], ['probe-devices-child', 'nvidia-smi']],
+  ['what doctor tries', ['doctor'], ['try-device-child', 'nvidia-smi']],
 ] as const) {
   test(`${title} is given no secret, and is told not to send telemetry`, { skip: skipOnWindows }, async () => {
     const folder = temporaryFolder();
