@@ -19,7 +19,7 @@ import type { PromptQueue, RawPromptDocument } from '../prompt-queue.ts';
 import { bsonIdOf, documentIdOf } from './bson-ids.ts';
 import { fieldsWithWidths, withWidths } from './expressions.ts';
 import { DUPLICATE_KEY } from './mongo-errors.ts';
-import { persist } from './persist.ts';
+import { callServer } from './call-server.ts';
 import type { PromptsCollection } from './prompts-collection.ts';
 import { takeBack } from './take-back.ts';
 
@@ -55,7 +55,7 @@ export async function enqueue(
   try {
     for (const part of partsOf(records)) {
       begun.push(part);
-      await persist(() => addPart(prompts, part, enqueueId), { place: placeOf(prompts), ...PATIENCE });
+      await callServer(() => addPart(prompts, part, enqueueId), { place: placeOf(prompts), ...PATIENCE });
     }
   } catch (error) {
     const known = Text2ImgError.from(error);

@@ -78,7 +78,7 @@ export class QueueIndexes {
     for (const use of USES) if (this.#hints[use].hint === undefined) this.#warn(use, refused.get(use));
   }
 
-  /** For `persist`: after an answer to a hint that names nothing any more. True: the statement may be said again, without it. */
+  /** For `callServer`: after an answer to a hint that names nothing any more. True: the statement may be said again, without it. */
   readonly mends = (error: unknown): boolean => {
     if (!isAboutHint(error) || USES.every((use) => this.#hints[use].hint === undefined)) return false;
     for (const use of USES) this.#hints[use] = {};

@@ -11,7 +11,7 @@ import {
   type NamedUri,
   newClient,
 } from './mongo-client.ts';
-import { persist } from './persist.ts';
+import { callServer } from './call-server.ts';
 import type { PromptsCollection } from './prompts-collection.ts';
 import { PromptStatements } from './statements.ts';
 import { Walk } from './walk.ts';
@@ -102,7 +102,7 @@ export class MongoConnection implements AsyncDisposable {
       patienceMs: Math.min(MAX_PATIENCE_MS, leaseMs / 2),
       mends: this.#indexes.mends,
     };
-    const run: PromptsCollection['run'] = (call, signal) => persist(call, { ...persistence, signal });
+    const run: PromptsCollection['run'] = (call, signal) => callServer(call, { ...persistence, signal });
     return {
       collection: new PromptStatements(collection),
       database: this.database,
@@ -139,18 +139,18 @@ export class MongoConnection implements AsyncDisposable {
       this.#client.connect().catch((error: unknown) => {
         throw this.#diary.explain(error, place);
       });
-    await persist(connect, patience);
-    await persist(() => this.#indexes.look(), patience);
+    await callServer(connect, patience);
+    await callServer(() => this.#indexes.look(), patience);
   }
 
   async #makeIndexes(): Promise<void> {
     const place = this.description;
     const patience = { place, deadlineMs: INDEX_PATIENCE_MS, patienceMs: MAX_PATIENCE_MS };
-    await persist(() => this.#indexes.make(), patience);
+    await callServer(() => this.#indexes.make(), patience);
   }
 
   /** What others wait for too goes on. */
   #unlessStopped(shared: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
-    return persist(() => shared, { place: this.description, deadlineMs: INDEX_PATIENCE_MS, patienceMs: 0, signal });
+    return callServer(() => shared, { place: this.description, deadlineMs: INDEX_PATIENCE_MS, patienceMs: 0, signal });
   }
 }

@@ -6,7 +6,7 @@ import { MongoServerError } from 'mongodb';
 import { Text2ImgError } from '../../../src/errors/text2img-error.ts';
 import { silentLogger } from '../../../src/observability/logger.ts';
 import { MongoPromptQueue } from '../../../src/queue/mongo/mongo-prompt-queue.ts';
-import { persist } from '../../../src/queue/mongo/persist.ts';
+import { callServer } from '../../../src/queue/mongo/call-server.ts';
 import { FaultProxy } from '../../servers/fault-proxy.ts';
 import { findMongod, NO_MONGOD } from '../../servers/find-mongod.ts';
 import { MongoServers } from '../../servers/mongod.ts';
@@ -130,14 +130,14 @@ test('a statement whose answer is about the document or not is said three times;
     calls++;
     throw new MongoServerError({ message: 'no', code: 2 });
   };
-  await assert.rejects(persist(doubtful, options), hasCode('queue_refused'));
+  await assert.rejects(callServer(doubtful, options), hasCode('queue_refused'));
   assert.equal(calls, 3);
   calls = 0;
   const never = (): Promise<never> => {
     calls++;
     return new Promise(() => undefined);
   };
-  await assert.rejects(persist(never, options), hasCode('queue_failed', 'did not answer within 50 ms'));
+  await assert.rejects(callServer(never, options), hasCode('queue_failed', 'did not answer within 50 ms'));
   assert.equal(calls, 1);
 });
 

@@ -1,13 +1,12 @@
 /**
- * Every call to the server goes through here: with a deadline of our own, because the driver's `timeoutMS` bounds nothing here since 7.8, and
- * with repetitions, because the driver tries a write only twice and an election takes longer. Each statement can be repeated: under a token
- * the second writing of the same finds nothing to do.
+ * All server calls go through here. We set a deadline because the driver's `timeoutMS` has had no effect since 7.8. We retry because the driver
+ * retries a write only once, and an election takes longer. Each statement can be repeated: under a token the second write finds nothing to do.
  */
 import { Text2ImgError } from '../../errors/text2img-error.ts';
 import { retry } from '../../lib/retry.ts';
 import { isDoubtful, queueError } from './mongo-errors.ts';
 
-export interface Persistence {
+export interface CallOptions {
   /** Names the queue in errors. */
   readonly place: string;
   /** One try. A server that lets it pass is not asked again here: the try may still be running. */
@@ -27,7 +26,7 @@ const MAX_DOUBTS = 3;
 const MAX_MENDINGS = 4;
 
 /** @throws `queue_failed`, `queue_refused`, `queue_unauthorized`, `invalid_document` */
-export async function persist<T>(call: () => Promise<T>, options: Persistence): Promise<T> {
+export async function callServer<T>(call: () => Promise<T>, options: CallOptions): Promise<T> {
   const { place, patienceMs, signal, mends } = options;
   let [doubts, mendings] = [0, 0];
   const attempt = async (): Promise<T> => {
@@ -65,7 +64,7 @@ function stopped(place: string): Text2ImgError {
   return new Text2ImgError('queue_failed', `${place} is not waited for any longer, because the worker stops.`);
 }
 
-async function withDeadline<T>(begin: () => Promise<T>, { place, deadlineMs, signal }: Persistence): Promise<T> {
+async function withDeadline<T>(begin: () => Promise<T>, { place, deadlineMs, signal }: CallOptions): Promise<T> {
   if (signal?.aborted === true) throw new Abandoned(stopped(place));
   const call = begin();
   const { promise: abandoned, reject } = Promise.withResolvers<never>();
