@@ -6,6 +6,8 @@ import type { EngineHost } from '../engine/engine-host.ts';
 import type { JobResult } from '../engine/engine-job.ts';
 import { encodePng } from '../image/encode-png.ts';
 import type { ResolvedGenerationRequest } from '../job/generation-request.ts';
+import { loggedRequest } from '../job/logged-request.ts';
+import { REQUEST_FIELDS } from '../job/request-fields.ts';
 import { resolveRequest } from '../job/resolve-request.ts';
 import { excerpt, printable } from '../lib/foreign-text.ts';
 import { type CommandContext, type ExitCode, printResult } from './command-context.ts';
@@ -48,12 +50,7 @@ async function draw(
   engine: EngineHost,
   request: ResolvedGenerationRequest,
 ): Promise<JobResult> {
-  const { prompt, negativePrompt, ...parameters } = request;
-  logger.info('drawing', {
-    prompt_length: prompt.length,
-    negative_prompt_length: negativePrompt.length,
-    ...parameters,
-  });
+  logger.info('drawing', loggedRequest(REQUEST_FIELDS, request));
   const label = request.numImages === 1 ? 'picture' : `${request.numImages} pictures`;
   const jobId = 'generate';
   try {

@@ -9,9 +9,10 @@ import { requestOptions, requestValues } from '../../src/config/options/request-
 import { requestSchemaOf } from '../../src/engine/request-schema.ts';
 import { parametersText } from '../../src/image/parameters-text.ts';
 import { batchKeyOf } from '../../src/job/batch-key.ts';
-import { whole } from '../../src/job/field-types.ts';
+import { text, whole } from '../../src/job/field-types.ts';
 import { DEFAULT_LIMITS } from '../../src/job/limits.ts';
 import type { ModelFacts } from '../../src/job/model-facts.ts';
+import { loggedRequest } from '../../src/job/logged-request.ts';
 import { documentCodec, toDocument } from '../../src/job/prompt-document.ts';
 import { field } from '../../src/job/request-field.ts';
 import { REQUEST_FIELDS } from '../../src/job/request-fields.ts';
@@ -124,5 +125,22 @@ test('the extra field has a row in docs/requests.md', () => {
     requestPage(TABLE).includes(
       '| `clip_skip` | Layers of the text encoder to leave out at its end. | a whole number from 0 to 11 | 0 | `--clip-skip` | `TEXT2IMG_CLIP_SKIP` | `Clip skip` |',
     ),
+  );
+});
+
+test('an extra text is logged by its length only', () => {
+  const table = {
+    ...TABLE,
+    secondPrompt: field<string>()({ wire: 'prompt_2', help: 'h', type: () => text({ maxBytes: 99 }), default: '' }),
+  } as const;
+  const resolved = requestResolver(table)(
+    { prompt: 'a fox', secondPrompt: 'private' },
+    { ...OPTIONS, model: { ...MODEL, fields: Object.keys(table) } },
+  );
+  const logged = loggedRequest(table, resolved);
+  assert.equal(JSON.stringify(logged).includes('private'), false);
+  assert.deepEqual(
+    [logged['prompt_length'], logged['negative_prompt_length'], logged['prompt_2_length'], logged['clipSkip']],
+    [5, 0, 7, 0],
   );
 });
