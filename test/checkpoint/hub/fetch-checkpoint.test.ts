@@ -235,6 +235,21 @@ test('a repository of another pipeline is refused before its gigabytes are fetch
   assert.ok(hub.downloads.every(({ path }) => path.endsWith('/model_index.json')));
 });
 
+test('what the cache has of another pipeline is given as it is: opening says what is wrong, and fetching would not mend it', async (t) => {
+  const { hub, options } = await makePlace(t);
+  const folder = await fetchCheckpoint(HUB_ID, options);
+  const index = join(folder, 'model_index.json');
+  rmSync(index);
+  writeFileSync(index, JSON.stringify({ _class_name: 'FluxPipeline' }));
+  const before = hub.requests.length;
+  assert.equal(await fetchCheckpoint(HUB_ID, { ...options, offline: true }), folder);
+  assert.equal(hub.requests.length, before);
+  await assert.rejects(openKnown(folder), failsWith('unsupported_class', 'FluxPipeline'));
+  rmSync(index);
+  const offline = fetchCheckpoint(HUB_ID, { ...options, offline: true });
+  await assert.rejects(offline, failsWith('model_not_found', 'model_index.json is missing'));
+});
+
 test('of several variants without plain weights, one must be named: in the hub’s list as in a folder', async (t) => {
   const { hub, options } = await makePlace(t);
   const files = demoFiles();
