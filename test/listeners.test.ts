@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { test } from 'node:test';
 
 /** These listen until their process ends. */
-const EVER_LASTING = /(?:^|\/)(?:main|engine-child)\.ts$/;
+const EVER_LASTING = /^(?:cli\/main\.ts|engine\/child\/.*)$/;
 
 const source = fileURLToPath(new URL('../src', import.meta.url));
 
