@@ -171,9 +171,14 @@ class JobsRun {
     const { observer } = this.#options;
     const { jobId } = active.job;
     if (this.#pipeline.preview === undefined || observer.isPreviewDue?.(jobId) !== true) return;
-    // A preview that cannot be made must not cost the image.
-    const preview = await this.#pipeline.preview(state).catch(() => undefined);
-    if (preview !== undefined) observer.onPreview?.(jobId, preview);
+    let preview: RawImage;
+    try {
+      preview = await this.#pipeline.preview(state);
+    } catch {
+      // A preview that cannot be made must not cost the image.
+      return;
+    }
+    observer.onPreview?.(jobId, preview);
   }
 
   /** Each faulty image runs again or fails, and touches none of the others. */

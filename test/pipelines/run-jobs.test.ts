@@ -281,7 +281,14 @@ test('previews are made for a job that is due, and one that fails costs no image
     pipeline: new Counting({ preview: async ({ value }) => imageOf(value) }),
   });
   assert.deepEqual([shown.get('a')?.previews, shown.get('b')?.previews], [3, 0]);
-  const failing = new Counting({ preview: () => Promise.reject(new Error('no preview')) });
-  const ended = await run(jobs(), { observer, pipeline: failing });
-  assert.deepEqual([ended.get('a')?.images, ended.get('a')?.previews], [[3], 0]);
+  const failures = [
+    () => Promise.reject(new Error('no preview')),
+    () => {
+      throw new RangeError('no preview');
+    },
+  ];
+  for (const preview of failures) {
+    const ended = await run(jobs(), { observer, pipeline: new Counting({ preview }) });
+    assert.deepEqual([ended.get('a')?.images, ended.get('a')?.previews], [[3], 0]);
+  }
 });
