@@ -20,6 +20,8 @@ export interface CliOptions {
   readonly cwd?: string;
   readonly stdin?: string | Buffer;
   readonly environment?: Readonly<Record<string, string>>;
+  /** The launcher of another version. */
+  readonly program?: string;
   /** Of standard output; `latin1` for bytes. */
   readonly encoding?: BufferEncoding;
 }
@@ -39,9 +41,10 @@ export async function runCli({
   cwd = root,
   stdin = '',
   environment,
+  program = launcher,
   encoding = 'utf8',
 }: CliOptions): Promise<CliResult> {
-  const child = spawn(process.execPath, [launcher, ...args], { cwd, env: cleanEnvironment(environment) });
+  const child = spawn(process.execPath, [program, ...args], { cwd, env: cleanEnvironment(environment) });
   let stdout = '';
   let stderr = '';
   child.stdout.setEncoding(encoding).on('data', (chunk: string) => (stdout += chunk));
