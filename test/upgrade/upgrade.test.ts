@@ -89,7 +89,7 @@ class Both {
 }
 
 /** Refuses until it is told to accept. */
-async function startReceiver(): Promise<{ readonly hook: WebhookReceiver; accept(): void }> {
+async function startReceiver(): Promise<{ readonly hook: WebhookReceiver; readonly accept: () => void }> {
   let accepts = false;
   const hook = await startWebhookReceiver((response) => {
     if (accepts) response.end();
