@@ -183,21 +183,40 @@ export class WebhookDeliverer implements AsyncDisposable {
     return Math.max(0, ...full.map(([first]) => (first === undefined ? 0 : this.#slots.msUntilSlow(first.lane))));
   }
 
-  /** @returns how many there were */
-  async #take(signal: AbortSignal): Promise<number> {
+  /**
+   * Under way until what it took has begun, waits or is given back, also when its asker has gone: a drain must not end beside a webhook that is taken.
+   * @returns how many there were
+   */
+  #take(signal: AbortSignal): Promise<number> {
+    const taking = this.#claimDue(signal);
+    const ended = taking.then(
+      () => undefined,
+      () => undefined,
+    );
+    const settled = ended.then(() => {
+      this.#underWay.delete(settled);
+      // Else the asker goes on by itself.
+      if (signal.aborted) this.#wake();
+    });
+    this.#underWay.add(settled);
+    return taking;
+  }
+
+  async #claimDue(signal: AbortSignal): Promise<number> {
     const { outbox, leaseMs = LEASE_MS } = this.#options;
     const takenMs = performance.now();
     const due = await outbox.claimDue({ limit: this.#slots.free, leaseMs, signal });
-    for (const webhook of due) this.#place({ webhook, lane: this.#laneOf(webhook), takenMs });
+    if (this.#stopping !== undefined) await this.#giveBack(due);
+    else for (const webhook of due) this.#place({ webhook, lane: this.#laneOf(webhook), takenMs });
     return due.length;
   }
 
   /** One that was just taken begins, waits for its host, or is put off. */
   #place(held: Held): void {
-    if (this.#stopping === undefined && this.#slots.mayBegin(held.lane)) return this.#begin(held);
+    if (this.#slots.mayBegin(held.lane)) return this.#begin(held);
     const waiting = this.#held.filter(({ lane }) => lane.host === held.lane.host).length;
     const hasRoom = waiting < MAX_HELD_PER_HOST && this.#held.length < MAX_HELD;
-    if (this.#stopping === undefined && hasRoom) return void this.#held.push(held);
+    if (hasRoom) return void this.#held.push(held);
     const { leaseMs = LEASE_MS } = this.#options;
     const delayMs = this.#slots.reserve(held.lane, { waiting, withinMs: leaseMs / 2 });
     // Later than that it comes back by itself when its lease ends, without a write.
@@ -283,15 +302,16 @@ export class WebhookDeliverer implements AsyncDisposable {
     this.#underWay.add(put);
   }
 
-  /** Gives back what waits, so that the next process need not wait for the lease. */
   async #release(): Promise<void> {
     const held = this.#held;
     this.#held = [];
-    await Promise.all(
-      held.map(({ webhook }) =>
-        this.#record(webhook, { kind: 'postpone', delayMs: 0, error: 'not tried: the worker ended' }),
-      ),
-    );
+    await this.#giveBack(held.map(({ webhook }) => webhook));
+  }
+
+  /** So that the next process need not wait for the lease. */
+  async #giveBack(webhooks: readonly DueWebhook[]): Promise<void> {
+    const outcome = { kind: 'postpone', delayMs: 0, error: 'not tried: the worker ended' } as const;
+    await Promise.all(webhooks.map((webhook) => this.#record(webhook, outcome)));
   }
 
   #laneOf({ url }: DueWebhook): Lane {

@@ -266,3 +266,61 @@ test('a drain sends what waited for its host, also when the tries before it end 
   assert.equal(summary.delivered, 5);
   assert.equal(receiver.received.length, 5);
 });
+
+/** The real outbox, whose answer to the first claim takes a moment; `asked` resolves when the claim has taken effect. */
+function slowToAnswer(queue: SqlitePromptQueue): {
+  readonly outbox: DelivererOptions['outbox'];
+  readonly asked: Promise<void>;
+} {
+  const { outbox } = queue;
+  const { promise: asked, resolve } = Promise.withResolvers<void>();
+  const slow: DelivererOptions['outbox'] = {
+    claimDue: async (options) => {
+      const due = await outbox.claimDue(options);
+      if (due.length > 0) {
+        resolve();
+        await sleep(300);
+      }
+      return due;
+    },
+    record: (webhook, outcome) => outbox.record(webhook, outcome),
+    closeWithoutUrl: (error) => outbox.closeWithoutUrl(error),
+    list: (options) => outbox.list(options),
+    redrive: (id) => outbox.redrive(id),
+    counts: () => outbox.counts(),
+    msUntilNextDue: () => outbox.msUntilNextDue(),
+  };
+  return { outbox: slow, asked };
+}
+
+test('a webhook that is being taken when the worker begins its drain is sent by the drain', async (t) => {
+  const queue = await openQueue(t);
+  const receiver = await startReceiver(t);
+  await owe(queue, 1);
+  const { outbox, asked } = slowToAnswer(queue);
+  const deliverer = makeDeliverer(queue, { operatorUrl: receiver.url, outbox });
+  const running = new AbortController();
+  const run = deliverer.run(running.signal);
+  await asked;
+  running.abort();
+  await run;
+  const summary = await deliverer.drain({ withinMs: 30_000, signal: NEVER });
+  assert.equal(summary.delivered, 1);
+  assert.equal(receiver.received.length, 1);
+});
+
+test('a webhook that is being taken when the worker stops is given back: the next one need not wait for the lease', async (t) => {
+  const queue = await openQueue(t);
+  const receiver = await startReceiver(t);
+  await owe(queue, 1);
+  const { outbox, asked } = slowToAnswer(queue);
+  const deliverer = makeDeliverer(queue, { operatorUrl: receiver.url, outbox });
+  const running = new AbortController();
+  const run = deliverer.run(running.signal);
+  await asked;
+  running.abort();
+  await deliverer.stop();
+  await run;
+  assert.equal(receiver.received.length, 0);
+  assert.equal((await queue.outbox.claimDue({ limit: 9, leaseMs: 1000 })).length, 1);
+});
