@@ -1,4 +1,5 @@
 /** From pixels to a completed document: encode → store → complete. What follows a failure is decided in `failures.ts`. */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { JobResult } from '../engine/engine-job.ts';
 import { encodePng } from '../image/encode-png.ts';
 import { usedParameters } from '../job/prompt-document.ts';
@@ -18,6 +19,8 @@ export async function encodeAndPublish(
 ): Promise<void> {
   const { job } = prepared;
   job.times.addAll(result.durationsMs);
+  // The next batch is sent to the engine first: filtering a PNG's rows holds this thread for milliseconds.
+  await nextTurn();
   let images: GeneratedImages['images'];
   try {
     images = await job.times.measure('encodeImage', () => encodeImages(prepared, result));
