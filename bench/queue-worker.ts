@@ -63,7 +63,7 @@ const { completed } = await runWorker({
   objectPrefix: DEFAULT_OBJECT_PREFIX,
   limits: DEFAULT_LIMITS,
   defaults: { numInferenceSteps: 1 },
-  mode: 'drain',
+  until: 'drained',
   leaseMs: LEASE_MS,
   maxAttempts: 5,
   batchSize: 10,

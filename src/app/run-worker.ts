@@ -40,7 +40,7 @@ export interface RunSettings {
   readonly webhooks: WebhookSettings;
   readonly model: ModelSettings;
   readonly engine: EngineOptions;
-  readonly worker: Pick<WorkerOptions, 'limits' | 'defaults' | 'mode' | 'batchSize' | 'graceMs'>;
+  readonly worker: Pick<WorkerOptions, 'limits' | 'defaults' | 'until' | 'batchSize' | 'graceMs'>;
   /** Its age says that the worker is alive; undefined: nobody asks. */
   readonly healthFile: string | undefined;
 }
@@ -77,7 +77,7 @@ export async function runUntilStopped(settings: RunSettings, options: RunOptions
   await using queue = closing(await openQueue(settings.queue, options));
   const { store, publicUrl } = opened.resource;
   await using deliverer = webhookDeliverer(settings.webhooks, { outbox: queue.resource.outbox, logger });
-  const places = { store, queue: queue.resource, isWatching: settings.worker.mode === 'watch' };
+  const places = { store, queue: queue.resource, isWatching: settings.worker.until === 'stopped' };
   const found = await untilAborted(lookAround(places, options), signal);
   if (found === undefined) return undefined;
   const workerOptions: Omit<WorkerOptions, 'pool'> = {

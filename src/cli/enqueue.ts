@@ -9,7 +9,7 @@ import { parsePromptDocument, toDocument } from '../job/prompt-document.ts';
 import { DOCUMENT_FIELDS, REQUEST_FIELDS } from '../job/request-fields.ts';
 import type { RawPromptDocument } from '../queue/prompt-queue.ts';
 import { type ExitCode, printResult, type QueueContext } from './command-context.ts';
-import { limitsOf } from './limits.ts';
+import { limitsOf } from './request-settings.ts';
 import { openQueue } from '../app/open-queue.ts';
 import { queueSettings } from '../app/settings.ts';
 import { nameOfInput, readJsonLines } from './read-lines.ts';

@@ -12,7 +12,7 @@ import { resolveRequest } from '../job/resolve-request.ts';
 import { excerpt, printable } from '../lib/foreign-text.ts';
 import { type CommandContext, type ExitCode, printResult } from './command-context.ts';
 import { type RequestWithSource, requestOf } from './generation-options.ts';
-import { limitsOf } from './limits.ts';
+import { limitsOf } from './request-settings.ts';
 import { findModel } from '../app/find-model.ts';
 import { openEngine } from '../app/open-engines.ts';
 import { engineOptions, modelSettings } from '../app/settings.ts';

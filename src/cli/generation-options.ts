@@ -11,7 +11,7 @@ import type { GenerationRequest } from '../job/generation-request.ts';
 import { parsePromptDocument, toDocument } from '../job/prompt-document.ts';
 import { REQUEST_FIELDS } from '../job/request-fields.ts';
 import { quote } from '../lib/foreign-text.ts';
-import { limitsOf } from './limits.ts';
+import { limitsOf } from './request-settings.ts';
 import { readNamedFile } from './read-input.ts';
 
 /** Random seeds fit into what torch's generator reads. */

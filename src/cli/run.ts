@@ -5,7 +5,7 @@ import { DEFAULT_PRODUCTION_MODEL } from '../config/hub.ts';
 import { untilAborted } from '../lib/until-aborted.ts';
 import type { ExitCode, QueueContext } from './command-context.ts';
 import { downloadBar } from './download-bar.ts';
-import { defaultsOf, limitsOf } from './limits.ts';
+import { defaultsOf, limitsOf } from './request-settings.ts';
 import { show, summarize, Tally } from './run-output.ts';
 import { listenForSignals, type SignalListener } from './signals.ts';
 
@@ -52,7 +52,7 @@ function settingsOf({ config, environment, mode }: QueueContext): RunSettings {
     worker: {
       limits: limitsOf(config),
       defaults: defaultsOf(config),
-      mode: config.watch ? 'watch' : 'drain',
+      until: config.watch ? 'stopped' : 'drained',
       batchSize: config.batchSize,
       graceMs: config.gracePeriod * 1000,
     },

@@ -34,10 +34,10 @@ export async function idle({ queue, signal, pollMs = DEFAULT_POLL_MS }: WorkerCo
 
 /** Until the next probe, and that. @throws the reason, when a drain has waited long enough */
 export async function sitOut({ options, trouble, failures, alive }: WorkerContext): Promise<void> {
-  const { signal, mode, troublePatience = DEFAULT_PATIENCE } = options;
+  const { signal, until, troublePatience = DEFAULT_PATIENCE } = options;
   const { error: reason, lastsMs } = trouble;
   alive.now();
-  if (mode === 'drain' && reason !== undefined && lastsMs > troublePatience.drainMs) throw reason;
+  if (until === 'drained' && reason !== undefined && lastsMs > troublePatience.drainMs) throw reason;
   await alive.during(pause(trouble.pauseMs, signal));
   if (signal.aborted) return;
   try {

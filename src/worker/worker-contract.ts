@@ -31,8 +31,8 @@ export interface WorkerOptions {
   readonly objectPrefix: string;
   readonly limits: PromptLimits;
   readonly defaults: GenerationDefaults;
-  /** `drain`: until nothing is pending or processing anywhere; `watch`: until the signal. */
-  readonly mode: 'drain' | 'watch';
+  /** `drained`: until nothing is pending or processing, by anybody; `stopped`: until the signal. */
+  readonly until: 'drained' | 'stopped';
   /** As the queue has it. */
   readonly leaseMs: number;
   readonly maxAttempts: number;

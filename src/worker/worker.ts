@@ -148,13 +148,13 @@ class Worker implements Disposable {
 
   /** Nothing was claimed. @returns whether the drain is done @throws what `sitOut` and `isDrained` throw */
   async #rest(): Promise<boolean> {
-    const { mode } = this.#options;
-    const underWay = mode === 'drain' ? [...this.#generating, ...this.#publishing] : [...this.#generating];
-    if (underWay.length > 0 && (mode === 'drain' || !this.#mayClaim)) {
+    const { until } = this.#options;
+    const underWay = until === 'drained' ? [...this.#generating, ...this.#publishing] : [...this.#generating];
+    if (underWay.length > 0 && (until === 'drained' || !this.#mayClaim)) {
       await this.#alive.during(Promise.race(underWay));
       return false;
     }
-    if (mode === 'drain' && (await isDrained(this.#context))) return true;
+    if (until === 'drained' && (await isDrained(this.#context))) return true;
     await (this.#trouble.isRefused ? sitOut(this.#context) : idle(this.#options));
     return false;
   }

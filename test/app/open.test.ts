@@ -92,7 +92,7 @@ test('an empty queue is drained without a model’s process, and a signal that c
     runUntilStopped(
       {
         ...settings,
-        worker: { limits: DEFAULT_LIMITS, defaults: {}, mode: 'drain', batchSize: 1, graceMs: 1000 },
+        worker: { limits: DEFAULT_LIMITS, defaults: {}, until: 'drained', batchSize: 1, graceMs: 1000 },
         healthFile,
       },
       { logger, signal, onEvent: (event) => events.push(event) },

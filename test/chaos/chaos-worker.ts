@@ -74,7 +74,7 @@ await runWorker({
   objectPrefix: DEFAULT_OBJECT_PREFIX,
   limits: DEFAULT_LIMITS,
   defaults: { numInferenceSteps: MODEL_STEPS },
-  mode: 'watch',
+  until: 'stopped',
   leaseMs,
   maxAttempts: MAX_ATTEMPTS,
   batchSize: 4,

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { googleSettings } from '../../src/config/google.ts';
-import type { LoadSources } from '../../src/config/load.ts';
+import { loadConfig, type LoadSources } from '../../src/config/load.ts';
 import { nameInUse } from '../../src/config/parse.ts';
 import { loadWithSecrets } from './load-with-secrets.ts';
 import { resolveMode } from '../../src/config/mode.ts';
@@ -212,4 +212,15 @@ test('an error that comes up later names the flag or the variable that was used'
     '--mongo-uri',
   );
   assert.equal(await by({}), '--mongo-uri');
+});
+
+test('the mode is resolved with the options; commands without a queue have none, so the image draws one prompt without --embedded', async () => {
+  const environment = { TEXT2IMG_CONTAINER: '1' };
+  const modeOf = async (command: 'run' | 'generate' | 'jobs' | 'doctor', flags = {}) =>
+    (await loadConfig({ command, flags, environment })).mode;
+  await assert.rejects(modeOf('run'), { code: 'conflicting_options' });
+  await assert.rejects(modeOf('jobs'), { code: 'conflicting_options' });
+  assert.deepEqual(await modeOf('run', { embedded: true, dataDir: '/d' }), { kind: 'embedded', dataDir: '/d' });
+  assert.equal(await modeOf('generate'), undefined);
+  assert.equal(await modeOf('doctor'), undefined);
 });

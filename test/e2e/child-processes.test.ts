@@ -17,6 +17,8 @@ const SECRETS = {
   NODE_AUTH_TOKEN: 'zebra-6',
   CUDA_REGISTRY_TOKEN: 'zebra-7',
   HTTPS_PROXY: 'http://user:zebra-8@127.0.0.1:9',
+  // Nothing about its name says that it is one: only what is on the list is handed on.
+  NOBODY_KNOWS_THIS: 'zebra-9',
 };
 
 interface Started {

@@ -62,7 +62,7 @@ export async function work(
     objectPrefix: DEFAULT_OBJECT_PREFIX,
     limits: DEFAULT_LIMITS,
     defaults: { numInferenceSteps: 3 },
-    mode: 'drain',
+    until: 'drained',
     leaseMs: 60_000,
     maxAttempts: 5,
     batchSize: 4,
@@ -108,7 +108,7 @@ export function watch(place: Place, changes: Partial<WorkerOptions> = {}, engine
   const working = work(
     place,
     {
-      mode: 'watch',
+      until: 'stopped',
       batchSize: 1,
       signal: controller.signal,
       troublePatience: QUICK_PATIENCE,

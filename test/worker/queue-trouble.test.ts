@@ -60,12 +60,14 @@ for (const code of ['queue_failed', 'queue_unauthorized', 'queue_refused', 'disk
   });
 }
 
-for (const mode of ['watch', 'drain'] as const) {
-  test(`a damaged queue ends the worker at once (${mode})`, async (t) => {
+for (const ends of ['stopped', 'drained'] as const) {
+  test(`a damaged queue ends the worker at once (until it is ${ends})`, async (t) => {
     const place = await makePlace(t);
     const { queue, faults } = faultyQueue(place);
     faults.claim = 'queue_damaged';
-    await assert.rejects(work(place, { queue, mode, troublePatience: QUICK_PATIENCE }), { code: 'queue_damaged' });
+    await assert.rejects(work(place, { queue, until: ends, troublePatience: QUICK_PATIENCE }), {
+      code: 'queue_damaged',
+    });
   });
 }
 

@@ -12,7 +12,7 @@ import { NO_WEBHOOKS } from './no-webhooks.ts';
 import { runWorker } from '../../src/worker/worker.ts';
 import { startInstantPool } from '../engine/instant-engine.ts';
 
-const [folder = '', owner = '', lease = '', mode = 'drain'] = process.argv.slice(2);
+const [folder = '', owner = '', lease = '', until = 'drained'] = process.argv.slice(2);
 const leaseMs = Number(lease);
 const controller = new AbortController();
 process.on('SIGTERM', () => controller.abort());
@@ -26,7 +26,7 @@ const summary = await runWorker({
   objectPrefix: DEFAULT_OBJECT_PREFIX,
   limits: DEFAULT_LIMITS,
   defaults: { numInferenceSteps: 3 },
-  mode: mode === 'watch' ? 'watch' : 'drain',
+  until: until === 'stopped' ? 'stopped' : 'drained',
   leaseMs,
   maxAttempts: 5,
   batchSize: 2,

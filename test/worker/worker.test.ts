@@ -29,11 +29,11 @@ interface WorkerProcess {
 function startProcess(
   t: TestContext,
   { folder }: Place,
-  options: { readonly owner: string; readonly leaseMs: number; readonly mode?: string },
+  options: { readonly owner: string; readonly leaseMs: number; readonly until?: string },
 ): WorkerProcess {
   const child = spawn(
     process.execPath,
-    [PROCESS, folder, options.owner, String(options.leaseMs), options.mode ?? 'drain'],
+    [PROCESS, folder, options.owner, String(options.leaseMs), options.until ?? 'drained'],
     { stdio: ['ignore', 'pipe', 'inherit'] },
   );
   t.after(() => child.kill('SIGKILL'));
@@ -208,7 +208,7 @@ test('a worker that was frozen past its lease publishes nothing over its heir', 
 test('SIGTERM gives back what does not fit into the grace period; the attempt does not count', async (t) => {
   const place = await makePlace(t);
   await place.queue.enqueue([{ _id: 'long', text: '[slow 20]', num_inference_steps: 1000 }]);
-  const worker = startProcess(t, place, { owner: 'w', leaseMs: 60_000, mode: 'watch' });
+  const worker = startProcess(t, place, { owner: 'w', leaseMs: 60_000, until: 'stopped' });
   await worker.saw('progress');
   worker.child.kill('SIGTERM');
   assert.equal(await worker.ended, 0);
@@ -219,7 +219,7 @@ test('SIGTERM gives back what does not fit into the grace period; the attempt do
 test('SIGTERM finishes what fits into the grace period', async (t) => {
   const place = await makePlace(t);
   await place.queue.enqueue([{ _id: 'short', text: '[slow 10]', num_inference_steps: 10 }]);
-  const worker = startProcess(t, place, { owner: 'w', leaseMs: 60_000, mode: 'watch' });
+  const worker = startProcess(t, place, { owner: 'w', leaseMs: 60_000, until: 'stopped' });
   await worker.saw('progress');
   worker.child.kill('SIGTERM');
   assert.equal(await worker.ended, 0);

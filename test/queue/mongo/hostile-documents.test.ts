@@ -167,7 +167,7 @@ test(
       objectPrefix: DEFAULT_OBJECT_PREFIX,
       limits: { ...DEFAULT_LIMITS, maxSteps: 4, maxPixels: 64 * 64 },
       defaults: { numInferenceSteps: 1 },
-      mode: 'drain',
+      until: 'drained',
       leaseMs: 3000,
       maxAttempts: 2,
       batchSize: 4,
