@@ -31,7 +31,7 @@ export const FOLDERS: Readonly<Record<string, Folder>> = {
     imports: ['errors', 'lib', 'schedulers'],
   },
   config: {
-    holds: 'options: one table, and the only reader of the environment',
+    holds: 'options: tables, parsing, and what the variables of the environment mean',
     imports: ['errors', 'lib', 'job', 'storage/object-key.ts', 'webhook/signature.ts'],
     folders: { options: 'the tables of options' },
   },
