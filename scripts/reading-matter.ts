@@ -1,0 +1,71 @@
+/** Everything that users read before they run a job: README, docs/ and the help of every command, the latter from the program itself. */
+import { readdir, readFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import type { Command } from 'commander';
+import { EXAMPLES } from '../src/cli/help-texts.ts';
+import { buildProgram } from '../src/cli/program.ts';
+import { COMMANDS } from '../src/config/options.ts';
+import { type Passage, passagesOf } from './prose.ts';
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
+
+/** @param pages paths from the project's root */
+export async function pagePassages(pages: readonly string[]): Promise<readonly Passage[]> {
+  const passages = await Promise.all(
+    pages.map(async (page) => passagesOf(page, await readFile(`${ROOT}/${page}`, 'utf8'))),
+  );
+  return passages.flat();
+}
+
+/** README and the pages of docs/, without decisions/. */
+export async function pagesForUsers(): Promise<readonly string[]> {
+  return ['README.md', ...(await pagesIn('docs'))];
+}
+
+export async function pagesForDevelopers(): Promise<readonly string[]> {
+  return ['ARCHITECTURE.md', 'CONTRIBUTING.md', ...(await pagesIn('docs/decisions'))];
+}
+
+async function pagesIn(folder: string): Promise<readonly string[]> {
+  const names = await readdir(`${ROOT}/${folder}`);
+  return names
+    .filter((name) => name.endsWith('.md'))
+    .toSorted()
+    .map((name) => `${folder}/${name}`);
+}
+
+/** Descriptions of commands and options, and the meanings of the examples. */
+export function helpPassages(): readonly Passage[] {
+  const program = commandsOf(buildProgram(() => {}));
+  const ofCommands = program.flatMap((command) => {
+    const source = `${pathOf(command)} --help`;
+    const options = command.options.filter(({ hidden }) => !hidden);
+    return [
+      { source, text: command.description() },
+      ...options.map(({ description }) => ({ source, text: description.replace(/\[[A-Z_\d]+\]$/, '') })),
+    ];
+  });
+  const examples = COMMANDS.flatMap((name) =>
+    EXAMPLES[name].map(([, meaning]) => ({ source: `${name} --help`, text: meaning })),
+  );
+  // An option that five commands take is one text.
+  return [...new Map([...ofCommands, ...examples].map((passage) => [passage.text, passage])).values()];
+}
+
+/** The help of every command, as it is printed where the terminal has 80 columns. */
+export function printedHelp(): readonly Passage[] {
+  return commandsOf(buildProgram(() => {})).map((command) => {
+    let text = '';
+    command.configureOutput({ writeOut: (part) => (text += part), getOutHelpWidth: () => 80 });
+    command.outputHelp();
+    return { source: pathOf(command), text };
+  });
+}
+
+function commandsOf(command: Command): readonly Command[] {
+  return [command, ...command.commands.flatMap(commandsOf)];
+}
+
+function pathOf(command: Command): string {
+  return command.parent === null ? command.name() : `${pathOf(command.parent)} ${command.name()}`;
+}
