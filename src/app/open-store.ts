@@ -14,16 +14,16 @@ export interface OpenStore extends AsyncDisposable {
 export async function openStore(settings: StoreSettings, { logger }: { readonly logger: Logger }): Promise<OpenStore> {
   const { place, prefix, publicUrlBase } = settings;
   if (place.kind === 'folder') {
-    const { FileImageStore } = await import('../storage/file-image-store.ts');
+    const { FileImageStore } = await import('../storage/file/file-image-store.ts');
     const store = new FileImageStore(place.dataDir, { prefix });
     return opened(store, publicUrlBase === undefined ? asStored : underBase(store, publicUrlBase));
   }
   const { bucket, google, signedUrls } = place;
-  const { GcsImageStore } = await import('../storage/gcs-image-store.ts');
+  const { GcsImageStore } = await import('../storage/gcs/gcs-image-store.ts');
   const store = new GcsImageStore({ bucket, prefix, logger, ...google });
   if (publicUrlBase !== undefined) return opened(store, underBase(store, publicUrlBase));
   if (!signedUrls) return opened(store, asStored);
-  const { checkCanSign } = await import('../storage/google-credentials.ts');
+  const { checkCanSign } = await import('../storage/gcs/google-credentials.ts');
   checkCanSign(google.credentialsFile);
   return opened(store, (url) => store.signedUrl(url));
 }

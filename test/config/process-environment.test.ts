@@ -25,6 +25,6 @@ test('process.env is read by the entry and in the engine child, and written only
     // In the engine child, which hands its own environment, chosen by the parent, to the child that tries a device.
     'runtime/onnxruntime/devices.ts',
     'runtime/onnxruntime/no-telemetry.ts',
-    'storage/google-variables.ts',
+    'storage/gcs/google-variables.ts',
   ]);
 });

@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { Text2ImgError } from '../../src/errors/text2img-error.ts';
 import { silentLogger } from '../../src/observability/logger.ts';
-import { FileImageStore } from '../../src/storage/file-image-store.ts';
-import { GcsImageStore } from '../../src/storage/gcs-image-store.ts';
+import { FileImageStore } from '../../src/storage/file/file-image-store.ts';
+import { GcsImageStore } from '../../src/storage/gcs/gcs-image-store.ts';
 import type { ImageObject } from '../../src/storage/image-store.ts';
 import { GcsServer } from '../servers/gcs-server.ts';
 

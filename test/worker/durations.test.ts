@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { JOB_STAGES } from '../../src/job/stages.ts';
 import { type LogFields, silentLogger } from '../../src/observability/logger.ts';
-import { FileImageStore } from '../../src/storage/file-image-store.ts';
+import { FileImageStore } from '../../src/storage/file/file-image-store.ts';
 import { StageTimes } from '../../src/worker/stage-times.ts';
 import { makePlace, work } from './place.ts';
 

@@ -4,7 +4,7 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { ImageMetadata, ImageStore } from '../../src/storage/image-store.ts';
-import { FileImageStore } from '../../src/storage/file-image-store.ts';
+import { FileImageStore } from '../../src/storage/file/file-image-store.ts';
 import { hashedName } from '../../src/storage/object-key.ts';
 import { makePlace, type Place, show, work } from './place.ts';
 

@@ -10,7 +10,7 @@ import { DEFAULT_LIMITS } from '../../src/job/limits.ts';
 import { silentLogger } from '../../src/observability/logger.ts';
 import type { JobSummary } from '../../src/queue/prompt-queue.ts';
 import { SqlitePromptQueue } from '../../src/queue/sqlite/sqlite-prompt-queue.ts';
-import { FileImageStore } from '../../src/storage/file-image-store.ts';
+import { FileImageStore } from '../../src/storage/file/file-image-store.ts';
 import { DEFAULT_OBJECT_PREFIX } from '../../src/storage/object-key.ts';
 import { runWorker } from '../../src/worker/worker.ts';
 import type { TroubleReport } from '../../src/worker/trouble.ts';

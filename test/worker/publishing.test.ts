@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { FileImageStore } from '../../src/storage/file-image-store.ts';
+import { FileImageStore } from '../../src/storage/file/file-image-store.ts';
 import type { ImageStore } from '../../src/storage/image-store.ts';
 import { makePlace, work } from './place.ts';
 

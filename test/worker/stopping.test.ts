@@ -1,7 +1,7 @@
 /** A stop is over soon after the grace period, whatever hangs, and what was held is given back where the queue answers. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { FileImageStore } from '../../src/storage/file-image-store.ts';
+import { FileImageStore } from '../../src/storage/file/file-image-store.ts';
 import type { ImageStore } from '../../src/storage/image-store.ts';
 import type { PromptQueue } from '../../src/queue/prompt-queue.ts';
 import { DEFAULT_OBJECT_PREFIX } from '../../src/storage/object-key.ts';

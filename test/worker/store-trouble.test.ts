@@ -7,7 +7,7 @@ import { test } from 'node:test';
 import type { ErrorCode } from '../../src/errors/error-codes.ts';
 import { Text2ImgError } from '../../src/errors/text2img-error.ts';
 import { SqlitePromptQueue } from '../../src/queue/sqlite/sqlite-prompt-queue.ts';
-import { FileImageStore } from '../../src/storage/file-image-store.ts';
+import { FileImageStore } from '../../src/storage/file/file-image-store.ts';
 import type { ImageStore } from '../../src/storage/image-store.ts';
 import { DEFAULT_OBJECT_PREFIX } from '../../src/storage/object-key.ts';
 import { makePlace, type Place, QUICK_PATIENCE, show, states, until, watch, work } from './place.ts';

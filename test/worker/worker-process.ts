@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { DEFAULT_LIMITS } from '../../src/job/limits.ts';
 import { silentLogger } from '../../src/observability/logger.ts';
 import { SqlitePromptQueue } from '../../src/queue/sqlite/sqlite-prompt-queue.ts';
-import { FileImageStore } from '../../src/storage/file-image-store.ts';
+import { FileImageStore } from '../../src/storage/file/file-image-store.ts';
 import { DEFAULT_OBJECT_PREFIX } from '../../src/storage/object-key.ts';
 import { NO_WEBHOOKS } from './no-webhooks.ts';
 import { runWorker } from '../../src/worker/worker.ts';

@@ -12,7 +12,7 @@ import { promptIdText } from '../../src/job/document-id.ts';
 import { seedOfRun } from '../../src/job/resolve-request.ts';
 import type { RawPromptDocument } from '../../src/queue/prompt-queue.ts';
 import { SqlitePromptQueue } from '../../src/queue/sqlite/sqlite-prompt-queue.ts';
-import { FileImageStore } from '../../src/storage/file-image-store.ts';
+import { FileImageStore } from '../../src/storage/file/file-image-store.ts';
 import type { WorkerEvent } from '../../src/worker/worker-contract.ts';
 import { makePlace, type Place, show, work } from './place.ts';
 

@@ -2,8 +2,8 @@
  * Requests to one bucket: each try with a deadline, repeated while that may help, with a new token where the old one is not accepted, and with our own
  * errors at the end.
  */
-import { retry } from '../lib/retry.ts';
-import type { Logger } from '../observability/logger.ts';
+import { retry } from '../../lib/retry.ts';
+import type { Logger } from '../../observability/logger.ts';
 import { GcsClient } from './gcs-client.ts';
 import { isCredentialsFault, isTransient, retryAfterMs, safeMessage, statusOf, storeError } from './gcs-errors.ts';
 import { type OnProgress, withDeadline } from './gcs-requests.ts';

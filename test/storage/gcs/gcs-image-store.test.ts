@@ -2,13 +2,13 @@
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { test, type TestContext } from 'node:test';
-import { Text2ImgError } from '../../src/errors/text2img-error.ts';
-import { type Logger, silentLogger } from '../../src/observability/logger.ts';
-import { GcsImageStore, type GcsImageStoreOptions } from '../../src/storage/gcs-image-store.ts';
-import type { ImageObject } from '../../src/storage/image-store.ts';
-import { findFakeGcsServer, NO_FAKE_GCS_SERVER, startFakeGcsServer } from '../servers/fake-gcs-server.ts';
-import { type Fault, GcsServer } from '../servers/gcs-server.ts';
-import { imageStoreConformance } from './image-store-conformance.ts';
+import { Text2ImgError } from '../../../src/errors/text2img-error.ts';
+import { type Logger, silentLogger } from '../../../src/observability/logger.ts';
+import { GcsImageStore, type GcsImageStoreOptions } from '../../../src/storage/gcs/gcs-image-store.ts';
+import type { ImageObject } from '../../../src/storage/image-store.ts';
+import { findFakeGcsServer, NO_FAKE_GCS_SERVER, startFakeGcsServer } from '../../servers/fake-gcs-server.ts';
+import { type Fault, GcsServer } from '../../servers/gcs-server.ts';
+import { imageStoreConformance } from '../image-store-conformance.ts';
 
 const BUCKET = 'pictures';
 

@@ -3,7 +3,7 @@
  * answer names the object that was sent, and a look only when it names a generation. All else is repeated like a network fault.
  */
 import { z } from 'zod';
-import { quote } from '../lib/foreign-text.ts';
+import { quote } from '../../lib/foreign-text.ts';
 
 /** Something else answered. What was asked for may or may not have happened. */
 export class UnbelievableAnswerError extends Error {

@@ -1,10 +1,10 @@
 /** The key file of a Google account, looked at before Google's client does, whose errors do not say what to do. */
 import { createPrivateKey } from 'node:crypto';
 import { existsSync, readFileSync, statSync } from 'node:fs';
-import { Text2ImgError } from '../errors/text2img-error.ts';
-import { messageOf, systemCode } from '../lib/disk-errors.ts';
-import { isRecord } from '../lib/foreign-record.ts';
-import { quote } from '../lib/foreign-text.ts';
+import { Text2ImgError } from '../../errors/text2img-error.ts';
+import { messageOf, systemCode } from '../../lib/disk-errors.ts';
+import { isRecord } from '../../lib/foreign-record.ts';
+import { quote } from '../../lib/foreign-text.ts';
 
 /** What an account's file says; none of it is ever quoted, except its type. */
 type CredentialsFile = Readonly<Record<string, unknown>>;

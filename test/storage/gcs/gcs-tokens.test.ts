@@ -6,12 +6,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { getCACertificates, setDefaultCACertificates } from 'node:tls';
-import { googleSettings } from '../../src/config/google.ts';
-import { Text2ImgError } from '../../src/errors/text2img-error.ts';
-import { silentLogger } from '../../src/observability/logger.ts';
-import { GcsImageStore } from '../../src/storage/gcs-image-store.ts';
-import { GcsServer } from '../servers/gcs-server.ts';
-import { GoogleProxy } from '../servers/google-proxy.ts';
+import { googleSettings } from '../../../src/config/google.ts';
+import { Text2ImgError } from '../../../src/errors/text2img-error.ts';
+import { silentLogger } from '../../../src/observability/logger.ts';
+import { GcsImageStore } from '../../../src/storage/gcs/gcs-image-store.ts';
+import { GcsServer } from '../../servers/gcs-server.ts';
+import { GoogleProxy } from '../../servers/google-proxy.ts';
 
 const OBJECT = {
   name: 'generated/a.png',

@@ -5,7 +5,7 @@
 import { type Bucket, Storage } from '@google-cloud/storage';
 import type { OnProgress } from './gcs-requests.ts';
 import { giveToGoogle } from './google-variables.ts';
-import { omitUndefined } from '../lib/omit-undefined.ts';
+import { omitUndefined } from '../../lib/omit-undefined.ts';
 
 export interface GcsClientOptions {
   readonly bucket: string;

@@ -2,10 +2,10 @@
 import { createHash } from 'node:crypto';
 import { basename, dirname, join } from 'node:path';
 import { z } from 'zod';
-import type { HeldLock } from '../lib/file-lock.ts';
-import { FileError, readPlainFile } from '../lib/plain-file.ts';
+import type { HeldLock } from '../../lib/file-lock.ts';
+import { FileError, readPlainFile } from '../../lib/plain-file.ts';
 import { createDurably, replaceDurably } from './durable-files.ts';
-import type { ImageMetadata, ImageObject } from './image-store.ts';
+import type { ImageMetadata, ImageObject } from '../image-store.ts';
 
 const entriesSchema = z.record(
   z.string(),

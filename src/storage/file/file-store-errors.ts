@@ -1,10 +1,10 @@
 /** What the system says about the folder, or about one file in it, as our errors. */
 import { stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { Text2ImgError } from '../errors/text2img-error.ts';
-import { isDiskFull, messageOf, systemCode } from '../lib/disk-errors.ts';
-import { quote } from '../lib/foreign-text.ts';
-import { FileError } from '../lib/plain-file.ts';
+import { Text2ImgError } from '../../errors/text2img-error.ts';
+import { isDiskFull, messageOf, systemCode } from '../../lib/disk-errors.ts';
+import { quote } from '../../lib/foreign-text.ts';
+import { FileError } from '../../lib/plain-file.ts';
 
 /** In a folder with the sticky bit (`/tmp`, shared volumes) only a file's owner, or the folder's, may replace it. Undefined: nothing is known against it. */
 export async function belongsToAnother(path: string): Promise<string | undefined> {

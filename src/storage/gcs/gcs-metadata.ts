@@ -1,7 +1,7 @@
 /** An object's custom metadata: how `ImageMetadata` is written on it and read back. */
 import { z } from 'zod';
-import { hashOfDocKey } from './doc-key.ts';
-import type { ImageMetadata } from './image-store.ts';
+import { hashOfDocKey } from '../doc-key.ts';
+import type { ImageMetadata } from '../image-store.ts';
 
 /** As they stand on the object. */
 export interface CustomMetadata {

@@ -6,8 +6,8 @@
  * run's is replaced by exactly the generation that was looked at and only by the claim's owner, a stranger's is left alone.
  */
 import { createHash } from 'node:crypto';
-import { Text2ImgError } from '../errors/text2img-error.ts';
-import { whoseObject } from './doc-key.ts';
+import { Text2ImgError } from '../../errors/text2img-error.ts';
+import { whoseObject } from '../doc-key.ts';
 import { type ObjectAnswer, readObject, readUploaded, refusalOf, UnbelievableAnswerError } from './gcs-answers.ts';
 import type { GcsClient } from './gcs-client.ts';
 import { CHECK_DEADLINE_MS, checkBucket, type CheckedOptions } from './gcs-check.ts';
@@ -27,10 +27,10 @@ import type {
   PutResult,
   ReadImage,
   ReadOptions,
-} from './image-store.ts';
-import { DEFAULT_OBJECT_PREFIX, probeKey } from './object-key.ts';
-import { checkReadable, isObjectName } from './readable-image.ts';
-import { omitUndefined } from '../lib/omit-undefined.ts';
+} from '../image-store.ts';
+import { DEFAULT_OBJECT_PREFIX, probeKey } from '../object-key.ts';
+import { checkReadable, isObjectName } from '../readable-image.ts';
+import { omitUndefined } from '../../lib/omit-undefined.ts';
 
 export interface GcsImageStoreOptions extends CheckedOptions {
   /** What the objects' names begin with; the probe's too. */

@@ -6,10 +6,10 @@ import { hostname, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { test, type TestContext } from 'node:test';
-import type { ErrorCode } from '../../src/errors/error-codes.ts';
-import { Text2ImgError } from '../../src/errors/text2img-error.ts';
-import { FileImageStore } from '../../src/storage/file-image-store.ts';
-import { imageStoreConformance } from './image-store-conformance.ts';
+import type { ErrorCode } from '../../../src/errors/error-codes.ts';
+import { Text2ImgError } from '../../../src/errors/text2img-error.ts';
+import { FileImageStore } from '../../../src/storage/file/file-image-store.ts';
+import { imageStoreConformance } from '../image-store-conformance.ts';
 
 async function makeFolder(t: TestContext): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'text2img-store-'));

@@ -4,7 +4,7 @@ import { type ObjectAnswer, UnbelievableAnswerError } from './gcs-answers.ts';
 import type { GcsClient } from './gcs-client.ts';
 import { statusOf } from './gcs-errors.ts';
 import type { OnProgress } from './gcs-requests.ts';
-import { tooLarge } from './readable-image.ts';
+import { tooLarge } from '../readable-image.ts';
 
 export interface GenerationRead {
   /** As it was described. */

@@ -8,13 +8,13 @@ import { randomBytes } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import { basename, dirname, relative, resolve, sep } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { Text2ImgError } from '../errors/text2img-error.ts';
-import { messageOf } from '../lib/disk-errors.ts';
-import { type HeldLock, withFileLock } from '../lib/file-lock.ts';
-import { quote } from '../lib/foreign-text.ts';
-import { FileError, type FileFault } from '../lib/plain-file.ts';
-import { omitUndefined } from '../lib/omit-undefined.ts';
-import { whoseObject } from './doc-key.ts';
+import { Text2ImgError } from '../../errors/text2img-error.ts';
+import { messageOf } from '../../lib/disk-errors.ts';
+import { type HeldLock, withFileLock } from '../../lib/file-lock.ts';
+import { quote } from '../../lib/foreign-text.ts';
+import { FileError, type FileFault } from '../../lib/plain-file.ts';
+import { omitUndefined } from '../../lib/omit-undefined.ts';
+import { whoseObject } from '../doc-key.ts';
 import { makeFolder, replaceDurably, writeDurably } from './durable-files.ts';
 import {
   entriesPath,
@@ -36,9 +36,9 @@ import type {
   PutResult,
   ReadImage,
   ReadOptions,
-} from './image-store.ts';
-import { DEFAULT_OBJECT_PREFIX, probeKey } from './object-key.ts';
-import { checkReadable, isObjectName } from './readable-image.ts';
+} from '../image-store.ts';
+import { DEFAULT_OBJECT_PREFIX, probeKey } from '../object-key.ts';
+import { checkReadable, isObjectName } from '../readable-image.ts';
 
 interface PutOptions {
   readonly mayReplace: () => Promise<boolean>;

@@ -1,5 +1,5 @@
 /** What Google Cloud Storage and its client say when something fails, in our words: what to repeat, whose fault it is, and no secrets. */
-import { Text2ImgError } from '../errors/text2img-error.ts';
+import { Text2ImgError } from '../../errors/text2img-error.ts';
 import { UnbelievableAnswerError } from './gcs-answers.ts';
 
 /** The parts of the client's errors that mean something; system errors have a string as their code. */

@@ -2,9 +2,9 @@
 import { randomBytes } from 'node:crypto';
 import { link, mkdir, open, readlink, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { Text2ImgError } from '../errors/text2img-error.ts';
-import { isDiskFull, messageOf } from '../lib/disk-errors.ts';
-import { quote } from '../lib/foreign-text.ts';
+import { Text2ImgError } from '../../errors/text2img-error.ts';
+import { isDiskFull, messageOf } from '../../lib/disk-errors.ts';
+import { quote } from '../../lib/foreign-text.ts';
 
 /** Less the umask. A web server reads them as a member of the group; others have no business here. */
 const FOLDER_MODE = 0o750;
