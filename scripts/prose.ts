@@ -93,14 +93,18 @@ function cellsOf(row: string): readonly string[] {
 
 /** Names become one word each, so that their letters and full stops count for nothing. */
 function sentencesOf(text: string): readonly string[] {
-  return text
-    .replaceAll(/`[^`]*`/g, 'CODE')
-    .replaceAll(/"text2img [^"]*"/g, 'CODE')
-    .replaceAll(/\b[a-z]+:\/\/\S+/g, 'CODE')
-    .replaceAll(/--[a-z][\w-]*/g, 'CODE')
-    .replaceAll(/\*\*/g, '')
-    .split(/(?<=[.!?]\)?["”]?)\s+(?=[A-Z0-9"“(–-])|(?<=:)\s+(?=[A-Z])/)
-    .map((sentence) => sentence.trim());
+  return (
+    text
+      .replaceAll(/`[^`]*`/g, 'CODE')
+      .replaceAll(/"text2img [^"]*"/g, 'CODE')
+      .replaceAll(/\b[a-z]+:\/\/\S+/g, 'CODE')
+      .replaceAll(/--[a-z][\w-]*/g, 'CODE')
+      // Lists of names are no prose.
+      .replaceAll(/\bone of [\w, ]+/g, 'CODE')
+      .replaceAll(/\*\*/g, '')
+      .split(/(?<=[.!?]\)?["”]?)\s+(?=[A-Z0-9"“(–-])|(?<=:)\s+(?=[A-Z])/)
+      .map((sentence) => sentence.trim())
+  );
 }
 
 function wordsOf(sentence: string): readonly string[] {

@@ -7,6 +7,7 @@ import {
   type CommandName,
   environmentNameOf,
   flagOf,
+  OPTION_GROUPS,
   OPTIONS,
   type OptionName,
   type OptionSpec,
@@ -39,19 +40,19 @@ interface CommandShape {
 const SHAPES: readonly CommandShape[] = [
   {
     command: 'run',
-    description: 'Draw the queue’s prompts and exit; with --watch wait for more. The default command.',
+    description: 'Generate the jobs in the queue and exit; with --watch wait for more. The default command.',
   },
-  { command: 'generate', description: 'Draw one prompt, without a queue.' },
+  { command: 'generate', description: 'Generate images for one prompt, without a queue.' },
   {
     command: 'enqueue',
     operand: '[file]',
     description: 'Add prompts to the queue: --prompt, or JSON lines from a file or - (standard input).',
   },
-  { command: 'jobs', action: 'list', description: 'List the queue’s jobs.' },
+  { command: 'jobs', action: 'list', description: 'List the jobs in the queue.' },
   { command: 'jobs', action: 'show', operand: '<id>', description: 'Show one job.' },
-  { command: 'jobs', action: 'retry', operand: '<id>', description: 'Draw a finished job again.' },
-  { command: 'jobs', action: 'cancel', operand: '<id>', description: 'Cancel a job that is queued or being drawn.' },
-  { command: 'webhooks', action: 'list', description: 'List webhooks: pending, delivered or failed for good.' },
+  { command: 'jobs', action: 'retry', operand: '<id>', description: 'Run a job again.' },
+  { command: 'jobs', action: 'cancel', operand: '<id>', description: 'Cancel a job.' },
+  { command: 'webhooks', action: 'list', description: 'List the webhooks: pending, delivered or failed for good.' },
   { command: 'webhooks', action: 'deliver', description: 'Send the webhooks that are due, without generating.' },
   {
     command: 'webhooks',
@@ -61,7 +62,7 @@ const SHAPES: readonly CommandShape[] = [
   },
   { command: 'models', action: 'pull', operand: '<id>', description: 'Download a model from the hub into the cache.' },
   { command: 'models', action: 'list', description: 'List the models in the cache.' },
-  { command: 'models', action: 'show', operand: '<id>', description: 'Show one model of the cache.' },
+  { command: 'models', action: 'show', operand: '<id>', description: 'Show one model in the cache.' },
   { command: 'doctor', description: 'Check this machine and suggest fixes.' },
   { command: 'health', description: 'Check that a worker is alive, by the age of its health file.' },
   {
@@ -74,7 +75,7 @@ const SHAPES: readonly CommandShape[] = [
 const GROUP_DESCRIPTIONS: Partial<Record<CommandName, string>> = {
   jobs: 'List, show, retry and cancel jobs.',
   webhooks: 'List, send and retry webhooks.',
-  models: 'Manage models of the Hugging Face hub, in the cache that the Python tools share.',
+  models: 'Download, list and show models of the Hugging Face hub.',
   setup: 'Download optional components.',
 };
 
@@ -139,9 +140,10 @@ export async function parseArguments(args: readonly string[]): Promise<Invocatio
 
 export function buildProgram(act: (invocation: Invocation) => void): Command {
   const program = new Program('text2img')
-    .description('Draws prompts with Stable Diffusion, straight from safetensors.')
+    .description('Generate images from prompts with Stable Diffusion.')
     .version(VERSION, '-V, --version', 'Print the version.')
     .helpOption('-h, --help', 'Show this help.')
+    .helpCommand('help [command]', 'Show the help of a command.')
     .addHelpText('after', `\n${EXIT_CODES_HELP}\n\nMore: text2img <command> --help`);
   const groups = new Map<CommandName, Command>();
   for (const shape of SHAPES) {
@@ -171,9 +173,10 @@ function addCommand(parent: Command, shape: CommandShape, act: (invocation: Invo
     })
     .description(shape.description)
     // Refused below, with the argument's name.
-    .allowExcessArguments(true);
-  for (const name of optionsOf(shape.command)) addOption(command, name);
-  addExamples(command, shape.command);
+    .allowExcessArguments(true)
+    .addHelpOption(new Option('-h, --help', 'Show this help.').helpGroup(groupHeadingOf('json')));
+  for (const name of optionsOf(shape.command)) addOption(command, shape, name);
+  addExamples(command, shape.command, shape.action);
   command.action(() => {
     const [operand] = shape.operand === undefined ? [] : command.args;
     refuseExcess(shape, command.args[shape.operand === undefined ? 0 : 1]);
@@ -186,23 +189,35 @@ function addCommand(parent: Command, shape: CommandShape, act: (invocation: Invo
   });
 }
 
-function addOption(command: Command, name: OptionName): void {
+function addOption(command: Command, { action }: CommandShape, name: OptionName): void {
   const spec: OptionSpec = OPTIONS[name];
   const flag = flagOf(name);
-  const byDefault = spec.default === undefined || spec.placeholder === undefined ? '' : ` (default: ${spec.default})`;
+  const isShown = action === undefined || (spec.actions?.includes(action) ?? true);
+  const make = (flags: string, description: string): Option =>
+    new Option(flags, description).helpGroup(groupHeadingOf(name)).hideHelp(!isShown);
+  const byDefault = (spec.default ?? '') === '' || spec.placeholder === undefined ? '' : ` (default: ${spec.default})`;
   const documentation = `${spec.doc}${byDefault} [${environmentNameOf(name)}]`;
   if (spec.placeholder === undefined) {
-    command.addOption(new Option(flag, documentation));
-    command.addOption(new Option(flag.replace('--', '--no-')).hideHelp());
+    command.addOption(make(flag, documentation));
+    command.addOption(make(flag.replace('--', '--no-'), '').hideHelp());
     return;
   }
-  command.addOption(new Option(`${flag} ${spec.placeholder}`, documentation));
+  command.addOption(make(`${flag} ${spec.placeholder}`, documentation));
   if (spec.alias !== undefined)
-    command.addOption(new Option(`${spec.alias} ${spec.placeholder}`, `Another name for ${flag}.`));
+    command.addOption(make(`${spec.alias} ${spec.placeholder}`, `Another name for ${flag}.`));
 }
 
-function addExamples(command: Command, name: CommandName): void {
-  const examples = EXAMPLES[name].map(([line, meaning]) => `  ${line}\n      ${meaning}`);
+/** As commander prints it above the options of a group. */
+function groupHeadingOf(name: OptionName): string {
+  const [heading] = OPTION_GROUPS.find(([, options]) => name in options) ?? ['Options'];
+  return `${heading}:`;
+}
+
+/** @param action undefined: the examples of all actions */
+function addExamples(command: Command, name: CommandName, action?: string): void {
+  const examples = EXAMPLES[name]
+    .filter(([line]) => action === undefined || line.includes(`text2img ${name} ${action}`))
+    .map(([line, meaning]) => `  ${line}\n      ${meaning}`);
   command.addHelpText('after', `\nExamples:\n${examples.join('\n')}`);
 }
 

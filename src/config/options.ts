@@ -14,6 +14,18 @@ import { WORKER_OPTIONS } from './options/worker-options.ts';
 
 export { COMMANDS, type CommandName, type OptionSpec } from './options/option-spec.ts';
 
+/** How the help and docs/options.md arrange the options. */
+export const OPTION_GROUPS: readonly (readonly [heading: string, options: Readonly<Record<string, OptionSpec>>])[] = [
+  ['Queue and store', QUEUE_OPTIONS],
+  ['Webhooks', WEBHOOK_OPTIONS],
+  ['Model and device', MODEL_OPTIONS],
+  ['Image', REQUEST_OPTIONS],
+  ['Files', IMAGE_FILE_OPTIONS],
+  ['Limits', LIMIT_OPTIONS],
+  ['Worker', WORKER_OPTIONS],
+  ['Output and logs', OUTPUT_OPTIONS],
+];
+
 export const OPTIONS = {
   ...QUEUE_OPTIONS,
   ...WEBHOOK_OPTIONS,

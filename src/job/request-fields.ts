@@ -15,7 +15,7 @@ const MAX_URL_LENGTH = 2048;
 export const REQUEST_FIELDS = {
   prompt: field<string>()({
     wire: 'text',
-    help: 'What to draw; may be empty',
+    help: 'Text that describes the image; may be empty',
     type: ({ maxPromptBytes: maxBytes }) =>
       text({ maxBytes, noText: { code: 'invalid_prompt', allowed: 'a string is needed, which may be empty' } }),
     default: 'required',
@@ -25,7 +25,7 @@ export const REQUEST_FIELDS = {
   }),
   negativePrompt: field<string>()({
     wire: 'negative_prompt',
-    help: 'What to keep out of the image',
+    help: 'Text that describes things to avoid',
     type: ({ maxPromptBytes: maxBytes }) => text({ maxBytes }),
     default: '',
     flag: { placeholder: '<text>' },
@@ -102,7 +102,7 @@ export const REQUEST_FIELDS = {
 export const DOCUMENT_FIELDS = {
   priority: field<number>()({
     wire: 'priority',
-    help: 'Higher ones are drawn first',
+    help: 'Jobs with a higher priority come first',
     type: () => decimal(),
     default: 0,
     perJob: true,

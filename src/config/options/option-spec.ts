@@ -35,6 +35,8 @@ export interface OptionSpec {
   /** Completes "… is not allowed; it must be". */
   readonly allowed: string;
   readonly commands: readonly CommandName[];
+  /** The help shows it for these actions only (`list` of `jobs list`). Every action of its commands accepts it. */
+  readonly actions?: readonly string[];
   /** The environment variable, where it is not `TEXT2IMG_<NAME>`. */
   readonly environment?: string;
   /** A second flag for the same thing. */

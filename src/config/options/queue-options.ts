@@ -1,4 +1,4 @@
-/** Options: where jobs and images are. */
+/** Options: the queue and the store. */
 import { DEFAULT_OBJECT_PREFIX } from '../../storage/object-key.ts';
 import { QUEUE_COMMANDS, option, type OptionSpec } from './option-spec.ts';
 import { bucketName, collectionName, mongoUri, objectPrefix } from './strict-names.ts';
@@ -8,7 +8,7 @@ export const QUEUE_OPTIONS = {
   mongoUri: option({
     placeholder: '<uri>',
     type: mongoUri,
-    doc: 'MongoDB that holds the prompts; needs --gcs-bucket.',
+    doc: 'MongoDB database with the queue. Needs --gcs-bucket.',
     allowed: 'like mongodb://host:27017/my-database',
     commands: QUEUE_COMMANDS,
     environment: 'MONGO_URI',
@@ -25,7 +25,7 @@ export const QUEUE_OPTIONS = {
   gcsBucket: option({
     placeholder: '<name>',
     type: bucketName,
-    doc: 'Google Cloud Storage bucket for the pictures; needs --mongo-uri.',
+    doc: 'Google Cloud Storage bucket for the images. Needs --mongo-uri.',
     allowed: 'a bucket’s name without gs:// and slashes: 3 to 222 of a-z, 0-9, dot, dash and underscore',
     commands: QUEUE_COMMANDS,
     environment: 'GCS_BUCKET',
@@ -35,7 +35,7 @@ export const QUEUE_OPTIONS = {
     type: objectPrefix,
     mayBeEmpty: true,
     default: DEFAULT_OBJECT_PREFIX,
-    doc: 'What the pictures’ names begin with, in the bucket or the data folder.',
+    doc: 'First part of the images’ names, in the bucket or the data folder.',
     allowed: 'letters, digits, and . _ - / up to 200 characters, without empty parts and the parts . and ..',
     commands: ['run', 'jobs'],
   }),
@@ -44,14 +44,14 @@ export const QUEUE_OPTIONS = {
     type: text,
     kind: 'path',
     default: './text2img-data',
-    doc: 'Folder of the embedded queue and its pictures.',
+    doc: 'Folder of the embedded queue and its images.',
     allowed: 'a folder',
     commands: QUEUE_COMMANDS,
   }),
   embedded: option({
     type: onOrOff,
     default: 'off',
-    doc: 'Use the embedded queue and folder inside a container too, where they are lost with it unless --data-dir is a volume.',
+    doc: 'Allow the embedded queue inside a container. Mount a volume at --data-dir, or its data is lost.',
     allowed: 'on or off',
     commands: QUEUE_COMMANDS,
   }),

@@ -1,4 +1,4 @@
-/** Options: who is told of finished jobs, and under which URLs images are named to them. */
+/** Options: webhooks, and the image URLs in them. */
 import { WEBHOOK_COMMANDS, option, type OptionSpec } from './option-spec.ts';
 import { publicBase, webhookSecrets, webUrl } from './strict-names.ts';
 import { eventList, hostList, onOrOff } from './value-types.ts';
@@ -8,7 +8,7 @@ export const WEBHOOK_OPTIONS = {
     placeholder: '<url>',
     type: webUrl,
     kind: 'url',
-    doc: 'Webhook that hears of every finished prompt.',
+    doc: 'Webhook URL for the results of jobs.',
     allowed: 'an http:// or https:// URL',
     commands: WEBHOOK_COMMANDS,
     environment: 'CALLBACK_URL',
@@ -17,7 +17,7 @@ export const WEBHOOK_OPTIONS = {
     placeholder: '<events>',
     type: eventList,
     default: 'completed',
-    doc: 'What the webhook hears of: completed, error, or both with a comma.',
+    doc: 'Jobs to report: completed, error, or both with a comma.',
     allowed: 'completed, error or completed,error',
     commands: ['run'],
   }),
@@ -26,14 +26,14 @@ export const WEBHOOK_OPTIONS = {
     type: hostList,
     mayBeEmpty: true,
     default: '',
-    doc: 'Hosts that a document’s callback_url may name although they are private or not https (host or host:port, with commas).',
+    doc: 'Extra hosts allowed in a document’s callback_url, as host or host:port, with commas. They may be private or use plain http.',
     allowed: 'host names, with or without a port, separated by commas',
     commands: WEBHOOK_COMMANDS,
   }),
   webhookSecret: option({
     placeholder: '<secret>',
     type: webhookSecrets,
-    doc: 'Signs webhooks (Standard Webhooks): whsec_…; several with commas while they are rotated.',
+    doc: 'Secret that signs webhooks (Standard Webhooks): whsec_…. Give two with a comma to rotate it.',
     allowed: 'whsec_ and the base64 of 24 to 64 random bytes',
     commands: WEBHOOK_COMMANDS,
     secret: true,
@@ -42,14 +42,14 @@ export const WEBHOOK_OPTIONS = {
     placeholder: '<url>',
     type: publicBase,
     kind: 'url',
-    doc: 'Where the bucket is seen from outside: webhooks then name pictures by this URL and their name.',
+    doc: 'Public URL of the bucket or data folder. Webhooks then carry image URLs below it.',
     allowed: 'an http:// or https:// URL without user, ? and #',
     commands: ['run'],
   }),
   signedUrls: option({
     type: onOrOff,
     default: 'off',
-    doc: 'Webhooks name pictures by links that work for 7 days without an account; needs a key file.',
+    doc: 'Send image URLs that work for 7 days without an account. Needs a service account’s key file.',
     allowed: 'on or off',
     commands: ['run'],
   }),

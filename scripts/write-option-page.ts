@@ -1,0 +1,5 @@
+/** Writes docs/options.md from the tables of options: `node scripts/write-option-page.ts`. */
+import { writeFile } from 'node:fs/promises';
+import { optionPage } from './option-page.ts';
+
+await writeFile(new URL('../docs/options.md', import.meta.url), optionPage());

@@ -1,0 +1,20 @@
+/** docs/options.md and the tables of options say the same. */
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { test } from 'node:test';
+import { optionPage } from '../../scripts/option-page.ts';
+import { flagOf, OPTION_GROUPS, OPTION_NAMES, OPTIONS } from '../../src/config/options.ts';
+
+const page = await readFile(new URL('../../docs/options.md', import.meta.url), 'utf8');
+
+test('docs/options.md is what `node scripts/write-option-page.ts` writes', () => {
+  assert.equal(page, optionPage(), 'run: node scripts/write-option-page.ts');
+});
+
+test('every option stands in one group of the help, and once in docs/options.md', () => {
+  const grouped = OPTION_GROUPS.flatMap(([, options]) => Object.entries(options));
+  assert.deepEqual(grouped.map(([name]) => name).toSorted(), OPTION_NAMES.toSorted());
+  for (const [name, spec] of grouped) assert.equal(spec, OPTIONS[name as keyof typeof OPTIONS]);
+  for (const name of OPTION_NAMES)
+    assert.equal(page.split('\n').filter((line) => line.startsWith(`| \`${flagOf(name)}\``)).length, 1, name);
+});
