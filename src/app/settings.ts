@@ -4,7 +4,7 @@
 import { hostname } from 'node:os';
 import type { Environment } from '../config/environment.ts';
 import { type GoogleSettings, googleSettings } from '../config/google.ts';
-import type { Mode } from '../config/mode.ts';
+import type { Mode, QueueMode } from '../config/mode.ts';
 import type { Config } from '../config/options.ts';
 import { nameInUse } from '../config/parse.ts';
 import { readProxies } from '../lib/proxies.ts';
@@ -14,7 +14,7 @@ import type { Proxies } from '../lib/proxies.ts';
 import { engineEnvironment } from './engine-environment.ts';
 
 export interface QueueSettings {
-  readonly mode: Mode;
+  readonly mode: QueueMode;
   /** How the user gave the URI, for errors. */
   readonly mongoUriName: string;
   readonly collection: string;
@@ -24,7 +24,7 @@ export interface QueueSettings {
   readonly owner: string;
 }
 
-export function queueSettings(config: Config, mode: Mode): QueueSettings {
+export function queueSettings(config: Config, mode: QueueMode): QueueSettings {
   return {
     mode,
     mongoUriName: nameInUse(config, 'mongoUri'),

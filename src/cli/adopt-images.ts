@@ -1,4 +1,5 @@
 /** `text2img jobs retry --adopt`: makes the images that lie under a job's names the job's own, so that its next run may replace them. */
+import { resolveMode } from '../config/mode.ts';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import { quote } from '../lib/foreign-text.ts';
 import type { PromptQueue } from '../queue/prompt-queue.ts';
@@ -21,7 +22,8 @@ export async function adoptImages(context: QueueContext, queue: PromptQueue, id:
       'wrong_job_state',
       `The images of the job ${quote(id)} cannot be adopted: it has not ended yet.`,
     );
-  await using opened = await openStore(storeSettings(context.config, context), context);
+  const mode = resolveMode(context.config, context.environment);
+  await using opened = await openStore(storeSettings(context.config, { ...context, mode }), context);
   await opened.store.check();
   let adopted = 0;
   for (let imageIndex = 0; ; imageIndex++) {

@@ -2,7 +2,7 @@
  * What every command gets: its configuration, its log, the terminal.
  */
 import type { Environment } from '../config/environment.ts';
-import type { Mode } from '../config/mode.ts';
+import type { QueueMode } from '../config/mode.ts';
 import type { Config } from '../config/options.ts';
 import type { Logger } from '../observability/logger.ts';
 import type { Terminal } from './terminal.ts';
@@ -24,7 +24,7 @@ export interface CommandContext {
 
 /** Of a command that opens the queue. */
 export interface QueueContext extends CommandContext {
-  readonly mode: Mode;
+  readonly mode: QueueMode;
 }
 
 /** A command returns its exit code. */

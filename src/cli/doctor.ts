@@ -9,7 +9,7 @@ import { Text2ImgError } from '../errors/text2img-error.ts';
 import { messageOf } from '../lib/disk-errors.ts';
 import { boundedSentences, excerpt, quote } from '../lib/foreign-text.ts';
 import { omitUndefined } from '../lib/omit-undefined.ts';
-import type { CommandContext, ExitCode, QueueContext } from './command-context.ts';
+import type { CommandContext, ExitCode } from './command-context.ts';
 import { adviceFor, type DoctorTopic } from './doctor-advice.ts';
 import { engineEnvironment } from '../app/engine-environment.ts';
 import { findModel } from '../app/find-model.ts';
@@ -73,7 +73,7 @@ async function inspectModel({ config, environment, logger }: CommandContext, mod
 }
 
 /** Writes a probe, but makes no folder: looking must not leave anything behind. */
-async function inspectStore(context: QueueContext): Promise<string> {
+async function inspectStore(context: CommandContext & { readonly mode: Mode }): Promise<string> {
   const folder =
     context.mode.kind === 'embedded' ? folderOfImages(context.mode.dataDir, context.config.gcsPrefix) : undefined;
   if (folder !== undefined && !existsSync(folder)) {

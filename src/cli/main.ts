@@ -2,7 +2,7 @@
  * Parses the arguments, runs the command, and turns whatever happens into an exit code. Each command's code is loaded when it is asked for, and
  * nothing here loads a package: `test/e2e/start-up.test.ts` lists what each command may load.
  */
-import type { Mode } from '../config/mode.ts';
+import type { QueueMode } from '../config/mode.ts';
 import { EXIT_CODE_OF_FAULT } from '../errors/error-codes.ts';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import type { CommandContext, ExitCode, Given, QueueContext } from './command-context.ts';
@@ -103,7 +103,7 @@ async function runCommand(
 async function dispatch(
   { command, action, operand }: Invocation,
   context: CommandContext,
-  mode: Mode | undefined,
+  mode: QueueMode | undefined,
 ): Promise<ExitCode> {
   switch (command) {
     case 'run':
@@ -130,7 +130,7 @@ async function dispatch(
   }
 }
 
-function withMode(context: CommandContext, mode: Mode | undefined): QueueContext {
+function withMode(context: CommandContext, mode: QueueMode | undefined): QueueContext {
   if (mode !== undefined) return { ...context, mode };
   throw new Text2ImgError('internal', 'a command with a queue has no mode.');
 }

@@ -2,6 +2,7 @@
 import { runUntilStopped, type RunSettings } from '../app/run-worker.ts';
 import { engineOptions, modelSettings, queueSettings, storeSettings, webhookSettings } from '../app/settings.ts';
 import { DEFAULT_PRODUCTION_MODEL } from '../config/hub.ts';
+import { resolveMode } from '../config/mode.ts';
 import { untilAborted } from '../lib/until-aborted.ts';
 import type { ExitCode, QueueContext } from './command-context.ts';
 import { downloadBar } from './download-bar.ts';
@@ -45,7 +46,7 @@ function settingsOf({ config, environment, mode }: QueueContext): RunSettings {
   const defaultModel = mode.kind === 'production' ? DEFAULT_PRODUCTION_MODEL : undefined;
   return {
     queue: queueSettings(config, mode),
-    store: storeSettings(config, { mode, environment }),
+    store: storeSettings(config, { mode: resolveMode(config, environment), environment }),
     webhooks: webhookSettings(config, environment),
     model: modelSettings(config, { defaultModel, environment }),
     engine: engineOptions(config, environment),

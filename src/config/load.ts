@@ -1,5 +1,5 @@
 /** What a command was asked for: its options, and what follows from them alone. */
-import type { Mode } from './mode.ts';
+import type { QueueMode } from './mode.ts';
 import { type Config, optionsOf } from './options.ts';
 import { type ConfigSources, parseOptions } from './parse.ts';
 import { readSecrets } from './secrets.ts';
@@ -8,8 +8,8 @@ export type LoadSources = Omit<ConfigSources, 'secrets'>;
 
 export interface Loaded {
   readonly config: Config;
-  /** Which queue and store; undefined for commands without a queue, and for `doctor`, which lists a conflict instead of stopping at it. */
-  readonly mode: Mode | undefined;
+  /** Which queue; undefined for commands without a queue, and for `doctor`, which lists a conflict instead of stopping at it. */
+  readonly mode: QueueMode | undefined;
 }
 
 /**
@@ -29,7 +29,10 @@ export async function settle(sources: ConfigSources): Promise<Loaded> {
   if (hasQueue) (await import('./foreign-variables.ts')).refuseMisnamedPlaces(environment);
   if (taken.includes('offline')) (await import('./hub.ts')).checkHubVariables(environment);
   if (!hasQueue || command === 'doctor') return { config, mode: undefined };
-  const mode = (await import('./mode.ts')).resolveMode(config, environment);
+  const { resolveMode, resolveQueueMode } = await import('./mode.ts');
+  // Who reads or writes images needs the store as well.
+  if (command !== 'run' && !config.adopt) return { config, mode: resolveQueueMode(config, environment) };
+  const mode = resolveMode(config, environment);
   if (command === 'run') (await import('./check-together.ts')).checkTogether(config, { mode, environment });
   return { config, mode };
 }

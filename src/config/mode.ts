@@ -3,9 +3,24 @@ import { Text2ImgError } from '../errors/text2img-error.ts';
 import { type Environment, stated } from './environment.ts';
 import type { Config } from './options.ts';
 
+/** Where the jobs are. Commands that store no images need no more. */
+export type QueueMode =
+  | { readonly kind: 'embedded'; readonly dataDir: string }
+  | { readonly kind: 'production'; readonly mongoUri: string };
+
 export type Mode =
   | { readonly kind: 'embedded'; readonly dataDir: string }
   | { readonly kind: 'production'; readonly mongoUri: string; readonly gcsBucket: string };
+
+/**
+ * Which queue to use. A bucket without a database is a conflict: the embedded queue would not be the one that was meant.
+ * @throws `conflicting_options` as `resolveMode`
+ */
+export function resolveQueueMode(config: Config, environment: Environment): QueueMode {
+  const { mongoUri, gcsBucket } = config;
+  if (mongoUri !== undefined && gcsBucket === undefined) return { kind: 'production', mongoUri };
+  return resolveMode(config, environment);
+}
 
 /**
  * Which queue and store to use.

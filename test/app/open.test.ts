@@ -12,6 +12,7 @@ import { webhookDeliverer } from '../../src/app/open-webhooks.ts';
 import { runUntilStopped } from '../../src/app/run-worker.ts';
 import { engineOptions, modelSettings, queueSettings, storeSettings, webhookSettings } from '../../src/app/settings.ts';
 import { loadConfig } from '../../src/config/load.ts';
+import { resolveMode } from '../../src/config/mode.ts';
 import type { Flags } from '../../src/config/parse.ts';
 import { DEFAULT_LIMITS } from '../../src/job/limits.ts';
 import { silentLogger } from '../../src/observability/logger.ts';
@@ -28,7 +29,7 @@ async function settingsOf(flags: Flags) {
   return {
     config,
     queue: queueSettings(config, mode),
-    store: storeSettings(config, { mode, environment }),
+    store: storeSettings(config, { mode: resolveMode(config, environment), environment }),
     webhooks: webhookSettings(config, environment),
     model: modelSettings(config, { defaultModel: undefined, environment }),
     engine: engineOptions(config, environment),

@@ -5,7 +5,7 @@ import { googleSettings } from '../../src/config/google.ts';
 import { loadConfig, type LoadSources } from '../../src/config/load.ts';
 import { nameInUse } from '../../src/config/parse.ts';
 import { loadWithSecrets } from './load-with-secrets.ts';
-import { resolveMode } from '../../src/config/mode.ts';
+import { resolveMode, resolveQueueMode } from '../../src/config/mode.ts';
 import { compileCacheFolder } from '../../src/config/user-folders.ts';
 import { environmentNameOf, flagOf, OPTION_NAMES, OPTIONS, type OptionSpec } from '../../src/config/options.ts';
 
@@ -149,7 +149,7 @@ test('switches are true and false as flags, words in the environment', async () 
 test('without a database and a bucket the mode is embedded, with one of them it is a conflict, with both it is production', async () => {
   assert.deepEqual(resolveMode(await load({ flags: { dataDir: '/d' } }), {}), { kind: 'embedded', dataDir: '/d' });
   await assert.rejects(
-    async () => resolveMode(await load({ command: 'jobs', environment: { MONGO_URI: 'mongodb://h/d' } }), {}),
+    async () => resolveMode(await load({ command: 'run', environment: { MONGO_URI: 'mongodb://h/d' } }), {}),
     {
       code: 'conflicting_options',
       message: /needs --gcs-bucket/,
@@ -164,6 +164,20 @@ test('without a database and a bucket the mode is embedded, with one of them it 
     mongoUri: 'mongodb://h/d',
     gcsBucket: 'pictures',
   });
+});
+
+test('a command that stores no images needs the database only, but a bucket alone is a conflict for it too', async () => {
+  for (const command of ['jobs', 'webhooks', 'enqueue'] as const) {
+    const { mode } = await loadConfig({ command, flags: { mongoUri: 'mongodb://h/d' }, environment: {} });
+    assert.deepEqual(mode, { kind: 'production', mongoUri: 'mongodb://h/d' });
+    await assert.rejects(loadConfig({ command, flags: { gcsBucket: 'pictures' }, environment: {} }), {
+      code: 'conflicting_options',
+      message: /needs --mongo-uri/,
+    });
+  }
+  assert.deepEqual(resolveQueueMode(await load({ flags: { dataDir: '/d' } }), {}), { kind: 'embedded', dataDir: '/d' });
+  const adopting = { command: 'jobs', flags: { mongoUri: 'mongodb://h/d', adopt: true }, environment: {} } as const;
+  await assert.rejects(loadConfig(adopting), { code: 'conflicting_options', message: /needs --gcs-bucket/ });
 });
 
 test('lists are read without regard to case and spaces, and what is not allowed in them is refused', async () => {

@@ -202,6 +202,18 @@ test('doctor and jobs speak of the database and the bucket', needsMongod, async 
   assert.equal((await runCli({ args: ['jobs', 'cancel', id], environment })).code, 0);
   const list = await runCli({ args: ['jobs', 'list', '--status', 'error'], environment });
   assert.match(list.stdout, /cancelled: the job was cancelled/);
+  // Looking, cancelling and sending need no bucket.
+  const withoutBucket = { MONGO_URI: environment.MONGO_URI };
+  for (const [args, says] of [
+    [['jobs', 'list'], /cancelled/],
+    [['jobs', 'show', id], /a fox/],
+    [['webhooks', 'list'], /^$/],
+    [['webhooks', 'deliver'], /0 delivered/],
+  ] as const) {
+    const looked = await runCli({ args, environment: withoutBucket });
+    assert.equal(looked.code, 0, looked.stderr);
+    assert.match(looked.stdout, says);
+  }
   const doctor = await runCli({ args: ['doctor'], environment });
   assert.match(doctor.stdout, /✓ queue +MongoDB .*: 0 pending, 0 processing, 0 completed, 1 in error/);
   assert.match(doctor.stdout, /✓ store +gs:\/\/pictures.* can be written/);
