@@ -8,7 +8,7 @@ export const QUEUE_OPTIONS = {
   mongoUri: option({
     placeholder: '<uri>',
     type: mongoUri,
-    doc: 'MongoDB database with the queue. \"run\" needs --gcs-bucket as well.',
+    doc: 'MongoDB database with the queue. "run" needs --gcs-bucket as well.',
     allowed: 'like mongodb://host:27017/my-database',
     commands: QUEUE_COMMANDS,
     environment: 'MONGO_URI',
