@@ -79,7 +79,7 @@ export function passagesOf(source: string, markdown: string): readonly Passage[]
 /** Paragraphs, list entries, headings and rows of tables, each in one line. */
 function blocksOf(prose: string): readonly string[] {
   return prose
-    .split(/\n\s*\n|\n(?=\s*(?:[-*]|\d+\.) )|\n(?=[#|])/)
+    .split(/\n\s*\n|\n(?=\s*(?:[-*]|\d+\.) )|\n(?=[#|])|(?<=^#.*)\n/m)
     .map((block) => block.replaceAll(/\s+/g, ' ').trim())
     .filter((block) => block !== '');
 }
@@ -102,7 +102,7 @@ function sentencesOf(text: string): readonly string[] {
       // Lists of names are no prose.
       .replaceAll(/\bone of [\w, ]+/g, 'CODE')
       .replaceAll(/\*\*/g, '')
-      .split(/(?<=[.!?]\)?["”]?)\s+(?=[A-Z0-9"“(–-])|(?<=:)\s+(?=[A-Z])/)
+      .split(/(?<=[.!?]\)?["”]?)\s+(?=[A-Z0-9"“(–-])|(?<=[a-z]{2}[.!?])\s+|(?<=:)\s+(?=[A-Z])/)
       .map((sentence) => sentence.trim())
   );
 }

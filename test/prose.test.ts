@@ -1,8 +1,14 @@
-/** README, docs/ and the help keep the rules of plain English that a program can count (`node scripts/measure-prose.ts --all` lists what breaks them). */
+/** README, docs/, ARCHITECTURE and the help keep the rules of plain English that a program can count (`node scripts/measure-prose.ts --all` lists what breaks them). */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { measureProse, MOST_WORDS, passagesOf } from '../scripts/prose.ts';
-import { helpPassages, pagePassages, pagesForUsers, printedHelp } from '../scripts/reading-matter.ts';
+import {
+  helpPassages,
+  pagePassages,
+  pagesForDevelopers,
+  pagesForUsers,
+  printedHelp,
+} from '../scripts/reading-matter.ts';
 
 const MOST_MEAN_WORDS = 15;
 const MOST_COLUMNS = 80;
@@ -12,6 +18,7 @@ const pages = await pagePassages(await pagesForUsers());
 for (const [name, passages] of [
   ['README and docs', pages],
   ['the help', helpPassages()],
+  ['ARCHITECTURE and decisions', await pagePassages(await pagesForDevelopers())],
 ] as const) {
   const { sentences, meanWords, long, forbidden } = measureProse(passages);
 
