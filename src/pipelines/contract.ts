@@ -13,6 +13,14 @@ export interface PipelineJob {
   readonly images: readonly RawImage[];
 }
 
+/** How much there is to do for one image. */
+export interface PassPlan {
+  /** Calls of `step`. */
+  readonly passes: number;
+  /** What the user calls steps, for the progress: a scheduler may need more passes. Absent: as many. */
+  readonly steps?: number;
+}
+
 /** A job whose prompts and images are encoded. */
 export interface Prepared<S> {
   /** Jobs share a pass if the table of request fields allows it and this is equal: what only the family knows, such as the number of tokens. */
@@ -33,8 +41,8 @@ export interface Prepared<S> {
  * Each `signal` aborts when no job of the batch wants the result any more.
  */
 export interface Pipeline<S = unknown> extends AsyncDisposable {
-  /** Before anything is computed. @returns calls of `step` for one image @throws `invalid_parameter`, `unknown_scheduler` */
-  check(job: PipelineJob): { readonly passes: number };
+  /** Before anything is computed. @throws `invalid_parameter`, `unknown_scheduler` */
+  check(job: PipelineJob): PassPlan;
   /** Once per job. @throws `invalid_image`, `inference_failed`, `engine_out_of_memory`, `cancelled` */
   prepare(job: PipelineJob, signal: AbortSignal): Promise<Prepared<S>>;
   /**

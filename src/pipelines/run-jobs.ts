@@ -7,11 +7,11 @@ import { batchKey } from '../job/batch-key.ts';
 import type { RawImage } from '../job/raw-image.ts';
 import type { PipelineDurations, PipelineStage } from '../job/stages.ts';
 import { BatchSignal } from './batch-signal.ts';
-import type { Pipeline, PipelineJob, Prepared } from './contract.ts';
+import type { PassPlan, Pipeline, PipelineJob, Prepared } from './contract.ts';
 
 interface JobProgress {
   readonly stage: PipelineStage;
-  /** Of all the job's images together. */
+  /** Of all the job's images together, as the user counts steps: a scheduler may need more passes. */
   readonly step: number;
   readonly steps: number;
 }
@@ -52,10 +52,11 @@ interface ActiveJob {
   readonly prepared: Prepared<unknown>;
   readonly batchKey: string;
   /** Of one image. */
-  readonly passes: number;
+  readonly plan: Required<PassPlan>;
   readonly durationsMs: Record<PipelineStage, number>;
-  stepsDone: number;
-  stepsTotal: number;
+  /** Of all its images, those that are begun again included. */
+  passesDone: number;
+  imagesTotal: number;
   imagesLeft: number;
   ended: boolean;
 }
@@ -110,19 +111,20 @@ class JobsRun {
     const startMs = performance.now();
     try {
       signal.throwIfAborted();
-      const { passes } = this.#pipeline.check(job);
-      const stepsTotal = passes * request.numImages;
-      observer.onProgress(jobId, { stage: 'encode', step: 0, steps: stepsTotal });
+      const { passes, steps = passes } = this.#pipeline.check(job);
+      const plan = { passes, steps };
+      observer.onProgress(jobId, { stage: 'encode', step: 0, steps: steps * request.numImages });
       const prepared = await this.#pipeline.prepare(job, signal);
       await yieldToEventLoop();
       return {
         job,
         prepared,
-        batchKey: JSON.stringify([batchKey(request), prepared.batchKey]),
-        passes,
+        // All who share passes have as many: an image that a job begins with makes them fewer.
+        batchKey: JSON.stringify([batchKey(request), prepared.batchKey, passes]),
+        plan,
         durationsMs: { encode: performance.now() - startMs, denoise: 0, decode: 0 },
-        stepsDone: 0,
-        stepsTotal,
+        passesDone: 0,
+        imagesTotal: request.numImages,
         imagesLeft: request.numImages,
         ended: false,
       };
@@ -134,7 +136,7 @@ class JobsRun {
 
   async #runBatch(images: readonly RunningImage[], signal: AbortSignal): Promise<void> {
     const { yieldToEventLoop } = this.#options;
-    const passes = images[0]?.active.passes ?? 0;
+    const passes = images[0]?.active.plan.passes ?? 0;
     let alive = images;
     for (let pass = 0; pass < passes; pass++) {
       alive = alive.filter(({ active }) => this.#isWanted(active));
@@ -161,8 +163,8 @@ class JobsRun {
     const passMs = performance.now() - startMs;
     for (const active of new Set(images.map((image) => image.active))) active.durationsMs.denoise += passMs;
     for (const { active } of images) {
-      active.stepsDone++;
-      observer.onProgress(active.job.jobId, { stage: 'denoise', step: active.stepsDone, steps: active.stepsTotal });
+      active.passesDone++;
+      observer.onProgress(active.job.jobId, { stage: 'denoise', ...stepsOf(active) });
     }
     for (const image of images) await this.#preview(image);
   }
@@ -203,7 +205,7 @@ class JobsRun {
   ): Promise<void> {
     const again = await active.prepared.beginAgain?.(imageIndex, state);
     if (again === undefined) return this.#fail(active, fault);
-    active.stepsTotal += active.passes;
+    active.imagesTotal++;
     await this.#runBatch([{ active, imageIndex, state: again }], signal);
   }
 
@@ -211,7 +213,7 @@ class JobsRun {
   async #decode({ active, imageIndex, state }: RunningImage, signal: AbortSignal): Promise<void> {
     const { observer } = this.#options;
     const { jobId, request } = active.job;
-    observer.onProgress(jobId, { stage: 'decode', step: active.stepsDone, steps: active.stepsTotal });
+    observer.onProgress(jobId, { stage: 'decode', ...stepsOf(active) });
     const startMs = performance.now();
     const image = await this.#pipeline.decode(state, signal).catch((error: unknown) => {
       if (error instanceof Text2ImgError && error.code === 'invalid_image') return error;
@@ -236,6 +238,10 @@ class JobsRun {
     active.ended = true;
     this.#options.observer.onFailed(active.job.jobId, reasonOf(error, active.job.signal));
   }
+}
+
+function stepsOf({ passesDone, imagesTotal, plan }: ActiveJob): Pick<JobProgress, 'step' | 'steps'> {
+  return { step: Math.floor((passesDone * plan.steps) / Math.max(plan.passes, 1)), steps: imagesTotal * plan.steps };
 }
 
 function reasonOf(error: unknown, signal: AbortSignal): Text2ImgError {

@@ -6,7 +6,7 @@ import { Text2ImgError } from '../../src/errors/text2img-error.ts';
 import type { ResolvedGenerationRequest } from '../../src/job/generation-request.ts';
 import type { RawImage } from '../../src/job/raw-image.ts';
 import type { PipelineDurations } from '../../src/job/stages.ts';
-import type { Pipeline, Prepared } from '../../src/pipelines/contract.ts';
+import type { PassPlan, Pipeline, Prepared } from '../../src/pipelines/contract.ts';
 import { type JobObserver, type RunJob, runJobs } from '../../src/pipelines/run-jobs.ts';
 import { aRequest } from '../job/a-request.ts';
 
@@ -36,7 +36,7 @@ class Counting implements Pipeline<Count> {
   preview?: (state: Count) => Promise<RawImage>;
   fault?: (state: Count, pass: number) => Text2ImgError | undefined;
 
-  check(job: RunJob): { readonly passes: number } {
+  check(job: RunJob): PassPlan {
     return this.#family.check?.(job) ?? { passes: job.request.numInferenceSteps };
   }
 
@@ -153,6 +153,32 @@ test('requests that the table keeps apart share no pass, nor do those that the f
     pipeline: tokens,
   });
   assert.deepEqual(tokens.passes, [[1, 10], [1, 10], [20], [20]]);
+});
+
+test('jobs with unequal numbers of passes share none, although their requests are alike: an image to begin with makes them fewer', async () => {
+  const pipeline = new Counting({ check: ({ images }) => ({ passes: 3 - images.length }) });
+  const image = { widthPx: 1, heightPx: 1, channels: 3, pixels: new Uint8Array(3) } as const;
+  const ended = await run([job('a'), { ...job('b', { seed: 2 }), images: [image] }], { pipeline });
+  assert.deepEqual(pipeline.passes, [[1], [1], [1], [2], [2]]);
+  assert.deepEqual([ended.get('a')?.images, ended.get('b')?.images], [[3], [4]]);
+});
+
+test('progress counts steps, where a scheduler needs more passes than steps', async () => {
+  const steps = async (passes: number): Promise<string[]> => {
+    const seen: string[] = [];
+    const onProgress: JobObserver['onProgress'] = (_, { stage, step, steps: of }) =>
+      void (stage === 'denoise' && seen.push(`${step}/${of}`));
+    await run([job('a', { numImages: 2 })], {
+      pipeline: new Counting({ check: () => ({ passes, steps: 3 }) }),
+      maxBatchImages: 1,
+      observer: { onProgress },
+    });
+    return seen;
+  };
+  // As Heun's method: 2 · 3 − 1.
+  assert.deepEqual(await steps(5), ['0/6', '1/6', '1/6', '2/6', '3/6', '3/6', '4/6', '4/6', '5/6', '6/6']);
+  // As PNDM: 3 + 1.
+  assert.deepEqual(await steps(4), ['0/6', '1/6', '2/6', '3/6', '3/6', '4/6', '5/6', '6/6']);
 });
 
 test('a job that is refused or cannot be prepared fails alone', async () => {

@@ -12,7 +12,7 @@ import { TorchCpuGenerator } from '../../noise/torch-cpu-random.ts';
 import { type CheckpointScheduler, createScheduler } from '../../schedulers/create-scheduler.ts';
 import { passAt } from '../../schedulers/passes.ts';
 import type { Scheduler } from '../../schedulers/scheduler.ts';
-import type { Pipeline, PipelineJob, Prepared } from '../contract.ts';
+import type { PassPlan, Pipeline, PipelineJob, Prepared } from '../contract.ts';
 import { notAnImage, notFinite } from '../parts/check-image.ts';
 import type { ClipTokenizer } from '../parts/clip-tokenizer.ts';
 import { guide, isGuided } from '../parts/guidance.ts';
@@ -72,14 +72,14 @@ export class StableDiffusionPipeline implements Pipeline<ImageState> {
     this.#parts = parts;
   }
 
-  check({ request, images }: PipelineJob): { readonly passes: number } {
+  check({ request, images }: PipelineJob): PassPlan {
     if (images.length > 0)
       throw new Text2ImgError(
         'invalid_parameter',
         `this model reads no input image; the request has ${images.length}.`,
       );
     checkRequest(request, this.#parts.vae.scaleFactor);
-    return { passes: this.#scheduler(request).passes.length };
+    return { passes: this.#scheduler(request).passes.length, steps: request.numInferenceSteps };
   }
 
   async prepare({ request }: PipelineJob, signal: AbortSignal): Promise<Prepared<ImageState>> {

@@ -14,7 +14,7 @@ import { numberFrom } from '../../../src/lib/config-rules.ts';
 import type { NetworkBuild, NetworkClass } from '../../../src/networks/network-class.ts';
 import { TorchCpuGenerator } from '../../../src/noise/torch-cpu-random.ts';
 import { type BuiltGraph, GraphBuilder } from '../../../src/onnx/graph.ts';
-import type { Pipeline, PipelineJob, Prepared } from '../../../src/pipelines/contract.ts';
+import type { PassPlan, Pipeline, PipelineJob, Prepared } from '../../../src/pipelines/contract.ts';
 import type { Family, LoadTools } from '../../../src/pipelines/family.ts';
 import type { Network } from '../../../src/runtime/contract.ts';
 import { float32, floatsOf } from '../../../src/runtime/tensors.ts';
@@ -94,7 +94,7 @@ class ToyPipeline implements Pipeline<ToyState> {
     this.#maxBytes = maxBytes;
   }
 
-  check({ request }: PipelineJob): { readonly passes: number } {
+  check({ request }: PipelineJob): PassPlan {
     const bytes = Buffer.byteLength(request.prompt);
     if (bytes === 0 || bytes > this.#maxBytes)
       throw new Text2ImgError(
