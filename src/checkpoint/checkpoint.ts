@@ -22,7 +22,12 @@ type List = readonly ComponentSpec[];
 type OfKind<L extends List, K extends ComponentSpec['kind']> = Extract<L[number], { readonly kind: K }>;
 type ConfigOf<S extends NetworkSpec> = S['classes'][number] extends NetworkClass<infer C> ? C : never;
 type FilesOf<S extends TokenizerSpec> = S['classes'][number] extends TokenizerClass<infer T> ? T : never;
-type IfOptional<S> = S extends { readonly optional: true } ? undefined : never;
+/** What lists in general have in common may be missing too. */
+type IfOptional<S extends { readonly name: string }> = S extends { readonly optional: true }
+  ? undefined
+  : string extends S['name']
+    ? undefined
+    : never;
 
 /** Name of a network in the list → `T`. */
 export type PerNetwork<L extends List, T> = {
@@ -40,7 +45,9 @@ export interface Checkpoint<L extends List = List> {
   };
   readonly tokenizers: { readonly [S in OfKind<L, 'tokenizer'> as S['name']]: FilesOf<S> | IfOptional<S> };
   /** Undefined where the family lists none. */
-  readonly scheduler: [OfKind<L, 'scheduler'>] extends [never] ? undefined : CheckpointScheduler;
+  readonly scheduler: [OfKind<L, 'scheduler'>] extends [never]
+    ? undefined
+    : CheckpointScheduler | (string extends OfKind<L, 'scheduler'>['name'] ? undefined : never);
   /** Sentences for the log. */
   readonly warnings: readonly string[];
 }

@@ -20,6 +20,12 @@ export interface GraphSizes {
   readonly tokens?: number;
 }
 
+/** Which graph of a network is wanted. Two that differ in it are two graphs. */
+export interface GraphChoice {
+  /** A name of `moreGraphs`; absent: the graph that text-to-image needs. */
+  readonly graph?: string;
+}
+
 export interface NetworkBuild<C> {
   readonly config: C;
   /** Under today's names: `tensorName` has been applied. */
@@ -44,4 +50,6 @@ export interface NetworkClass<C = unknown> extends ConfiguredClass<C> {
   maxTokens?(config: C): number;
   /** Reads no weights: the graph points at their places in the files. @throws `missing_tensor`, `wrong_tensor_shape` */
   build(options: NetworkBuild<C>): BuiltGraph;
+  /** Other graphs of the same weights, such as an autoencoder's `encoder`. Built when opened, and proved only then: a checkpoint may lack their tensors. */
+  readonly moreGraphs?: Readonly<Record<string, { build(options: NetworkBuild<C>): BuiltGraph }>>;
 }

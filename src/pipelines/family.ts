@@ -5,6 +5,7 @@
 import type { Checkpoint } from '../checkpoint/checkpoint.ts';
 import type { CheckpointFamily } from '../checkpoint/component-spec.ts';
 import type { FieldName } from '../job/request-fields.ts';
+import type { GraphChoice } from '../networks/network-class.ts';
 import type { ComputeType } from '../onnx/graph.ts';
 import type { Network, OpenOptions } from '../runtime/contract.ts';
 import type { Pipeline } from './contract.ts';
@@ -17,7 +18,7 @@ interface FamilyFacts {
   readonly defaultScheduler?: string;
 }
 
-export interface OpenNetworkOptions {
+export interface OpenNetworkOptions extends GraphChoice {
   readonly use: OpenOptions['use'];
   /** Another arithmetic than the device's; a network that is open in it already is not opened again. */
   readonly computeType?: ComputeType;
@@ -26,7 +27,8 @@ export interface OpenNetworkOptions {
 export interface LoadTools {
   /**
    * Builds a component's graph, picks its compute type and opens it on the device. The engine closes it.
-   * @param component a network's name in the family's list @throws `inference_failed`, `engine_out_of_memory`, `internal`
+   * @param component a network's name in the family's list
+   * @throws `inference_failed`, `engine_out_of_memory`, `internal`, and of another graph than the first `missing_tensor`, `wrong_tensor_shape`
    */
   readonly open: (component: string, options: OpenNetworkOptions) => Promise<Network>;
   readonly settings: {

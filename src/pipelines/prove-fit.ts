@@ -6,13 +6,21 @@
 import type { PerNetwork } from '../checkpoint/checkpoint.ts';
 import type { CheckpointFamily } from '../checkpoint/component-spec.ts';
 import type { OpenedCheckpoint } from '../checkpoint/open-checkpoint.ts';
-import type { GraphSizes } from '../networks/network-class.ts';
+import { Text2ImgError } from '../errors/text2img-error.ts';
+import { own } from '../lib/foreign-record.ts';
+import { quote } from '../lib/foreign-text.ts';
+import { omitUndefined } from '../lib/omit-undefined.ts';
+import type { GraphChoice, GraphSizes } from '../networks/network-class.ts';
 import type { BuiltGraph, ComputeType } from '../onnx/graph.ts';
 import type { Family } from './family.ts';
-import { omitUndefined } from '../lib/omit-undefined.ts';
 
 /** The family's own proofs, and the list of what is built. */
 type ProvableFamily = CheckpointFamily & Pick<Family, 'prove'>;
+
+export interface WantedGraph extends GraphChoice {
+  /** What the device computes in; a network that overflows in it is built in float32. */
+  readonly computeType: ComputeType;
+}
 
 /** The checkpoint's networks by name, ready to be opened by a runtime. */
 export type NetworkGraphs<F extends ProvableFamily> = PerNetwork<F['components'], BuiltGraph>;
@@ -29,11 +37,30 @@ export function proveFit<F extends ProvableFamily>(
   const opened = checkpoint as unknown as OpenedCheckpoint<ProvableFamily>;
   opened.family.prove(opened);
   const graphs: Record<string, BuiltGraph> = {};
-  for (const [name, { networkClass, config, weights }] of Object.entries(opened.networks)) {
-    const computeType = networkClass.computeType(config, wanted);
-    graphs[name] = networkClass.build({ config, weights, computeType, sizes: sizesOf(opened, name) });
-  }
+  for (const name of Object.keys(opened.networks)) graphs[name] = buildGraph(opened, name, { computeType: wanted });
   return graphs as NetworkGraphs<F>;
+}
+
+/**
+ * One graph of a network, for a checkpoint that was proved.
+ * @param component a network's name in the family's list
+ * @throws `missing_tensor`, `wrong_tensor_shape`, `internal` for a network or a graph that is not there
+ */
+export function buildGraph(
+  checkpoint: OpenedCheckpoint<ProvableFamily>,
+  component: string,
+  { graph, computeType: wanted }: WantedGraph,
+): BuiltGraph {
+  const network = own(checkpoint.networks, component);
+  const builder = graph === undefined ? network?.networkClass : own(network?.networkClass.moreGraphs ?? {}, graph);
+  if (network === undefined || builder === undefined)
+    throw new Text2ImgError(
+      'internal',
+      `the checkpoint has no network ${quote(component)}${graph === undefined ? '' : ` with a graph ${quote(graph)}`} to open.`,
+    );
+  const { networkClass, config, weights } = network;
+  const computeType = networkClass.computeType(config, wanted);
+  return builder.build({ config, weights, computeType, sizes: sizesOf(checkpoint, component) });
 }
 
 /** A text encoder reads prompts of the length that its tokenizer makes. */

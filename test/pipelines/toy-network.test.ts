@@ -18,7 +18,7 @@ import { count } from '../../src/lib/config-rules.ts';
 import { linear } from '../../src/networks/layers/primitives.ts';
 import type { NetworkClass } from '../../src/networks/network-class.ts';
 import { GraphBuilder } from '../../src/onnx/graph.ts';
-import { proveFit } from '../../src/pipelines/prove-fit.ts';
+import { buildGraph, proveFit } from '../../src/pipelines/prove-fit.ts';
 import { float32, floatsOf } from '../../src/runtime/tensors.ts';
 import { type StoredTensor, writeTensors } from '../checkpoint/checkpoint-copies.ts';
 import { runGraph } from '../networks/vectors.ts';
@@ -43,6 +43,17 @@ const PROJECTOR: NetworkClass<ProjectorConfig> = {
     const y = linear(g, g.cast(x, computeType), 'projection', { outFeatures: config.out_features });
     g.output('y', y, ['batch', config.out_features]);
     return g.build('ToyProjector');
+  },
+  moreGraphs: {
+    /** y → x, with weights that not every checkpoint has. */
+    back: {
+      build: ({ config, weights, computeType }) => {
+        const g = new GraphBuilder(weights, computeType);
+        const y = g.input('y', 'float32', ['batch', config.out_features], [1, config.out_features]);
+        g.output('x', linear(g, y, 'back', { outFeatures: config.in_features }), ['batch', config.in_features]);
+        return g.build('ToyProjectorBack');
+      },
+    },
   },
 };
 
@@ -93,7 +104,12 @@ function toyFolder(t: TestContext, { index = {}, second = {}, prefix = 'old', bi
   component(
     'second',
     { in_features: 2, out_features: 1, ...second },
-    { 'projection.weight': numbers([1, 2], [1, 1]), 'projection.bias': numbers([1], [bias]) },
+    {
+      'projection.weight': numbers([1, 2], [1, 1]),
+      'projection.bias': numbers([1], [bias]),
+      'back.weight': numbers([2, 1], [1, 10]),
+      'back.bias': numbers([2], [0, 0]),
+    },
   );
   const classes = { first: ['toy', 'ToyProjector'], second: ['toy', 'ToyProjector'], third: [null, null] };
   const json = { _class_name: 'ToyPipeline', ...classes, watermark: ['toy', 'Watermark'], ...index };
@@ -117,6 +133,18 @@ test('a new network class goes from the component list through opening, tensor n
   const hidden = floatsOf(await runGraph(first, { x: float32(Float32Array.of(3, 4), [1, 2]) }), 'y');
   assert.deepEqual([...hidden], [7, 9]);
   assert.deepEqual([...floatsOf(await runGraph(second, { x: float32(hidden, [1, 2]) }), 'y')], [16]);
+});
+
+test('a network has other graphs of the same weights, which nobody needs until they are opened', async (t) => {
+  const checkpoint = await open(toyFolder(t));
+  proveFit(checkpoint);
+  const back = buildGraph(checkpoint, 'second', { graph: 'back', computeType: 'float32' });
+  assert.deepEqual([...floatsOf(await runGraph(back, { y: float32(Float32Array.of(4), [1, 1]) }), 'x')], [4, 40]);
+  const of = (component: string, graph: string): void =>
+    void buildGraph(checkpoint, component, { graph, computeType: 'float32' });
+  assert.throws(() => of('first', 'back'), { code: 'missing_tensor', message: /"back\.weight"/ });
+  assert.throws(() => of('second', 'toString'), { code: 'internal', message: /"second" with a graph "toString"/ });
+  assert.throws(() => of('third', 'back'), { code: 'internal' });
 });
 
 test('each network says what it computes in: one stays in float32 beside another in float16', async (t) => {

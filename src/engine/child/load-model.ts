@@ -6,7 +6,7 @@ import { own } from '../../lib/foreign-record.ts';
 import { omitUndefined } from '../../lib/omit-undefined.ts';
 import type { Pipeline } from '../../pipelines/contract.ts';
 import type { Family } from '../../pipelines/family.ts';
-import { proveFit } from '../../pipelines/prove-fit.ts';
+import { buildGraph, proveFit } from '../../pipelines/prove-fit.ts';
 import { type ChosenDevice, chooseDevice } from '../../runtime/choose-device.ts';
 import { identityOf } from '../../runtime/file-digest.ts';
 import { DEFAULT_RUNTIME } from '../../runtime/registry.ts';
@@ -42,7 +42,10 @@ export async function loadModel(settings: EngineSettings, families: readonly Fam
       runtime: DEFAULT_RUNTIME,
       device: device.device,
       computeType,
-      graphsIn: (wanted) => (wanted === computeType ? proved : proveFit(checkpoint, wanted)),
+      graphOf: (component, wanted) => {
+        const isProved = wanted.computeType === computeType && wanted.graph === undefined;
+        return (isProved ? own(proved, component) : undefined) ?? buildGraph(checkpoint, component, wanted);
+      },
       threads: settings.threads,
       cache: { folder, verify },
     }),

@@ -1,20 +1,16 @@
-/** Opens a checkpoint's networks on a device, each once per compute type. Closing it closes all that it opened. */
-import { Text2ImgError } from '../../errors/text2img-error.ts';
-import { own } from '../../lib/foreign-record.ts';
-import { quote } from '../../lib/foreign-text.ts';
+/** Opens a checkpoint's networks on a device, each graph of them once per compute type. Closing it closes all that it opened. */
 import type { BuiltGraph, ComputeType } from '../../onnx/graph.ts';
 import type { LoadTools, OpenNetworkOptions } from '../../pipelines/family.ts';
+import type { WantedGraph } from '../../pipelines/prove-fit.ts';
 import type { CompileCacheSettings, Network, Runtime } from '../../runtime/contract.ts';
-
-type Graphs = Readonly<Record<string, BuiltGraph | undefined>>;
 
 export interface NetworkOpenerOptions {
   readonly runtime: Pick<Runtime, 'open'>;
   readonly device: string;
   /** What the device computes in. */
   readonly computeType: ComputeType;
-  /** The networks' graphs by component, for a device that computes in this; called once for each. */
-  readonly graphsIn: (computeType: ComputeType) => Graphs;
+  /** The graph of a component for a device that computes in this; called once for each. @throws `internal` where there is none */
+  readonly graphOf: (component: string, wanted: WantedGraph) => BuiltGraph;
   /** 0: as many as the machine offers. */
   readonly threads: number;
   readonly cache: Pick<CompileCacheSettings, 'folder' | 'verify'>;
@@ -23,8 +19,8 @@ export interface NetworkOpenerOptions {
 export class NetworkOpener implements AsyncDisposable {
   readonly #options: NetworkOpenerOptions;
   readonly #opened = new AsyncDisposableStack();
-  readonly #graphs = new Map<ComputeType, Graphs>();
-  readonly #networks = new Map<ComputeType, Map<string, Promise<Network>>>();
+  readonly #graphs = new Map<string, BuiltGraph>();
+  readonly #networks = new Map<string, Promise<Network>>();
   readonly #notes: string[] = [];
 
   constructor(options: NetworkOpenerOptions) {
@@ -36,19 +32,16 @@ export class NetworkOpener implements AsyncDisposable {
     return this.#notes;
   }
 
-  readonly open: LoadTools['open'] = async (component, { use, computeType = this.#options.computeType }) => {
-    const graph = own(this.#graphsIn(computeType), component);
-    if (graph === undefined)
-      throw new Text2ImgError('internal', `the checkpoint has no network ${quote(component)} to open.`);
+  readonly open: LoadTools['open'] = async (component, { use, computeType = this.#options.computeType, ...choice }) => {
+    const graph = this.#graphOf(component, { ...choice, computeType });
     // The graph decides: a network that overflows in float16 is float32 whatever was asked for.
-    const networks = this.#networks.get(graph.computeType) ?? new Map<string, Promise<Network>>();
-    this.#networks.set(graph.computeType, networks);
-    const known = networks.get(component);
+    const key = keyOf(component, { ...choice, computeType: graph.computeType });
+    const known = this.#networks.get(key);
     if (known !== undefined) return await known;
     const network = this.#openGraph(graph, use);
-    networks.set(component, network);
+    this.#networks.set(key, network);
     // What failed may be tried again, for example when memory is free.
-    network.catch(() => networks.delete(component));
+    network.catch(() => this.#networks.delete(key));
     return await network;
   };
 
@@ -56,10 +49,11 @@ export class NetworkOpener implements AsyncDisposable {
     await this.#opened.disposeAsync();
   }
 
-  #graphsIn(computeType: ComputeType): Graphs {
-    const graphs = this.#graphs.get(computeType) ?? this.#options.graphsIn(computeType);
-    this.#graphs.set(computeType, graphs);
-    return graphs;
+  #graphOf(component: string, wanted: WantedGraph): BuiltGraph {
+    const key = keyOf(component, wanted);
+    const graph = this.#graphs.get(key) ?? this.#options.graphOf(component, wanted);
+    this.#graphs.set(key, graph);
+    return graph;
   }
 
   async #openGraph(graph: BuiltGraph, use: OpenNetworkOptions['use']): Promise<Network> {
@@ -73,4 +67,8 @@ export class NetworkOpener implements AsyncDisposable {
     });
     return this.#opened.use(network);
   }
+}
+
+function keyOf(component: string, wanted: WantedGraph): string {
+  return JSON.stringify([component, Object.entries(wanted).toSorted(([a], [b]) => (a < b ? -1 : 1))]);
 }

@@ -7,7 +7,7 @@ import { runJobs } from '../../../src/pipelines/run-jobs.ts';
 import { STABLE_DIFFUSION } from '../../../src/pipelines/stable-diffusion/family.ts';
 import { DEFAULT_RUNTIME } from '../../../src/runtime/registry.ts';
 import { NetworkOpener } from '../../../src/engine/child/open-networks.ts';
-import { proveFit } from '../../../src/pipelines/prove-fit.ts';
+import { buildGraph } from '../../../src/pipelines/prove-fit.ts';
 import type { RawImage } from '../../../src/job/raw-image.ts';
 import type { ComputeType } from '../../../src/onnx/graph.ts';
 import { copyOfBase, editTensors, setKeys, UNET, VAE } from '../../checkpoint/checkpoint-copies.ts';
@@ -27,9 +27,9 @@ async function draw(folder: string, computeType: ComputeType): Promise<Drawing> 
     runtime: DEFAULT_RUNTIME,
     device: 'cpu',
     computeType,
-    graphsIn: (wanted) => {
-      if (wanted !== computeType) widened++;
-      return proveFit(checkpoint, wanted);
+    graphOf: (component, choice) => {
+      if (choice.computeType !== computeType) widened++;
+      return buildGraph(checkpoint, component, choice);
     },
     threads: 1,
     cache: { folder: null },
