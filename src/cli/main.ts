@@ -17,7 +17,12 @@ const SHORT_PATIENCE_MS = 1000;
 
 /** @returns the exit code, when the output has been read or given up; whatever is still open then is nobody's any more. Never throws */
 export async function main(given: Given): Promise<ExitCode> {
-  const terminal = new Terminal({ stdout: process.stdout, stderr: process.stderr, nowMs: () => performance.now() });
+  const terminal = new Terminal({
+    stdout: process.stdout,
+    stderr: process.stderr,
+    nowMs: () => performance.now(),
+    environment: given.environment,
+  });
   endOnBugs(terminal, given);
   const exitCode = await runProgram(given, terminal);
   return end(terminal, exitCode);

@@ -1,35 +1,27 @@
 /**
- * What the user sees: results on standard output, log lines and progress on standard error. On a terminal each picture at work has a bar
- * at the bottom; elsewhere progress is plain lines, one per quarter. This is the door that every text leaves through: each line is escaped here,
- * whoever made it, and a line ends only where the door ends it.
+ * What the user sees: results on standard output, log lines and progress on standard error. On a terminal each job at work has a bar at the
+ * bottom. Elsewhere, and with TERM=dumb, there is one line when it ends, and one every ten seconds until then. No text has colours.
+ * This is the door that every text leaves through: each line is escaped here, whoever made it, and a line ends only where the door ends it.
  */
 import type { Writable } from 'node:stream';
+import type { Environment } from '../config/environment.ts';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import { messageOf } from '../lib/disk-errors.ts';
 import { cut, printable } from '../lib/foreign-text.ts';
 import { OutputStream } from './output-stream.ts';
+import { barLine, type Begin, plainLine, type Progress } from './progress-text.ts';
 
-export interface ProgressUpdate {
-  /** What is drawn: a prompt's id or a file name. */
-  readonly label: string;
-  readonly step: number;
-  readonly steps: number;
-  /** Which part of the work, where it is known. */
-  readonly stage?: string;
-  /** What `step` and `steps` count, where these are not steps. */
-  readonly unit?: 'MB';
-}
-
-interface Bar extends ProgressUpdate {
-  readonly startedMs: number;
-  /** The quarter that was printed last, where there is no terminal. */
-  quarter: number;
+interface Bar extends Progress, Begin {
+  /** When the last plain line was written. */
+  readonly toldMs: number;
 }
 
 export interface TerminalStreams {
   readonly stdout: Writable;
-  readonly stderr: Writable & { readonly isTTY?: boolean; readonly columns?: number };
+  readonly stderr: Writable & { readonly isTTY?: boolean; readonly columns?: number; readonly rows?: number };
   readonly nowMs: () => number;
+  /** `TERM` and `COLUMNS` are read. */
+  readonly environment?: Environment;
 }
 
 export interface FlushOptions {
@@ -46,9 +38,13 @@ const MAX_QUEUED_RESULT_BYTES = 256 * 1024 * 1024;
 /** Of a line for people. */
 const LINE_LENGTH = 4000;
 const LABEL_LENGTH = 200;
-const BAR_WIDTH = 24;
 /** A redraw more often than this only costs time. */
 const REDRAW_INTERVAL_MS = 80;
+/** Where there is no terminal, the time between two lines about one job or download. */
+const PLAIN_INTERVAL_MS = 10_000;
+/** Where neither the terminal nor COLUMNS says it. */
+const USUAL_COLUMNS = 80;
+const USUAL_ROWS = 24;
 const ERASE_LINE = '\u001b[2K';
 const LINE_UP = '\u001b[1A';
 
@@ -112,31 +108,31 @@ export class Terminal implements Disposable {
     this.line(`text2img: ${this.#lostResults.message} [${this.#lostResults.code}]`);
   }
 
-  /** Shows how far the picture `key` is. */
-  progress(key: string, update: ProgressUpdate): void {
+  /** Shows how far the work `key` is. */
+  progress(key: string, update: Progress): void {
     const nowMs = this.#streams.nowMs();
     const before = this.#bars.get(key);
-    const bar: Bar = { ...update, startedMs: before?.startedMs ?? nowMs, quarter: before?.quarter ?? -1 };
+    const { startedMs, firstStep, toldMs } = before ?? { startedMs: nowMs, firstStep: update.step, toldMs: nowMs };
+    const bar = { ...update, label: cut(update.label, LABEL_LENGTH), startedMs, firstStep, toldMs };
     this.#bars.set(key, bar);
-    if (this.#streams.stderr.isTTY) {
+    if (this.#hasBars) {
       if (before !== undefined && nowMs - this.#lastDrawMs < REDRAW_INTERVAL_MS) return;
       this.#erase();
       this.#draw();
-      return;
+    } else if (nowMs - toldMs >= PLAIN_INTERVAL_MS && update.step < update.steps) {
+      this.#bars.set(key, { ...bar, toldMs: nowMs });
+      this.#stderr.write(`${plainLine(bar, nowMs)}\n`);
     }
-    const quarter = Math.floor((4 * update.step) / update.steps);
-    if (quarter === bar.quarter) return;
-    bar.quarter = quarter;
-    this.#stderr.write(`${printable(cut(update.label, LABEL_LENGTH))}: ${progressText(update)}\n`);
   }
 
-  /** The picture `key` has ended; its last bar stays above as a line. */
+  /** The work `key` has ended; its last bar stays above as a line. Elsewhere one line says so, if it is complete. */
   endProgress(key: string): void {
     const bar = this.#bars.get(key);
     if (bar === undefined) return;
     this.#erase();
     this.#bars.delete(key);
-    if (this.#streams.stderr.isTTY) this.#stderr.write(`${this.#render(bar)}\n`);
+    if (this.#hasBars) this.#stderr.write(`${this.#render(bar)}\n`);
+    else if (bar.step >= bar.steps) this.#stderr.write(`${plainLine(bar, this.#streams.nowMs())}\n`);
     this.#draw();
   }
 
@@ -151,30 +147,30 @@ export class Terminal implements Disposable {
   }
 
   #draw(): void {
-    if (!this.#streams.stderr.isTTY || this.#bars.size === 0) return;
+    if (!this.#hasBars || this.#bars.size === 0) return;
     this.#lastDrawMs = this.#streams.nowMs();
-    for (const bar of this.#bars.values()) this.#stderr.write(`${this.#render(bar)}\n`);
-    this.#drawnLines = this.#bars.size;
+    // A row above the top of the screen could not be erased again.
+    const most = Math.max(1, (this.#streams.stderr.rows || USUAL_ROWS) - 2);
+    const shown = [...this.#bars.values()].slice(0, most);
+    for (const bar of shown) this.#stderr.write(`${this.#render(bar)}\n`);
+    this.#drawnLines = shown.length;
   }
 
-  #render({ label, step, steps, stage, unit, startedMs }: Bar): string {
-    const filled = Math.min(BAR_WIDTH, Math.round((BAR_WIDTH * step) / steps));
-    const seconds = ((this.#streams.nowMs() - startedMs) / 1000).toFixed(1);
-    const facts =
-      `[${'█'.repeat(filled)}${'░'.repeat(BAR_WIDTH - filled)}] ${String(step).padStart(String(steps).length)}/${steps}${unit === undefined ? '' : ` ${unit}`} ${seconds} s ${printable(stage ?? '')}`.trimEnd();
-    // A wrapped line would break the count of lines to erase.
-    const room = Math.max(8, (this.#streams.stderr.columns ?? 80) - facts.length - 2);
-    return `${cut(printable(cut(label, LABEL_LENGTH)), room).padEnd(Math.min(28, room))} ${facts}`.slice(
-      0,
-      (this.#streams.stderr.columns ?? 80) - 1,
-    );
+  get #hasBars(): boolean {
+    return this.#streams.stderr.isTTY === true && this.#streams.environment?.['TERM'] !== 'dumb';
   }
-}
 
-/** `denoise, step 3 of 20`, or `40 of 1200 MB`. */
-function progressText({ step, steps, stage, unit }: ProgressUpdate): string {
-  const begin = stage === undefined ? '' : `${printable(stage)}, `;
-  return unit === undefined ? `${begin}step ${step} of ${steps}` : `${begin}${step} of ${steps} ${unit}`;
+  #render(bar: Bar): string {
+    return barLine(bar, { nowMs: this.#streams.nowMs(), columns: this.#columns });
+  }
+
+  /** The terminal's own width; COLUMNS, which may be old, only makes it narrower. A terminal that does not know its width says 0. */
+  get #columns(): number {
+    const stated = Number(this.#streams.environment?.['COLUMNS']);
+    const wanted = Number.isInteger(stated) && stated > 0 ? stated : undefined;
+    const own = this.#streams.stderr.columns || wanted || USUAL_COLUMNS;
+    return Math.min(own, wanted ?? own);
+  }
 }
 
 function asLines(lines: string | readonly string[]): readonly string[] {

@@ -7,7 +7,14 @@ import { downloadBar } from '../../src/cli/download-bar.ts';
 import { Terminal } from '../../src/cli/terminal.ts';
 import { LONE_SURROGATES, OBEYED } from '../lib/obeyed-characters.ts';
 
-function open(isTTY: boolean) {
+interface Screen {
+  readonly columns?: number;
+  readonly rows?: number;
+  readonly environment?: Readonly<Record<string, string>>;
+  readonly tickMs?: number;
+}
+
+function open(isTTY: boolean, { columns = 80, rows = 24, environment = {}, tickMs = 100 }: Screen = {}) {
   const written = { out: '', err: '' };
   const sink = (name: 'out' | 'err') =>
     Object.assign(
@@ -17,10 +24,15 @@ function open(isTTY: boolean) {
           done();
         },
       }),
-      { isTTY, columns: 80 },
+      { isTTY, columns, rows },
     );
   let nowMs = 0;
-  const terminal = new Terminal({ stdout: sink('out'), stderr: sink('err'), nowMs: () => (nowMs += 100) });
+  const terminal = new Terminal({
+    stdout: sink('out'),
+    stderr: sink('err'),
+    nowMs: () => (nowMs += tickMs),
+    environment,
+  });
   return { terminal, written };
 }
 
@@ -39,21 +51,33 @@ function screen(written: string): string[] {
   return rows.slice(0, -1);
 }
 
-test('elsewhere than on a terminal progress is a plain line per quarter, without escapes', () => {
-  const { terminal, written } = open(false);
-  for (let step = 0; step <= 20; step += 1) terminal.progress('a', { label: '7', step, steps: 20, stage: 'denoise' });
-  terminal.endProgress('a');
-  assert.deepEqual(
-    written.err.trim().split('\n'),
-    [0, 5, 10, 15, 20].map((step) => `7: denoise, step ${step} of 20`),
-  );
-  assert.ok(!written.err.includes('\u001b'));
+test('elsewhere than on a terminal an image has one line, when it is complete, without escapes', () => {
+  for (const isDumb of [false, true]) {
+    const { terminal, written } = open(isDumb, isDumb ? { environment: { TERM: 'dumb' } } : {});
+    for (let step = 0; step <= 20; step += 1) terminal.progress('a', { label: '7', step, steps: 20, stage: 'denoise' });
+    terminal.endProgress('a');
+    assert.equal(written.err, '7: step 20 of 20, 9.5 it/s, 2.1 s\n');
+    terminal.progress('b', { label: '8', step: 3, steps: 20 });
+    terminal.endProgress('b');
+    assert.equal(written.err.split('\n').length, 2, 'what did not come to its end has no line');
+  }
 });
 
-test('on a terminal each picture has one bar below the lines, and finished ones stay', () => {
+test('elsewhere long work has a line every ten seconds, with rate and time left', () => {
+  const { terminal, written } = open(false, { tickMs: 4000 });
+  for (let step = 0; step <= 8; step += 1) terminal.progress('a', { label: '7', step, steps: 8 });
+  terminal.endProgress('a');
+  assert.deepEqual(written.err.trimEnd().split('\n'), [
+    '7: step 3 of 8, 4.0 s/it, ETA 20 s',
+    '7: step 6 of 8, 4.0 s/it, ETA 8.0 s',
+    '7: step 8 of 8, 4.5 s/it, 36 s',
+  ]);
+});
+
+test('on a terminal each image has one bar below the lines, and finished ones stay', () => {
   const { terminal, written } = open(true);
-  terminal.progress('a', { label: 'first', step: 1, steps: 4, stage: 'denoise' });
-  terminal.progress('b', { label: 'second', step: 2, steps: 4, stage: 'denoise' });
+  terminal.progress('a', { label: 'first', step: 0, steps: 4, stage: 'encode' });
+  terminal.progress('b', { label: 'second', step: 1, steps: 4, stage: 'denoise' });
   terminal.line('a log line');
   terminal.progress('a', { label: 'first', step: 4, steps: 4, stage: 'decode' });
   terminal.endProgress('a');
@@ -61,14 +85,63 @@ test('on a terminal each picture has one bar below the lines, and finished ones 
   const rows = screen(written.err);
   assert.equal(rows.length, 3, written.err);
   assert.equal(rows[0], 'a log line');
-  assert.match(rows[1] ?? '', /^first {24}\[█{24}\] 4\/4 /);
-  assert.match(rows[2] ?? '', /^second {23}\[█{18}░{6}\] 3\/4 /);
+  assert.match(rows[1] ?? '', /^first {20}\[█{12}\] 4\/4, \d\.\d it\/s, \d\.\d s$/);
+  assert.match(rows[2] ?? '', /^second {19}\[█{9}░{3}\] 3\/4, \d\.\d it\/s, ETA \d\.\d s$/);
 });
 
-test('a bar is never wider than the terminal', () => {
+const LABELS = [
+  'x'.repeat(500),
+  '6b07020e60e1a2b3c4d5e6f7',
+  '東京'.repeat(40),
+  '🦊'.repeat(40),
+  '\u001b[31m'.repeat(9),
+];
+
+test('at every width a row fits, and no fact in it is cut', () => {
+  const facts =
+    /^(?:[^,]* )?(?:\[[█░]{8,24}\] )?(?: *\d+\/1000(?:, \d+(?:\.\d)? (?:it\/s|s\/it))?(?:, ETA (?:\d+(?:\.\d)? s|\d+ min(?: \d+ s)?|\d+ h(?: \d+ min)?))?|\d+ %)?$/;
+  for (let columns = 1; columns <= 130; columns++)
+    for (const label of LABELS)
+      for (const step of [1, 7, 999]) {
+        const { terminal, written } = open(true, { columns, tickMs: 1300 });
+        terminal.progress('a', { label, step: 0, steps: 1000 });
+        terminal.progress('a', { label, step, steps: 1000 });
+        const row = screen(written.err).at(-1) ?? '';
+        const wide = [...row].filter((character) => /[東京🦊]/u.test(character)).length;
+        assert.ok([...row].length + wide < Math.max(columns, 2), `${columns}: ${row}`);
+        assert.match(row, facts, `${columns}: ${row}`);
+        if (columns >= 60) assert.match(row, /it\/s, ETA |s\/it, ETA /, `${columns}: ${row}`);
+        if (columns >= 80) assert.match(row, /\[[█░]+\]/, `${columns}: ${row}`);
+      }
+});
+
+test('COLUMNS narrows the terminal, and serves where the terminal does not know its width', () => {
+  const widest = (columns: number, stated: string | undefined): number => {
+    const { terminal, written } = open(true, { columns, environment: stated === undefined ? {} : { COLUMNS: stated } });
+    terminal.progress('a', { label: 'x'.repeat(500), step: 0, steps: 9 });
+    return screen(written.err)[0]?.length ?? 0;
+  };
+  const own = widest(120, undefined);
+  assert.ok(widest(120, '40') < 40);
+  assert.ok(widest(0, '40') < 40);
+  assert.equal(widest(0, undefined), widest(80, undefined));
+  for (const odd of ['400', '0', '-1', 'x', '']) assert.equal(widest(120, odd), own, odd);
+});
+
+test('there are never more bars than rows of the screen', () => {
+  const { terminal, written } = open(true, { rows: 6 });
+  for (let key = 0; key < 30; key++) terminal.progress(String(key), { label: String(key), step: 0, steps: 9 });
+  assert.equal(screen(written.err).length, 4);
+});
+
+test('no text has a colour', () => {
   const { terminal, written } = open(true);
-  terminal.progress('a', { label: 'x'.repeat(500), step: 1, steps: 1000, stage: 'denoise' });
-  assert.ok(screen(written.err).every((row) => row.length < 80));
+  terminal.progress('a', { label: 'a', step: 0, steps: 4 });
+  terminal.line('x');
+  terminal.result('y');
+  terminal.endProgress('a');
+  // oxlint-disable-next-line no-control-regex
+  assert.doesNotMatch(written.err + written.out, /\u001b\[[\d;]*m/);
 });
 
 test('results go to standard output only', () => {
@@ -96,7 +169,9 @@ test('no obeyed character passes through any door, even when nobody escaped it b
     terminal.line([text, 'c']);
     terminal.progress('key', { label: text, step: 1, steps: 2, stage: text });
     assert.equal(written.out, `${escaped}\n${escaped}\n${escaped}\n`);
-    assert.equal(written.err, `${escaped}\n${escaped}\nc\n${escaped}: ${escaped}, step 1 of 2\n`);
+    terminal.progress('key', { label: text, step: 2, steps: 2, stage: text });
+    terminal.endProgress('key');
+    assert.ok(written.err.startsWith(`${escaped}\n${escaped}\nc\n${escaped}: step 2 of 2`), written.err);
     const bars = open(true);
     bars.terminal.progress('key', { label: text, step: 1, steps: 2, stage: text });
     assert.ok(bars.written.err.startsWith(escaped) && bars.written.err.trimEnd().endsWith(escaped), bars.written.err);
@@ -118,14 +193,22 @@ test('a line for people is bounded, a result is whole', () => {
   assert.equal(written.out.length, 1e6 + 1);
 });
 
-test('a download says megabytes, on a terminal and without one', () => {
+test('a download says megabytes, their rate and the time left, on a terminal and without one', () => {
   for (const isTerminal of [true, false]) {
-    const { terminal, written } = open(isTerminal);
+    const { terminal, written } = open(isTerminal, { tickMs: 11_000 });
     const bar = downloadBar(terminal);
     bar.onProgress('owner/name', 1_200_000_000, 4_300_000_000);
+    bar.onProgress('owner/name', 1_222_000_000, 4_300_000_000);
     bar.onProgress('owner/small', 200_000, 300_000);
-    assert.match(written.err, isTerminal ? / 1200\/4300 MB \d/ : /^owner\/name: 1200 of 4300 MB\n/);
-    assert.match(written.err, isTerminal ? / 0\.2\/0\.3 MB / : /owner\/small: 0\.2 of 0\.3 MB\n/);
-    assert.doesNotMatch(written.err, /step/);
+    bar.onProgress('owner/small', 300_000, 300_000);
+    bar.onEnd('owner/small');
+    assert.match(
+      written.err,
+      isTerminal
+        ? / 1222\/4300 MB, \d\.\d MB\/s, ETA \d+ h \d+ min\n/
+        : /^owner\/name: 1222 of 4300 MB, 2\.0 MB\/s, ETA 25 min 39 s\n/,
+    );
+    assert.match(written.err, isTerminal ? / 0\.3\/0\.3 MB, / : /owner\/small: 0\.3 of 0\.3 MB, 0\.0 MB\/s, 22 s\n$/);
+    assert.doesNotMatch(written.err, /step|it\/s/);
   }
 });

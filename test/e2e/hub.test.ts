@@ -36,7 +36,7 @@ test('a gated model is fetched with a token, drawn with by its name, and drawn w
   });
   assert.equal(pulled.code, 0, pulled.stderr);
   assert.equal(pulled.stdout.trim(), join(folder, 'hf', 'hub', 'models--owner--demo', 'snapshots', COMMIT));
-  assert.match(pulled.stderr, /owner\/demo: \d+ of 21 MB/);
+  assert.match(pulled.stderr, /^owner\/demo: 21 of 21 MB, [\d.]+ MB\/s, [\d.]+ s$/m);
   assert.match(
     (await runCli({ args: ['models', 'list'], environment })).stdout,
     /^owner\/demo +aaaaaaaaaa main +\S+ MB +ready\n$/,
@@ -65,6 +65,7 @@ test('a gated model is fetched with a token, drawn with by its name, and drawn w
   ];
   const drawn = await runCli({ args: [...args, '--output', join(folder, 'x.png')], environment });
   assert.equal(drawn.code, 0, drawn.stderr);
+  assert.doesNotMatch(drawn.stderr, / MB/, 'what is in the cache is no download');
   assert.equal(readGenerationParameters(readFileSync(join(folder, 'x.png'))).modelName, 'owner/demo');
   for (const output of [pulled, drawn, refused]) assert.ok(!`${output.stdout}${output.stderr}`.includes(TOKEN));
 });

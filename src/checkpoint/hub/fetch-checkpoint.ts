@@ -112,11 +112,16 @@ class Pull {
     const files = neededFiles(listed, { id, variant, index, components });
     const totalBytes = files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
     let doneBytes = 0;
+    // A model that is all in the cache is no download.
+    let hasFetched = false;
     // Last: whoever finds it finds everything.
     for (const file of files.toSorted((a, b) => Number(isIndex(a)) - Number(isIndex(b)))) {
-      await this.#provide(file, commit, (bytes) => onProgress?.(doneBytes + bytes, totalBytes));
+      await this.#provide(file, commit, (bytes) => {
+        hasFetched = true;
+        onProgress?.(doneBytes + bytes, totalBytes);
+      });
       doneBytes += file.sizeBytes;
-      onProgress?.(doneBytes, totalBytes);
+      if (hasFetched) onProgress?.(doneBytes, totalBytes);
     }
     await this.#writeRef(commit);
     return this.#cache.snapshotFolder(id, commit);

@@ -36,7 +36,7 @@ test('a pull brings what is needed and nothing else, in Python’s layout, and t
   assert.equal((await openKnown(folder)).index.pipelineClass, 'StableDiffusionPipeline');
   assert.deepEqual([progress.at(-1), progress.toSorted((a, b) => a - b)], [1, progress]);
   const count = hub.downloads.length;
-  await fetchCheckpoint(HUB_ID, options);
+  await fetchCheckpoint(HUB_ID, { ...options, onProgress: () => assert.fail('there is no download to show') });
   assert.equal(hub.downloads.length, count, 'the second time nothing is fetched');
 });
 
