@@ -66,7 +66,7 @@ export async function runUntilStopped(settings: RunSettings, options: RunOptions
   const { logger, signal } = options;
   const { mode } = settings.queue;
   if (mode.kind === 'embedded')
-    logger.info('embedded mode: queue and pictures are in a folder of this machine', { folder: resolve(mode.dataDir) });
+    logger.info('the queue and the images are in a folder of this machine', { folder: resolve(mode.dataDir) });
   // A key file that cannot sign is said before a model is fetched.
   await using opened = closing(await openStore(settings.store, options));
   const healthFile = new HealthFile(settings.healthFile, logger);

@@ -50,8 +50,8 @@ async function draw(
   engine: EngineHost,
   request: ResolvedGenerationRequest,
 ): Promise<JobResult> {
-  logger.info('drawing', loggedRequest(REQUEST_FIELDS, request));
-  const label = request.numImages === 1 ? 'picture' : `${request.numImages} pictures`;
+  logger.info('generating', loggedRequest(REQUEST_FIELDS, request));
+  const label = request.numImages === 1 ? 'image' : `${request.numImages} images`;
   const jobId = 'generate';
   try {
     const [result] = engine.generate([{ jobId, request, images: [] }], {
@@ -71,7 +71,7 @@ interface Drawn {
 }
 
 async function writePictures(context: CommandContext, { request, result, engine, paths }: Drawn): Promise<void> {
-  for (const warning of result.warnings) context.logger.warning('about the picture', { warning });
+  for (const warning of result.warnings) context.logger.warning('about the image', { warning });
   const { modelName, modelHash } = engine.model;
   for (const image of result.images) {
     const path = paths[image.imageIndex] as string;
@@ -101,7 +101,7 @@ function warnOfNotTaken({ logger }: CommandContext, { notTaken }: RequestWithSou
   if (notTaken.length === 0) return;
   const named = notTaken.slice(0, MAX_NAMED).map((one) => excerpt(one, MAX_NAMED_LENGTH));
   const more = notTaken.length - named.length;
-  logger.warning('the PNG has parameters that are not drawn here', {
+  logger.warning('the PNG has settings that text2img does not use', {
     parameters: `${named.join(', ')}${more === 0 ? '' : ` and ${more} more`}`,
   });
 }
@@ -118,7 +118,7 @@ function warnOfOtherModel(
       ? drawnBy.modelHash?.toLowerCase() !== model.modelHash
       : drawnBy.modelName !== undefined && drawnBy.modelName !== model.modelName;
   if (isOther)
-    logger.warning('the PNG was drawn by another model', {
+    logger.warning('another model generated the PNG', {
       drawn_by: drawnBy.modelName ?? drawnBy.modelHash,
       model: model.modelName,
     });

@@ -32,7 +32,10 @@ export async function requestOf(config: Config): Promise<RequestWithSource> {
   const source = read?.parameters;
   const stated = { ...source, ...requestValues(REQUEST_FIELDS, config) };
   if (stated.prompt === undefined)
-    throw new Text2ImgError('conflicting_options', 'There is nothing to draw: give --prompt, or --from with a PNG.');
+    throw new Text2ImgError(
+      'conflicting_options',
+      'There is nothing to generate: give --prompt, or --from with a PNG.',
+    );
   const { seed = randomInt(RANDOM_SEEDS) } = stated;
   // The same rules as for a queued prompt, so that what can be drawn here can be drawn there.
   const document = toDocument(REQUEST_FIELDS, { ...stated, seed });

@@ -39,7 +39,7 @@ export async function health(context: HealthContext): Promise<ExitCode> {
   if (ageSeconds > maxAge)
     throw new Text2ImgError(
       'worker_unhealthy',
-      `the heartbeat file ${quote(heartbeatFile)} is ${ageSeconds.toFixed(0)} s old; allowed are ${maxAge} s.`,
+      `the health file ${quote(heartbeatFile)} is ${ageSeconds.toFixed(0)} s old; allowed are ${maxAge} s.`,
     );
   const trouble = await troubleIn(heartbeatFile);
   if (trouble?.source === 'engine') refuseLongWithoutEngine(trouble);
@@ -92,14 +92,14 @@ async function ageOf(path: string): Promise<number> {
   const facts = await stat(path).catch(() => undefined);
   const quoted = quote(path);
   if (facts === undefined)
-    throw new Text2ImgError('worker_unhealthy', `there is no heartbeat file ${quoted}: no worker has started.`);
+    throw new Text2ImgError('worker_unhealthy', `there is no health file ${quoted}: no worker has started.`);
   if (!facts.isFile())
-    throw new Text2ImgError('worker_unhealthy', `the heartbeat file ${quoted} is no plain file: no worker writes it.`);
+    throw new Text2ImgError('worker_unhealthy', `the health file ${quoted} is no plain file: no worker writes it.`);
   const ageSeconds = (Date.now() - facts.mtimeMs) / 1000;
   if (ageSeconds < -CLOCK_TOLERANCE_S)
     throw new Text2ImgError(
       'worker_unhealthy',
-      `the heartbeat file ${quoted} is dated ${(-ageSeconds).toFixed(0)} s in the future, so its age is unknown; a running worker corrects it within seconds.`,
+      `the health file ${quoted} is dated ${(-ageSeconds).toFixed(0)} s in the future, so its age is unknown; a running worker corrects it within seconds.`,
     );
   return Math.max(0, ageSeconds);
 }

@@ -126,7 +126,7 @@ function formatDetails(summary: JobSummary): readonly string[] {
     ['finished', summary.finishedAt?.toISOString()],
     ['seed', summary.seed?.toString()],
     ...Object.entries(summary.parameters ?? {}).map(([name, value]) => [`  ${name}`, String(value)] as const),
-    ...some('picture', summary.imageUrls),
+    ...some('image', summary.imageUrls),
     ...some('warning', summary.warnings),
     ['error', summary.error],
   ];
@@ -158,5 +158,5 @@ function change(context: CommandContext, id: string, { done, verb, status, refus
 }
 
 function noSuchJob(id: string): Text2ImgError {
-  return new Text2ImgError('not_found', `There is no job ${quote(id)}.`);
+  return new Text2ImgError('not_found', `There is no job ${quote(id)}. List the jobs with "text2img jobs list".`);
 }

@@ -43,11 +43,11 @@ export function summarize({ config, terminal }: CommandContext, { summary, deliv
   const { completed, failed, retried, released, lost } = summary;
   const rare = [
     [retried, 'to be tried again'],
-    [released, 'given back'],
+    [released, 'released'],
     [lost, 'taken away'],
     [webhooks.delivered, 'webhooks delivered'],
-    [webhooks.owed ?? 0, 'webhooks still owed'],
-    [webhooks.givenUp ?? 0, 'webhooks given up'],
+    [webhooks.owed ?? 0, 'webhooks pending'],
+    [webhooks.givenUp ?? 0, 'webhooks failed'],
   ] as const;
   const others = rare.filter(([count]) => count > 0).map(([count, what]) => `, ${count} ${what}`);
   terminal.line(`${completed} completed, ${failed} failed${others.join('')}`);

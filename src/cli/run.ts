@@ -17,7 +17,7 @@ export async function run(context: QueueContext): Promise<ExitCode> {
   const settings = settingsOf(context);
   using stopping = listenForSignals({ logger, graceMs: config.gracePeriod * 1000 });
   const exitCode = await untilAborted(runAndTell(context, settings, stopping), stopping.lastSignal);
-  if (exitCode === undefined) logger.warning('something did not answer until the end of the stop, and is left');
+  if (exitCode === undefined) logger.warning('something did not answer during the stop, and is left');
   return exitCode ?? 0;
 }
 

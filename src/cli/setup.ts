@@ -11,7 +11,7 @@ const MEGABYTE = 1_000_000;
 export async function setupCuda(context: CommandContext): Promise<ExitCode> {
   const { logger, terminal, environment } = context;
   const megabytes = Math.round(CUDA_WHEELS.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0) / MEGABYTE);
-  logger.info('fetching the CUDA libraries, if they are not there yet', { megabytes, packages: CUDA_WHEELS.length });
+  logger.info('downloading the CUDA libraries', { megabytes, packages: CUDA_WHEELS.length });
   const bar = downloadBar(terminal);
   let current = '';
   const folder = await fetchCuda({

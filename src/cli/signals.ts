@@ -36,7 +36,7 @@ export function listenForSignals({ logger, graceMs }: SignalOptions): SignalList
   let timer: NodeJS.Timeout | undefined;
   const receive = (name: (typeof SIGNALS)[number]): void => {
     if (controller.signal.aborted) process.exit(SIGNAL_EXIT_CODE + constants.signals[name]);
-    logger.info('stopping: finishing or giving back what is being drawn; a second signal ends at once', {
+    logger.info('stopping: finishing or releasing the jobs; a second signal ends at once', {
       signal: name,
     });
     isStopping = true;

@@ -15,7 +15,7 @@ export function describeUsageError(error: CommanderError): Text2ImgError {
     case 'commander.help':
       return new Text2ImgError(
         'unknown_option',
-        'Say which: list, show, retry or cancel for jobs, list, deliver or redrive for webhooks, pull, list or show for models, cuda for setup. See "text2img --help".',
+        'This command needs an action: jobs list, show, retry or cancel; webhooks list, deliver or redrive; models pull, list or show; setup cuda. See "text2img --help".',
       );
     default:
       return new Text2ImgError('invalid_option', sentenceOf(error));

@@ -35,7 +35,10 @@ export async function webhooks(context: QueueContext, { action, id }: WebhooksIn
     case 'redrive': {
       const redriven = await queue.outbox.redrive(id);
       if (redriven === 0 && id !== undefined)
-        throw new Text2ImgError('not_found', `There is no webhook ${quote(id)} that was given up.`);
+        throw new Text2ImgError(
+          'not_found',
+          `There is no failed webhook ${quote(id)}. List them with "text2img webhooks list --state dead".`,
+        );
       printResult(context, { json: { redriven }, text: `${redriven} due again` });
       return 0;
     }
@@ -44,7 +47,7 @@ export async function webhooks(context: QueueContext, { action, id }: WebhooksIn
       for (const one of await queue.outbox.list({ limit, ...omitUndefined({ state }) }))
         context.terminal.result(json ? JSON.stringify(one) : formatRow(one));
       const { pending, dead } = await queue.outbox.counts();
-      if (!json) context.terminal.line(`${pending} owed, ${dead} given up`);
+      if (!json) context.terminal.line(`${pending} pending, ${dead} failed for good`);
       return 0;
     }
   }
@@ -59,7 +62,7 @@ async function deliver(context: QueueContext, queue: PromptQueue, signal: AbortS
   const summary = await deliverer.drain({ withinMs: DELIVERY_DRAIN_MS, signal });
   const { pending, dead } = await queue.outbox.counts();
   const closed = summary.withoutUrl > 0 ? `, ${summary.withoutUrl} closed without a URL (no_url)` : '';
-  const text = `${summary.delivered} delivered, ${summary.failedTries} tries failed, ${pending} still owed, ${dead} given up${closed}`;
+  const text = `${summary.delivered} delivered, ${summary.failedTries} attempts failed, ${pending} pending, ${dead} failed for good${closed}`;
   printResult(context, { json: { ...summary, pending, deadInAll: dead }, text });
   return 0;
 }
@@ -69,7 +72,7 @@ function formatRow({ id, promptId, state, attempts, dueAt, error, url }: Webhook
     excerpt(id, ID_LENGTH),
     excerpt(promptId, ID_LENGTH),
     state,
-    `${attempts} ${attempts === 1 ? 'try' : 'tries'}`,
+    `${attempts} ${attempts === 1 ? 'attempt' : 'attempts'}`,
     ...(dueAt === undefined ? [] : [`due ${dueAt.toISOString()}`]),
     ...(url === undefined ? [] : [`to ${excerpt(url, 100)}`]),
     ...(error === undefined ? [] : [excerpt(error, 160)]),

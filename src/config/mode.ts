@@ -33,7 +33,7 @@ export function resolveMode(config: Config, environment: Environment): Mode {
     if (stated(environment, 'TEXT2IMG_CONTAINER') === '1' && !config.embedded) {
       throw new Text2ImgError(
         'conflicting_options',
-        'neither --mongo-uri nor --gcs-bucket is given; in a container say --embedded if its own queue and folder are meant, which are lost with it unless --data-dir is a volume.',
+        'No queue is configured. Give --mongo-uri and --gcs-bucket, or --embedded to keep the queue inside this container. Mount a volume at --data-dir, or its data is lost.',
       );
     }
     return { kind: 'embedded', dataDir: config.dataDir };

@@ -30,7 +30,7 @@ export class BatchBudget {
     if (images <= 1) return false;
     const allowed = Math.floor(images / 2);
     this.#maxPixels = allowed * pixels;
-    this.#logger.warning('the batch was too large for the memory; it is halved and tried again', {
+    this.#logger.warning('the batch was too large for the memory; it is halved and retried', {
       images,
       allowed,
       pixels,

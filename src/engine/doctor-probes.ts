@@ -50,7 +50,7 @@ function probeProcessor(): DoctorFinding {
       name: 'processor',
       status: 'problem',
       detail,
-      advice: 'without AVX2 pictures take several times as long; use another machine or a GPU',
+      advice: 'without AVX2, images take several times as long; use another machine or a GPU',
     };
   }
   return { name: 'processor', status: 'ok', detail };
@@ -64,7 +64,7 @@ function probeMemory(): DoctorFinding {
     name: 'memory',
     status: 'problem',
     detail,
-    advice: `Stable Diffusion 1.x wants ${gib(COMFORTABLE_BYTES)}; small checkpoints need less, and --vae-tiling helps with large pictures`,
+    advice: `Stable Diffusion 1.x wants ${gib(COMFORTABLE_BYTES)}; small checkpoints need less, and --vae-tiling helps with large images`,
   };
 }
 
@@ -81,7 +81,7 @@ async function probeGpu(environment: Environment): Promise<DoctorFinding> {
       name: 'gpu',
       status: 'missing',
       detail: 'no NVIDIA GPU answers',
-      advice: 'pictures are drawn on the CPU; for a GPU install NVIDIA’s driver (nvidia-smi must work)',
+      advice: 'images are generated on the CPU; for a GPU, install NVIDIA’s driver (nvidia-smi must work)',
     };
   }
 }

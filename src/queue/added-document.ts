@@ -39,7 +39,7 @@ export function checkAddedDocuments(
     if (key !== undefined && keys.has(key))
       throw new Text2ImgError(
         'invalid_document',
-        `${name}: the _id ${quote(shownId(added.id))} was given before. ${NOTHING_ADDED}`,
+        `${name}: the _id ${quote(shownId(added.id))} is used twice. ${NOTHING_ADDED}`,
       );
     if (key !== undefined) keys.add(key);
     return { ...added, name };

@@ -21,7 +21,7 @@ export const MAX_STUCK_TOLD = 20;
 export const CANCELLED: FailureRecord = { code: 'cancelled', message: 'the job was cancelled by an operator.' };
 
 export function attemptsExhausted(maxAttempts: number): FailureRecord {
-  return { code: 'attempts_exhausted', message: `all ${maxAttempts} attempts ended without a verdict.` };
+  return { code: 'attempts_exhausted', message: `all ${maxAttempts} attempts crashed or timed out.` };
 }
 
 /** Processing, but no worker can claim it. @param id as it is shown */

@@ -87,9 +87,9 @@ async function loadEntry<N extends AsyncDisposable>({ entry, form, cache }: Open
     } catch (error) {
       // The entry is whole: the next start, or one with more memory, uses it.
       if (isOutOfMemory(error)) throw error;
-      cache.onNote?.(`The compile cache entry ${entry} does not load and is made anew: ${messageOf(error)}`);
+      cache.onNote?.(`The compile cache entry ${entry} does not load and is made again: ${messageOf(error)}`);
     }
-  } else cache.onNote?.(`The compile cache entry ${entry} is not what was written there, and is made anew.`);
+  } else cache.onNote?.(`The compile cache entry ${entry} was changed after it was written, and is made again.`);
   await removeEntry(entry);
   return undefined;
 }

@@ -80,7 +80,7 @@ function again(
 ): DeliveryOutcome {
   const delayMs = pause(attempts + 1, { retryAfterMs });
   return delayMs === undefined
-    ? { kind: 'dead', error: `all ${attempts + 1} tries failed; the last one: ${error}` }
+    ? { kind: 'dead', error: `all ${attempts + 1} attempts failed; the last one: ${error}` }
     : { kind: 'retry', delayMs, error };
 }
 

@@ -88,7 +88,7 @@ export class WebhookDeliverer implements AsyncDisposable {
         failures = 0;
         await this.#pause((await this.#msUntilNext(pollMs, signal)) * (0.75 + Math.random() / 2), signal);
       } catch (error) {
-        logger.warning('the webhook outbox cannot be read; trying again', { error: messageOf(error) });
+        logger.warning('the webhooks cannot be read; trying again', { error: messageOf(error) });
         await this.#pause(growingPauseMs(++failures, READ_PAUSES), signal);
       }
     }
@@ -169,7 +169,7 @@ export class WebhookDeliverer implements AsyncDisposable {
     this.#summary.withoutUrl += count;
     if (count > 0)
       logger.warning(
-        'webhooks were closed, since neither their prompts nor --callback-url say where they go; "text2img webhooks redrive" makes them due again',
+        'webhooks failed: neither their documents nor --callback-url name a URL; "text2img webhooks redrive" retries them',
         { count, reason: 'no_url' },
       );
   }
@@ -258,7 +258,7 @@ export class WebhookDeliverer implements AsyncDisposable {
         break;
       case 'retry':
         this.#summary.failedTries++;
-        logger.warning('webhook not delivered; it is tried again', {
+        logger.warning('webhook not delivered; it will be retried', {
           ...facts,
           error: outcome.error,
           retry_in_ms: outcome.delayMs,
@@ -266,7 +266,10 @@ export class WebhookDeliverer implements AsyncDisposable {
         break;
       case 'dead':
         this.#summary.dead++;
-        logger.error('webhook given up; "text2img webhooks redrive" tries again', { ...facts, error: outcome.error });
+        logger.error('webhook failed for good; "text2img webhooks redrive" retries it', {
+          ...facts,
+          error: outcome.error,
+        });
         break;
       case 'postpone':
         break;
@@ -280,7 +283,7 @@ export class WebhookDeliverer implements AsyncDisposable {
       await this.#options.outbox.record(webhook, outcome);
     } catch (error) {
       this.#options.logger.warning(
-        'how a webhook’s try ended cannot be written down; it is tried again when its lease ends',
+        'the result of a webhook’s attempt could not be recorded; it is retried when its lease ends',
         {
           prompt_id: webhook.promptId,
           webhook_id: webhook.id,

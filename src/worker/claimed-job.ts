@@ -157,12 +157,12 @@ export class ClaimedJob implements Disposable {
     const options = { attempts: 1 + this.innocentAttempts };
     const outcome = await this.#write('release', () => queue.release(this.claim, options));
     if (outcome === 'lost') return this.lose();
-    logger.info('prompt given back', { prompt_id: this.id });
+    logger.info('prompt released', { prompt_id: this.id });
     this.#tell({ type: 'released', id: this.id });
   }
 
   lose(): undefined {
-    this.#options.logger.warning('prompt is no longer ours', { prompt_id: this.id });
+    this.#options.logger.warning('prompt was taken over by another worker', { prompt_id: this.id });
     this.#tell({ type: 'lost', id: this.id });
   }
 

@@ -81,7 +81,7 @@ export class Claims {
     const { queue, batchSize, logger, signal } = options;
     const endings = endingsOf(options, tell);
     const reaped = await queue.reap({ signal, endings });
-    if (reaped > 0) logger.warning('prompts ended because all their attempts died', { count: reaped });
+    if (reaped > 0) logger.warning('jobs failed: every attempt crashed', { count: reaped });
     const claimedAtMs = performance.now();
     const limit = trouble.isCautious ? 1 : Math.max(1, Math.min(batchSize, maxImages));
     const claims = await queue.claim({ limit, signal, endings });

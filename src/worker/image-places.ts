@@ -109,7 +109,7 @@ function foreign(image: {
   readonly owner?: string | undefined;
   readonly metadata?: FoundImage['metadata'];
 }): Text2ImgError {
-  const owner = describeOwner(image.owner ?? image.metadata?.docKey) ?? 'nobody that is known here';
+  const owner = describeOwner(image.owner ?? image.metadata?.docKey) ?? 'an unknown owner';
   return new Text2ImgError(
     'foreign_object',
     `the image at ${image.url} belongs to ${owner}; it was left as it is. If it is this job’s all the same, as after a renaming: text2img jobs retry --adopt ID.`,

@@ -15,6 +15,6 @@ export function jobsLeft({ refused, stuck, reason }: JobsLeft): Text2ImgError {
   const why = reason === undefined ? '' : ` (${reason.message.replace(/\.$/, '')})`;
   return new Text2ImgError(
     'jobs_left',
-    `the queue still holds jobs that nobody can claim: ${parts.join(', ')}${why}. "text2img doctor" names them.`,
+    `the queue still has jobs that no worker can claim: ${parts.join(', ')}${why}. "text2img doctor" names them.`,
   );
 }

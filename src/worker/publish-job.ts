@@ -28,7 +28,7 @@ export async function encodeAndPublish(
     return void (await job.end(error));
   }
   for (const warning of result.warnings)
-    context.options.logger.warning('a prompt was drawn with a warning', { prompt_id: job.id, warning });
+    context.options.logger.warning('an image was generated with a warning', { prompt_id: job.id, warning });
   await publish(prepared, { images, warnings: result.warnings }, context);
 }
 

@@ -100,7 +100,7 @@ export class Trouble {
     const { logger } = this.#options;
     const fields = { source, code: error.code, reason: error.message };
     if (said === this.#lastSaid) logger.debug('still in trouble', fields);
-    else logger.error('trouble that is no fault of a prompt: nothing is claimed until it is over', fields);
+    else logger.error('the environment is in trouble: the worker claims nothing until it is over', fields);
     this.#lastSaid = said;
   }
 
@@ -122,7 +122,7 @@ export class Trouble {
   jobFinished(): void {
     if (this.#refusal !== undefined) return;
     if (this.#beganMs !== undefined)
-      this.#options.logger.info('the trouble is over: prompts are drawn again', {
+      this.#options.logger.info('the trouble is over: the worker generates again', {
         after_seconds: Math.round(this.lastsMs / 1000),
       });
     this.#beganMs = undefined;

@@ -75,7 +75,7 @@ class Worker implements Disposable {
     if (summary === undefined) {
       const jobs = Array.from(this.#stop.jobs, ({ id }) => id);
       const { logger } = this.#options;
-      logger.warning('something did not answer until the end of the stop; claims that are left end with their leases', {
+      logger.warning('something did not answer during the stop; the remaining claims end with their leases', {
         jobs,
       });
     }

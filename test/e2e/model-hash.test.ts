@@ -30,7 +30,7 @@ test('a PNG and --json name the model by its hash, and --from warns of another o
   assert.equal((JSON.parse(first.stdout) as { modelHash: string }).modelHash, '6ce0161689');
   assert.equal(readGenerationParameters(readFileSync(output)).modelHash, '6ce0161689');
 
-  const warning = /the PNG was drawn by another model/;
+  const warning = /another model generated the PNG/;
   for (const [digest, isOther] of [
     [DIGEST, false],
     [`f${DIGEST.slice(1)}`, true],

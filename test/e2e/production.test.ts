@@ -142,7 +142,7 @@ test('what a receiver did not take stays owed, is counted, and is delivered by h
   assert.match((JSON.parse(dead.stdout) as { error: string }).error, /410/);
   assert.equal((await runCli({ args: ['webhooks', 'redrive'], environment })).stdout, '1 due again\n');
   const delivered = await runCli({ args: ['webhooks', 'deliver'], environment });
-  assert.match(delivered.stdout, /^1 delivered, 0 tries failed, 0 still owed, 0 given up/);
+  assert.match(delivered.stdout, /^1 delivered, 0 attempts failed, 0 pending, 0 failed for good/);
   assert.equal(hook.received[0]?.body, hook.received[1]?.body);
 });
 

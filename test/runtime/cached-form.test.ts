@@ -76,7 +76,7 @@ test('any runtime’s files are kept, checked and loaded again', async () => {
   await writeFile(join(folder, entry as string, 'weights.bin'), 'x');
   const again = await open(folder, form());
   assert.equal(again.from, 'compileInto');
-  assert.match(again.notes.join(), /is not what was written there/);
+  assert.match(again.notes.join(), /was changed after it was written/);
   assert.equal((await open(folder, form())).from, 'load');
 });
 
@@ -102,7 +102,7 @@ test('an entry that fails to load for any other reason is made anew, with a note
   await open(folder, form());
   const { from, notes } = await open(folder, form({ load: fails('inference_failed') }));
   assert.equal(from, 'compileInto');
-  assert.match(notes.join(), /does not load and is made anew/);
+  assert.match(notes.join(), /does not load and is made again/);
   assert.equal((await open(folder, form())).from, 'load');
 });
 

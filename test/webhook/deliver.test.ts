@@ -221,7 +221,7 @@ test('the receiver’s retry-after is honoured, and after the tenth try it is gi
   const first = await deliver(DUE, options({ operatorUrl: receiver.url }));
   assert.deepEqual(first.kind === 'retry' && first.delayMs, 7_200_000);
   const last = await deliver({ ...DUE, attempts: 9 }, options({ operatorUrl: receiver.url }));
-  assert.match(last.kind === 'dead' ? last.error : '', /all 10 tries failed.*503/);
+  assert.match(last.kind === 'dead' ? last.error : '', /all 10 attempts failed.*503/);
 });
 
 test('without a URL to send it to it is closed as no_url', async () => {

@@ -54,7 +54,7 @@ export async function fetchCheckpoint(hubId: HubId, options: FetchCheckpointOpti
   } catch (error) {
     const known = Text2ImgError.from(error);
     if (cached === undefined || cached.missing !== undefined || !pull.mayUseCached(known, cached)) throw known;
-    options.logger.warning('the model is taken from the cache as it is, since it cannot be fetched anew', {
+    options.logger.warning('the hub cannot be reached; the model is taken from the cache', {
       model: hubId.id,
       commit: cached.commit,
       reason: known.message,
@@ -186,13 +186,10 @@ class Pull {
       await this.#cache.writeRef(this.#hubId, commit);
     } catch (error) {
       if (this.#hasWritten || !isReadOnly(error)) throw cacheError(error, this.#cache.root);
-      this.#options.logger.warning(
-        'the hub’s cache may only be read; that the revision is at this commit is not kept',
-        {
-          model: this.#hubId.id,
-          commit,
-        },
-      );
+      this.#options.logger.warning('the hub’s cache is read-only; the commit of the revision is not stored', {
+        model: this.#hubId.id,
+        commit,
+      });
     }
   }
 }

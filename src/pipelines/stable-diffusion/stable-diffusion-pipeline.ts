@@ -119,7 +119,7 @@ export class StableDiffusionPipeline implements Pipeline<ImageState> {
         if (fullPrecision === undefined || isAgain) return undefined;
         const again = begin(imageIndex, await fullPrecision.denoiser(), true);
         warnings.push(
-          `Image ${imageIndex + 1} was drawn again in float32, because its latents in lower precision were not finite.`,
+          `Image ${imageIndex + 1} was generated again in float32, because its latents in lower precision were not finite.`,
         );
         return again;
       },
@@ -180,7 +180,7 @@ export class StableDiffusionPipeline implements Pipeline<ImageState> {
     const [width, height] = [widthPx - (widthPx % scaleFactor), heightPx - (heightPx % scaleFactor)];
     if (width === widthPx && height === heightPx) return [];
     return [
-      `The image is ${width}×${height} pixels, not ${widthPx}×${heightPx}: this model draws multiples of ${scaleFactor}.`,
+      `The image is ${width}×${height} pixels, not ${widthPx}×${heightPx}: this model generates multiples of ${scaleFactor}.`,
     ];
   }
 

@@ -61,7 +61,7 @@ class Abandoned extends Error {
 }
 
 function stopped(place: string): Text2ImgError {
-  return new Text2ImgError('queue_failed', `${place} is not waited for any longer, because the worker stops.`);
+  return new Text2ImgError('queue_failed', `${place} did not answer before the worker stopped.`);
 }
 
 async function withDeadline<T>(begin: () => Promise<T>, { place, deadlineMs, signal }: CallOptions): Promise<T> {

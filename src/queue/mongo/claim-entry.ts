@@ -112,7 +112,7 @@ function pass(
   const id: unknown = entry.document['_id'];
   if (!walk.hasWarned) {
     walk.hasWarned = true;
-    prompts.logger.warning('the database refuses to change a prompt; it and others like it are passed over', {
+    prompts.logger.warning('the database refuses to change a prompt; it and others like it are skipped', {
       prompt_id: promptIdText(documentIdOf(id)),
       code: error.code,
       reason: error.message,

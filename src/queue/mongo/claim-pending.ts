@@ -132,7 +132,7 @@ function endPass(prompts: PromptsCollection, walk: Walk): void {
   const { refused, refusedBefore, hasTaken } = walk;
   if (refused > 1 && refused > walk.told) {
     walk.told = refused;
-    prompts.logger.warning('pending prompts are passed over, because the database refuses to change them', {
+    prompts.logger.warning('pending prompts are skipped, because the database refuses to change them', {
       count: refused,
     });
   }

@@ -56,10 +56,10 @@ export async function claimWebhooks(
     return given.visit;
   });
   if (unproven > 0)
-    prompts.logger.warning(
-      'webhooks in documents were given up, because nothing proves that this service recorded them',
-      { count: unproven, see: 'text2img webhooks list --state dead' },
-    );
+    prompts.logger.warning('webhooks in documents failed: they have no proof that this service recorded them', {
+      count: unproven,
+      see: 'text2img webhooks list --state dead',
+    });
   return claimed;
 }
 

@@ -40,7 +40,7 @@ export async function claim(
   } catch (error) {
     // What is ours already must not wait for its lease to end.
     if (claimed.length === 0) throw error;
-    prompts.logger.warning('the queue failed while prompts were claimed; those that were are drawn', {
+    prompts.logger.warning('the queue failed during a claim; the worker generates the prompts that it got', {
       claimed: claimed.length,
       code: Text2ImgError.from(error).code,
       reason: Text2ImgError.from(error).message,

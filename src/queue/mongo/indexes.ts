@@ -96,7 +96,7 @@ export class QueueIndexes {
       if (this.#isMaker) await this.make();
       else await this.look();
     } catch (error) {
-      this.#logger.debug('the indexes of the queue could not be made anew', { reason: reasonOf(error) });
+      this.#logger.debug('the indexes of the queue could not be made again', { reason: reasonOf(error) });
     }
   }
 

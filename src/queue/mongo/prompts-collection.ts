@@ -61,6 +61,6 @@ export async function hasEnded(
   const filter: PromptFilter = { ...byId(bsonIdOf(id)), 'job.token': token };
   const found = await collection.findOne(filter, { projection: { status: 1 }, ...MAJORITY });
   if (found?.['status'] === 'processing')
-    throw new Text2ImgError('queue_failed', 'the outcome of a write is not known yet.');
+    throw new Text2ImgError('queue_failed', 'it is not known yet whether a write succeeded.');
   return found?.['status'] === ended;
 }

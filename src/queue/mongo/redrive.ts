@@ -50,7 +50,7 @@ export async function redrive(prompts: PromptsCollection, id: string | undefined
   }
   if (leftOut > 0 && id === undefined)
     prompts.logger.warning(
-      'webhooks were left out, because nothing proves that this service recorded them, or the database refuses to change them; "text2img webhooks redrive ID" takes one',
+      'some webhooks were left out: they have no proof, or the database refuses to change them; "text2img webhooks redrive ID" retries one',
       { count: leftOut },
     );
   return redriven;

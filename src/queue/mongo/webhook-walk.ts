@@ -107,7 +107,7 @@ export class WebhookWalk {
     const promptId = excerpt(promptIdText(documentIdOf(id)), SHOWN_ID_LENGTH);
     if (this.#said.has(promptId) || this.#said.size >= MAX_SAID) return;
     this.#said.add(promptId);
-    logger.warning('a prompt with a webhook cannot be changed in the database; its webhook is passed over', {
+    logger.warning('the database refuses to change a document; its webhook is skipped', {
       prompt_id: promptId,
       reason,
     });

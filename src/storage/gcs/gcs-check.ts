@@ -31,7 +31,7 @@ export async function checkBucket(
   const missing = NEEDED.filter((permission) => !granted.includes(permission));
   if (missing.length > 0) throw missingPermission(bucket, missing);
   if (!granted.includes(FOR_RERUNS))
-    logger.warning('pictures of an earlier run cannot be replaced: a permission on the bucket is missing', {
+    logger.warning('images of an earlier run cannot be replaced: a permission on the bucket is missing', {
       bucket,
       permission: FOR_RERUNS,
       role: 'roles/storage.objectUser',

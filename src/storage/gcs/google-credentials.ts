@@ -95,6 +95,6 @@ export function checkCanSign(credentialsFile: string | undefined): void {
   const why = key === undefined ? 'there is none' : `${quote(credentialsFile)} is of type ${quote(key['type'])}`;
   throw new Text2ImgError(
     'conflicting_options',
-    `--signed-urls needs a service account's key file in ${VARIABLE}, because other credentials end before the last try of a webhook; ${why}.`,
+    `--signed-urls needs a service account's key file in ${VARIABLE}, because other credentials end before the last attempt of a webhook; ${why}.`,
   );
 }

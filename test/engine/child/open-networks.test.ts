@@ -119,7 +119,7 @@ test('a UNet that overflows draws again in float32, and only the text encoder an
   const { warnings, rgb } = await draw(folder, 'float16');
   assert.deepEqual(
     warnings.map((sentence) => sentence.replace(/,.*/, '')),
-    ['Image 1 was drawn again in float32', 'Image 2 was drawn again in float32'],
+    ['Image 1 was generated again in float32', 'Image 2 was generated again in float32'],
   );
   const whole = await draw(folder, 'float32');
   const largest = rgb.reduce((most, value, index) => Math.max(most, Math.abs(value - (whole.rgb[index] as number))), 0);

@@ -229,7 +229,7 @@ test('one image of a pass that overflows touches none of the others', async () =
 test('a size that the autoencoder cannot draw is drawn smaller, with a warning; less than one latent is refused', async () => {
   const { images, warnings } = await drawOne(GOOD, { size: [72, 40] });
   assert.deepEqual([images[0]?.image.widthPx, images[0]?.image.heightPx], [64, 32]);
-  assert.match(warnings[0] ?? '', /is 64×32 pixels, not 72×40: this model draws multiples of 16/);
+  assert.match(warnings[0] ?? '', /is 64×32 pixels, not 72×40: this model generates multiples of 16/);
   const { error } = await drawOne(GOOD, { size: [64, 8] });
   assert.equal(error?.code, 'invalid_parameter');
   assert.match(error.message, /"height" is 8; allowed are multiples of 8 from 16/);
