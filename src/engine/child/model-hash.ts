@@ -1,6 +1,6 @@
 /**
  * The model's hash as the usual tools show it: the first ten hex digits of the SHA-256 of its one weight file. A cache of the hub names its files by
- * their SHA-256, so there it is known at once; any other file is hashed once, after the first image, by a thread of the lowest priority.
+ * their SHA-256, so there it is known at once; so is a small file's. Any other file is hashed once, after the first image, by a thread of the lowest priority.
  */
 import { basename, dirname } from 'node:path';
 import { Worker } from 'node:worker_threads';
@@ -20,7 +20,7 @@ const THREAD = new URL(
 /** AUTOMATIC1111's web UI: modules/sd_models.py, `shorthash`. */
 const HASH_LENGTH = 10;
 
-function modelHashOf(sha256: string): string {
+export function modelHashOf(sha256: string): string {
   return sha256.slice(0, HASH_LENGTH);
 }
 
