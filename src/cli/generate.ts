@@ -5,6 +5,7 @@ import { resolve } from 'node:path';
 import type { EngineHost } from '../engine/engine-host.ts';
 import type { JobResult } from '../engine/engine-job.ts';
 import { encodePng } from '../image/encode-png.ts';
+import { imageParameters } from '../image/image-parameters.ts';
 import type { ResolvedGenerationRequest } from '../job/generation-request.ts';
 import { loggedRequest } from '../job/logged-request.ts';
 import { REQUEST_FIELDS } from '../job/request-fields.ts';
@@ -72,20 +73,21 @@ interface Drawn {
 
 async function writePictures(context: CommandContext, { request, result, engine, paths }: Drawn): Promise<void> {
   for (const warning of result.warnings) context.logger.warning('about the image', { warning });
-  const { modelName, modelHash } = engine.model;
+  const { model } = engine;
+  const { modelName, modelHash } = model;
   for (const image of result.images) {
     const path = paths[image.imageIndex] as string;
     // The size as drawn: some models cannot draw the one that was asked for.
     const { widthPx, heightPx, pixels: rgb } = image.image;
-    const parameters = { ...request, seed: image.seed, widthPx, heightPx, modelName, modelHash };
-    const png = await encodePng({ rgb, widthPx, heightPx, parameters });
+    const made = { seed: image.seed, widthPx, heightPx };
+    const png = await encodePng({ rgb, widthPx, heightPx, parameters: imageParameters(request, model, made) });
     if (isStandardOutput(path)) {
       await writeToStream(process.stdout, png);
       context.terminal.line(`standard output  (seed ${image.seed})`);
       continue;
     }
     await writeImage(path, png);
-    const { prompt: _, ...facts } = parameters;
+    const { prompt: _, ...facts } = { ...request, ...made, modelName, modelHash };
     printResult(context, {
       json: { path: resolve(path), ...facts, warnings: result.warnings },
       text: `${printable(path)}  (seed ${image.seed})`,

@@ -51,7 +51,7 @@ const durationsSchema = z.record(z.enum(PIPELINE_STAGES), z.number().nonnegative
 
 export const parentMessageSchema = z.discriminatedUnion('type', [
   z.object({ type: z.literal('load'), protocolVersion: z.number(), settings: engineSettingsSchema }),
-  /** Jobs of one message can share UNet passes: same size, steps, scheduler and guidance on or off. */
+  /** Jobs of one message can share passes of the denoising network, as far as their fields and the family allow it. */
   z.object({
     type: z.literal('generate'),
     jobs: z
@@ -64,7 +64,7 @@ export const parentMessageSchema = z.discriminatedUnion('type', [
         }),
       )
       .min(1),
-    /** Fewer images per UNet pass than the model's `maxBatchImages`, after it ran out of memory; absent: as many as that. */
+    /** Fewer images per pass than the model's `maxBatchImages`, after it ran out of memory; absent: as many as that. */
     maxBatchImages: z.number().int().positive().optional(),
   }),
   /** From now on, or no longer, `preview` is sent for this job. */

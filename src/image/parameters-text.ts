@@ -27,7 +27,9 @@ type NamedInPng<Table> = {
 /** What drew one image; the same values and weights draw it again. The seed is this image's own. A value that is missing is not written. */
 type Parameters<Table extends BaseTable> = Partial<Pick<Resolved<Table>, NamedInPng<Table>>> & JoinedValues;
 
-interface JoinedValues extends Pick<ResolvedGenerationRequest, JoinedName> {
+interface JoinedValues
+  extends Pick<ResolvedGenerationRequest, 'prompt' | 'widthPx' | 'heightPx'>,
+    Partial<Pick<ResolvedGenerationRequest, 'negativePrompt' | 'scheduler'>> {
   readonly modelName: string;
   readonly modelHash: string | null;
 }
@@ -85,7 +87,7 @@ export function parametersText<Table extends BaseTable>(table: Table): Parameter
     const { prompt, negativePrompt, scheduler, widthPx, heightPx, modelName, modelHash }: JoinedValues = parameters;
     const pairs: Readonly<Record<string, string | undefined>> = {
       ...Object.fromEntries(fields.map(({ name, png, type }) => [png, formatted(type, values[name])])),
-      Sampler: samplerOfScheduler(scheduler),
+      Sampler: scheduler === undefined ? undefined : samplerOfScheduler(scheduler),
       Size: `${widthPx}x${heightPx}`,
       'Model hash': modelHash ?? undefined,
       Model: modelName,
@@ -93,7 +95,7 @@ export function parametersText<Table extends BaseTable>(table: Table): Parameter
       Prompts: exactPrompts,
       Version: `text2img ${VERSION}`,
     };
-    const negative = negativePrompt === '' ? [] : [NEGATIVE_PREFIX + negativePrompt];
+    const negative = negativePrompt === undefined || negativePrompt === '' ? [] : [NEGATIVE_PREFIX + negativePrompt];
     const line = order.flatMap((name) => {
       const value = own(pairs, name);
       return value === undefined ? [] : [`${name}: ${quoteValue(value)}`];
@@ -123,7 +125,7 @@ export function parametersText<Table extends BaseTable>(table: Table): Parameter
 
   return {
     format(parameters) {
-      const { prompt, negativePrompt }: JoinedValues = parameters;
+      const { prompt, negativePrompt = '' }: JoinedValues = parameters;
       const plain = layOut(parameters, undefined);
       const readBack = parse(plain);
       const survives =

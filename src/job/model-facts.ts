@@ -5,6 +5,8 @@ import { foreignText, warningsSchema } from '../lib/foreign-schemas.ts';
 /** First ten hex digits of the SHA-256 of the one file with the denoising network's weights, as AUTOMATIC1111's web UI shows it. */
 export const modelHashSchema = z.string().regex(/^[0-9a-f]{10}$/);
 
+const plainValue = z.union([foreignText, z.number(), z.boolean()]);
+
 export const modelFactsSchema = z.object({
   /** As shown and stored: the folder's name or the hub id. */
   modelName: foreignText,
@@ -17,7 +19,9 @@ export const modelFactsSchema = z.object({
   defaultHeightPx: z.number().int(),
   defaultGuidanceScale: z.number(),
   defaultScheduler: foreignText,
-  /** How many images share one UNet pass at most. */
+  /** The model's own defaults for other fields, by their names in the table of request fields. They come before the table's. */
+  defaults: z.record(z.string(), z.union([plainValue, z.array(plainValue)])).optional(),
+  /** How many images share one pass of the denoising network at most. */
   maxBatchImages: z.number().int().positive(),
   device: foreignText,
   deviceReason: foreignText,

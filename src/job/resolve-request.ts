@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import type { ModelFacts } from './model-facts.ts';
 import { Text2ImgError } from '../errors/text2img-error.ts';
+import { own } from '../lib/foreign-record.ts';
 import { quote } from '../lib/foreign-text.ts';
 import type { ResolvedGenerationRequest } from './generation-request.ts';
 import { NO_LIMITS, type PromptLimits } from './limits.ts';
@@ -37,10 +38,11 @@ export function requestResolver<Table extends FieldTable>(table: Table) {
       (side) => stated[side] !== undefined || byOperator[side] !== undefined,
     );
     if (!isSized) checkModelsSize(model, limits);
+    const byModel: Values = model.defaults ?? {};
     const resolved = Object.fromEntries(
       fields.map(([name, { default: fallback }]) => {
         const computed = typeof fallback === 'function' ? fallback({ model, seed }) : fallback;
-        return [name, stated[name] ?? byOperator[name] ?? computed];
+        return [name, stated[name] ?? byOperator[name] ?? own(byModel, name) ?? computed];
       }),
     );
     checkRules(resolved, limits);

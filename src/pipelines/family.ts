@@ -4,6 +4,7 @@
  */
 import type { Checkpoint } from '../checkpoint/checkpoint.ts';
 import type { CheckpointFamily } from '../checkpoint/component-spec.ts';
+import type { GenerationDefaults } from '../job/generation-request.ts';
 import type { FieldName } from '../job/request-fields.ts';
 import type { GraphChoice } from '../networks/network-class.ts';
 import type { ComputeType } from '../onnx/graph.ts';
@@ -16,6 +17,8 @@ interface FamilyFacts {
   readonly defaultHeightPx: number;
   readonly defaultGuidanceScale?: number;
   readonly defaultScheduler?: string;
+  /** For other fields, where the family's default is not the table's: four steps for a distilled model. */
+  readonly defaults?: Omit<GenerationDefaults, 'widthPx' | 'heightPx' | 'guidanceScale' | 'scheduler'>;
 }
 
 export interface OpenNetworkOptions extends GraphChoice {

@@ -2,6 +2,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { JobResult } from '../engine/engine-job.ts';
 import { encodePng } from '../image/encode-png.ts';
+import { imageParameters } from '../image/image-parameters.ts';
 import { usedParameters } from '../job/prompt-document.ts';
 import type { ClaimedJob } from './claimed-job.ts';
 import { type PlaceOptions, storeImages } from './image-places.ts';
@@ -33,14 +34,13 @@ export async function encodeAndPublish(
 }
 
 async function encodeImages(
-  { request, model: { modelName, modelHash } }: PreparedJob,
+  { request, model }: PreparedJob,
   { images }: JobResult,
 ): Promise<GeneratedImages['images']> {
   const encoded: GeneratedImages['images'][number][] = [];
   for (const { imageIndex, seed, image } of images) {
-    // The size as generated: some models cannot make the one that was asked for.
     const { widthPx, heightPx, pixels: rgb } = image;
-    const parameters = { ...request, seed, widthPx, heightPx, modelName, modelHash };
+    const parameters = imageParameters(request, model, { seed, widthPx, heightPx });
     encoded.push({ imageIndex, seed, png: await encodePng({ rgb, widthPx, heightPx, parameters }) });
   }
   return encoded;

@@ -8,7 +8,9 @@ import {
   parametersNotTaken,
   parseGenerationParameters,
 } from '../../src/image/parameters-text.ts';
+import { imageParameters } from '../../src/image/image-parameters.ts';
 import { VERSION } from '../../src/version.ts';
+import { aRequest, MODEL_FACTS } from '../job/a-request.ts';
 
 const base: GenerationParameters = {
   prompt: 'a red circle',
@@ -212,3 +214,19 @@ test('a value of a megabyte is refused in one short sentence', () => {
 function withoutUndefined(record: object): object {
   return Object.fromEntries(Object.entries(record).filter(([, value]) => value !== undefined));
 }
+
+test('a field that the model does not read is left out of the text, the scheduler and the negative prompt too', () => {
+  const model = { ...MODEL_FACTS, fields: ['prompt', 'seed', 'widthPx', 'heightPx'] };
+  const made = { seed: 8, widthPx: 16, heightPx: 24 };
+  const text = formatGenerationParameters(
+    imageParameters(aRequest({ prompt: 'a fox', negativePrompt: 'n' }), model, made),
+  );
+  assert.match(text, /^a fox\nSeed: 8, Size: 16x24, Model: m, Version: text2img \S+$/);
+  assert.deepEqual(parseGenerationParameters(text), {
+    prompt: 'a fox',
+    seed: 8,
+    widthPx: 16,
+    heightPx: 24,
+    modelName: 'm',
+  });
+});

@@ -52,8 +52,11 @@ test('both queues ask for the extra field', () => {
   assert.deepEqual(codec.project({ text: 'a fox', clip_skip: 2, mine: 1 }), { text: 'a fox', clip_skip: 2 });
 });
 
-test('the extra field has its own default, then the operator’s, then the document’s', () => {
+test('the extra field has its own default, then the model’s, then the operator’s, then the document’s', () => {
   assert.equal(resolve({ prompt: 'a fox' }, OPTIONS).clipSkip, 0);
+  const model = { ...MODEL, defaults: { clipSkip: 3 } };
+  assert.equal(resolve({ prompt: 'a fox' }, { ...OPTIONS, model }).clipSkip, 3);
+  assert.equal(resolve({ prompt: 'a fox' }, { ...OPTIONS, model, defaults: { clipSkip: 1 } }).clipSkip, 1);
   assert.equal(resolve({ prompt: 'a fox' }, { ...OPTIONS, defaults: { clipSkip: 1 } }).clipSkip, 1);
   assert.equal(resolve(request, { ...OPTIONS, defaults: { clipSkip: 1 } }).clipSkip, 2);
 });

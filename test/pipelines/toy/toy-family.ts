@@ -156,6 +156,7 @@ export const TOY = {
   facts: ({ networks: { painter } }: ToyCheckpoint) => ({
     defaultWidthPx: sideOf(painter),
     defaultHeightPx: sideOf(painter),
+    defaults: { numInferenceSteps: 6 },
   }),
   load: async ({ tokenizers: { bytes } }: ToyCheckpoint, { open }: LoadTools) =>
     new ToyPipeline(await open('painter', { use: 'every-step' }), bytes.maxTokens),

@@ -1,0 +1,23 @@
+/** What the `parameters` text says of one image: the values of its request that the model read, and what the image itself turned out to be. */
+import type { ResolvedGenerationRequest } from '../job/generation-request.ts';
+import type { ModelFacts } from '../job/model-facts.ts';
+import type { GenerationParameters } from './parameters-text.ts';
+
+interface MadeImage {
+  readonly seed: number;
+  /** The size as generated: some models cannot make the one that was asked for. */
+  readonly widthPx: number;
+  readonly heightPx: number;
+}
+
+/** A field that the model does not read has no part in the image, so its default is left out. */
+export function imageParameters(
+  request: ResolvedGenerationRequest,
+  { modelName, modelHash, fields }: Pick<ModelFacts, 'modelName' | 'modelHash' | 'fields'>,
+  { seed, widthPx, heightPx }: MadeImage,
+): GenerationParameters {
+  const read: Partial<ResolvedGenerationRequest> = Object.fromEntries(
+    Object.entries(request).filter(([name]) => fields.includes(name)),
+  );
+  return { ...read, prompt: request.prompt, seed, widthPx, heightPx, modelName, modelHash };
+}
