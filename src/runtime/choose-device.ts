@@ -1,10 +1,11 @@
-/** Resolves `--device` and `--dtype` to a device of the runtime that answers. */
+/** Resolves `--device` and `--dtype` to a device, and to the first runtime of the list that can use it. */
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import { quote } from '../lib/foreign-text.ts';
 import type { ComputeType } from '../onnx/graph.ts';
 import type { DeviceReport, Runtime } from './contract.ts';
 
-export interface ChosenDevice {
+export interface ChosenDevice<R> {
+  readonly runtime: R;
   readonly device: string;
   readonly kind: DeviceReport['kind'];
   readonly computeType: ComputeType;
@@ -24,31 +25,38 @@ function parseDevice(device: string): string {
 
 /**
  * `auto` takes a CUDA GPU if one answers, else the CPU. On a GPU the networks compute in float16, unless float32 is asked for or the GPU lacks it.
- * @throws `invalid_option`, `device_unavailable`
+ * @param runtimes the preferred one first @throws `invalid_option`, `device_unavailable`
  */
-export async function chooseDevice(
-  runtime: Pick<Runtime, 'devices'>,
+export async function chooseDevice<R extends Pick<Runtime, 'devices'>>(
+  runtimes: readonly [R, ...R[]],
   device: string,
   dtype: 'auto' | ComputeType,
-): Promise<ChosenDevice> {
+): Promise<ChosenDevice<R>> {
   const wanted = parseDevice(device);
+  const [preferred] = runtimes;
   // Nothing else is left to choose when the CPU does not answer, so it is not tried.
-  if (wanted === 'cpu') return onCpu(dtype, 'asked for');
-  const [report] = await runtime.devices({ only: wanted === 'auto' ? 'cuda:0' : wanted });
-  const problem = report?.problem ?? `the runtime has no device ${quote(device)}`;
-  if (report !== undefined && report.computeTypes.length > 0)
-    return onGpu(report, dtype, wanted === 'auto' ? 'a CUDA GPU answers' : 'asked for');
-  if (wanted === 'auto') return onCpu(dtype, `no CUDA: ${problem}`);
-  const advice = report?.advice === undefined ? '' : ` ${report.advice}`;
+  if (wanted === 'cpu') return { runtime: preferred, ...onCpu(dtype, 'asked for') };
+  let failed: DeviceReport | undefined;
+  for (const runtime of runtimes) {
+    const [report] = await runtime.devices({ only: wanted === 'auto' ? 'cuda:0' : wanted });
+    if (report !== undefined && report.computeTypes.length > 0)
+      return { runtime, ...onGpu(report, dtype, wanted === 'auto' ? 'a CUDA GPU answers' : 'asked for') };
+    failed ??= report;
+  }
+  const problem = failed?.problem ?? `no runtime has a device ${quote(device)}`;
+  if (wanted === 'auto') return { runtime: preferred, ...onCpu(dtype, `no CUDA: ${problem}`) };
+  const advice = failed?.advice === undefined ? '' : ` ${failed.advice}`;
   throw new Text2ImgError('device_unavailable', `the device ${quote(device)} cannot be used: ${problem}.${advice}`);
 }
 
-function onCpu(dtype: 'auto' | ComputeType, why: string): ChosenDevice {
+type Found = Omit<ChosenDevice<unknown>, 'runtime'>;
+
+function onCpu(dtype: 'auto' | ComputeType, why: string): Found {
   const note = dtype === 'float16' ? '; float16 was asked for, but the CPU computes in float32' : '';
   return { device: 'cpu', kind: 'cpu', computeType: 'float32', reason: `cpu, float32 (${why}${note})` };
 }
 
-function onGpu({ device, kind, computeTypes, problem }: DeviceReport, dtype: string, why: string): ChosenDevice {
+function onGpu({ device, kind, computeTypes, problem }: DeviceReport, dtype: string, why: string): Found {
   const isHalf = dtype !== 'float32' && computeTypes.includes('float16');
   const computeType = isHalf ? 'float16' : 'float32';
   const note = isHalf || dtype === 'float32' ? '' : `; float16 does not work on it: ${problem}`;

@@ -2,8 +2,8 @@
 import type { Runtime } from './contract.ts';
 import { ONNX_RUNTIME } from './onnxruntime/onnx-runtime.ts';
 
-/** One line for each, the preferred one first. */
-const RUNTIMES: readonly [Runtime, ...Runtime[]] = [ONNX_RUNTIME];
+/** One line for each. Networks run on the first that can use the device. */
+export const RUNTIMES: readonly [Runtime, ...Runtime[]] = [ONNX_RUNTIME];
 
-/** What networks run on where nothing else is asked for. */
+/** What runs on the CPU. */
 export const DEFAULT_RUNTIME: Runtime = RUNTIMES[0];

@@ -41,13 +41,13 @@ for (const [device, dtype, report, expected] of [
   ['webgpu', 'auto', CUDA, ['webgpu', 'gpu', 'float16', 'webgpu, float16 (asked for)']],
 ] as const)
   test(`${device} and ${dtype} where ${report.problem ?? 'a GPU answers'}: ${expected[3]}`, async () => {
-    const { device: chosen, kind, computeType, reason } = await chooseDevice(machine(report), device, dtype);
+    const { device: chosen, kind, computeType, reason } = await chooseDevice([machine(report)], device, dtype);
     assert.deepEqual([chosen, kind, computeType, reason], expected);
   });
 
 test('the processor is not tried, and computes in float32 whatever is asked for', async () => {
   const runtime = machine(ABSENT);
-  const chosen = await chooseDevice(runtime, 'cpu', 'float16');
+  const chosen = await chooseDevice([runtime], 'cpu', 'float16');
   assert.deepEqual([chosen.device, chosen.computeType, runtime.tried], ['cpu', 'float32', []]);
   assert.match(chosen.reason, /float16 was asked for, but the CPU computes in float32/);
 });
@@ -55,18 +55,27 @@ test('the processor is not tried, and computes in float32 whatever is asked for'
 test('a device that does not answer is device_unavailable, with the problem and what to do', async () => {
   for (const [runtime, says] of [
     [machine(ABSENT), /"cuda:1" cannot be used: no driver\. Install it\.$/],
-    [machine(), /"cuda:1" cannot be used: the runtime has no device "cuda:1"\.$/],
+    [machine(), /"cuda:1" cannot be used: no runtime has a device "cuda:1"\.$/],
   ] as const)
     await assert.rejects(
-      chooseDevice(runtime, 'cuda:1', 'auto'),
+      chooseDevice([runtime], 'cuda:1', 'auto'),
       (error) => error instanceof Text2ImgError && error.code === 'device_unavailable' && says.test(error.message),
     );
+});
+
+test('the first runtime that can use the device is taken, and the first says what is wrong where none can', async () => {
+  const [none, first, second] = [machine(ABSENT), machine(CUDA), machine(CUDA)];
+  for (const device of ['cuda:0', 'auto'])
+    assert.equal((await chooseDevice([none, first, second], device, 'auto')).runtime, first);
+  assert.deepEqual(second.tried, []);
+  assert.equal((await chooseDevice([none, first], 'cpu', 'auto')).runtime, none, 'the preferred one has the processor');
+  await assert.rejects(chooseDevice([none, machine()], 'cuda:0', 'auto'), { message: /no driver\. Install it\./ });
 });
 
 test('what is no device is invalid_option', async () => {
   for (const device of ['', 'gpu', 'cuda:', 'cuda:x', 'cuda:1000', 'CPU', '__proto__'])
     await assert.rejects(
-      chooseDevice(machine(CUDA), device, 'auto'),
+      chooseDevice([machine(CUDA)], device, 'auto'),
       (error) =>
         error instanceof Text2ImgError &&
         error.code === 'invalid_option' &&

@@ -9,7 +9,7 @@ import type { Family } from '../../pipelines/family.ts';
 import { buildGraph, proveFit } from '../../pipelines/prove-fit.ts';
 import { type ChosenDevice, chooseDevice } from '../../runtime/choose-device.ts';
 import { digestFile, identityOf } from '../../runtime/file-digest.ts';
-import { DEFAULT_RUNTIME } from '../../runtime/registry.ts';
+import { RUNTIMES } from '../../runtime/registry.ts';
 import type { EngineSettings } from '../protocol.ts';
 import { hashInBackground, knownModelHash, modelHashOf } from './model-hash.ts';
 import { NetworkOpener } from './open-networks.ts';
@@ -33,13 +33,13 @@ export async function loadModel(settings: EngineSettings, families: readonly Fam
     families,
     ...omitUndefined({ variant: variant ?? undefined }),
   });
-  const device = await chooseDevice(DEFAULT_RUNTIME, settings.device, settings.dtype);
+  const device = await chooseDevice(RUNTIMES, settings.device, settings.dtype);
   const { computeType } = device;
   const proved = proveFit(checkpoint, computeType);
   await using stack = new AsyncDisposableStack();
   const opener = stack.use(
     new NetworkOpener({
-      runtime: DEFAULT_RUNTIME,
+      runtime: device.runtime,
       device: device.device,
       computeType,
       graphOf: (component, wanted) => {
@@ -92,7 +92,7 @@ async function hashOf(
 interface Findings extends Pick<ModelFacts, 'modelHash' | 'modelName' | 'warnings' | 'loadMs'> {
   readonly checkpoint: Checkpoint;
   readonly family: Family;
-  readonly device: ChosenDevice;
+  readonly device: ChosenDevice<unknown>;
 }
 
 function factsOf({ checkpoint, family, device, loadMs, ...found }: Findings): ModelFacts {
@@ -114,6 +114,6 @@ function factsOf({ checkpoint, family, device, loadMs, ...found }: Findings): Mo
 }
 
 /** A CPU gains nothing from larger batches; a GPU's share is not measured yet, and four images of 512×512 fit into 8 GB in float16. */
-function maxBatchImages({ kind }: ChosenDevice): number {
+function maxBatchImages({ kind }: ChosenDevice<unknown>): number {
   return kind === 'cpu' ? 1 : 4;
 }
