@@ -34,7 +34,9 @@ function spyOnStarts(folder: string): { readonly environment: Record<string, str
   writeFileSync(
     preload,
     `const fs = require('node:fs');
-fs.writeFileSync(${JSON.stringify(starts)} + '/' + process.pid + '.json', JSON.stringify({ arguments: process.argv, environment: process.env }));`,
+// A thread runs this as well.
+const thread = require('node:worker_threads').threadId;
+fs.writeFileSync(${JSON.stringify(starts)} + '/' + process.pid + '-' + thread + '.json', JSON.stringify({ arguments: process.argv, environment: process.env }));`,
   );
   const tools = join(folder, 'tools');
   mkdirSync(tools);
