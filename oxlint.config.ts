@@ -115,7 +115,7 @@ export const DOORS: Record<string, readonly string[]> = {
   'node:sqlite': ['src/queue/sqlite/**'],
   '@google-cloud/storage': ['src/storage/gcs/gcs-client.ts'],
   '@huggingface/hub': ['src/checkpoint/hub/hub-client.ts'],
-  mongodb: ['src/queue/mongo/**', 'test/**', 'bench/**'],
+  mongodb: ['src/queue/mongo/**', 'test/**', 'bench/**', 'examples/**'],
   protobufjs: ['src/onnx/**'],
   'fast-png': ['test/**'],
   fflate: ['src/runtime/onnxruntime/cuda/**'],
@@ -234,7 +234,7 @@ export default defineConfig({
     { files: ['src/cli/**', 'src/engine/child/serve-engine.ts'], rules: { 'unicorn/no-process-exit': 'off' } },
     { files: ['*.config.ts'], rules: { 'import/no-default-export': 'off' } },
     {
-      files: ['test/**', 'bench/**', 'scripts/**'],
+      files: ['test/**', 'bench/**', 'scripts/**', 'examples/**'],
       rules: { 'no-console': 'off', 'node/no-process-env': 'off', 'unicorn/no-process-exit': 'off', 'typescript/no-floating-promises': 'off' },
     },
   ],
