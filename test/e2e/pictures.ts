@@ -6,7 +6,7 @@ import { decode } from 'fast-png';
 type Rgb = readonly [red: number, green: number, blue: number];
 
 /** `COLORS` of reference/demo-model/scenes.py. */
-export const COLORS = {
+const COLORS = {
   red: [214, 48, 49],
   orange: [240, 138, 36],
   yellow: [247, 208, 60],

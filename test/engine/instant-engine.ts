@@ -14,7 +14,7 @@ const CHILD = fileURLToPath(new URL('instant-engine-child.ts', import.meta.url))
 export const INSTANT_SETTINGS: EngineSettings = cpuSettings('/instant');
 
 /** Started; disposing it ends its child. */
-export async function startInstantEngine(changes: Partial<EngineHostOptions> = {}): Promise<EngineHost> {
+async function startInstantEngine(changes: Partial<EngineHostOptions> = {}): Promise<EngineHost> {
   const engine = new EngineHost({
     settings: INSTANT_SETTINGS,
     logger: silentLogger,

@@ -81,7 +81,7 @@ export async function runGraph(
 }
 
 /** The largest difference as a share of the largest number that is expected. NaN where one of them is NaN. */
-export function distance(actual: HostTensor | undefined, expected: HostTensor): number {
+function distance(actual: HostTensor | undefined, expected: HostTensor): number {
   assert.deepEqual([...(actual?.shape ?? [])], [...expected.shape]);
   return differenceOf(actual?.data as Float32Array, expected.data as Float32Array);
 }

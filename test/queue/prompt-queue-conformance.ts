@@ -11,7 +11,7 @@ import { promptIdText } from '../../src/job/document-id.ts';
 import type { ClaimedPrompt, CompletionRecord, JobSummary, PromptQueue } from '../../src/queue/prompt-queue.ts';
 
 /** One queue as several workers see it: each call opens it once more. */
-export interface QueueUnderTest {
+interface QueueUnderTest {
   open(options: {
     readonly leaseMs: number;
     readonly maxAttempts?: number;

@@ -4,7 +4,7 @@ import { suite, test, type TestContext } from 'node:test';
 import { Text2ImgError } from '../../src/errors/text2img-error.ts';
 import type { ImageObject, ImageStore, PutOutcome } from '../../src/storage/image-store.ts';
 
-export interface StoreUnderTest {
+interface StoreUnderTest {
   readonly store: ImageStore;
   /** The object's bytes, read past the store. */
   read(name: string): Promise<Uint8Array>;

@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
 /** A file that imports one of these, by itself or through a helper in test/, is no unit test. Names of ours end as written here. */
-export const NEEDS: Readonly<Record<string, string>> = {
+const NEEDS: Readonly<Record<string, string>> = {
   'node:child_process': 'starts processes',
   'node:worker_threads': 'starts threads',
   'node:http': 'starts a server',

@@ -8,7 +8,7 @@ import type { ClaimedPrompt } from '../../../src/queue/prompt-queue.ts';
 import type { MongoServers } from '../../servers/mongod.ts';
 
 /** Documents of any `_id`. */
-export type AnyDocuments = Collection<Document & { _id: never }>;
+type AnyDocuments = Collection<Document & { _id: never }>;
 
 export interface MongoPlace {
   readonly uri: string;
