@@ -69,9 +69,9 @@ export async function runUntilStopped(settings: RunSettings, options: RunOptions
     logger.info('the queue and the images are in a folder of this machine', { folder: resolve(mode.dataDir) });
   // A key file that cannot sign is said before a model is fetched.
   await using opened = closing(await openStore(settings.store, options));
-  const healthFile = new HealthFile(settings.healthFile, logger);
+  await using healthFile = new HealthFile(settings.healthFile, logger);
   // A model that cannot be had is said before the queue is looked at; fetching one may take long.
-  const events = { ...options.download, onAlive: () => healthFile.touch() };
+  const events = { ...options.download, onAlive: () => healthFile.starting() };
   const model = await untilAborted(findModel(settings.model, { logger, events }), signal);
   if (model === undefined) return undefined;
   await using queue = closing(await openQueue(settings.queue, options));
@@ -153,7 +153,7 @@ async function work({ settings, options, deliverer, model, healthFile }: Work): 
   await using pool = new LocalEnginePool({ engines: [engine], logger });
   {
     // One long wait, in which no loop turns.
-    using _ = healthFile.whileWaiting(MAX_LOAD_MS);
+    using _ = healthFile.whileStarting(MAX_LOAD_MS);
     await untilAborted(startEngine(engine, { model, logger }), signal);
   }
   // A load cannot be interrupted, and nobody waits for it.

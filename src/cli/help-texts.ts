@@ -59,6 +59,7 @@ export const EXAMPLES: Record<CommandName, readonly Example[]> = {
   ],
   doctor: [['text2img doctor', 'Check cores, memory, GPUs, model, store and queue.']],
   health: [
+    ['text2img health', 'Check all workers of this user that have no --heartbeat-file.'],
     [
       'text2img health --heartbeat-file /tmp/heartbeat',
       'Exit with 0 if the file is younger than --max-age, else with 5.',

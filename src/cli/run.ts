@@ -4,6 +4,7 @@ import { engineOptions, modelSettings, queueSettings, storeSettings, webhookSett
 import { DEFAULT_PRODUCTION_MODEL } from '../config/hub.ts';
 import { resolveMode } from '../config/mode.ts';
 import { untilAborted } from '../lib/until-aborted.ts';
+import { defaultHealthFile } from '../observability/health-worker.ts';
 import type { ExitCode, QueueContext } from './command-context.ts';
 import { downloadBar } from './download-bar.ts';
 import { defaultsOf, limitsOf } from './request-settings.ts';
@@ -57,6 +58,6 @@ function settingsOf({ config, environment, mode }: QueueContext): RunSettings {
       batchSize: config.batchSize,
       graceMs: config.gracePeriod * 1000,
     },
-    healthFile: config.heartbeatFile,
+    healthFile: config.heartbeatFile ?? defaultHealthFile(),
   };
 }

@@ -2,9 +2,10 @@
  * The user's folders: where programs keep what they made or fetched. Containers often run as a number that no list of users knows and without
  * HOME; then the temporary folder takes its place.
  */
-import { lstatSync, mkdirSync, mkdtempSync, type Stats } from 'node:fs';
-import { tmpdir, userInfo } from 'node:os';
+import { mkdtempSync } from 'node:fs';
+import { userInfo } from 'node:os';
 import { join } from 'node:path';
+import { makePrivateFolder, privateFolderFor } from '../lib/private-folder.ts';
 import { type Environment, stated } from './environment.ts';
 import type { Config } from './options.ts';
 
@@ -45,23 +46,8 @@ function temporaryHome(): string {
 }
 
 function makeTemporaryHome(): string {
-  const uid = process.getuid?.();
-  const path = join(tmpdir(), `text2img-home-${uid ?? 'user'}`);
-  try {
-    mkdirSync(path, { mode: 0o700 });
-    return path;
-  } catch {
-    return isPrivate(lookAt(path), uid) ? path : mkdtempSync(`${path}-`);
-  }
-}
-
-function lookAt(path: string): Stats | undefined {
-  return lstatSync(path, { throwIfNoEntry: false });
-}
-
-function isPrivate(facts: Stats | undefined, uid: number | undefined): boolean {
-  if (facts === undefined || !facts.isDirectory()) return false;
-  return uid === undefined || (facts.uid === uid && (facts.mode & 0o022) === 0);
+  const path = privateFolderFor('home');
+  return makePrivateFolder(path) ? path : mkdtempSync(`${path}-`);
 }
 
 /** `XDG_CACHE_HOME`. */

@@ -1,11 +1,13 @@
 /**
  * The health file: its age says that a worker's loop turns. It is touched by the loop itself, never by a timer beside it, which would go on when the
- * loop is stuck; only while the model loads, which is one long wait, a timer does it, for a bounded time.
+ * loop is stuck; only while the model loads, which is one long wait, a timer does it, for a bounded time. A worker that stops removes its own.
  */
 import { type Stats, statSync } from 'node:fs';
-import { writeFile } from 'node:fs/promises';
+import { readFile, unlink, writeFile } from 'node:fs/promises';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import { quote } from '../lib/foreign-text.ts';
+import { pause } from '../lib/pause.ts';
+import { isThisWorker, thisWorker, workerIn } from './health-worker.ts';
 import type { Logger } from './logger.ts';
 
 /** What keeps the worker from claiming; `text2img health` reads it. */
@@ -16,15 +18,24 @@ export interface HealthTrouble {
   readonly since: Date;
 }
 
+/** `starting`: finds, downloads or loads the model. `blocked`: something keeps it from claiming. */
+type HealthState = 'starting' | 'running' | 'blocked';
+
 /** Often enough for any check, seldom enough not to be noticed. */
 const INTERVAL_MS = 5000;
+/** A disk that hangs holds up no stop. */
+const REMOVE_MS = 1000;
 
-export class HealthFile {
+export class HealthFile implements AsyncDisposable {
   readonly #path: string | undefined;
   readonly #logger: Logger;
+  readonly #worker = thisWorker();
   #lastMs = -Infinity;
-  #lastTrouble = '';
+  #lastSaid = '';
   #hasWarned = false;
+  #isClosed = false;
+  /** One after the other: two at once would mix their bytes. */
+  #writing: Promise<void> = Promise.resolve();
 
   /** @param path undefined: nobody asks @throws `invalid_option` when something else than a plain file is there */
   constructor(path: string | undefined, logger: Logger) {
@@ -35,30 +46,61 @@ export class HealthFile {
 
   /** The loop turns. Cheap enough to be called at every turn. */
   touch(trouble?: HealthTrouble): void {
-    const now = performance.now();
-    if (this.#path === undefined) return;
-    const hasChanged = this.#lastTrouble !== (trouble?.message ?? '');
-    if (!hasChanged && now - this.#lastMs < INTERVAL_MS) return;
-    this.#lastMs = now;
-    this.#lastTrouble = trouble?.message ?? '';
-    // A health file that cannot be written must not stop the drawing.
-    writeFile(this.#path, `${JSON.stringify({ at: new Date(), trouble: trouble ?? null })}\n`).catch((error: Error) => {
-      if (this.#hasWarned) return;
-      this.#hasWarned = true;
-      this.#logger.warning('the health file cannot be written', { file: this.#path, reason: error.message });
-    });
+    this.#touch(trouble === undefined ? 'running' : 'blocked', trouble);
+  }
+
+  /** The model is not there yet. */
+  starting(): void {
+    this.#touch('starting');
   }
 
   /** Touches it until disposed, but not for longer than `atMostMs`. */
-  whileWaiting(atMostMs: number): Disposable {
+  whileStarting(atMostMs: number): Disposable {
     const endMs = performance.now() + atMostMs;
-    this.touch();
+    this.starting();
     const timer = setInterval(() => {
-      if (performance.now() < endMs) this.touch();
+      if (performance.now() < endMs) this.starting();
     }, INTERVAL_MS);
     timer.unref();
     return { [Symbol.dispose]: () => clearInterval(timer) };
   }
+
+  /** Removes the file, unless another worker has written it since. Can be called twice. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    const path = this.#path;
+    if (path === undefined) return;
+    await Promise.race([this.#writing.then(() => removeOwn(path)).catch(() => undefined), pause(REMOVE_MS)]);
+  }
+
+  #touch(state: HealthState, trouble?: HealthTrouble): void {
+    if (this.#path === undefined || this.#isClosed) return;
+    const now = performance.now();
+    const said = `${state} ${trouble?.message ?? ''}`;
+    if (said === this.#lastSaid && now - this.#lastMs < INTERVAL_MS) return;
+    this.#lastMs = now;
+    this.#lastSaid = said;
+    const content = { at: new Date(), state, ...this.#worker, trouble: trouble ?? null };
+    this.#writing = this.#writing.then(() => this.#write(`${JSON.stringify(content)}\n`));
+  }
+
+  /** Never rejects: a health file that cannot be written must not stop the worker. */
+  async #write(text: string): Promise<void> {
+    try {
+      if (this.#path !== undefined) await writeFile(this.#path, text);
+    } catch (error) {
+      if (this.#hasWarned) return;
+      this.#hasWarned = true;
+      const reason = error instanceof Error ? error.message : String(error);
+      this.#logger.warning('the health file cannot be written', { file: this.#path, reason });
+    }
+  }
+}
+
+async function removeOwn(path: string): Promise<void> {
+  const content: unknown = JSON.parse(await readFile(path, 'utf8'));
+  if (isThisWorker(workerIn(content))) await unlink(path);
 }
 
 /** A folder could never be touched, and a pipe without a reader would hold whoever opens it. */

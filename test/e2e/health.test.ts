@@ -1,17 +1,29 @@
-/** The heartbeat file that a worker touches, and the health check that looks at its age. */
+/** The health file that a worker renews, and the health check that looks at its age. */
 import assert from 'node:assert/strict';
-import { existsSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { test } from 'node:test';
 import { silentLogger } from '../../src/observability/logger.ts';
 import { HealthFile } from '../../src/observability/health-file.ts';
-import { runCli, temporaryFolder } from './run-cli.ts';
+import { thisWorker } from '../../src/observability/health-worker.ts';
+import { cleanEnvironment, launcher, runCli, temporaryFolder } from './run-cli.ts';
 
-test('a worker that ran is healthy for a while, an old heartbeat and a missing one are not', async () => {
+test('a young health file is healthy, an old one and a missing one are not, and a worker that stops removes its own', async () => {
   const folder = temporaryFolder();
   const file = join(folder, 'heartbeat');
-  const environment = { TEXT2IMG_HEARTBEAT_FILE: file, TEXT2IMG_DATA_DIR: folder };
+  const environment = { TEXT2IMG_HEARTBEAT_FILE: file, TEXT2IMG_DATA_DIR: folder, TMPDIR: folder };
   const missing = await runCli({ args: ['health'], environment });
   assert.equal(missing.code, 5);
   assert.match(missing.stderr, /no worker has started.*\[worker_unhealthy\]/);
@@ -20,12 +32,117 @@ test('a worker that ran is healthy for a while, an old heartbeat and a missing o
     environment,
   });
   assert.equal((await runCli({ args: ['run'], environment })).code, 0);
+  assert.ok(!existsSync(file), 'it stopped');
+  // Of a version that wrote no process, or of another program.
+  writeFileSync(file, '');
   assert.equal((await runCli({ args: ['health'], environment })).code, 0);
   utimesSync(file, new Date(), new Date(Date.now() - 200_000));
   const old = await runCli({ args: ['health'], environment });
   assert.match(old.stderr, /20\d s old; allowed are 120 s.*\[worker_unhealthy\]/);
   assert.equal((await runCli({ args: ['health', '--max-age', '300'], environment })).code, 0);
-  assert.equal((await runCli({ args: ['health'] })).code, 2);
+});
+
+test('without a file health looks at all workers: one alone is told by its process, one that was killed is stale', async () => {
+  const folder = temporaryFolder();
+  const environment = { TMPDIR: folder, TEXT2IMG_DATA_DIR: join(folder, 'data') };
+  const health = async (...more: readonly string[]) => runCli({ args: ['health', ...more], environment });
+  const none = await health();
+  assert.equal(none.code, 5);
+  assert.match(none.stderr, /no worker runs: there is no health file in .*\[worker_unhealthy\]/);
+  assert.deepEqual(readdirSync(folder), [], 'looking makes nothing');
+  const start = () => spawn(process.execPath, [launcher, 'run', '--watch'], { env: cleanEnvironment(environment) });
+  const files = (): string[] => readdirSync(healthFolder, { encoding: 'utf8' });
+  const healthFolder = join(folder, `text2img-health-${process.getuid?.() ?? 'user'}`);
+  const states = (): unknown[] =>
+    existsSync(healthFolder)
+      ? files().map((name) => /"state":"(\w+)"/.exec(readFileSync(join(healthFolder, name), 'utf8'))?.[1])
+      : [];
+  const first = start();
+  while (!states().includes('running')) await sleep(100);
+  const one = await health('--json');
+  assert.equal(one.code, 0, one.stderr);
+  type Report = { workers: { pid: number; state: string; age_seconds: number }[]; stale: { pid: number }[] };
+  const [worker] = (JSON.parse(one.stdout) as Report).workers;
+  assert.equal(worker?.state, 'running');
+  assert.deepEqual(files(), [`worker-${worker.pid}.json`]);
+  // It has no time to remove it.
+  process.kill(worker.pid, 'SIGKILL');
+  await ended(first);
+  const killed = await health();
+  assert.equal(killed.code, 5);
+  assert.match(killed.stderr, new RegExp(`is stale: its worker, process ${worker.pid}, has ended`));
+  const second = start();
+  while (files().length < 2 || !states().every((state) => state === 'running')) await sleep(100);
+  const both = await health();
+  assert.equal(both.code, 0, both.stderr);
+  assert.match(both.stdout, /^worker \d+ \(running\): healthy, \d+ s ago\nthe health file .* is stale: .*\n$/);
+  second.kill('SIGTERM');
+  await ended(second);
+  assert.deepEqual(files(), [`worker-${worker.pid}.json`], 'a worker removes only its own');
+});
+
+async function ended(child: ReturnType<typeof spawn>): Promise<void> {
+  if (child.exitCode === null && child.signalCode === null) await new Promise((resolve) => child.once('exit', resolve));
+}
+
+test('a file whose process cannot be looked at from here goes by its age, and one of this process that is gone is stale at once', async () => {
+  const folder = temporaryFolder();
+  const file = join(folder, 'heartbeat');
+  const gone = { ...thisWorker(), pid: 2 ** 30 };
+  const healthOf = async (content: unknown) => {
+    writeFileSync(file, typeof content === 'string' ? content : JSON.stringify(content));
+    return runCli({ args: ['health', '--heartbeat-file', file] });
+  };
+  const stale = await healthOf(gone);
+  assert.equal(stale.code, 5);
+  assert.match(stale.stderr, /is stale: its worker, process 1073741824, has ended\..*\[worker_unhealthy\]/);
+  for (const other of [
+    { ...gone, host: `${hostname()}-other` },
+    // Two containers of one pod share their host's name.
+    { ...gone, pid_namespace: 'pid:[1]' },
+    { ...gone, pid: -1 },
+    { ...gone, pid: 'all' },
+    { pid: gone.pid },
+    '{"pid":10737',
+  ])
+    assert.equal((await healthOf(other)).code, 0, JSON.stringify(other));
+});
+
+test('a worker that starts anew under the same process number takes the file over, and removes no other’s', async () => {
+  const folder = temporaryFolder();
+  const file = join(folder, 'heartbeat');
+  writeFileSync(file, JSON.stringify({ ...thisWorker(), pid_namespace: 'pid:[1]' }));
+  {
+    await using left = new HealthFile(file, silentLogger);
+    assert.ok(left);
+  }
+  assert.ok(existsSync(file), 'a container that was there before wrote it');
+  {
+    await using taken = new HealthFile(file, silentLogger);
+    taken.starting();
+    taken.touch();
+  }
+  assert.ok(!existsSync(file));
+  await using mine = new HealthFile(file, silentLogger);
+  mine.touch();
+  await sleep(50);
+  const other = JSON.stringify({ ...thisWorker(), pid: process.ppid });
+  writeFileSync(file, other);
+  await mine[Symbol.asyncDispose]();
+  mine.touch();
+  await sleep(50);
+  assert.equal(readFileSync(file, 'utf8'), other);
+});
+
+test('a folder of health files that others may write is not believed', async () => {
+  const folder = temporaryFolder();
+  const shared = join(folder, `text2img-health-${process.getuid?.() ?? 'user'}`);
+  mkdirSync(shared);
+  writeFileSync(join(shared, 'worker-1.json'), '');
+  const health = async () => runCli({ args: ['health'], environment: { TMPDIR: folder } });
+  assert.equal((await health()).code, 0);
+  chmodSync(shared, 0o777);
+  assert.match((await health()).stderr, /no worker runs/);
 });
 
 test('in a container the embedded mode has to be asked for', async () => {
@@ -61,7 +178,7 @@ test('the file is touched by the loop only, seldom, and one that cannot be writt
   new HealthFile(undefined, silentLogger).touch();
 });
 
-test('a heartbeat from the future or a folder in its place says nothing about a worker, and a worker refuses the folder', async () => {
+test('a health file from the future or a folder in its place says nothing about a worker, and a worker refuses the folder', async () => {
   const folder = temporaryFolder();
   const file = join(folder, 'heartbeat');
   const at = (seconds: number): void => {

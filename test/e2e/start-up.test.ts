@@ -37,6 +37,7 @@ const STARTS: readonly Start[] = [
   { args: ['health', '--heartbeat-file', 'beat'], packages: [] },
   { args: ['health', '--heartbeat-file=beat', '--max-age', '60', '--json'], packages: [] },
   { args: ['health', '--heartbeat-file', 'nothing'], packages: [], exitCode: 5 },
+  { args: ['health'], packages: [], exitCode: 5 },
   { args: ['--help'], packages: ['commander'] },
   { args: ['run', '--help'], packages: ['commander'] },
   { args: ['--nonsense'], packages: ['commander'], exitCode: 2 },
@@ -56,7 +57,12 @@ const STARTS: readonly Start[] = [
 
 const folder = temporaryFolder();
 writeFileSync(join(folder, 'beat'), '');
-const environment = { HF_HOME: join(folder, 'hub'), XDG_DATA_HOME: join(folder, 'share'), OMP_NUM_THREADS: '1' };
+const environment = {
+  TMPDIR: folder,
+  HF_HOME: join(folder, 'hub'),
+  XDG_DATA_HOME: join(folder, 'share'),
+  OMP_NUM_THREADS: '1',
+};
 
 for (const { args, packages, exitCode = 0 } of STARTS) {
   const title = packages.length === 0 ? 'no package' : packages.join(', ');

@@ -48,7 +48,7 @@ export const WORKER_OPTIONS = {
     placeholder: '<file>',
     type: text,
     kind: 'path',
-    doc: 'Health file. The worker renews it for "text2img health".',
+    doc: 'Health file. The worker renews it for "text2img health". If omitted, each worker has one in the temporary folder.',
     allowed: 'a file',
     commands: ['run', 'health'],
   }),
