@@ -20,7 +20,7 @@ interface Folder {
 export const FOLDERS: Readonly<Record<string, Folder>> = {
   lib: { holds: 'small helpers that know nothing of the rest: foreign text, files, pauses, locks', imports: ['errors'] },
   errors: { holds: 'one error class, one table of codes', imports: ['lib/foreign-text.ts', 'lib/disk-errors.ts'] },
-  observability: { holds: 'logs', imports: ['errors', 'lib'] },
+  observability: { holds: 'logs', imports: ['errors', 'lib', 'version.ts'] },
   noise: { holds: 'the noise that a seed must give', imports: ['errors', 'lib'] },
   schedulers: {
     holds: 'one file per scheduler, named and behaving as in diffusers: arithmetic, configuration keys, names',

@@ -108,10 +108,10 @@ export async function runUntilStopped(settings: RunSettings, options: RunOptions
   return { delivered: deliverer.summary, owed, failure };
 }
 
-function paceOf({ mode, leaseMs, maxAttempts }: QueueSettings) {
+function paceOf({ mode, leaseMs, maxAttempts, owner }: QueueSettings) {
   const pace =
     mode.kind === 'embedded' ? { renewMs: Math.min(EMBEDDED_RENEW_MS, leaseMs / 3) } : { pollMs: MONGO_POLL_MS };
-  return { leaseMs, maxAttempts, ...pace };
+  return { leaseMs, maxAttempts, owner, ...pace };
 }
 
 interface Places {

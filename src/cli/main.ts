@@ -86,21 +86,28 @@ async function runCommand(
   const { loadConfig } = await import('../config/load.ts');
   const { config, mode } = await loadConfig({ command, flags, environment });
   const { createLogger } = await import('../observability/logger.ts');
+  const isJson = config.logFormat === 'json';
+  let isForFile = false;
   using logger = createLogger({
     level: config.logLevel,
     logFile: config.logFile,
-    writeLine: (line) => terminal.line(line),
+    format: config.logFormat,
+    writeLine: (line) => {
+      if (isForFile) return;
+      if (isJson) terminal.jsonLine(line);
+      else terminal.line(line);
+    },
   });
+  if (isJson) terminal.speakJson((line) => logger.info(line));
   const { startupWarnings } = await import('../config/startup-warnings.ts');
   for (const { message, fields } of startupWarnings(command, environment)) logger.warning(message, fields);
   try {
     return await dispatch(invocation, { config, environment, logger, terminal }, mode);
   } catch (error) {
-    const known = Text2ImgError.from(error);
-    // The user reads the sentence below; the log file is for the one who has to find out why.
-    if (config.logFile !== undefined)
-      logger.error('command failed', { code: known.code, reason: known.message, error: known });
-    throw known;
+    // `report` says it on standard error; the log file is for the one who has to find out why.
+    isForFile = true;
+    logger.error('command failed', { error });
+    throw error;
   }
 }
 

@@ -17,6 +17,7 @@ export const HEALTH_OPTIONS = {
   maxAge: WORKER_OPTIONS.maxAge,
   json: OUTPUT_OPTIONS.json,
   logFile: OUTPUT_OPTIONS.logFile,
+  logFormat: OUTPUT_OPTIONS.logFormat,
   logLevel: OUTPUT_OPTIONS.logLevel,
 } as const satisfies Record<string, OptionSpec>;
 
@@ -34,6 +35,7 @@ export async function quickHealth(given: Given, terminal: Terminal): Promise<Exi
     json: valueOf('json', flags, environment) ?? false,
   } satisfies HealthContext['config'];
   valueOf('logLevel', flags, environment);
+  valueOf('logFormat', flags, environment);
   // An error is to stand in the log file too.
   if (valueOf('logFile', flags, environment) !== undefined) return undefined;
   return health({ config, terminal });

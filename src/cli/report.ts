@@ -4,6 +4,7 @@ import { EXIT_CODE_OF_FAULT } from '../errors/error-codes.ts';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import { excerpt } from '../lib/foreign-text.ts';
 import { withoutSecrets } from '../lib/secrets.ts';
+import { createLogger } from '../observability/logger.ts';
 import type { ExitCode, Given } from './command-context.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -13,13 +14,24 @@ const STACK_LINE_LENGTH = 300;
 /** @param given says whether the error is wanted as JSON */
 export function report(thrown: unknown, terminal: Terminal, given: Given): ExitCode {
   const error = Text2ImgError.from(thrown);
-  if (wantsJson(given)) terminal.result(JSON.stringify({ error: { code: error.code, message: error.message } }));
+  const wanted = wantedBy(given);
+  if (wanted.json) terminal.result(JSON.stringify({ error: { code: error.code, message: error.message } }));
+  if (wanted.jsonLog) tellAsJson(error, terminal);
+  else tellPeople(error, terminal);
+  return EXIT_CODE_OF_FAULT[error.fault];
+}
+
+function tellAsJson(error: Text2ImgError, terminal: Terminal): void {
+  using logger = createLogger({ level: 'ERROR', format: 'json', writeLine: (line) => terminal.jsonLine(line) });
+  logger.error('command failed', { error });
+}
+
+function tellPeople(error: Text2ImgError, terminal: Terminal): void {
   terminal.line(`text2img: ${error.message} [${error.code}]`);
   if (error.fault === 'bug') {
     terminal.line(stackLines(error));
     terminal.line('This is a bug of text2img; please report it with the lines above.');
   }
-  return EXIT_CODE_OF_FAULT[error.fault];
 }
 
 function stackLines(error: Text2ImgError): string[] {
@@ -36,14 +48,24 @@ const VALUE_FLAGS: ReadonlySet<string> = new Set(
   }),
 );
 
+interface Wanted {
+  readonly json: boolean;
+  readonly jsonLog: boolean;
+}
+
 /** Read without the rest of the configuration, because that may be what failed. */
-function wantsJson({ args, environment }: Given): boolean {
-  let wanted = OPTIONS.json.type.parseText(environment[environmentNameOf('json')] ?? '') === true;
+function wantedBy({ args, environment }: Given): Wanted {
+  const given = (name: 'json' | 'logFormat'): string => environment[environmentNameOf(name)] ?? '';
+  let json = OPTIONS.json.type.parseText(given('json')) === true;
+  let logFormat = given('logFormat');
+  const flag = flagOf('logFormat');
   for (let index = 0; index < args.length && args[index] !== '--'; index++) {
     const arg = args[index] as string;
+    if (arg === flag) logFormat = args[index + 1] ?? '';
+    else if (arg.startsWith(`${flag}=`)) logFormat = arg.slice(flag.length + 1);
     if (VALUE_FLAGS.has(arg)) index++;
-    else if (arg === '--json') wanted = true;
-    else if (arg === '--no-json') wanted = false;
+    else if (arg === '--json') json = true;
+    else if (arg === '--no-json') json = false;
   }
-  return wanted;
+  return { json, jsonLog: OPTIONS.logFormat.type.parseText(logFormat) === 'json' };
 }

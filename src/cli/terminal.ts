@@ -56,6 +56,7 @@ export class Terminal implements Disposable {
   #drawnLines = 0;
   #lastDrawMs = 0;
   #lostResults: Text2ImgError | undefined;
+  #log: ((line: string) => void) | undefined;
 
   constructor(streams: TerminalStreams) {
     this.#streams = streams;
@@ -91,9 +92,20 @@ export class Terminal implements Disposable {
 
   /** A line for people, or several, for standard error. */
   line(lines: string | readonly string[]): void {
+    if (this.#log !== undefined) return asLines(lines).forEach(this.#log);
     this.#erase();
     for (const line of asLines(lines)) this.#stderr.write(`${printable(cut(line, LINE_LENGTH))}\n`);
     this.#draw();
+  }
+
+  /** A line of the log that is JSON: whole, however long, because half of it is no JSON. */
+  jsonLine(line: string): void {
+    this.#stderr.write(`${line}\n`);
+  }
+
+  /** From now on standard error holds JSON lines only: lines for people go to `log`, and there are no bars. */
+  speakJson(log: (line: string) => void): void {
+    this.#log = log;
   }
 
   /** Waits until what was written is read, or its readers have taken nothing for so long. */
@@ -110,6 +122,7 @@ export class Terminal implements Disposable {
 
   /** Shows how far the work `key` is. */
   progress(key: string, update: Progress): void {
+    if (this.#log !== undefined) return;
     const nowMs = this.#streams.nowMs();
     const before = this.#bars.get(key);
     const { startedMs, firstStep, toldMs } = before ?? { startedMs: nowMs, firstStep: update.step, toldMs: nowMs };

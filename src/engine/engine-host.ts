@@ -255,8 +255,7 @@ export class EngineHost implements AsyncDisposable {
     this.#forget();
     this.#deaths++;
     this.#options.logger.error('the engine process ended', {
-      code: reason.code,
-      reason: reason.message,
+      error: reason,
       jobs,
       deaths: this.#deaths,
     });

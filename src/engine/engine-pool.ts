@@ -29,10 +29,10 @@ export class LocalEnginePool implements EnginePool {
   constructor({ engines, logger, probePauses = PROBE_PAUSES }: LocalEnginePoolOptions) {
     this.#engines = engines.map((host, index) => {
       const name = `engine ${index + 1}`;
-      const onOutage = ({ code, message }: Text2ImgError): void => {
+      const onOutage = (error: Text2ImgError): void => {
         // Where none is left the worker says so.
         if (this.refusal === undefined)
-          logger.warning('an engine cannot be used; the others go on', { engine: name, code, reason: message });
+          logger.warning('an engine cannot be used; the others go on', { engine: name, error });
       };
       return new PooledEngine({ name, host, logger, probePauses, onOutage, onChange: () => this.#wake() });
     });

@@ -8,6 +8,7 @@ import { Text2ImgError } from '../errors/text2img-error.ts';
 import { quote } from '../lib/foreign-text.ts';
 import { pause } from '../lib/pause.ts';
 import { isThisWorker, thisWorker, workerIn } from './health-worker.ts';
+import { foreignErrorFields } from './error-fields.ts';
 import type { Logger } from './logger.ts';
 
 /** What keeps the worker from claiming; `text2img health` reads it. */
@@ -92,8 +93,7 @@ export class HealthFile implements AsyncDisposable {
     } catch (error) {
       if (this.#hasWarned) return;
       this.#hasWarned = true;
-      const reason = error instanceof Error ? error.message : String(error);
-      this.#logger.warning('the health file cannot be written', { file: this.#path, reason });
+      this.#logger.warning('the health file cannot be written', { file: this.#path, error: foreignErrorFields(error) });
     }
   }
 }

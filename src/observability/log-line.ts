@@ -3,6 +3,7 @@
  * whatever they hold is escaped and bounded, and a line ends only where we end it.
  */
 import { cut, excerpt, printable, quote } from '../lib/foreign-text.ts';
+import { isRecord } from '../lib/foreign-record.ts';
 import type { LogFields } from './redact.ts';
 
 export interface LogLine {
@@ -22,13 +23,27 @@ const STACK_LINE_LENGTH = 300;
 
 /** The line, and the lines of a stack trace below it, each without its end. */
 export function formatLine({ time, level, message, fields }: LogLine): string[] {
-  const { stack, ...others } = fields;
-  const pairs = Object.entries(others)
+  const { error, ...others } = fields;
+  const { pairs: errorPairs, stack } = partsOf(error);
+  const pairs = [...Object.entries(others), ...errorPairs]
     .filter(([, value]) => value !== undefined)
     .map(([name, value]) => `${formatName(name)}=${formatValue(value)}`);
   const head = `${time.toISOString().slice(11, 19)} ${level.padEnd(7)} ${excerpt(message, MESSAGE_LENGTH)}`;
   const line = pairs.length === 0 ? head : `${head}  ${pairs.join(' ')}`;
-  return [cut(line, LINE_LENGTH), ...(typeof stack === 'string' ? formatStack(stack) : [])];
+  return [cut(line, LINE_LENGTH), ...(stack === undefined ? [] : formatStack(stack))];
+}
+
+interface ErrorParts {
+  readonly pairs: readonly [string, unknown][];
+  readonly stack: string | undefined;
+}
+
+/** What people read of an error: its code and its sentence as fields, its stack below the line. */
+function partsOf(error: unknown): ErrorParts {
+  if (!isRecord(error)) return { pairs: error === undefined ? [] : [['error', error]], stack: undefined };
+  const { code, message: reason, stack, ...rest } = error;
+  const pairs = Object.entries({ code, reason, ...rest });
+  return { pairs, stack: typeof stack === 'string' ? stack : undefined };
 }
 
 function formatName(name: string): string {

@@ -1,10 +1,13 @@
 /**
- * Logs: a constant message and fields. People read lines on standard error, machines read JSON lines in `--log-file`.
+ * Logs: a constant message and fields. People read lines on standard error. Machines read JSON lines in `--log-file`, and with `--log-format json`
+ * on standard error. A JSON line never has one name twice, so every reader finds the same in it.
  * Prompts are logged by id and length only; `redact.ts` takes secrets out of whatever is logged, and bounds it.
  */
 import { createRequire } from 'node:module';
+import { hostname } from 'node:os';
 import type * as Pino from 'pino';
 import { printable } from '../lib/foreign-text.ts';
+import { VERSION } from '../version.ts';
 import { LogFile } from './log-file.ts';
 import { formatLine } from './log-line.ts';
 import { boundedText, type LogFields, redactFields } from './redact.ts';
@@ -34,8 +37,10 @@ export const silentLogger: Logger = {
 
 export interface LoggerOptions {
   readonly level: LogLevel;
-  /** Gets every line for people, without its end; the progress bars share the terminal with it. */
+  /** Gets every line of standard error, without its end; the progress bars share the terminal with it. */
   readonly writeLine: (line: string) => void;
+  /** Of the lines that `writeLine` gets. Default: `text`. */
+  readonly format?: 'text' | 'json';
   /** JSON lines are appended to it; its folder is made. */
   readonly logFile?: string | undefined;
   /** A test's clock. */
@@ -48,8 +53,8 @@ type MethodName = keyof typeof LEVEL_NUMBERS;
 /** A logger that owns a file handle; `[Symbol.dispose]` closes it, twice if need be. */
 export interface OpenLogger extends Logger, Disposable {}
 
-/** What `pino` writes itself; a field of the same name would stand beside it. */
-const OWN_NAMES: ReadonlySet<string> = new Set(['level', 'time', 'message']);
+/** What each JSON line has; a field of the same name gets `_` behind it. */
+const OWN_NAMES: ReadonlySet<string> = new Set(['level', 'time', 'pid', 'host', 'version', 'message']);
 
 /** @throws `invalid_option` when the log file cannot be opened */
 export function createLogger(options: LoggerOptions): OpenLogger {
@@ -58,11 +63,16 @@ export function createLogger(options: LoggerOptions): OpenLogger {
   const emit = (method: MethodName, message: string, fields: LogFields = {}): void => {
     if (LEVEL_NUMBERS[method] < lowest) return;
     const safe = { message: boundedText(message), fields: redactFields(fields) };
-    for (const line of formatLine({ time: now(), level: method.toUpperCase(), ...safe })) options.writeLine(line);
+    if (options.format !== 'json')
+      for (const line of formatLine({ time: now(), level: method.toUpperCase(), ...safe })) options.writeLine(line);
     json?.[method](withoutOwnNames(safe.fields), safe.message);
   };
   const file = options.logFile === undefined ? undefined : openFile(options.logFile, now, emit);
-  const json = file === undefined ? undefined : jsonLines(options.level, now, file);
+  const writers = [
+    ...(options.format === 'json' ? [(line: string) => options.writeLine(line)] : []),
+    ...(file === undefined ? [] : [(line: string) => file.write(`${line}\n`)]),
+  ];
+  const json = writers.length === 0 ? undefined : jsonLines(options.level, now, writers);
   return {
     debug: (message, fields) => emit('debug', message, fields),
     info: (message, fields) => emit('info', message, fields),
@@ -83,22 +93,30 @@ function openFile(path: string, now: () => Date, emit: Emit): LogFile {
   });
 }
 
-function jsonLines(level: LogLevel, now: () => Date, file: LogFile): Record<MethodName, JsonMethod> {
-  // Loaded only for a log file, because it costs each start about 29 modules.
+type WriteLine = (line: string) => void;
+
+function jsonLines(level: LogLevel, now: () => Date, writers: readonly WriteLine[]): Record<MethodName, JsonMethod> {
+  // Loaded only where JSON is wanted, because it costs each start about 29 modules.
   const { pino } = createRequire(import.meta.url)('pino') as typeof Pino;
   return pino(
     {
       level: level.toLowerCase(),
       customLevels: LEVEL_NUMBERS,
       useOnlyCustomLevels: true,
-      base: null,
+      base: { pid: process.pid, host: hostname(), version: VERSION },
       messageKey: 'message',
-      errorKey: 'error',
+      // Errors are plain objects by now; pino's own form of them would repeat the message.
+      serializers: { err: (value: unknown) => value },
       timestamp: () => `,"time":"${now().toISOString()}"`,
       formatters: { level: (label) => ({ level: label.toUpperCase() }) },
     },
     // Escaped as in JSON, so that it is the same JSON, and safe to look at in a terminal.
-    { write: (line: string) => file.write(`${printable(line.slice(0, -1))}\n`) },
+    {
+      write: (line: string) => {
+        const shown = printable(line.slice(0, -1));
+        for (const write of writers) write(shown);
+      },
+    },
   );
 }
 

@@ -4,6 +4,7 @@
  */
 import { cut, quote, READ_LENGTH } from '../lib/foreign-text.ts';
 import { REDACTED, withoutSecrets } from '../lib/secrets.ts';
+import { errorFields } from './error-fields.ts';
 
 export type LogFields = Readonly<Record<string, unknown>>;
 
@@ -83,6 +84,7 @@ function redactValue(value: unknown, depth: number, budget: Budget): unknown {
   }
   if (typeof value !== 'object' || value === null) return value;
   if (depth > MAX_DEPTH) return '…';
+  if (value instanceof Error) return redactRecord({ ...errorFields(value) }, depth, budget);
   if (ArrayBuffer.isView(value)) return `${value.byteLength} bytes`;
   if (Array.isArray(value)) return redactList(value, depth, budget);
   return redactRecord(value as LogFields, depth, budget);
@@ -103,7 +105,6 @@ function redactList(list: readonly unknown[], depth: number, budget: Budget): un
 function textOf(value: unknown): string | undefined {
   if (typeof value === 'string') return value;
   if (typeof value === 'bigint' || typeof value === 'function' || typeof value === 'symbol') return quote(value);
-  if (value instanceof Error) return value.stack ?? value.message;
   if (value instanceof Date) return Number.isNaN(value.getTime()) ? 'invalid date' : value.toISOString();
   return undefined;
 }

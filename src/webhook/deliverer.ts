@@ -3,7 +3,6 @@
  * outbox; one that dies leaves what it held to the others when the lease ends.
  */
 import type { Logger } from '../observability/logger.ts';
-import { messageOf } from '../lib/disk-errors.ts';
 import { growingPauseMs, pause } from '../lib/pause.ts';
 import type { DeliveryOutcome, DueWebhook, WebhookOutbox } from '../queue/webhook-outbox.ts';
 import { deliver, type DeliverOptions, NO_URL, TIMEOUT_MS } from './deliver.ts';
@@ -88,7 +87,7 @@ export class WebhookDeliverer implements AsyncDisposable {
         failures = 0;
         await this.#pause((await this.#msUntilNext(pollMs, signal)) * (0.75 + Math.random() / 2), signal);
       } catch (error) {
-        logger.warning('the webhooks cannot be read; trying again', { error: messageOf(error) });
+        logger.warning('the webhooks cannot be read; trying again', { error });
         await this.#pause(growingPauseMs(++failures, READ_PAUSES), signal);
       }
     }
@@ -260,7 +259,7 @@ export class WebhookDeliverer implements AsyncDisposable {
         this.#summary.failedTries++;
         logger.warning('webhook not delivered; it will be retried', {
           ...facts,
-          error: outcome.error,
+          error: { message: outcome.error },
           retry_in_ms: outcome.delayMs,
         });
         break;
@@ -268,7 +267,7 @@ export class WebhookDeliverer implements AsyncDisposable {
         this.#summary.dead++;
         logger.error('webhook failed for good; "text2img webhooks redrive" retries it', {
           ...facts,
-          error: outcome.error,
+          error: { message: outcome.error },
         });
         break;
       case 'postpone':
@@ -288,7 +287,7 @@ export class WebhookDeliverer implements AsyncDisposable {
           prompt_id: webhook.promptId,
           webhook_id: webhook.id,
           outcome: outcome.kind,
-          error: messageOf(error),
+          error,
         },
       );
     }

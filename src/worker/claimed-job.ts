@@ -9,9 +9,10 @@ import { resolveRequest, seedOfRun } from '../job/resolve-request.ts';
 import type { ClaimedPrompt, CompletionRecord, FailureRecord, TransitionOutcome } from '../queue/prompt-queue.ts';
 import type { OwedWebhook } from '../queue/webhook-outbox.ts';
 import type { FinishedPrompt } from '../webhook/webhook-policy.ts';
+import { errorFields } from '../observability/error-fields.ts';
 import { Lease } from './lease.ts';
 import { ObjectNames } from './object-names.ts';
-import { judge } from './retry-policy.ts';
+import { judge, levelOf } from './retry-policy.ts';
 import { retryWrite } from './retry-write.ts';
 import { StageTimes } from './stage-times.ts';
 import type { WorkerEvent, WorkerOptions } from './worker-contract.ts';
@@ -39,6 +40,7 @@ export class ClaimedJob implements Disposable {
   readonly #lost = new AbortController();
   /** The document's own, once it is known to be one. */
   #callbackUrl: string | undefined;
+  #modelName: string | undefined;
   /** The engine is done with it, well or badly. */
   isGenerated = false;
   /** It was cancelled because the worker stops, not because somebody wanted that: it is released. */
@@ -76,6 +78,7 @@ export class ClaimedJob implements Disposable {
   /** What the document asks for, with every value decided. @throws what the document deserves */
   resolve(model: ModelFacts): ResolvedGenerationRequest {
     const { limits, defaults, webhooks } = this.#options;
+    this.#modelName = model.modelName;
     const { request, callbackUrl } = parsePromptDocument(this.claim.document, limits);
     webhooks.check(callbackUrl);
     this.#callbackUrl = callbackUrl;
@@ -106,9 +109,18 @@ export class ClaimedJob implements Disposable {
       prompt_id: this.id,
       images: imageUrls.length,
       seed,
+      ...this.#loggedSize(record),
+      model: this.#modelName,
+      worker: this.#options.owner,
+      duration_ms: Math.round(performance.now() - this.#context.claimedAtMs),
       durations_ms: this.times.logFields,
     });
     this.#tell({ type: 'completed', id: this.id, imageUrls, seed, durationsMs });
+  }
+
+  #loggedSize({ parameters }: CompletionRecord): Readonly<Record<string, unknown>> {
+    const { num_inference_steps: steps, width, height } = parameters;
+    return { steps, size: `${String(width)}x${String(height)}` };
   }
 
   /**
@@ -122,12 +134,12 @@ export class ClaimedJob implements Disposable {
     const { logger, maxAttempts } = this.#options;
     const verdict = judge(error, { attempt: this.claim.attempt, maxAttempts });
     const { failure } = verdict;
-    logger.error('prompt failed', {
+    logger[levelOf(failure)]('prompt failed', {
       prompt_id: this.id,
       attempt: this.claim.attempt,
-      ...failure,
       verdict: verdict.kind,
-      stack: error.stack,
+      worker: this.#options.owner,
+      error: { ...errorFields(error), ...failure },
     });
     return verdict.kind === 'fail' ? this.#fail(failure) : this.#retryLater(failure, verdict.delayMs);
   }

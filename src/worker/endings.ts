@@ -2,10 +2,11 @@
 import { promptIdText } from '../job/document-id.ts';
 import type { Endings, UnclaimedPrompt } from '../queue/prompt-queue.ts';
 import type { FinishedPrompt } from '../webhook/webhook-policy.ts';
+import { levelOf } from './retry-policy.ts';
 import type { WorkerEvent, WorkerOptions } from './worker-contract.ts';
 
 export function endingsOf(
-  { webhooks, logger, onWebhookOwed }: WorkerOptions,
+  { webhooks, logger, onWebhookOwed, owner }: WorkerOptions,
   tell: (event: WorkerEvent) => void,
 ): Endings {
   return {
@@ -15,7 +16,8 @@ export function endingsOf(
     },
     onEnded: (prompt, webhook) => {
       const id = promptIdText(prompt.id);
-      logger.error('prompt failed without an attempt', { prompt_id: id, ...prompt.failure });
+      const { failure: error } = prompt;
+      logger[levelOf(error)]('prompt failed without an attempt', { prompt_id: id, worker: owner, error });
       if (webhook !== undefined) onWebhookOwed?.();
       tell({ type: 'failed', id, ...prompt.failure });
     },

@@ -2,7 +2,6 @@
  * Renews one claim's lease while its images are generated and stored, and knows when the claim may no longer be ours. A worker that cannot reach
  * the queue, or was frozen for longer than its lease, must not publish.
  */
-import { messageOf } from '../lib/disk-errors.ts';
 import type { Logger } from '../observability/logger.ts';
 import type { ClaimedPrompt, JobProgress, PromptQueue } from '../queue/prompt-queue.ts';
 
@@ -63,7 +62,7 @@ export class Lease implements Disposable {
       else this.#lose();
     } catch (error) {
       // Unknown, not lost: `isSafe` decides.
-      this.#options.logger.warning('a lease could not be renewed', { error: messageOf(error) });
+      this.#options.logger.warning('a lease could not be renewed', { error });
     }
     return this.isSafe;
   }

@@ -1,4 +1,5 @@
 /** What becomes of a document whose attempt failed and counts: the code's consequence says whether another attempt may end otherwise. */
+import { ERROR_CODES } from '../errors/error-codes.ts';
 import type { Text2ImgError } from '../errors/text2img-error.ts';
 import { growingPauseMs } from '../lib/pause.ts';
 import type { FailureRecord } from '../queue/prompt-queue.ts';
@@ -8,6 +9,11 @@ export type Verdict =
   | { readonly kind: 'retry'; readonly failure: FailureRecord; readonly delayMs: number };
 
 const DELAYS = { firstMs: 1000, maxMs: 5 * 60_000 } as const;
+
+/** A refused prompt is its sender's fault: nobody who looks after the service has to get up for it. */
+export function levelOf({ code }: FailureRecord): 'warning' | 'error' {
+  return ERROR_CODES[code].fault === 'request' ? 'warning' : 'error';
+}
 
 export interface AttemptFacts {
   readonly attempt: number;

@@ -1,6 +1,5 @@
 /** Repeats a write to the queue that failed, while the claim is surely this worker's and nobody ends the worker. */
 import { Text2ImgError } from '../errors/text2img-error.ts';
-import { messageOf } from '../lib/disk-errors.ts';
 import { retry } from '../lib/retry.ts';
 import type { Logger } from '../observability/logger.ts';
 
@@ -26,6 +25,6 @@ export function retryWrite<T>(write: () => Promise<T>, options: RetryWriteOption
     deadlineMs: patienceMs,
     signal,
     onFailure: (error) =>
-      logger.warning('a write to the queue failed and is repeated', { what, error: messageOf(error) }),
+      logger.warning('a write to the queue failed and is repeated', { what, error }),
   });
 }

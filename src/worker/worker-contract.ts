@@ -33,6 +33,8 @@ export interface WorkerOptions {
   readonly defaults: GenerationDefaults;
   /** `drained`: until nothing is pending or processing, by anybody; `stopped`: until the signal. */
   readonly until: 'drained' | 'stopped';
+  /** Who claims, as the queue has it; each log line about a job names it. */
+  readonly owner?: string;
   /** As the queue has it. */
   readonly leaseMs: number;
   readonly maxAttempts: number;

@@ -57,7 +57,7 @@ export async function fetchCheckpoint(hubId: HubId, options: FetchCheckpointOpti
     options.logger.warning('the hub cannot be reached; the model is taken from the cache', {
       model: hubId.id,
       commit: cached.commit,
-      reason: known.message,
+      error: known,
     });
     return cached.folder;
   }

@@ -1,6 +1,6 @@
 /** Options: what is listed, changed, printed and logged. */
 import { COMMANDS, option, type OptionSpec } from './option-spec.ts';
-import { logLevel, oneOf, onOrOff, text, wholeNumber } from './value-types.ts';
+import { logFormat, logLevel, oneOf, onOrOff, text, wholeNumber } from './value-types.ts';
 
 export const OUTPUT_OPTIONS = {
   status: option({
@@ -67,6 +67,14 @@ export const OUTPUT_OPTIONS = {
     allowed: 'a file',
     commands: COMMANDS,
     environment: 'LOG_FILE',
+  }),
+  logFormat: option({
+    placeholder: '<format>',
+    type: logFormat,
+    default: 'text',
+    doc: 'Log on standard error as text or as JSON lines.',
+    allowed: 'text or json',
+    commands: COMMANDS,
   }),
   logLevel: option({
     placeholder: '<level>',

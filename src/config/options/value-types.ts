@@ -62,11 +62,25 @@ export const onOrOff: ValueType<boolean> = {
   },
 };
 
-const LOG_LEVELS = ['DEBUG', 'INFO', 'WARNING', 'ERROR', 'CRITICAL'] as const;
+type LogLevel = 'DEBUG' | 'INFO' | 'WARNING' | 'ERROR' | 'CRITICAL';
+
+/** As other loggers call the levels: Python, pino, winston, log4j, syslog, slog. */
+const LOG_LEVELS: ReadonlyMap<string, LogLevel> = new Map<string, LogLevel>([
+  ...['ALL', 'NOTSET', 'TRACE', 'SILLY', 'VERBOSE', 'FINE', 'DEBUG'].map((name) => [name, 'DEBUG'] as const),
+  ...['INFO', 'INFORMATION', 'INFORMATIONAL', 'NOTICE'].map((name) => [name, 'INFO'] as const),
+  ...['WARN', 'WARNING'].map((name) => [name, 'WARNING'] as const),
+  ...['ERR', 'ERROR', 'SEVERE'].map((name) => [name, 'ERROR'] as const),
+  ...['CRIT', 'CRITICAL', 'FATAL', 'ALERT', 'EMERG', 'EMERGENCY', 'PANIC'].map((name) => [name, 'CRITICAL'] as const),
+]);
 
 /** In either case. */
-export const logLevel: ValueType<(typeof LOG_LEVELS)[number]> = {
-  parseText: (value) => LOG_LEVELS.find((level) => level === value.trim().toUpperCase()),
+export const logLevel: ValueType<LogLevel> = {
+  parseText: (value) => LOG_LEVELS.get(value.trim().toUpperCase()),
+};
+
+/** In either case. */
+export const logFormat: ValueType<'text' | 'json'> = {
+  parseText: (value) => (['text', 'json'] as const).find((format) => format === value.trim().toLowerCase()),
 };
 
 /** Entries separated by commas, in lower case; an empty text is none. */

@@ -114,8 +114,7 @@ function pass(
     walk.hasWarned = true;
     prompts.logger.warning('the database refuses to change a prompt; it and others like it are skipped', {
       prompt_id: promptIdText(documentIdOf(id)),
-      code: error.code,
-      reason: error.message,
+      error,
     });
   }
   walk.refuse(id);

@@ -2,7 +2,6 @@
  * Claim: makes documents this worker's, each in one atomic write. Those whose lease is over or whose retry is due, and the pending ones, have
  * the first choice by turns, so that neither keeps the others waiting.
  */
-import { Text2ImgError } from '../../errors/text2img-error.ts';
 import type { Endings } from '../prompt-queue.ts';
 import { claimEnded } from './claim-ended.ts';
 import { claimPending, type Contention } from './claim-pending.ts';
@@ -42,8 +41,7 @@ export async function claim(
     if (claimed.length === 0) throw error;
     prompts.logger.warning('the queue failed during a claim; the worker generates the prompts that it got', {
       claimed: claimed.length,
-      code: Text2ImgError.from(error).code,
-      reason: Text2ImgError.from(error).message,
+      error,
     });
   }
   return claimed;

@@ -144,7 +144,7 @@ export class WebhookKeys {
     if (!this.#isForbidden && this.#options.password !== undefined)
       this.#options.logger.warning(
         'this user may not find and insert in the collection of the webhooks’ key; a key from the user’s password is used, and pending webhooks fail when it changes',
-        { collection: KEYS_COLLECTION, reason: error.message },
+        { collection: KEYS_COLLECTION, error },
       );
     this.#isForbidden = true;
   }

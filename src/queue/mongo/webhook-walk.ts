@@ -82,7 +82,7 @@ export class WebhookWalk {
       return await visit(place);
     } catch (error) {
       if (!isRefusal(error)) throw error;
-      this.#say(prompts, place, error.message);
+      this.#say(prompts, place, error);
       return 'stubborn';
     }
   }
@@ -103,13 +103,13 @@ export class WebhookWalk {
     return found.map(({ _id: id, due }) => ({ id, due: due as Date }));
   }
 
-  #say({ logger }: PromptsCollection, { id }: WebhookPlace, reason: string): void {
+  #say({ logger }: PromptsCollection, { id }: WebhookPlace, error: Text2ImgError): void {
     const promptId = excerpt(promptIdText(documentIdOf(id)), SHOWN_ID_LENGTH);
     if (this.#said.has(promptId) || this.#said.size >= MAX_SAID) return;
     this.#said.add(promptId);
     logger.warning('the database refuses to change a document; its webhook is skipped', {
       prompt_id: promptId,
-      reason,
+      error,
     });
   }
 }

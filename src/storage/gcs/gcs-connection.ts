@@ -104,7 +104,7 @@ export class GcsConnection {
             what,
             try: failures,
             pause_ms: Math.round(pauseMs),
-            error: safeMessage(error),
+            error: { message: safeMessage(error) },
           }),
       });
     } catch (error) {
