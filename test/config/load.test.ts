@@ -133,8 +133,33 @@ test('0 and 1 are legal guidance scales, 0 a legal seed', async () => {
   assert.equal((await load({ command: 'generate', flags: { seed: '0' } })).seed, 0);
 });
 
-test('log levels have any case', async () => {
-  assert.equal((await load({ environment: { LOG_LEVEL: 'warning' } })).logLevel, 'WARNING');
+test('log levels have any case, and the names that other loggers give them', async () => {
+  for (const [level, names] of [
+    ['DEBUG', ['debug', 'trace', 'verbose', 'TRACE', 'notset']],
+    ['INFO', ['info', 'Information', 'notice']],
+    ['WARNING', ['warning', 'warn', 'WARN', 'Warning']],
+    ['ERROR', ['error', 'err', 'SEVERE']],
+    ['CRITICAL', ['critical', 'crit', 'fatal', 'alert', 'emerg', 'panic']],
+  ] as const)
+    for (const name of names) assert.equal((await load({ environment: { LOG_LEVEL: name } })).logLevel, level, name);
+  for (const name of ['loud', 'constructor', '30', 'warn,error'])
+    await assert.rejects(load({ environment: { LOG_LEVEL: name } }), {
+      code: 'invalid_option',
+      message: `LOG_LEVEL ${JSON.stringify(name)} is not allowed; it must be DEBUG, INFO, WARNING, ERROR or CRITICAL.`,
+    });
+});
+
+test('the log’s format is text or JSON, in any case', async () => {
+  assert.equal((await load({})).logFormat, 'text');
+  assert.equal((await load({ environment: { TEXT2IMG_LOG_FORMAT: 'JSON' } })).logFormat, 'json');
+  assert.equal(
+    (await load({ environment: { TEXT2IMG_LOG_FORMAT: 'json' }, flags: { logFormat: 'text' } })).logFormat,
+    'text',
+  );
+  await assert.rejects(
+    load({ flags: { logFormat: 'yaml' } }),
+    /--log-format "yaml" is not allowed; it must be text or json/,
+  );
 });
 
 test('switches are true and false as flags, words in the environment', async () => {

@@ -1,10 +1,13 @@
 /** What the logs look like, where they go, and what never gets into them. */
 import assert from 'node:assert/strict';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { Text2ImgError } from '../../src/errors/text2img-error.ts';
 import { createLogger, type LogLevel } from '../../src/observability/logger.ts';
+import { VERSION } from '../../src/version.ts';
+import { parseStrictly } from './strict-json.ts';
 
 const now = (): Date => new Date('2026-01-02T03:04:05.678Z');
 
@@ -43,17 +46,22 @@ test('the log file holds JSON lines and its folder is made', () => {
   const records = readFileSync(file, 'utf8')
     .trim()
     .split('\n')
-    .map((line) => JSON.parse(line) as Record<string, string>);
+    .map((line) => parseStrictly(line) as Record<string, string>);
   rmSync(folder, { recursive: true });
   assert.deepEqual(records[0], {
     level: 'DEBUG',
     time: '2026-01-02T03:04:05.678Z',
+    pid: process.pid,
+    host: hostname(),
+    version: VERSION,
     n: '1',
     when: '2026-01-02T03:04:05.678Z',
     message: 'first',
   });
   assert.equal(records[1]?.['level'], 'CRITICAL');
-  assert.match(records[1]?.['error'] ?? '', /^Error: boom\n/);
+  const { stack, ...error } = records[1]?.['error'] as unknown as Record<string, string>;
+  assert.deepEqual(error, { code: 'internal', message: 'unexpected error: boom' });
+  assert.match(stack ?? '', /^Error: boom\n/);
 });
 
 test('a log file that cannot be opened is an invalid option that quotes its path', () => {
@@ -84,8 +92,12 @@ test('secrets are redacted in fields, nested fields, messages and the log file',
 
 test('a newline in a message cannot fake a second line, a stack trace is indented', () => {
   const { lines, logger } = collect('INFO');
-  logger.error('a\n03:04:05 INFO    all is well', { stack: 'Error: a\n    at b' });
-  assert.deepEqual(lines, ['03:04:05 ERROR   a\\u000a03:04:05 INFO    all is well', '    Error: a', '        at b']);
+  logger.error('a\n03:04:05 INFO    all is well', { error: { message: 'c', stack: 'Error: a\n    at b' } });
+  assert.deepEqual(lines, [
+    '03:04:05 ERROR   a\\u000a03:04:05 INFO    all is well  reason=c',
+    '    Error: a',
+    '        at b',
+  ]);
 });
 
 test('a field that contains itself is cut, not followed for ever', () => {
@@ -94,4 +106,63 @@ test('a field that contains itself is cut, not followed for ever', () => {
   loop['self'] = loop;
   logger.info('loop', { loop });
   assert.match(lines[0] ?? '', /…/);
+});
+
+test('the parser of these tests refuses an object that has one name twice, at any depth, and takes every other', () => {
+  for (const text of ['{"a":1,"a":2}', '[{"b":{"c":1,"\\u0063":2}}]', '{"a":"{","a" : 2}'])
+    assert.throws(() => parseStrictly(text), /stands twice/);
+  for (const value of [{ a: { b: 1 }, b: ['a', 'a', { a: '"a":1,"a":2' }] }, [], 'x', { 'a\\"': 1, a: '\\' }])
+    assert.deepEqual(parseStrictly(JSON.stringify(value)), value);
+});
+
+test('an error is one object in JSON: code and message, and a stack only where it is a bug', () => {
+  const lines: string[] = [];
+  using logger = createLogger({ level: 'INFO', format: 'json', writeLine: (line) => lines.push(line) });
+  const trouble = new Text2ImgError('disk_full', 'no space is left.', { cause: new Error('ENOSPC') });
+  logger.error('prompt failed', { error: trouble, err: trouble, message: 'x', version: 'y', pid: 1, list: [trouble] });
+  logger.error('prompt failed', { error: Text2ImgError.from(new TypeError('boom')) });
+  const [known, bug] = lines.map((line) => parseStrictly(line) as Record<string, unknown>);
+  const error = { code: 'disk_full', message: 'no space is left.' };
+  assert.deepEqual(known, {
+    level: 'ERROR',
+    time: known?.['time'],
+    pid: process.pid,
+    host: hostname(),
+    version: VERSION,
+    error,
+    err: error,
+    message_: 'x',
+    version_: 'y',
+    pid_: 1,
+    list: [error],
+    message: 'prompt failed',
+  });
+  const { code, stack } = bug?.['error'] as Record<string, string>;
+  assert.equal(code, 'internal');
+  assert.match(stack ?? '', /^TypeError: boom\n/);
+});
+
+test('people read an error as its code and its sentence, without a stack unless it is a bug', () => {
+  const { lines, logger } = collect('INFO');
+  logger.error('prompt failed', { error: new Text2ImgError('disk_full', 'no space is left.'), prompt_id: 7 });
+  assert.deepEqual(lines, ['03:04:05 ERROR   prompt failed  prompt_id=7 code=disk_full reason="no space is left."']);
+  logger.error('prompt failed', { error: new TypeError('boom') });
+  assert.match(
+    lines.slice(1).join('\n'),
+    /code=internal reason="unexpected error: boom"\n {4}TypeError: boom\n {8}at /,
+  );
+});
+
+test('JSON lines go to standard error and to the file alike, whole however long', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'text2img-log-'));
+  const logFile = join(folder, 'log.jsonl');
+  const lines: string[] = [];
+  {
+    using logger = createLogger({ level: 'INFO', format: 'json', logFile, writeLine: (line) => lines.push(line) });
+    logger.info('many', Object.fromEntries(Array.from({ length: 40 }, (_, index) => [`f${index}`, 'x'.repeat(300)])));
+  }
+  const written = readFileSync(logFile, 'utf8');
+  rmSync(folder, { recursive: true });
+  assert.equal(written, `${lines[0]}\n`);
+  assert.equal((parseStrictly(written) as Record<string, string>)['f39'], 'x'.repeat(300));
 });

@@ -22,8 +22,10 @@ test('a completed job tells how long each stage took, in its event and in the lo
   assert.ok((durationsMs.denoise ?? 0) >= 100, 'five steps of 20 ms at least');
   assert.ok(Object.values(durationsMs).every((ms) => Number.isInteger(ms) && ms >= 0));
   assert.equal(logged.length, 1);
-  const { durations_ms: inLog, ...others } = logged[0] ?? {};
-  assert.deepEqual(Object.keys(others), ['prompt_id', 'images', 'seed']);
+  const { durations_ms: inLog, duration_ms: total, seed, ...others } = logged[0] ?? {};
+  assert.deepEqual(others, { prompt_id: 'a', images: 2, steps: 5, size: '16x8', model: 'instant', worker: 'test' });
+  assert.equal(typeof seed, 'number');
+  assert.ok(Number(total) >= (durationsMs.denoise ?? 0), 'the whole is longer than one stage');
   assert.deepEqual(
     inLog,
     Object.fromEntries(

@@ -65,6 +65,7 @@ export async function work(
     until: 'drained',
     leaseMs: 60_000,
     maxAttempts: 5,
+    owner: 'test',
     batchSize: 4,
     signal: new AbortController().signal,
     graceMs: 1000,
