@@ -116,7 +116,7 @@ for (const [prompt, code, pattern] of [
     await assert.rejects(draw(host, 'a', prompt), failsWith(code, pattern));
     await draw(host, 'b');
     assert.notEqual(host.pid, firstPid);
-    assert.equal((told[0]?.['error'] as Text2ImgError).code, code);
+    assert.equal((told[0]?.['error'] as Text2ImgError | undefined)?.code, code);
   });
 }
 

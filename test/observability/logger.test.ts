@@ -59,7 +59,7 @@ test('the log file holds JSON lines and its folder is made', () => {
     message: 'first',
   });
   assert.equal(records[1]?.['level'], 'CRITICAL');
-  const { stack, ...error } = records[1]?.['error'] as unknown as Record<string, string>;
+  const { stack, ...error } = (records[1]?.['error'] ?? {}) as unknown as Record<string, string>;
   assert.deepEqual(error, { code: 'internal', message: 'unexpected error: boom' });
   assert.match(stack ?? '', /^Error: boom\n/);
 });
@@ -137,7 +137,7 @@ test('an error is one object in JSON: code and message, and a stack only where i
     list: [error],
     message: 'prompt failed',
   });
-  const { code, stack } = bug?.['error'] as Record<string, string>;
+  const { code, stack } = (bug?.['error'] ?? {}) as Record<string, string>;
   assert.equal(code, 'internal');
   assert.match(stack ?? '', /^TypeError: boom\n/);
 });
