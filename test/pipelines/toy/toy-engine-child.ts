@@ -1,6 +1,7 @@
-/** The engine child with one family more: the same program, another list. */
+/** The engine child with two families more: the same program, another list. */
 import { serveEngine } from '../../../src/engine/child/serve-engine.ts';
 import { FAMILIES } from '../../../src/pipelines/registry.ts';
+import { CONDITIONED } from './conditioned-family.ts';
 import { TOY } from './toy-family.ts';
 
-serveEngine([...FAMILIES, TOY]);
+serveEngine([...FAMILIES, TOY, CONDITIONED]);
