@@ -36,7 +36,7 @@ export function webhookDeliverer(settings: WebhookSettings, { outbox, logger }: 
   if (secrets.length > 0 && operatorUrl === undefined) {
     throw new Text2ImgError(
       'conflicting_options',
-      '--webhook-secret needs --callback-url: only what goes to the operator’s own URL is signed.',
+      '--webhook-secret needs --callback-url: only webhooks to that URL are signed.',
     );
   }
   if (secrets.some(isWeakKey))

@@ -6,9 +6,9 @@ export const TELLTALE_BYTES = 512;
 const TEXTS: readonly (readonly [pattern: RegExp, sentence: string])[] = [
   [
     /^version https:\/\/git-lfs\.github\.com\/spec\//,
-    'is a git LFS pointer, not the file itself; "git lfs pull" in the checkpoint’s repository fetches it',
+    'is a git LFS pointer, not the file itself; "git lfs pull" in the checkpoint’s repository downloads it',
   ],
-  [/^\/annex\/objects\//, 'is a git-annex pointer, not the file itself; "git annex get" fetches it'],
+  [/^\/annex\/objects\//, 'is a git-annex pointer, not the file itself; "git annex get" downloads it'],
   [
     /^\s*(?:<!--[^>]*-->\s*)?<(?:!doctype\s+html|html|head|body)\b/i,
     'is a web page (HTML), not the file itself; download it again, signed in where the site asks for it',

@@ -20,7 +20,7 @@ export async function adoptImages(context: QueueContext, queue: PromptQueue, id:
   if (summary.status === 'pending' || summary.status === 'processing')
     throw new Text2ImgError(
       'wrong_job_state',
-      `The images of the job ${quote(id)} cannot be adopted: it has not ended yet.`,
+      `The images of the job ${quote(id)} cannot be adopted: it has not ended yet. Wait for it, or cancel it.`,
     );
   const mode = resolveMode(context.config, context.environment);
   await using opened = await openStore(storeSettings(context.config, { ...context, mode }), context);

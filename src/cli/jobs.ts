@@ -61,7 +61,7 @@ async function list(context: CommandContext, queue: PromptQueue): Promise<ExitCo
   for await (const job of listed(queue, config)) terminal.result(format(job));
   if (config.json) return 0;
   const counts = await queue.counts();
-  const stuck = counts.stuck === 0 ? '' : `, ${counts.stuck} stuck ("text2img jobs retry --force ID" takes one)`;
+  const stuck = counts.stuck === 0 ? '' : `, ${counts.stuck} stuck ("text2img jobs retry --force ID" retries one)`;
   context.terminal.line(
     `${counts.pending} pending, ${counts.processing} processing, ${counts.completed} completed, ${counts.error} in error${stuck}`,
   );

@@ -76,7 +76,7 @@ export async function checkOutputs(
     if (isTerminal)
       throw new Text2ImgError(
         'conflicting_options',
-        '--output - writes the bytes of a PNG, and standard output is a terminal; name a file, or lead it elsewhere with > or |.',
+        '--output - writes the bytes of a PNG, and standard output is a terminal; name a file, or redirect it with > or |.',
       );
     return;
   }

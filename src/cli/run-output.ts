@@ -42,9 +42,9 @@ export function summarize({ config, terminal }: CommandContext, { summary, deliv
   if (config.json) return terminal.result(JSON.stringify({ type: 'summary', ...summary, webhooks }));
   const { completed, failed, retried, released, lost } = summary;
   const rare = [
-    [retried, 'to be tried again'],
+    [retried, 'to retry'],
     [released, 'released'],
-    [lost, 'taken away'],
+    [lost, 'taken over by other workers'],
     [webhooks.delivered, 'webhooks delivered'],
     [webhooks.owed ?? 0, 'webhooks pending'],
     [webhooks.givenUp ?? 0, 'webhooks failed'],

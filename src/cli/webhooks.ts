@@ -61,7 +61,7 @@ async function deliver(context: QueueContext, queue: PromptQueue, signal: AbortS
   });
   const summary = await deliverer.drain({ withinMs: DELIVERY_DRAIN_MS, signal });
   const { pending, dead } = await queue.outbox.counts();
-  const closed = summary.withoutUrl > 0 ? `, ${summary.withoutUrl} closed without a URL (no_url)` : '';
+  const closed = summary.withoutUrl > 0 ? `, ${summary.withoutUrl} failed without a URL (no_url)` : '';
   const text = `${summary.delivered} delivered, ${summary.failedTries} attempts failed, ${pending} pending, ${dead} failed for good${closed}`;
   printResult(context, { json: { ...summary, pending, deadInAll: dead }, text });
   return 0;

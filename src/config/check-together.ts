@@ -18,7 +18,7 @@ export function checkTogether(config: Config, { mode, environment }: Together): 
   if (config.signedUrls && config.publicUrlBase !== undefined)
     throw conflict('give either --public-url-base or --signed-urls, not both');
   if (config.webhookSecret !== undefined && config.callbackUrl === undefined)
-    throw conflict('--webhook-secret needs --callback-url: only what goes to the operator’s own URL is signed');
+    throw conflict('--webhook-secret needs --callback-url: only webhooks to that URL are signed');
 }
 
 function conflict(sentence: string): Text2ImgError {

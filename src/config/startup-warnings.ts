@@ -31,7 +31,7 @@ export function startupWarnings(command: CommandName, environment: Environment):
   }
   if (USE_FOLDERS.has(command) && lacksHome(environment)) {
     warnings.push({
-      message: 'this user has no home folder: the temporary folder takes its place',
+      message: 'this user has no home folder: the temporary folder is used instead',
       fields: { advice: 'set HOME to keep models and compiled networks elsewhere' },
     });
   }

@@ -64,7 +64,7 @@ function probeMemory(): DoctorFinding {
     name: 'memory',
     status: 'problem',
     detail,
-    advice: `Stable Diffusion 1.x wants ${gib(COMFORTABLE_BYTES)}; small checkpoints need less, and --vae-tiling helps with large images`,
+    advice: `Stable Diffusion 1.x needs ${gib(COMFORTABLE_BYTES)}; small checkpoints need less, and --vae-tiling helps with large images`,
   };
 }
 

@@ -32,7 +32,7 @@ export class LocalEnginePool implements EnginePool {
       const onOutage = (error: Text2ImgError): void => {
         // Where none is left the worker says so.
         if (this.refusal === undefined)
-          logger.warning('an engine cannot be used; the others go on', { engine: name, error });
+          logger.warning('an engine cannot be used; the others continue', { engine: name, error });
       };
       return new PooledEngine({ name, host, logger, probePauses, onOutage, onChange: () => this.#wake() });
     });

@@ -155,7 +155,7 @@ export class EngineProcess {
       this.kill(
         new Text2ImgError(
           'engine_unavailable',
-          `the engine speaks protocol ${protocolVersion}, this program ${PROTOCOL_VERSION}.`,
+          `the engine has protocol ${protocolVersion}, this program ${PROTOCOL_VERSION}.`,
         ),
       );
     } else {

@@ -159,7 +159,7 @@ function infiniteFrequencies({
     return `"block_out_channels" begins with ${channels[0]}; the timestep’s frequencies need at least 2 channels`;
   const largest = (-Math.log(10_000) * (half - 1)) / (half - shift);
   if (half !== shift && largest <= LARGEST_EXPONENT) return undefined;
-  return `"freq_shift" is ${shift}, and the timestep’s frequencies are divided by what it leaves of ${half}, half of the first of "block_out_channels"; allowed are numbers well below ${half}`;
+  return `"freq_shift" is ${shift}; allowed are numbers well below ${half}, which is half of the first of "block_out_channels"`;
 }
 
 /** With other paddings the way down does not halve, and the way up, which doubles, does not meet it. */
@@ -168,7 +168,7 @@ function unmatchedPadding({
   downsample_padding: padding,
 }: UNet2DConditionConfig): string | undefined {
   if (types.length === 1 || padding === 0 || padding === 1) return undefined;
-  return `"downsample_padding" is ${padding}, with which the way up does not meet the way down; allowed are 0 and 1`;
+  return `"downsample_padding" is ${padding}, so the sizes of the up and down blocks differ; allowed are 0 and 1`;
 }
 
 export const UNET_2D_CONDITION_RULES: ConfigRules<UNet2DConditionConfig> = {

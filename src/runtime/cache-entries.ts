@@ -128,7 +128,7 @@ export async function checkRoom(folder: string, bytes: number): Promise<void> {
   if (blocks === 0 || free >= bytes) return;
   throw new Text2ImgError(
     'disk_full',
-    `its disk has ${inMegabytes(free)} left, and what is to be kept has at least ${inMegabytes(bytes)}.`,
+    `its disk has ${inMegabytes(free)} left, but the entry needs at least ${inMegabytes(bytes)}.`,
   );
 }
 

@@ -112,7 +112,7 @@ function foreign(image: {
   const owner = describeOwner(image.owner ?? image.metadata?.docKey) ?? 'an unknown owner';
   return new Text2ImgError(
     'foreign_object',
-    `the image at ${image.url} belongs to ${owner}; it was left as it is. If it is this job’s all the same, as after a renaming: text2img jobs retry --adopt ID.`,
+    `the image at ${image.url} belongs to ${owner}; it was not changed. If you renamed the collection and it is this job’s image, run "text2img jobs retry --adopt ID".`,
   );
 }
 

@@ -106,5 +106,5 @@ export async function complete(
 function surplusWarning(urls: readonly string[]): string | undefined {
   if (urls.length === 0) return undefined;
   const more = urls.length > MAX_NAMED ? ` and ${urls.length - MAX_NAMED} more` : '';
-  return `this run has fewer images than an earlier one, whose others stay: ${urls.slice(0, MAX_NAMED).join(', ')}${more}`;
+  return `this run has fewer images than an earlier one; the extra ones stay: ${urls.slice(0, MAX_NAMED).join(', ')}${more}`;
 }

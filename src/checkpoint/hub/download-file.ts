@@ -87,7 +87,7 @@ async function fetchWhole(file: HubFile, options: DownloadOptions): Promise<void
       continue;
     }
     if (isRestart && ++restarts > MAX_RESTARTS)
-      throw failed(file, options, 'cannot be continued: the server sends other parts than were asked for');
+      throw failed(file, options, 'cannot be continued: the server sends the wrong part of the file');
     fruitless = doneBytes >= mostBytes + FRUIT_BYTES ? 0 : fruitless + 1;
     mostBytes = Math.max(mostBytes, doneBytes);
     if (fruitless >= MAX_FRUITLESS)

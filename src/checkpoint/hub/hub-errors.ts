@@ -73,7 +73,7 @@ export function refusal({ id, revision }: HubId, { status, headers, access }: Re
   if (status === 401 || status === 404)
     return new Text2ImgError(
       'model_not_found',
-      `there is no model ${id} on the hub, or it is private; ${hasToken ? 'the token in use does not reach it' : 'for a private one set HF_TOKEN'}.`,
+      `the model ${id} was not found on the hub; ${hasToken ? 'if it is private, use a token that may read it' : 'if it is private, set HF_TOKEN'}.`,
     );
   const said = headers['x-error-message'];
   const why = typeof said === 'string' ? `: ${quote(said)}` : '';
@@ -96,7 +96,7 @@ export function cacheError(error: unknown, root: string): Text2ImgError {
   if (systemCode(error) === undefined) return Text2ImgError.from(error);
   return new Text2ImgError(
     'store_unwritable',
-    `the hub's cache ${quote(root)} cannot be written: ${messageOf(error)}. HF_HOME names another place.`,
+    `the hub's cache ${quote(root)} cannot be written: ${messageOf(error)}. Choose another folder with HF_HOME.`,
     { cause: error },
   );
 }

@@ -14,12 +14,12 @@ import { omitUndefined } from '../../lib/omit-undefined.ts';
 const UNNAMED = {
   code: 'invalid_document',
   message:
-    'its "_id" cannot be used as a name: it is not valid UTF-8, a sub-document with numbers or "_bsontype" as field names, or a value that JavaScript cannot keep.',
+    'its "_id" cannot be used as a name: it is not valid UTF-8, has numbers or "_bsontype" as field names, or JavaScript cannot keep it.',
 } as const;
 
 export const TOO_LARGE = {
   code: 'invalid_document',
-  message: 'the document has more than 15 MB, so that there is no room for what the service must write into it.',
+  message: 'the document has more than 15 MB, so the service has no room for its own fields.',
 } as const;
 
 export interface EntryClaim extends Omit<TakeStatement, 'filter' | 'sort'> {

@@ -14,7 +14,7 @@ const MAX_WRONG_PROOFS = 10_000;
 const ALL_HOOKS = 1_000_000;
 
 const UNPROVEN =
-  'nothing proves that this service recorded it: it is of version 0.1.0, or somebody wrote it into the document; "text2img webhooks redrive ID" sends it all the same';
+  'it has no proof that this service recorded it: it is of version 0.1.0, or another program wrote it; "text2img webhooks redrive ID" sends it anyway';
 
 export async function giveUpUnproven(
   prompts: PromptsCollection,

@@ -89,9 +89,7 @@ export class QueueIndexes {
 
   async #mend(): Promise<void> {
     this.#mendedMs = performance.now();
-    this.#sayOnce(
-      'an index of the queue went away while it was used; it is made anew, and the queue goes on without it',
-    );
+    this.#sayOnce('an index of the queue was removed; the worker makes it again, and works without it meanwhile');
     try {
       if (this.#isMaker) await this.make();
       else await this.look();

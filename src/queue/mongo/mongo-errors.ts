@@ -63,7 +63,7 @@ export function queueError(error: unknown, place: string): Text2ImgError {
       `${place} is a ${kind}, whose documents cannot be changed one by one; name a plain collection with --collection.`,
       { cause: error },
     );
-  if (isUnauthorized(error)) return of('queue_unauthorized', `${place} does not let this user in or do this`);
+  if (isUnauthorized(error)) return of('queue_unauthorized', `${place} refuses this user or this operation`);
   if (error instanceof MongoServerSelectionError || error instanceof MongoNetworkError || isSystemError(error))
     return of('queue_failed', `${place} cannot be reached`);
   if (error instanceof MongoError) return of('queue_failed', `${place} answered`);

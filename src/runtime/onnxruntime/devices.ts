@@ -20,7 +20,7 @@ const CHILD = new URL(
   import.meta.url,
 );
 const TIMEOUT_MS = 60_000;
-const CUDA_ADVICE = '"text2img setup cuda" fetches its libraries; an NVIDIA driver must be installed.';
+const CUDA_ADVICE = '"text2img setup cuda" downloads its libraries; an NVIDIA driver must be installed.';
 
 const answerSchema = z.object({
   computeTypes: z.array(z.enum(['float32', 'float16'])),

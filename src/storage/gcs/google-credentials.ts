@@ -52,7 +52,7 @@ function readText(path: string): string {
     if (code === 'EACCES')
       throw new Text2ImgError(
         'store_unwritable',
-        `the credentials ${quote(path)} cannot be read by user ${process.getuid?.() ?? '?'}; in a container name their owner with --user "$(id -u):$(id -g)".`,
+        `the credentials ${quote(path)} cannot be read by user ${process.getuid?.() ?? '?'}; in a container, start it with --user "$(id -u):$(id -g)".`,
         { cause: error },
       );
     throw unusable(quote(path), code === 'ENOENT' ? 'there is no such file' : (code ?? messageOf(error)));

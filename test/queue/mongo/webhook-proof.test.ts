@@ -89,7 +89,7 @@ suite('webhooks in documents', servers === undefined ? { skip: NO_MONGOD } : {},
     );
     assert.deepEqual(await queue.outbox.counts(), { pending: 1, dead: 4 });
     const [listed] = await queue.outbox.list({ state: 'dead', limit: 5 });
-    assert.match(listed?.error ?? '', /nothing proves/);
+    assert.match(listed?.error ?? '', /it has no proof/);
     assert.equal(
       warnings.filter((line) => line.includes('webhooks in documents failed')).length,
       1,
