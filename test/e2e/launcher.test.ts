@@ -1,10 +1,10 @@
-/** The launcher under a Node that is too old: the pinned one takes over, with everything that it was given. */
+/** A Node that is too old: npm installs without warnings, and the launcher gives the pinned Node everything that it was given. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { delimiter, join } from 'node:path';
+import { delimiter, dirname, join } from 'node:path';
 import { test } from 'node:test';
-import { cleanEnvironment, launcher } from './run-cli.ts';
+import { cleanEnvironment, launcher, root } from './run-cli.ts';
 
 function findOldNode(): string | undefined {
   const candidates = (process.env['PATH'] ?? '').split(delimiter).map((folder) => join(folder, 'node'));
@@ -33,4 +33,23 @@ test('pipes of the shell reach the program through the launcher of an old Node',
     /MONGO_URI_FILE cannot be read.*does not exist/,
   );
   assert.match(run('"$0" "$1" enqueue <(echo "{}")'), /"text"|text/);
+});
+
+const oldNpm = join(dirname(oldNode ?? ''), 'npm');
+const skipNpm = skip || (existsSync(oldNpm) ? false : 'NOT RUN: npm under an old Node; there is none beside it');
+
+test('"npm ci" under an old Node prints no engine warnings, because .npmrc shows errors only', {
+  skip: skipNpm,
+}, () => {
+  const environment = Object.fromEntries(
+    Object.entries(cleanEnvironment()).filter(([name]) => !name.startsWith('npm_')),
+  );
+  const PATH = `${dirname(oldNode ?? '')}${delimiter}${environment['PATH']}`;
+  const install = (option: string): string =>
+    execFileSync('bash', ['-c', `"$0" ci --dry-run --offline ${option} 2>&1`, oldNpm], {
+      cwd: root,
+      env: { ...environment, PATH },
+    }).toString();
+  assert.match(install('--loglevel=warn'), /EBADENGINE/);
+  assert.doesNotMatch(install(''), /EBADENGINE|npm warn/i);
 });
