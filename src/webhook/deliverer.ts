@@ -3,10 +3,13 @@
  * outbox; one that dies leaves what it held to the others when the lease ends.
  */
 import type { Logger } from '../observability/logger.ts';
+import { EndablePause } from '../lib/endable-pause.ts';
 import { growingPauseMs, pause } from '../lib/pause.ts';
+import { untilAborted } from '../lib/until-aborted.ts';
 import type { DeliveryOutcome, DueWebhook, WebhookOutbox } from '../queue/webhook-outbox.ts';
 import { deliver, type DeliverOptions, NO_URL, TIMEOUT_MS } from './deliver.ts';
 import { DeliverySlots, type Lane } from './delivery-slots.ts';
+import { logOutcome, recordOutcome } from './outcomes.ts';
 
 export interface DelivererOptions extends Omit<DeliverOptions, 'signal'> {
   readonly outbox: WebhookOutbox;
@@ -59,9 +62,7 @@ export class WebhookDeliverer implements AsyncDisposable {
   readonly #underWay = new Set<Promise<void>>();
   readonly #cut = new AbortController();
   #stopping: Promise<void> | undefined;
-  /** Ends the pause, or the next one where there is none now. */
-  #wake: () => void = () => void (this.#isPoked = true);
-  #isPoked = false;
+  readonly #rest = new EndablePause();
 
   constructor(options: DelivererOptions) {
     this.#options = options;
@@ -75,7 +76,7 @@ export class WebhookDeliverer implements AsyncDisposable {
 
   /** Something is owed since now: do not wait for the next look. */
   notify(): void {
-    this.#wake();
+    this.#rest.end();
   }
 
   /** Delivers until the signal; trouble with the queue is waited out. Returns at once then: `drain` or `stop` see to the tries that are under way. */
@@ -85,10 +86,10 @@ export class WebhookDeliverer implements AsyncDisposable {
       try {
         await this.#untilIdle(signal);
         failures = 0;
-        await this.#pause((await this.#msUntilNext(pollMs, signal)) * (0.75 + Math.random() / 2), signal);
+        await this.#rest.pause((await this.#msUntilNext(pollMs, signal)) * (0.75 + Math.random() / 2), signal);
       } catch (error) {
         logger.warning('the webhooks cannot be read; trying again', { error });
-        await this.#pause(growingPauseMs(++failures, READ_PAUSES), signal);
+        await this.#rest.pause(growingPauseMs(++failures, READ_PAUSES), signal);
       }
     }
   }
@@ -118,11 +119,11 @@ export class WebhookDeliverer implements AsyncDisposable {
         const isDueInTime = dueMs !== undefined && performance.now() + dueMs <= deadlineMs;
         // A try that is under way may fail, and fall due again in time.
         if (!isDueInTime && this.#underWay.size === 0) break;
-        await this.#pause(isDueInTime ? Math.max(dueMs, MIN_PAUSE_MS) : withinMs, over);
+        await this.#rest.pause(isDueInTime ? Math.max(dueMs, MIN_PAUSE_MS) : withinMs, over);
       }
       await this.#release();
       const patience = AbortSignal.timeout(timeoutMs + STOP_MS);
-      await raced(Promise.all(this.#underWay), AbortSignal.any([signal, patience]));
+      await untilAborted(Promise.all(this.#underWay), AbortSignal.any([signal, patience]));
     } finally {
       await this.stop();
     }
@@ -132,7 +133,7 @@ export class WebhookDeliverer implements AsyncDisposable {
   /** Begins nothing any more, and ends what is under way: after two seconds by force. Over within three, whatever hangs; can be called twice. */
   async stop(): Promise<void> {
     this.#stopping ??= (async () => {
-      this.#wake();
+      this.#rest.end();
       const released = this.#release();
       await Promise.race([Promise.all(this.#underWay), pause(STOP_MS)]);
       this.#cut.abort();
@@ -155,8 +156,8 @@ export class WebhookDeliverer implements AsyncDisposable {
     while (!this.#isOver(signal)) {
       this.#beginHeld();
       const waitMs = this.#msUntilTaking();
-      if (waitMs > 0) await this.#pause(waitMs, signal);
-      else if (((await raced(this.#take(signal), signal)) ?? 0) === 0) return;
+      if (waitMs > 0) await this.#rest.pause(waitMs, signal);
+      else if (((await untilAborted(this.#take(signal), signal)) ?? 0) === 0) return;
     }
   }
 
@@ -164,7 +165,7 @@ export class WebhookDeliverer implements AsyncDisposable {
   async #closeWithoutUrl(signal: AbortSignal): Promise<void> {
     const { outbox, operatorUrl, logger } = this.#options;
     if (operatorUrl !== undefined || this.#isOver(signal)) return;
-    const count = (await raced(outbox.closeWithoutUrl(NO_URL), signal)) ?? 0;
+    const count = (await untilAborted(outbox.closeWithoutUrl(NO_URL), signal)) ?? 0;
     this.#summary.withoutUrl += count;
     if (count > 0)
       logger.warning(
@@ -195,7 +196,7 @@ export class WebhookDeliverer implements AsyncDisposable {
     const settled = ended.then(() => {
       this.#underWay.delete(settled);
       // Else the asker goes on by itself.
-      if (signal.aborted) this.#wake();
+      if (signal.aborted) this.#rest.end();
     });
     this.#underWay.add(settled);
     return taking;
@@ -240,57 +241,23 @@ export class WebhookDeliverer implements AsyncDisposable {
     const tried = this.#try(webhook).finally(() => {
       end();
       this.#underWay.delete(tried);
-      this.#wake();
+      this.#rest.end();
     });
     this.#underWay.add(tried);
   }
 
   /** Never rejects. */
   async #try(webhook: DueWebhook): Promise<void> {
-    const { logger } = this.#options;
     const outcome = await deliver(webhook, { ...this.#options, signal: this.#cut.signal });
-    const facts = { prompt_id: webhook.promptId, webhook_id: webhook.id, attempt: webhook.attempts + 1 };
-    switch (outcome.kind) {
-      case 'delivered':
-        this.#summary.delivered++;
-        logger.info('webhook delivered', facts);
-        break;
-      case 'retry':
-        this.#summary.failedTries++;
-        logger.warning('webhook not delivered; it will be retried', {
-          ...facts,
-          error: { message: outcome.error },
-          retry_in_ms: outcome.delayMs,
-        });
-        break;
-      case 'dead':
-        this.#summary.dead++;
-        logger.error('webhook failed for good; "text2img webhooks redrive" retries it', {
-          ...facts,
-          error: { message: outcome.error },
-        });
-        break;
-      case 'postpone':
-        break;
-    }
+    if (outcome.kind === 'delivered') this.#summary.delivered++;
+    if (outcome.kind === 'retry') this.#summary.failedTries++;
+    if (outcome.kind === 'dead') this.#summary.dead++;
+    logOutcome(this.#options.logger, webhook, outcome);
     await this.#record(webhook, outcome);
   }
 
-  /** Never rejects: not written down, it is sent once more when the lease ends. At least once, never not at all. */
   async #record(webhook: DueWebhook, outcome: DeliveryOutcome): Promise<void> {
-    try {
-      await this.#options.outbox.record(webhook, outcome);
-    } catch (error) {
-      this.#options.logger.warning(
-        'the result of a webhook’s attempt could not be recorded; it is retried when its lease ends',
-        {
-          prompt_id: webhook.promptId,
-          webhook_id: webhook.id,
-          outcome: outcome.kind,
-          error,
-        },
-      );
-    }
+    await recordOutcome(this.#options, webhook, outcome);
   }
 
   #putOff({ webhook }: Held, delayMs: number): void {
@@ -323,41 +290,7 @@ export class WebhookDeliverer implements AsyncDisposable {
   }
 
   async #msUntilNext<T extends number | undefined>(otherwise: T, signal: AbortSignal): Promise<number | T> {
-    const dueMs = this.#isOver(signal) ? undefined : await raced(this.#options.outbox.msUntilNextDue(), signal);
+    const dueMs = this.#isOver(signal) ? undefined : await untilAborted(this.#options.outbox.msUntilNextDue(), signal);
     return dueMs === undefined ? otherwise : otherwise === undefined ? dueMs : Math.min(otherwise, dueMs);
-  }
-
-  /** Until the time is up, something is owed, a try ends, or the signal. */
-  async #pause(ms: number, signal: AbortSignal): Promise<void> {
-    const isPoked = this.#isPoked;
-    this.#isPoked = false;
-    if (isPoked || this.#isOver(signal)) return;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const onAbort = (): void => resolve();
-    const timer = setTimeout(resolve, ms);
-    signal.addEventListener('abort', onAbort);
-    const before = this.#wake;
-    this.#wake = resolve;
-    await promise;
-    this.#wake = before;
-    clearTimeout(timer);
-    signal.removeEventListener('abort', onAbort);
-  }
-}
-
-/** What it resolves to, or undefined as soon as the signal is there. A rejection after that is nobody's. */
-async function raced<T>(promise: Promise<T>, signal: AbortSignal): Promise<T | undefined> {
-  if (signal.aborted) {
-    promise.catch(() => undefined);
-    return undefined;
-  }
-  const { promise: aborted, resolve } = Promise.withResolvers<undefined>();
-  const onAbort = (): void => resolve(undefined);
-  signal.addEventListener('abort', onAbort);
-  try {
-    return await Promise.race([promise, aborted]);
-  } finally {
-    signal.removeEventListener('abort', onAbort);
-    promise.catch(() => undefined);
   }
 }
