@@ -16,6 +16,7 @@ This page is written by \`node scripts/write-option-page.ts\` from \`src/config/
 An option is a flag or an environment variable. A flag beats its variable. An empty variable counts as unset.
 
 - Write \`--flag value\` or \`--flag=value\`. Use the second form for a value that begins with a dash.
+- \`--size 768x512\` means \`--width 768 --height 512\`.
 - A switch has no value: \`--watch\` turns it on, \`--no-watch\` turns it off. Its variable takes \`on\` or \`off\`, \`true\` or \`false\`, \`yes\` or \`no\`, \`1\` or \`0\`.
 - A secret can also come from the file or pipe that \`<VARIABLE>_FILE\` names.
 - The command comes first: \`text2img jobs list --json\`. Without a command, \`text2img\` means \`text2img run\`.
@@ -35,7 +36,11 @@ ${Object.entries(options)
 }
 
 function cellsOf(name: OptionName, spec: OptionSpec): readonly string[] {
-  const flag = [flagOf(name), spec.alias].filter((one) => one !== undefined).map((one) => `\`${one}\``);
+  const flag = [
+    spec.placeholder === undefined && spec.default === 'on' ? flagOf(name).replace('--', '--no-') : flagOf(name),
+    ...(spec.short === undefined ? [] : [spec.short]),
+    ...(spec.aliases ?? []),
+  ].map((one) => `\`${one}\``);
   const variable = environmentNameOf(name);
   return [
     flag.join(', '),
@@ -59,7 +64,8 @@ function meaningOf({ doc, allowed }: OptionSpec): string {
 const STATED_DEFAULT = /\(default: ([^)]*)\)/;
 
 function defaultOf({ doc, allowed, default: byDefault, placeholder }: OptionSpec): string {
-  if (placeholder === undefined) return byDefault ?? 'off';
+  // A switch that is on has its `--no-…` in the table, which is off.
+  if (placeholder === undefined) return 'off';
   const stated = STATED_DEFAULT.exec(doc.replace(`(${allowed}; `, '('))?.[1];
   return stated ?? (byDefault === undefined || byDefault === '' ? 'none' : `\`${byDefault}\``);
 }

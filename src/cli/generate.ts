@@ -30,7 +30,7 @@ export async function generate(context: CommandContext): Promise<ExitCode> {
     numImages: wanted.request.numImages ?? 1,
   });
   // Before the model is loaded: nobody should wait for a picture that cannot be kept.
-  await checkOutputs(paths, { json: config.json, isTerminal: process.stdout.isTTY });
+  await checkOutputs(paths, { json: config.json, isTerminal: process.stdout.isTTY, mayReplace: config.clobber });
 
   const { environment, logger, terminal } = context;
   const model = await findModel(modelSettings(config, { defaultModel: undefined, environment }), {
@@ -86,10 +86,11 @@ async function writePictures(context: CommandContext, { request, result, engine,
       context.terminal.line(`standard output  (seed ${image.seed})`);
       continue;
     }
-    await writeImage(path, png);
+    const isReplaced = await writeImage(path, png, { mayReplace: context.config.clobber });
+    if (isReplaced) context.terminal.line(`replaced ${path}`);
     const { prompt: _, ...facts } = { ...request, ...made, modelName, modelHash };
     printResult(context, {
-      json: { path: resolve(path), ...facts, warnings: result.warnings },
+      json: { path: resolve(path), ...(isReplaced ? { replaced: true } : {}), ...facts, warnings: result.warnings },
       text: `${printable(path)}  (seed ${image.seed})`,
     });
   }

@@ -34,12 +34,11 @@ export async function requestOf(config: Config): Promise<RequestWithSource> {
   if (stated.prompt === undefined)
     throw new Text2ImgError(
       'conflicting_options',
-      'There is nothing to generate: give --prompt, or --from with a PNG.',
+      'There is nothing to generate: give a prompt, or --from with a PNG.',
     );
-  const { seed = randomInt(RANDOM_SEEDS) } = stated;
   // The same rules as for a queued prompt, so that what can be drawn here can be drawn there.
-  const document = toDocument(REQUEST_FIELDS, { ...stated, seed });
-  const { request } = parsePromptDocument(document, limitsOf(config));
+  const { request } = parsePromptDocument(toDocument(REQUEST_FIELDS, stated), limitsOf(config));
+  const { seed = randomInt(RANDOM_SEEDS) } = request;
   const drawnBy =
     source === undefined ? undefined : { modelName: source.modelName, modelHash: source.modelHash ?? undefined };
   return { request: { ...request, seed }, drawnBy, notTaken: read?.notTaken ?? [] };

@@ -66,7 +66,9 @@ async function runProgram(given: Given, terminal: Terminal): Promise<ExitCode> {
     }
     const { parseArguments } = await import('./program.ts');
     const invocation = await parseArguments(args);
-    return invocation === undefined ? 0 : await runCommand(invocation, { terminal, environment: given.environment });
+    return typeof invocation === 'number'
+      ? invocation
+      : await runCommand(invocation, { terminal, environment: given.environment });
   } catch (error) {
     return tell(error, terminal, given);
   }

@@ -62,13 +62,45 @@ async function filePathOf(output: string | undefined, name: string): Promise<str
   return isFolder ? join(output, name) : output;
 }
 
+/** Of images, but not of PNGs: a file that lies about what it holds helps nobody. */
+const OTHER_ENDINGS = /\.(?:jpe?g|jfif|webp|gif|bmp|tiff?|avif|heic|jxl|svg|pdf)$/i;
+
+function refuseEnding(path: string): void {
+  const [ending] = OTHER_ENDINGS.exec(path) ?? [];
+  if (ending === undefined) return;
+  throw new Text2ImgError(
+    'invalid_option',
+    `--output ${quote(path)} ends with ${ending}, but images are written as PNG; name it ${quote(`${path.slice(0, -ending.length)}.png`)}.`,
+  );
+}
+
+/** Whether there is a file of this name, or a link to one. */
+async function isThere(path: string): Promise<boolean> {
+  return (await stat(path).catch(() => undefined)) !== undefined;
+}
+
+async function refuseReplacing(path: string): Promise<void> {
+  if (!(await isThere(path))) return;
+  throw new Text2ImgError(
+    'invalid_option',
+    `The output ${quote(path)} exists, and --no-clobber keeps files; choose another name.`,
+  );
+}
+
+interface OutputCheck {
+  readonly json: boolean;
+  readonly isTerminal: boolean;
+  /** Whether a file that is there may be replaced. */
+  readonly mayReplace: boolean;
+}
+
 /**
  * Proves before the drawing that the images can be written.
  * @throws `invalid_option` for what is no plain file, `conflicting_options`, `not_found`, `store_unwritable`, `disk_full`
  */
 export async function checkOutputs(
   paths: readonly string[],
-  { json, isTerminal }: { readonly json: boolean; readonly isTerminal: boolean },
+  { json, isTerminal, mayReplace }: OutputCheck,
 ): Promise<void> {
   if (isStandardOutput(paths[0])) {
     if (json)
@@ -80,12 +112,24 @@ export async function checkOutputs(
       );
     return;
   }
-  for (const path of paths) await checkWritable(path).catch((error: unknown) => refuse(error, path));
+  for (const path of paths) {
+    refuseEnding(path);
+    if (!mayReplace) await refuseReplacing(path);
+    await checkWritable(path).catch((error: unknown) => refuse(error, path));
+  }
 }
 
-/** The whole file or none of it; through links. @throws as `checkOutputs` */
-export async function writeImage(path: string, bytes: Uint8Array): Promise<void> {
+/** The whole file or none of it; through links. @returns whether it replaced another @throws as `checkOutputs` */
+export async function writeImage(
+  path: string,
+  bytes: Uint8Array,
+  { mayReplace }: Pick<OutputCheck, 'mayReplace'>,
+): Promise<boolean> {
+  // Another program may have made it since the check.
+  if (!mayReplace) await refuseReplacing(path);
+  const isReplaced = await isThere(path);
   await writePlainFile(path, bytes).catch((error: unknown) => refuse(error, path));
+  return isReplaced;
 }
 
 /** All of it, to whoever reads; one who stopped reading is no error. */

@@ -18,6 +18,8 @@ import { quote } from '../lib/foreign-text.ts';
 import { nearestName } from '../lib/nearest-name.ts';
 import { omitUndefined } from '../lib/omit-undefined.ts';
 import { VERSION } from '../version.ts';
+import type { ExitCode } from './command-context.ts';
+import { aliasesOf, joinAliases, SIZE_FLAG, takesSize } from './flag-names.ts';
 import { EXAMPLES, EXIT_CODES_HELP } from './help-texts.ts';
 import { describeUsageError } from './usage-errors.ts';
 
@@ -35,6 +37,8 @@ interface CommandShape {
   readonly action?: string;
   readonly description: string;
   readonly operand?: string;
+  /** The operand is this option's value. */
+  readonly operandIs?: OptionName;
 }
 
 const SHAPES: readonly CommandShape[] = [
@@ -42,7 +46,12 @@ const SHAPES: readonly CommandShape[] = [
     command: 'run',
     description: 'Generate the jobs in the queue and exit; with --watch wait for more. The default command.',
   },
-  { command: 'generate', description: 'Generate images for one prompt, without a queue.' },
+  {
+    command: 'generate',
+    operand: '[prompt]',
+    operandIs: 'prompt',
+    description: 'Generate images for one prompt, without a queue.',
+  },
   {
     command: 'enqueue',
     operand: '[file]',
@@ -87,6 +96,8 @@ class Program extends Command {
   }
 }
 
+const HELP_WORDS: readonly string[] = ['help', '-h', '--help'];
+
 /** @throws `unknown_option` with the command that was perhaps meant */
 function refuseUnknownCommand(program: Command, args: readonly string[]): void {
   const [word, action] = args;
@@ -96,8 +107,9 @@ function refuseUnknownCommand(program: Command, args: readonly string[]): void {
     if (word !== 'help') throw unknownCommand(word, meantBy(program, word));
     return;
   }
-  if (group.commands.length === 0 || action === undefined || action.startsWith('-') || action === 'help') return;
+  if (group.commands.length === 0 || action === undefined || HELP_WORDS.includes(action)) return;
   const actions = group.commands.map((one) => one.name());
+  if (action.startsWith('-')) throw missingAction(word, actions);
   if (actions.includes(action)) return;
   const near = nearestName(action, actions);
   throw unknownCommand(
@@ -117,23 +129,40 @@ function meantBy(program: Command, word: string): readonly string[] {
   return near === undefined ? [] : [near];
 }
 
+function missingAction(group: string, actions: readonly string[]): Text2ImgError {
+  const each = actions.map((action) => `"text2img ${group} ${action}"`).join(' or ');
+  return new Text2ImgError(
+    'unknown_option',
+    `Options come after the command: ${each}. See "text2img ${group} --help".`,
+  );
+}
+
 function unknownCommand(typed: string, meant: readonly string[]): Text2ImgError {
-  const advice = meant.length === 0 ? '' : ` Did you mean ${meant.map((one) => `"text2img ${one}"`).join(' or ')}?`;
+  const advice =
+    meant.length > 0
+      ? ` Did you mean ${meant.map((one) => `"text2img ${one}"`).join(' or ')}?`
+      : /\s/.test(typed.trim())
+        ? ' For an image of a prompt: text2img generate "a red circle".'
+        : '';
   return new Text2ImgError('unknown_option', `There is no command ${quote(typed)}.${advice} See "text2img --help".`);
 }
 
-/** @returns undefined where help or the version was asked for and printed @throws `unknown_option`, `invalid_option`, `conflicting_options` */
-export async function parseArguments(args: readonly string[]): Promise<Invocation | undefined> {
+/** Of a group without its action: its help was printed to standard error, and nothing was done. */
+const NOTHING_DONE: ExitCode = 2;
+
+/** @returns the exit code where help or the version was printed instead @throws `unknown_option`, `invalid_option`, `conflicting_options` */
+export async function parseArguments(args: readonly string[]): Promise<Invocation | ExitCode> {
   let invocation: Invocation | undefined;
   const program = buildProgram((found) => {
     invocation = found;
   });
   try {
     await program.parseAsync(args, { from: 'user' });
-    return invocation;
+    return invocation ?? 0;
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
-    if (error.exitCode === 0) return undefined;
+    if (error.exitCode === 0) return 0;
+    if (error.code === 'commander.help') return NOTHING_DONE;
     throw describeUsageError(error);
   }
 }
@@ -152,7 +181,7 @@ export function buildProgram(act: (invocation: Invocation) => void): Command {
   }
   // After the subcommands, because they copy these settings from their parent when they are made.
   for (const command of [program, ...program.commands, ...program.commands.flatMap((group) => group.commands)]) {
-    command.exitOverride().configureOutput({ writeErr: () => {} });
+    command.exitOverride().configureOutput({ outputError: () => {} });
   }
   return program;
 }
@@ -176,15 +205,17 @@ function addCommand(parent: Command, shape: CommandShape, act: (invocation: Invo
     .allowExcessArguments(true)
     .addHelpOption(new Option('-h, --help', 'Show this help.').helpGroup(groupHeadingOf('json')));
   for (const name of optionsOf(shape.command)) addOption(command, shape, name);
+  if (takesSize(shape.command)) command.addOption(new Option(`${SIZE_FLAG} <w>x<h>`).hideHelp());
   addExamples(command, shape.command, shape.action);
   command.action(() => {
     const [operand] = shape.operand === undefined ? [] : command.args;
     refuseExcess(shape, command.args[shape.operand === undefined ? 0 : 1]);
     const flags = joinAliases(command.opts());
+    const { operandIs } = shape;
     act({
       command: shape.command,
-      flags,
-      ...omitUndefined({ action: shape.action, operand }),
+      flags: operandIs === undefined ? flags : withOperand(flags, operandIs, operand),
+      ...omitUndefined({ action: shape.action, operand: operandIs === undefined ? operand : undefined }),
     });
   });
 }
@@ -198,13 +229,15 @@ function addOption(command: Command, { action }: CommandShape, name: OptionName)
   const byDefault = (spec.default ?? '') === '' || spec.placeholder === undefined ? '' : ` (default: ${spec.default})`;
   const documentation = `${spec.doc}${byDefault} [${environmentNameOf(name)}]`;
   if (spec.placeholder === undefined) {
-    command.addOption(make(flag, documentation));
-    command.addOption(make(flag.replace('--', '--no-'), '').hideHelp());
+    const isOn = spec.default === 'on';
+    // In this order: commander takes a switch that it only knows as `--no-…` for given.
+    command.addOption(make(flag, isOn ? '' : documentation).hideHelp(isOn || !isShown));
+    command.addOption(make(flag.replace('--', '--no-'), isOn ? documentation : '').hideHelp(!isOn || !isShown));
     return;
   }
-  command.addOption(make(`${flag} ${spec.placeholder}`, documentation));
-  if (spec.alias !== undefined)
-    command.addOption(make(`${spec.alias} ${spec.placeholder}`, `Another name for ${flag}.`));
+  const flags = spec.short === undefined ? flag : `${spec.short}, ${flag}`;
+  command.addOption(make(`${flags} ${spec.placeholder}`, documentation));
+  for (const alias of aliasesOf(name)) command.addOption(make(`${alias} ${spec.placeholder}`, '').hideHelp());
 }
 
 /** As commander prints it above the options of a group. */
@@ -229,7 +262,9 @@ function refuseExcess({ command, action }: CommandShape, excess: string | undefi
     ? ` Put the command first: text2img ${excess} …`
     : command === 'run'
       ? ' "text2img enqueue" adds prompts from a file.'
-      : '';
+      : command === 'generate'
+        ? ' Write the prompt between quotes.'
+        : '';
   const name = action === undefined ? command : `${command} ${action}`;
   throw new Text2ImgError(
     'unknown_option',
@@ -237,13 +272,13 @@ function refuseExcess({ command, action }: CommandShape, excess: string | undefi
   );
 }
 
-/** commander gives `--model-id` a name of its own. @throws `conflicting_options` when two names have different values */
-function joinAliases({ modelId, ...flags }: Record<string, string | boolean | undefined>): Flags {
-  if (modelId === undefined) return flags;
-  const { model = modelId } = flags;
-  if (model === modelId) return { ...flags, model };
+/** @throws `conflicting_options` when the flag says another value */
+function withOperand(flags: Flags, name: OptionName, operand: string | undefined): Flags {
+  if (operand === undefined) return flags;
+  const { [name]: stated = operand } = flags;
+  if (stated === operand) return { ...flags, [name]: operand };
   throw new Text2ImgError(
     'conflicting_options',
-    `--model ${quote(model)} and --model-id ${quote(modelId)} are two names of one option; give one of them.`,
+    `The ${name} is ${quote(operand)}, and ${flagOf(name)} says ${quote(stated)}; give one of them.`,
   );
 }

@@ -1,11 +1,12 @@
 /** How the program says that it failed: one sentence with its code, with `--json` also as JSON, for a bug of ours with its stack. */
-import { environmentNameOf, flagOf, OPTION_NAMES, OPTIONS, type OptionSpec } from '../config/options.ts';
+import { environmentNameOf, flagOf, OPTIONS } from '../config/options.ts';
 import { EXIT_CODE_OF_FAULT } from '../errors/error-codes.ts';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import { excerpt } from '../lib/foreign-text.ts';
 import { withoutSecrets } from '../lib/secrets.ts';
 import { createLogger } from '../observability/logger.ts';
 import type { ExitCode, Given } from './command-context.ts';
+import { VALUE_FLAGS } from './flag-names.ts';
 import type { Terminal } from './terminal.ts';
 
 const STACK_LINES = 40;
@@ -39,14 +40,6 @@ function stackLines(error: Text2ImgError): string[] {
   const lines = (cause.stack ?? cause.message).split('\n').slice(0, STACK_LINES);
   return lines.map((line) => excerpt(withoutSecrets(line), STACK_LINE_LENGTH));
 }
-
-/** Flags that take the next argument as their value: `--prompt --json` asks for a picture of "--json". */
-const VALUE_FLAGS: ReadonlySet<string> = new Set(
-  OPTION_NAMES.flatMap((name) => {
-    const { placeholder, alias }: OptionSpec = OPTIONS[name];
-    return placeholder === undefined ? [] : [flagOf(name), ...(alias === undefined ? [] : [alias])];
-  }),
-);
 
 interface Wanted {
   readonly json: boolean;

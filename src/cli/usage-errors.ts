@@ -11,12 +11,6 @@ export function describeUsageError(error: CommanderError): Text2ImgError {
     case 'commander.excessArguments':
     case 'commander.unknownCommand':
       return new Text2ImgError('unknown_option', `${sentenceOf(error)} See "text2img --help".`);
-    // A group without its action: commander would print the help to standard error.
-    case 'commander.help':
-      return new Text2ImgError(
-        'unknown_option',
-        'This command needs an action: jobs list, show, retry or cancel; webhooks list, deliver or redrive; models pull, list or show; setup cuda. See "text2img --help".',
-      );
     default:
       return new Text2ImgError('invalid_option', sentenceOf(error));
   }

@@ -5,6 +5,7 @@
 import type { ErrorCode } from '../errors/error-codes.ts';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import { quote } from '../lib/foreign-text.ts';
+import { didYouMean } from '../lib/nearest-name.ts';
 import { type Environment, stated } from './environment.ts';
 import { type CommandName, flagNamed, type OptionSpec, variableOf } from './options/option-spec.ts';
 import { quoteUrl } from './quote-url.ts';
@@ -55,7 +56,11 @@ export function parseOption<Spec extends OptionSpec>(
   const refuse = (reason: string | undefined): never => {
     const code: ErrorCode = command === 'run' ? 'invalid_option' : (spec.requestFault ?? 'invalid_option');
     const why = reason === undefined ? '' : `: ${reason}`;
-    throw new Text2ImgError(code, `${source} ${shown(spec, value)} is not allowed${why}; it must be ${spec.allowed}.`);
+    const meant = spec.secret ? '' : didYouMean(value.trim(), spec.type.names ?? []);
+    throw new Text2ImgError(
+      code,
+      `${source} ${shown(spec, value)} is not allowed${why}; it must be ${spec.allowed}.${meant}`,
+    );
   };
   const text = prepared(spec, value, environment);
   if (text.trim() === '' && spec.mayBeEmpty !== true) refuse(undefined);

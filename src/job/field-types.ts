@@ -2,7 +2,13 @@
  * What the value of a request field may be. One record gives reading from JSON and from text, the refusal and the schema, so that the
  * range stands once for documents, flags, PNGs and generated pages.
  */
-import { parseSchedulerName, resolveSchedulerName, SCHEDULER_NAMES } from '../schedulers/scheduler-names.ts';
+import {
+  isSchedulerName,
+  parseSchedulerName,
+  resolveSchedulerName,
+  SAMPLER_NAMES,
+  SCHEDULER_NAMES,
+} from '../schedulers/scheduler-names.ts';
 import type { ErrorCode } from '../errors/error-codes.ts';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import { quote } from '../lib/foreign-text.ts';
@@ -25,11 +31,15 @@ export interface FieldType<T> {
   readonly allowed: string;
   /** The code of an option's bad value in a command about one image. */
   readonly code: 'invalid_parameter' | 'unknown_scheduler';
+  /** Where the values are names: those that somebody may have meant who typed another one. */
+  readonly names?: readonly string[];
   /** Every character counts: an option does not trim the text, may be empty and may hold line ends. */
   readonly verbatim?: true;
-  /** @returns undefined where the value is not allowed; a parsed value is parsed to itself */
+  /** A value that says the same as none: a document's field counts as absent, an option's beats what else would give a value. */
+  readonly absent?: T;
+  /** @returns undefined where the value is not allowed, and for `absent`; a parsed value is parsed to itself */
   parse(json: unknown): T | undefined;
-  /** Of an option, as a user types it. */
+  /** Of an option, as a user types it. Takes `absent` too. */
   parseText(text: string): T | undefined;
   /** Of a PNG, which other programs write too: checks the kind only, because the document's rules follow. Reads back what `format` wrote. */
   readText(text: string): T | undefined;
@@ -65,28 +75,39 @@ function finiteNumber(text: string): number | undefined {
   return DECIMAL.test(text) && Number.isFinite(value) ? value : undefined;
 }
 
+interface WholeOptions extends Range {
+  readonly multipleOf?: number;
+  /** The number that counts as none, and what follows from it. */
+  readonly absent?: { readonly value: number; readonly meaning: string };
+}
+
 /** Whole numbers that JSON keeps exactly. */
-export function whole({ min, max, multipleOf = 1 }: Range & { readonly multipleOf?: number }): FieldType<number> {
+export function whole({ min, max, multipleOf = 1, absent }: WholeOptions): FieldType<number> {
   const range = { min, max: Math.floor(max / multipleOf) * multipleOf };
   const parse = (value: unknown): number | undefined =>
     typeof value === 'number' && Number.isSafeInteger(value) && value >= min && value <= max && value % multipleOf === 0
       ? value
       : undefined;
   const isAny = multipleOf === 1;
+  const orAbsent = absent === undefined ? '' : `, or ${absent.value} for ${absent.meaning}`;
   return {
     json: {
       type: 'integer',
-      minimum: min,
+      minimum: Math.min(min, absent?.value ?? min),
       ...(Number.isFinite(max) ? { maximum: range.max } : {}),
       ...(isAny ? {} : { multipleOf }),
     },
-    allowed: `a whole number${rangeText(range, ', at least')}${isAny ? '' : ` and divisible by ${multipleOf}`}`,
+    allowed: `a whole number${rangeText(range, ', at least')}${isAny ? '' : ` and divisible by ${multipleOf}`}${orAbsent}`,
     code: 'invalid_parameter',
+    ...(absent === undefined ? {} : { absent: absent.value }),
     parse,
-    parseText: (text) => (WHOLE.test(text) ? parse(Number(text)) : undefined),
+    parseText: (text) => {
+      const value = WHOLE.test(text) ? Number(text) : undefined;
+      return value === absent?.value ? value : parse(value);
+    },
     readText: finiteNumber,
     format: formatNumber,
-    refuse: refusal(`${isAny ? 'whole numbers' : `multiples of ${multipleOf}`}${rangeText(range, ' from')}`),
+    refuse: refusal(`${isAny ? 'whole numbers' : `multiples of ${multipleOf}`}${rangeText(range, ' from')}${orAbsent}`),
   };
 }
 
@@ -174,13 +195,14 @@ export function line({ maxLength }: { readonly maxLength: number }): FieldType<s
 }
 
 function parseScheduler(value: unknown): string | undefined {
-  return typeof value === 'string' && SCHEDULER_NAMES.includes(value) ? resolveSchedulerName(value) : undefined;
+  return typeof value === 'string' && isSchedulerName(value) ? resolveSchedulerName(value) : undefined;
 }
 
-/** A class name of diffusers or a short name; becomes the name that requests carry. */
+/** A class name of diffusers, a short name or the web UI's name; becomes the name that requests carry. */
 export const schedulerName: FieldType<string> = {
   json: { type: 'string', enum: SCHEDULER_NAMES },
-  allowed: `one of ${SCHEDULER_NAMES.join(', ')}`,
+  allowed: `one of ${SCHEDULER_NAMES.join(', ')}, or the web UI’s name such as ${SAMPLER_NAMES.at(-1) ?? ''}`,
+  names: [...SCHEDULER_NAMES, ...SAMPLER_NAMES],
   code: 'unknown_scheduler',
   parse: parseScheduler,
   parseText: parseScheduler,

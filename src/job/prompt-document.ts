@@ -4,7 +4,7 @@
  */
 import { own } from '../lib/foreign-record.ts';
 import type { FieldType } from './field-types.ts';
-import type { PromptLimits } from './limits.ts';
+import { NO_LIMITS, type PromptLimits } from './limits.ts';
 import type { ModelFacts } from './model-facts.ts';
 import type { FieldTable, FieldValue, Resolved, Stated } from './request-field.ts';
 import { DOCUMENT_FIELDS, REQUEST_FIELDS } from './request-fields.ts';
@@ -68,20 +68,20 @@ export function documentCodec<Table extends FieldTable>(table: Table): DocumentC
   };
 }
 
-/** @returns the values in the wire's names; what has no value is left out */
+/** @returns the values in the wire's names; what has no value, or one that counts as none, is left out */
 export function toDocument(table: FieldTable, values: object): Readonly<Record<string, FieldValue>> {
   const byName: Readonly<Record<string, FieldValue | null | undefined>> = { ...values };
   return Object.fromEntries(
-    Object.entries(table).flatMap(([name, { wire }]) => {
+    Object.entries(table).flatMap(([name, { wire, type }]) => {
       const value = byName[name] ?? undefined;
-      return value === undefined ? [] : [[wire, value]];
+      return value === undefined || value === type(NO_LIMITS).absent ? [] : [[wire, value]];
     }),
   );
 }
 
 function read<T>(document: Document, name: string, type: FieldType<T>): T | undefined {
   const stated = own(document, name) ?? undefined;
-  if (stated === undefined) return undefined;
+  if (stated === undefined || stated === type.absent) return undefined;
   const value = type.parse(stated);
   if (value === undefined) throw type.refuse(name, stated);
   return value;

@@ -18,6 +18,12 @@ interface FieldFlag {
   readonly name?: string;
   /** `<n>` */
   readonly placeholder: string;
+  /** One dash and a letter: `-s`. */
+  readonly short?: string;
+  /** Flags that users of other tools know it by. */
+  readonly aliases?: readonly string[];
+  /** A text that a document may leave empty, but that nobody types empty on purpose. */
+  readonly isNeverEmpty?: true;
   /** The variable where it is not `TEXT2IMG_<NAME>`. */
   readonly environment?: string;
 }

@@ -15,29 +15,29 @@ const MAX_URL_LENGTH = 2048;
 export const REQUEST_FIELDS = {
   prompt: field<string>()({
     wire: 'text',
-    help: 'Text that describes the image; may be empty',
+    help: 'Text that describes the image',
     type: ({ maxPromptBytes: maxBytes }) =>
       text({ maxBytes, noText: { code: 'invalid_prompt', allowed: 'a string is needed, which may be empty' } }),
     default: 'required',
     perJob: true,
     writtenBack: false,
-    flag: { name: 'prompt', placeholder: '<text>' },
+    flag: { name: 'prompt', placeholder: '<text>', short: '-p', isNeverEmpty: true },
   }),
   negativePrompt: field<string>()({
     wire: 'negative_prompt',
     help: 'Text that describes things to avoid',
     type: ({ maxPromptBytes: maxBytes }) => text({ maxBytes }),
     default: '',
-    flag: { placeholder: '<text>' },
+    flag: { placeholder: '<text>', aliases: ['--negative'] },
   }),
   seed: field<number>()({
     wire: 'seed',
     help: 'Random seed; image k uses seed + k',
-    type: () => whole({ min: 0, max: Number.MAX_SAFE_INTEGER }),
+    type: () => whole({ min: 0, max: Number.MAX_SAFE_INTEGER, absent: { value: -1, meaning: 'random' } }),
     default: ({ seed }) => seed,
-    defaultText: 'a random one, which is printed and stored',
+    defaultText: 'random, printed and stored',
     perJob: true,
-    flag: { placeholder: '<n>' },
+    flag: { placeholder: '<n>', short: '-s' },
     png: 'Seed',
   }),
   numInferenceSteps: field<number>()({
@@ -45,7 +45,7 @@ export const REQUEST_FIELDS = {
     help: 'Denoising steps',
     type: ({ maxSteps }) => whole({ min: 1, max: maxSteps }),
     default: 50,
-    flag: { placeholder: '<n>', environment: 'NUM_INFERENCE_STEPS' },
+    flag: { placeholder: '<n>', environment: 'NUM_INFERENCE_STEPS', aliases: ['--steps'] },
     png: 'Steps',
     batchKey: (steps) => steps,
   }),
@@ -55,7 +55,7 @@ export const REQUEST_FIELDS = {
     type: () => decimal({ min: 0, max: 1000 }),
     default: ({ model }) => model.defaultGuidanceScale,
     defaultText: 'the model’s, 7.5',
-    flag: { placeholder: '<x>' },
+    flag: { placeholder: '<x>', aliases: ['--cfg-scale'] },
     png: 'CFG scale',
     // A pass with guidance has twice the inputs; the scale itself is each image's own.
     batchKey: (scale) => scale > 1,
@@ -67,7 +67,7 @@ export const REQUEST_FIELDS = {
       whole({ min: SIDE_MULTIPLE_PX, max: longestSidePx(maxPixels), multipleOf: SIDE_MULTIPLE_PX }),
     default: ({ model }) => model.defaultWidthPx,
     defaultText: 'the model’s',
-    flag: { placeholder: '<px>' },
+    flag: { placeholder: '<px>', short: '-W' },
     batchKey: (widthPx) => widthPx,
   }),
   heightPx: field<number>()({
@@ -77,7 +77,7 @@ export const REQUEST_FIELDS = {
       whole({ min: SIDE_MULTIPLE_PX, max: longestSidePx(maxPixels), multipleOf: SIDE_MULTIPLE_PX }),
     default: ({ model }) => model.defaultHeightPx,
     defaultText: 'the model’s',
-    flag: { placeholder: '<px>' },
+    flag: { placeholder: '<px>', short: '-H' },
     batchKey: (heightPx) => heightPx,
   }),
   numImages: field<number>()({
@@ -85,7 +85,7 @@ export const REQUEST_FIELDS = {
     help: 'Images per prompt',
     type: ({ maxImages }) => whole({ min: 1, max: maxImages }),
     default: 1,
-    flag: { placeholder: '<n>' },
+    flag: { placeholder: '<n>', short: '-n' },
   }),
   scheduler: field<string>()({
     wire: 'scheduler',
@@ -93,7 +93,7 @@ export const REQUEST_FIELDS = {
     type: () => schedulerName,
     default: ({ model }) => model.defaultScheduler,
     defaultText: 'the model’s',
-    flag: { placeholder: '<name>' },
+    flag: { placeholder: '<name>', aliases: ['--sampler'] },
     batchKey: (name) => name,
   }),
 } as const;

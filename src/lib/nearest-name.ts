@@ -17,6 +17,12 @@ export function nearestName(word: string, names: readonly string[]): string | un
   return nearest;
 }
 
+/** For the end of a sentence about a word that is no name. @returns an empty text where nothing is near */
+export function didYouMean(word: string, names: readonly string[]): string {
+  const near = nearestName(word, names);
+  return near === undefined ? '' : ` Did you mean "${near}"?`;
+}
+
 /** Letters too many, missing, wrong, or swapped with their neighbour (Damerau's distance, each letter swapped once). */
 function distance(from: string, to: string): number {
   const rows: number[][] = [Array.from({ length: to.length + 1 }, (_, column) => column)];

@@ -1,7 +1,8 @@
 /** The names under which a scheduler can be asked for: the class names of diffusers, short names, and the samplers of the web UI. */
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import { quote } from '../lib/foreign-text.ts';
-import { schedulerClassOf, SCHEDULERS } from './registry.ts';
+import { didYouMean } from '../lib/nearest-name.ts';
+import { SCHEDULERS } from './registry.ts';
 import type { SchedulerClass, SchedulerName } from './scheduler.ts';
 
 interface NamedScheduler {
@@ -16,11 +17,35 @@ const SHORT_NAMES: readonly Required<NamedScheduler>[] = SCHEDULERS.flatMap((sch
 
 export const SHORT_SCHEDULER_NAMES: readonly string[] = SHORT_NAMES.map(({ short }) => short.name);
 
-/** Every name that is allowed. */
+/** Every name that the help lists. */
 export const SCHEDULER_NAMES: readonly string[] = [
   ...SCHEDULERS.map(({ className }) => className),
   ...SHORT_SCHEDULER_NAMES,
 ];
+
+/** What the web UI calls them. These names are allowed too. */
+export const SAMPLER_NAMES: readonly string[] = SHORT_NAMES.flatMap(({ short }) => webUiName(short) ?? []);
+
+/** Longer texts are no names, and nobody should wait for their comparison. */
+const MAX_NAME_LENGTH = 100;
+
+/** By name in any case and with any spaces. The first of equals counts. */
+const NAMED: ReadonlyMap<string, NamedScheduler> = new Map(
+  [
+    ...SHORT_NAMES.flatMap(({ scheduler, short }) =>
+      [short.name, webUiName(short)].flatMap((name) =>
+        name === undefined ? [] : [[name, { scheduler, short }] as const],
+      ),
+    ),
+    ...SCHEDULERS.map((scheduler) => [scheduler.className, { scheduler }] as const),
+  ]
+    .map(([name, named]): [string, NamedScheduler] => [plainName(name), named])
+    .toReversed(),
+);
+
+export function isSchedulerName(name: string): boolean {
+  return namedScheduler(name) !== undefined;
+}
 
 /** @throws `unknown_scheduler` */
 export function parseSchedulerName(name: string): NamedScheduler {
@@ -28,21 +53,28 @@ export function parseSchedulerName(name: string): NamedScheduler {
   if (found !== undefined) return found;
   throw new Text2ImgError(
     'unknown_scheduler',
-    `the scheduler is ${quote(name)}; allowed: ${SCHEDULER_NAMES.join(', ')}.`,
+    `the scheduler is ${quote(name)}; allowed: ${SCHEDULER_NAMES.join(', ')}, and the web UI’s names, such as ${SAMPLER_NAMES.join(', ')}.${didYouMean(name, [...SCHEDULER_NAMES, ...SAMPLER_NAMES])}`,
   );
 }
 
 function namedScheduler(name: string): NamedScheduler | undefined {
-  const short = SHORT_NAMES.find((candidate) => candidate.short.name === name);
-  if (short !== undefined) return short;
-  const scheduler = schedulerClassOf(name);
-  return scheduler === undefined ? undefined : { scheduler };
+  return NAMED.get(plainName(name));
+}
+
+/** `DPM++ 2M Karras`, `dpm++ 2m karras` and `dpmpp_2m_karras` are one name. */
+function plainName(name: string): string {
+  return name.length > MAX_NAME_LENGTH
+    ? name
+    : name
+        .toLowerCase()
+        .replaceAll(/[\s_-]+/g, '')
+        .replaceAll('++', 'pp');
 }
 
 /** The one name that requests carry: the class, or the short name where it says more than the class. @throws `unknown_scheduler` */
 export function resolveSchedulerName(name: string): string {
   const { scheduler, short } = parseSchedulerName(name);
-  return short === undefined || Object.keys(short.settings).length === 0 ? scheduler.className : name;
+  return short === undefined || Object.keys(short.settings).length === 0 ? scheduler.className : short.name;
 }
 
 /** What the web UI calls it; a name that nobody knows stays as it is. */

@@ -24,7 +24,9 @@ import { checkOutputs, outputPaths, writeImage, writeToStream } from '../../src/
 const folder = mkdtempSync(join(tmpdir(), 'text2img-output-'));
 after(() => rmSync(folder, { recursive: true }));
 
-const FILE = { json: false, isTerminal: false };
+const REPLACE = { mayReplace: true };
+const KEEP = { mayReplace: false };
+const FILE = { json: false, isTerminal: false, ...REPLACE };
 const check = async (path: string): Promise<void> => checkOutputs([path], FILE);
 const skip = process.platform === 'win32' ? 'NOT RUN: pipes, sockets and modes of files need a POSIX system' : false;
 
@@ -32,10 +34,34 @@ test('a file is made, and replaced, and nothing else is left beside it', async (
   const path = join(folder, 'x.png');
   await check(path);
   assert.deepEqual(readdirSync(folder), []);
-  await writeImage(path, Buffer.from('one'));
-  await writeImage(path, Buffer.from('two'));
+  await writeImage(path, Buffer.from('one'), REPLACE);
+  await writeImage(path, Buffer.from('two'), REPLACE);
   assert.equal(readFileSync(path, 'utf8'), 'two');
   assert.deepEqual(readdirSync(folder), ['x.png']);
+});
+
+test('without clobbering a file that is there is kept: found before the drawing, and once more before it is written', async () => {
+  const path = join(folder, 'mine.png');
+  await checkOutputs([path], { ...FILE, ...KEEP });
+  assert.equal(await writeImage(path, Buffer.from('mine'), KEEP), false);
+  const kept = { code: 'invalid_option', message: /mine\.png" exists, and --no-clobber/ };
+  await assert.rejects(checkOutputs([join(folder, 'other.png'), path], { ...FILE, ...KEEP }), kept);
+  await assert.rejects(writeImage(path, Buffer.from('new'), KEEP), kept);
+  assert.equal(readFileSync(path, 'utf8'), 'mine');
+  assert.equal(await writeImage(path, Buffer.from('new'), REPLACE), true);
+  assert.equal(readFileSync(path, 'utf8'), 'new');
+});
+
+test('the ending of another image format is refused with the name to use, every other name is taken', async () => {
+  for (const ending of ['.jpg', '.JPEG', '.webp', '.gif', '.tif', '.avif'])
+    await assert.rejects(check(join(folder, `x${ending}`)), {
+      code: 'invalid_option',
+      message: new RegExp(`ends with \\${ending}.*x\\.png`),
+    });
+  for (const name of ['x', 'x.PNG', 'x.out', 'jpg', 'x.jpg.png']) await check(join(folder, name));
+  const odd = join(folder, 'holiday.jpg');
+  mkdirSync(odd);
+  await checkOutputs(await outputPaths({ output: odd, seed: 3, numImages: 1 }), FILE);
 });
 
 test('checking leaves a file that is there as it is', async () => {
@@ -48,7 +74,7 @@ test('checking leaves a file that is there as it is', async () => {
 test('a name of 255 bytes can be written, a longer one is a fault of the call', async () => {
   const path = join(folder, `${'n'.repeat(251)}.png`);
   await check(path);
-  await writeImage(path, Buffer.from('x'));
+  await writeImage(path, Buffer.from('x'), REPLACE);
   assert.equal(readFileSync(path, 'utf8'), 'x');
   await assert.rejects(check(join(folder, `${'é'.repeat(126)}.png`)), { code: 'invalid_option', message: /too long/ });
   await assert.rejects(check(join(folder, 'x'.repeat(5000))), (error: Error) => error.message.length <= 600);
@@ -59,10 +85,10 @@ test('a link is written through, whether its file is there or not, and a file ke
   symlinkSync('far/a.png', join(folder, 'one'));
   symlinkSync('one', join(folder, 'two'));
   await check(join(folder, 'two'));
-  await writeImage(join(folder, 'two'), Buffer.from('first'));
+  await writeImage(join(folder, 'two'), Buffer.from('first'), REPLACE);
   assert.equal(readFileSync(join(folder, 'far', 'a.png'), 'utf8'), 'first');
   chmodSync(join(folder, 'far', 'a.png'), 0o640);
-  await writeImage(join(folder, 'two'), Buffer.from('second'));
+  await writeImage(join(folder, 'two'), Buffer.from('second'), REPLACE);
   assert.equal(readFileSync(join(folder, 'far', 'a.png'), 'utf8'), 'second');
   assert.equal(statSync(join(folder, 'far', 'a.png')).mode & 0o777, 0o640);
   assert.ok(lstatSync(join(folder, 'one')).isSymbolicLink() && lstatSync(join(folder, 'two')).isSymbolicLink());
@@ -121,8 +147,8 @@ test('standard output takes one image, not beside JSON, and not a terminal', asy
   assert.deepEqual(await outputPaths({ output: '-', seed: 1, numImages: 1 }), ['-']);
   await assert.rejects(outputPaths({ output: '-', seed: 1, numImages: 2 }), { code: 'conflicting_options' });
   await checkOutputs(['-'], FILE);
-  await assert.rejects(checkOutputs(['-'], { json: true, isTerminal: false }), { code: 'conflicting_options' });
-  await assert.rejects(checkOutputs(['-'], { json: false, isTerminal: true }), {
+  await assert.rejects(checkOutputs(['-'], { ...FILE, json: true }), { code: 'conflicting_options' });
+  await assert.rejects(checkOutputs(['-'], { ...FILE, isTerminal: true }), {
     code: 'conflicting_options',
     message: /terminal/,
   });

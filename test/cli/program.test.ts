@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { EXAMPLES } from '../../src/cli/help-texts.ts';
 import { buildProgram, type Invocation } from '../../src/cli/program.ts';
-import { COMMANDS } from '../../src/config/options.ts';
+import { COMMANDS, flagOf, OPTIONS, type OptionSpec, optionsOf } from '../../src/config/options.ts';
 
 async function parse(...args: string[]): Promise<Invocation> {
   let invocation: Invocation | undefined;
@@ -28,6 +28,52 @@ test('run is the default command, with and without flags', async () => {
 
 test('--model-id is another name of --model', async () => {
   assert.deepEqual((await parse('generate', '--model-id', 'm')).flags, { model: 'm' });
+});
+
+test('the habits of other tools: the prompt as argument, one letter, other names, both sides in one', async () => {
+  assert.deepEqual((await parse('generate', 'a red circle', '-n', '2', '-s', '-1', '-o', '-')).flags, {
+    prompt: 'a red circle',
+    numImages: '2',
+    seed: '-1',
+    output: '-',
+  });
+  assert.deepEqual(
+    (await parse('enqueue', '-p', 'x', '-W', '8', '-H16', '--steps=4', '--cfg-scale', '7', '--sampler', 'Euler a'))
+      .flags,
+    { prompt: 'x', width: '8', height: '16', numInferenceSteps: '4', guidanceScale: '7', scheduler: 'Euler a' },
+  );
+  for (const size of ['768x512', '768X512', '768×512', '768*512'])
+    assert.deepEqual((await parse('generate', 'x', '--negative', 'y', '--size', size, '--width=768')).flags, {
+      prompt: 'x',
+      negativePrompt: 'y',
+      width: '768',
+      height: '512',
+    });
+  assert.deepEqual((await parse('--steps', '4', '--size=8x8')).flags, {
+    numInferenceSteps: '4',
+    width: '8',
+    height: '8',
+  });
+});
+
+test('other names are not in the help, letters are', () => {
+  const help = buildProgram(() => {})
+    .commands.find((one) => one.name() === 'generate')
+    ?.helpInformation();
+  assert.match(help ?? '', /^Usage: text2img generate \[options\] \[prompt\]/);
+  assert.match(help ?? '', /-s, --seed <n>/);
+  assert.match(help ?? '', /--no-clobber /);
+  assert.doesNotMatch(help ?? '', /--steps|--sampler|--size|--clobber|--no-json/);
+});
+
+test('no letter and no other name is used twice', () => {
+  for (const command of COMMANDS) {
+    const flags = optionsOf(command).flatMap((name) => {
+      const { short, aliases = [] }: OptionSpec = OPTIONS[name];
+      return [flagOf(name), ...(short === undefined ? [] : [short]), ...aliases];
+    });
+    assert.equal(new Set([...flags, '-h', '--size']).size, flags.length + 2);
+  }
 });
 
 test('a switch can be turned off', async () => {
@@ -60,6 +106,12 @@ for (const [args, code] of [
   [['constructor'], 'unknown_option'],
   [[''], 'unknown_option'],
   [['generate', '--model', 'a', '--model-id', 'b'], 'conflicting_options'],
+  [['generate', 'a', '--prompt', 'b'], 'conflicting_options'],
+  [['generate', '--size', '8x8', '--height', '16'], 'conflicting_options'],
+  [['generate', '--size', '8'], 'invalid_option'],
+  [['doctor', '--size', '8x8'], 'commander.unknownOption'],
+  [['jobs', '--json', 'list'], 'unknown_option'],
+  [['jobs'], 'commander.help'],
 ] as const) {
   test(`${args.join(' ')} is a usage error`, async () => {
     await assert.rejects(parse(...args), { code });
@@ -75,6 +127,9 @@ for (const [args, says] of [
   [['deliver'], /"text2img webhooks deliver"/],
   [['models', 'fetch'], /"text2img models pull" or "text2img models list" or "text2img models show"/],
   [['setup', 'cuda-13'], /"text2img setup cuda"/],
+  [['a red circle'], /text2img generate "a red circle"/],
+  [['generate', 'a', 'red', 'circle'], /"red".*between quotes/],
+  [['jobs', '--limit', '3'], /"text2img jobs list"/],
   [['run', 'in.jsonl'], /"in\.jsonl".*enqueue/],
   [['--watch', 'jobs', 'list'], /Put the command first: text2img jobs/],
   [['doctor', '\u001b[31m'], /\\u001b\[31m/],

@@ -73,7 +73,7 @@ const refused: readonly (readonly [keyof typeof OPTIONS, string])[] = [
   ['guidanceScale', 'Infinity'],
   ['guidanceScale', '-1'],
   ['guidanceScale', ''],
-  ['seed', '-1'],
+  ['seed', '-2'],
   ['seed', '1.5'],
   ['seed', '9007199254740992'],
   ['seed', '0x10'],

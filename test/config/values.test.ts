@@ -55,7 +55,7 @@ test('a prompt and a path are taken as typed', async () => {
 });
 
 // From the table, so that a new option is in it.
-const emptyable: readonly OptionName[] = ['prompt', 'negativePrompt', 'callbackAllowHosts', 'gcsPrefix'];
+const emptyable: readonly OptionName[] = ['negativePrompt', 'callbackAllowHosts', 'gcsPrefix'];
 for (const name of OPTION_NAMES) {
   const spec: OptionSpec = OPTIONS[name];
   const command = spec.commands[0];

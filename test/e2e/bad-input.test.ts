@@ -61,7 +61,7 @@ const cases: readonly Case[] = [
     code: 'prompt_too_large',
     says: /Line 1 .*65,?536/,
   },
-  { title: 'a negative seed', args: [...generate, '--seed=-1'], exitCode: 3, code: 'invalid_parameter', says: /"-1"/ },
+  { title: 'a negative seed', args: [...generate, '--seed=-2'], exitCode: 3, code: 'invalid_parameter', says: /"-2"/ },
   {
     title: 'a missing model folder',
     args: [...generate, '--model', noModel],
@@ -86,11 +86,40 @@ const cases: readonly Case[] = [
   { title: 'an unknown flag', args: ['--nonsense'], exitCode: 2, code: 'unknown_option', says: /--nonsense/ },
   { title: 'an unknown command', args: ['nonsense'], exitCode: 2, code: 'unknown_option', says: /./ },
   {
-    title: 'jobs without an action',
-    args: ['jobs'],
+    title: 'options of jobs without an action',
+    args: ['jobs', '--limit', '3'],
     exitCode: 2,
     code: 'unknown_option',
-    says: /list, show, retry or cancel/,
+    says: /text2img jobs list" or .*text2img jobs cancel"/,
+  },
+  { title: 'an empty prompt', args: ['generate', ''], exitCode: 3, code: 'invalid_parameter', says: /not empty/ },
+  {
+    title: 'an empty prompt for the queue',
+    args: ['enqueue', '--prompt', ' ', '--data-dir', folder],
+    exitCode: 3,
+    code: 'invalid_parameter',
+    says: /not empty/,
+  },
+  {
+    title: 'a JPEG as output',
+    args: ['generate', 'a red circle', '-o', join(folder, 'x.jpg')],
+    exitCode: 2,
+    code: 'invalid_option',
+    says: /ends with \.jpg.*x\.png/,
+  },
+  {
+    title: 'a file that is to be kept',
+    args: ['generate', 'a red circle', '-o', join(folder, 'text.png'), '--no-clobber'],
+    exitCode: 2,
+    code: 'invalid_option',
+    says: /text\.png" exists/,
+  },
+  {
+    title: 'a sampler that nobody has',
+    args: ['generate', 'x', '--sampler', 'DPM++ 2M Karas'],
+    exitCode: 3,
+    code: 'unknown_scheduler',
+    says: /Did you mean "DPM\+\+ 2M Karras"\?/,
   },
   {
     title: 'a bad value of a worker option',
@@ -226,6 +255,15 @@ test('help has examples and exit codes, and ends with 0', async () => {
   const generateHelp = await runCli({ args: ['generate', '--help'] });
   assert.equal(generateHelp.code, 0);
   assert.match(generateHelp.stdout, /--num-inference-steps <n>[\s\S]*NUM_INFERENCE_STEPS[\s\S]*Examples:/);
+});
+
+test('a group of commands without one of them prints its own help, and exits with 2 because nothing was done', async () => {
+  for (const group of ['jobs', 'webhooks', 'models', 'setup']) {
+    const { code, stdout, stderr } = await runCli({ args: [group], cwd: folder });
+    assert.equal(code, 2, stderr);
+    assert.equal(stdout, '');
+    assert.match(stderr, new RegExp(`^Usage: text2img ${group} [\\s\\S]*Examples:`));
+  }
 });
 
 /** Mounts a tmpfs, or says why not. */

@@ -67,7 +67,7 @@ test('the pictures of generate carry parameters that draw them again, byte for b
 test('without a seed and an output a random seed names the file', async () => {
   const folder = temporaryFolder();
   const { code, stdout, stderr } = await runCli({
-    args: ['generate', '--prompt', '', '--num-inference-steps', '1', '--json'],
+    args: ['generate', 'a red circle', '--steps', '1', '--json'],
     cwd: folder,
   });
   assert.equal(code, 0, stderr);

@@ -38,8 +38,8 @@ test('every field of the wire becomes its place in the request, a short schedule
   });
 });
 
-test('an empty prompt is legal, and null counts as absent', () => {
-  assert.deepEqual(parsePromptDocument({ text: '', seed: null, width: null }, DEFAULT_LIMITS), {
+test('an empty prompt is legal, and null counts as absent, as does the seed −1', () => {
+  assert.deepEqual(parsePromptDocument({ text: '', seed: -1, width: null }, DEFAULT_LIMITS), {
     request: { prompt: '' },
     priority: 0,
     callbackUrl: undefined,
@@ -57,7 +57,7 @@ const bad = [
   [{ text: '', num_inference_steps: 0 }, 'invalid_parameter', /"num_inference_steps" is 0.*from 1 to 1000/],
   [{ text: '', guidance_scale: Number.NaN }, 'invalid_parameter', /"guidance_scale" is NaN/],
   [{ text: '', callback_url: `https://example.com/${'x'.repeat(2048)}` }, 'invalid_parameter', /2068 characters.*2048/],
-  [{ text: '', seed: -1 }, 'invalid_parameter', /"seed" is -1.*9007199254740991/],
+  [{ text: '', seed: -2 }, 'invalid_parameter', /"seed" is -2.*9007199254740991, or -1 for random/],
   [{ text: '', seed: 0.5 }, 'invalid_parameter', /"seed" is 0\.5/],
   [{ text: '', seed: 2 ** 53 }, 'invalid_parameter', /"seed" is 9007199254740992/],
   [{ text: '', num_images: 17 }, 'invalid_parameter', /"num_images" is 17.*from 1 to 16/],

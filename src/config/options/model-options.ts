@@ -11,7 +11,7 @@ export const MODEL_OPTIONS = {
     allowed: 'a folder or owner/name',
     commands: ['run', 'generate', 'doctor'],
     environment: 'MODEL_ID',
-    alias: '--model-id',
+    aliases: ['--model-id'],
   }),
   variant: option({
     placeholder: '<name>',

@@ -30,7 +30,7 @@ export interface OptionSpec {
   readonly mayBeEmpty?: true;
   /** As the user would write it; without one the option may be absent. */
   readonly default?: string;
-  /** One line. */
+  /** One line. Of a switch that is on: what `--no-…` does. */
   readonly doc: string;
   /** Completes "… is not allowed; it must be". */
   readonly allowed: string;
@@ -39,8 +39,10 @@ export interface OptionSpec {
   readonly actions?: readonly string[];
   /** The environment variable, where it is not `TEXT2IMG_<NAME>`. */
   readonly environment?: string;
-  /** A second flag for the same thing. */
-  readonly alias?: string;
+  /** One dash and a letter: `-s`. */
+  readonly short?: string;
+  /** Other flags for the same option. The help leaves them out, docs/options.md lists them. */
+  readonly aliases?: readonly string[];
   /** Describes the picture: the code of a bad value when the command is about one picture, whose fault it then is. */
   readonly requestFault?: 'invalid_parameter' | 'unknown_scheduler';
   /** May also come from the file that `<VARIABLE>_FILE` names; never quoted in an error. */

@@ -3,6 +3,7 @@ import type { FieldType } from '../../job/field-types.ts';
 import { NO_LIMITS } from '../../job/limits.ts';
 import type { FieldTable, RequestField, Resolved } from '../../job/request-field.ts';
 import { DOCUMENT_FIELDS, REQUEST_FIELDS } from '../../job/request-fields.ts';
+import { omitUndefined } from '../../lib/omit-undefined.ts';
 import { type CommandName, type OptionSpec, PICTURE } from './option-spec.ts';
 
 /** `num_images` → `numImages` */
@@ -46,14 +47,16 @@ export function requestOptions<Table extends FieldTable>(
 function specOf(field: FieldTable[string], commands: readonly CommandName[]): OptionSpec {
   // An operator's default may be more than a document may ask for.
   const type = field.type(NO_LIMITS);
-  const { placeholder, environment } = field.flag ?? {};
+  const { placeholder, environment, short, aliases, isNeverEmpty } = field.flag ?? {};
   return {
     ...(placeholder === undefined ? {} : { placeholder }),
     ...(environment === undefined ? {} : { environment }),
-    ...(type.verbatim ? { kind: 'text', mayBeEmpty: true } : {}),
+    ...omitUndefined({ short, aliases }),
+    ...(type.verbatim ? { kind: 'text' } : {}),
+    ...(type.verbatim && !isNeverEmpty ? { mayBeEmpty: true } : {}),
     type,
     doc: helpOf(field, type),
-    allowed: type.allowed,
+    allowed: isNeverEmpty ? `${type.allowed} that is not empty` : type.allowed,
     commands: commands.filter((command) => command !== 'run' || field.perJob !== true),
     requestFault: type.code,
   };

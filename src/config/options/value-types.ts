@@ -5,6 +5,8 @@
 
 /** The types of request fields (`job/field-types.ts`) are such types too. */
 export interface ValueType<T> {
+  /** Where the values are names: those that somebody may have meant who typed another one. */
+  readonly names?: readonly string[];
   /** @returns undefined where the text is not allowed */
   parseText(text: string): T | undefined;
   /** Why it is not, where "it must be …" does not say it. Never quotes: the text may be a secret. */
@@ -48,7 +50,7 @@ function numberOf(form: RegExp, isAllowed: (value: number) => boolean): ValueTyp
 }
 
 export function oneOf<const Names extends readonly string[]>(names: Names): ValueType<Names[number]> {
-  return { parseText: (value) => names.find((name) => name === value) };
+  return { names, parseText: (value) => names.find((name) => name === value) };
 }
 
 const ON = ['1', 'true', 'yes', 'on'];
@@ -75,11 +77,13 @@ const LOG_LEVELS: ReadonlyMap<string, LogLevel> = new Map<string, LogLevel>([
 
 /** In either case. */
 export const logLevel: ValueType<LogLevel> = {
+  names: [...LOG_LEVELS.keys()],
   parseText: (value) => LOG_LEVELS.get(value.trim().toUpperCase()),
 };
 
 /** In either case. */
 export const logFormat: ValueType<'text' | 'json'> = {
+  names: ['text', 'json'],
   parseText: (value) => (['text', 'json'] as const).find((format) => format === value.trim().toLowerCase()),
 };
 
@@ -95,6 +99,7 @@ function list(value: string): readonly string[] {
 const EVENTS = ['completed', 'error'] as const;
 
 export const eventList: ValueType<ReadonlySet<(typeof EVENTS)[number]>> = {
+  names: EVENTS,
   parseText: (value) => {
     const named = list(value);
     const events = EVENTS.filter((event) => named.includes(event));
