@@ -34,7 +34,7 @@ export async function requestOf(config: Config): Promise<RequestWithSource> {
   if (stated.prompt === undefined)
     throw new Text2ImgError(
       'conflicting_options',
-      'There is nothing to generate: give a prompt, or --from with a PNG.',
+      'There is nothing to generate: give --prompt, or --from with a PNG.',
     );
   // The same rules as for a queued prompt, so that what can be drawn here can be drawn there.
   const { request } = parsePromptDocument(toDocument(REQUEST_FIELDS, stated), limitsOf(config));

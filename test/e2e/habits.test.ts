@@ -55,7 +55,10 @@ test('without clobbering nothing is drawn over a file, and nothing is drawn at a
   const made = await runCli({ args: ['generate', 'x', ...ONE, '-o', 'x.png'], cwd: folder });
   assert.equal(made.code, 0, made.stderr);
   const before = statSync(join(folder, 'x.png')).mtimeMs;
-  const { code, stderr } = await runCli({ args: ['generate', 'x', ...ONE, '-o', 'x.png', '--no-clobber'], cwd: folder });
+  const { code, stderr } = await runCli({
+    args: ['generate', 'x', ...ONE, '-o', 'x.png', '--no-clobber'],
+    cwd: folder,
+  });
   assert.equal(code, 2);
   assert.match(stderr, /"x\.png" exists.*\[invalid_option\]\n$/);
   assert.doesNotMatch(stderr, /loading the model/);
