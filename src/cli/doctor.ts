@@ -1,4 +1,4 @@
-/** `text2img doctor`: what was found on this machine, and what to do about what was not. */
+/** `text2img doctor`: checks this machine and suggests fixes. */
 import { existsSync } from 'node:fs';
 import { access, constants, stat } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
@@ -22,7 +22,7 @@ const MARKS = { ok: '✓', missing: '–', problem: '✗' } as const;
 /** Of one finding; a path and some notes fit. */
 const DETAIL_LENGTH = 2000;
 
-/** Exits with 5 when something stands in the way of drawing. */
+/** Exits with 5 if it finds a problem. */
 export async function doctor(context: CommandContext): Promise<ExitCode> {
   const { terminal, config, environment, logger } = context;
   const mode = resolvedOnce(context);
@@ -46,7 +46,7 @@ export async function doctor(context: CommandContext): Promise<ExitCode> {
     await probe('store', async (mode) => inspectStore({ ...context, mode })),
   ];
   if (config.json) terminal.result(JSON.stringify({ findings }));
-  else for (const finding of findings) terminal.result(format(finding));
+  else for (const lines of [...findings.map(format), summary(findings)]) terminal.result(lines);
   return findings.some(({ status }) => status === 'problem') ? 5 : 0;
 }
 
@@ -118,6 +118,12 @@ async function probeTopic(
     const advice = adviceFor(topic, code, kind);
     return { name: topic, status: 'problem', detail: `${message} [${code}]`, ...omitUndefined({ advice }) };
   }
+}
+
+/** What the list above it comes to. */
+function summary(findings: readonly DoctorFinding[]): readonly string[] {
+  const problems = findings.filter(({ status }) => status === 'problem').map(({ name }) => name);
+  return ['', problems.length === 0 ? 'No problems found.' : `Problems found: ${problems.join(', ')}.`];
 }
 
 function format({ name, status, detail, advice }: DoctorFinding): readonly string[] {

@@ -89,9 +89,9 @@ async function probeGpu(environment: Environment): Promise<DoctorFinding> {
 async function probeDevice(device: string, environment: Environment, advice?: string): Promise<DoctorFinding> {
   const [report] = await DEFAULT_RUNTIME.devices({ only: device, environment });
   const shown = device.replace(/:0$/, '');
-  const name = `provider ${shown}`;
+  const name = `device ${shown}`;
   if (report !== undefined && report.computeTypes.length > 0)
-    return { name, status: 'ok', detail: `${shown} answers in ${report.computeTypes.join(' and ')}` };
+    return { name, status: 'ok', detail: `works in ${report.computeTypes.join(' and ')}` };
   return {
     name,
     status: device === 'cpu' ? 'problem' : 'missing',

@@ -44,6 +44,7 @@ test('doctor tells that a file stands where the folder of the queue should be ma
   const { code, stdout } = await runCli({ args: ['doctor', '--data-dir', join(folder, 'file', 'deeper')] });
   assert.equal(code, 5);
   assert.match(stdout, /✗ store .*is no folder.*store_unwritable/);
+  assert.match(stdout, /\n\nProblems found: .*store\.\n$/);
 });
 
 test('doctor advises for what it met: a database that is away and a missing key are no matter of --data-dir or of space', async () => {
