@@ -23,7 +23,7 @@ export async function pagesForUsers(): Promise<readonly string[]> {
 }
 
 export async function pagesForDevelopers(): Promise<readonly string[]> {
-  return ['ARCHITECTURE.md', ...(await pagesIn('docs/decisions'))];
+  return ['ARCHITECTURE.md', 'CONTRIBUTING.md', 'SECURITY.md', 'CHANGELOG.md', ...(await pagesIn('docs/decisions'))];
 }
 
 async function pagesIn(folder: string): Promise<readonly string[]> {

@@ -1,4 +1,4 @@
-/** CONTRIBUTING's table "To add …, touch …" names files that are there, and each command that the compiler asks for is one that can be typed. */
+/** CONTRIBUTING's table "To add …, touch …" names files that are there, each command can be typed, and the version is the same in every place. */
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -49,4 +49,16 @@ test('every command of the table of options can be typed and has its page of hel
       shown.some((source) => `${source} `.startsWith(`text2img ${command} `)),
       `${command}: ${shown.join(', ')}`,
     );
+});
+
+test('the version stands in package.json, and the lock file, the changelog and README say the same', () => {
+  const read = (name: string): string => readFileSync(join(root, name), 'utf8');
+  const { version } = JSON.parse(read('package.json')) as { version: string };
+  const lock = JSON.parse(read('package-lock.json')) as {
+    version: string;
+    packages: Record<string, { version: string }>;
+  };
+  assert.deepEqual([lock.version, lock.packages['']?.version], [version, version]);
+  assert.equal(/^## \[([\d.]+)\] - \d{4}-\d\d-\d\d$/m.exec(read('CHANGELOG.md'))?.[1], version);
+  assert.ok(read('README.md').includes(`text2img-${version}.tgz`));
 });
