@@ -5,6 +5,7 @@ import type { Environment } from '../config/environment.ts';
 import type { QueueMode } from '../config/mode.ts';
 import type { Config } from '../config/options.ts';
 import type { Logger } from '../observability/logger.ts';
+import { jsonLine } from './json-output.ts';
 import type { Terminal } from './terminal.ts';
 
 /** What the process was given. */
@@ -35,5 +36,5 @@ export function printResult(
   { config, terminal }: { readonly config: Pick<Config, 'json'>; readonly terminal: Terminal },
   result: { readonly json: unknown; readonly text: string | readonly string[] },
 ): void {
-  terminal.result(config.json ? JSON.stringify(result.json) : result.text);
+  terminal.result(config.json ? jsonLine(result.json) : result.text);
 }

@@ -11,6 +11,7 @@ import { boundedSentences, excerpt, quote } from '../lib/foreign-text.ts';
 import { omitUndefined } from '../lib/omit-undefined.ts';
 import type { CommandContext, ExitCode } from './command-context.ts';
 import { adviceFor, type DoctorTopic } from './doctor-advice.ts';
+import { jsonLine } from './json-output.ts';
 import { engineEnvironment } from '../app/engine-environment.ts';
 import { findModel } from '../app/find-model.ts';
 import { openQueue } from '../app/open-queue.ts';
@@ -45,7 +46,7 @@ export async function doctor(context: CommandContext): Promise<ExitCode> {
     }),
     await probe('store', async (mode) => inspectStore({ ...context, mode })),
   ];
-  if (config.json) terminal.result(JSON.stringify({ findings }));
+  if (config.json) terminal.result(jsonLine({ findings }));
   else for (const lines of [...findings.map(format), summary(findings)]) terminal.result(lines);
   return findings.some(({ status }) => status === 'problem') ? 5 : 0;
 }

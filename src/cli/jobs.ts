@@ -5,6 +5,7 @@ import { Text2ImgError } from '../errors/text2img-error.ts';
 import { LARGEST_PAGE } from '../queue/list-cursor.ts';
 import type { JobSummary, ListedJob, ListOptions, PromptQueue } from '../queue/prompt-queue.ts';
 import { type CommandContext, type ExitCode, printResult, type QueueContext } from './command-context.ts';
+import { jsonLine } from './json-output.ts';
 import { adoptImages } from './adopt-images.ts';
 import { openQueue } from '../app/open-queue.ts';
 import { queueSettings } from '../app/settings.ts';
@@ -57,7 +58,7 @@ export async function jobs(context: QueueContext, { action, id }: JobsInvocation
 
 async function list(context: CommandContext, queue: PromptQueue): Promise<ExitCode> {
   const { config, terminal } = context;
-  const format = config.json ? JSON.stringify : formatRow;
+  const format = config.json ? jsonLine : formatRow;
   for await (const job of listed(queue, config)) terminal.result(format(job));
   if (config.json) return 0;
   const counts = await queue.counts();

@@ -7,6 +7,7 @@ import { withoutSecrets } from '../lib/secrets.ts';
 import { createLogger } from '../observability/logger.ts';
 import type { ExitCode, Given } from './command-context.ts';
 import { VALUE_FLAGS } from './flag-names.ts';
+import { jsonLine } from './json-output.ts';
 import type { Terminal } from './terminal.ts';
 
 const STACK_LINES = 40;
@@ -16,7 +17,7 @@ const STACK_LINE_LENGTH = 300;
 export function report(thrown: unknown, terminal: Terminal, given: Given): ExitCode {
   const error = Text2ImgError.from(thrown);
   const wanted = wantedBy(given);
-  if (wanted.json) terminal.result(JSON.stringify({ error: { code: error.code, message: error.message } }));
+  if (wanted.json) terminal.result(jsonLine({ error: { code: error.code, message: error.message } }));
   if (wanted.jsonLog) tellAsJson(error, terminal);
   else tellPeople(error, terminal);
   return EXIT_CODE_OF_FAULT[error.fault];

@@ -4,6 +4,7 @@
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import type { WebhookSummary } from '../queue/webhook-outbox.ts';
 import { type ExitCode, printResult, type QueueContext } from './command-context.ts';
+import { jsonLine } from './json-output.ts';
 import { openQueue } from '../app/open-queue.ts';
 import { queueSettings, webhookSettings } from '../app/settings.ts';
 import { DELIVERY_DRAIN_MS, webhookDeliverer } from '../app/open-webhooks.ts';
@@ -45,7 +46,7 @@ export async function webhooks(context: QueueContext, { action, id }: WebhooksIn
     default: {
       const { state, limit, json } = context.config;
       for (const one of await queue.outbox.list({ limit, ...omitUndefined({ state }) }))
-        context.terminal.result(json ? JSON.stringify(one) : formatRow(one));
+        context.terminal.result(json ? jsonLine(one) : formatRow(one));
       const { pending, dead } = await queue.outbox.counts();
       if (!json) context.terminal.line(`${pending} pending, ${dead} failed for good`);
       return 0;
