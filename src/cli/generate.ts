@@ -1,13 +1,15 @@
 /**
  * `text2img generate`: draws one prompt and writes its pictures, without a queue.
  */
-import { resolve } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import type { EngineHost } from '../engine/engine-host.ts';
 import type { JobResult } from '../engine/engine-job.ts';
 import { encodePng } from '../image/encode-png.ts';
 import { imageParameters } from '../image/image-parameters.ts';
 import type { ResolvedGenerationRequest } from '../job/generation-request.ts';
 import { loggedRequest } from '../job/logged-request.ts';
+import type { ModelFacts } from '../job/model-facts.ts';
+import { toDocument } from '../job/prompt-document.ts';
 import { REQUEST_FIELDS } from '../job/request-fields.ts';
 import { resolveRequest } from '../job/resolve-request.ts';
 import { excerpt, printable } from '../lib/foreign-text.ts';
@@ -18,10 +20,12 @@ import { findModel } from '../app/find-model.ts';
 import { openEngine } from '../app/open-engines.ts';
 import { engineOptions, modelSettings } from '../app/settings.ts';
 import { downloadBar } from './download-bar.ts';
+import { madeText, shortPlace } from './made-text.ts';
 import { checkOutputs, isStandardOutput, outputPaths, writeImage, writeToStream } from './output-file.ts';
 
 export async function generate(context: CommandContext): Promise<ExitCode> {
   const { config } = context;
+  const startedMs = performance.now();
   const wanted = await requestOf(config);
   warnOfNotTaken(context, wanted);
   const paths = await outputPaths({
@@ -42,7 +46,8 @@ export async function generate(context: CommandContext): Promise<ExitCode> {
   const { seed } = wanted.request;
   const request = resolveRequest(wanted.request, { defaults: {}, limits: limitsOf(config), model: engine.model, seed });
   const result = await draw(context, engine, request);
-  await writePictures(context, { request, result, engine, paths });
+  await writeImages(context, { request, result, engine, paths });
+  if (!config.json) terminal.line(summaryOf(paths, performance.now() - startedMs));
   return 0;
 }
 
@@ -71,7 +76,14 @@ interface Drawn {
   readonly paths: readonly string[];
 }
 
-async function writePictures(context: CommandContext, { request, result, engine, paths }: Drawn): Promise<void> {
+/** All outputs lie in one folder. */
+function summaryOf(paths: readonly string[], elapsedMs: number): string {
+  const [path = ''] = paths;
+  const place = isStandardOutput(path) ? 'standard output' : shortPlace(resolve(dirname(path)), process.cwd());
+  return madeText({ images: paths.length, place, elapsedMs });
+}
+
+async function writeImages(context: CommandContext, { request, result, engine, paths }: Drawn): Promise<void> {
   for (const warning of result.warnings) context.logger.warning('about the image', { warning });
   const { model } = engine;
   const { modelName, modelHash } = model;
@@ -88,12 +100,22 @@ async function writePictures(context: CommandContext, { request, result, engine,
     }
     const isReplaced = await writeImage(path, png, { mayReplace: context.config.clobber });
     if (isReplaced) context.terminal.line(`replaced ${path}`);
-    const { prompt: _, ...facts } = { ...request, ...made, modelName, modelHash };
+    const facts = described({ ...request, ...made, modelName, modelHash });
     printResult(context, {
-      json: { path: resolve(path), ...(isReplaced ? { replaced: true } : {}), ...facts, warnings: result.warnings },
+      json: { path: resolve(path), sizeBytes: png.length, replaced: isReplaced, ...facts, warnings: result.warnings },
       text: `${printable(path)}  (seed ${image.seed})`,
     });
   }
+}
+
+/** An image as `--json` tells of it: each field of the request by its name in documents, save for the prompt, and the model. */
+function described({
+  modelName: model,
+  modelHash,
+  ...request
+}: ResolvedGenerationRequest & Pick<ModelFacts, 'modelName' | 'modelHash'>): Readonly<Record<string, unknown>> {
+  const { [REQUEST_FIELDS.prompt.wire]: prompt, ...fields } = toDocument(REQUEST_FIELDS, request);
+  return { prompt, ...fields, model, modelHash };
 }
 
 /** Names are other programs' own, so there may be any number of any length. */

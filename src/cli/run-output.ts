@@ -1,5 +1,7 @@
 /** What `text2img run` prints: each job as it ends, and the summary. */
 import { printable } from '../lib/foreign-text.ts';
+import { jsonLine } from './json-output.ts';
+import { madeText, shortPlace } from './made-text.ts';
 import type { DeliverySummary } from '../webhook/deliverer.ts';
 import type { WorkerEvent, WorkerSummary } from '../worker/worker-contract.ts';
 import type { CommandContext } from './command-context.ts';
@@ -16,7 +18,7 @@ export function show({ config, terminal }: CommandContext, event: WorkerEvent): 
     case 'released':
     case 'lost':
       terminal.endProgress(event.id);
-      if (config.json) return terminal.result(JSON.stringify(event));
+      if (config.json) return terminal.result(jsonLine(event));
       if (event.type === 'completed') for (const url of event.imageUrls) terminal.result(printable(url));
   }
 }
@@ -25,30 +27,47 @@ export function show({ config, terminal }: CommandContext, event: WorkerEvent): 
 export class Tally {
   readonly summary = { completed: 0, failed: 0, retried: 0, released: 0, lost: 0 };
 
-  add({ type }: WorkerEvent): void {
-    if (type !== 'claimed' && type !== 'progress') this.summary[type]++;
+  images = 0;
+
+  add(event: WorkerEvent): void {
+    if (event.type !== 'claimed' && event.type !== 'progress') this.summary[event.type]++;
+    if (event.type === 'completed') this.images += event.imageUrls.length;
   }
 }
 
 export interface Ending {
   readonly summary: WorkerSummary;
+  readonly images: number;
+  /** As `placeOf` names it. */
+  readonly place: string;
+  readonly elapsedMs: number;
   readonly delivered: DeliverySummary;
   /** What the outbox still holds; undefined where it could not be asked. */
   readonly owed: { readonly pending: number; readonly dead: number } | undefined;
 }
 
-export function summarize({ config, terminal }: CommandContext, { summary, delivered, owed }: Ending): void {
+export function summarize({ config, terminal }: CommandContext, ending: Ending): void {
+  const { summary, images, place, elapsedMs, delivered, owed } = ending;
   const webhooks = { delivered: delivered.delivered, owed: owed?.pending ?? null, givenUp: owed?.dead ?? null };
-  if (config.json) return terminal.result(JSON.stringify({ type: 'summary', ...summary, webhooks }));
+  if (config.json) {
+    const durationMs = Math.round(elapsedMs);
+    return terminal.result(jsonLine({ type: 'summary', ...summary, images, place, durationMs, webhooks }));
+  }
   const { completed, failed, retried, released, lost } = summary;
-  const rare = [
-    [retried, 'to retry'],
-    [released, 'released'],
-    [lost, 'taken over by other workers'],
-    [webhooks.delivered, 'webhooks delivered'],
-    [webhooks.owed ?? 0, 'webhooks pending'],
-    [webhooks.givenUp ?? 0, 'webhooks failed'],
-  ] as const;
-  const others = rare.filter(([count]) => count > 0).map(([count, what]) => `, ${count} ${what}`);
-  terminal.line(`${completed} completed, ${failed} failed${others.join('')}`);
+  const others = [
+    ...(images === completed ? [] : [counted(completed, 'job completed', 'jobs completed')]),
+    counted(failed, 'job failed', 'jobs failed'),
+    counted(retried, 'job will be retried', 'jobs will be retried'),
+    counted(released, 'job released', 'jobs released'),
+    counted(lost, 'job taken over or cancelled', 'jobs taken over or cancelled'),
+    counted(webhooks.delivered, 'webhook delivered', 'webhooks delivered'),
+    counted(webhooks.owed ?? 0, 'webhook pending', 'webhooks pending'),
+    counted(webhooks.givenUp ?? 0, 'webhook failed', 'webhooks failed'),
+  ].filter((text) => text !== '');
+  const made = madeText({ images, place: shortPlace(place, process.cwd()), elapsedMs });
+  terminal.line([made, ...others].join(', '));
+}
+
+function counted(count: number, one: string, several: string): string {
+  return count === 0 ? '' : `${count} ${count === 1 ? one : several}`;
 }

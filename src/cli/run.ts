@@ -8,6 +8,7 @@ import { defaultHealthFile } from '../observability/health-worker.ts';
 import type { ExitCode, QueueContext } from './command-context.ts';
 import { downloadBar } from './download-bar.ts';
 import { defaultsOf, limitsOf } from './request-settings.ts';
+import { placeOf } from './made-text.ts';
 import { show, summarize, Tally } from './run-output.ts';
 import { listenForSignals, type SignalListener } from './signals.ts';
 
@@ -25,6 +26,7 @@ export async function run(context: QueueContext): Promise<ExitCode> {
 async function runAndTell(context: QueueContext, settings: RunSettings, { signal }: SignalListener): Promise<ExitCode> {
   const { config, logger, terminal } = context;
   const tally = new Tally();
+  const startedMs = performance.now();
   const outcome = await runUntilStopped(settings, {
     logger,
     signal,
@@ -35,9 +37,10 @@ async function runAndTell(context: QueueContext, settings: RunSettings, { signal
     },
   });
   if (outcome === undefined) return 0;
-  const { summary } = tally;
+  const { summary, images } = tally;
   const { delivered, owed, failure } = outcome;
-  summarize(context, { summary, delivered, owed });
+  const elapsedMs = performance.now() - startedMs;
+  summarize(context, { summary, images, place: placeOf(settings.store), elapsedMs, delivered, owed });
   if (failure !== undefined) throw failure;
   return config.failOnError && summary.failed > 0 ? SOME_JOB_FAILED : 0;
 }

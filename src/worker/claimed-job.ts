@@ -115,7 +115,8 @@ export class ClaimedJob implements Disposable {
       duration_ms: Math.round(performance.now() - this.#context.claimedAtMs),
       durations_ms: this.times.logFields,
     });
-    this.#tell({ type: 'completed', id: this.id, imageUrls, seed, durationsMs });
+    const { prompt } = this.#finished();
+    this.#tell({ type: 'completed', id: this.id, prompt, ...record, durationsMs });
   }
 
   #loggedSize({ parameters }: CompletionRecord): Readonly<Record<string, unknown>> {

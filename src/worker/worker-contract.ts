@@ -5,7 +5,7 @@ import type { JobDurations } from '../job/stages.ts';
 import type { PromptLimits } from '../job/limits.ts';
 import type { GenerationDefaults } from '../job/generation-request.ts';
 import type { Logger } from '../observability/logger.ts';
-import type { PromptQueue } from '../queue/prompt-queue.ts';
+import type { CompletionRecord, PromptQueue } from '../queue/prompt-queue.ts';
 import type { ImageStore } from '../storage/image-store.ts';
 import type { WebhookPolicy } from '../webhook/webhook-policy.ts';
 import type { TroubleReport } from './trouble.ts';
@@ -62,8 +62,12 @@ export type WorkerEvent =
   | {
       readonly type: 'completed';
       readonly id: string;
+      readonly prompt: string;
       readonly imageUrls: readonly string[];
       readonly seed: number;
+      /** As in `job.parameters`. */
+      readonly parameters: CompletionRecord['parameters'];
+      readonly warnings: readonly string[];
       readonly durationsMs: JobDurations;
     }
   | { readonly type: 'failed'; readonly id: string; readonly code: ErrorCode; readonly message: string }

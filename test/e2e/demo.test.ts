@@ -27,6 +27,8 @@ test('npm run demo draws every prompt of the examples, and the shapes have their
     .filter((word) => word.startsWith('file://'))
     .map((url) => fileURLToPath(url));
   assert.equal(new Set(paths).size, prompts.length, demo.stdout);
+  const last = demo.stderr.trimEnd().split('\n').at(-1) ?? '';
+  assert.ok(last.startsWith(`${prompts.length} images in ${join(dataDir, 'generated')} (`), last);
   const drawn = new Map(paths.map((path) => [readGenerationParameters(readFileSync(path)).prompt, path]));
   assert.deepEqual([...drawn.keys()].sort(), [...prompts].sort());
   for (const prompt of Object.keys(SHAPES))

@@ -27,7 +27,7 @@ test('a PNG and --json name the model by its hash, and --from warns of another o
     args: ['generate', `--model=${cachedDemo(DIGEST)}`, '--prompt=a star', '--seed=1', `--output=${output}`, ...small],
   });
   assert.equal(first.code, 0, first.stderr);
-  assert.equal((JSON.parse(first.stdout) as { modelHash: string }).modelHash, '6ce0161689');
+  assert.equal((JSON.parse(first.stdout) as { model_hash: string }).model_hash, '6ce0161689');
   assert.equal(readGenerationParameters(readFileSync(output)).modelHash, '6ce0161689');
 
   const warning = /another model generated the PNG/;

@@ -35,11 +35,11 @@ test('an autoencoder of five blocks: PNG and --json have the size as drawn, and 
     args: ['generate', `--model=${folder}`, `--output=${output}`, '--width=72', '--height=40', ...options],
   });
   assert.equal(drawn.code, 0, drawn.stderr);
-  const told = JSON.parse(drawn.stdout) as { widthPx: number; heightPx: number; warnings: string[] };
+  const told = JSON.parse(drawn.stdout) as { width: number; height: number; warnings: string[] };
   const png = readFileSync(output);
   const { width, height } = decode(png);
   assert.deepEqual([width, height], [64, 32]);
-  assert.deepEqual([told.widthPx, told.heightPx], [64, 32]);
+  assert.deepEqual([told.width, told.height], [64, 32]);
   assert.match(told.warnings[0] ?? '', /64×32 pixels, not 72×40/);
   const { widthPx, heightPx } = readGenerationParameters(png);
   assert.deepEqual([widthPx, heightPx], [64, 32]);
