@@ -116,7 +116,7 @@ export class ClaimedJob implements Disposable {
       durations_ms: this.times.logFields,
     });
     const { prompt } = this.#finished();
-    this.#tell({ type: 'completed', id: this.id, prompt, ...record, durationsMs });
+    this.#tell({ type: 'completed', id: this.id, prompt, model: this.#modelName, ...record, durationsMs });
   }
 
   #loggedSize({ parameters }: CompletionRecord): Readonly<Record<string, unknown>> {

@@ -63,6 +63,7 @@ export type WorkerEvent =
       readonly type: 'completed';
       readonly id: string;
       readonly prompt: string;
+      readonly model: string | undefined;
       readonly imageUrls: readonly string[];
       readonly seed: number;
       /** As in `job.parameters`. */

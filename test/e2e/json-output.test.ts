@@ -73,7 +73,7 @@ test('generate tells the whole request, the model, the file and its size', async
   const asked = ['--prompt=a red circle', '--negative-prompt=blue', '--seed=7', '--num-images=2', ...SMALL];
   const images = await outputOf('generate', [...asked, '--output', output]);
   assert.equal(images.length, 2);
-  const { path, size_bytes: sizeBytes, warnings, model_hash: modelHash, ...told } = images[1] ?? {};
+  const { path, size_bytes: sizeBytes, warnings, replaced, model_hash: modelHash, ...told } = images[1] ?? {};
   assert.deepEqual(told, {
     prompt: 'a red circle',
     negative_prompt: 'blue',
@@ -89,7 +89,7 @@ test('generate tells the whole request, the model, the file and its size', async
   assert.equal(path, join(folder, 'x-2.png'));
   assert.equal(sizeBytes, statSync(join(folder, 'x-2.png')).size);
   assert.match(String(modelHash), /^[0-9a-f]{10}$/);
-  assert.deepEqual(warnings, []);
+  assert.deepEqual([warnings, replaced], [[], false]);
 });
 
 test('the queue’s commands, over jobs that are completed, failed and cancelled, and over webhooks that failed', async () => {
