@@ -27,16 +27,16 @@ export const FOLDERS: Readonly<Record<string, Folder>> = {
     imports: ['errors', 'lib', 'noise'],
   },
   job: {
-    holds: 'the prompt document and what it asks of the model',
+    holds: 'the prompt document and its request',
     imports: ['errors', 'lib', 'schedulers'],
   },
   config: {
-    holds: 'options: tables, parsing, and what the variables of the environment mean',
+    holds: 'options: tables, parsing, and the meaning of environment variables',
     imports: ['errors', 'lib', 'job', 'storage/object-key.ts', 'webhook/signature.ts'],
     folders: { options: 'the tables of options' },
   },
   queue: {
-    holds: 'prompt-queue.ts and webhook-outbox.ts are the contracts, transitions.ts what both queues decide alike; mongo/ and sqlite/ keep them',
+    holds: 'prompt-queue.ts and webhook-outbox.ts are the contracts, transitions.ts holds their shared decisions; mongo/ and sqlite/ implement them',
     imports: ['errors', 'lib', 'job', 'observability'],
     folders: {
       mongo: 'many machines; each statement that writes has a file of its own, reads share',
@@ -51,9 +51,9 @@ export const FOLDERS: Readonly<Record<string, Folder>> = {
   image: { holds: 'pixels → PNG with its generation parameters inside', imports: ['errors', 'lib', 'job', 'schedulers', 'version.ts'] },
   onnx: { holds: 'writes graphs; no runtime, no files', imports: ['errors', 'lib'] },
   networks: {
-    holds: 'per class of network: its configuration, and what writes its ONNX graph',
+    holds: 'per class of network: its configuration and its ONNX graph',
     imports: ['lib', 'onnx'],
-    folders: { layers: 'what they are made of' },
+    folders: { layers: 'the layers of networks' },
   },
   checkpoint: {
     holds: 'where weights come from',
@@ -66,9 +66,9 @@ export const FOLDERS: Readonly<Record<string, Folder>> = {
     folders: { parts: 'functions that families share', 'stable-diffusion': 'the family of Stable Diffusion 1.x' },
   },
   runtime: {
-    holds: 'what runs graphs: contract.ts, the compile cache, and one folder for each runtime',
+    holds: 'runs graphs: contract.ts, the compile cache, and one folder for each runtime',
     imports: ['errors', 'lib', 'onnx'],
-    folders: { onnxruntime: 'the only importer of onnxruntime-node', 'onnxruntime/cuda': 'what setup cuda fetches' },
+    folders: { onnxruntime: 'the only importer of onnxruntime-node', 'onnxruntime/cuda': 'the downloads of setup cuda' },
   },
   engine: {
     holds: 'the process boundary: the parent owns the state, the child owns the model',
@@ -76,7 +76,7 @@ export const FOLDERS: Readonly<Record<string, Folder>> = {
     folders: { child: 'owns the model; the parent knows it by its messages only' },
   },
   webhook: {
-    holds: 'what a finished prompt owes, and its delivery',
+    holds: 'the webhook of a finished job, and its delivery',
     imports: ['errors', 'lib', 'observability', 'queue/webhook-outbox.ts'],
   },
   worker: {

@@ -1,5 +1,5 @@
 /**
- * What each part is opened with: plain values, out of the options and the environment. Nothing here opens, fetches or asks anything.
+ * The settings that open each part: plain values, out of the options and the environment. Nothing here opens, fetches or asks anything.
  */
 import { hostname } from 'node:os';
 import type { Environment } from '../config/environment.ts';

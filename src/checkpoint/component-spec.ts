@@ -1,5 +1,5 @@
 /**
- * What a checkpoint consists of, as a family of pipelines lists it. Everything that reads or fetches checkpoints takes such a list as a parameter:
+ * The components of a checkpoint, as a family lists them. Everything that reads or fetches checkpoints takes such a list as a parameter:
  * opening a folder, the hub's file list, `models show`, `doctor` and the engine.
  */
 import type { ReadConfig } from '../lib/config-rules.ts';

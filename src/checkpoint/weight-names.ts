@@ -1,4 +1,4 @@
-/** Weights under the names that a network's graph asks for, whatever names they were saved under. */
+/** Finds weights under the names of a network's graph, also if they were saved under older names. */
 import type { Weights } from '../onnx/weights.ts';
 
 /** @param tensorName the graph's name for a stored one */

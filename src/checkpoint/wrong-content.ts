@@ -1,4 +1,4 @@
-/** Says what a file of a checkpoint really is when its download went wrong: a pointer, a web page, an archive. */
+/** Recognises files of a checkpoint whose download went wrong: a pointer, a web page, an archive. */
 
 /** So many bytes of the beginning are enough to tell. */
 export const TELLTALE_BYTES = 512;

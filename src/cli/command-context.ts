@@ -1,5 +1,5 @@
 /**
- * What every command gets: its configuration, its log, the terminal.
+ * The context of every command: its configuration, its log, the terminal.
  */
 import type { Environment } from '../config/environment.ts';
 import type { QueueMode } from '../config/mode.ts';

@@ -1,5 +1,5 @@
 /**
- * What `text2img doctor` advises: a table by what it looked at, by the error's code, and, where they differ, by the mode. The error's own sentence
+ * The advice of `text2img doctor`: a table by what it looked at, by the error's code, and, where they differ, by the mode. The error's own sentence
  * stands above the advice, so this only says what to do next.
  */
 import type { Mode } from '../config/mode.ts';

@@ -1,5 +1,5 @@
 /**
- * Parses the arguments, runs the command, and turns whatever happens into an exit code. Each command's code is loaded when it is asked for, and
+ * Parses the arguments, runs the command, and returns its exit code. Each command's code is loaded when it is asked for, and
  * nothing here loads a package: `test/e2e/start-up.test.ts` lists what each command may load.
  */
 import type { QueueMode } from '../config/mode.ts';

@@ -1,4 +1,4 @@
-/** What `text2img run` prints: each job as it ends, and the summary. */
+/** The output of `text2img run`: each job as it ends, and the summary. */
 import { printable } from '../lib/foreign-text.ts';
 import { jsonLine } from './json-output.ts';
 import { madeText, shortPlace } from './made-text.ts';

@@ -1,5 +1,5 @@
 /**
- * What the user sees: results on standard output, log lines and progress on standard error. On a terminal each job at work has a bar at the
+ * The terminal: results on standard output, log lines and progress on standard error. On a terminal each job at work has a bar at the
  * bottom. Elsewhere, and with TERM=dumb, there is one line when it ends, and one every ten seconds until then. No text has colours.
  * This is the door that every text leaves through: each line is escaped here, whoever made it, and a line ends only where the door ends it.
  */

@@ -1,4 +1,4 @@
-/** What is wrong with the words that were typed, in our words. */
+/** Errors in the command line, in our words. */
 import type { CommanderError } from 'commander';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import { quote } from '../lib/foreign-text.ts';

@@ -1,4 +1,4 @@
-/** Variables that begin like ours and are none of ours: slips of the pen, named rather than ignored. */
+/** Variables that begin like ours but belong to no option: slips of the pen, named rather than ignored. */
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import { excerpt } from '../lib/foreign-text.ts';
 import { nearestName } from '../lib/nearest-name.ts';

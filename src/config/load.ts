@@ -1,4 +1,4 @@
-/** What a command was asked for: its options, and what follows from them alone. */
+/** The configuration of a command: its options, and what follows from them alone. */
 import type { QueueMode } from './mode.ts';
 import { type Config, optionsOf } from './options.ts';
 import { type ConfigSources, parseOptions } from './parse.ts';

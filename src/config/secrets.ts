@@ -1,4 +1,4 @@
-/** Which secrets of a command lie in files, and what is in them. */
+/** Reads the secrets of a command from files. */
 import { type Environment, stated } from './environment.ts';
 import {
   type CommandName,

@@ -1,4 +1,4 @@
-/** What a command should say at its start about the environment it was given. */
+/** Warnings about the environment at the start of a command. */
 import type { Environment } from './environment.ts';
 import { unknownVariables } from './foreign-variables.ts';
 import { excerpt } from '../lib/foreign-text.ts';

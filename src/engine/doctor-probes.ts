@@ -1,4 +1,4 @@
-/** What `text2img doctor` finds out about the machine, each finding with what to do when something is missing. */
+/** Checks of the machine for `text2img doctor`, each with advice. */
 import { execFile } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { availableParallelism, cpus, freemem, totalmem } from 'node:os';

@@ -1,4 +1,4 @@
-/** What an engine is asked for, what happens meanwhile, and what it gives. */
+/** A job of the engine: its request, its events, its result. */
 import type { ResolvedGenerationRequest } from '../job/generation-request.ts';
 import type { RawImage } from '../job/raw-image.ts';
 import type { JobDurations, PipelineStage } from '../job/stages.ts';

@@ -1,5 +1,5 @@
 /**
- * What a PNG says about how it was drawn, for `generate --from`.
+ * Reads the settings in a PNG, for `generate --from`.
  */
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import { type ParsedParameters, parseGenerationParameters } from './parameters-text.ts';

@@ -1,5 +1,5 @@
 /**
- * The `_id` of a prompt document, reduced to what the service does with it: print it (`prompt_id`), name the image
+ * The `_id` of a prompt document, in the forms that the service uses: print it (`prompt_id`), name the image
  * object after it, compare it. Free of any database's types, so that queue and storage need not know each other.
  */
 

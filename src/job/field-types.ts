@@ -1,5 +1,5 @@
 /**
- * What the value of a request field may be. One record gives reading from JSON and from text, the refusal and the schema, so that the
+ * The types of request fields. One record gives reading from JSON and from text, the refusal and the schema, so that the
  * range stands once for documents, flags, PNGs and generated pages.
  */
 import {

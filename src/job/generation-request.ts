@@ -1,4 +1,4 @@
-/** What is asked of the model for one prompt: the codec's result, the engine's input. The types follow from the table of fields. */
+/** The request for one prompt: the codec's result, the engine's input. The types follow from the table of fields. */
 import type { Defaults, Resolved, Stated } from './request-field.ts';
 import type { REQUEST_FIELDS } from './request-fields.ts';
 

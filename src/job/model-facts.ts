@@ -1,4 +1,4 @@
-/** What the engine found out about the model and the machine: all that the parent needs to resolve a request. */
+/** Facts about the model and the machine, from the engine: all that the parent needs to resolve a request. */
 import { z } from 'zod';
 import { foreignText, warningsSchema } from '../lib/foreign-schemas.ts';
 

@@ -1,5 +1,5 @@
 /**
- * What a request field is. Everything that handles requests takes a table of these records: documents, queues, flags, the engine's protocol,
+ * The record of a request field. Everything that handles requests takes a table of these records: documents, queues, flags, the engine's protocol,
  * PNGs, batches and the page docs/requests.md. `request-fields.ts` holds the table.
  */
 import type { ModelFacts } from './model-facts.ts';

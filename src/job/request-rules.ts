@@ -1,4 +1,4 @@
-/** What several fields of a request say together. Each field's own range stands in its record. */
+/** Rules that join fields of a request. Each field's own range stands in its record. */
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import type { ResolvedGenerationRequest } from './generation-request.ts';
 import type { PromptLimits } from './limits.ts';

@@ -1,4 +1,4 @@
-/** What the operating system says about disks, told apart in one place. */
+/** Tells the operating system's disk errors apart. */
 import { quote } from './foreign-text.ts';
 
 /** No space, no quota, or no room under a limit for the file's size. */

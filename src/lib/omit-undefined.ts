@@ -1,4 +1,4 @@
-/** Leaves out what has no value, for objects whose absent keys mean something. */
+/** Leaves out keys without a value, for objects whose absent keys mean something. */
 
 /** Keys that may be undefined may be missing instead. */
 type OmitUndefined<T> = {

@@ -1,4 +1,4 @@
-/** Repeats what failed: with pauses that grow and differ from worker to worker, until a deadline, a number of attempts, or a signal. */
+/** Repeats a failed call: with pauses that grow and differ from worker to worker, until a deadline, a number of attempts, or a signal. */
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import { growingPauseMs, type PauseRange, pause } from './pause.ts';
 

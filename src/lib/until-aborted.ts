@@ -1,4 +1,4 @@
-/** Waiting for what may never come. */
+/** Waits until a promise settles or a signal aborts. */
 
 /** What `promise` gives, or `undefined` as soon as the signal is aborted; what comes after that is nobody's. Leaves no listener behind. */
 export async function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T | undefined> {

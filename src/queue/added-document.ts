@@ -1,5 +1,5 @@
 /**
- * What a document must be to be added to either queue: everything in it is kept exactly as it was given, or the document is refused. MongoDB's BSON
+ * The rules for documents that are added to either queue: everything in it is kept exactly as it was given, or the document is refused. MongoDB's BSON
  * and JSON text do not keep the same things, so the rules are the narrower of the two, and a document that one queue takes, the other takes too.
  */
 import { Text2ImgError } from '../errors/text2img-error.ts';

@@ -1,4 +1,4 @@
-/** What stands in a failed document's `error`. */
+/** The text in a failed document's `error`. */
 import { ERROR_CODES } from '../errors/error-codes.ts';
 import type { FailureRecord } from './prompt-queue.ts';
 

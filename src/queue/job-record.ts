@@ -1,5 +1,5 @@
 /**
- * What of a document's own state is believed. Whoever may insert documents can insert a `job`, a `status` or an `error` of his own, and the file of
+ * Reads a document's `job` as far as it can be believed. Whoever may insert documents can insert a `job`, a `status` or an `error` of his own, and the file of
  * the embedded queue can be written by any program. So each value is read here as the service would have written it: of our type, within our
  * bounds, or not at all. Both queues' lists, claims and outboxes read through these functions; none of them throws.
  */

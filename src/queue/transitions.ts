@@ -1,5 +1,5 @@
 /**
- * What both queues decide alike: the states that an operator may change, the sentences that end a job, new tokens and run ids, what a claim is, and
+ * Decisions that both queues share: the states that an operator may change, the sentences that end a job, new tokens and run ids, what a claim is, and
  * what is kept of webhooks. Each queue writes it down in its own language.
  */
 import { randomBytes } from 'node:crypto';

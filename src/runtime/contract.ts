@@ -1,5 +1,5 @@
 /**
- * What the project asks of a runtime that runs ONNX graphs: devices, networks, tensors. No type, provider or option of a runtime occurs here;
+ * The contract of a runtime for ONNX graphs: devices, networks, tensors. No type, provider or option of a runtime occurs here;
  * each runtime is a folder beside this file and a line in `registry.ts`.
  */
 import type { BuiltGraph, ComputeType } from '../onnx/graph.ts';

@@ -1,5 +1,5 @@
 /**
- * Configuration keys that all schedulers share, and the ranges in which their numbers draw anything.
+ * Configuration keys that all schedulers share, and their ranges.
  * Source: the __init__ of each class in diffusers schedulers/ (keys and defaults).
  *
  * zod is a parameter of all rules: the help and every queue command need the schedulers' names, and no configuration.

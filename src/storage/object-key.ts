@@ -1,4 +1,4 @@
-/** The name of a picture's object: a function of the document's `_id`, so that a second run writes the same object, never a second one. */
+/** The name of an image's object: a function of the document's `_id`, so that a second run writes the same object, never a second one. */
 import { createHash } from 'node:crypto';
 import { canonicalEjsonOf, type DocumentId } from '../job/document-id.ts';
 

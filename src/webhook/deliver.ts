@@ -1,4 +1,4 @@
-/** One try to deliver one webhook, and what follows from the answer. */
+/** One attempt at one webhook, and the consequence of the answer. */
 import type { LookupFunction } from 'node:net';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import { messageOf } from '../lib/disk-errors.ts';

@@ -1,5 +1,5 @@
 /**
- * Works off the outbox beside the drawing: takes what is due, sends several at once, writes down how each try ended. Several workers share the
+ * Sends the webhooks while the engine generates: takes what is due, sends several at once, writes down how each try ended. Several workers share the
  * outbox; one that dies leaves what it held to the others when the lease ends.
  */
 import type { Logger } from '../observability/logger.ts';

@@ -1,4 +1,4 @@
-/** Signs what is sent as Standard Webhooks says (standardwebhooks.com, specification 1.0): HMAC-SHA256 over `id.timestamp.body`. */
+/** Signs webhooks as in Standard Webhooks (standardwebhooks.com, specification 1.0): HMAC-SHA256 over `id.timestamp.body`. */
 import { createHmac } from 'node:crypto';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 

@@ -1,4 +1,4 @@
-/** What is owed to whom for a finished prompt: made by the worker in the moment of completion, frozen from then on. */
+/** Decides the webhook of a finished job: made by the worker in the moment of completion, frozen from then on. */
 import { createHash } from 'node:crypto';
 import { cut } from '../lib/foreign-text.ts';
 import { omitUndefined } from '../lib/omit-undefined.ts';

@@ -1,4 +1,4 @@
-/** Tells whoever looks after the worker that it is alive: at every turn of its loop, and each second of a wait that has an end of its own. */
+/** Shows that the worker is alive: at every turn of its loop, and each second of a wait that has an end of its own. */
 
 const INTERVAL_MS = 1000;
 

@@ -1,4 +1,4 @@
-/** Prompts that end without ever being handed to a worker owe their webhook and count as failed, like every other. */
+/** Jobs that end without a worker get their webhook and count as failed, like every other. */
 import { promptIdText } from '../job/document-id.ts';
 import type { Endings, UnclaimedPrompt } from '../queue/prompt-queue.ts';
 import type { FinishedPrompt } from '../webhook/webhook-policy.ts';

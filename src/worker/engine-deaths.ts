@@ -1,4 +1,4 @@
-/** Under which jobs the engine died since the last one was generated, so that they get their attempts back when it was no fault of theirs. */
+/** The jobs under which the engine crashed since the last image, so that they get their attempts back if they are not at fault. */
 import type { DocumentId } from '../job/document-id.ts';
 import type { ClaimedPrompt, WaitingPrompt } from '../queue/prompt-queue.ts';
 

@@ -1,5 +1,5 @@
 /**
- * What follows where something failed: the document's own fault, or trouble of the environment, which is never a document's. No attempt is
+ * The consequences of failures: the document's own fault, or trouble of the environment, which is never a document's. No attempt is
  * returned unless a probe failed after the failure.
  */
 import type { EngineSlot } from '../engine/pool.ts';

@@ -1,4 +1,4 @@
-/** What becomes of a document whose attempt failed and counts: the code's consequence says whether another attempt may end otherwise. */
+/** Decides what follows a failed attempt that counts: the code's consequence says whether another attempt may end otherwise. */
 import { ERROR_CODES } from '../errors/error-codes.ts';
 import type { Text2ImgError } from '../errors/text2img-error.ts';
 import { growingPauseMs } from '../lib/pause.ts';

@@ -1,4 +1,4 @@
-/** What the steps of one worker share. */
+/** The state that the steps of one worker share. */
 import type { ResolvedGenerationRequest } from '../job/generation-request.ts';
 import type { ModelFacts } from '../job/model-facts.ts';
 import type { Alive } from './alive.ts';

@@ -1,4 +1,4 @@
-/** What a worker is given, and what it tells. Everything from outside comes in here. */
+/** The options and events of a worker. Everything from outside comes in here. */
 import type { EnginePool } from '../engine/pool.ts';
 import type { ErrorCode } from '../errors/error-codes.ts';
 import type { JobDurations } from '../job/stages.ts';

@@ -1,4 +1,4 @@
-/** What the cache has of a model, when nobody is asked: a folder that can be drawn with, or what is missing in it. */
+/** A model in the cache, found without asking the hub: a folder that can be drawn with, or what is missing in it. */
 import { readdir, stat } from 'node:fs/promises';
 import { join, sep } from 'node:path';
 import { Text2ImgError } from '../../errors/text2img-error.ts';

@@ -1,5 +1,5 @@
 /**
- * The cache that Python's `huggingface_hub` keeps, in its layout, so that both share what either has fetched: contents under `blobs/`, named by
+ * The cache of Python's `huggingface_hub`, in its layout, so that both programs share their downloads: contents under `blobs/`, named by
  * their SHA-256 (large files) or git's SHA-1; `snapshots/<commit>/` with links to them; `refs/<branch>` with the commit.
  * Source: huggingface_hub/file_download.py, constants.py; docs "Understand caching".
  */

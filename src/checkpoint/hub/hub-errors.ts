@@ -1,4 +1,4 @@
-/** What can go wrong between us, the hub and its cache, told apart so that one knows what to do. */
+/** Errors of the hub and its cache, each with advice. */
 import type { IncomingHttpHeaders } from 'node:http';
 import { Text2ImgError } from '../../errors/text2img-error.ts';
 import { isDiskFull, messageOf, systemCode } from '../../lib/disk-errors.ts';

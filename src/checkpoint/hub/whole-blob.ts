@@ -1,4 +1,4 @@
-/** Whether a blob of the cache is what the hub says that it is. */
+/** Compares a blob of the cache with the hub's size and checksum. */
 import { createHash, type Hash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';

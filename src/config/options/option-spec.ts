@@ -1,4 +1,4 @@
-/** What an option is, and which commands there are to take it. */
+/** The record of an option, and the names of the commands. */
 import type { ValueType } from './value-types.ts';
 
 export const COMMANDS = [

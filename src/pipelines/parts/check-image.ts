@@ -1,4 +1,4 @@
-/** Tells an image from what is none: numbers that are not finite on the way to it, or one colour everywhere. */
+/** Checks that the numbers are an image: numbers that are not finite on the way to it, or one colour everywhere. */
 import { Text2ImgError } from '../../errors/text2img-error.ts';
 
 const ADVICE = 'the model’s weights or its configuration may be damaged.';

@@ -1,5 +1,5 @@
 /**
- * Decodes a large picture in overlapping tiles, so that memory does not grow with its size.
+ * Decodes a large image in overlapping tiles, so that memory does not grow with its size.
  * Source: diffusers models/autoencoders/autoencoder_kl.py, tiled_decode, blend_v, blend_h.
  */
 import type { VaeDecoder } from './networks.ts';

@@ -1,4 +1,4 @@
-/** Refuses what the pipeline cannot draw, before anything is computed. Source: diffusers pipeline_stable_diffusion.py, check_inputs. */
+/** Refuses requests that the pipeline cannot generate, before anything is computed. Source: diffusers pipeline_stable_diffusion.py, check_inputs. */
 import { whole } from '../../job/field-types.ts';
 import type { ResolvedGenerationRequest } from '../../job/generation-request.ts';
 import { REQUEST_FIELDS, SIDE_MULTIPLE_PX } from '../../job/request-fields.ts';

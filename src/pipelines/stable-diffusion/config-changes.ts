@@ -1,5 +1,5 @@
 /**
- * What StableDiffusionPipeline changes in a checkpoint's configuration before it runs. The XL pipelines do none of it.
+ * StableDiffusionPipeline's changes to a checkpoint's configuration. The XL pipelines do none of it.
  * Source: diffusers pipelines/stable_diffusion/pipeline_stable_diffusion.py, StableDiffusionPipeline.__init__.
  */
 import type { AutoencoderKlConfig } from '../../networks/autoencoder-kl-config.ts';

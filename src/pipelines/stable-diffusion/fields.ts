@@ -1,4 +1,4 @@
-/** What the family reads of a request: a field of the table that is not here is refused in documents and flags. */
+/** The request fields that the family reads: a field of the table that is not here is refused in documents and flags. */
 import type { FieldName } from '../../job/request-fields.ts';
 
 export const STABLE_DIFFUSION_FIELDS: readonly FieldName[] = [

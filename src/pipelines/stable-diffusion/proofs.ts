@@ -1,4 +1,4 @@
-/** What must fit together in a checkpoint of Stable Diffusion 1.x: the tokens, the width of the prompt's embeddings, and the channels. */
+/** Proves that the components of a Stable Diffusion 1.x checkpoint fit together: the tokens, the width of the prompt's embeddings, and the channels. */
 import { Text2ImgError } from '../../errors/text2img-error.ts';
 import { attends, unetBlocks } from '../../networks/unet-2d-condition-config.ts';
 import type { StableDiffusionCheckpoint } from './components.ts';

@@ -1,4 +1,4 @@
-/** Gives up all webhooks that are due and have no URL of their own. */
+/** Fails all due webhooks without a URL of their own. */
 import { closed, IS_DUE, mapHooks, SET_DUE } from './hook-expressions.ts';
 import type { PromptsCollection } from './prompts-collection.ts';
 import type { Expression, PromptUpdate } from './statement-types.ts';

@@ -1,4 +1,4 @@
-/** What tells a worker that there is nothing to do, and until when. */
+/** Tells a worker that there is nothing to do, and until when. */
 import type { DrainState } from '../prompt-queue.ts';
 import { HAS_LEASE_DATE, LEASE_IS_OURS } from './expressions.ts';
 import type { PromptsCollection } from './prompts-collection.ts';

@@ -1,4 +1,4 @@
-/** Gives up the webhooks of one document that are due and surely not the service's own; the document is given the time of what is left. */
+/** Fails the due webhooks of one document that have no valid proof; the document is given the time of what is left. */
 import { isRecord, own } from '../../lib/foreign-record.ts';
 import { literal } from './expressions.ts';
 import { closed, IS_DUE, mapHooks, SET_DUE } from './hook-expressions.ts';

@@ -1,4 +1,4 @@
-/** Adds the webhook that is owed to the write that finishes a prompt. */
+/** Adds the webhook to the write that completes or fails a job. */
 import { packedBody } from '../webhook-body.ts';
 import { arrayAt, literal } from './expressions.ts';
 import type { Expression, PromptFields } from './statement-types.ts';

@@ -1,4 +1,4 @@
-/** What every statement gets: the collection, who we are, and how its calls are repeated. */
+/** The context of every statement: the collection, who we are, and how its calls are repeated. */
 import { Text2ImgError } from '../../errors/text2img-error.ts';
 import type { DocumentId } from '../../job/document-id.ts';
 import type { Logger } from '../../observability/logger.ts';

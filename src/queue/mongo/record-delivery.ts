@@ -1,4 +1,4 @@
-/** Records how a try to deliver a webhook ended. Delivered is delivered, whoever holds it now. */
+/** Records the result of a webhook's attempt. Delivered is delivered, whoever holds it now. */
 import type { DeliveryOutcome, DueWebhook } from '../webhook-outbox.ts';
 import { attemptsOfTry, shownError } from '../transitions.ts';
 import { fromNow, literal, numberAt } from './expressions.ts';

@@ -1,5 +1,5 @@
 /**
- * The fields of a prompt document that the queue reads or writes, and what filters, updates and expressions over them may hold. A name that is not
+ * The types of filters, updates and expressions over the document fields that the queue knows. A name that is not
  * listed here is a type error wherever it is used.
  */
 import type { Long } from 'mongodb';

@@ -1,5 +1,5 @@
 /**
- * Sends the queue's statements about prompts, over types of our own. A name that does not exist is a type error in a filter, an update or an
+ * Sends the queue's statements, over our own types. A name that does not exist is a type error in a filter, an update or an
  * expression (`test/queue/mongo/statement-types.test.ts`). Only this file casts to the driver's types: they allow one type of `_id`, where any is
  * legal, and do not describe pipelines.
  */

@@ -1,4 +1,4 @@
-/** Takes back what a refused `enqueue` has added already. A user who may not remove cancels it instead. */
+/** Removes the documents that a refused `enqueue` has added already. A user who may not remove cancels it instead. */
 import { Text2ImgError } from '../../errors/text2img-error.ts';
 import { pause } from '../../lib/pause.ts';
 import { errorText } from '../failure-text.ts';

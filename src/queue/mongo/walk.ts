@@ -1,5 +1,5 @@
 /**
- * Walks through an index of the queue past what cannot be taken: documents that the database refuses to change, and those that are nobody's
+ * Walks through an index of the queue, past documents that cannot be taken: documents that the database refuses to change, and those that are nobody's
  * (`status: ["pending"]`). They stay where they are, so a look begins behind them by their place in the index, however many they are, and
  * sees what came before them only in the first few documents. A whole pass is made anew after a pause: what was refused may pass then.
  */

@@ -1,4 +1,4 @@
-/** A document that a webhook is due for, and what is due in it. */
+/** A document with a due webhook. */
 import { type HookRecord, hookOf } from '../job-record.ts';
 import { documentIdOf } from './bson-ids.ts';
 import { ANY_DATE } from './expressions.ts';

@@ -1,4 +1,4 @@
-/** What ONNX Runtime makes of a graph on a CPU, written to a folder of the compile cache and loaded from there. */
+/** ONNX Runtime's compiled graph for a CPU, as an entry of the compile cache. */
 import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { cpus } from 'node:os';

@@ -1,4 +1,4 @@
-/** What ONNX Runtime's errors say to people: without the place in its own source. */
+/** ONNX Runtime's errors, in words for people: without the place in its own source. */
 
 /** Its macros `ORT_ENFORCE` and `ORT_THROW` begin with file, line and signature (include/onnxruntime/core/common/code_location.h, exceptions.h). */
 const PLACE = /\S+\.(?:cc|cpp|cu|cuh|h|hpp):\d+ /;

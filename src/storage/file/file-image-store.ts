@@ -1,5 +1,5 @@
 /**
- * Pictures as files of a folder, with the same promises as a bucket: all or nothing, and never a stranger's object overwritten.
+ * Images as files of a folder, with the guarantees of a bucket: all or nothing, and never a stranger's object overwritten.
  *
  * What a bucket keeps as an object's metadata lies in `.meta/<name>.json` beside it, as entries by the picture's SHA-256. The new entry
  * is there before the new picture, and the old one goes after it, so a crash at any point leaves a picture whose own entry is there.

@@ -1,4 +1,4 @@
-/** What the system says about the folder, or about one file in it, as our errors. */
+/** The system's errors about the folder or one of its files, as ours. */
 import { stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { Text2ImgError } from '../../errors/text2img-error.ts';

@@ -1,4 +1,4 @@
-/** What Google Cloud Storage and its client say when something fails, in our words: what to repeat, whose fault it is, and no secrets. */
+/** Errors of Google Cloud Storage and its client, in our words: what to repeat, whose fault it is, and no secrets. */
 import { Text2ImgError } from '../../errors/text2img-error.ts';
 import { UnbelievableAnswerError } from './gcs-answers.ts';
 

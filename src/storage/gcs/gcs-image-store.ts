@@ -1,5 +1,5 @@
 /**
- * Pictures as objects of a Google Cloud Storage bucket. Each is written by one conditional request: the server compares generations, so that of
+ * Images as objects of a Google Cloud Storage bucket. Each is written by one conditional request: the server compares generations, so that of
  * two writers one wins and the other one sees it, and it compares the MD5, so that damaged bytes are never stored.
  *
  * A precondition that failed (412) is not an error but a question: whose object is there? Ours (a lost answer, an earlier attempt) is adopted, another

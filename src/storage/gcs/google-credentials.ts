@@ -1,4 +1,4 @@
-/** The key file of a Google account, looked at before Google's client does, whose errors do not say what to do. */
+/** Checks the key file of a Google account before Google's client reads it, to give better errors. */
 import { createPrivateKey } from 'node:crypto';
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { Text2ImgError } from '../../errors/text2img-error.ts';

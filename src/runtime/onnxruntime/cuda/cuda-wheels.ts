@@ -1,5 +1,5 @@
 /**
- * What CUDA on Linux x86-64 needs beside the driver, as published on the Python package index, pinned by version and checksum.
+ * The packages of CUDA's libraries for Linux x86-64, pinned by version and checksum.
  * The provider must be of the very version of `onnxruntime-node`; a test compares the two.
  */
 
