@@ -33,6 +33,7 @@ export async function startEngine(engine: EngineHost, { model, logger }: MakeEng
     dtype: facts.dtype,
     load_ms: Math.round(facts.loadMs),
   });
+  if (facts.deviceDetail !== undefined) logger.debug('why this device', { detail: facts.deviceDetail });
   for (const warning of facts.warnings) logger.warning('about the model', { warning });
 }
 

@@ -174,7 +174,8 @@ async function work({ settings, options, deliverer, model, healthFile }: Work): 
 
 /** Whether the outbox, which lies in the queue, cannot be worked off either. */
 function isUnreachable(failure: Text2ImgError | undefined): boolean {
-  return failure !== undefined && failure.code.startsWith('queue_') && failure.code !== 'queue_refused';
+  if (failure === undefined || failure.code === 'queue_refused') return false;
+  return failure.code.startsWith('queue_') || failure.code === 'disk_full';
 }
 
 /** @param isShort the end does not wait for an answer */

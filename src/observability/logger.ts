@@ -9,6 +9,7 @@ import type * as Pino from 'pino';
 import { printable } from '../lib/foreign-text.ts';
 import { VERSION } from '../version.ts';
 import { LogFile } from './log-file.ts';
+import { Spareness } from './spareness.ts';
 import { formatLine } from './log-line.ts';
 import { boundedText, type LogFields, redactFields } from './redact.ts';
 
@@ -22,6 +23,11 @@ export interface Logger {
   warning(message: string, fields?: LogFields): void;
   error(message: string, fields?: LogFields): void;
   critical(message: string, fields?: LogFields): void;
+  /**
+   * A warning that comes again and again while a trouble lasts. It is written at once, then once a minute with the number of lines left out; those
+   * are at DEBUG. One trouble is one code of `fields.error`, whatever meets it.
+   */
+  repeated(message: string, fields: LogFields & { readonly error: unknown }): void;
 }
 
 export type { LogFields };
@@ -33,6 +39,7 @@ export const silentLogger: Logger = {
   warning() {},
   error() {},
   critical() {},
+  repeated() {},
 };
 
 export interface LoggerOptions {
@@ -59,8 +66,10 @@ const OWN_NAMES: ReadonlySet<string> = new Set(['level', 'time', 'pid', 'host', 
 /** @throws `invalid_option` when the log file cannot be opened */
 export function createLogger(options: LoggerOptions): OpenLogger {
   const now = options.now ?? (() => new Date());
+  const spareness = new Spareness(() => now().getTime());
   const lowest = LEVEL_NUMBERS[options.level.toLowerCase() as MethodName];
   const emit = (method: MethodName, message: string, fields: LogFields = {}): void => {
+    spareness.note(method, fields['error']);
     if (LEVEL_NUMBERS[method] < lowest) return;
     const safe = { message: boundedText(message), fields: redactFields(fields) };
     if (options.format !== 'json')
@@ -79,6 +88,11 @@ export function createLogger(options: LoggerOptions): OpenLogger {
     warning: (message, fields) => emit('warning', message, fields),
     error: (message, fields) => emit('error', message, fields),
     critical: (message, fields) => emit('critical', message, fields),
+    repeated: (message, fields) => {
+      const leftOut = spareness.leftOut(message, fields.error);
+      if (leftOut === undefined) emit('debug', message, fields);
+      else emit('warning', message, leftOut === 0 ? fields : { ...fields, left_out: leftOut });
+    },
     [Symbol.dispose]: () => file?.[Symbol.dispose](),
   };
 }

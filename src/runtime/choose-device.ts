@@ -1,6 +1,7 @@
 /** Resolves `--device` and `--dtype` to a device, and to the first runtime of the list that can use it. */
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import { quote } from '../lib/foreign-text.ts';
+import { omitUndefined } from '../lib/omit-undefined.ts';
 import type { ComputeType } from '../onnx/graph.ts';
 import type { DeviceReport, Runtime } from './contract.ts';
 
@@ -9,8 +10,10 @@ export interface ChosenDevice<R> {
   readonly device: string;
   readonly kind: DeviceReport['kind'];
   readonly computeType: ComputeType;
-  /** A sentence for the log. */
+  /** A few words for the log. */
   readonly reason: string;
+  /** What a runtime said about a device that it cannot use. */
+  readonly detail?: string;
 }
 
 const DEVICE_SYNTAX = 'auto, cpu, cuda, cuda:N, webgpu';
@@ -44,7 +47,8 @@ export async function chooseDevice<R extends Pick<Runtime, 'devices'>>(
     failed ??= report;
   }
   const problem = failed?.problem ?? `no runtime has a device ${quote(device)}`;
-  if (wanted === 'auto') return { runtime: preferred, ...onCpu(dtype, `no CUDA: ${problem}`) };
+  if (wanted === 'auto')
+    return { runtime: preferred, ...onCpu(dtype, 'no GPU, generating on the CPU'), detail: problem };
   const advice = failed?.advice === undefined ? '' : ` ${failed.advice}`;
   throw new Text2ImgError('device_unavailable', `the device ${quote(device)} cannot be used: ${problem}.${advice}`);
 }
@@ -53,12 +57,13 @@ type Found = Omit<ChosenDevice<unknown>, 'runtime'>;
 
 function onCpu(dtype: 'auto' | ComputeType, why: string): Found {
   const note = dtype === 'float16' ? '; float16 was asked for, but the CPU computes in float32' : '';
-  return { device: 'cpu', kind: 'cpu', computeType: 'float32', reason: `cpu, float32 (${why}${note})` };
+  return { device: 'cpu', kind: 'cpu', computeType: 'float32', reason: `${why}${note}` };
 }
 
 function onGpu({ device, kind, computeTypes, problem }: DeviceReport, dtype: string, why: string): Found {
   const isHalf = dtype !== 'float32' && computeTypes.includes('float16');
   const computeType = isHalf ? 'float16' : 'float32';
-  const note = isHalf || dtype === 'float32' ? '' : `; float16 does not work on it: ${problem}`;
-  return { device, kind, computeType, reason: `${device.replace(/:\d+$/, '')}, ${computeType} (${why}${note})` };
+  if (isHalf || dtype === 'float32') return { device, kind, computeType, reason: why };
+  const reason = `${why}; float16 does not work on it`;
+  return { device, kind, computeType, reason, ...omitUndefined({ detail: problem }) };
 }

@@ -88,7 +88,7 @@ export class WebhookDeliverer implements AsyncDisposable {
         failures = 0;
         await this.#rest.pause((await this.#msUntilNext(pollMs, signal)) * (0.75 + Math.random() / 2), signal);
       } catch (error) {
-        logger.warning('the webhooks cannot be read; trying again', { error });
+        logger.repeated('the webhooks cannot be read; trying again', { error });
         await this.#rest.pause(growingPauseMs(++failures, READ_PAUSES), signal);
       }
     }

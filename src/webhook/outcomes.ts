@@ -40,7 +40,7 @@ export async function recordOutcome(
   try {
     await outbox.record(webhook, outcome);
   } catch (error) {
-    logger.warning('the result of a webhook’s attempt could not be recorded; it is retried when its lease ends', {
+    logger.repeated('the result of a webhook’s attempt could not be recorded; it is retried when its lease ends', {
       prompt_id: webhook.promptId,
       webhook_id: webhook.id,
       outcome: outcome.kind,

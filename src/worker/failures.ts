@@ -216,7 +216,7 @@ export class Failures {
     try {
       await queue.returnAttempts(waiting);
     } catch (error) {
-      logger.warning('attempts that do not count could not be returned to their jobs', {
+      logger.repeated('attempts that do not count could not be returned to their jobs', {
         run_id: waiting.runId,
         attempts: waiting.attempts,
         error,

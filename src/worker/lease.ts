@@ -62,7 +62,7 @@ export class Lease implements Disposable {
       else this.#lose();
     } catch (error) {
       // Unknown, not lost: `isSafe` decides.
-      this.#options.logger.warning('a lease could not be renewed', { error });
+      this.#options.logger.repeated('a lease could not be renewed', { error });
     }
     return this.isSafe;
   }

@@ -24,6 +24,6 @@ export function retryWrite<T>(write: () => Promise<T>, options: RetryWriteOption
     mayHelp: (error) => mayGoOn() && Text2ImgError.from(error).retryable,
     deadlineMs: patienceMs,
     signal,
-    onFailure: (error) => logger.warning('a write to the queue failed and is repeated', { what, error }),
+    onFailure: (error) => logger.repeated('a write to the queue failed and is repeated', { what, error }),
   });
 }

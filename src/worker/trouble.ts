@@ -76,7 +76,7 @@ export class Trouble {
     return growingPauseMs(this.#failures, this.#options.pauses);
   }
 
-  /** A probe after a failure failed: it begins, or goes on. Each cause is said once, not at each probe. */
+  /** A probe after a failure failed: it begins, or goes on. Each cause is said at once and then once a minute, not at each probe. */
   refused(source: TroubleSource, error: Text2ImgError): void {
     // Several jobs may meet the same.
     if (this.#refusal === undefined) this.#failures++;
@@ -98,8 +98,8 @@ export class Trouble {
     this.#isCautious = true;
     const said = `${source} ${error.code}`;
     const { logger } = this.#options;
-    const fields = { source, code: error.code, reason: error.message };
-    if (said === this.#lastSaid) logger.debug('still in trouble', fields);
+    const fields = { source, error };
+    if (said === this.#lastSaid) logger.repeated('still in trouble', fields);
     else logger.error('the environment is in trouble: the worker claims nothing until it is over', fields);
     this.#lastSaid = said;
   }

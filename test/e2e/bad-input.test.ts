@@ -1,10 +1,10 @@
 /** Bad input on the command line: a clear sentence, a stable code, the documented exit code; and nothing is drawn or added. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, statfsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { runCli, temporaryFolder } from './run-cli.ts';
+import { root, runCli, temporaryFolder } from './run-cli.ts';
 
 const folder = temporaryFolder();
 const output = join(folder, 'x.png');
@@ -308,6 +308,30 @@ for (const [title, place] of [
       args: ['enqueue', '--prompt', 'x', '--data-dir', join(place ?? '', 'data')],
     });
     assert.equal(code, 5, stderr);
-    assert.match(stderr, /\[(?:queue_failed|store_unwritable|disk_full)\]/);
+    assert.match(
+      stderr,
+      title === 'full' ? /^text2img: no space .*\[disk_full\]$/m : /\[(?:queue_failed|store_unwritable)\]/,
+    );
   });
 }
+
+const filling = mountTmpfs('filling', 'size=512k');
+
+test('a disk that became full is disk_full in every command, and in one line', { skip }, async () => {
+  const dataDir = join(filling ?? '', 'data');
+  const ballast = join(filling ?? '', 'ballast');
+  assert.equal((await runCli({ args: ['enqueue', '--prompt', 'x', '--data-dir', dataDir] })).code, 0);
+  const { bavail, bsize } = statfsSync(filling ?? '');
+  writeFileSync(ballast, new Uint8Array(bavail * bsize));
+  for (const args of [
+    ['jobs', 'list'],
+    ['jobs', 'cancel', 'x'],
+    ['enqueue', '--prompt', 'y'],
+    ['webhooks', 'list'],
+    ['run', '--model', join(root, 'models', 'demo'), '--log-level', 'warning'],
+  ]) {
+    const { code, stderr } = await runCli({ args: [...args, '--data-dir', dataDir] });
+    assert.equal(code, 5, `${args.join(' ')}: ${stderr}`);
+    assert.match(stderr, /^text2img: no space is left for the queue "[^"\n]*"[^\n]*\[disk_full\]\n$/, args.join(' '));
+  }
+});

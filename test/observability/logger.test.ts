@@ -166,3 +166,37 @@ test('JSON lines go to standard error and to the file alike, whole however long'
   assert.equal(written, `${lines[0]}\n`);
   assert.equal((parseStrictly(written) as Record<string, string>)['f39'], 'x'.repeat(300));
 });
+
+test('a trouble that lasts is one line, then one a minute with the number left out; each code and each message without one is a trouble', () => {
+  let nowMs = 0;
+  const lines: string[] = [];
+  const clock = (): Date => new Date(nowMs);
+  const logger = createLogger({ level: 'INFO', now: clock, writeLine: (line) => lines.push(line.slice(9)) });
+  const full = new Text2ImgError('disk_full', 'no space is left.');
+  for (; nowMs < 150_000; nowMs += 1000) {
+    logger.repeated('a lease could not be renewed', { error: full });
+    logger.repeated('a write failed', { error: new Text2ImgError('disk_full', 'no space is left elsewhere.') });
+  }
+  assert.deepEqual(lines.splice(0), [
+    'WARNING a lease could not be renewed  code=disk_full reason="no space is left."',
+    'WARNING a lease could not be renewed  left_out=119 code=disk_full reason="no space is left."',
+    'WARNING a lease could not be renewed  left_out=119 code=disk_full reason="no space is left."',
+  ]);
+  logger.repeated('a request failed', { error: { message: 'timeout' } });
+  logger.repeated('a request failed', { error: { message: 'reset' } });
+  logger.repeated('another', { error: new Text2ImgError('queue_failed', 'gone.') });
+  assert.equal(lines.splice(0).length, 2);
+  nowMs += 60_000;
+  logger.error('nothing is claimed', { error: full });
+  logger.repeated('a lease could not be renewed', { error: full });
+  assert.deepEqual(lines.length, 1, 'an error speaks for its code, too');
+});
+
+test('what is left out of a lasting trouble is at DEBUG', () => {
+  const { lines, logger } = collect('DEBUG');
+  for (let round = 0; round < 2; round++) logger.repeated('a request failed', { error: { message: 'timeout' } });
+  assert.deepEqual(
+    lines.map((line) => line.slice(9, 16).trim()),
+    ['WARNING', 'DEBUG'],
+  );
+});

@@ -28,21 +28,16 @@ function machine(report?: DeviceReport): Pick<Runtime, 'devices'> & { readonly t
 }
 
 for (const [device, dtype, report, expected] of [
-  ['auto', 'auto', CUDA, ['cuda:0', 'gpu', 'float16', 'cuda, float16 (a CUDA GPU answers)']],
-  ['auto', 'auto', ABSENT, ['cpu', 'cpu', 'float32', 'cpu, float32 (no CUDA: no driver)']],
-  ['auto', 'float32', CUDA, ['cuda:0', 'gpu', 'float32', 'cuda, float32 (a CUDA GPU answers)']],
-  [
-    'cuda',
-    'auto',
-    HALFLESS,
-    ['cuda:0', 'gpu', 'float32', 'cuda, float32 (asked for; float16 does not work on it: no kernels)'],
-  ],
-  ['cuda:3', 'float16', CUDA, ['cuda:3', 'gpu', 'float16', 'cuda, float16 (asked for)']],
-  ['webgpu', 'auto', CUDA, ['webgpu', 'gpu', 'float16', 'webgpu, float16 (asked for)']],
+  ['auto', 'auto', CUDA, ['cuda:0', 'gpu', 'float16', 'a CUDA GPU answers']],
+  ['auto', 'auto', ABSENT, ['cpu', 'cpu', 'float32', 'no GPU, generating on the CPU', 'no driver']],
+  ['auto', 'float32', CUDA, ['cuda:0', 'gpu', 'float32', 'a CUDA GPU answers']],
+  ['cuda', 'auto', HALFLESS, ['cuda:0', 'gpu', 'float32', 'asked for; float16 does not work on it', 'no kernels']],
+  ['cuda:3', 'float16', CUDA, ['cuda:3', 'gpu', 'float16', 'asked for']],
+  ['webgpu', 'auto', CUDA, ['webgpu', 'gpu', 'float16', 'asked for']],
 ] as const)
-  test(`${device} and ${dtype} where ${report.problem ?? 'a GPU answers'}: ${expected[3]}`, async () => {
-    const { device: chosen, kind, computeType, reason } = await chooseDevice([machine(report)], device, dtype);
-    assert.deepEqual([chosen, kind, computeType, reason], expected);
+  test(`${device} and ${dtype} where ${report.problem ?? 'a GPU answers'}: ${expected[0]}, ${expected[2]}, ${expected[3]}`, async () => {
+    const { device: chosen, kind, computeType, reason, detail } = await chooseDevice([machine(report)], device, dtype);
+    assert.deepEqual([chosen, kind, computeType, reason, ...(detail === undefined ? [] : [detail])], expected);
   });
 
 test('the processor is not tried, and computes in float32 whatever is asked for', async () => {

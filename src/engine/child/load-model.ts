@@ -108,6 +108,7 @@ function factsOf({ checkpoint, family, device, loadMs, ...found }: Findings): Mo
     maxBatchImages: maxBatchImages(device),
     device: device.device,
     deviceReason: device.reason,
+    ...omitUndefined({ deviceDetail: device.detail }),
     dtype: device.computeType,
     loadMs: Math.round(loadMs),
   };

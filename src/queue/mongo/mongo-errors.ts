@@ -18,6 +18,7 @@ const VALIDATOR = 121;
 const DOUBTFUL: ReadonlySet<unknown> = new Set([2, 9, 14, 28, 40]);
 /** Unauthorized, AuthenticationFailed. Not Atlas's 8000, which stands for many things, quota included. */
 const UNAUTHORIZED: ReadonlySet<unknown> = new Set([13, 18]);
+const OUT_OF_DISK_SPACE = 14031;
 /** Longer ones hold the server's query tree. */
 const REASON_LENGTH = 300;
 
@@ -63,6 +64,7 @@ export function queueError(error: unknown, place: string): Text2ImgError {
       `${place} is a ${kind}, whose documents cannot be changed one by one; name a plain collection with --collection.`,
       { cause: error },
     );
+  if (code === OUT_OF_DISK_SPACE) return of('disk_full', `no space is left on the disk of ${place}`);
   if (isUnauthorized(error)) return of('queue_unauthorized', `${place} refuses this user or this operation`);
   if (error instanceof MongoServerSelectionError || error instanceof MongoNetworkError || isSystemError(error))
     return of('queue_failed', `${place} cannot be reached`);

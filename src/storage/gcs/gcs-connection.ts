@@ -100,7 +100,7 @@ export class GcsConnection {
         minPauseMs: (error) => Math.min(retryAfterMs(error, Date.now()) ?? 0, MAX_RETRY_AFTER_MS),
         signal,
         onFailure: (error, { failures, pauseMs }) =>
-          logger.warning('a request to the bucket failed and is repeated', {
+          logger.repeated('a request to the bucket failed and is repeated', {
             what,
             try: failures,
             pause_ms: Math.round(pauseMs),
