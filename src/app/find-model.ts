@@ -46,6 +46,18 @@ export interface FindModelOptions {
 
 /** Fetches what is missing of a model of the hub. @throws `model_not_found`, and what fetching throws */
 export async function findModel(settings: ModelSettings, options: FindModelOptions): Promise<ModelFolder> {
+  const place = await placeOf(settings);
+  if ('folder' in place) return place;
+  const folder = await pullModel(settings, place, options);
+  return { folder, name: place.id, ...(settings.model === undefined ? { note: 'the default model' } : {}) };
+}
+
+/** Asks nobody and downloads nothing. @throws `model_not_found` where the name is neither a folder nor a name on the hub */
+export async function checkModelName(settings: ModelSettings): Promise<void> {
+  await placeOf(settings);
+}
+
+async function placeOf(settings: ModelSettings): Promise<ModelFolder | HubId> {
   const model = settings.model ?? settings.defaultModel;
   if (model === undefined)
     return { folder: DEMO_MODEL, name: basename(DEMO_MODEL), note: 'the demo checkpoint, since no --model was given' };
@@ -64,8 +76,7 @@ export async function findModel(settings: ModelSettings, options: FindModelOptio
       'model_not_found',
       `The model ${quoted} does not exist. Name the folder of a checkpoint in the diffusers layout, or a model of the Hugging Face hub as owner/name.`,
     );
-  const folder = await pullModel(settings, hubId, options);
-  return { folder, name: hubId.id, ...(settings.model === undefined ? { note: 'the default model' } : {}) };
+  return hubId;
 }
 
 export interface PullOptions extends FindModelOptions {

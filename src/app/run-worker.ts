@@ -1,5 +1,5 @@
 /**
- * A worker from its settings to its end: finds the model, opens queue and store, generates until the queue is drained or, watching, until the signal, and
+ * A worker from its settings to its end: opens queue and store, finds the model, generates until the queue is drained or, watching, until the signal, and
  * sends webhooks beside it. A stop is over within the grace period and a few seconds, whatever hangs: each wait below ends with the signal or has
  * an end of its own.
  */
@@ -15,7 +15,7 @@ import type { DeliverySummary, WebhookDeliverer } from '../webhook/deliverer.ts'
 import { jobsLeft } from '../worker/jobs-left.ts';
 import type { WorkerEvent, WorkerOptions } from '../worker/worker-contract.ts';
 import { runWorker } from '../worker/worker.ts';
-import { type DownloadEvents, findModel, type ModelFolder } from './find-model.ts';
+import { checkModelName, type DownloadEvents, findModel, type ModelFolder } from './find-model.ts';
 import { LocalEnginePool } from '../engine/engine-pool.ts';
 import { makeEngine, startEngine } from './open-engines.ts';
 import { openQueue } from './open-queue.ts';
@@ -67,18 +67,21 @@ export async function runUntilStopped(settings: RunSettings, options: RunOptions
   const { mode } = settings.queue;
   if (mode.kind === 'embedded')
     logger.info('the queue and the images are in a folder of this machine', { folder: resolve(mode.dataDir) });
-  // A key file that cannot sign is said before a model is fetched.
+  await checkModelName(settings.model);
   await using opened = closing(await openStore(settings.store, options));
   await using healthFile = new HealthFile(settings.healthFile, logger);
-  // A model that cannot be had is said before the queue is looked at; fetching one may take long.
-  const events = { ...options.download, onAlive: () => healthFile.starting() };
-  const model = await untilAborted(findModel(settings.model, { logger, events }), signal);
-  if (model === undefined) return undefined;
   await using queue = closing(await openQueue(settings.queue, options));
   const { store, publicUrl } = opened.resource;
   await using deliverer = webhookDeliverer(settings.webhooks, { outbox: queue.resource.outbox, logger });
   const places = { store, queue: queue.resource, isWatching: settings.worker.until === 'stopped' };
-  const found = await untilAborted(lookAround(places, options), signal);
+  const answered = await untilAborted(checkPlaces(places, options), signal);
+  if (answered === undefined) return undefined;
+  // Only now, because it may take long: whoever named the wrong database hears of it before gigabytes are downloaded.
+  const events = { ...options.download, onAlive: () => healthFile.starting() };
+  const model = await untilAborted(findModel(settings.model, { logger, events }), signal);
+  if (model === undefined) return undefined;
+  // Jobs that came meanwhile count.
+  const found = await untilAborted(lookForJobs(places, signal), signal);
   if (found === undefined) return undefined;
   const workerOptions: Omit<WorkerOptions, 'pool'> = {
     ...settings.worker,
@@ -126,14 +129,19 @@ interface Surroundings {
   readonly left: Text2ImgError | undefined;
 }
 
-/** Whoever may not write finds it out before anything is claimed. @throws what store and queue throw */
-async function lookAround(
-  { store, queue, isWatching }: Places,
+/** Whoever may not write finds it out before anything is downloaded or claimed. @throws what store and queue throw */
+async function checkPlaces(
+  { store, queue }: Places,
   { logger, signal }: Pick<RunOptions, 'logger' | 'signal'>,
-): Promise<Surroundings> {
+): Promise<true> {
+  const { isDrained } = await queue.drainState({ signal });
   await store.check({ signal });
-  const { isDrained, refused, stuck } = await queue.drainState({ signal });
   logger.info('queue and store opened', { queue: queue.description, store: store.description, empty: isDrained });
+  return true;
+}
+
+async function lookForJobs({ queue, isWatching }: Places, signal: AbortSignal): Promise<Surroundings> {
+  const { isDrained, refused, stuck } = await queue.drainState({ signal });
   const hasLeft = isDrained && !isWatching && refused + stuck > 0;
   return { isDrained, left: hasLeft ? jobsLeft({ refused, stuck }) : undefined };
 }

@@ -1,6 +1,6 @@
 /** A model by its hub id, from the command line: fetched, listed, shown, and drawn with, also when the hub is gone. */
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { readGenerationParameters } from '../../src/image/read-parameters.ts';
@@ -88,4 +88,39 @@ test('a model that is neither a folder nor on the hub is refused before anything
   );
   const list = await runCli({ args: ['jobs', 'list', '--json'], environment });
   assert.equal((JSON.parse(list.stdout) as { status: string }).status, 'pending');
+});
+
+test('a database or a bucket that does not answer is refused before anything is asked of the hub', async () => {
+  const folder = temporaryFolder();
+  const dead = 'mongodb://127.0.0.1:1/app?serverSelectionTimeoutMS=300';
+  const common = { HF_ENDPOINT: hub.url, HF_HOME: join(folder, 'hf'), TEXT2IMG_DATA_DIR: join(folder, 'data') };
+  const args = ['run', '--model', 'owner/demo'];
+  const unreachable = { ...common, MONGO_URI: dead, GCS_BUCKET: 'images', STORAGE_EMULATOR_HOST: 'http://127.0.0.1:1' };
+  for (const [environment, code, says] of [
+    [unreachable, 5, /\[queue_failed\]/],
+    [{ ...unreachable, MONGO_URI: 'mongodb://127.0.0.1:1' }, 2, /names no database.*\[invalid_option\]/],
+    [{ ...unreachable, GCS_BUCKET: '' }, 2, /\[conflicting_options\]/],
+    [
+      { ...common, TEXT2IMG_WEBHOOK_SECRET: `whsec_${'A'.repeat(32)}` },
+      2,
+      /\[(?:conflicting_options|invalid_option)\]/,
+    ],
+    [{ ...common, TEXT2IMG_DATA_DIR: '/dev/null/data' }, 5, /\[(?:queue_failed|store_unwritable)\]/],
+  ] as const) {
+    const before = hub.requests.length;
+    const refused = await runCli({ args, environment });
+    assert.deepEqual([refused.code, says.test(refused.stderr)], [code, true], refused.stderr);
+    assert.equal(hub.requests.length, before, `the hub was asked before: ${refused.stderr}`);
+  }
+});
+
+test('a name that is no model is refused before the data folder is made', async () => {
+  const folder = join(temporaryFolder(), 'data');
+  const { code, stderr } = await runCli({
+    args: ['run', '--model', './no/such/folder'],
+    environment: { TEXT2IMG_DATA_DIR: folder, HF_ENDPOINT: hub.url },
+  });
+  assert.equal(code, 4, stderr);
+  assert.match(stderr, /\[model_not_found\]/);
+  assert.ok(!existsSync(folder));
 });
