@@ -1,6 +1,6 @@
 # The service in a container.
 #
-#   docker build -t text2img .                   # with CUDA; draws on the CPU where there is no GPU
+#   docker build -t text2img .                   # with CUDA; generates on the CPU where there is no GPU
 #   docker build -t text2img --target cpu .      # without the 2 GB of CUDA libraries
 #
 # docs/containers.md says how to run it, docs/decisions/containers.md why it is built like this.

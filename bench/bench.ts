@@ -114,6 +114,6 @@ const draw = (): Promise<void> =>
     },
   });
 say(
-  'demo picture, 256×256, 20 steps, guidance 4',
+  'demo image, 256×256, 20 steps, guidance 4',
   `${median(await timeRuns(5, draw)).toFixed(2)} s; model loads in ${(model.facts.loadMs / 1000).toFixed(2)} s`,
 );

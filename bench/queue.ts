@@ -148,7 +148,7 @@ async function claimTimes(queue: MongoPromptQueue, count: number): Promise<numbe
 
 async function overhead(): Promise<void> {
   console.log(
-    '\nthe whole service with an engine that draws at once (processor time of the service’s own process) or in one second',
+    '\nthe whole service with an engine that generates at once (processor time of the service’s own process) or in one second',
   );
   await using gcs = await GcsServer.start();
   for (const [label, count, fields] of [

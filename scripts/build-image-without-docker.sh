@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds the CPU image where no Docker engine and no image registry can be reached, and draws the demo prompts in it: Debian's buildah over a base
+# Builds the CPU image where no Docker engine and no image registry can be reached, and generates the demo prompts in it: Debian's buildah over a base
 # that debootstrap makes. Needs root, Debian's packages and npm's registry; says what it did not do where it cannot.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -75,5 +75,5 @@ in_container "${text2img[@]}" run --embedded
 in_container "${text2img[@]}" health
 pictures=$(in_container sh -c 'ls /data/generated/*.png' | wc -l)
 prompts=$(grep -c . examples/prompts.jsonl)
-echo "the container drew $pictures of $prompts demo prompts"
+echo "the container generated $pictures of $prompts demo prompts"
 [ "$pictures" = "$prompts" ]

@@ -168,7 +168,7 @@ async function work({ settings, options, deliverer, model, healthFile }: Work): 
   if (signal.aborted) return engine.kill(new Text2ImgError('engine_unavailable', 'the engine was stopped.'));
   const finished = new AbortController();
   const delivering = deliverer.run(finished.signal);
-  // While pictures are finished webhooks go on; what hangs there must not begin to hang only then.
+  // While images are finished webhooks go on; what hangs there must not begin to hang only then.
   const stopWithGrace = (): void => void setTimeout(() => void deliverer.stop(), options.graceMs).unref();
   signal.addEventListener('abort', stopWithGrace, { once: true });
   try {

@@ -1,5 +1,5 @@
 /**
- * `text2img generate`: draws one prompt and writes its pictures, without a queue.
+ * `text2img generate`: generates one prompt and writes its images, without a queue.
  */
 import { dirname, resolve } from 'node:path';
 import type { EngineHost } from '../engine/engine-host.ts';
@@ -33,7 +33,7 @@ export async function generate(context: CommandContext): Promise<ExitCode> {
     seed: wanted.request.seed,
     numImages: wanted.request.numImages ?? 1,
   });
-  // Before the model is loaded: nobody should wait for a picture that cannot be kept.
+  // Before the model is loaded: nobody should wait for an image that cannot be kept.
   await checkOutputs(paths, { json: config.json, isTerminal: process.stdout.isTTY, mayReplace: config.clobber });
 
   const { environment, logger, terminal } = context;
@@ -89,7 +89,7 @@ async function writeImages(context: CommandContext, { request, result, engine, p
   const { modelName, modelHash } = model;
   for (const image of result.images) {
     const path = paths[image.imageIndex] as string;
-    // The size as drawn: some models cannot draw the one that was asked for.
+    // The size as generated: some models cannot generate the one that was asked for.
     const { widthPx, heightPx, pixels: rgb } = image.image;
     const made = { seed: image.seed, widthPx, heightPx };
     const png = await encodePng({ rgb, widthPx, heightPx, parameters: imageParameters(request, model, made) });

@@ -20,9 +20,9 @@ const RANDOM_SEEDS = 2 ** 32;
 export interface RequestWithSource {
   /** Its seed is decided. */
   readonly request: GenerationRequest & { readonly seed: number };
-  /** The model that drew the PNG of `--from`, when it says so. */
+  /** The model that generated the PNG of `--from`, when it says so. */
   readonly drawnBy: { readonly modelName: string | undefined; readonly modelHash: string | undefined } | undefined;
-  /** What the PNG of `--from` says that is not drawn here. */
+  /** What the PNG of `--from` says that is not generated here. */
   readonly notTaken: readonly string[];
 }
 
@@ -36,7 +36,7 @@ export async function requestOf(config: Config): Promise<RequestWithSource> {
       'conflicting_options',
       'There is nothing to generate: give --prompt, or --from with a PNG.',
     );
-  // The same rules as for a queued prompt, so that what can be drawn here can be drawn there.
+  // The same rules as for a queued prompt, so that what can be generated here can be generated there.
   const { request } = parsePromptDocument(toDocument(REQUEST_FIELDS, stated), limitsOf(config));
   const { seed = randomInt(RANDOM_SEEDS) } = request;
   const drawnBy =

@@ -65,7 +65,7 @@ async function list(context: CommandContext): Promise<ExitCode> {
   return 0;
 }
 
-/** Whether it can be drawn with, by what its files say; no weights are read. */
+/** Whether its files say that it can be used. No weights are read. */
 async function stateOf({ folder }: CachedSnapshot, variant: string | undefined): Promise<string> {
   try {
     proveFit(await openCheckpoint(folder, { families: FAMILIES, ...omitUndefined({ variant }) }));

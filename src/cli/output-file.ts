@@ -1,6 +1,6 @@
 /**
  * Where the images of `text2img generate` go: files that the user named, a folder, or standard output. Everything that can be refused is refused
- * before anything is drawn.
+ * before anything is generated.
  */
 import { mkdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -95,7 +95,7 @@ interface OutputCheck {
 }
 
 /**
- * Proves before the drawing that the images can be written.
+ * Proves that the images can be written, before anything is generated.
  * @throws `invalid_option` for what is no plain file, `conflicting_options`, `not_found`, `store_unwritable`, `disk_full`
  */
 export async function checkOutputs(

@@ -4,7 +4,7 @@
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import { FileError, readPlainFile } from '../lib/plain-file.ts';
 
-/** More than any picture has. */
+/** More than any image has. */
 const MAX_BYTES = 512 * 1024 * 1024;
 
 /** @param option how the user named it, for the error @throws `not_found`, `unreadable_file` */

@@ -1,5 +1,5 @@
 /**
- * `text2img webhooks`: list what is owed, deliver it without drawing, redrive what was given up.
+ * `text2img webhooks`: lists webhooks, sends those that are due, retries failed ones.
  */
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import type { WebhookSummary } from '../queue/webhook-outbox.ts';

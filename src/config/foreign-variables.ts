@@ -8,7 +8,7 @@ import { environmentNameOf, flagOf, OPTION_NAMES, OPTIONS, type OptionName, type
 const BEGINNING = 'TEXT2IMG_';
 /** Of our tests, and of our image. */
 const NO_OPTIONS = /^TEXT2IMG_(?:TEST_\w*|CONTAINER)$/;
-/** Where prompts and pictures are: whoever misspells one of these would draw into the embedded queue and not know it. */
+/** Where prompts and images are: whoever misspells one of these would generate into the embedded queue and not know it. */
 const PLACES: readonly OptionName[] = ['mongoUri', 'gcsBucket'];
 const MAX_NAMED = 20;
 const MAX_LENGTH = 80;

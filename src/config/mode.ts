@@ -29,7 +29,7 @@ export function resolveQueueMode(config: Config, environment: Environment): Queu
 export function resolveMode(config: Config, environment: Environment): Mode {
   const { mongoUri, gcsBucket } = config;
   if (mongoUri === undefined && gcsBucket === undefined) {
-    // Our image sets it: whoever forgot an option there would draw into a folder that is thrown away.
+    // Our container image sets it: without an option, a worker would generate into a folder that is thrown away.
     if (stated(environment, 'TEXT2IMG_CONTAINER') === '1' && !config.embedded) {
       throw new Text2ImgError(
         'conflicting_options',

@@ -20,7 +20,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
 const run = promisify(execFile);
 const PROBE_TIMEOUT_MS = 60_000;
 
-/** Stable Diffusion 1.x in float32 with its pictures. */
+/** Stable Diffusion 1.x in float32 with its images. */
 const COMFORTABLE_BYTES = 6 * 2 ** 30;
 
 export async function probeMachine(environment: Environment): Promise<readonly DoctorFinding[]> {

@@ -22,7 +22,7 @@ export async function probeEngine(engine: ProbedEngine): Promise<Text2ImgError |
     return undefined;
   } catch (raw) {
     const error = Text2ImgError.from(raw);
-    // It answered, and what it said is about this picture.
+    // It answered, and what it said is about this image.
     if (error.consequence === 'fail') return undefined;
     // A device that was lost comes back with a new process at best.
     if (error.consequence === 'retry') engine.kill(error);

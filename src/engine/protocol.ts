@@ -19,7 +19,7 @@ const errorSchema = z.object({ code: errorCode, message: foreignText, stack: for
 const engineSettingsSchema = z.object({
   /** Absolute folder of the checkpoint. */
   checkpointFolder: z.string(),
-  /** What pictures and logs call it; null: as the folder is called. */
+  /** What images and logs call it; null: as the folder is called. */
   modelName: z.string().nullable(),
   /** `fp16`: prefer weight files of this variant; null: the plain ones. */
   variant: z.string().nullable(),

@@ -24,7 +24,7 @@ type NamedInPng<Table> = {
   [Name in keyof Table]: Table[Name] extends { readonly png: string } ? Name : never;
 }[keyof Table];
 
-/** What drew one image; the same values and weights draw it again. The seed is this image's own. A value that is missing is not written. */
+/** What generated one image; the same values and weights generate it again. The seed is this image's own. A value that is missing is not written. */
 type Parameters<Table extends BaseTable> = Partial<Pick<Resolved<Table>, NamedInPng<Table>>> & JoinedValues;
 
 interface JoinedValues
@@ -49,7 +49,7 @@ interface ParametersText<Table extends BaseTable> {
    */
   readonly parse: (text: string) => Parsed<Table>;
   /**
-   * What a text says beyond what is read from it, as `Name: value`; an image that is drawn without may differ.
+   * What a text says beyond what is read from it, as `Name: value`; an image that is generated without may differ.
    * Empty for our own texts.
    */
   readonly notTaken: (text: string) => readonly string[];

@@ -14,7 +14,7 @@ type Document = Readonly<Record<string, unknown>>;
 
 interface ParsedDocument<Table extends FieldTable> {
   readonly request: Stated<Table>;
-  /** Higher is drawn first. */
+  /** Higher is generated first. */
   readonly priority: number;
   /** Not checked yet: `webhook/url-guard.ts` does that. */
   readonly callbackUrl: string | undefined;

@@ -96,7 +96,7 @@ function checkModelsSize(
   );
 }
 
-/** The seed of a run whose document states none: every attempt of the run draws the same picture. Below 2^32. */
+/** The seed of a run whose document states none: every attempt of the run generates the same image. Below 2^32. */
 export function seedOfRun(runId: string): number {
   return createHash('sha256').update(runId).digest().readUInt32BE(0);
 }

@@ -53,7 +53,7 @@ export function wholeFrom(least: number, most: number): z.ZodInt {
 /** A count of channels, layers or tokens. Larger ones are mistakes, and what is built from them would not fit into memory. */
 export const count = wholeFrom(1, 1_000_000);
 
-/** Each block halves or doubles the size; no picture is left after more. */
+/** Each block halves or doubles the size; no image is left after more. */
 export const MAX_BLOCKS = 16;
 
 const side = wholeFrom(1, 16_384);

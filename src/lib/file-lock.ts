@@ -6,7 +6,7 @@ import { Text2ImgError } from '../errors/text2img-error.ts';
 import { systemCode } from './disk-errors.ts';
 
 const RETRY_MS = 10;
-/** A picture is written in milliseconds; whoever waits this long waits for something that hangs. */
+/** An image is written in milliseconds; whoever waits this long waits for something that hangs. */
 const DEFAULT_PATIENCE_MS = 30_000;
 
 export interface FileLockOptions {

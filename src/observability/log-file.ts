@@ -108,7 +108,7 @@ export class LogFile implements Disposable {
     if (systemCode(error) === 'EAGAIN') return;
     this.#close();
     this.#failedAtMs = this.#nowMs();
-    // A full disk must not stop the drawing, and the lines are still on standard error.
+    // A full disk must not stop the worker, and the lines are still on standard error.
     if (this.#isTroubleSaid) return;
     this.#isTroubleSaid = true;
     this.#options.onTrouble(reasonOf(error));

@@ -1,6 +1,6 @@
 /**
  * Proves that the components of a checkpoint fit together, by its configurations and the headers of its weight files: nothing is loaded. A checkpoint
- * that passes can be drawn with. `models list`, `models show`, `doctor` and the engine all ask here. What each configuration says for itself is
+ * that passes works. `models list`, `models show`, `doctor` and the engine all ask here. What each configuration says for itself is
  * checked where it is read, by the rules of its network class.
  */
 import type { PerNetwork } from '../checkpoint/checkpoint.ts';

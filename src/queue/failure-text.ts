@@ -12,7 +12,7 @@ export function errorText({ code, message }: FailureRecord): string {
   return text.length <= MAX_ERROR_LENGTH ? text : `${text.slice(0, MAX_ERROR_LENGTH - 1)}…`;
 }
 
-/** The engine, not the document, ended the attempt: the next one is drawn alone. */
+/** The engine, not the document, ended the attempt: the next one is generated alone. */
 export function diedWithoutVerdict({ code }: FailureRecord): boolean {
   return ERROR_CODES[code].consequence === 'retry-alone';
 }

@@ -1,5 +1,5 @@
 /**
- * How a webhook's body lies in a document. It names the prompt once for each picture, and a document may have 16 MB: so a long prompt is kept
+ * How a webhook's body lies in a document. It names the prompt once for each image, and a document may have 16 MB: so a long prompt is kept
  * once, beside the text around it. What is sent is put together again, byte for byte.
  */
 import { isRecord, own } from '../lib/foreign-record.ts';

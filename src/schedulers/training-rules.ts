@@ -12,7 +12,7 @@ import type { SchedulerClass, SchedulerConfig, Zod } from './scheduler.ts';
 /** The method divides by sigmas and takes their logarithms. */
 export const sigmaKey = (z: Zod): z.ZodType<number | null> => z.number().positive().max(1e6).nullable();
 /**
- * Smaller ones vanish in float32, where one minus the beta is formed; with 1 no signal is left, and the steps divide by it. diffusers draws
+ * Smaller ones vanish in float32, where one minus the beta is formed; with 1 no signal is left, and the steps divide by it. diffusers generates
  * nothing outside of this either.
  */
 const beta = (z: Zod): z.ZodNumber => z.number().min(1e-7).max(0.9999);

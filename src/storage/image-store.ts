@@ -91,7 +91,7 @@ export interface ImageStore extends AsyncDisposable {
     options: { readonly mayReplace: () => Promise<boolean>; readonly signal?: AbortSignal },
   ): Promise<PutResult>;
 
-  /** The object's metadata and URL, or undefined; a worker looks before it draws. */
+  /** The object's metadata and URL, or undefined; a worker looks before it generates. */
   find(name: string, options?: { readonly signal?: AbortSignal }): Promise<FoundImage | undefined>;
 
   /**

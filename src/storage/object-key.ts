@@ -7,7 +7,7 @@ export const DEFAULT_OBJECT_PREFIX = 'generated/';
 
 export interface ObjectKeyOptions {
   readonly prefix: string;
-  /** 0 for the first picture of a document. */
+  /** 0 for the first image of a document. */
   readonly imageIndex: number;
   /** What stands in the document as its name. It counts only where it is `hashedName`: a document cannot choose. */
   readonly objectName?: string | undefined;
@@ -18,7 +18,7 @@ export function probeKey(prefix: string): string {
   return `${prefix}.text2img-probe`;
 }
 
-/** `generated/<id>.png`, `generated/<id>.2.png` for the second picture, and so on. */
+/** `generated/<id>.png`, `generated/<id>.2.png` for the second image, and so on. */
 export function objectKey(id: DocumentId, { prefix, imageIndex, objectName }: ObjectKeyOptions): string {
   const stem = isHashedName(id, objectName) ? hashedName(id) : objectStem(id);
   return `${prefix}${stem}${imageIndex === 0 ? '' : `.${imageIndex + 1}`}.png`;

@@ -1,6 +1,6 @@
 /**
  * Looks names up a few at a time. The system's resolver holds one of four threads (libuv's pool) until its server answers, which may take half a minute,
- * and the same threads compress pictures and read files: names that strangers write must never hold them all.
+ * and the same threads compress images and read files: names that strangers write must never hold them all.
  */
 import type { LookupAddress, LookupAllOptions, lookup } from 'node:dns';
 

@@ -17,7 +17,7 @@ const PLATFORM_ADDRESSES: ReadonlySet<string> = new Set(['168.63.129.16']);
 const GLOBAL_IPV6 = ipaddr.IPv6.parseCIDR('2000::/3');
 /** What browsers and proxies take at least. */
 const MAX_URL_LENGTH = 2048;
-/** Of the four threads that look names up. One is left for the operator's own name, one for files and pictures. */
+/** Of the four threads that look names up. One is left for the operator's own name, one for files and images. */
 const DOCUMENT_NAMES = new LookupQueue({ atOnce: 2, patienceMs: 15_000 });
 
 export interface UrlGuard {

@@ -25,7 +25,7 @@ export interface WebhookPolicyOptions {
   readonly publicUrl: (storedUrl: string) => Promise<string>;
 }
 
-/** A prompt is sent back once for each picture, and what is sent is kept in its document, which has a limit. */
+/** The body repeats the prompt for each image, and is kept in the document, which has a limit. */
 const MAX_ECHO_LENGTH = 65_536;
 
 export class WebhookPolicy {
@@ -35,12 +35,12 @@ export class WebhookPolicy {
     this.#options = options;
   }
 
-  /** Before anything is drawn. @throws `invalid_parameter` */
+  /** Before anything is generated. @throws `invalid_parameter` */
   check(callbackUrl: string | undefined): void {
     if (callbackUrl !== undefined) checkDocumentUrl(callbackUrl, this.#options.guard);
   }
 
-  /** One result per picture, in order. */
+  /** One result per image, in order. */
   async forCompletion(prompt: FinishedPrompt, storedUrls: readonly string[]): Promise<OwedWebhook | undefined> {
     if (!this.#isWanted('completed', prompt)) return undefined;
     const urls = await Promise.all(storedUrls.map(this.#options.publicUrl));

@@ -45,7 +45,7 @@ export async function surveyPlaces(
     return (await names.takeHashed()) ? surveyPlaces(job, numImages, options) : undefined;
   }
   const isDone = found.map((image) => image?.metadata?.runId === claim.runId);
-  // A document that was never drawn has nothing beyond its images either: one look less for each of them.
+  // A document that was never generated has nothing beyond its images either: one look less for each of them.
   const surplus = found.some((image) => image !== undefined) ? await findSurplus(job, numImages, options) : [];
   if (isDone.every(Boolean)) return { stored: found.map((image) => image?.url ?? ''), surplus };
   const refusal = found.find((image, index) => isDone[index] !== true && image?.refusal !== undefined)?.refusal;

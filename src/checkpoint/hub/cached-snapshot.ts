@@ -1,4 +1,4 @@
-/** A model in the cache, found without asking the hub: a folder that can be drawn with, or what is missing in it. */
+/** A model in the cache, found without asking the hub: a complete folder, or its missing files. */
 import { readdir, stat } from 'node:fs/promises';
 import { join, sep } from 'node:path';
 import { Text2ImgError } from '../../errors/text2img-error.ts';
@@ -13,7 +13,7 @@ import { omitUndefined } from '../../lib/omit-undefined.ts';
 export interface CachedSnapshot {
   readonly folder: string;
   readonly commit: string;
-  /** A sentence's part: the first file that is missing, or why there is nothing to draw with. Absent: it is whole, as far as names tell. */
+  /** A sentence's part: the first missing file, or why the model cannot be used. Absent: it is whole, as far as names tell. */
   readonly missing?: string;
 }
 

@@ -43,7 +43,7 @@ export interface OptionSpec {
   readonly short?: string;
   /** Other flags for the same option. The help leaves them out, docs/options.md lists them. */
   readonly aliases?: readonly string[];
-  /** Describes the picture: the code of a bad value when the command is about one picture, whose fault it then is. */
+  /** Describes the image: the code of a bad value when the command is about one image, whose fault it then is. */
   readonly requestFault?: 'invalid_parameter' | 'unknown_scheduler';
   /** May also come from the file that `<VARIABLE>_FILE` names; never quoted in an error. */
   readonly secret?: true;

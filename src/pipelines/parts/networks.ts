@@ -31,7 +31,7 @@ export interface VaeDecoder {
   readonly scaleFactor: number;
   /** Latents are divided by this before they are decoded. */
   readonly scalingFactor: number;
-  /** One picture at a time, so that its pixels do not depend on the batch. @param latents [1, C, h, w] @returns [1, 3, H, W] in −1 … 1 */
+  /** One image at a time, so that its pixels do not depend on the batch. @param latents [1, C, h, w] @returns [1, 3, H, W] in −1 … 1 */
   decode(
     latents: Float32Array,
     shape: readonly [channels: number, height: number, width: number],

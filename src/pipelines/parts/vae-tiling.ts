@@ -51,7 +51,7 @@ export function nearestTileSize(sampleSizePx: number, scaleFactor: number): numb
 }
 
 /**
- * `decoder` for pictures up to `sampleSizePx`, tile by tile above.
+ * `decoder` for images up to `sampleSizePx`, tile by tile above.
  * @param sampleSizePx the autoencoder's `sample_size`, one that `nearestTileSize` allows
  */
 export function tiledVaeDecoder(decoder: VaeDecoder, sampleSizePx: number): VaeDecoder {

@@ -174,7 +174,7 @@ export class StableDiffusionPipeline implements Pipeline<ImageState> {
     return createScheduler(scheduler, this.#parts.scheduler, { steps });
   }
 
-  /** Where the autoencoder cannot draw the size that was asked for. */
+  /** Where the autoencoder cannot generate the size that was asked for. */
   #sizeWarnings({ widthPx, heightPx }: ResolvedGenerationRequest): string[] {
     const { scaleFactor } = this.#parts.vae;
     const [width, height] = [widthPx - (widthPx % scaleFactor), heightPx - (heightPx % scaleFactor)];

@@ -1,4 +1,4 @@
-/** Complete: the pictures are stored, the document says where, and owes its webhook from now on. */
+/** Complete: the images are stored. The document gets their URLs and its webhook. */
 import type { CompletionRecord } from '../prompt-queue.ts';
 import type { OwedWebhook } from '../webhook-outbox.ts';
 import { fieldsWithWidths, literal, wholeNumber } from './expressions.ts';

@@ -54,7 +54,7 @@ export function statusIs(status: JobStatus): Expression {
 /** `job` is ours to write into. A document whose `job` is something else is failed, not claimed. */
 export const JOB_IS_OURS: Expression = { $in: [{ $type: '$job' }, ['missing', 'object']] };
 
-/** A document may have 16 MB; what is written into it later must find room, pictures' addresses and webhooks included. */
+/** A document may have 16 MB; what is written into it later must find room, images' addresses and webhooks included. */
 const LARGEST_BYTES = 15 * 1024 * 1024;
 
 export const IS_TOO_LARGE: Expression = { $gt: [{ $bsonSize: '$$ROOT' }, LARGEST_BYTES] };

@@ -1,4 +1,4 @@
-/** Fail: a verdict. Pictures of an earlier run are no longer named. */
+/** Fail: the job ends in error. Images of an earlier run are no longer named. */
 import { errorText, type FailureRecord } from '../failure-text.ts';
 import type { OwedWebhook } from '../webhook-outbox.ts';
 import { oweWebhook } from './owe-webhook.ts';

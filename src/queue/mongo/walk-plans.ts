@@ -102,7 +102,7 @@ function oneMore({ place, skip }: Spot): Spot {
   return { place, skip: skip + 1 };
 }
 
-/** Pending documents, those to be drawn first in front. */
+/** Pending documents, those to be generated first in front. */
 export const PENDING_PLAN: WalkPlan = {
   zones: ZONES,
   hint: 'pending',

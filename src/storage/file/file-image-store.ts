@@ -1,8 +1,8 @@
 /**
  * Images as files of a folder, with the guarantees of a bucket: all or nothing, and never a stranger's object overwritten.
  *
- * What a bucket keeps as an object's metadata lies in `.meta/<name>.json` beside it, as entries by the picture's SHA-256. The new entry
- * is there before the new picture, and the old one goes after it, so a crash at any point leaves a picture whose own entry is there.
+ * What a bucket keeps as an object's metadata lies in `.meta/<name>.json` beside it, as entries by the image's SHA-256. The new entry
+ * is there before the new image, and the old one goes after it, so a crash at any point leaves an image whose own entry is there.
  */
 import { randomBytes } from 'node:crypto';
 import { rm } from 'node:fs/promises';
@@ -45,9 +45,9 @@ interface PutOptions {
   readonly signal?: AbortSignal;
 }
 
-/** A lock that nobody touched for so long is a dead container's. Writing a picture takes milliseconds, and touches it all the while. */
+/** A lock that nobody touched for so long is a dead container's. Writing an image takes milliseconds, and touches it all the while. */
 const STALE_LOCK_MS = 10_000;
-/** What stands beside an adopted picture that was not ours. */
+/** What stands beside an adopted image that was not ours. */
 const NOBODYS = { runId: 'adopted', seed: 0, model: '' } as const;
 /** Under such a name lies no object. */
 const NO_OBJECTS: ReadonlySet<FileFault> = new Set(['missing', 'folder', 'not-plain', 'name-too-long']);
@@ -71,7 +71,7 @@ export class FileImageStore implements ImageStore {
     await this.probe({ sizeBytes: 4096, ...omitUndefined({ signal }) });
   }
 
-  /** Writes where a picture and where its entry would lie, and removes both. */
+  /** Writes where an image and where its entry would lie, and removes both. */
   async probe({ sizeBytes, signal }: ProbeOptions): Promise<void> {
     await this.#translate(async () => {
       const name = `${probeKey(this.#prefix)}-${randomBytes(6).toString('hex')}`;
