@@ -85,7 +85,7 @@ async function show(context: CommandContext, hubId: HubId): Promise<ExitCode> {
   if (snapshot === undefined)
     throw new Text2ImgError(
       'not_found',
-      `The model ${quote(hubId.id)} at revision ${quote(hubId.revision)} is not in the cache ${quote(cache.root)}; "text2img models pull" downloads it.`,
+      `The model ${quote(hubId.id)} at revision ${quote(hubId.revision)} is not in the cache ${quote(cache.root)}; "text2img models pull ${hubId.id}" downloads it.`,
     );
   const checkpoint = await openCheckpoint(snapshot.folder, { families: FAMILIES, ...omitUndefined({ variant }) });
   proveFit(checkpoint);

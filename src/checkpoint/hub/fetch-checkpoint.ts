@@ -78,7 +78,7 @@ function cachedFolder(
     );
   throw new Text2ImgError(
     'model_not_found',
-    `${name} is not whole in the cache ${quote(root)}: ${cached.missing}. "text2img models pull" downloads the rest${offline ? ', which --offline forbids' : ''}.`,
+    `${name} is not whole in the cache ${quote(root)}: ${cached.missing}. "text2img models pull ${id}" downloads the rest${offline ? ', which --offline forbids' : ''}.`,
   );
 }
 

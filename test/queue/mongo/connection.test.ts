@@ -159,7 +159,7 @@ test(
     const claiming = queue.claim({ limit: 1, signal });
     await sleep(500);
     stop.abort();
-    await assert.rejects(claiming, hasCode('queue_failed', 'stops'));
+    await assert.rejects(claiming, hasCode('queue_failed', 'before the worker stopped'));
     const jobOf = async (): Promise<unknown> => (await place.prompts.findOne({ _id: 'a' as never }))?.['job'];
     assert.equal(await jobOf(), undefined, 'nobody waited for it');
     const isBack = { status: 'pending', 'job.attempts': 0 };
@@ -172,7 +172,7 @@ test(
       queue.isDrained({ signal }),
       queue.claim({ limit: 1, signal }),
     ])
-      await assert.rejects(statement, hasCode('queue_failed', 'stops'));
+      await assert.rejects(statement, hasCode('queue_failed', 'before the worker stopped'));
     await queue[Symbol.asyncDispose]();
   },
 );
