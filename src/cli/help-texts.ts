@@ -33,10 +33,13 @@ export const EXAMPLES: Record<CommandName, readonly Example[]> = {
   ],
   jobs: [
     ['text2img jobs list --status error', 'List the jobs that failed, with the reasons.'],
-    ['text2img jobs show 7', 'Show a job. A running job shows step k of n.'],
-    ['text2img jobs retry 7', 'Run a job again.'],
-    ['text2img jobs retry --adopt 7', 'Run a job again over its images, after you renamed a collection.'],
-    ['text2img jobs cancel 7', 'Cancel a job that waits or runs.'],
+    ['text2img jobs show 65f1c0ff', 'Show a job by the beginning of its id. A running job shows step k of n.'],
+    ['text2img jobs retry 65f1c0ffee0123456789abcd', 'Run a job again.'],
+    [
+      'text2img jobs retry --adopt 65f1c0ffee0123456789abcd',
+      'Run a job again over its images, after you renamed a collection.',
+    ],
+    ['text2img jobs cancel 65f1c0ffee0123456789abcd', 'Cancel a job that waits or runs.'],
   ],
   webhooks: [
     ['text2img webhooks list --state dead', 'List the webhooks that failed for good, with the reasons.'],

@@ -3,20 +3,23 @@
  */
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import { LARGEST_PAGE } from '../queue/list-cursor.ts';
-import type { JobSummary, ListedJob, ListOptions, PromptQueue } from '../queue/prompt-queue.ts';
+import type { ListedJob, ListOptions, PromptQueue, QueueCounts } from '../queue/prompt-queue.ts';
 import { type CommandContext, type ExitCode, printResult, type QueueContext } from './command-context.ts';
 import { jsonLine } from './json-output.ts';
 import { adoptImages } from './adopt-images.ts';
 import { openQueue } from '../app/open-queue.ts';
 import { queueSettings } from '../app/settings.ts';
-import { excerpt, printable, quote } from '../lib/foreign-text.ts';
+import { excerpt, quote } from '../lib/foreign-text.ts';
+import { jobDetails } from './job-details.ts';
+import { jobJson } from './job-facts.ts';
+import { jobTable } from './job-table.ts';
 
-/** Of an id and a state in a row of the list. */
-const ID_LENGTH = 120;
-const STATE_LENGTH = 30;
-/** Of a value in `jobs show`, and the rows of one kind. */
 const VALUE_LENGTH = 2000;
-const MAX_ROWS = 100;
+/** Of one job: a few of its last runs are kept. */
+const MAX_WEBHOOKS = 100;
+/** Of the jobs that an id may mean. */
+const MAX_SHOWN_IDS = 10;
+const SHOWN_ID_LENGTH = 40;
 
 export interface JobsInvocation {
   /** One of `program.ts`'s actions. */
@@ -39,6 +42,7 @@ export async function jobs(context: QueueContext, { action, id }: JobsInvocation
         context.terminal.line(`${adopted} images adopted`);
       }
       return change(context, id, {
+        queue,
         done: await queue.retry(id, { force: context.config.force }),
         verb: 'retried',
         status: 'pending',
@@ -46,6 +50,7 @@ export async function jobs(context: QueueContext, { action, id }: JobsInvocation
       });
     case 'cancel':
       return change(context, id, {
+        queue,
         done: await queue.cancel(id),
         verb: 'cancelled',
         status: 'error',
@@ -58,92 +63,68 @@ export async function jobs(context: QueueContext, { action, id }: JobsInvocation
 
 async function list(context: CommandContext, queue: PromptQueue): Promise<ExitCode> {
   const { config, terminal } = context;
-  const format = config.json ? jsonLine : formatRow;
-  for await (const job of listed(queue, config)) terminal.result(format(job));
-  if (config.json) return 0;
-  const counts = await queue.counts();
-  const stuck = counts.stuck === 0 ? '' : `, ${counts.stuck} stuck ("text2img jobs retry --force ID" retries one)`;
-  context.terminal.line(
-    `${counts.pending} pending, ${counts.processing} processing, ${counts.completed} completed, ${counts.error} in error${stuck}`,
-  );
+  let isFirst = true;
+  for await (const page of pages(queue, config)) {
+    const nowMs = Date.now();
+    if (config.json) for (const job of page) terminal.result(jsonLine(jobJson(job, nowMs)));
+    else if (page.length > 0) terminal.result(jobTable(page, { width: terminal.resultColumns, isFirst, nowMs }));
+    isFirst = false;
+  }
+  if (!config.json) terminal.line(countsText(await queue.counts(), queue.description));
   return 0;
 }
 
-/** Page by page, so that never more than one is in memory. */
-async function* listed(
+/** An empty queue says where it is: it may be the wrong one. */
+function countsText({ pending, processing, completed, error, stuck }: QueueCounts, place: string): string {
+  const more = stuck === 0 ? '' : `, ${stuck} stuck ("text2img jobs retry --force ID" retries one)`;
+  const text = `${pending} pending, ${processing} processing, ${completed} completed, ${error} in error${more}`;
+  return pending + processing + completed + error + stuck === 0 ? `${text}: 0 jobs in ${place}` : text;
+}
+
+/** So that never more than one page is in memory. */
+async function* pages(
   queue: PromptQueue,
   { limit, status, after }: Pick<ListOptions, 'limit' | 'status' | 'after'>,
-): AsyncGenerator<ListedJob> {
+): AsyncGenerator<readonly ListedJob[]> {
   let place = after;
   for (let left = limit; left > 0; ) {
     const page = await queue.list({ limit: left, status, after: place });
-    yield* page;
+    yield page;
     if (page.length < Math.min(left, LARGEST_PAGE)) return;
     left -= page.length;
     place = page.at(-1)?.cursor;
   }
 }
 
-function formatRow(summary: JobSummary): string {
-  const outcome = summary.error ?? summary.imageUrls?.[0] ?? summary.lastError ?? '';
-  return [
-    excerpt(summary.id, ID_LENGTH).padEnd(8),
-    excerpt(formatState(summary), STATE_LENGTH).padEnd(14),
-    excerpt(summary.text, 48).padEnd(48),
-    excerpt(outcome, 100),
-  ]
-    .join('  ')
-    .trimEnd();
-}
-
-function formatState(summary: JobSummary): string {
-  if (summary.awaitsRetry === true) return 'waits for retry';
-  return formatProgress(summary) ?? summary.status;
-}
-
-function formatProgress({ progress }: JobSummary): string | undefined {
-  return progress === undefined ? undefined : `step ${progress.step} of ${progress.steps}`;
-}
-
+/** Takes the beginning of an id too, if no other id begins so. */
 async function show(context: CommandContext, queue: PromptQueue, id: string): Promise<ExitCode> {
-  const summary = await queue.show(id);
-  if (summary === undefined) throw noSuchJob(id);
-  printResult(context, { json: summary, text: formatDetails(summary) });
+  const summary = (await queue.show(id)) ?? (await queue.show(await idOfPrefix(queue, id)));
+  if (summary === undefined) throw noSuchJob(id, queue);
+  const nowMs = Date.now();
+  const webhooks = await queue.outbox.list({ promptId: summary.id, limit: MAX_WEBHOOKS });
+  printResult(context, {
+    json: { ...jobJson(summary, nowMs), webhooks },
+    text: jobDetails(summary, webhooks, nowMs),
+  });
   return 0;
 }
 
-function formatDetails(summary: JobSummary): readonly string[] {
-  const rows: readonly (readonly [string, string | undefined])[] = [
-    ['id', summary.id],
-    ['status', summary.status],
-    ['progress', formatProgress(summary)],
-    ['text', summary.text],
-    ['priority', String(summary.priority)],
-    ['attempts', String(summary.attempts)],
-    ['owner', summary.owner],
-    [summary.awaitsRetry === true ? 'next attempt' : 'lease until', summary.leaseUntil?.toISOString()],
-    ['last attempt', summary.lastError],
-    ['enqueued', summary.enqueuedAt?.toISOString()],
-    ['finished', summary.finishedAt?.toISOString()],
-    ['seed', summary.seed?.toString()],
-    ...Object.entries(summary.parameters ?? {}).map(([name, value]) => [`  ${name}`, String(value)] as const),
-    ...some('image', summary.imageUrls),
-    ...some('warning', summary.warnings),
-    ['error', summary.error],
-  ];
-  return rows
-    .filter(([, value]) => value !== undefined)
-    .map(([name, value]) => `${printable(name).padEnd(24)}${excerpt(value ?? '', VALUE_LENGTH)}`);
-}
-
-/** A row for each, up to what somebody reads. */
-function some(name: string, values: readonly string[] = []): readonly (readonly [string, string])[] {
-  const rows = values.slice(0, MAX_ROWS).map((value) => [name, value] as const);
-  const left = values.length - rows.length;
-  return left === 0 ? rows : [...rows, [name, `… and ${left} more; --json lists them`]];
+/** @throws `not_found`, `ambiguous_id` */
+async function idOfPrefix(queue: PromptQueue, prefix: string): Promise<string> {
+  const found = await queue.idsWithPrefix(prefix, MAX_SHOWN_IDS + 1);
+  const [first, second] = found;
+  if (first === undefined) throw noSuchJob(prefix, queue);
+  if (second === undefined) return first;
+  const shown = found.slice(0, MAX_SHOWN_IDS).map((id) => excerpt(id, SHOWN_ID_LENGTH));
+  const more = found.length > MAX_SHOWN_IDS ? ', …' : '';
+  throw new Text2ImgError(
+    'ambiguous_id',
+    `Several jobs begin with ${quote(prefix)}: ${shown.join(', ')}${more}. Give more of the id.`,
+  );
 }
 
 interface Change {
+  readonly queue: PromptQueue;
   /** As the queue answers: undefined, no such job; false, not in this state. */
   readonly done: boolean | undefined;
   readonly verb: string;
@@ -151,13 +132,16 @@ interface Change {
   readonly refusal: string;
 }
 
-function change(context: CommandContext, id: string, { done, verb, status, refusal }: Change): ExitCode {
-  if (done === undefined) throw noSuchJob(id);
+function change(context: CommandContext, id: string, { queue, done, verb, status, refusal }: Change): ExitCode {
+  if (done === undefined) throw noSuchJob(id, queue);
   if (!done) throw new Text2ImgError('wrong_job_state', `The job ${quote(id)} cannot be ${verb}: it ${refusal}.`);
   printResult(context, { json: { id, status }, text: `${excerpt(id, VALUE_LENGTH)} ${verb}` });
   return 0;
 }
 
-function noSuchJob(id: string): Text2ImgError {
-  return new Text2ImgError('not_found', `There is no job ${quote(id)}. List the jobs with "text2img jobs list".`);
+function noSuchJob(id: string, { description }: Pick<PromptQueue, 'description'>): Text2ImgError {
+  return new Text2ImgError(
+    'not_found',
+    `There is no job ${quote(id)} in ${description}. List the jobs with "text2img jobs list".`,
+  );
 }

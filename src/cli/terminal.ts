@@ -17,7 +17,7 @@ interface Bar extends Progress, Begin {
 }
 
 export interface TerminalStreams {
-  readonly stdout: Writable;
+  readonly stdout: Writable & { readonly isTTY?: boolean; readonly columns?: number };
   readonly stderr: Writable & { readonly isTTY?: boolean; readonly columns?: number; readonly rows?: number };
   readonly nowMs: () => number;
   /** `TERM` and `COLUMNS` are read. */
@@ -77,6 +77,12 @@ export class Terminal implements Disposable {
   /** Why results are missing on standard output, if any are. */
   get lostResults(): Text2ImgError | undefined {
     return this.#lostResults;
+  }
+
+  /** The width that results may take; undefined where no person reads them. */
+  get resultColumns(): number | undefined {
+    const { isTTY, columns } = this.#streams.stdout;
+    return isTTY === true ? (columns ?? 80) : undefined;
   }
 
   /** A result, for standard output: one line, or several. Whole, however long. */

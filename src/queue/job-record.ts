@@ -24,6 +24,10 @@ const MAX_OWNER_LENGTH = 300;
 const MAX_PARAMETERS = 64;
 const MAX_WARNINGS = 100;
 const MAX_URLS = 4096;
+/** Of a text in the request, other than the prompt. */
+const MAX_ASKED_LENGTH = 10_000;
+/** These have fields of their own in a summary. */
+const SUMMARIZED: ReadonlySet<string> = new Set(['text', 'priority']);
 const MAX_HOOK_ID_LENGTH = 200;
 const WEBHOOK_STATES = ['pending', 'delivered', 'dead'] as const satisfies readonly WebhookState[];
 
@@ -46,6 +50,11 @@ export interface JobSource {
   readonly warnings: unknown;
   readonly enqueuedAt: unknown;
   readonly finishedAt: unknown;
+  /** The document's request fields, as they lie there. */
+  readonly request: Readonly<Record<string, unknown>>;
+  /** Of the last claim. */
+  readonly startedAt: unknown;
+  readonly worker: unknown;
 }
 
 /** What lists show of a document. */
@@ -67,6 +76,9 @@ export function jobSummary(source: JobSource): JobSummary {
     awaitsRetry: isWaiting ? true : undefined,
     enqueuedAt: dateOf(source.enqueuedAt),
     finishedAt: status === 'completed' || status === 'error' ? dateOf(source.finishedAt) : undefined,
+    request: requestOf(source.request),
+    startedAt: dateOf(source.startedAt),
+    worker: textOr(source.worker, MAX_OWNER_LENGTH) ?? textOr(source.owner, MAX_OWNER_LENGTH),
   };
   return {
     id: source.id,
@@ -164,6 +176,17 @@ function urlsOf(value: unknown): readonly string[] | undefined {
     .slice(0, MAX_URLS)
     .map((url: unknown) => textOr(url, MAX_URL_LENGTH) ?? quote(url))
     .filter((url) => url !== '');
+}
+
+/** What the user asked for; what is no text, number or switch is quoted. Undefined where he asked for nothing but the prompt. */
+function requestOf(fields: JobSource['request']): JobSummary['request'] {
+  const asked = Object.entries(fields)
+    .filter(([name, value]) => !SUMMARIZED.has(name) && !isAbsent(value))
+    .map(([name, value]) => {
+      const plain = typeof value === 'boolean' ? value : (textOr(value, MAX_ASKED_LENGTH) ?? numberOf(value));
+      return [name, plain ?? quote(value)] as const;
+    });
+  return asked.length === 0 ? undefined : Object.fromEntries(asked);
 }
 
 function parametersOf(value: unknown): JobSummary['parameters'] {

@@ -86,6 +86,12 @@ export interface JobSummary {
   readonly awaitsRetry?: boolean;
   readonly enqueuedAt?: Date;
   readonly finishedAt?: Date;
+  /** The request's other fields, as the user wrote them; a text there may be of another type than is allowed. */
+  readonly request?: Readonly<Record<string, string | number | boolean>>;
+  /** When a worker claimed it last. */
+  readonly startedAt?: Date;
+  /** Who claimed it last, also when it has ended. */
+  readonly worker?: string;
 }
 
 /** A job in a list, and its place there. */
@@ -236,6 +242,8 @@ export interface PromptQueue extends AsyncDisposable {
   list(options: ListOptions): Promise<readonly ListedJob[]>;
   /** `id` as `promptIdText` prints it. */
   show(id: string): Promise<JobSummary | undefined>;
+  /** Up to `limit` ids that begin with `prefix`, as `promptIdText` prints them. Whole numbers are found by their whole id only. */
+  idsWithPrefix(prefix: string, limit: number): Promise<readonly string[]>;
   /** Which document it is, as a claim has it; undefined: no such document. */
   identify(id: string): Promise<PromptIdentity | undefined>;
   /**

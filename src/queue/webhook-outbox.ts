@@ -43,6 +43,12 @@ export interface WebhookSummary {
   readonly error?: string;
 }
 
+export interface ListWebhooks {
+  readonly state?: WebhookState;
+  readonly promptId?: string;
+  readonly limit: number;
+}
+
 export interface WebhookOutbox {
   /** Takes what is due, oldest first; nobody else is given it until `leaseMs` from now. */
   claimDue(options: {
@@ -60,7 +66,8 @@ export interface WebhookOutbox {
    */
   closeWithoutUrl(error: string): Promise<number>;
 
-  list(options: { readonly state?: WebhookState; readonly limit: number }): Promise<readonly WebhookSummary[]>;
+  /** @param options with `promptId`, as `jobs show` takes it, only those of one job */
+  list(options: ListWebhooks): Promise<readonly WebhookSummary[]>;
 
   /**
    * Dead ones are due again at once, with all their tries; one by its id, or all. Returns how many. Of all, only those are taken that this

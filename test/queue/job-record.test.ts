@@ -24,6 +24,9 @@ const NOTHING: JobSource = {
   warnings: undefined,
   enqueuedAt: undefined,
   finishedAt: undefined,
+  request: {},
+  startedAt: undefined,
+  worker: undefined,
 };
 
 test('whatever lies in a document, its summary is bounded, can be printed as JSON, and has values of our types only', () => {
@@ -45,6 +48,9 @@ test('whatever lies in a document, its summary is bounded, can be printed as JSO
     warnings: hostileJson,
     enqueuedAt: fc.oneof(hostileJson, fc.date({ noInvalidDate: false })),
     finishedAt: fc.oneof(hostileJson, fc.date({ noInvalidDate: false })),
+    request: fc.dictionary(fc.constantFrom('text', 'width', 'negative_prompt', 'callback_url', 'seed'), hostileJson),
+    startedAt: fc.oneof(hostileJson, fc.date({ noInvalidDate: false })),
+    worker: hostileJson,
   });
   fc.assert(
     fc.property(source, (given) => {

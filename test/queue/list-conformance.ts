@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import { Text2ImgError } from '../../src/errors/text2img-error.ts';
-import type { JobStatus, ListedJob } from '../../src/queue/prompt-queue.ts';
+import { type DocumentId, promptIdText } from '../../src/job/document-id.ts';
+import type { ClaimedPrompt, JobStatus, JobSummary, ListedJob } from '../../src/queue/prompt-queue.ts';
 import type { QueueFactory } from './prompt-queue-conformance.ts';
 
 const LONG_MS = 60_000;
@@ -48,6 +49,50 @@ export function listConformance(name: string, create: QueueFactory): void {
       const first = await queue.list({ limit: 1_000_000 });
       const rest = await queue.list({ limit: 1_000_000, after: first.at(-1)?.cursor });
       assert.deepEqual([first.length, rest.map(({ text }) => text)], [1000, ['2', '1', '0']]);
+    });
+
+    test('a job shows what was asked for, also when it fails, and who claimed it last and when', async (t) => {
+      const queue = await (await create(t)).open({ leaseMs: LONG_MS, owner: 'me' });
+      const [id] = await queue.enqueue([
+        { text: 'x', width: 100_000, height: '512', negative_prompt: 'y', seed: null, mine: 1, scheduler: ['a'] },
+      ]);
+      const shown = async () => (await queue.show(promptIdText(id as DocumentId))) as JobSummary;
+      const request = { width: 100_000, height: '512', negative_prompt: 'y', scheduler: '["a"]' };
+      const { worker, startedAt, ...pending } = await shown();
+      assert.deepEqual([pending.request, worker, startedAt], [request, undefined, undefined]);
+      const [claimed] = await queue.claim({ limit: 1 });
+      assert.deepEqual([(await shown()).worker, (await shown()).startedAt instanceof Date], ['me', true]);
+      await queue.fail(claimed as ClaimedPrompt, { code: 'invalid_parameter', message: 'no.' });
+      const failed = await shown();
+      assert.deepEqual([failed.request, failed.worker, failed.owner], [request, 'me', undefined]);
+      assert.ok(
+        failed.startedAt !== undefined && failed.finishedAt !== undefined && failed.startedAt <= failed.finishedAt,
+      );
+      await queue.retry(failed.id);
+      const again = await shown();
+      assert.deepEqual([again.worker, again.startedAt], [undefined, undefined], 'a new run');
+    });
+
+    test('ids are found by how they begin, at most so many', async (t) => {
+      const queue = await (await create(t)).open({ leaseMs: LONG_MS });
+      const given = ['shop-1', 'shop-2', 'shop-22', 'SHOP-3', '%', '_x', 'ä-1'];
+      const own = await queue.enqueue([{ text: 'x' }, ...given.map((_id) => ({ _id, text: 'x' }))]);
+      const [first] = own.map(promptIdText) as [string];
+      assert.match(first, /^[0-9a-f]{24}$/);
+      for (const length of [24, 23, 12])
+        assert.deepEqual(await queue.idsWithPrefix(first.slice(0, length), 5), [first]);
+      const found = async (prefix: string, limit = 10) => (await queue.idsWithPrefix(prefix, limit)).toSorted();
+      assert.deepEqual(await found('shop-'), ['shop-1', 'shop-2', 'shop-22']);
+      assert.equal((await found('shop-', 2)).length, 2);
+      assert.deepEqual(await found('shop-2'), ['shop-2', 'shop-22']);
+      for (const [prefix, ids] of [
+        ['%', ['%']],
+        ['_', ['_x']],
+        ['ä', ['ä-1']],
+        ['shop-3', []],
+        ['$x', []],
+      ] as const)
+        assert.deepEqual(await found(prefix), ids);
     });
 
     test('a cursor that is none of this queue is refused with a sentence that quotes it', async (t) => {

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { suite, test } from 'node:test';
+import { omitUndefined } from '../../src/lib/omit-undefined.ts';
 import { promptIdText } from '../../src/job/document-id.ts';
 import type { PromptQueue } from '../../src/queue/prompt-queue.ts';
 import type { OwedWebhook } from '../../src/queue/webhook-outbox.ts';
@@ -37,6 +38,17 @@ export function webhookOutboxConformance(name: string, create: QueueFactory): vo
       assert.deepEqual(others, []);
       assert.deepEqual(await outbox.claimDue({ limit: 5, leaseMs: LEASE_MS }), []);
       assert.deepEqual(await outbox.counts(), { pending: 1, dead: 0 });
+    });
+
+    test('the webhooks of one job are listed by its id, with their states', async (t) => {
+      const queue = await open(t);
+      const first = await completeOne(queue, { id: 'msg_1', body: '{}' });
+      const second = await completeOne(queue, { id: 'msg_2', body: '{}' });
+      const list = async (promptId: string, state?: 'dead' | 'pending') =>
+        (await queue.outbox.list({ promptId, limit: 5, ...omitUndefined({ state }) })).map(({ id }) => id);
+      assert.deepEqual([await list(first), await list(second)], [['msg_1'], ['msg_2']]);
+      assert.deepEqual([await list(first, 'pending'), await list(first, 'dead')], [['msg_1'], []]);
+      assert.deepEqual(await list('nobody'), []);
     });
 
     test('a prompt without a webhook owes nothing', async (t) => {

@@ -99,6 +99,19 @@ export function idsOfText(text: string): readonly unknown[] {
   return candidates;
 }
 
+/** The `_id`s whose text may begin with `prefix`, each type in its own order. */
+export function rangesOfPrefix(prefix: string): readonly { readonly $gte: unknown; readonly $lte: unknown }[] {
+  const ranges: { $gte: unknown; $lte: unknown }[] = [{ $gte: prefix, $lte: `${prefix}\u{10FFFF}` }];
+  const hex = prefix.replaceAll('-', '');
+  if (!/^[0-9a-f]*$/.test(hex)) return ranges;
+  const between = (digits: number, make: (hex: string) => unknown): void => {
+    if (hex.length <= digits) ranges.push({ $gte: make(hex.padEnd(digits, '0')), $lte: make(hex.padEnd(digits, 'f')) });
+  };
+  if (!prefix.includes('-')) between(24, (id) => ObjectId.createFromHexString(id));
+  between(32, (id) => UUID.createFromHexString(id));
+  return ranges;
+}
+
 /** Nineteen digits may be more than 64 bits hold; `Long` would take them for another number. */
 function integer(text: string): readonly unknown[] {
   const value = BigInt(text);

@@ -1,10 +1,23 @@
 /** Which document an operator means: by what he was shown, which two may share (7 and "7"), or by canonical EJSON. */
 import { Text2ImgError } from '../../errors/text2img-error.ts';
-import { canonicalEjsonOf } from '../../job/document-id.ts';
+import { canonicalEjsonOf, promptIdText } from '../../job/document-id.ts';
 import { quote } from '../../lib/foreign-text.ts';
-import { documentIdOf, idsOfText } from './bson-ids.ts';
+import { documentIdOf, idsOfText, rangesOfPrefix } from './bson-ids.ts';
 import type { PromptsCollection } from './prompts-collection.ts';
 import type { PromptFilter } from './statement-types.ts';
+
+/** In the order of the database's types. An id that is none of ours in form is left out. */
+export async function idsWithPrefix(
+  prompts: PromptsCollection,
+  prefix: string,
+  limit: number,
+): Promise<readonly string[]> {
+  const filter: PromptFilter = { $or: rangesOfPrefix(prefix).map((range) => ({ _id: range })) };
+  const options = { projection: { _id: 1 }, sort: { _id: 1 }, limit } as const;
+  const found = await prompts.run(() => prompts.collection.find(filter, options).toArray());
+  // A collection's collation may find others too.
+  return found.map(({ _id }) => promptIdText(documentIdOf(_id))).filter((id) => id.startsWith(prefix));
+}
 
 /** @returns the `_id`, or undefined where there is no such document @throws `ambiguous_id` */
 export async function findId(prompts: PromptsCollection, text: string): Promise<{ readonly id: unknown } | undefined> {

@@ -1,11 +1,12 @@
 /** The webhooks of the outbox as operators see them: listed, and counted. */
 import { promptIdText } from '../../job/document-id.ts';
 import { webhookSummary } from '../job-record.ts';
-import type { WebhookState, WebhookSummary } from '../webhook-outbox.ts';
+import type { ListWebhooks, WebhookSummary } from '../webhook-outbox.ts';
 import { documentIdOf } from './bson-ids.ts';
+import { findId } from './find-id.ts';
 import { HOOKS } from './hook-expressions.ts';
 import { hooksIn } from './hooks-in.ts';
-import type { PromptsCollection } from './prompts-collection.ts';
+import { byId, type PromptsCollection } from './prompts-collection.ts';
 import type { PromptFilter, Stage } from './statement-types.ts';
 
 /** Documents with long bodies are many megabytes. */
@@ -13,10 +14,14 @@ const LIST_BATCH = 20;
 
 export async function listWebhooks(
   prompts: PromptsCollection,
-  { state, limit }: { readonly state?: WebhookState; readonly limit: number },
+  { state, limit, promptId }: ListWebhooks,
 ): Promise<readonly WebhookSummary[]> {
-  const filter: PromptFilter =
-    state === undefined ? { 'job.hooks.0': { $exists: true } } : { 'job.hooks.state': state };
+  const of = promptId === undefined ? undefined : await findId(prompts, promptId);
+  if (promptId !== undefined && of === undefined) return [];
+  const filter: PromptFilter = {
+    ...(of === undefined ? {} : byId(of.id)),
+    ...(state === undefined ? { 'job.hooks.0': { $exists: true } } : { 'job.hooks.state': state }),
+  };
   const options = { projection: { 'job.hooks': 1 }, sort: { _id: -1 }, batchSize: LIST_BATCH } as const;
   return prompts.run(async () => {
     const found: WebhookSummary[] = [];

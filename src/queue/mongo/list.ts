@@ -1,6 +1,7 @@
 /** List, show, count: what operators see. */
 import { Long, ObjectId } from 'mongodb';
 import { promptIdText } from '../../job/document-id.ts';
+import { PROMPT_FIELDS, promptFieldsOf } from '../../job/prompt-document.ts';
 import { isRecord, own } from '../../lib/foreign-record.ts';
 import { dateOf, jobSummary } from '../job-record.ts';
 import { LARGEST_PAGE } from '../list-cursor.ts';
@@ -9,7 +10,7 @@ import { documentIdOf } from './bson-ids.ts';
 import { LEASE_IS_OURS } from './expressions.ts';
 import { cursorOfPlace, filterBehind, FRONT, placeBehind, placeOfCursor } from './list-place.ts';
 import type { PromptsCollection } from './prompts-collection.ts';
-import type { PromptFilter } from './statement-types.ts';
+import { including, type PromptFilter } from './statement-types.ts';
 import type { StatementBounds, StoredDocument } from './statements.ts';
 import { countStuck } from './stuck.ts';
 
@@ -31,6 +32,9 @@ const FIELDS = {
   'job.warnings': 1,
   'job.awaits_retry': 1,
   'job.last_error': 1,
+  'job.leased_at': 1,
+  'job.worker': 1,
+  ...including(PROMPT_FIELDS),
 } as const;
 
 const STATUSES = ['pending', 'processing', 'completed', 'error'] as const;
@@ -101,7 +105,14 @@ function toSummary(document: StoredDocument): JobSummary {
     warnings: own(job, 'warnings'),
     enqueuedAt: id instanceof ObjectId ? id.getTimestamp() : undefined,
     finishedAt: dateOf(field('completed_at')) ?? field('error_at'),
+    request: mapValues(promptFieldsOf(document), plainNumber),
+    startedAt: own(job, 'leased_at'),
+    worker: own(job, 'worker'),
   });
+}
+
+function mapValues(fields: StoredDocument, change: (value: unknown) => unknown): Readonly<Record<string, unknown>> {
+  return Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, change(value)]));
 }
 
 const NO_PROGRESS = { step: undefined, steps: undefined } as const;

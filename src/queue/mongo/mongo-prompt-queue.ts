@@ -30,7 +30,7 @@ import { complete } from './complete.ts';
 import { drainState, msUntilNextDue } from './drain.ts';
 import { enqueue } from './enqueue.ts';
 import { fail } from './fail.ts';
-import { findId } from './find-id.ts';
+import { findId, idsWithPrefix } from './find-id.ts';
 import { counts, list, show } from './list.ts';
 import { MongoConnection, type MongoQueueOptions } from './mongo-connection.ts';
 import { MongoOutbox } from './outbox.ts';
@@ -129,6 +129,10 @@ export class MongoPromptQueue implements PromptQueue {
     const prompts = await this.#connection.open();
     const found = await findId(prompts, id);
     return found === undefined ? undefined : show(prompts, found.id);
+  }
+
+  async idsWithPrefix(prefix: string, limit: number): Promise<readonly string[]> {
+    return idsWithPrefix(await this.#connection.open(), prefix, limit);
   }
 
   async identify(id: string): Promise<PromptIdentity | undefined> {

@@ -6,7 +6,7 @@ import type { PromptFilter, PromptUpdate } from './statement-types.ts';
 
 const RETRY: PromptUpdate = [
   { $set: { status: 'pending' } },
-  { $unset: ['error', 'error_at', 'job.token', 'job.resume', 'job.awaits_retry'] },
+  { $unset: ['error', 'error_at', 'job.token', 'job.resume', 'job.awaits_retry', 'job.worker', 'job.leased_at'] },
 ];
 
 export interface RetryOptions {

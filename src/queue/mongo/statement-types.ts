@@ -26,7 +26,8 @@ type JobField =
   | 'run_id'
   | 'text2img_list'
   | 'token'
-  | 'warnings';
+  | 'warnings'
+  | 'worker';
 
 export type PromptPath =
   | '_id'
@@ -65,6 +66,7 @@ interface Comparison {
   readonly $gte?: unknown;
   readonly $in?: readonly unknown[];
   readonly $lt?: unknown;
+  readonly $lte?: unknown;
   readonly $type?: TypeName;
 }
 

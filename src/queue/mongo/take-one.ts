@@ -44,6 +44,8 @@ function own({ owner, leaseMs }: PromptsCollection, token: string): PromptFields
   return {
     'job.token': literal(token),
     'job.owner': literal(owner),
+    // Unlike the owner it stays when the job ends.
+    'job.worker': literal(owner),
     'job.leased_at': '$$NOW',
     'job.lease_until': fromNow(leaseMs),
   };

@@ -26,7 +26,7 @@ export interface Claimed {
   readonly ended: readonly Ended[];
 }
 
-const OWN = `token = lower(hex(randomblob(16))), owner = ?1, lease_until_ms = ${NOW_MS} + ?2`;
+const OWN = `token = lower(hex(randomblob(16))), owner = ?1, worker = ?1, leased_ms = ${NOW_MS}, lease_until_ms = ${NOW_MS} + ?2`;
 
 const EXPIRED = `
 UPDATE prompts SET ${OWN}, attempts = ${ATTEMPTS} + 1, run_id = ${RUN_ID},

@@ -1,6 +1,6 @@
 /** The webhooks of the outbox as operators see them: listed and counted, and when the next one is due. */
 import { attemptsOf, dateOf, textOr, webhookSummary } from '../job-record.ts';
-import type { WebhookState, WebhookSummary } from '../webhook-outbox.ts';
+import type { ListWebhooks, WebhookState, WebhookSummary } from '../webhook-outbox.ts';
 import { timeOf } from './rows.ts';
 import { NOW_MS, type Row, type Statements } from './statements.ts';
 
@@ -8,6 +8,8 @@ const STATES = ['pending', 'delivered', 'dead'] as const satisfies readonly Webh
 const MAX_SHOWN = 4096;
 
 const LIST = `SELECT * FROM webhooks WHERE ?1 IS NULL OR state = ?1 ORDER BY seq DESC LIMIT ?2`;
+/** From its index. */
+const LIST_OF_PROMPT = `SELECT * FROM webhooks WHERE prompt_id = ?3 AND (?1 IS NULL OR state = ?1) ORDER BY seq DESC LIMIT ?2`;
 /** Each from its partial index: the delivered ones are in neither. */
 const COUNT_PENDING = `SELECT count(*) AS count FROM webhooks WHERE state = 'pending'`;
 const COUNT_DEAD = `SELECT count(*) AS count FROM webhooks WHERE state = 'dead'`;
@@ -17,9 +19,12 @@ export const NOTHING_OWED = { pending: 0, dead: 0 } as const;
 
 export function listWebhooks(
   statements: Statements,
-  { state, limit }: { readonly state?: WebhookState; readonly limit: number },
+  { state, limit, promptId }: ListWebhooks,
 ): readonly WebhookSummary[] {
-  return statements.each(LIST, [state ?? null, limit], toSummary);
+  const page = [state ?? null, limit];
+  return promptId === undefined
+    ? statements.each(LIST, page, toSummary)
+    : statements.each(LIST_OF_PROMPT, [...page, promptId], toSummary);
 }
 
 export function countWebhooks(statements: Statements): { readonly pending: number; readonly dead: number } {

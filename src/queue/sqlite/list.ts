@@ -1,4 +1,5 @@
 /** List, show, count: what operators see, and what tells a worker that there is nothing to do. */
+import { promptFieldsOf } from '../../job/prompt-document.ts';
 import { jobSummary } from '../job-record.ts';
 import { own } from '../../lib/foreign-record.ts';
 import { cursorOf, invalidCursor, LARGEST_PAGE, placeOf } from '../list-cursor.ts';
@@ -19,6 +20,8 @@ import { NOW_MS, type Row, type Statements } from './statements.ts';
 const LIST = `SELECT *, CAST(seq AS TEXT) AS place FROM prompts WHERE seq <= ?2 ORDER BY seq DESC LIMIT ?1`;
 const LIST_STATUS = `SELECT *, CAST(seq AS TEXT) AS place FROM prompts WHERE seq <= ?2 AND status = ?3 ORDER BY seq DESC LIMIT ?1`;
 const SHOW = `SELECT * FROM prompts WHERE id = ?1`;
+/** No text sorts behind the last character that there is. */
+const WITH_PREFIX = `SELECT id FROM prompts WHERE id >= ?1 AND id < ?1 || char(1114111) ORDER BY id LIMIT ?2`;
 const COUNTS = `SELECT status, count(*) AS count FROM prompts GROUP BY status`;
 const STUCK = `SELECT count(*) AS count FROM prompts WHERE status = 'processing' AND ${IS_STUCK}`;
 const STUCK_IDS = `SELECT id FROM prompts WHERE status = 'processing' AND ${IS_STUCK} ORDER BY seq LIMIT ?1`;
@@ -55,6 +58,10 @@ function seqBefore(cursor: string): bigint {
 export function show(statements: Statements, id: string): JobSummary | undefined {
   const row = statements.get(SHOW, id);
   return row === undefined ? undefined : toSummary(row);
+}
+
+export function idsWithPrefix(statements: Statements, prefix: string, limit: number): readonly string[] {
+  return statements.all(WITH_PREFIX, prefix, limit).map(({ id }) => String(id));
 }
 
 /** @param path where the queue is */
@@ -115,5 +122,8 @@ function toSummary(row: Row): JobSummary {
     warnings: jsonOf(row['warnings']),
     enqueuedAt: timeOf(row['enqueued_ms']),
     finishedAt: timeOf(row['finished_ms']),
+    request: document === undefined ? {} : promptFieldsOf(document),
+    startedAt: timeOf(row['leased_ms']),
+    worker: row['worker'],
   });
 }

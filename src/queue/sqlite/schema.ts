@@ -71,9 +71,12 @@ const COLUMNS = { prompts: columnsIn(PROMPTS), webhooks: columnsIn(WEBHOOKS) } a
 /** Columns of `prompts` that came later. */
 const LATER_COLUMNS = [
   // what the attempt before ended with
-  'last_error',
+  { name: 'last_error', type: 'TEXT' },
   // the name of its images, where it is not the plain one
-  'object_name',
+  { name: 'object_name', type: 'TEXT' },
+  // who claimed it last, and when; they stay when it ends
+  { name: 'worker', type: 'TEXT' },
+  { name: 'leased_ms', type: 'INTEGER' },
 ] as const;
 
 /** Looks that would otherwise read every finished prompt or delivered webhook. */
@@ -85,7 +88,7 @@ CREATE INDEX IF NOT EXISTS webhooks_dead ON webhooks (seq) WHERE state = 'dead';
 interface SchemaState {
   readonly version: number;
   readonly tables: readonly string[];
-  readonly missingColumns: readonly string[];
+  readonly missingColumns: readonly { readonly name: string; readonly type: string }[];
   readonly hasIndexes: boolean;
 }
 
@@ -105,7 +108,7 @@ export function prepareSchema(db: DatabaseSync, path: string): void {
     if (state.version < 1) db.exec(PROMPTS);
     if (state.version < 2) db.exec(WEBHOOKS);
     const { missingColumns } = readState(db);
-    for (const column of missingColumns) db.exec(`ALTER TABLE prompts ADD COLUMN ${column} TEXT`);
+    for (const { name, type } of missingColumns) db.exec(`ALTER TABLE prompts ADD COLUMN ${name} ${type}`);
     db.exec(LATER_INDEXES);
     db.exec(`PRAGMA user_version = ${SCHEMA_VERSION}`);
     db.exec('COMMIT');
@@ -131,7 +134,7 @@ function readState(db: DatabaseSync): SchemaState {
   return {
     version,
     tables: named('table'),
-    missingColumns: LATER_COLUMNS.filter((column) => !columns.has(column)),
+    missingColumns: LATER_COLUMNS.filter(({ name }) => !columns.has(name)),
     hasIndexes: indexes.includes('webhooks_prompt') && indexes.includes('webhooks_dead'),
   };
 }

@@ -31,7 +31,17 @@ import { Database } from './database.ts';
 import type { Ended } from './end-unclaimed.ts';
 import { enqueue } from './enqueue.ts';
 import { fail } from './fail.ts';
-import { counts, drainState, identify, list, msUntilNextDue, NO_COUNTS, show, stuckIds } from './list.ts';
+import {
+  counts,
+  drainState,
+  identify,
+  idsWithPrefix,
+  list,
+  msUntilNextDue,
+  NO_COUNTS,
+  show,
+  stuckIds,
+} from './list.ts';
 import { SqliteOutbox } from './outbox.ts';
 import { nameObject } from './name-object.ts';
 import { reap } from './reap.ts';
@@ -141,6 +151,10 @@ export class SqlitePromptQueue implements PromptQueue {
 
   async show(id: string): Promise<JobSummary | undefined> {
     return this.#database.look((statements) => show(statements, id), undefined);
+  }
+
+  async idsWithPrefix(prefix: string, limit: number): Promise<readonly string[]> {
+    return this.#database.look((statements) => idsWithPrefix(statements, prefix, limit), []);
   }
 
   async identify(id: string): Promise<PromptIdentity | undefined> {

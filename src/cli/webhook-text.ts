@@ -1,0 +1,28 @@
+/** What the commands say of webhooks, in the words that `--state` takes: pending, delivered, dead. */
+import { durationText } from '../lib/duration-text.ts';
+import { excerpt } from '../lib/foreign-text.ts';
+import type { WebhookSummary } from '../queue/webhook-outbox.ts';
+
+const URL_LENGTH = 100;
+const ERROR_LENGTH = 160;
+
+/** `pending, 2 tries, next try in 4 min, to https://…: HTTP 503`. */
+export function webhookStateText({ state, attempts, dueAt, error, url }: WebhookSummary, nowMs: number): string {
+  const facts = [
+    state,
+    count(attempts, 'try', 'tries'),
+    ...(dueAt === undefined ? [] : [`next try ${untilText(dueAt.getTime() - nowMs)}`]),
+    ...(url === undefined ? [] : [`to ${excerpt(url, URL_LENGTH)}`]),
+  ].join(', ');
+  return error === undefined ? facts : `${facts}: ${excerpt(error, ERROR_LENGTH)}`;
+}
+
+/** `now`, or `in 4 min`. */
+export function untilText(ms: number): string {
+  return ms <= 0 ? 'now' : `in ${durationText(ms)}`;
+}
+
+/** `1 webhook`, `2 webhooks`. */
+export function count(number: number, one: string, many: string): string {
+  return `${number} ${number === 1 ? one : many}`;
+}
