@@ -1,7 +1,7 @@
 /** What `--json` prints: one line a result, every name in snake_case, as in documents and in the log. */
 
 /** Records whose names are not ours: a document's fields, a checkpoint's components. */
-const FOREIGN_RECORDS: ReadonlySet<string> = new Set(['parameters', 'components']);
+const FOREIGN_RECORDS: ReadonlySet<string> = new Set(['parameters', 'request', 'components']);
 
 export function jsonLine(value: unknown): string {
   return JSON.stringify(inSnakeCase(value));
