@@ -8,7 +8,7 @@ export function progressText({ progress }: JobSummary): string | undefined {
 }
 
 /** From the last claim to the end, or until now. */
-export function tookMs({ status, startedAt, finishedAt, awaitsRetry }: JobSummary, nowMs: number): number | undefined {
+function tookMs({ status, startedAt, finishedAt, awaitsRetry }: JobSummary, nowMs: number): number | undefined {
   if (startedAt === undefined || awaitsRetry === true) return undefined;
   const endMs = status === 'processing' ? nowMs : finishedAt?.getTime();
   return endMs === undefined || endMs < startedAt.getTime() ? undefined : endMs - startedAt.getTime();

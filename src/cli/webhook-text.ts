@@ -18,11 +18,11 @@ export function webhookStateText({ state, attempts, dueAt, error, url }: Webhook
 }
 
 /** `now`, or `in 4 min`. */
-export function untilText(ms: number): string {
+function untilText(ms: number): string {
   return ms <= 0 ? 'now' : `in ${durationText(ms)}`;
 }
 
 /** `1 webhook`, `2 webhooks`. */
-export function count(number: number, one: string, many: string): string {
+function count(number: number, one: string, many: string): string {
   return `${number} ${number === 1 ? one : many}`;
 }
