@@ -91,7 +91,7 @@ function checkModelsSize(
   if (width * height <= maxPixels) return;
   throw new Text2ImgError(
     'unsupported_config',
-    `the model’s own size is ${width}×${height} pixels ("sample_size" in its configuration), which is more than the ${maxPixels} allowed; ` +
+    `the model’s own size is ${width}×${height} pixels, which is more than the ${maxPixels} allowed; ` +
       'ask for a width and a height, or raise --max-pixels.',
   );
 }

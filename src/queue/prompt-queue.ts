@@ -33,7 +33,7 @@ export interface ClaimedPrompt {
   readonly runId: string;
   /** 1 at the first claim of a run. */
   readonly attempt: number;
-  /** The attempt before this one ended without a verdict (crash, kill, out of memory): generate it alone. */
+  /** The attempt before this one crashed, was killed or ran out of memory: generate it alone. */
   readonly previousAttemptDied: boolean;
   /** Its `PROMPT_FIELDS`, as they lie there. What else the user keeps in the document is never read. */
   readonly document: RawPromptDocument;
@@ -199,7 +199,7 @@ export interface PromptQueue extends AsyncDisposable {
    */
   complete(claim: ClaimedPrompt, record: CompletionRecord, webhook?: OwedWebhook): Promise<TransitionOutcome>;
 
-  /** `error`: a verdict, and the webhook that is owed for it. Image URLs of an earlier run are removed. */
+  /** The run ends with an error, and its webhook is recorded. Image URLs of an earlier run are removed. */
   fail(claim: ClaimedPrompt, failure: FailureRecord, webhook?: OwedWebhook): Promise<TransitionOutcome>;
 
   /**

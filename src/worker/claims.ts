@@ -94,7 +94,7 @@ export class Claims {
   }
 }
 
-/** A document whose last attempt died without a verdict is generated alone: it may be what killed the engine. */
+/** A document whose last attempt crashed is generated alone: it may be what killed the engine. */
 function batchesOf(jobs: readonly PreparedJob[]): (readonly PreparedJob[])[] {
   const alone = jobs.filter(({ job }) => job.claim.previousAttemptDied).map((prepared) => [prepared]);
   const together = jobs.filter(({ job }) => !job.claim.previousAttemptDied);

@@ -12,7 +12,7 @@ test('the model is at fault when nobody asked for a size, and a size that was as
   const options = { defaults: {}, model, limits: DEFAULT_LIMITS, seed: 1 };
   assert.throws(() => resolveRequest({ prompt: 'x' }, options), {
     code: 'unsupported_config',
-    message: /4096×2048 pixels \("sample_size" .*more than the 4194304 allowed; ask for a width and a height/,
+    message: /4096×2048 pixels, which is more than the 4194304 allowed; ask for a width and a height/,
   });
   assert.equal(resolveRequest({ prompt: 'x', widthPx: 512, heightPx: 512 }, options).widthPx, 512);
   const bySize = { ...options, defaults: { widthPx: 256, heightPx: 256 } };

@@ -86,10 +86,10 @@ async function claimOrEnd(
 ): Promise<EntryOutcome> {
   const walk = prompts.walks.pending;
   const isPending = statusIs('pending');
-  const verdict = verdictOn(entry);
-  if (verdict !== undefined) {
-    const filter: PromptFilter = { status: 'pending', $expr: { $and: [isPending, verdict.condition] } };
-    await endEntry(prompts, { walk, entry, filter, failure: verdict.failure, endings });
+  const ending = endingOf(entry);
+  if (ending !== undefined) {
+    const filter: PromptFilter = { status: 'pending', $expr: { $and: [isPending, ending.condition] } };
+    await endEntry(prompts, { walk, entry, filter, failure: ending.failure, endings });
     return 'passed';
   }
   const filter: PromptFilter = { status: 'pending', $expr: { $and: [isPending, JOB_IS_OURS] } };
@@ -97,7 +97,7 @@ async function claimOrEnd(
 }
 
 /** Of what can be seen before it is claimed. */
-function verdictOn({
+function endingOf({
   document,
 }: WalkEntry): { readonly condition: Expression; readonly failure: FailureRecord } | undefined {
   const { job_type: jobType, is_too_large: isTooLarge } = document;

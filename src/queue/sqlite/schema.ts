@@ -28,7 +28,7 @@ CREATE TABLE prompts (
   resume INTEGER NOT NULL DEFAULT 0,
   -- 1: given a time for its next attempt by retry-later, so its lease did not run out under a dead worker
   awaits_retry INTEGER NOT NULL DEFAULT 0,
-  -- 1: the attempt before this one ended without a verdict
+  -- 1: the attempt before this one crashed
   previous_died INTEGER NOT NULL DEFAULT 0,
   progress_step INTEGER,
   progress_steps INTEGER,
