@@ -12,7 +12,8 @@ import { encodePng } from '../src/image/encode-png.ts';
 import { DEFAULT_LIMITS } from '../src/job/limits.ts';
 import { resolveRequest } from '../src/job/resolve-request.ts';
 import { FAMILIES } from '../src/pipelines/registry.ts';
-import { type JobImage, runJobs } from '../src/pipelines/run-jobs.ts';
+import type { JobImage } from '../src/pipelines/active-job.ts';
+import { runJobs } from '../src/pipelines/run-jobs.ts';
 
 const DEMO = fileURLToPath(new URL('../models/demo', import.meta.url));
 const [output = 'one-image.png', modelFolder = DEMO, prompt = 'a red circle on a white background'] =

@@ -7,7 +7,8 @@ import type { ResolvedGenerationRequest } from '../../src/job/generation-request
 import type { RawImage } from '../../src/job/raw-image.ts';
 import type { PipelineDurations } from '../../src/job/stages.ts';
 import type { PassPlan, Pipeline, Prepared } from '../../src/pipelines/contract.ts';
-import { type JobObserver, type RunJob, runJobs } from '../../src/pipelines/run-jobs.ts';
+import type { JobObserver, RunJob } from '../../src/pipelines/active-job.ts';
+import { runJobs } from '../../src/pipelines/run-jobs.ts';
 import { aRequest } from '../job/a-request.ts';
 
 interface Count {
