@@ -23,3 +23,10 @@ test('every other folder that ARCHITECTURE.md names exists', async () => {
     [],
   );
 });
+
+test('the index of the decisions names every page', async () => {
+  const index = await readFile(`${root}/docs/decisions/README.md`, 'utf8');
+  const named = [...index.matchAll(/\]\(([\w-]+\.md)\)/g)].map((match) => match[1] ?? '');
+  const pages = (await readdir(`${root}/docs/decisions`)).filter((name) => name !== 'README.md');
+  assert.deepEqual(named.toSorted(), pages.toSorted());
+});
