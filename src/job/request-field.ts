@@ -76,5 +76,7 @@ export type Resolved<Table> = { readonly [Name in keyof Table]: ValueOf<Table[Na
 export type Stated<Table> = { readonly [Name in Required<Table>]: ValueOf<Table[Name]> } & {
   readonly [Name in Exclude<keyof Table, Required<Table>>]?: ValueOf<Table[Name]>;
 };
+/** Some values of a request, from wherever. */
+export type SomeValues<Table> = { readonly [Name in keyof Table]?: ValueOf<Table[Name]> };
 /** What an operator may state for requests that leave it out. */
 export type Defaults<Table> = { readonly [Name in Exclude<keyof Table, PerJob<Table>>]?: ValueOf<Table[Name]> };

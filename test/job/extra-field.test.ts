@@ -9,12 +9,12 @@ import { requestOptions, requestValues } from '../../src/config/options/request-
 import { requestSchemaOf } from '../../src/engine/request-schema.ts';
 import { parametersText } from '../../src/image/parameters-text.ts';
 import { batchKeyOf } from '../../src/job/batch-key.ts';
-import { text, whole } from '../../src/job/field-types.ts';
+import { decimal, text, whole } from '../../src/job/field-types.ts';
 import { DEFAULT_LIMITS } from '../../src/job/limits.ts';
 import type { ModelFacts } from '../../src/job/model-facts.ts';
 import { loggedRequest } from '../../src/job/logged-request.ts';
 import { documentCodec, toDocument } from '../../src/job/prompt-document.ts';
-import { field } from '../../src/job/request-field.ts';
+import { type Defaults, field } from '../../src/job/request-field.ts';
 import { REQUEST_FIELDS } from '../../src/job/request-fields.ts';
 import { requestResolver } from '../../src/job/resolve-request.ts';
 import { MODEL_FACTS } from './a-request.ts';
@@ -146,4 +146,29 @@ test('an extra text is logged by its length only', () => {
     [logged['prompt_length'], logged['negative_prompt_length'], logged['prompt_2_length'], logged['clipSkip']],
     [5, 0, 7, 0],
   );
+});
+
+test('a field without a default stays without a value, in the protocol, in job.parameters and in the PNG; an operator may give one', () => {
+  const table = {
+    ...REQUEST_FIELDS,
+    eta: field<number>()({
+      wire: 'eta',
+      help: 'h',
+      type: () => decimal({ min: 0, max: 1 }),
+      default: null,
+      flag: { placeholder: '<x>' },
+      png: 'Eta',
+    }),
+  } as const;
+  const model = { ...MODEL, fields: Object.keys(table) };
+  const byOperator: Defaults<typeof table> = requestValues(table, { eta: 0.5 });
+  const without = requestResolver(table)({ prompt: 'a fox' }, { ...OPTIONS, model });
+  const given = requestResolver(table)({ prompt: 'a fox' }, { ...OPTIONS, model, defaults: byOperator });
+  assert.deepEqual([without.eta, given.eta], [null, 0.5]);
+  for (const request of [without, given]) assert.deepEqual(requestSchemaOf(table).parse(request), request);
+  const used = documentCodec(table).used;
+  assert.deepEqual([used(without, model)['eta'], used(given, model)['eta']], [undefined, 0.5]);
+  const text = (request: typeof given): string =>
+    parametersText(table).format({ ...request, modelName: 'm', modelHash: null });
+  assert.deepEqual([/Eta: /.test(text(without)), /Eta: 0\.5,/.test(text(given))], [false, true]);
 });

@@ -1,7 +1,7 @@
 /** Options: what an image is made from, one for each request field that has a flag. Ranges, defaults and help come from the table of fields. */
 import type { FieldType } from '../../job/field-types.ts';
 import { NO_LIMITS } from '../../job/limits.ts';
-import type { FieldTable, RequestField, Resolved } from '../../job/request-field.ts';
+import type { FieldTable, RequestField, SomeValues } from '../../job/request-field.ts';
 import { DOCUMENT_FIELDS, REQUEST_FIELDS } from '../../job/request-fields.ts';
 import { omitUndefined } from '../../lib/omit-undefined.ts';
 import { type CommandName, type OptionSpec, PICTURE } from './option-spec.ts';
@@ -82,7 +82,7 @@ export const REQUEST_OPTIONS = {
 };
 
 /** @returns what the options say of a request, by the names of its fields */
-export function requestValues<Table extends FieldTable>(table: Table, config: object): Partial<Resolved<Table>> {
+export function requestValues<Table extends FieldTable>(table: Table, config: object): SomeValues<Table> {
   const values: Readonly<Record<string, unknown>> = { ...config };
   const stated = Object.entries<FieldTable[string]>(table).flatMap(([name, field]) => {
     const option = optionNameOf(field);
@@ -90,5 +90,5 @@ export function requestValues<Table extends FieldTable>(table: Table, config: ob
     return value === undefined ? [] : [[name, value] as const];
   });
   // Each option was read by the type of its field.
-  return Object.fromEntries(stated) as unknown as Partial<Resolved<Table>>;
+  return Object.fromEntries(stated) as unknown as SomeValues<Table>;
 }
