@@ -17,23 +17,23 @@ export { COMMANDS, type CommandName, type OptionSpec } from './options/option-sp
 /** How the help and docs/options.md arrange the options. */
 export const OPTION_GROUPS: readonly (readonly [heading: string, options: Readonly<Record<string, OptionSpec>>])[] = [
   ['Queue and store', QUEUE_OPTIONS],
+  ['Worker', WORKER_OPTIONS],
   ['Webhooks', WEBHOOK_OPTIONS],
-  ['Model and device', MODEL_OPTIONS],
   ['Image', REQUEST_OPTIONS],
   ['Files', IMAGE_FILE_OPTIONS],
+  ['Model and device', MODEL_OPTIONS],
   ['Limits', LIMIT_OPTIONS],
-  ['Worker', WORKER_OPTIONS],
   ['Output and logs', OUTPUT_OPTIONS],
 ];
 
 export const OPTIONS = {
   ...QUEUE_OPTIONS,
+  ...WORKER_OPTIONS,
   ...WEBHOOK_OPTIONS,
-  ...MODEL_OPTIONS,
   ...REQUEST_OPTIONS,
   ...IMAGE_FILE_OPTIONS,
+  ...MODEL_OPTIONS,
   ...LIMIT_OPTIONS,
-  ...WORKER_OPTIONS,
   ...OUTPUT_OPTIONS,
 } as const satisfies Record<string, OptionSpec>;
 

@@ -34,15 +34,15 @@ test('a bad value in the environment does not matter when a flag is given, nor f
 
 test('the names of the contract are kept, every other variable begins with TEXT2IMG_', async () => {
   const contract = OPTION_NAMES.map((name) => environmentNameOf(name)).filter((name) => !name.startsWith('TEXT2IMG_'));
-  assert.deepEqual(contract, [
-    'MONGO_URI',
-    'GCS_BUCKET',
-    'CALLBACK_URL',
-    'MODEL_ID',
-    'NUM_INFERENCE_STEPS',
+  assert.deepEqual(contract.toSorted(), [
     'BATCH_SIZE',
+    'CALLBACK_URL',
+    'GCS_BUCKET',
     'LOG_FILE',
     'LOG_LEVEL',
+    'MODEL_ID',
+    'MONGO_URI',
+    'NUM_INFERENCE_STEPS',
   ]);
   assert.equal(environmentNameOf('dataDir'), 'TEXT2IMG_DATA_DIR');
   assert.equal(flagOf('numInferenceSteps'), '--num-inference-steps');
