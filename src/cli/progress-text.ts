@@ -13,10 +13,12 @@ export interface Progress {
   readonly unit?: 'bytes';
 }
 
-/** Since when and from where the rate counts. */
+/** From when and where the rate counts, and until when. */
 export interface Begin {
   readonly startedMs: number;
   readonly firstStep: number;
+  /** When the present step was reached. */
+  readonly reachedMs: number;
 }
 
 const MEGABYTE = 1_000_000;
@@ -63,9 +65,12 @@ export function barLine(progress: Progress & Begin, { nowMs, columns }: { nowMs:
 }
 
 /** While it works rate and time left; where these say nothing the stage; at the end the rate and the time taken. */
-function paceOf({ step, steps, stage, unit, startedMs, firstStep }: Progress & Begin, nowMs: number): string[] {
+function paceOf(progress: Progress & Begin, nowMs: number): string[] {
+  const { step, steps, stage, unit, startedMs, firstStep, reachedMs } = progress;
   const elapsedMs = nowMs - startedMs;
-  const perMs = elapsedMs > 0 && step > firstStep ? (step - firstStep) / elapsedMs : undefined;
+  // Between two steps a rate would only sink, and what follows the last one is no step. A download may stand still.
+  const countedMs = unit === undefined || step >= steps ? reachedMs - startedMs : elapsedMs;
+  const perMs = countedMs > 0 && step > firstStep ? (step - firstStep) / countedMs : undefined;
   const rate = perMs === undefined ? [] : [rateText(perMs * 1000, unit)];
   if (step >= steps) return [...rate, durationText(elapsedMs)];
   if (perMs === undefined) return stage === undefined ? [] : [printable(stage)];

@@ -1,6 +1,6 @@
 /**
  * The terminal: results on standard output, log lines and progress on standard error. On a terminal each job at work has a bar at the
- * bottom. Elsewhere, and with TERM=dumb, there is one line when it ends, and one every ten seconds until then. No text has colours.
+ * bottom. Elsewhere, and with TERM=dumb, there is one line when it is complete, and one every ten seconds until then. No text has colours.
  * This is the door that every text leaves through: each line is escaped here, whoever made it, and a line ends only where the door ends it.
  */
 import type { Writable } from 'node:stream';
@@ -14,6 +14,8 @@ import { barLine, type Begin, plainLine, type Progress } from './progress-text.t
 interface Bar extends Progress, Begin {
   /** When the last plain line was written. */
   readonly toldMs: number;
+  /** A plain line has said that it is complete. */
+  readonly isComplete: boolean;
 }
 
 export interface TerminalStreams {
@@ -128,30 +130,34 @@ export class Terminal implements Disposable {
 
   /** Shows how far the work `key` is. */
   progress(key: string, update: Progress): void {
-    if (this.#log !== undefined) return;
     const nowMs = this.#streams.nowMs();
     const before = this.#bars.get(key);
-    const { startedMs, firstStep, toldMs } = before ?? { startedMs: nowMs, firstStep: update.step, toldMs: nowMs };
-    const bar = { ...update, label: cut(update.label, LABEL_LENGTH), startedMs, firstStep, toldMs };
+    const begin = before ?? { startedMs: nowMs, firstStep: update.step, toldMs: nowMs, isComplete: false };
+    const { startedMs, firstStep, toldMs, isComplete } = begin;
+    const reachedMs = before?.step === update.step ? before.reachedMs : nowMs;
+    const label = cut(update.label, LABEL_LENGTH);
+    const bar = { ...update, label, startedMs, firstStep, reachedMs, toldMs, isComplete };
     this.#bars.set(key, bar);
-    if (this.#hasBars) {
-      if (before !== undefined && nowMs - this.#lastDrawMs < REDRAW_INTERVAL_MS) return;
-      this.#erase();
-      this.#draw();
-    } else if (nowMs - toldMs >= PLAIN_INTERVAL_MS && update.step < update.steps) {
-      this.#bars.set(key, { ...bar, toldMs: nowMs });
-      this.#stderr.write(`${plainLine(bar, nowMs)}\n`);
-    }
+    if (!this.#hasBars) return this.#progressLine(key, bar, nowMs);
+    if (before !== undefined && nowMs - this.#lastDrawMs < REDRAW_INTERVAL_MS) return;
+    this.#erase();
+    this.#draw();
   }
 
-  /** The work `key` has ended; its last bar stays above as a line. Elsewhere one line says so, if it is complete. */
+  #progressLine(key: string, bar: Bar, nowMs: number): void {
+    const isComplete = bar.step >= bar.steps;
+    if (isComplete ? bar.isComplete : nowMs - bar.toldMs < PLAIN_INTERVAL_MS) return;
+    this.#bars.set(key, { ...bar, toldMs: nowMs, isComplete });
+    this.#stderr.write(`${plainLine(bar, nowMs)}\n`);
+  }
+
+  /** The work `key` has ended; its last bar stays above as a line. */
   endProgress(key: string): void {
     const bar = this.#bars.get(key);
     if (bar === undefined) return;
     this.#erase();
     this.#bars.delete(key);
     if (this.#hasBars) this.#stderr.write(`${this.#render(bar)}\n`);
-    else if (bar.step >= bar.steps) this.#stderr.write(`${plainLine(bar, this.#streams.nowMs())}\n`);
     this.#draw();
   }
 

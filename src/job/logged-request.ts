@@ -2,7 +2,7 @@
 import { NO_LIMITS } from './limits.ts';
 import type { FieldTable, FieldValue, Resolved } from './request-field.ts';
 
-/** @returns the values by the names of the fields, and a text as `<name>_length` */
+/** @returns the values by their names in documents, as everything in a log has them, and a text as `<name>_length` */
 export function loggedRequest<Table extends FieldTable>(
   table: Table,
   request: Resolved<Table>,
@@ -13,7 +13,7 @@ export function loggedRequest<Table extends FieldTable>(
       const value = values[name] ?? null;
       return type(NO_LIMITS).verbatim === true && typeof value === 'string'
         ? [`${flag?.name ?? wire}_length`, value.length]
-        : [name, value];
+        : [wire, value];
     }),
   );
 }

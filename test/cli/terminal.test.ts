@@ -56,7 +56,7 @@ test('elsewhere than on a terminal an image has one line, when it is complete, w
     const { terminal, written } = open(isDumb, isDumb ? { environment: { TERM: 'dumb' } } : {});
     for (let step = 0; step <= 20; step += 1) terminal.progress('a', { label: '7', step, steps: 20, stage: 'denoise' });
     terminal.endProgress('a');
-    assert.equal(written.err, '7: step 20 of 20, 9.5 it/s, 2.1 s\n');
+    assert.equal(written.err, '7: step 20 of 20, 10 it/s, 2.0 s\n');
     terminal.progress('b', { label: '8', step: 3, steps: 20 });
     terminal.endProgress('b');
     assert.equal(written.err.split('\n').length, 2, 'what did not come to its end has no line');
@@ -70,8 +70,27 @@ test('elsewhere long work has a line every ten seconds, with rate and time left'
   assert.deepEqual(written.err.trimEnd().split('\n'), [
     '7: step 3 of 8, 4.0 s/it, ETA 20 s',
     '7: step 6 of 8, 4.0 s/it, ETA 8.0 s',
-    '7: step 8 of 8, 4.5 s/it, 36 s',
+    '7: step 8 of 8, 4.0 s/it, 32 s',
   ]);
+});
+
+test('what follows the last step, and a wait between two, do not change the rate', () => {
+  const { terminal, written } = open(true, { tickMs: 1000 });
+  terminal.progress('a', { label: '7', step: 0, steps: 4 });
+  terminal.progress('a', { label: '7', step: 2, steps: 4 });
+  const rate = (): string | undefined =>
+    screen(written.err)
+      .at(-1)
+      ?.match(/[\d.]+ (?:s\/it|it\/s)/)?.[0];
+  const before = rate();
+  assert.ok(before !== undefined);
+  for (let lines = 0; lines < 5; lines++) terminal.line('a log line');
+  assert.equal(rate(), before);
+  terminal.progress('a', { label: '7', step: 4, steps: 4, stage: 'decode' });
+  const atTheEnd = rate();
+  for (let lines = 0; lines < 5; lines++) terminal.line('a log line');
+  terminal.endProgress('a');
+  assert.equal(rate(), atTheEnd);
 });
 
 test('on a terminal each image has one bar below the lines, and finished ones stay', () => {
@@ -209,7 +228,7 @@ test('a download says megabytes, their rate and the time left, on a terminal and
         ? / 1222\/4300 MB, \d\.\d MB\/s, ETA \d+ h \d+ min\n/
         : /^owner\/name: 1222 of 4300 MB, 2\.0 MB\/s, ETA 25 min 39 s\n/,
     );
-    assert.match(written.err, isTerminal ? / 0\.3\/0\.3 MB, / : /owner\/small: 0\.3 of 0\.3 MB, 0\.0 MB\/s, 22 s\n$/);
+    assert.match(written.err, isTerminal ? / 0\.3\/0\.3 MB, / : /owner\/small: 0\.3 of 0\.3 MB, 0\.0 MB\/s, 11 s\n$/);
     assert.doesNotMatch(written.err, /step|it\/s/);
   }
 });

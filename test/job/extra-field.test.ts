@@ -143,7 +143,7 @@ test('an extra text is logged by its length only', () => {
   const logged = loggedRequest(table, resolved);
   assert.equal(JSON.stringify(logged).includes('private'), false);
   assert.deepEqual(
-    [logged['prompt_length'], logged['negative_prompt_length'], logged['prompt_2_length'], logged['clipSkip']],
+    [logged['prompt_length'], logged['negative_prompt_length'], logged['prompt_2_length'], logged['clip_skip']],
     [5, 0, 7, 0],
   );
 });
