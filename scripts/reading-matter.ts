@@ -52,6 +52,32 @@ export function helpPassages(): readonly Passage[] {
   return [...new Map([...ofCommands, ...examples].map((passage) => [passage.text, passage])).values()];
 }
 
+/** Sentences of errors, logs and advice: the texts of at least five words in the code of src/. */
+export async function sourcePassages(): Promise<readonly Passage[]> {
+  const names = await readdir(`${ROOT}/src`, { recursive: true });
+  const files = names.filter((name) => name.endsWith('.ts')).toSorted();
+  const passages = await Promise.all(
+    files.map(async (name) => textsOf(`src/${name}`, await readFile(`${ROOT}/src/${name}`, 'utf8'))),
+  );
+  return passages.flat();
+}
+
+const COMMENT = /^\s*(?:\*|\/\/|\/\*)/;
+const TEXT = /'((?:[^'\\]|\\.)*)'|`((?:[^`\\]|\\.)*)`/g;
+/** A value in a text, which may hold one more pair of braces. */
+const VALUE = /\$\{(?:[^{}]|\{[^{}]*\})*\}/g;
+
+function textsOf(file: string, code: string): readonly Passage[] {
+  return code.split('\n').flatMap((line, index) =>
+    COMMENT.test(line)
+      ? []
+      : [...line.matchAll(TEXT)]
+          .map(([, plain, template]) => (plain ?? template ?? '').replaceAll(VALUE, 'VALUE'))
+          .filter((text) => text.split(' ').length >= 5)
+          .map((text) => ({ source: `${file}:${index + 1}`, text })),
+  );
+}
+
 /** The help of every command, as it is printed where the terminal has 80 columns. */
 export function printedHelp(): readonly Passage[] {
   return commandsOf(buildProgram(() => {})).map((command) => {

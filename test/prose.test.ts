@@ -1,4 +1,4 @@
-/** README, docs/, ARCHITECTURE and the help keep the rules of plain English that a program can count (`node scripts/measure-prose.ts --all` lists what breaks them). */
+/** README, docs/, ARCHITECTURE, the help, errors and logs keep the rules of plain English that a program can count (`node scripts/measure-prose.ts --all` lists what breaks them). */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { measureProse, MOST_WORDS, passagesOf } from '../scripts/prose.ts';
@@ -8,6 +8,7 @@ import {
   pagesForDevelopers,
   pagesForUsers,
   printedHelp,
+  sourcePassages,
 } from '../scripts/reading-matter.ts';
 
 const MOST_MEAN_WORDS = 15;
@@ -18,6 +19,7 @@ const pages = await pagePassages(await pagesForUsers());
 for (const [name, passages] of [
   ['README and docs', pages],
   ['the help', helpPassages()],
+  ['errors, logs and advice', await sourcePassages()],
   ['ARCHITECTURE and decisions', await pagePassages(await pagesForDevelopers())],
 ] as const) {
   const { sentences, meanWords, long, forbidden } = measureProse(passages);

@@ -62,7 +62,7 @@ export async function deliver(webhook: DueWebhook, options: DeliverOptions): Pro
   } catch (error) {
     const message = boundedSentence(messageOf(error), MAX_ERROR_LENGTH);
     // Nothing is known of the receiver; the next process sends it at once.
-    if (signal?.aborted) return { kind: 'postpone', delayMs: 0, error: 'the worker was stopped during the try' };
+    if (signal?.aborted) return { kind: 'postpone', delayMs: 0, error: 'the worker stopped during the attempt' };
     // The network's own errors have no code, and pass.
     const isFinal = error instanceof Text2ImgError && error.consequence === 'fail';
     return isFinal ? { kind: 'dead', error: message } : again(webhook, { error: message, ...options });

@@ -90,7 +90,7 @@ export function checkCollectionName(name: string, database: string): void {
   if (name !== '' && !NOT_IN_COLLECTION_NAMES.test(name) && bytes <= MAX_NAMESPACE_BYTES) return;
   throw new Text2ImgError(
     'invalid_option',
-    `--collection is ${quote(name)}; allowed are names of at most ${MAX_NAMESPACE_BYTES} bytes, with the database, without "$", control characters, dots at the ends, two dots together, or "system." at the start.`,
+    `--collection is ${quote(name)}; allowed are names of at most ${MAX_NAMESPACE_BYTES} bytes with the database. Not allowed are "$", control characters, dots at the ends, two dots together, and "system." at the start.`,
   );
 }
 

@@ -143,7 +143,7 @@ export class WebhookKeys {
     if (!(error instanceof Text2ImgError && error.code === 'queue_unauthorized')) throw error;
     if (!this.#isForbidden && this.#options.password !== undefined)
       this.#options.logger.warning(
-        'this user may not find and insert in the collection of the webhooks’ key; a key from the password is used, and pending webhooks fail when it changes',
+        'this user may not find and insert in the collection of the webhooks’ key. A key from the password is used; pending webhooks fail when it changes',
         { collection: KEYS_COLLECTION, error },
       );
     this.#isForbidden = true;
