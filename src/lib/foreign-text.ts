@@ -10,7 +10,7 @@ import { withoutSecrets } from './secrets.ts';
  * writing direction, and halves of surrogate pairs.
  */
 const OBEYED =
-  // oxlint-disable-next-line no-control-regex
+  // oxlint-disable-next-line no-control-regex -- control characters are what is looked for
   /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g;
 
 /** The length of a value quoted in a sentence. */

@@ -25,7 +25,7 @@ function buildTextEncoder({ config, weights, computeType, sizes = {} }: NetworkB
   let hidden = add(g, tokenEmbeddings, positionEmbeddings(g, config, tokens));
   const mask = causalMask(g, tokens);
   for (let layer = 0; layer < config.num_hidden_layers; layer++) {
-    hidden = encoderLayer(g, hidden, `encoder.layers.${layer}`, config, mask);
+    hidden = encoderLayer(g, hidden, `encoder.layers.${layer}`, { config, mask });
   }
   hidden = layerNorm(g, hidden, 'final_layer_norm', config.layer_norm_eps);
   g.output('last_hidden_state', hidden, ['batch', tokens, features]);
@@ -41,9 +41,15 @@ function positionEmbeddings(g: GraphBuilder, config: ClipTextConfig, tokens: num
   return g.node('Slice', [all, start, end], { shape: [tokens, features] });
 }
 
+/** What all layers share. */
+interface EncoderLayer {
+  readonly config: ClipTextConfig;
+  /** [1, 1, T, T] */
+  readonly mask: Value;
+}
+
 /** @param x [B, T, D] @returns [B, T, D] */
-// oxlint-disable-next-line max-params -- one layer of a stack: builder, value, name, configuration and the shared mask
-function encoderLayer(g: GraphBuilder, x: Value, prefix: string, config: ClipTextConfig, mask: Value): Value {
+function encoderLayer(g: GraphBuilder, x: Value, prefix: string, { config, mask }: EncoderLayer): Value {
   const { hidden_size: features, layer_norm_eps: epsilon } = config;
   const normal = layerNorm(g, x, `${prefix}.layer_norm1`, epsilon);
   const project = (name: string): Value => linear(g, normal, `${prefix}.self_attn.${name}`, { outFeatures: features });

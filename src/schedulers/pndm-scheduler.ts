@@ -168,7 +168,6 @@ class PNDMScheduler implements Scheduler {
   }
 
   /** Formula 9 of the paper: the sample at `timestep` carried over to `previousTimestep`. */
-  // oxlint-disable-next-line max-params -- the formula's four quantities
   #transfer(sample: Float32Array, output: Float32Array, timestep: number, previousTimestep: number): Float32Array {
     const alpha = this.#alphas[timestep] as number;
     const previous =

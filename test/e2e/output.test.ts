@@ -119,7 +119,6 @@ test('what nobody caught is told as a bug, escaped, with exit 70', async () => {
     /^text2img: unexpected error: odd\\u009b\\u202e\\u000amongodb:\/\/\[redacted\]@h \[internal\]\n/m,
   );
   assert.match(stderr, /This is a bug of text2img/);
-  // oxlint-disable-next-line no-control-regex
   assert.doesNotMatch(stderr, /[\u0080-\u009f\u202e]|Pa55/);
 });
 

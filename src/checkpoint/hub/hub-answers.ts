@@ -28,7 +28,7 @@ const fileSchema = z.object({
 });
 
 function staysInside(path: string): boolean {
-  // oxlint-disable-next-line no-control-regex
+  // oxlint-disable-next-line no-control-regex -- a NUL ends a path early
   return !/[\\\u0000]/.test(path) && path.split('/').every((part) => part !== '' && part !== '.' && part !== '..');
 }
 

@@ -16,9 +16,9 @@ const CLOSE_MS = 1500;
 const MAX_DATABASE_BYTES = 63;
 /** Database and collection with the dot between them. */
 const MAX_NAMESPACE_BYTES = 255;
-// oxlint-disable-next-line no-control-regex
+// oxlint-disable-next-line no-control-regex -- MongoDB refuses control characters in names
 const NOT_IN_DATABASE_NAMES = /[/\\. "$*<>:|?\u0000-\u001f\u007f]/;
-// oxlint-disable-next-line no-control-regex
+// oxlint-disable-next-line no-control-regex -- MongoDB refuses control characters in names
 const NOT_IN_COLLECTION_NAMES = /[$\u0000-\u001f\u007f]|^\.|\.$|\.\.|^system\./;
 const REASON_LENGTH = 200;
 

@@ -34,7 +34,7 @@ export function readCredentialsFile(path: string): CredentialsFile {
 
 /** The key itself in place of its path is a common slip, and must not be shown. */
 function looksLikePath(value: string): boolean {
-  // oxlint-disable-next-line no-control-regex
+  // oxlint-disable-next-line no-control-regex -- no path that anybody means has control characters
   if (/[\u0000-\u001f]|-----BEGIN|private_key/.test(value) || /^\s*[{["]/.test(value)) return existsSync(value);
   return value.length <= LONGEST_QUOTED_PATH || existsSync(value);
 }
