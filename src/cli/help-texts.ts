@@ -36,17 +36,22 @@ export const EXAMPLES: Record<CommandName, readonly Example[]> = {
     ['text2img jobs show 65f1c0ff', 'Show a job by the beginning of its id. A running job shows step k of n.'],
     ['text2img jobs retry 65f1c0ffee0123456789abcd', 'Run a job again.'],
     [
+      'text2img jobs retry --status error --code store_failed --older-than 1h --dry-run',
+      'Count the jobs that failed so. Without --dry-run, run them again.',
+    ],
+    [
       'text2img jobs retry --adopt 65f1c0ffee0123456789abcd',
       'Run a job again over its images, after you renamed a collection.',
     ],
     ['text2img jobs cancel 65f1c0ffee0123456789abcd', 'Cancel a job that waits or runs.'],
   ],
   webhooks: [
-    ['text2img webhooks list --state dead', 'List the webhooks that failed for good, with the reasons.'],
+    ['text2img webhooks list --state dead', 'List the dead webhooks, with the reasons.'],
     [
       'text2img webhooks deliver --callback-url https://example.com/hook',
       'Send the webhooks that are due, without a model.',
     ],
+    ['text2img webhooks deliver --now', 'Send all pending webhooks at once, after you repaired the receiver.'],
     ['text2img webhooks redrive', 'Retry all failed webhooks.'],
   ],
   models: [

@@ -12,6 +12,7 @@ import { queueSettings } from '../app/settings.ts';
 import { excerpt, quote } from '../lib/foreign-text.ts';
 import { jobDetails } from './job-details.ts';
 import { jobJson } from './job-facts.ts';
+import { retryAll, selectionOf } from './retry-jobs.ts';
 import { jobTable } from './job-table.ts';
 
 const VALUE_LENGTH = 2000;
@@ -37,17 +38,7 @@ export async function jobs(context: QueueContext, { action, id }: JobsInvocation
       // Awaited, because the queue is closed when this function returns.
       return await show(context, queue, id);
     case 'retry':
-      if (context.config.adopt) {
-        const adopted = await adoptImages(context, queue, id);
-        context.terminal.line(`${adopted} images adopted`);
-      }
-      return change(context, id, {
-        queue,
-        done: await queue.retry(id, { force: context.config.force }),
-        verb: 'retried',
-        status: 'pending',
-        refusal: 'has not ended yet',
-      });
+      return await retry(context, queue, id);
     case 'cancel':
       return change(context, id, {
         queue,
@@ -59,6 +50,23 @@ export async function jobs(context: QueueContext, { action, id }: JobsInvocation
     default:
       return await list(context, queue);
   }
+}
+
+async function retry(context: QueueContext, queue: PromptQueue, id: string): Promise<ExitCode> {
+  const { config, terminal } = context;
+  const selection = selectionOf(config, id);
+  if (selection !== undefined) return retryAll(context, queue, selection);
+  if (config.adopt) {
+    const adopted = await adoptImages(context, queue, id);
+    terminal.line(`${adopted} ${adopted === 1 ? 'image' : 'images'} adopted`);
+  }
+  return change(context, id, {
+    queue,
+    done: await queue.retry(id, { force: config.force }),
+    verb: 'retried',
+    status: 'pending',
+    refusal: 'has not ended yet',
+  });
 }
 
 async function list(context: CommandContext, queue: PromptQueue): Promise<ExitCode> {

@@ -59,10 +59,20 @@ const SHAPES: readonly CommandShape[] = [
   },
   { command: 'jobs', action: 'list', description: 'List the jobs in the queue.' },
   { command: 'jobs', action: 'show', operand: '<id>', description: 'Show one job.' },
-  { command: 'jobs', action: 'retry', operand: '<id>', description: 'Run a job again.' },
+  {
+    command: 'jobs',
+    action: 'retry',
+    operand: '[id]',
+    description: 'Run a job again, or all jobs with --status error.',
+  },
   { command: 'jobs', action: 'cancel', operand: '<id>', description: 'Cancel a job.' },
-  { command: 'webhooks', action: 'list', description: 'List the webhooks: pending, delivered or failed for good.' },
-  { command: 'webhooks', action: 'deliver', description: 'Send the webhooks that are due, without generating.' },
+  { command: 'webhooks', action: 'list', description: 'List the webhooks: pending, delivered or dead.' },
+  {
+    command: 'webhooks',
+    action: 'deliver',
+    operand: '[id]',
+    description: 'Send the webhooks that are due, without generating. With --now send pending ones at once.',
+  },
   {
     command: 'webhooks',
     action: 'redrive',

@@ -6,23 +6,23 @@ import type { WebhookSummary } from '../queue/webhook-outbox.ts';
 const URL_LENGTH = 100;
 const ERROR_LENGTH = 160;
 
-/** `pending, 2 tries, next try in 4 min, to https://…: HTTP 503`. */
+/** `pending, 2 attempts, next attempt in 4 min, to https://…: HTTP 503`. */
 export function webhookStateText({ state, attempts, dueAt, error, url }: WebhookSummary, nowMs: number): string {
   const facts = [
     state,
-    count(attempts, 'try', 'tries'),
-    ...(dueAt === undefined ? [] : [`next try ${untilText(dueAt.getTime() - nowMs)}`]),
+    countText(attempts, 'attempt', 'attempts'),
+    ...(dueAt === undefined ? [] : [`next attempt ${untilText(dueAt.getTime() - nowMs)}`]),
     ...(url === undefined ? [] : [`to ${excerpt(url, URL_LENGTH)}`]),
   ].join(', ');
   return error === undefined ? facts : `${facts}: ${excerpt(error, ERROR_LENGTH)}`;
 }
 
 /** `now`, or `in 4 min`. */
-function untilText(ms: number): string {
+export function untilText(ms: number): string {
   return ms <= 0 ? 'now' : `in ${durationText(ms)}`;
 }
 
 /** `1 webhook`, `2 webhooks`. */
-function count(number: number, one: string, many: string): string {
+export function countText(number: number, one: string, many: string): string {
   return `${number} ${number === 1 ? one : many}`;
 }

@@ -12,6 +12,7 @@ import { excerpt, quote } from '../lib/foreign-text.ts';
 import { untilAborted } from '../lib/until-aborted.ts';
 import { omitUndefined } from '../lib/omit-undefined.ts';
 import type { PromptQueue } from '../queue/prompt-queue.ts';
+import { countText, untilText, webhookStateText } from './webhook-text.ts';
 import { listenForSignals } from './signals.ts';
 
 /** Of an id in a row of the list. */
@@ -30,17 +31,19 @@ export async function webhooks(context: QueueContext, { action, id }: WebhooksIn
   });
   switch (action) {
     case 'deliver': {
+      if (id !== undefined && !context.config.now)
+        throw new Text2ImgError('conflicting_options', 'webhooks deliver takes an id with --now only.');
       using stopping = listenForSignals({ logger: context.logger, graceMs: 0 });
-      return (await untilAborted(deliver(context, queue, stopping.signal), stopping.lastSignal)) ?? 0;
+      return (await untilAborted(deliver(context, queue, { id, signal: stopping.signal }), stopping.lastSignal)) ?? 0;
     }
     case 'redrive': {
       const redriven = await queue.outbox.redrive(id);
       if (redriven === 0 && id !== undefined)
         throw new Text2ImgError(
           'not_found',
-          `There is no failed webhook ${quote(id)}. List them with "text2img webhooks list --state dead".`,
+          `There is no dead webhook ${quote(id)}. List them with "text2img webhooks list --state dead".`,
         );
-      printResult(context, { json: { redriven }, text: `${redriven} due again` });
+      printResult(context, { json: { redriven }, text: `${webhookCount(redriven)} due again` });
       return 0;
     }
     default: {
@@ -48,35 +51,49 @@ export async function webhooks(context: QueueContext, { action, id }: WebhooksIn
       for (const one of await queue.outbox.list({ limit, ...omitUndefined({ state }) }))
         context.terminal.result(json ? jsonLine(one) : formatRow(one));
       const { pending, dead } = await queue.outbox.counts();
-      if (!json) context.terminal.line(`${pending} pending, ${dead} failed for good`);
+      if (!json) context.terminal.line(`${await pendingText(queue, pending)}, ${dead} dead`);
       return 0;
     }
   }
 }
 
-/** Sends what is due now. */
-async function deliver(context: QueueContext, queue: PromptQueue, signal: AbortSignal): Promise<ExitCode> {
+/** Sends what is due now; with `--now` pending ones are due at once. */
+async function deliver(context: QueueContext, queue: PromptQueue, { id, signal }: Delivery): Promise<ExitCode> {
   await using deliverer = webhookDeliverer(webhookSettings(context.config, context.environment), {
     outbox: queue.outbox,
     logger: context.logger,
   });
+  if (context.config.now && (await queue.outbox.dueNow(id)) === 0 && id !== undefined)
+    throw new Text2ImgError(
+      'not_found',
+      `There is no pending webhook ${quote(id)} that waits for an attempt. List them with "text2img webhooks list".`,
+    );
   const summary = await deliverer.drain({ withinMs: DELIVERY_DRAIN_MS, signal });
   const { pending, dead } = await queue.outbox.counts();
-  const closed = summary.withoutUrl > 0 ? `, ${summary.withoutUrl} failed without a URL (no_url)` : '';
-  const text = `${summary.delivered} delivered, ${summary.failedTries} attempts failed, ${pending} pending, ${dead} failed for good${closed}`;
+  const { delivered, failedTries, withoutUrl } = summary;
+  const closed = withoutUrl > 0 ? `, ${withoutUrl} dead without a URL (no_url)` : '';
+  const failed = countText(failedTries, 'attempt', 'attempts');
+  const text = `${webhookCount(delivered)} delivered, ${failed} failed, ${await pendingText(queue, pending)}, ${dead} dead${closed}`;
   printResult(context, { json: { ...summary, pending, deadInAll: dead }, text });
   return 0;
 }
 
-function formatRow({ id, promptId, state, attempts, dueAt, error, url }: WebhookSummary): string {
-  const facts = [
-    excerpt(id, ID_LENGTH),
-    excerpt(promptId, ID_LENGTH),
-    state,
-    `${attempts} ${attempts === 1 ? 'attempt' : 'attempts'}`,
-    ...(dueAt === undefined ? [] : [`due ${dueAt.toISOString()}`]),
-    ...(url === undefined ? [] : [`to ${excerpt(url, 100)}`]),
-    ...(error === undefined ? [] : [excerpt(error, 160)]),
-  ];
-  return facts.join('  ');
+interface Delivery {
+  readonly id: string | undefined;
+  readonly signal: AbortSignal;
+}
+
+/** `2 pending (next attempt in 4 min)`. */
+async function pendingText(queue: PromptQueue, pending: number): Promise<string> {
+  const nextMs = pending === 0 ? undefined : await queue.outbox.msUntilNextDue();
+  return `${pending} pending${nextMs === undefined ? '' : ` (next attempt ${untilText(nextMs)})`}`;
+}
+
+function formatRow(webhook: WebhookSummary): string {
+  const { id, promptId } = webhook;
+  return `${excerpt(id, ID_LENGTH)}  ${excerpt(promptId, ID_LENGTH)}  ${webhookStateText(webhook, Date.now())}`;
+}
+
+function webhookCount(number: number): string {
+  return countText(number, 'webhook', 'webhooks');
 }

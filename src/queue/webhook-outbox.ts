@@ -70,6 +70,12 @@ export interface WebhookOutbox {
   list(options: ListWebhooks): Promise<readonly WebhookSummary[]>;
 
   /**
+   * Pending ones are due at once, although their next attempt is later; one by its id, or all. Returns how many. What is being sent just now is
+   * left alone.
+   */
+  dueNow(id?: string): Promise<number>;
+
+  /**
    * Dead ones are due again at once, with all their tries; one by its id, or all. Returns how many. Of all, only those are taken that this
    * service has surely made; one that is named is the operator's own decision.
    */

@@ -3,6 +3,8 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { SqlitePromptQueue } from '../../src/queue/sqlite/sqlite-prompt-queue.ts';
+import { startWebhookReceiver } from '../servers/webhook-receiver.ts';
 import { runCli, temporaryFolder } from './run-cli.ts';
 
 const folder = temporaryFolder();
@@ -64,3 +66,74 @@ test('an empty queue says where it is', async () => {
   assert.deepEqual([code, stdout], [0, '']);
   assert.ok(stderr.includes(`0 jobs in the embedded queue ${environment['TEXT2IMG_DATA_DIR']}`), stderr);
 });
+
+test('after an outage the jobs that failed by it are retried at once, counted before', async () => {
+  const { environment } = place();
+  const cli = async (...args: readonly string[]) => runCli({ args: ['jobs', ...args], environment });
+  {
+    await using queue = queueIn(environment);
+    await queue.enqueue(Array.from({ length: 3 }, () => ({ text: 'x' })));
+    const codes = ['store_failed', 'store_failed', 'invalid_parameter'] as const;
+    for (const [index, claimed] of (await queue.claim({ limit: 3 })).entries())
+      await queue.fail(claimed, { code: codes[index] ?? 'internal', message: 'no.' });
+  }
+  const selection = ['retry', '--status', 'error', '--code', 'store_failed'];
+  assert.equal((await cli(...selection, '--dry-run')).stdout, '2 jobs would be retried\n');
+  assert.equal((await cli(...selection, '--older-than', '1h')).stdout, '0 jobs retried\n');
+  assert.equal((await cli(...selection)).stdout, '2 jobs retried\n');
+  assert.equal((await cli('retry', '--status=error', '--json')).stdout, '{"retried":1,"refused":0}\n');
+  for (const [args, says] of [
+    [[], /needs an id, or --status error.*\[conflicting_options\]/],
+    [['7', '--status', 'error'], /takes either an id, or --status.*\[conflicting_options\]/],
+    [['--status', 'pending'], /have not ended yet.*\[conflicting_options\]/],
+    [['--dry-run'], /needs an id, or --status error/],
+    [['--status', 'error', '--force'], /--force needs the id of one job/],
+    [['--status', 'error', '--code', 'store_faild'], /store_failed.*\[invalid_option\]/],
+    [['--status', 'error', '--older-than', '1 week'], /--older-than "1 week".*such as 1h.*\[invalid_option\]/],
+  ] as const) {
+    const { code, stderr } = await cli('retry', ...args);
+    assert.equal(code, 2, stderr);
+    assert.match(stderr, says);
+  }
+});
+
+test('a webhook that waits for its next attempt says when it is, and is sent now on demand', async () => {
+  await using hook = await startWebhookReceiver((response) => void response.writeHead(200).end());
+  const { environment } = place();
+  const cli = async (...args: readonly string[]) =>
+    runCli({
+      args: ['webhooks', ...args],
+      environment: { ...environment, ...(args[0] === 'deliver' ? { CALLBACK_URL: hook.url } : {}) },
+    });
+  let id = '';
+  {
+    await using queue = queueIn(environment);
+    await queue.enqueue([{ text: 'x' }, { text: 'y' }]);
+    for (const [index, claimed] of (await queue.claim({ limit: 2 })).entries())
+      await queue.fail(claimed, { code: 'internal', message: 'no.' }, { id: `msg_${index}`, body: '{}' });
+    for (const webhook of await queue.outbox.claimDue({ limit: 2, leaseMs: 60_000 })) {
+      await queue.outbox.record(webhook, { kind: 'retry', delayMs: 300_000, error: 'HTTP 503' });
+      id = webhook.promptId;
+    }
+  }
+  assert.match(
+    (await cli('list')).stdout,
+    /^msg_1 {2}\w+ {2}pending, 1 attempt, next attempt in (?:4|5) min.*: HTTP 503$/m,
+  );
+  const shown = await runCli({ args: ['jobs', 'show', id], environment });
+  assert.match(shown.stdout, /^webhook +msg_\d {2}pending, 1 attempt, next attempt in (?:4|5) min/m);
+  assert.match(
+    (await cli('deliver')).stdout,
+    /^0 webhooks delivered, 0 attempts failed, 2 pending \(next attempt in (?:4|5) min.*\), 0 dead$/m,
+  );
+  assert.match((await cli('deliver', 'msg_1')).stderr, /with --now only.*\[conflicting_options\]/);
+  assert.match((await cli('deliver', '--now', 'msg_7')).stderr, /no pending webhook "msg_7".*\[not_found\]/);
+  assert.match((await cli('deliver', '--now', 'msg_1')).stdout, /^1 webhook delivered, .* 1 pending \(/);
+  assert.match((await cli('deliver', '--now')).stdout, /^1 webhook delivered, 0 attempts failed, 0 pending, 0 dead$/m);
+  assert.equal(hook.received.length, 2);
+});
+
+function queueIn(environment: Readonly<Record<string, string>>): SqlitePromptQueue {
+  const path = join(environment['TEXT2IMG_DATA_DIR'] ?? '', 'queue.sqlite');
+  return new SqlitePromptQueue({ path, leaseMs: 60_000, maxAttempts: 5, owner: 'test' });
+}

@@ -140,9 +140,9 @@ test('what a receiver did not take stays owed, is counted, and is delivered by h
   assert.match(drawn.stdout, /"webhooks":\{"delivered":0,"owed":0,"given_up":1\}/);
   const dead = await runCli({ args: ['webhooks', 'list', '--state', 'dead', '--json'], environment });
   assert.match((JSON.parse(dead.stdout) as { error: string }).error, /410/);
-  assert.equal((await runCli({ args: ['webhooks', 'redrive'], environment })).stdout, '1 due again\n');
+  assert.equal((await runCli({ args: ['webhooks', 'redrive'], environment })).stdout, '1 webhook due again\n');
   const delivered = await runCli({ args: ['webhooks', 'deliver'], environment });
-  assert.match(delivered.stdout, /^1 delivered, 0 attempts failed, 0 pending, 0 failed for good/);
+  assert.match(delivered.stdout, /^1 webhook delivered, 0 attempts failed, 0 pending, 0 dead/);
   assert.equal(hook.received[0]?.body, hook.received[1]?.body);
 });
 
@@ -208,7 +208,7 @@ test('doctor and jobs speak of the database and the bucket', needsMongod, async 
     [['jobs', 'list'], /cancelled/],
     [['jobs', 'show', id], /a fox/],
     [['webhooks', 'list'], /^$/],
-    [['webhooks', 'deliver'], /0 delivered/],
+    [['webhooks', 'deliver'], /0 webhooks delivered/],
   ] as const) {
     const looked = await runCli({ args, environment: withoutBucket });
     assert.equal(looked.code, 0, looked.stderr);

@@ -3,7 +3,9 @@ import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import { Text2ImgError } from '../../src/errors/text2img-error.ts';
 import { type DocumentId, promptIdText } from '../../src/job/document-id.ts';
-import type { ClaimedPrompt, JobStatus, JobSummary, ListedJob } from '../../src/queue/prompt-queue.ts';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { ErrorCode } from '../../src/errors/error-codes.ts';
+import type { ClaimedPrompt, JobStatus, JobSummary, ListedJob, RetrySelection } from '../../src/queue/prompt-queue.ts';
 import type { QueueFactory } from './prompt-queue-conformance.ts';
 
 const LONG_MS = 60_000;
@@ -71,6 +73,46 @@ export function listConformance(name: string, create: QueueFactory): void {
       await queue.retry(failed.id);
       const again = await shown();
       assert.deepEqual([again.worker, again.startedAt], [undefined, undefined], 'a new run');
+    });
+
+    test('the ended jobs of a status, a code and an age are retried, each once, and no others', async (t) => {
+      const queue = await (await create(t)).open({ leaseMs: LONG_MS });
+      const end = async (code: ErrorCode | undefined): Promise<string> => {
+        await queue.enqueue([{ text: 'x' }]);
+        const [claimed] = await queue.claim({ limit: 1 });
+        assert.ok(claimed !== undefined);
+        if (code === undefined)
+          await queue.complete(claimed, { imageUrls: ['a'], seed: 1, parameters: {}, warnings: [] });
+        else await queue.fail(claimed, { code, message: 'no.' });
+        return promptIdText(claimed.id);
+      };
+      const [old, refused, done] = [await end('store_failed'), await end('store_refused'), await end(undefined)];
+      await sleep(1200);
+      const young = await end('store_failed');
+      const select = { status: 'error', code: 'store_failed' } as const;
+      const counts = await Promise.all(
+        [select, { ...select, olderThanMs: 1000 }, { status: 'error' }, { status: 'completed' }].map((selection) =>
+          queue.countSelected(selection as RetrySelection),
+        ),
+      );
+      assert.deepEqual(counts, [2, 1, 3, 1]);
+      const pending = async () => (await queue.list({ status: 'pending', limit: 9 })).map(({ id }) => id).toSorted();
+      assert.deepEqual(await pending(), [], 'counting changes nothing');
+      assert.deepEqual(await queue.retryAll({ ...select, olderThanMs: 1000 }), { retried: 1, refused: 0 });
+      assert.deepEqual(await pending(), [old]);
+      assert.equal((await queue.show(old))?.error, undefined);
+      assert.deepEqual(await queue.retryAll({ status: 'error' }), { retried: 2, refused: 0 });
+      assert.deepEqual(await pending(), [old, refused, young].toSorted());
+      assert.deepEqual(await queue.retryAll({ status: 'completed' }), { retried: 1, refused: 0 });
+      assert.deepEqual(await pending(), [old, refused, young, done].toSorted());
+    });
+
+    test('more jobs than one batch takes are all retried', async (t) => {
+      const queue = await (await create(t)).open({ leaseMs: LONG_MS });
+      await queue.enqueue(Array.from({ length: 1201 }, (_, index) => ({ _id: `${index}`, text: 'x' })));
+      for (let index = 0; index < 1201; index++) await queue.cancel(`${index}`);
+      assert.deepEqual(await queue.retryAll({ status: 'error', code: 'cancelled' }), { retried: 1201, refused: 0 });
+      assert.equal((await queue.counts()).pending, 1201);
     });
 
     test('ids are found by how they begin, at most so many', async (t) => {

@@ -39,6 +39,8 @@ for (const kind of ['mongo', 'sqlite'] as const) {
       'return-attempts',
       'close-without-url',
       'claim-webhooks',
+      'retry-all',
+      'due-now',
     ])
       assert.ok(writing.includes(`${verb}.ts`), `${kind}/${verb}.ts writes`);
     for (const file of [`${kind}-prompt-queue.ts`, 'outbox.ts', 'list.ts', 'list-webhooks.ts'])

@@ -51,6 +51,31 @@ export function webhookOutboxConformance(name: string, create: QueueFactory): vo
       assert.deepEqual(await list('nobody'), []);
     });
 
+    test('pending ones are due at once on demand, one or all, but not what is being sent just now', async (t) => {
+      const queue = await open(t);
+      const { outbox } = queue;
+      for (const id of ['msg_1', 'msg_2', 'msg_3', 'msg_4']) await completeOne(queue, { id, body: '{}' });
+      const claim = async () => outbox.claimDue({ limit: 5, leaseMs: LEASE_MS });
+      const [first, second, third, fourth] = await claim();
+      assert.ok(first && second && third && fourth);
+      assert.equal(await outbox.dueNow(), 0, 'all are being sent');
+      const later = { kind: 'retry', delayMs: 3_600_000, error: 'HTTP 503' } as const;
+      for (const webhook of [first, second, third]) assert.equal(await outbox.record(webhook, later), 'done');
+      assert.deepEqual(await claim(), []);
+      assert.equal(await outbox.dueNow('nobody'), 0);
+      assert.equal(await outbox.dueNow(second.id), 1);
+      const again = await claim();
+      assert.deepEqual(
+        again.map(({ id, attempts }) => [id, attempts]),
+        [[second.id, 1]],
+        'its attempts count on',
+      );
+      assert.equal(await outbox.dueNow(), 2);
+      assert.deepEqual((await claim()).map(({ id }) => id).toSorted(), [first.id, third.id].toSorted());
+      await outbox.record(fourth, { kind: 'dead', error: 'gone' });
+      assert.equal(await outbox.dueNow(fourth.id), 0, 'a dead one is taken up again by redrive only');
+    });
+
     test('a prompt without a webhook owes nothing', async (t) => {
       const queue = await open(t);
       await queue.enqueue([{ text: 'x' }]);

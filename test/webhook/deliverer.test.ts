@@ -207,6 +207,7 @@ test('a queue that cannot be written loses nothing: what was sent is sent again 
     },
     closeWithoutUrl: (error) => outbox.closeWithoutUrl(error),
     list: (options) => outbox.list(options),
+    dueNow: async () => 0,
     redrive: (id) => outbox.redrive(id),
     counts: () => outbox.counts(),
     msUntilNextDue: () => outbox.msUntilNextDue(),
@@ -251,6 +252,7 @@ test('a drain sends what waited for its host, also when the tries before it end 
     record: (webhook, outcome) => outbox.record(webhook, outcome),
     closeWithoutUrl: (error) => outbox.closeWithoutUrl(error),
     list: (options) => outbox.list(options),
+    dueNow: async () => 0,
     redrive: (id) => outbox.redrive(id),
     counts: () => outbox.counts(),
     msUntilNextDue: async () => {
@@ -286,6 +288,7 @@ function slowToAnswer(queue: SqlitePromptQueue): {
     record: (webhook, outcome) => outbox.record(webhook, outcome),
     closeWithoutUrl: (error) => outbox.closeWithoutUrl(error),
     list: (options) => outbox.list(options),
+    dueNow: async () => 0,
     redrive: (id) => outbox.redrive(id),
     counts: () => outbox.counts(),
     msUntilNextDue: () => outbox.msUntilNextDue(),

@@ -1,15 +1,18 @@
 /** Options: what is listed, changed, printed and logged. */
+import { ERROR_CODES, type ErrorCode } from '../../errors/error-codes.ts';
 import { COMMANDS, option, type OptionSpec } from './option-spec.ts';
-import { logFormat, logLevel, oneOf, onOrOff, text, wholeNumber } from './value-types.ts';
+import { logFormat, logLevel, oneOf, onOrOff, text, timeSpan, wholeNumber } from './value-types.ts';
+
+const ERROR_CODE_NAMES = Object.keys(ERROR_CODES) as ErrorCode[];
 
 export const OUTPUT_OPTIONS = {
   status: option({
     placeholder: '<status>',
     type: oneOf(['pending', 'processing', 'completed', 'error']),
-    doc: 'Status of the jobs to list: pending, processing, completed or error.',
+    doc: 'Status of the jobs to list or retry: pending, processing, completed or error.',
     allowed: 'pending, processing, completed or error',
     commands: ['jobs'],
-    actions: ['list'],
+    actions: ['list', 'retry'],
   }),
   state: option({
     placeholder: '<state>',
@@ -35,6 +38,38 @@ export const OUTPUT_OPTIONS = {
     allowed: 'a cursor that "jobs list --json" printed',
     commands: ['jobs'],
     actions: ['list'],
+  }),
+  code: option({
+    placeholder: '<code>',
+    type: oneOf(ERROR_CODE_NAMES),
+    doc: 'Retry the jobs that ended with this error code, such as store_failed.',
+    allowed: 'an error code such as store_failed; docs/errors.md lists them',
+    commands: ['jobs'],
+    actions: ['retry'],
+  }),
+  olderThan: option({
+    placeholder: '<time>',
+    type: timeSpan,
+    doc: 'Retry the jobs that ended at least this long ago, such as 90s, 30min, 1h or 2d.',
+    allowed: 'a number with s, min, h or d, such as 1h',
+    commands: ['jobs'],
+    actions: ['retry'],
+  }),
+  dryRun: option({
+    type: onOrOff,
+    default: 'off',
+    doc: 'Count the jobs that match, and retry none.',
+    allowed: 'on or off',
+    commands: ['jobs'],
+    actions: ['retry'],
+  }),
+  now: option({
+    type: onOrOff,
+    default: 'off',
+    doc: 'Send pending webhooks now, although their next attempt is later.',
+    allowed: 'on or off',
+    commands: ['webhooks'],
+    actions: ['deliver'],
   }),
   adopt: option({
     type: onOrOff,

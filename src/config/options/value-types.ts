@@ -53,6 +53,17 @@ export function oneOf<const Names extends readonly string[]>(names: Names): Valu
   return { names, parseText: (value) => names.find((name) => name === value) };
 }
 
+const UNITS_MS: Readonly<Record<string, number>> = { s: 1000, m: 60_000, min: 60_000, h: 3_600_000, d: 86_400_000 };
+
+/** `90s`, `30min`, `1h`, `2d`: milliseconds. */
+export const timeSpan: ValueType<number> = {
+  parseText: (value) => {
+    const [, number = '', unit = ''] = /^(\d{1,6}(?:\.\d{1,3})?) ?(s|m|min|h|d)$/.exec(value.trim()) ?? [];
+    const ms = Number(number) * (UNITS_MS[unit] ?? Number.NaN);
+    return Number.isFinite(ms) ? ms : undefined;
+  },
+};
+
 const ON = ['1', 'true', 'yes', 'on'];
 const OFF = ['0', 'false', 'no', 'off'];
 

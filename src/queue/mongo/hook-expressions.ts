@@ -9,7 +9,7 @@ export function mapHooks(each: Expression): Expression {
   return { $map: { input: HOOKS, as: 'hook', in: each } };
 }
 
-const HAS_DUE_DATE: Expression = {
+export const HAS_DUE_DATE: Expression = {
   $and: [{ $eq: ['$$hook.state', 'pending'] }, { $eq: [{ $type: '$$hook.due' }, 'date'] }],
 };
 

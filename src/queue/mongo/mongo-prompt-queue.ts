@@ -16,6 +16,8 @@ import type {
   PromptQueue,
   QueueCounts,
   RawPromptDocument,
+  RetriedAll,
+  RetrySelection,
   StatementOptions,
   SweepOptions,
   TransitionOutcome,
@@ -40,6 +42,7 @@ import { reap } from './reap.ts';
 import { release } from './release.ts';
 import { renew } from './renew.ts';
 import { retryLater } from './retry-later.ts';
+import { countSelected, retryAll } from './retry-all.ts';
 import { retry, type RetryOptions } from './retry.ts';
 import { returnAttempts } from './return-attempts.ts';
 import type { StoredDocument } from './statements.ts';
@@ -146,6 +149,14 @@ export class MongoPromptQueue implements PromptQueue {
 
   async retry(id: string, options?: RetryOptions): Promise<boolean | undefined> {
     return this.#change(id, (prompts, found) => retry(prompts, found, options));
+  }
+
+  async retryAll(selection: RetrySelection): Promise<RetriedAll> {
+    return retryAll(await this.#connection.open(), selection);
+  }
+
+  async countSelected(selection: RetrySelection): Promise<number> {
+    return countSelected(await this.#connection.open(), selection);
   }
 
   async cancel(id: string): Promise<boolean | undefined> {

@@ -9,6 +9,7 @@ import { closeWithoutUrl } from './close-without-url.ts';
 import { ANY_DATE } from './expressions.ts';
 import { countWebhooks, listWebhooks } from './list-webhooks.ts';
 import type { PromptsCollection } from './prompts-collection.ts';
+import { dueNow } from './due-now.ts';
 import { recordDelivery } from './record-delivery.ts';
 import { redrive } from './redrive.ts';
 import type { PromptFilter } from './statement-types.ts';
@@ -44,6 +45,10 @@ export class MongoOutbox implements WebhookOutbox {
 
   async list(options: Parameters<WebhookOutbox['list']>[0]): Promise<readonly WebhookSummary[]> {
     return listWebhooks(await this.#open(), options);
+  }
+
+  async dueNow(id?: string): Promise<number> {
+    return dueNow(await this.#open(), id);
   }
 
   async redrive(id?: string): Promise<number> {

@@ -4,7 +4,7 @@ import { LEASE_IS_OURS, statusIs } from './expressions.ts';
 import { byId, type PromptsCollection } from './prompts-collection.ts';
 import type { PromptFilter, PromptUpdate } from './statement-types.ts';
 
-const RETRY: PromptUpdate = [
+export const RETRY: PromptUpdate = [
   { $set: { status: 'pending' } },
   { $unset: ['error', 'error_at', 'job.token', 'job.resume', 'job.awaits_retry', 'job.worker', 'job.leased_at'] },
 ];

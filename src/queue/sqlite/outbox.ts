@@ -5,6 +5,7 @@ import { claimWebhooks } from './claim-webhooks.ts';
 import { closeWithoutUrl } from './close-without-url.ts';
 import type { Database } from './database.ts';
 import { countWebhooks, listWebhooks, msUntilNextWebhook, NOTHING_OWED } from './list-webhooks.ts';
+import { dueNow } from './due-now.ts';
 import { recordDelivery } from './record-delivery.ts';
 import { redrive } from './redrive.ts';
 
@@ -29,6 +30,10 @@ export class SqliteOutbox implements WebhookOutbox {
 
   async list(options: Parameters<WebhookOutbox['list']>[0]): Promise<readonly WebhookSummary[]> {
     return this.#database.look((statements) => listWebhooks(statements, options), []);
+  }
+
+  async dueNow(id?: string): Promise<number> {
+    return this.#database.look((statements) => dueNow(statements, id), 0);
   }
 
   async redrive(id?: string): Promise<number> {

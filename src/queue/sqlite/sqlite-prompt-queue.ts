@@ -17,6 +17,8 @@ import type {
   PromptQueue,
   QueueCounts,
   RawPromptDocument,
+  RetriedAll,
+  RetrySelection,
   StatementOptions,
   SweepOptions,
   TransitionOutcome,
@@ -48,6 +50,7 @@ import { reap } from './reap.ts';
 import { release } from './release.ts';
 import { renew } from './renew.ts';
 import { retryLater } from './retry-later.ts';
+import { countSelected, retryBatch } from './retry-all.ts';
 import { retry } from './retry.ts';
 import { returnAttempts } from './return-attempts.ts';
 import type { RowKey } from './rows.ts';
@@ -66,6 +69,9 @@ export interface SqlitePromptQueueOptions {
 
 /** How long a write under a claim waits for a locked file at most. */
 const MAX_CLAIM_PATIENCE_MS = 15_000;
+/** Documents of one transaction, for whose time nobody else writes. */
+const RETRY_BATCH = 500;
+const NO_BATCH = { retried: 0, last: 0 } as const;
 
 export class SqlitePromptQueue implements PromptQueue {
   readonly description: string;
@@ -164,6 +170,21 @@ export class SqlitePromptQueue implements PromptQueue {
 
   async retry(id: string, { force = false }: { readonly force?: boolean } = {}): Promise<boolean | undefined> {
     return this.#change(id, (statements) => retry(statements, id, { force }));
+  }
+
+  async retryAll(selection: RetrySelection): Promise<RetriedAll> {
+    let [retried, after] = [0, 0];
+    for (;;) {
+      const options = { after, limit: RETRY_BATCH };
+      const batch = await this.#database.look((statements) => retryBatch(statements, selection, options), NO_BATCH);
+      retried += batch.retried;
+      if (batch.retried < RETRY_BATCH) return { retried, refused: 0 };
+      after = batch.last;
+    }
+  }
+
+  async countSelected(selection: RetrySelection): Promise<number> {
+    return this.#database.look((statements) => countSelected(statements, selection), 0);
   }
 
   async cancel(id: string): Promise<boolean | undefined> {
