@@ -36,8 +36,8 @@ export const EXAMPLES: Record<CommandName, readonly Example[]> = {
     ['text2img jobs show 65f1c0ff', 'Show a job by the beginning of its id. A running job shows step k of n.'],
     ['text2img jobs retry 65f1c0ffee0123456789abcd', 'Run a job again.'],
     [
-      'text2img jobs retry --status error --code store_failed --older-than 1h --dry-run',
-      'Count the jobs that failed so. Without --dry-run, run them again.',
+      'text2img jobs retry --status error --older-than 1h --dry-run',
+      'Count the jobs that failed. Without --dry-run, run them again.',
     ],
     [
       'text2img jobs retry --adopt 65f1c0ffee0123456789abcd',
