@@ -5,7 +5,7 @@
 import type { Mode } from '../config/mode.ts';
 import type { ERROR_CODES, ErrorCode } from '../errors/error-codes.ts';
 
-export type DoctorTopic = 'model' | 'queue' | 'prompts' | 'store';
+export type DoctorTopic = 'settings' | 'model' | 'queue' | 'prompts' | 'store';
 
 type Advice = string | Readonly<Record<Mode['kind'], string>>;
 type ModelCode = {
@@ -78,6 +78,7 @@ const EVERYWHERE: Partial<Readonly<Record<ErrorCode, Advice>>> = {
 };
 
 const BY_TOPIC: Readonly<Record<DoctorTopic, Partial<Readonly<Record<ErrorCode, Advice>>>>> = {
+  settings: {},
   model: {
     ...MODEL,
     // The cache of the hub.

@@ -1,130 +1,118 @@
 /** `text2img doctor`: checks this machine and suggests fixes. */
-import { existsSync } from 'node:fs';
-import { access, constants, stat } from 'node:fs/promises';
-import { dirname, resolve } from 'node:path';
-import { DEFAULT_PRODUCTION_MODEL } from '../config/hub.ts';
+import { resolve } from 'node:path';
 import { type Mode, resolveMode } from '../config/mode.ts';
+import { environmentNameOf, flagOf, type OptionName } from '../config/options.ts';
+import { nameInUse } from '../config/parse.ts';
 import { probeMachine, type DoctorFinding } from '../engine/doctor-probes.ts';
 import { Text2ImgError } from '../errors/text2img-error.ts';
-import { messageOf } from '../lib/disk-errors.ts';
-import { boundedSentences, excerpt, quote } from '../lib/foreign-text.ts';
+import { excerpt } from '../lib/foreign-text.ts';
 import { omitUndefined } from '../lib/omit-undefined.ts';
 import type { CommandContext, ExitCode } from './command-context.ts';
 import { adviceFor, type DoctorTopic } from './doctor-advice.ts';
+import { inspectModel, inspectStore, inspectWebhook } from './doctor-checks.ts';
 import { jsonLine } from './json-output.ts';
 import { engineEnvironment } from '../app/engine-environment.ts';
-import { findModel } from '../app/find-model.ts';
 import { openQueue } from '../app/open-queue.ts';
-import { openStore } from '../app/open-store.ts';
-import { modelSettings, queueSettings, storeSettings } from '../app/settings.ts';
+import { queueSettings } from '../app/settings.ts';
 
-const MARKS = { ok: '✓', missing: '–', problem: '✗' } as const;
+const MARKS = { ok: '✓', missing: '–', not_checked: '–', problem: '✗' } as const;
 
 /** Of one finding; a path and some notes fit. */
 const DETAIL_LENGTH = 2000;
 
 /** Exits with 5 if it finds a problem. */
 export async function doctor(context: CommandContext): Promise<ExitCode> {
-  const { terminal, config, environment, logger } = context;
-  const mode = resolvedOnce(context);
-  const probe = (topic: DoctorTopic, look: (mode: Mode) => Promise<string>): Promise<DoctorFinding> =>
-    probeTopic(topic, mode, look);
-  const findings = [
+  const { terminal, config, environment } = context;
+  const findings: readonly DoctorFinding[] = [
     { name: 'node', status: 'ok', detail: `${process.versions.node} (${process.execPath})` } as const,
     ...(await probeMachine(engineEnvironment(environment))),
-    await probe('model', async (mode) => inspectModel(context, mode)),
-    await probe('queue', async (mode) => {
-      await using queue = await openQueue(queueSettings(config, mode), { logger, looksOnly: true });
-      const { pending, processing, completed, error } = await queue.counts();
-      return `${queue.description}: ${pending} pending, ${processing} processing, ${completed} completed, ${error} in error`;
-    }),
-    await probe('prompts', async (mode) => {
-      await using queue = await openQueue(queueSettings(config, mode), { logger, looksOnly: true });
-      const stuck = await queue.stuck();
-      if (stuck.length > 0) throw new Text2ImgError('invalid_document', `no worker can claim: ${stuck.join('; ')}.`);
-      return 'every pending prompt can be claimed';
-    }),
-    await probe('store', async (mode) => inspectStore({ ...context, mode })),
+    ...(await probePlaces(context)),
+    await inspectWebhook(context),
   ];
   if (config.json) terminal.result(jsonLine({ findings }));
   else for (const lines of [...findings.map(format), summary(findings)]) terminal.result(lines);
   return findings.some(({ status }) => status === 'problem') ? 5 : 0;
 }
 
-/** A conflict is named under each finding that it stands in the way of, instead of ending the list. */
-function resolvedOnce({ config, environment }: CommandContext): () => Mode {
-  let mode: Mode | undefined;
-  return () => (mode ??= resolveMode(config, environment));
-}
-
-/** Reads everything but the weights themselves. */
-async function inspectModel({ config, environment, logger }: CommandContext, mode: Mode): Promise<string> {
-  const { variant } = config;
-  const defaultModel = mode.kind === 'production' ? DEFAULT_PRODUCTION_MODEL : undefined;
-  const settings = modelSettings(config, { defaultModel, environment });
-  // Looking must not fetch gigabytes.
-  const { folder } = await findModel(settings, { logger, cacheOnly: true });
-  const { openCheckpoint } = await import('../checkpoint/open-checkpoint.ts');
-  const { proveFit } = await import('../pipelines/prove-fit.ts');
-  const { FAMILIES } = await import('../pipelines/registry.ts');
-  const checkpoint = await openCheckpoint(folder, { families: FAMILIES, ...omitUndefined({ variant }) });
-  proveFit(checkpoint);
-  const notes = checkpoint.warnings.length === 0 ? '' : `; ${boundedSentences(checkpoint.warnings).join(' ')}`;
-  return `${folder}: ${checkpoint.index.pipelineClass}, ${checkpoint.scheduler.className}${notes}`;
-}
-
-/** Writes a probe, but makes no folder: looking must not leave anything behind. */
-async function inspectStore(context: CommandContext & { readonly mode: Mode }): Promise<string> {
-  const folder =
-    context.mode.kind === 'embedded' ? folderOfImages(context.mode.dataDir, context.config.gcsPrefix) : undefined;
-  if (folder !== undefined && !existsSync(folder)) {
-    await proveFolder(nearestThing(folder));
-    return `${quote(folder, 300)} does not exist yet; the first image makes it`;
-  }
-  await using opened = await openStore(storeSettings(context.config, context), context);
-  await opened.store.check();
-  return `${opened.store.description} can be written`;
-}
-
-function folderOfImages(dataDir: string, prefix: string): string {
-  return resolve(dataDir, prefix.slice(0, prefix.lastIndexOf('/') + 1));
-}
-
-/** What exists at `path`, or nearest above it. */
-function nearestThing(path: string): string {
-  return existsSync(path) || dirname(path) === path ? path : nearestThing(dirname(path));
-}
-
-/** @throws `store_unwritable` where no folder can be made in it */
-async function proveFolder(path: string): Promise<void> {
-  const facts = await stat(path);
-  if (!facts.isDirectory()) throw new Text2ImgError('store_unwritable', `${quote(path, 300)} is no folder.`);
-  await access(path, constants.W_OK).catch((error: unknown) => {
-    throw new Text2ImgError('store_unwritable', `${quote(path, 300)} cannot be written: ${messageOf(error)}.`);
-  });
-}
-
-async function probeTopic(
-  topic: DoctorTopic,
-  modeOf: () => Mode,
-  look: (mode: Mode) => Promise<string>,
-): Promise<DoctorFinding> {
-  let kind: Mode['kind'] | undefined;
+/** The settings, and what they name. A cause is told once: what it stands in the way of is not checked. */
+async function probePlaces(context: CommandContext): Promise<readonly DoctorFinding[]> {
+  const { config, environment } = context;
+  let mode: Mode;
   try {
-    const mode = modeOf();
-    kind = mode.kind;
-    return { name: topic, status: 'ok', detail: await look(mode) };
+    mode = resolveMode(config, environment);
   } catch (error) {
-    const { message, code } = Text2ImgError.from(error);
-    const advice = adviceFor(topic, code, kind);
-    return { name: topic, status: 'problem', detail: `${message} [${code}]`, ...omitUndefined({ advice }) };
+    const finding = missingHalf(context) ?? problem('settings', error, undefined);
+    return [finding, ...(['model', 'queue', 'prompts', 'store'] as const).map(notChecked)];
   }
+  const place = mode.kind === 'production' ? 'MongoDB and a bucket' : `embedded, in ${resolve(mode.dataDir)}`;
+  const model = await probe('model', mode, () => inspectModel(context, mode));
+  const queue = await probe('queue', mode, () => inspectQueue(context, mode));
+  const isFull = mode.kind === 'embedded' && queue.detail.endsWith('[disk_full]');
+  return [
+    { name: 'settings', status: 'ok', detail: place },
+    model,
+    queue,
+    queue.status === 'ok' ? await inspectPrompts(context, mode) : notChecked('prompts'),
+    isFull ? notChecked('store') : await probe('store', mode, () => inspectStore({ ...context, mode })),
+  ];
+}
+
+/** MongoDB without a bucket, or the other way round, in the names that the user gave. */
+function missingHalf({ config }: CommandContext): DoctorFinding | undefined {
+  const given = (['mongoUri', 'gcsBucket'] as const).filter((name) => config[name] !== undefined);
+  const [only] = given;
+  if (only === undefined || given.length > 1) return undefined;
+  const missing: OptionName = only === 'mongoUri' ? 'gcsBucket' : 'mongoUri';
+  const inUse = nameInUse(config, only);
+  const name = inUse.startsWith('--') ? flagOf(missing) : environmentNameOf(missing);
+  const detail = inUse.startsWith('--') ? `${name} is not given` : `${name} is not set`;
+  return { name: 'settings', status: 'problem', detail, advice: `add it, or remove ${inUse}` };
+}
+
+async function inspectQueue({ config, logger }: CommandContext, mode: Mode): Promise<string> {
+  await using queue = await openQueue(queueSettings(config, mode), { logger, looksOnly: true });
+  const { pending, processing, completed, error } = await queue.counts();
+  return `${queue.description}: ${pending} pending, ${processing} processing, ${completed} completed, ${error} in error`;
+}
+
+/** What no worker can claim, and what no worker sees. */
+async function inspectPrompts({ config, logger }: CommandContext, mode: Mode): Promise<DoctorFinding> {
+  let isUnseen = false;
+  const finding = await probe('prompts', mode, async () => {
+    await using queue = await openQueue(queueSettings(config, mode), { logger, looksOnly: true });
+    const stuck = await queue.stuck();
+    if (stuck.length > 0) throw new Text2ImgError('invalid_document', `no worker can claim: ${stuck.join('; ')}.`);
+    const unseen = await queue.nearMisses();
+    isUnseen = unseen.length > 0;
+    if (isUnseen) throw new Text2ImgError('invalid_document', `no worker sees: ${unseen.join('; ')}.`);
+    return 'every pending prompt can be claimed';
+  });
+  return isUnseen ? { ...finding, advice: 'set their status to "pending", in lower case and without spaces' } : finding;
+}
+
+async function probe(topic: DoctorTopic, { kind }: Mode, look: () => Promise<string>): Promise<DoctorFinding> {
+  try {
+    return { name: topic, status: 'ok', detail: await look() };
+  } catch (error) {
+    return problem(topic, error, kind);
+  }
+}
+
+function problem(topic: DoctorTopic, error: unknown, kind: Mode['kind'] | undefined): DoctorFinding {
+  const { message, code } = Text2ImgError.from(error);
+  const advice = adviceFor(topic, code, kind);
+  return { name: topic, status: 'problem', detail: `${message} [${code}]`, ...omitUndefined({ advice }) };
+}
+
+function notChecked(topic: DoctorTopic): DoctorFinding {
+  return { name: topic, status: 'not_checked', detail: 'not checked' };
 }
 
 /** What the list above it comes to. */
 function summary(findings: readonly DoctorFinding[]): readonly string[] {
   const problems = findings.filter(({ status }) => status === 'problem').map(({ name }) => name);
-  return ['', problems.length === 0 ? 'No problems found.' : `Problems found: ${problems.join(', ')}.`];
+  const [count, names] = [problems.length, problems.join(', ')];
+  return ['', count === 0 ? 'no problems' : `${count} ${count === 1 ? 'problem' : 'problems'}: ${names}`];
 }
 
 function format({ name, status, detail, advice }: DoctorFinding): readonly string[] {

@@ -276,6 +276,9 @@ export interface PromptQueue extends AsyncDisposable {
   /** Sentences about pending documents that no worker can claim, as far as that can be known without trying. */
   stuck(): Promise<readonly string[]>;
 
+  /** Sentences about documents whose status is nearly `pending`, so that no worker sees them. */
+  nearMisses(): Promise<readonly string[]>;
+
   drainState(options?: StatementOptions): Promise<DrainState>;
 
   /** Milliseconds until a lease or a backoff ends, if any document waits for one; for an idle worker's sleep. */

@@ -5,12 +5,13 @@ import type { Mode } from '../../src/config/mode.ts';
 import { ERROR_CODES, type ErrorCode } from '../../src/errors/error-codes.ts';
 
 const MODES = ['embedded', 'production'] as const satisfies readonly Mode['kind'][];
-const TOPICS = ['model', 'queue', 'prompts', 'store'] as const satisfies readonly DoctorTopic[];
+const TOPICS = ['settings', 'model', 'queue', 'prompts', 'store'] as const satisfies readonly DoctorTopic[];
 const CODES = Object.keys(ERROR_CODES) as ErrorCode[];
 const OPTIONS: readonly ErrorCode[] = ['invalid_option', 'conflicting_options', 'internal'];
 
 /** What a topic can meet, by the table of codes: a code that is added there needs its advice here. */
 const REACHED: Readonly<Record<DoctorTopic, readonly ErrorCode[]>> = {
+  settings: OPTIONS,
   model: [...CODES.filter((code) => ERROR_CODES[code].fault === 'model'), ...OPTIONS, 'disk_full', 'store_unwritable'],
   queue: [...CODES.filter((code) => code.startsWith('queue_')), ...OPTIONS, 'disk_full'],
   prompts: [...CODES.filter((code) => code.startsWith('queue_')), ...OPTIONS, 'disk_full', 'invalid_document'],

@@ -44,7 +44,7 @@ test('doctor tells that a file stands where the folder of the queue should be ma
   const { code, stdout } = await runCli({ args: ['doctor', '--data-dir', join(folder, 'file', 'deeper')] });
   assert.equal(code, 5);
   assert.match(stdout, /✗ store .*is no folder.*store_unwritable/);
-  assert.match(stdout, /\n\nProblems found: .*store\.\n$/);
+  assert.match(stdout, /\n\n\d problems?: .*store\n$/);
 });
 
 test('doctor advises for what it met: a database that is away and a missing key are no matter of --data-dir or of space', async () => {
@@ -59,10 +59,9 @@ test('doctor advises for what it met: a database that is away and a missing key 
   type Finding = { readonly name: string; readonly detail: string; readonly advice?: string };
   const { findings } = JSON.parse(stdout) as { readonly findings: readonly Finding[] };
   const of = (name: string): Finding => findings.find((finding) => finding.name === name) as Finding;
-  for (const name of ['queue', 'prompts']) {
-    assert.match(of(name).detail, /\[queue_failed\]$/);
-    assert.match(of(name).advice ?? '', /start MongoDB, or correct --mongo-uri/);
-  }
+  assert.match(of('queue').detail, /\[queue_failed\]$/);
+  assert.match(of('queue').advice ?? '', /start MongoDB, or correct --mongo-uri/);
+  assert.deepEqual(of('prompts'), { name: 'prompts', status: 'not_checked', detail: 'not checked' });
   assert.match(of('store').detail, /\[store_unwritable\]$/);
   assert.match(of('store').advice ?? '', /GOOGLE_APPLICATION_CREDENTIALS/);
   assert.match(of('model').detail, /not in the cache .*\[model_not_found\]$/);
@@ -136,4 +135,59 @@ test('a list goes on behind the cursor of a job, and a cursor that is none is re
   const { code, stderr } = await list('--after', 'page-2');
   assert.equal(code, 2);
   assert.match(stderr, /The cursor "page-2" is not of a list of this queue\..*\[invalid_cursor\]/);
+});
+
+test('doctor names half of the settings once, in the words that the user gave, and checks nothing that needs the rest', async () => {
+  for (const [args, environment, line, advice] of [
+    [[], { MONGO_URI: 'mongodb://127.0.0.1:1/app' }, 'GCS_BUCKET is not set', 'add it, or remove MONGO_URI'],
+    [['--gcs-bucket', 'images'], {}, '--mongo-uri is not given', 'add it, or remove --gcs-bucket'],
+  ] as const) {
+    const { code, stdout } = await runCli({ args: ['doctor', ...args], environment });
+    assert.equal(code, 5);
+    const lines = stdout.trimEnd().split('\n');
+    const at = lines.findIndex((one) => one.startsWith('✗ settings'));
+    assert.deepEqual(
+      lines.slice(at, at + 6).map((one) => one.trim().replace(/ {2,}/, ' ')),
+      [
+        `✗ settings ${line}`,
+        `→ ${advice}`,
+        ...['model', 'queue', 'prompts', 'store'].map((name) => `– ${name} not checked`),
+      ],
+    );
+    assert.match(lines.at(-1) ?? '', /^\d problems?: .*settings$/);
+  }
+});
+
+test('doctor connects to the webhook and sends nothing, says what it tried, and never shows the path', async (t) => {
+  const asked: string[] = [];
+  const receiver = createServer((request, response) => {
+    asked.push(request.url ?? '');
+    response.end();
+  });
+  await new Promise<void>((resolve) => receiver.listen(0, '127.0.0.1', resolve));
+  t.after(() => receiver.close());
+  const { port } = receiver.address() as AddressInfo;
+  const look = async (callbackUrl: string, more: Record<string, string> = {}): Promise<string> => {
+    const environment = { CALLBACK_URL: callbackUrl, TEXT2IMG_DATA_DIR: newFolder(), ...more };
+    const { stdout } = await runCli({ args: ['doctor'], environment });
+    assert.doesNotMatch(stdout, /hunter2/);
+    return stdout;
+  };
+  const reached = await look(`http://127.0.0.1:${port}/hunter2`);
+  assert.match(reached, new RegExp(`✓ webhook +connected to 127.0.0.1:${port}; nothing was sent\n`));
+  assert.deepEqual(asked, []);
+  assert.match(
+    await look(`https://127.0.0.1:${port}/hunter2`),
+    /✗ webhook +no connection to 127.0.0.1:\d+: .*\n.*correct CALLBACK_URL/,
+  );
+  assert.match(await look('http://127.0.0.1:1/hunter2'), /✗ webhook +no connection to 127.0.0.1:1: .*ECONNREFUSED/);
+  assert.match(
+    await look('http://no-such-host.invalid/hunter2'),
+    /✗ webhook +the name of no-such-host.invalid:80 cannot be resolved/,
+  );
+  const proxied = { HTTP_PROXY: 'http://127.0.0.1:1', NO_PROXY: '' };
+  assert.match(
+    await look('http://hooks.example/hunter2', proxied),
+    /✗ webhook +no connection to the proxy 127.0.0.1:1 for hooks.example/,
+  );
 });

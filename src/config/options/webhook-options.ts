@@ -10,7 +10,7 @@ export const WEBHOOK_OPTIONS = {
     kind: 'url',
     doc: 'Webhook URL for the results of jobs.',
     allowed: 'an http:// or https:// URL',
-    commands: WEBHOOK_COMMANDS,
+    commands: [...WEBHOOK_COMMANDS, 'doctor'],
     environment: 'CALLBACK_URL',
   }),
   callbackEvents: option({

@@ -33,6 +33,7 @@ import { drainState, msUntilNextDue } from './drain.ts';
 import { enqueue } from './enqueue.ts';
 import { fail } from './fail.ts';
 import { findId, idsWithPrefix } from './find-id.ts';
+import { nearMisses } from './near-misses.ts';
 import { counts, list, show } from './list.ts';
 import { MongoConnection, type MongoQueueOptions } from './mongo-connection.ts';
 import { MongoOutbox } from './outbox.ts';
@@ -165,6 +166,10 @@ export class MongoPromptQueue implements PromptQueue {
 
   async stuck(): Promise<readonly string[]> {
     return stuck(await this.#connection.open());
+  }
+
+  async nearMisses(): Promise<readonly string[]> {
+    return nearMisses(await this.#connection.open());
   }
 
   async drainState(options?: StatementOptions): Promise<DrainState> {

@@ -67,6 +67,7 @@ interface Comparison {
   readonly $in?: readonly unknown[];
   readonly $lt?: unknown;
   readonly $lte?: unknown;
+  readonly $regex?: RegExp;
   readonly $type?: TypeName;
 }
 

@@ -200,6 +200,11 @@ export class SqlitePromptQueue implements PromptQueue {
     return ids.map(stuckSentence);
   }
 
+  /** Only this program writes the file, and it refuses every other status. */
+  async nearMisses(): Promise<readonly string[]> {
+    return [];
+  }
+
   async drainState({ signal }: StatementOptions = {}): Promise<DrainState> {
     return this.#database.look(drainState, { isDrained: true, refused: 0, stuck: 0 }, { signal });
   }

@@ -285,3 +285,27 @@ test(
     assert.ok((await queue.isDrained()) && (await queue.drainState()).refused === 0);
   },
 );
+
+test(
+  'documents whose status is nearly pending are named for doctor, and those of other users’ states are not',
+  skip,
+  async (t) => {
+    const place = makeMongoPlace(t, servers);
+    const queue = place.open();
+    const nearly = ['Pending', 'PENDING', 'queued', ' pending', 'pending\n', 'Queue', 'enqueued'];
+    const fine = ['pending', 'completed', 'draft', 'pending review', 'unqueued', 7, null, undefined];
+    await place.prompts.insertMany(
+      [...nearly, ...fine].map((status, n) => ({
+        _id: n,
+        text: 'x',
+        ...(status === undefined ? {} : { status }),
+      })) as never,
+    );
+    assert.deepEqual(
+      await queue.nearMisses(),
+      nearly.map((status, n) => `${n} has the status ${JSON.stringify(status)}`),
+    );
+    await place.prompts.insertMany(Array.from({ length: 50 }, () => ({ text: 'x', status: 'Pending' })) as never);
+    assert.equal((await queue.nearMisses()).length, 20, 'the first of them');
+  },
+);
