@@ -16,8 +16,11 @@ export function requestPage(table: FieldTable = REQUEST_FIELDS): string {
 
 This page is written by \`node scripts/write-request-page.ts\` from \`src/job/request-fields.ts\`.
 
-A prompt document has these fields. Only \`text\` is required. A field that is \`null\` counts as absent.
-The service ignores all other fields: they are yours.
+A prompt document has these fields. Only \`text\` is required. A field that is \`null\` counts as absent, and so does \`seed: -1\`.
+The service ignores all other fields: they are yours. It warns of names that look like a misspelled field (\`num_inference_step\`) or like another
+tool’s field (\`sampler_name\`). \`text2img enqueue\` refuses a misspelled name unless you pass \`--allow-unknown-fields\`, and warns of another tool’s.
+A finished job lists such names in \`job.warnings\`, in one entry. It also has one entry for prompt syntax that has no effect here:
+\`(word:1.2)\`, \`<lora:name:0.8>\`, \`{a|b}\`, \`[a:b:0.5]\`, \`__name__\`.
 
 \`text2img generate\` and \`text2img enqueue\` take the flags. \`text2img run\` takes them too, as defaults for documents that leave a field out,
 except for ${list(perJob.flatMap(flagsOf))}. A flag beats its environment variable.

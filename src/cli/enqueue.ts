@@ -1,23 +1,26 @@
 /**
- * `text2img enqueue`: adds one prompt with its options, or a prompt per JSON line. All or nothing: one bad line and none is added.
+ * `text2img enqueue`: adds one prompt with its options, or a file of prompts. All or nothing: one bad line and none is added.
  */
 import type { Config } from '../config/options.ts';
 import { requestValues } from '../config/options/request-options.ts';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import { promptIdText } from '../job/document-id.ts';
+import { unreadFields } from '../job/foreign-fields.ts';
 import { parsePromptDocument, toDocument } from '../job/prompt-document.ts';
 import { DOCUMENT_FIELDS, REQUEST_FIELDS } from '../job/request-fields.ts';
+import { quote } from '../lib/foreign-text.ts';
+import type { Logger } from '../observability/logger.ts';
 import type { RawPromptDocument } from '../queue/prompt-queue.ts';
 import { type ExitCode, printResult, type QueueContext } from './command-context.ts';
 import { limitsOf } from './request-settings.ts';
 import { openQueue } from '../app/open-queue.ts';
 import { queueSettings } from '../app/settings.ts';
-import { nameOfInput, readJsonLines } from './read-lines.ts';
+import { nameOfInput, readPrompts } from './read-lines.ts';
 
 export async function enqueue(context: QueueContext, file: string | undefined): Promise<ExitCode> {
   const { config, logger } = context;
   const given =
-    file === undefined ? [{ name: 'The prompt', document: onePrompt(config) }] : await readDocuments(file, config);
+    file === undefined ? [{ name: 'The prompt', document: onePrompt(config) }] : await readDocuments(file, context);
   await using queue = await openQueue(queueSettings(config, context.mode), context);
   const added = await queue.enqueue(
     given.map(({ document }) => document),
@@ -33,7 +36,7 @@ function onePrompt(config: Config): RawPromptDocument {
   if (config.prompt === undefined) {
     throw new Text2ImgError(
       'conflicting_options',
-      'There is nothing to add: give --prompt, or a file of JSON lines, or - for standard input.',
+      'There is nothing to add: give --prompt, or a file of prompts, or - for standard input.',
     );
   }
   const document = optionsAsFields(config);
@@ -53,15 +56,18 @@ interface NamedDocument {
   readonly document: RawPromptDocument;
 }
 
-async function readDocuments(file: string, config: Config): Promise<readonly NamedDocument[]> {
+async function readDocuments(file: string, { config, logger }: QueueContext): Promise<readonly NamedDocument[]> {
   if (config.prompt !== undefined)
     throw new Text2ImgError('conflicting_options', 'Give either --prompt or a file, not both.');
   const defaults = optionsAsFields(config);
   const input = nameOfInput(file);
-  return (await readJsonLines(file)).map(({ number, value }) => {
-    const name = `Line ${number} of ${input}`;
+  const { noun, entries } = await readPrompts(file);
+  const foreign = new ForeignFields();
+  const documents = entries.map(({ number, value }) => {
+    const name = `${noun} ${number} of ${input}`;
     const document = { ...defaults, ...value };
     try {
+      foreign.add(document, config);
       parsePromptDocument(document, limitsOf(config));
     } catch (error) {
       const { code, message } = Text2ImgError.from(error);
@@ -69,4 +75,33 @@ async function readDocuments(file: string, config: Config): Promise<readonly Nam
     }
     return { name, document };
   });
+  foreign.warn(logger);
+  return documents;
+}
+
+/** Fields that other tools read, in all documents together. Their names are those of a list, so there is no end of documents but one of names. */
+class ForeignFields {
+  readonly #meant = new Map<string, string>();
+  #documents = 0;
+
+  /** @throws `invalid_document` for a field that was surely meant to be one of ours */
+  add(document: RawPromptDocument, { allowUnknownFields }: Config): void {
+    const unread = unreadFields(Object.keys(document));
+    const slip = unread.find(({ kind }) => kind === 'slip');
+    if (slip !== undefined && !allowUnknownFields)
+      throw new Text2ImgError(
+        // Without its text a document is no prompt, by whatever name it was meant.
+        slip.meant === REQUEST_FIELDS.prompt.wire ? 'invalid_prompt' : 'invalid_document',
+        `Nobody reads the field ${quote(slip.name)}. Did you mean ${quote(slip.meant)}? --allow-unknown-fields keeps it as it is.`,
+      );
+    const foreign = unread.filter(({ kind }) => kind === 'foreign');
+    for (const { name, meant } of foreign) this.#meant.set(name, meant);
+    if (foreign.length > 0) this.#documents++;
+  }
+
+  warn(logger: Logger): void {
+    if (this.#documents === 0) return;
+    const fields = [...this.#meant].map(([name, meant]) => `${quote(name)} (perhaps ${quote(meant)})`);
+    logger.warning('fields of other tools are not read', { documents: this.#documents, fields: fields.join(', ') });
+  }
 }

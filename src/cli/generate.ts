@@ -11,6 +11,7 @@ import { loggedRequest } from '../job/logged-request.ts';
 import type { ModelFacts } from '../job/model-facts.ts';
 import { toDocument } from '../job/prompt-document.ts';
 import { REQUEST_FIELDS } from '../job/request-fields.ts';
+import { requestWarnings } from '../job/request-warnings.ts';
 import { resolveRequest } from '../job/resolve-request.ts';
 import { excerpt, printable } from '../lib/foreign-text.ts';
 import { type CommandContext, type ExitCode, printResult } from './command-context.ts';
@@ -84,7 +85,8 @@ function summaryOf(paths: readonly string[], elapsedMs: number): string {
 }
 
 async function writeImages(context: CommandContext, { request, result, engine, paths }: Drawn): Promise<void> {
-  for (const warning of result.warnings) context.logger.warning('about the image', { warning });
+  const warnings = [...requestWarnings(request), ...result.warnings];
+  for (const warning of warnings) context.logger.warning('about the image', { warning });
   const { model } = engine;
   const { modelName, modelHash } = model;
   for (const image of result.images) {
@@ -102,7 +104,7 @@ async function writeImages(context: CommandContext, { request, result, engine, p
     if (isReplaced) context.terminal.line(`replaced ${path}`);
     const facts = described({ ...request, ...made, modelName, modelHash });
     printResult(context, {
-      json: { path: resolve(path), sizeBytes: png.length, replaced: isReplaced, ...facts, warnings: result.warnings },
+      json: { path: resolve(path), sizeBytes: png.length, replaced: isReplaced, ...facts, warnings },
       text: `${printable(path)}  (seed ${image.seed})`,
     });
   }

@@ -16,19 +16,14 @@ export const EXAMPLES: Record<CommandName, readonly Example[]> = {
     ['text2img run --fail-on-error --json', 'Print a JSON line for each job, and exit with 3 if one failed.'],
   ],
   generate: [
-    [
-      'text2img generate --prompt "a red circle on a white background" --seed 0',
-      'Generate one image with the demo checkpoint.',
-    ],
-    [
-      'text2img generate --prompt "a fox" --num-images 4 --output fox.png',
-      'Generate fox-1.png to fox-4.png, with consecutive seeds.',
-    ],
+    ['text2img generate "a red circle on a white background" -s 0', 'Generate one image with the demo checkpoint.'],
+    ['text2img generate "a fox" -n 4 -o fox.png', 'Generate fox-1.png to fox-4.png, with consecutive seeds.'],
     ['text2img generate --from fox-2.png --num-inference-steps 50', 'Generate an image again, with more steps.'],
   ],
   enqueue: [
     ['text2img enqueue --prompt "a starry night over the ocean" --seed 7', 'Add one prompt.'],
     ['text2img enqueue examples/prompts.jsonl', 'Add one prompt for each line, such as {"text": "a fox", "seed": 7}.'],
+    ['text2img enqueue prompts.txt', 'Add one prompt for each line of a text.'],
     ['my-script | text2img enqueue -', 'Add prompts from standard input.'],
   ],
   jobs: [

@@ -55,7 +55,8 @@ const SHAPES: readonly CommandShape[] = [
   {
     command: 'enqueue',
     operand: '[file]',
-    description: 'Add prompts to the queue: --prompt, or JSON lines from a file or - (standard input).',
+    description:
+      'Add prompts to the queue: --prompt, or a file (- is standard input) of JSON lines, a JSON array or one prompt a line.',
   },
   { command: 'jobs', action: 'list', description: 'List the jobs in the queue.' },
   { command: 'jobs', action: 'show', operand: '<id>', description: 'Show one job.' },
@@ -173,7 +174,7 @@ export async function parseArguments(args: readonly string[]): Promise<Invocatio
     if (!(error instanceof CommanderError)) throw error;
     if (error.exitCode === 0) return 0;
     if (error.code === 'commander.help') return NOTHING_DONE;
-    throw describeUsageError(error);
+    throw describeUsageError(error, args[0]);
   }
 }
 

@@ -1,5 +1,6 @@
 /**
- * Reads JSON lines for `text2img enqueue`: each line is an object whose values are kept exactly as they stand there, or the line is refused.
+ * Reads prompts for `text2img enqueue`: JSON lines, a JSON array, or a text with one prompt a line. The first character tells which. An object's
+ * values are kept exactly as they stand there, or it is refused.
  */
 import { createReadStream } from 'node:fs';
 import type { Readable } from 'node:stream';
@@ -7,29 +8,64 @@ import { Text2ImgError } from '../errors/text2img-error.ts';
 import { messageOf, systemCode } from '../lib/disk-errors.ts';
 import { isRecord } from '../lib/foreign-record.ts';
 import { quote } from '../lib/foreign-text.ts';
+import { splitJsonArray } from './split-json-array.ts';
 
 /** More than any sensible set of prompts, less than what would exhaust the memory. */
 const MAX_INPUT_BYTES = 256 * 1024 * 1024;
 /** Deeper lines are not looked through for numbers: the queue refuses them anyway. */
 const MAX_DEPTH = 200;
 
-export interface JsonLine {
+interface PromptEntry {
   /** From 1. */
   readonly number: number;
   readonly value: Readonly<Record<string, unknown>>;
 }
 
+interface ReadPrompts {
+  /** How an error calls the entries: `Line 3`. */
+  readonly noun: 'Line' | 'Element';
+  readonly entries: readonly PromptEntry[];
+}
+
 /** @param file a path, or `-` for standard input @throws `not_found`, `unreadable_file`, `invalid_document` */
-export async function readJsonLines(file: string): Promise<readonly JsonLine[]> {
+export async function readPrompts(file: string): Promise<ReadPrompts> {
   const name = nameOfInput(file);
   const text = await readText(file === '-' ? process.stdin : createReadStream(file), name);
-  const lines: JsonLine[] = [];
+  const [first] = /\S/.exec(text.replace(/^[\s\uFEFF]+/, '')) ?? [];
+  if (first === '[') return { noun: 'Element', entries: elementsOf(text, name) };
+  return { noun: 'Line', entries: linesOf(text, { name, isJson: first === '{' || JSON_NAME.test(file) }) };
+}
+
+/** A file of this name holds no plain text. */
+const JSON_NAME = /\.(?:jsonl?|ndjson)$/i;
+
+function linesOf(text: string, { name, isJson }: { readonly name: string; readonly isJson: boolean }): PromptEntry[] {
+  const entries: PromptEntry[] = [];
   for (const [index, line] of text.split('\n').entries()) {
     // `trim` takes byte order marks away too: files that were put together have one in their midst.
     const trimmed = line.trim();
-    if (trimmed !== '') lines.push({ number: index + 1, value: parseLine(trimmed, `Line ${index + 1} of ${name}`) });
+    if (trimmed === '') continue;
+    const number = index + 1;
+    entries.push({ number, value: isJson ? parseObject(trimmed, `Line ${number} of ${name}`) : { text: trimmed } });
   }
-  return lines;
+  return entries;
+}
+
+function elementsOf(text: string, name: string): PromptEntry[] {
+  const elements = splitJsonArray(text);
+  if (elements === undefined)
+    throw new Text2ImgError(
+      'invalid_document',
+      `${name} begins with "[" and is no JSON array: it has no end, or something stands behind it. Nothing was added.`,
+    );
+  return elements.map((element, index) => {
+    const number = index + 1;
+    // The quotation mark of a string: a prompt without further fields.
+    const value = element.startsWith('"')
+      ? { text: parseJson(element, `Element ${number} of ${name}`) }
+      : parseObject(element, `Element ${number} of ${name}`);
+    return { number, value };
+  });
 }
 
 /** For sentences. */
@@ -37,19 +73,25 @@ export function nameOfInput(file: string): string {
   return file === '-' ? 'standard input' : quote(file);
 }
 
-function parseLine(line: string, where: string): Readonly<Record<string, unknown>> {
-  const refuse = (why: string, cause?: unknown): Text2ImgError =>
-    new Text2ImgError('invalid_document', `${where} ${why} Nothing was added.`, { cause });
-  let value: unknown;
+function refusal(where: string, why: string, cause?: unknown): Text2ImgError {
+  return new Text2ImgError('invalid_document', `${where} ${why} Nothing was added.`, { cause });
+}
+
+function parseJson(text: string, where: string): unknown {
   try {
-    value = JSON.parse(line);
+    return JSON.parse(text);
   } catch (error) {
-    throw refuse(`is not JSON: ${messageOf(error)}.`, error);
+    throw refusal(where, `is not JSON: ${messageOf(error)}.`, error);
   }
-  if (!isRecord(value)) throw refuse('is not a JSON object like {"text": "a fox"}.');
+}
+
+function parseObject(line: string, where: string): Readonly<Record<string, unknown>> {
+  const value = parseJson(line, where);
+  if (!isRecord(value)) throw refusal(where, 'is not a JSON object like {"text": "a fox"}.');
   const changed = changedNumber(line, value);
   if (changed !== undefined)
-    throw refuse(
+    throw refusal(
+      where,
       `has a number that cannot be kept as it is: the field ${quote(changed.field)} is ${quote(changed.source).slice(1, -1)}. Give it as a text.`,
     );
   return value;
@@ -118,7 +160,11 @@ async function readText(stream: Readable, name: string): Promise<string> {
   } catch (error) {
     const code = systemCode(error);
     if (code === 'ENOENT' || code === 'ENOTDIR')
-      throw new Text2ImgError('not_found', `The file ${name} does not exist.`, { cause: error });
+      throw new Text2ImgError(
+        'not_found',
+        `The file ${name} does not exist.${/\s/.test(name) ? ' To add one prompt, type text2img enqueue --prompt "a red circle".' : ''}`,
+        { cause: error },
+      );
     throw new Text2ImgError('unreadable_file', `${name} cannot be read: ${messageOf(error)}.`, { cause: error });
   }
 }

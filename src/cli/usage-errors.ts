@@ -1,13 +1,18 @@
 /** Errors in the command line, in our words. */
 import type { CommanderError } from 'commander';
+import { flagNamed, PICTURE } from '../config/options/option-spec.ts';
+import { optionNameOf } from '../config/options/request-options.ts';
 import { Text2ImgError } from '../errors/text2img-error.ts';
+import { fieldOfOtherTools } from '../job/foreign-fields.ts';
+import type { FieldTable } from '../job/request-field.ts';
+import { REQUEST_FIELDS } from '../job/request-fields.ts';
 import { quote } from '../lib/foreign-text.ts';
 
 /** What commander says, in our words: never a value, which may be a secret behind a mistyped flag. */
-export function describeUsageError(error: CommanderError): Text2ImgError {
+export function describeUsageError(error: CommanderError, command: string | undefined): Text2ImgError {
   switch (error.code) {
     case 'commander.unknownOption':
-      return new Text2ImgError('unknown_option', describeUnknownOption(error.message));
+      return new Text2ImgError('unknown_option', describeUnknownOption(error.message, command));
     case 'commander.excessArguments':
     case 'commander.unknownCommand':
       return new Text2ImgError('unknown_option', `${sentenceOf(error)} See "text2img --help".`);
@@ -17,12 +22,21 @@ export function describeUsageError(error: CommanderError): Text2ImgError {
 }
 
 /** A flag is named without what stands behind its `=`; `-pSECRET` only by its letter. */
-function describeUnknownOption(message: string): string {
+function describeUnknownOption(message: string, command: string | undefined): string {
   const [, typed = '', suggested] =
     /^error: unknown option '([^]*?)'(?:\n\(Did you mean (--[\w-]+)\?\))?$/.exec(message) ?? [];
   const name = typed.startsWith('--') ? (/^[^=]*/.exec(typed)?.[0] ?? '') : typed.slice(0, 2);
-  const advice = suggested === undefined ? '' : `Did you mean ${suggested}? `;
+  const meant = suggested ?? flagOfOtherTools(name, command);
+  const advice = meant === undefined ? '' : `Did you mean ${meant}? `;
   return `There is no option ${quote(name)}. ${advice}See "text2img --help".`;
+}
+
+/** `--n-iter` of another tool is our `--num-images`. */
+function flagOfOtherTools(name: string, command: string | undefined): string | undefined {
+  const wire = fieldOfOtherTools(name.slice(2).replaceAll('-', '_'));
+  const field = Object.values<FieldTable[string]>(REQUEST_FIELDS).find((one) => one.wire === wire);
+  const option = field === undefined ? undefined : optionNameOf(field);
+  return option !== undefined && PICTURE.some((one) => one === command) ? flagNamed(option) : undefined;
 }
 
 function sentenceOf(error: CommanderError): string {

@@ -9,7 +9,7 @@ export function nearestName(word: string, names: readonly string[]): string | un
   let nearest: string | undefined;
   let fewest = Math.ceil(word.length / 3) + 1;
   for (const name of names) {
-    const slips = distance(word.toLowerCase(), name.toLowerCase());
+    const slips = slipsBetween(word.toLowerCase(), name.toLowerCase());
     if (slips >= fewest) continue;
     fewest = slips;
     nearest = name;
@@ -24,7 +24,7 @@ export function didYouMean(word: string, names: readonly string[]): string {
 }
 
 /** Letters too many, missing, wrong, or swapped with their neighbour (Damerau's distance, each letter swapped once). */
-function distance(from: string, to: string): number {
+export function slipsBetween(from: string, to: string): number {
   const rows: number[][] = [Array.from({ length: to.length + 1 }, (_, column) => column)];
   const at = (row: number, column: number): number => rows[row]?.[column] ?? 0;
   for (let row = 1; row <= from.length; row++) {

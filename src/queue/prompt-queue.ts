@@ -37,6 +37,8 @@ export interface ClaimedPrompt {
   readonly previousAttemptDied: boolean;
   /** Its `PROMPT_FIELDS`, as they lie there. What else the user keeps in the document is never read. */
   readonly document: RawPromptDocument;
+  /** The names of its fields, as far as `fieldNamesOf` keeps them. */
+  readonly fieldNames: readonly string[];
 }
 
 export interface JobProgress {

@@ -3,6 +3,7 @@
  * what is kept of webhooks. Each queue writes it down in its own language.
  */
 import { randomBytes } from 'node:crypto';
+import { MAX_FIELD_NAME_BYTES, MAX_FIELD_NAMES } from '../job/foreign-fields.ts';
 import { canonicalEjsonOf, type DocumentId } from '../job/document-id.ts';
 import { cut } from '../lib/foreign-text.ts';
 import type { ClaimedPrompt, FailureRecord, JobStatus, PromptIdentity, TransitionOutcome } from './prompt-queue.ts';
@@ -61,14 +62,24 @@ export function identityOf(place: QueuePlace, id: DocumentId, objectName: unknow
 
 /** What a claim has written, as it lies in the document now. */
 export interface ClaimFacts extends Pick<ClaimedPrompt, 'token' | 'document'> {
+  /** The names of the document's fields, as they lie there. */
+  readonly fieldNames: unknown;
   readonly runId: unknown;
   readonly attempts: unknown;
   readonly previousDied: boolean;
 }
 
+/** Short names, and not too many: values are never looked at. */
+function fieldNamesOf(names: unknown): readonly string[] {
+  if (!Array.isArray(names)) return [];
+  return names
+    .filter((name): name is string => typeof name === 'string' && name.length <= MAX_FIELD_NAME_BYTES)
+    .slice(0, MAX_FIELD_NAMES);
+}
+
 export function claimOf(
   identity: PromptIdentity,
-  { token, document, runId, attempts, previousDied }: ClaimFacts,
+  { token, document, fieldNames, runId, attempts, previousDied }: ClaimFacts,
 ): ClaimedPrompt {
   return {
     ...identity,
@@ -77,6 +88,8 @@ export function claimOf(
     attempt: Number(attempts),
     previousAttemptDied: previousDied,
     document,
+    // Those that are read come first, so that the bound never takes one of them.
+    fieldNames: [...new Set([...Object.keys(document), ...fieldNamesOf(fieldNames)])],
   };
 }
 

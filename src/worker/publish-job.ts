@@ -4,6 +4,7 @@ import type { JobResult } from '../engine/engine-job.ts';
 import { encodePng } from '../image/encode-png.ts';
 import { imageParameters } from '../image/image-parameters.ts';
 import { usedParameters } from '../job/prompt-document.ts';
+import { requestWarnings } from '../job/request-warnings.ts';
 import type { ClaimedJob } from './claimed-job.ts';
 import { type PlaceOptions, storeImages } from './image-places.ts';
 import type { GeneratedImages } from './kept-images.ts';
@@ -92,7 +93,10 @@ export async function complete(
   }
   const left = surplusWarning(surplus);
   if (left !== undefined) options.logger.warning('images of an earlier run stay', { prompt_id: job.id, warning: left });
-  const allWarnings = left === undefined ? warnings : [...warnings, left];
+  const ofRequest = requestWarnings(request, job.claim.fieldNames);
+  for (const warning of ofRequest)
+    options.logger.warning('perhaps something else was meant', { prompt_id: job.id, warning });
+  const allWarnings = [...ofRequest, ...warnings, ...(left === undefined ? [] : [left])];
   const record = {
     imageUrls: urls,
     seed: request.seed,

@@ -5,15 +5,21 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import fc from 'fast-check';
-import { readJsonLines } from '../../src/cli/read-lines.ts';
+import { readPrompts } from '../../src/cli/read-lines.ts';
 import { Text2ImgError } from '../../src/errors/text2img-error.ts';
 
-async function linesOf(t: TestContext, text: string | Buffer): ReturnType<typeof readJsonLines> {
+type Read = Awaited<ReturnType<typeof readPrompts>>;
+
+async function linesOf(t: TestContext, text: string | Buffer): Promise<Read['entries']> {
+  return (await read(t, text)).entries;
+}
+
+async function read(t: TestContext, text: string | Buffer, name = 'lines.jsonl'): Promise<Read> {
   const folder = await mkdtemp(join(tmpdir(), 'text2img-lines-'));
   t.after(() => rm(folder, { recursive: true, force: true }));
-  const file = join(folder, 'lines.jsonl');
+  const file = join(folder, name);
   await writeFile(file, text);
-  return readJsonLines(file);
+  return readPrompts(file);
 }
 
 test('lines keep their numbers, whatever ends them, and a byte order mark may stand before any of them', async (t) => {
@@ -83,7 +89,7 @@ test('what is no JSON object is refused in a short sentence without control char
     linesOf(t, Buffer.from([0x7b, 0xff, 0x7d])),
     (error) => (error as Text2ImgError).code === 'unreadable_file',
   );
-  await assert.rejects(readJsonLines('/nowhere/\u001b[2J'), (error) => (error as Text2ImgError).code === 'not_found');
+  await assert.rejects(readPrompts('/nowhere/\u001b[2J'), (error) => (error as Text2ImgError).code === 'not_found');
 });
 
 test('a name like those that every object inherits is a field like any other', async (t) => {
@@ -95,4 +101,73 @@ test('a name like those that every object inherits is a field like any other', a
 test('a line that is nested without end is left to the queue, which names the field', async (t) => {
   const [line] = await linesOf(t, `{"a":${'['.repeat(50_000)}1e1${']'.repeat(50_000)}}`);
   assert.ok(line !== undefined);
+});
+
+test('a text has one prompt a line, whatever the line ends with; blank lines are none', async (t) => {
+  const text = '\uFEFFa red circle\r\n\n   two cats, {red|blue}\n[ not an array any more\n"quoted"';
+  assert.deepEqual(await read(t, text, 'prompts.txt'), {
+    noun: 'Line',
+    entries: [
+      { number: 1, value: { text: 'a red circle' } },
+      { number: 3, value: { text: 'two cats, {red|blue}' } },
+      { number: 4, value: { text: '[ not an array any more' } },
+      { number: 5, value: { text: '"quoted"' } },
+    ],
+  });
+  assert.deepEqual((await read(t, '\n \n', 'empty.txt')).entries, []);
+});
+
+test('what a file is is said by its first character, not by its name; but a text is not taken for JSON lines', async (t) => {
+  for (const name of ['x.txt', 'x', 'x.jsonl', 'x.json'])
+    assert.deepEqual((await read(t, '\n {"text":"a"}\n', name)).entries, [{ number: 2, value: { text: 'a' } }]);
+  for (const name of ['x.jsonl', 'x.JSON', 'x.ndjson'])
+    await assert.rejects(read(t, 'a red circle\n', name), {
+      code: 'invalid_document',
+      message: /^Line 1 of .*not JSON/,
+    });
+  await assert.rejects(read(t, '{"text":"a"}\na red circle\n', 'x.txt'), {
+    code: 'invalid_document',
+    message: /^Line 2 of /,
+  });
+});
+
+test('a JSON array has objects and prompts; each is read like a line', async (t) => {
+  const array = '\uFEFF\n[ {"text":"a, ] b","mine":[{"x":"\\"}"}]},\n"a \\"red\\" [circle]" ,{"text":"c"}]\n';
+  assert.deepEqual(await read(t, array), {
+    noun: 'Element',
+    entries: [
+      { number: 1, value: { text: 'a, ] b', mine: [{ x: '"}' }] } },
+      { number: 2, value: { text: 'a "red" [circle]' } },
+      { number: 3, value: { text: 'c' } },
+    ],
+  });
+  assert.deepEqual((await read(t, ' [ ] ')).entries, []);
+  for (const [bad, says] of [
+    ['[{"text":"a"}', /no JSON array/],
+    ['[{"text":"a"}] x', /no JSON array/],
+    ['["a', /no JSON array/],
+    ['[{"text":"a"},]', /^Element 2 of .*not JSON/],
+    ['[,]', /^Element 1 of .*not JSON/],
+    ['[{"text":"a"},7]', /^Element 2 of .*not a JSON object/],
+    ['[{"text":"a"},{"text":]}]', /^Element 2 of .*not JSON/],
+    ['[{"n":1},{"n":9007199254740993}]', /^Element 2 of .*the field "n" is 9007199254740993/],
+    ['[[1]]', /^Element 1 of .*not a JSON object/],
+    ['["a" "b"]', /^Element 1 of .*not JSON/],
+  ] as const)
+    await assert.rejects(read(t, bad), { code: 'invalid_document', message: says });
+});
+
+test('any JSON array is split as JSON itself reads it', async (t) => {
+  const values = fc.sample(
+    fc.array(fc.object({ key: fc.string(), maxDepth: 3, values: [fc.string(), fc.boolean()] })),
+    {
+      numRuns: 200,
+      seed: 3,
+    },
+  );
+  for (const value of values)
+    assert.deepEqual(
+      (await read(t, JSON.stringify(value, undefined, 1))).entries.map((entry) => entry.value),
+      JSON.parse(JSON.stringify(value)),
+    );
 });

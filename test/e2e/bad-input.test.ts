@@ -83,6 +83,13 @@ const cases: readonly Case[] = [
     code: 'invalid_model_index',
     says: /model_index\.json/,
   },
+  {
+    title: 'a flag of another tool',
+    args: ['generate', 'x', '--n-iter', '4'],
+    exitCode: 2,
+    code: 'unknown_option',
+    says: /"--n-iter".*Did you mean --num-images\?/,
+  },
   { title: 'an unknown flag', args: ['--nonsense'], exitCode: 2, code: 'unknown_option', says: /--nonsense/ },
   { title: 'an unknown command', args: ['nonsense'], exitCode: 2, code: 'unknown_option', says: /./ },
   {

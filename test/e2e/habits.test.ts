@@ -1,6 +1,6 @@
 /** What users of other tools type, in an empty folder: it works, and what is replaced is named. */
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { readGenerationParameters } from '../../src/image/read-parameters.ts';
@@ -63,4 +63,66 @@ test('without clobbering nothing is drawn over a file, and nothing is drawn at a
   assert.match(stderr, /"x\.png" exists.*\[invalid_option\]\n$/);
   assert.doesNotMatch(stderr, /loading the model/);
   assert.equal(statSync(join(folder, 'x.png')).mtimeMs, before);
+});
+
+test('prompt syntax of web UIs is drawn as plain text, and said so in the log and in JSON', async () => {
+  const { code, stdout, stderr } = await runCli({
+    args: ['generate', '(masterpiece:1.2), a {red|blue} circle, __color__, <lora:foo:0.8>', ...ONE, '--json'],
+    cwd: temporaryFolder(),
+  });
+  assert.equal(code, 0, stderr);
+  const { warnings } = JSON.parse(stdout) as { warnings: string[] };
+  assert.equal(warnings.length, 1);
+  assert.match(warnings[0] ?? '', /"\(masterpiece:1\.2\)".* and 1 more in the prompt: read as plain text/);
+  assert.equal(stderr.match(/read as plain text/g)?.length, 1);
+});
+
+test('a file of text lines and a JSON array are added like JSON lines', async () => {
+  const folder = temporaryFolder();
+  writeFileSync(join(folder, 'prompts.txt'), '\uFEFFa red circle\r\n\r\ntwo cats\n');
+  writeFileSync(join(folder, 'prompts.json'), '[\n  {"text": "a fox", "seed": 7},\n  "a dog"\n]\n');
+  for (const args of [['prompts.txt', '--steps', '4'], ['prompts.json']]) {
+    const { code, stdout, stderr } = await runCli({ args: ['enqueue', ...args], cwd: folder });
+    assert.equal(code, 0, stderr);
+    assert.equal(stdout.trim().split('\n').length, 2);
+  }
+  const piped = await runCli({ args: ['enqueue', '-'], stdin: 'from a pipe\n', cwd: folder });
+  assert.equal(piped.code, 0, piped.stderr);
+  const { stdout } = await runCli({ args: ['jobs', 'list', '--json'], cwd: folder });
+  const texts = stdout
+    .trim()
+    .split('\n')
+    .map((line) => (JSON.parse(line) as { text: string }).text);
+  assert.deepEqual(texts.toSorted(), ['a dog', 'a fox', 'a red circle', 'from a pipe', 'two cats']);
+});
+
+test('misspelled fields are refused with the field that was meant, other tools’ are warned of once, users’ own are kept', async () => {
+  const folder = temporaryFolder();
+  const add = (text: string, ...more: string[]) =>
+    runCli({ args: ['enqueue', '-', ...more], stdin: text, cwd: folder });
+  const slip = await add('{"text":"a"}\n{"text":"a cat","num_inference_step":4}\n');
+  assert.equal(slip.code, 3, slip.stderr);
+  assert.match(
+    slip.stderr,
+    /Line 2 of standard input: .*"num_inference_step".*Did you mean "num_inference_steps"\?.*--allow-unknown-fields.*Nothing was added.*\[invalid_document\]\n$/,
+  );
+  const kept = await add('{"text":"a cat","num_inference_step":4}\n', '--allow-unknown-fields');
+  assert.equal(kept.code, 0, kept.stderr);
+  const foreign = await add(
+    '{"text":"a","sampler_name":"Euler a"}\n{"text":"b","sampler_name":1,"negativePrompt":"x"}\n',
+  );
+  assert.equal(foreign.code, 0, foreign.stderr);
+  assert.equal(foreign.stderr.match(/fields of other tools/g)?.length, 1);
+  assert.match(foreign.stderr, /documents=2.*sampler_name.*scheduler.*negativePrompt.*negative_prompt/);
+  const own = await add('{"text":"a","weight":1,"tags":[],"test":true,"user":{"seeds":1}}\n');
+  assert.equal(own.code, 0, own.stderr);
+  assert.doesNotMatch(own.stderr, /WARNING/);
+  const prompt = await add('{"prompt":"a cat"}\n');
+  assert.equal(prompt.code, 3);
+  assert.match(prompt.stderr, /"prompt".*Did you mean "text"\?/);
+  const missing = await runCli({ args: ['enqueue', 'a red circle'], cwd: folder });
+  assert.equal(missing.code, 2, missing.stderr);
+  assert.match(missing.stderr, /does not exist.*enqueue --prompt/);
+  const { stdout } = await runCli({ args: ['jobs', 'list', '--json'], cwd: folder });
+  assert.equal(stdout.trim().split('\n').length, 4);
 });

@@ -16,6 +16,23 @@ function nested(depth: number): unknown {
 
 export function enqueueConformance(name: string, create: QueueFactory): void {
   suite(`${name} keeps what is added, or refuses it`, () => {
+    test('of a document with many and long names of fields the claim has those that are read, and a bounded part of the others', async (t) => {
+      const queue = await (await create(t)).open(LEASE);
+      const many = Array.from(
+        { length: 5000 },
+        (_, index) => [`own_${index}_${'ä'.repeat(index % 50)}`, index] as const,
+      );
+      await queue.enqueue([
+        { ...Object.fromEntries(many), ['x'.repeat(100_000)]: 1, seeds: 1, text: 'a cat', seed: 3 },
+      ]);
+      const [claimed] = await queue.claim({ limit: 1 });
+      assert.ok(claimed !== undefined);
+      const { document, fieldNames } = claimed;
+      assert.deepEqual(document, { text: 'a cat', seed: 3 });
+      assert.ok(fieldNames.includes('text') && fieldNames.includes('seed') && fieldNames.includes('own_0_'));
+      assert.ok(fieldNames.length < 300 && fieldNames.every((name) => name.length <= 60), String(fieldNames.length));
+    });
+
     test('what no queue can keep is refused with the document’s name and the field, and nothing is added', async (t) => {
       const queue = await (await create(t)).open(LEASE);
       const refused: readonly [object, RegExp][] = [

@@ -54,6 +54,10 @@ export function promptQueueConformance(name: string, create: QueueFactory): void
       const claimed = await claimOne(queue);
       assert.deepEqual(claimed.id, id);
       assert.deepEqual(claimed.document, { text: 'a cat', width: 512 }, 'what is the user’s own is not read');
+      assert.ok(
+        ['text', 'width', 'mine'].every((name) => claimed.fieldNames.includes(name)),
+        'its name is known',
+      );
       assert.equal(claimed.attempt, 1);
       assert.equal(claimed.previousAttemptDied, false);
       assert.ok(claimed.token.length >= 16 && claimed.runId.length >= 16 && claimed.token !== claimed.runId);

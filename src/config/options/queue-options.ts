@@ -48,6 +48,13 @@ export const QUEUE_OPTIONS = {
     allowed: 'a folder',
     commands: QUEUE_COMMANDS,
   }),
+  allowUnknownFields: option({
+    type: onOrOff,
+    default: 'off',
+    doc: 'Keep fields of a file whose names look like misspelled ones.',
+    allowed: 'on or off',
+    commands: ['enqueue'],
+  }),
   embedded: option({
     type: onOrOff,
     default: 'off',

@@ -224,6 +224,7 @@ export class MongoPromptQueue implements PromptQueue {
     return claimOf(this.#identityOf(record), {
       token,
       document: promptFieldsOf(record),
+      fieldNames: record['field_names'],
       runId: job['run_id'],
       attempts: job['attempts'],
       previousDied: job['previous_died'] === true,

@@ -96,6 +96,7 @@ type ComputedField =
   | 'attempts'
   | 'count'
   | 'due'
+  | 'field_names'
   | 'hooks'
   | 'is_ours'
   | 'is_over'
@@ -152,7 +153,7 @@ type TypeName =
   | 'timestamp'
   | 'undefined';
 
-type Variable = '$$NOW' | '$$REMOVE' | '$$ROOT' | '$$hook' | `$$hook.${HookField}` | '$$next';
+type Variable = '$$NOW' | '$$REMOVE' | '$$ROOT' | '$$field' | '$$field.k' | '$$hook' | `$$hook.${HookField}` | '$$next';
 
 type Operator =
   | '$add'
@@ -177,6 +178,7 @@ type Operator =
   | '$min'
   | '$ne'
   | '$not'
+  | '$objectToArray'
   | '$or'
   | '$size'
   | '$slice'
@@ -193,7 +195,7 @@ type Name = HookField | 'cond' | 'in' | 'input' | 'next' | 'replaced' | 'step' |
 /** `as` names a variable, `chars` is a text: neither is a path. */
 type NamedExpressions = { readonly [Key in Name | Operator]?: Expression } & {
   readonly $trim?: { readonly input: Expression; readonly chars: string };
-  readonly as?: 'hook';
+  readonly as?: 'field' | 'hook';
 };
 
 /** A value that is never read as a field path, however it begins. */

@@ -1,4 +1,5 @@
 /** Takes one document in one atomic write. What was taken without our hearing of it, or after nobody waited any longer, is given back. */
+import { MAX_FIELD_NAME_BYTES, MAX_FIELD_NAMES } from '../../job/foreign-fields.ts';
 import { PROMPT_FIELDS } from '../../job/prompt-document.ts';
 import { newToken } from '../transitions.ts';
 import { fromNow, HAS_LEASE_DATE, literal } from './expressions.ts';
@@ -6,6 +7,7 @@ import type { IndexHints } from './indexes.ts';
 import { byId, MAJORITY, type PromptsCollection } from './prompts-collection.ts';
 import { releasePipeline } from './release.ts';
 import {
+  type Expression,
   including,
   type PromptFields,
   type PromptFilter,
@@ -23,7 +25,16 @@ const CLAIM_PROJECTION: PromptProjection = {
   'job.attempts': 1,
   'job.previous_died': 1,
   'job.object_name': 1,
+  field_names: fieldNames(),
 };
+
+/** Of the document itself, short ones only and not too many: a document may have names of megabytes. Nothing here can fail on a name. */
+function fieldNames(): Expression {
+  const names: Expression = { $map: { input: { $objectToArray: '$$ROOT' }, as: 'field', in: '$$field.k' } };
+  const isShort: Expression = { $lte: [{ $strLenBytes: '$$field' }, MAX_FIELD_NAME_BYTES] };
+  const short: Expression = { $filter: { input: names, as: 'field', cond: isShort } };
+  return { $slice: [short, MAX_FIELD_NAMES] };
+}
 
 export interface ClaimedRecord {
   readonly record: StoredDocument;

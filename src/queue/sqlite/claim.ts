@@ -63,8 +63,7 @@ export function claim(statements: Statements, options: ClaimOptions): Claimed {
       if (rows.length === 0) break;
       for (const row of rows) {
         const document = documentOf(row);
-        if (document !== undefined)
-          claims.push(toClaim(row, { document: promptFieldsOf(document), path: options.path }));
+        if (document !== undefined) claims.push(toClaim(row, { document, path: options.path }));
         else ended.push(endUnclaimed(statements, row, { ...options, failure: UNREADABLE }));
       }
     }
@@ -88,7 +87,8 @@ function toClaim(
 ): ClaimedPrompt {
   return claimOf(identityOf(path, row), {
     token: String(row['token']),
-    document,
+    document: promptFieldsOf(document),
+    fieldNames: Object.keys(document),
     runId: row['run_id'],
     attempts: row['attempts'],
     previousDied: row['previous_died'] === 1,

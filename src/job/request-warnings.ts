@@ -1,0 +1,14 @@
+/** What a user should know about a request that is generated as it stands: what was perhaps meant otherwise. */
+import { unreadFieldsWarning } from './foreign-fields.ts';
+import type { ResolvedGenerationRequest } from './generation-request.ts';
+import { promptSyntaxWarning } from './prompt-syntax.ts';
+
+/** @param fieldNames of the document, where there is one. @returns a sentence for each, for `job.warnings` and the log */
+export function requestWarnings(
+  { prompt, negativePrompt }: Pick<ResolvedGenerationRequest, 'prompt' | 'negativePrompt'>,
+  fieldNames: readonly string[] = [],
+): readonly string[] {
+  return [promptSyntaxWarning([prompt, negativePrompt]), unreadFieldsWarning(fieldNames)].filter(
+    (warning) => warning !== undefined,
+  );
+}
