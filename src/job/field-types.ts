@@ -53,7 +53,22 @@ const QUOTED_LENGTH = 80;
 
 function refusal(allowed: string, code: ErrorCode = 'invalid_parameter') {
   return (name: string, value: unknown): Text2ImgError =>
-    new Text2ImgError(code, `"${name}" is ${quote(value, QUOTED_LENGTH)}; allowed are ${allowed}.`);
+    new Text2ImgError(code, `"${name}" is ${stated(value)}; allowed are ${allowed}.`);
+}
+
+/** Of a number: a text that looks like one is told apart from a number out of its range. */
+function numberRefusal(allowed: string) {
+  return (name: string, value: unknown): Text2ImgError =>
+    typeof value === 'string'
+      ? new Text2ImgError(
+          'invalid_parameter',
+          `"${name}" is text (${quote(value, QUOTED_LENGTH)}); a number is needed: allowed are ${allowed}.`,
+        )
+      : refusal(allowed)(name, value);
+}
+
+function stated(value: unknown): string {
+  return value === undefined ? 'missing' : quote(value, QUOTED_LENGTH);
 }
 
 interface Range {
@@ -107,7 +122,9 @@ export function whole({ min, max, multipleOf = 1, absent }: WholeOptions): Field
     },
     readText: finiteNumber,
     format: formatNumber,
-    refuse: refusal(`${isAny ? 'whole numbers' : `multiples of ${multipleOf}`}${rangeText(range, ' from')}${orAbsent}`),
+    refuse: numberRefusal(
+      `${isAny ? 'whole numbers' : `multiples of ${multipleOf}`}${rangeText(range, ' from')}${orAbsent}`,
+    ),
   };
 }
 
@@ -128,7 +145,7 @@ export function decimal({ min, max }: Range = { min: -Infinity, max: Infinity })
     parseText: (text) => parse(finiteNumber(text)),
     readText: finiteNumber,
     format: formatNumber,
-    refuse: refusal(isBounded ? `numbers${rangeText({ min, max }, ' from')}` : 'finite numbers'),
+    refuse: numberRefusal(isBounded ? `numbers${rangeText({ min, max }, ' from')}` : 'finite numbers'),
   };
 }
 
@@ -151,7 +168,7 @@ export function text({ maxBytes, noText }: TextOptions): FieldType<string> {
   const refuseKind = (name: string, value: unknown): Text2ImgError =>
     noText === undefined
       ? refusal('strings')(name, value)
-      : new Text2ImgError(noText.code, `"${name}" is ${quote(value, QUOTED_LENGTH)}; ${noText.allowed}.`);
+      : new Text2ImgError(noText.code, `"${name}" is ${stated(value)}; ${noText.allowed}.`);
   return {
     json: { type: 'string' },
     allowed: Number.isFinite(maxBytes) ? `a text of at most ${maxBytes} bytes in UTF-8` : 'a text',

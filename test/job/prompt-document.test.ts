@@ -47,7 +47,13 @@ test('an empty prompt is legal, and null counts as absent, as does the seed −1
 });
 
 const bad = [
-  [{}, 'invalid_prompt', /"text" is undefined/],
+  [{}, 'invalid_prompt', /^"text" is missing; /],
+  [
+    { text: '', height: '512' },
+    'invalid_parameter',
+    /^"height" is text \("512"\); a number is needed: allowed are multiples of 8/,
+  ],
+  [{ text: '', guidance_scale: '7,5' }, 'invalid_parameter', /^"guidance_scale" is text \("7,5"\); a number is needed/],
   [{ text: ['a'] }, 'invalid_prompt', /\["a"\]/],
   [{ text: 'ä'.repeat(500_000) }, 'prompt_too_large', /1000000 bytes.*at most 65536/],
   [{ text: '', negative_prompt: 'x'.repeat(70_000) }, 'prompt_too_large', /"negative_prompt" has 70000 bytes/],
@@ -63,7 +69,7 @@ const bad = [
   [{ text: '', num_images: 17 }, 'invalid_parameter', /"num_images" is 17.*from 1 to 16/],
   [{ text: '', scheduler: 'magic' }, 'unknown_scheduler', /"magic".*euler_a/],
   [{ text: '', scheduler: '__proto__' }, 'unknown_scheduler', /"__proto__"/],
-  [{ text: '', priority: 'high' }, 'invalid_parameter', /"priority" is "high"/],
+  [{ text: '', priority: 'high' }, 'invalid_parameter', /"priority" is text \("high"\); a number is needed/],
 ] as const;
 
 for (const [document, code, says] of bad) {
