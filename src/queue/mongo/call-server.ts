@@ -4,7 +4,7 @@
  */
 import { Text2ImgError } from '../../errors/text2img-error.ts';
 import { retry } from '../../lib/retry.ts';
-import { isDoubtful, queueError } from './mongo-errors.ts';
+import { isDoubtful, isServersTrouble, queueError } from './mongo-errors.ts';
 
 export interface CallOptions {
   /** Names the queue in errors. */
@@ -25,7 +25,7 @@ const MAX_DOUBTS = 3;
 /** Indexes that are mended; there are three. */
 const MAX_MENDINGS = 4;
 
-/** @throws `queue_failed`, `queue_refused`, `queue_unauthorized`, `invalid_document` */
+/** @throws `queue_failed`, `disk_full`, `queue_refused`, `queue_unauthorized`, `invalid_document` */
 export async function callServer<T>(call: () => Promise<T>, options: CallOptions): Promise<T> {
   const { place, patienceMs, signal, mends } = options;
   let [doubts, mendings] = [0, 0];
@@ -40,13 +40,13 @@ export async function callServer<T>(call: () => Promise<T>, options: CallOptions
   };
   const mayHelp = (raw: unknown): boolean =>
     !(raw instanceof Abandoned) &&
-    (queueError(raw, place).code === 'queue_failed' || (isDoubtful(raw) && ++doubts < MAX_DOUBTS));
+    (isServersTrouble(queueError(raw, place)) || (isDoubtful(raw) && ++doubts < MAX_DOUBTS));
   try {
     return await retry(attempt, { ...PAUSES, mayHelp, deadlineMs: patienceMs, signal });
   } catch (raw) {
     if (raw instanceof Abandoned) throw raw.error;
     const error = queueError(raw, place);
-    throw signal?.aborted === true && error.code === 'queue_failed' ? stopped(place) : error;
+    throw signal?.aborted === true && isServersTrouble(error) ? stopped(place) : error;
   }
 }
 

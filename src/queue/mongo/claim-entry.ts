@@ -1,15 +1,15 @@
 /** Claims one document that a walk has found, by its `_id`, or by its place in the index where the `_id` names nothing. */
 import { Text2ImgError } from '../../errors/text2img-error.ts';
 import { promptIdText } from '../../job/document-id.ts';
+import { omitUndefined } from '../../lib/omit-undefined.ts';
 import type { Endings, FailureRecord } from '../prompt-queue.ts';
 import { canBeSent, documentIdOf, namingOf } from './bson-ids.ts';
 import { endUnclaimed } from './end-unclaimed.ts';
 import { HAS_LEASE_DATE } from './expressions.ts';
 import { byId, type PromptsCollection } from './prompts-collection.ts';
 import type { PromptFilter } from './statement-types.ts';
-import { type ClaimedRecord, isNamedBy, takeOne, type TakeStatement } from './take-one.ts';
+import { type ClaimedRecord, isNamedBy, type TakeStatement, takeOne } from './take-one.ts';
 import type { Walk, WalkEntry } from './walk.ts';
-import { omitUndefined } from '../../lib/omit-undefined.ts';
 
 const UNNAMED = {
   code: 'invalid_document',

@@ -5,7 +5,7 @@
 import { Text2ImgError } from '../../errors/text2img-error.ts';
 import type { Endings, FailureRecord } from '../prompt-queue.ts';
 import { newRunId } from '../transitions.ts';
-import { claimEntry, endEntry, type EntryOutcome, TOO_LARGE } from './claim-entry.ts';
+import { claimEntry, type EntryOutcome, endEntry, TOO_LARGE } from './claim-entry.ts';
 import { ATTEMPTS, IS_TOO_LARGE, JOB_IS_OURS, literal, RUN_IS_OURS, statusIs } from './expressions.ts';
 import type { PromptsCollection } from './prompts-collection.ts';
 import type { Expression, PromptFields, PromptFilter, PromptUpdate } from './statement-types.ts';

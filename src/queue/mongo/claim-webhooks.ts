@@ -1,5 +1,6 @@
 /** Claims webhooks that are due: each is leased in one atomic write. What nothing proves is given up on the way. */
 import { promptIdText } from '../../job/document-id.ts';
+import { omitUndefined } from '../../lib/omit-undefined.ts';
 import { newToken } from '../transitions.ts';
 import type { DueWebhook } from '../webhook-outbox.ts';
 import { documentIdOf } from './bson-ids.ts';
@@ -11,7 +12,6 @@ import type { Expression, HookFilter, PromptFilter, PromptUpdate } from './state
 import { judge } from './webhook-judgement.ts';
 import { dueHooks, filterOfId, type WebhookPlace, type WholeHook, wholeOf } from './webhook-place.ts';
 import type { WebhookWalk } from './webhook-walk.ts';
-import { omitUndefined } from '../../lib/omit-undefined.ts';
 
 /** The most looks at the index in a row until something is taken. */
 const MAX_LOOKS = 5;

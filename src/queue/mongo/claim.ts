@@ -4,7 +4,7 @@
  */
 import type { Endings } from '../prompt-queue.ts';
 import { claimEnded } from './claim-ended.ts';
-import { claimPending, type Contention } from './claim-pending.ts';
+import { type Contention, claimPending } from './claim-pending.ts';
 import type { PromptsCollection } from './prompts-collection.ts';
 import type { ClaimedRecord } from './take-one.ts';
 

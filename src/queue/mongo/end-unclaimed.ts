@@ -2,8 +2,9 @@
  * Ends prompts that no worker ever gets: those whose attempts all died, whose `job` is not ours, or whose `_id` names nothing. The write that
  * ends one carries the webhook that it owes.
  */
-import { PROMPT_FIELDS, promptFieldsOf } from '../../job/prompt-document.ts';
+
 import { Text2ImgError } from '../../errors/text2img-error.ts';
+import { PROMPT_FIELDS, promptFieldsOf } from '../../job/prompt-document.ts';
 import type { Endings, FailureRecord, UnclaimedPrompt } from '../prompt-queue.ts';
 import { docKeyOf, newRunId } from '../transitions.ts';
 import { documentIdOf } from './bson-ids.ts';

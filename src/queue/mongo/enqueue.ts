@@ -17,9 +17,9 @@ import {
 } from '../added-document.ts';
 import type { PromptQueue, RawPromptDocument } from '../prompt-queue.ts';
 import { bsonIdOf, documentIdOf } from './bson-ids.ts';
-import { fieldsWithWidths, withWidths } from './expressions.ts';
-import { DUPLICATE_KEY } from './mongo-errors.ts';
 import { callServer } from './call-server.ts';
+import { fieldsWithWidths, withWidths } from './expressions.ts';
+import { DUPLICATE_KEY, isServersTrouble } from './mongo-errors.ts';
 import type { PromptsCollection } from './prompts-collection.ts';
 import { takeBack } from './take-back.ts';
 
@@ -60,7 +60,7 @@ export async function enqueue(
   } catch (error) {
     const known = Text2ImgError.from(error);
     const ids = begun.flat().map(({ _id }) => _id);
-    const left = await takeBack(prompts, { ids, enqueueId, isUnsure: known.code === 'queue_failed' });
+    const left = await takeBack(prompts, { ids, enqueueId, isUnsure: isServersTrouble(known) });
     const sentence = known.message.replace(NOTHING_ADDED, '').trimEnd();
     throw new Text2ImgError(known.code, `${sentence} ${left ?? NOTHING_ADDED}`, { cause: error });
   }

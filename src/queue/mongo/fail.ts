@@ -1,8 +1,8 @@
 /** Fail: the job ends in error. Images of an earlier run are no longer named. */
 import { errorText, type FailureRecord } from '../failure-text.ts';
 import type { OwedWebhook } from '../webhook-outbox.ts';
-import { oweWebhook } from './owe-webhook.ts';
 import { literal } from './expressions.ts';
+import { oweWebhook } from './owe-webhook.ts';
 import { type ClaimKey, hasEnded, ownedBy, type PromptsCollection } from './prompts-collection.ts';
 import type { PromptPath, PromptUpdate, UpdateStage } from './statement-types.ts';
 import { type ProvenWebhook, prove } from './webhook-proof.ts';

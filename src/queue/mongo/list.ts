@@ -8,7 +8,7 @@ import { LARGEST_PAGE } from '../list-cursor.ts';
 import type { JobSummary, ListedJob, ListOptions, QueueCounts } from '../prompt-queue.ts';
 import { documentIdOf } from './bson-ids.ts';
 import { LEASE_IS_OURS } from './expressions.ts';
-import { cursorOfPlace, filterBehind, FRONT, placeBehind, placeOfCursor } from './list-place.ts';
+import { cursorOfPlace, FRONT, filterBehind, placeBehind, placeOfCursor } from './list-place.ts';
 import type { PromptsCollection } from './prompts-collection.ts';
 import { including, type PromptFilter } from './statement-types.ts';
 import type { StatementBounds, StoredDocument } from './statements.ts';

@@ -2,16 +2,16 @@
 import type { Collection, MongoClient } from 'mongodb';
 import type { Logger } from '../../observability/logger.ts';
 import type { StatementOptions } from '../prompt-queue.ts';
+import { callServer } from './call-server.ts';
 import { QueueIndexes } from './indexes.ts';
 import {
+  ConnectionDiary,
   checkCollectionName,
   closeWithin,
-  ConnectionDiary,
   databaseOf,
   type NamedUri,
   newClient,
 } from './mongo-client.ts';
-import { callServer } from './call-server.ts';
 import type { PromptsCollection } from './prompts-collection.ts';
 import { PromptStatements } from './statements.ts';
 import { Walk } from './walk.ts';

@@ -72,6 +72,11 @@ export function queueError(error: unknown, place: string): Text2ImgError {
   return Text2ImgError.from(error);
 }
 
+/** The server could not do it now: the same statement may pass a moment later, and what became of it is not known. */
+export function isServersTrouble({ code }: Text2ImgError): boolean {
+  return code === 'queue_failed' || code === 'disk_full';
+}
+
 /** What stands in the place of a collection, and will for ever. The codes of these answers differ between versions of the server. */
 function kindOfPlace(error: unknown): 'view' | 'time-series collection' | undefined {
   if (!(error instanceof MongoServerError)) return undefined;

@@ -23,11 +23,11 @@ import type {
   TransitionOutcome,
   WaitingPrompt,
 } from '../prompt-queue.ts';
-import type { OwedWebhook, WebhookOutbox } from '../webhook-outbox.ts';
 import { claimOf, identityOf, outcomeOf } from '../transitions.ts';
+import type { OwedWebhook, WebhookOutbox } from '../webhook-outbox.ts';
 import { documentIdOf } from './bson-ids.ts';
 import { cancel } from './cancel.ts';
-import { claim, type ClaimMemory } from './claim.ts';
+import { type ClaimMemory, claim } from './claim.ts';
 import { complete } from './complete.ts';
 import { drainState, msUntilNextDue } from './drain.ts';
 import { enqueue } from './enqueue.ts';
@@ -36,15 +36,15 @@ import { findId, idsWithPrefix } from './find-id.ts';
 import { nearMisses } from './near-misses.ts';
 import { counts, list, show } from './list.ts';
 import { MongoConnection, type MongoQueueOptions } from './mongo-connection.ts';
+import { nameObject } from './name-object.ts';
 import { MongoOutbox } from './outbox.ts';
 import { byId, type PromptsCollection } from './prompts-collection.ts';
-import { nameObject } from './name-object.ts';
 import { reap } from './reap.ts';
 import { release } from './release.ts';
 import { renew } from './renew.ts';
-import { retryLater } from './retry-later.ts';
+import { type RetryOptions, retry } from './retry.ts';
 import { countSelected, retryAll } from './retry-all.ts';
-import { retry, type RetryOptions } from './retry.ts';
+import { retryLater } from './retry-later.ts';
 import { returnAttempts } from './return-attempts.ts';
 import type { StoredDocument } from './statements.ts';
 import { stuck } from './stuck.ts';

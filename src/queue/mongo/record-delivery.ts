@@ -1,6 +1,7 @@
 /** Records the result of a webhook's attempt. Delivered is delivered, whoever holds it now. */
-import type { DeliveryOutcome, DueWebhook } from '../webhook-outbox.ts';
+
 import { attemptsOfTry, shownError } from '../transitions.ts';
+import type { DeliveryOutcome, DueWebhook } from '../webhook-outbox.ts';
 import { fromNow, literal, numberAt } from './expressions.ts';
 import { isOwed, mapHooks, SET_DUE, TRIM_DELIVERED } from './hook-expressions.ts';
 import type { PromptsCollection } from './prompts-collection.ts';

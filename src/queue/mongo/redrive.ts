@@ -5,8 +5,8 @@ import { mapHooks, SET_DUE } from './hook-expressions.ts';
 import { hooksIn } from './hooks-in.ts';
 import type { PromptsCollection } from './prompts-collection.ts';
 import type { Expression, HookFilter, PromptFilter, PromptUpdate } from './statement-types.ts';
-import { isProven, proofFor } from './webhook-proof.ts';
 import { filterOfId, type WholeHook } from './webhook-place.ts';
+import { isProven, proofFor } from './webhook-proof.ts';
 import { isRefusal } from './webhook-walk.ts';
 
 const BATCH = 20;

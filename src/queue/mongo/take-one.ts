@@ -1,6 +1,7 @@
 /** Takes one document in one atomic write. What was taken without our hearing of it, or after nobody waited any longer, is given back. */
 import { MAX_FIELD_NAME_BYTES, MAX_FIELD_NAMES } from '../../job/foreign-fields.ts';
 import { PROMPT_FIELDS } from '../../job/prompt-document.ts';
+import { omitUndefined } from '../../lib/omit-undefined.ts';
 import { newToken } from '../transitions.ts';
 import { fromNow, HAS_LEASE_DATE, literal } from './expressions.ts';
 import type { IndexHints } from './indexes.ts';
@@ -16,7 +17,6 @@ import {
   type PromptUpdate,
 } from './statement-types.ts';
 import type { StoredDocument } from './statements.ts';
-import { omitUndefined } from '../../lib/omit-undefined.ts';
 
 /** Nothing else is read: a document may have 16 MB of its own. */
 const CLAIM_PROJECTION: PromptProjection = {

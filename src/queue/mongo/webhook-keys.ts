@@ -5,8 +5,8 @@
 import { createHmac, randomBytes } from 'node:crypto';
 import type { Collection } from 'mongodb';
 import { Text2ImgError } from '../../errors/text2img-error.ts';
-import type { Logger } from '../../observability/logger.ts';
 import { quote } from '../../lib/foreign-text.ts';
+import type { Logger } from '../../observability/logger.ts';
 import { DUPLICATE_KEY, mongoErrorCode } from './mongo-errors.ts';
 
 interface KeyRecord {
