@@ -40,7 +40,7 @@ export function jobDetails(summary: JobSummary, webhooks: readonly WebhookSummar
   ];
   return rows
     .filter(([, value]) => value !== undefined)
-    .map(([name, value]) => `${printable(name).padEnd(24)}${excerpt(value ?? '', VALUE_LENGTH)}`);
+    .map(([name, value]) => `${printable(name).padEnd(24)}${excerpt(value ?? '', VALUE_LENGTH)}`.trimEnd());
 }
 
 /** A heading, and a row for each value. */
