@@ -130,6 +130,7 @@ export class Terminal implements Disposable {
 
   /** Shows how far the work `key` is. */
   progress(key: string, update: Progress): void {
+    if (this.#log !== undefined) return;
     const nowMs = this.#streams.nowMs();
     const before = this.#bars.get(key);
     const begin = before ?? { startedMs: nowMs, firstStep: update.step, toldMs: nowMs, isComplete: false };

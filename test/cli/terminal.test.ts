@@ -232,3 +232,18 @@ test('a download says megabytes, their rate and the time left, on a terminal and
     assert.doesNotMatch(written.err, /step|it\/s/);
   }
 });
+
+test('where the log on standard error is JSON, nothing else is written there: no progress, and lines become entries of the log', () => {
+  const texts: string[] = [];
+  const sink = new Writable({ write: (chunk, _, done) => (texts.push(String(chunk)), done()) });
+  let nowMs = 0;
+  const terminal = new Terminal({ stdout: sink, stderr: sink, nowMs: () => (nowMs += 100_000) });
+  const logged: string[] = [];
+  terminal.speakJson((line) => logged.push(line));
+  for (let step = 0; step <= 4; step++) terminal.progress('a', { label: '7', step, steps: 4, stage: 'denoise' });
+  terminal.endProgress('a');
+  terminal.line(['one', 'two']);
+  assert.deepEqual([texts, logged], [[], ['one', 'two']]);
+  terminal.jsonLine('{}');
+  assert.deepEqual(texts, ['{}\n']);
+});
