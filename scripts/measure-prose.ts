@@ -1,6 +1,13 @@
 /** Prints how long the sentences of README, docs/ and help are, and which break a rule: `node scripts/measure-prose.ts`. */
 import { measureProse, type Passage } from './prose.ts';
-import { helpPassages, pagePassages, pagesForDevelopers, pagesForUsers, sourcePassages } from './reading-matter.ts';
+import {
+  commentPassages,
+  helpPassages,
+  pagePassages,
+  pagesForDevelopers,
+  pagesForUsers,
+  sourcePassages,
+} from './reading-matter.ts';
 
 function report(name: string, passages: readonly Passage[]): void {
   const { sentences, meanWords, long, forbidden } = measureProse(passages);
@@ -14,3 +21,4 @@ report('README and docs', await pagePassages(await pagesForUsers()));
 report('help', helpPassages());
 report('errors, logs and advice', await sourcePassages());
 report('for developers', await pagePassages(await pagesForDevelopers()));
+report('comments', await commentPassages());

@@ -78,6 +78,44 @@ function textsOf(file: string, code: string): readonly Passage[] {
   );
 }
 
+/** The comments of src/: a paragraph, a tag, or the comment behind a line each. Shapes and lists of names are no prose. */
+export async function commentPassages(): Promise<readonly Passage[]> {
+  const names = await readdir(`${ROOT}/src`, { recursive: true });
+  const files = names.filter((name) => name.endsWith('.ts')).toSorted();
+  const passages = await Promise.all(
+    files.map(async (name) => commentsOf(`src/${name}`, await readFile(`${ROOT}/src/${name}`, 'utf8'))),
+  );
+  return passages.flat();
+}
+
+const BLOCK = /^[ \t]*\/\*\*?([\s\S]*?)\*\//gm;
+const LINES = /(?:^[ \t]*\/\/ .*\n)+/gm;
+const BEHIND = /[;,{})] \/\/ (.*)$/gm;
+
+function commentsOf(file: string, code: string): readonly Passage[] {
+  const found = [
+    ...Array.from(code.matchAll(BLOCK), ({ index, 1: text = '' }) => ({
+      index,
+      text: text.replaceAll(/^\s*\* ?/gm, ''),
+    })),
+    ...Array.from(code.matchAll(LINES), ({ index, 0: text }) => ({ index, text: text.replaceAll(/^\s*\/\/ /gm, '') })),
+    ...Array.from(code.matchAll(BEHIND), ({ index, 1: text = '' }) => ({ index, text })),
+  ];
+  return found.flatMap(({ index, text }) => {
+    const source = `${file}:${code.slice(0, index).split('\n').length}`;
+    return text
+      .split(/\n\s*\n|(?=@(?:param|returns|throws)\b)|\n(?=\s*[-*] )/)
+      .map((part) =>
+        part
+          .replaceAll(/\s+/g, ' ')
+          .replaceAll(/@(?:param \S+|returns|throws [^.]*)/g, '')
+          .trim(),
+      )
+      .filter((part) => part.split(' ').length >= 4 && !/^(?:oxlint|biome|\[)/.test(part))
+      .map((part) => ({ source, text: part }));
+  });
+}
+
 /** The help of every command, as it is printed where the terminal has 80 columns. */
 export function printedHelp(): readonly Passage[] {
   return commandsOf(buildProgram(() => {})).map((command) => {

@@ -1,8 +1,9 @@
-/** README, docs/, ARCHITECTURE, the help, errors and logs keep the rules of plain English that a program can count (`node scripts/measure-prose.ts --all` lists what breaks them). */
+/** README, docs/, ARCHITECTURE, the help, errors, logs and comments keep the rules of plain English that a program can count (`node scripts/measure-prose.ts --all` lists what breaks them). */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { measureProse, MOST_WORDS, passagesOf } from '../scripts/prose.ts';
 import {
+  commentPassages,
   helpPassages,
   pagePassages,
   pagesForDevelopers,
@@ -20,6 +21,7 @@ for (const [name, passages] of [
   ['README and docs', pages],
   ['the help', helpPassages()],
   ['errors, logs and advice', await sourcePassages()],
+  ['the comments of src/', await commentPassages()],
   ['ARCHITECTURE and decisions', await pagePassages(await pagesForDevelopers())],
 ] as const) {
   const { sentences, meanWords, long, forbidden } = measureProse(passages);

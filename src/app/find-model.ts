@@ -22,13 +22,13 @@ const ALIVE_MS = 5000;
 export interface ModelFolder {
   /** Absolute. */
   readonly folder: string;
-  /** What images and logs call it. */
+  /** The model's name in images and logs. */
   readonly name: string;
   /** Why this one, where the user did not say. */
   readonly note?: string;
 }
 
-/** What a download tells. */
+/** The events of a download. */
 export interface DownloadEvents {
   /** Bytes came, or a wait for another process goes on. */
   readonly onAlive?: () => void;

@@ -6,7 +6,7 @@ import type { StoreSettings } from './settings.ts';
 
 export interface OpenStore extends AsyncDisposable {
   readonly store: ImageStore;
-  /** What a webhook's receiver gets instead of the stored URL. */
+  /** Turns the stored URL into the one that webhooks carry. */
   readonly publicUrl: (storedUrl: string) => Promise<string>;
 }
 

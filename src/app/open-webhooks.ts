@@ -1,4 +1,4 @@
-/** Opens the webhooks' two halves: what a finished job owes, and who sends it. */
+/** Opens the webhooks' two halves: the policy decides the webhook of a finished job, and the deliverer sends it. */
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import type { Logger } from '../observability/logger.ts';
 import type { WebhookOutbox } from '../queue/webhook-outbox.ts';
@@ -11,7 +11,7 @@ import type { WebhookSettings } from './settings.ts';
 /** Attempts that fall due within this time are made before a drain ends. */
 export const DELIVERY_DRAIN_MS = 30_000;
 
-/** @param publicUrl what a receiver gets instead of the stored URL */
+/** @param publicUrl turns the stored URL into the one that webhooks carry */
 export function webhookPolicy(
   { operatorUrl, events, allowedHosts }: WebhookSettings,
   publicUrl: (storedUrl: string) => Promise<string>,

@@ -1,7 +1,7 @@
 /**
- * A worker from its settings to its end: opens queue and store, finds the model, generates until the queue is drained or, watching, until the signal, and
- * sends webhooks beside it. A stop is over within the grace period and a few seconds, whatever hangs: each wait below ends with the signal or has
- * an end of its own.
+ * Runs a worker from its settings to its end: opens queue and store, finds the model, generates, and sends webhooks meanwhile. It generates until the
+ * queue is drained or, if it watches the queue, until the signal. A stop takes the grace period and a few seconds at most, even if a call hangs. Each
+ * wait below ends with the signal or has its own end.
  */
 import { resolve } from 'node:path';
 import { Text2ImgError } from '../errors/text2img-error.ts';
@@ -23,15 +23,15 @@ import { openStore } from './open-store.ts';
 import { DELIVERY_DRAIN_MS, webhookDeliverer, webhookPolicy } from './open-webhooks.ts';
 import type { EngineOptions, ModelSettings, QueueSettings, StoreSettings, WebhookSettings } from './settings.ts';
 
-/** The embedded queue is a file of this machine, so `jobs show` can hear of progress more often than a third of the lease. */
+/** The embedded queue is a file of this machine, so `jobs show` can show progress more often than once in a third of the lease. */
 const EMBEDDED_RENEW_MS = 1000;
-/** Where a change stream tells of new prompts this is only a second look; elsewhere it is what a new prompt waits at most. */
+/** With a change stream, this is only a second look for new prompts. Without one, a new prompt waits so long at most. */
 const MONGO_POLL_MS = 2000;
 /** A model that takes longer than this to load is not healthy. */
 const MAX_LOAD_MS = 30 * 60_000;
 /** Nothing depends on how a connection is closed. */
 const CLOSE_MS = 1500;
-/** For counting what is still owed, after a signal. */
+/** For counting the pending webhooks, after a signal. */
 const LAST_LOOK_MS = 500;
 
 export interface RunSettings {
@@ -47,7 +47,7 @@ export interface RunSettings {
 
 export interface RunOptions {
   readonly logger: Logger;
-  /** Aborted: claim nothing more, finish what fits into the grace period, give back the rest. */
+  /** Aborted: claim nothing more, finish what fits into the grace period, release the rest. */
   readonly signal: AbortSignal;
   readonly onEvent: (event: WorkerEvent) => void;
   readonly download?: Pick<DownloadEvents, 'onProgress' | 'onEnd'>;
@@ -55,7 +55,7 @@ export interface RunOptions {
 
 export interface RunOutcome {
   readonly delivered: DeliverySummary;
-  /** What the outbox still holds; undefined where it could not be asked. */
+  /** The webhooks that the outbox still holds; undefined if the worker could not count them. */
   readonly owed: { readonly pending: number; readonly dead: number } | undefined;
   /** Why the worker ended before its time. */
   readonly failure: Text2ImgError | undefined;
@@ -76,7 +76,7 @@ export async function runUntilStopped(settings: RunSettings, options: RunOptions
   const places = { store, queue: queue.resource, isWatching: settings.worker.until === 'stopped' };
   const answered = await untilAborted(checkPlaces(places, options), signal);
   if (answered === undefined) return undefined;
-  // Only now, because it may take long: whoever named the wrong database hears of it before gigabytes are downloaded.
+  // Only now, because it may take long: a wrong database name is reported before gigabytes are downloaded.
   const events = { ...options.download, onAlive: () => healthFile.starting() };
   const model = await untilAborted(findModel(settings.model, { logger, events }), signal);
   if (model === undefined) return undefined;
@@ -129,7 +129,7 @@ interface Surroundings {
   readonly left: Text2ImgError | undefined;
 }
 
-/** Whoever may not write finds it out before anything is downloaded or claimed. @throws what store and queue throw */
+/** Reports a missing right to write before the worker downloads or claims anything. @throws what store and queue throw */
 async function checkPlaces(
   { store, queue }: Places,
   { logger, signal }: Pick<RunOptions, 'logger' | 'signal'>,

@@ -20,7 +20,7 @@ export interface QueueSettings {
   readonly collection: string;
   readonly leaseMs: number;
   readonly maxAttempts: number;
-  /** Who claims, for `jobs show`. */
+  /** The name of the claiming worker, for `jobs show`. */
   readonly owner: string;
 }
 
@@ -48,7 +48,7 @@ type ImagePlace =
 
 export interface StoreSettings {
   readonly place: ImagePlace;
-  /** What the images' names begin with. */
+  /** The images' names begin with it. */
   readonly prefix: string;
   /** Where receivers of webhooks find the images; undefined: under the stored URL. */
   readonly publicUrlBase: string | undefined;
@@ -106,7 +106,7 @@ export function modelSettings(
   return { model, defaultModel, variant, offline, environment };
 }
 
-/** What an engine process is started with; which checkpoint is found elsewhere. */
+/** The settings and the environment of an engine process. `find-model.ts` finds the checkpoint. */
 export interface EngineOptions {
   readonly settings: Omit<EngineSettings, 'checkpointFolder' | 'modelName'>;
   /** The child's whole environment. */

@@ -1,4 +1,4 @@
-/** Opens and reads the files of a checkpoint: plain files only, and a file that cannot be had is told from one that is not there. */
+/** Opens and reads the files of a checkpoint, plain files only. The error's sentence distinguishes a missing file from an unreadable one. */
 import { lstat, type FileHandle } from 'node:fs/promises';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import { messageOf } from '../lib/disk-errors.ts';

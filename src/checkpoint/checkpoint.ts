@@ -22,7 +22,7 @@ type List = readonly ComponentSpec[];
 type OfKind<L extends List, K extends ComponentSpec['kind']> = Extract<L[number], { readonly kind: K }>;
 type ConfigOf<S extends NetworkSpec> = S['classes'][number] extends NetworkClass<infer C> ? C : never;
 type FilesOf<S extends TokenizerSpec> = S['classes'][number] extends TokenizerClass<infer T> ? T : never;
-/** What lists in general have in common may be missing too. */
+/** In the general type `List` any component may be missing, not only an optional one. */
 type IfOptional<S extends { readonly name: string }> = S extends { readonly optional: true }
   ? undefined
   : string extends S['name']
@@ -37,7 +37,7 @@ export type PerNetwork<L extends List, T> = {
 export interface Checkpoint<L extends List = List> {
   /** Real path. */
   readonly folder: string;
-  /** What images and logs call it. */
+  /** The model's name in images and logs. */
   readonly modelName: string;
   readonly index: ModelIndex;
   readonly networks: {

@@ -15,7 +15,7 @@ export interface NetworkSpec {
   readonly optional?: true;
 }
 
-/** What every tokenizer's files say. */
+/** The value that the files of every kind of tokenizer yield. */
 export interface ReadTokenizer {
   /** Tokens of a prompt with start, end and padding. */
   readonly maxTokens: number;
@@ -63,7 +63,7 @@ export interface IgnoredSpec {
 
 export type ComponentSpec = NetworkSpec | TokenizerSpec | SchedulerSpec | IgnoredSpec;
 
-/** What this folder must know of a family. */
+/** The facts of a family that this folder needs. */
 export interface CheckpointFamily {
   /** Pipeline classes of `model_index.json`. */
   readonly classes: readonly string[];

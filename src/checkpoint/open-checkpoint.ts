@@ -118,7 +118,7 @@ class Opening {
   async #scheduler(spec: SchedulerSpec): Promise<CheckpointScheduler> {
     const path = join(this.#folder, spec.name, 'scheduler_config.json');
     const json = await readJsonFile(path);
-    // As diffusers: the index decides, whatever the scheduler's own file says.
+    // As in diffusers: the index decides. The scheduler's own file counts only if the index names no class.
     const className = own(this.#index.components, spec.name) ?? json['_class_name'];
     if (typeof className !== 'string')
       throw new Text2ImgError('invalid_config', `${path} names no class: "_class_name" is ${quote(className)}.`);

@@ -1,6 +1,6 @@
 /**
- * Reads a tokenizer folder: the vocabulary and merges of `tokenizer.json`, or of `vocab.json` and `merges.txt`; the tokens that were added to them
- * (textual inversion does that); the special tokens; and how long a prompt may be.
+ * Reads a tokenizer folder: vocabulary, merges, added tokens (textual inversion adds some), special tokens, and the maximum length of a prompt.
+ * Vocabulary and merges come from `tokenizer.json`, or from `vocab.json` and `merges.txt`.
  * Source: transformers tokenization_utils_base.py, _from_pretrained (which file wins), and tried against transformers 5.23 file by file.
  */
 import { existsSync } from 'node:fs';
@@ -22,7 +22,7 @@ export interface TokenizerFiles {
   readonly bosToken: string;
   readonly eosToken: string;
   readonly unkToken: string;
-  /** What fills a short prompt up. */
+  /** Pads a short prompt. */
   readonly padToken: string;
   /** Tokens of a prompt with start, end and padding. */
   readonly maxTokens: number;
@@ -36,7 +36,7 @@ const MAX_ID = 2 ** 24;
 /** Start, end, and one token of the prompt. */
 const LEAST_TOKENS = 3;
 
-/** What every published CLIP reads. */
+/** Every published CLIP reads this many tokens. */
 const CLIP_TOKENS = 77;
 
 type Json = Readonly<Record<string, unknown>>;
@@ -218,7 +218,7 @@ function addSpecial(value: unknown, tokens: Map<string, AddedToken>): void {
   if (token.success) tokens.set(token.data.content, token.data);
 }
 
-/** A token of the vocabulary keeps its id; others get the next ones, whatever their file says. The first of the same text counts. */
+/** A token of the vocabulary keeps its id. Others get the next ids; the ids in their files do not count. The first of the same text counts. */
 function withIds(tokens: readonly AddedToken[], vocab: ReadonlyMap<string, number>): TokenizerFiles['addedTokens'] {
   const known = new Map<string, AddedToken & { readonly id: number }>();
   let next = vocab.size;

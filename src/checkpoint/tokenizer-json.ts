@@ -42,7 +42,7 @@ const WORDS = "'s|'t|'re|'ve|'m|'ll|'d|[\\p{L}]+|[\\p{N}]|[^\\s\\p{L}\\p{N}]+";
 /** With the two marks in front since transformers 4.0, without them before. */
 const WORD_PATTERNS: readonly unknown[] = [`<\\|startoftext\\|>|<\\|endoftext\\|>|${WORDS}`, WORDS];
 
-/** What each part must be; the keys that are not listed do not change the tokens of a prompt. */
+/** The values that each part must have. Keys that are not listed do not change the tokens of a prompt. */
 const NORMALIZERS = [
   { type: 'NFC' },
   { type: 'Replace', pattern: { Regex: '\\s+' }, content: ' ' },

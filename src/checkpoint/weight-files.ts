@@ -23,8 +23,8 @@ interface WeightFile {
 }
 
 /**
- * After the base name. The variant stands in front of the shard's number or behind it; of an index in front of `.json`, and in older files in front
- * of `.safetensors`.
+ * The name after the base name. A shard's variant stands before or after the shard's number. An index's variant stands before `.json`, and in older
+ * files before `.safetensors`.
  */
 const REST =
   /^(?:\.(?!safetensors)([\w-]+?))?(?:(-\d{5}-of-\d{5})(?:\.(?!safetensors)([\w-]+))?)?\.safetensors(\.index(?:\.([\w-]+))?\.json)?$/;
@@ -73,7 +73,7 @@ function onlyVariant(heads: readonly WeightFile[], wanted: WantedWeights): Weigh
   );
 }
 
-/** What the names say of an index's shards. In a folder the index itself says more. */
+/** The shards of an index, as far as the names show them. In a folder the index itself says more. */
 export function shardsOf({ variant }: WeightFile, names: readonly string[], baseName: string): readonly string[] {
   return parseAll(names, baseName)
     .filter((file) => file.kind === 'shard' && file.variant === variant)

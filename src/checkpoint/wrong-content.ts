@@ -22,7 +22,7 @@ const SIGNATURES: readonly (readonly [bytes: readonly number[], sentence: string
 ];
 
 /**
- * What the file is, as the rest of a sentence that begins with its path; undefined for anything else.
+ * Names the content of a file, as the rest of a sentence that begins with its path. Undefined for any other content.
  * @param start the first `TELLTALE_BYTES` bytes, or all of a shorter file
  */
 export function wrongContent(start: Uint8Array): string | undefined {

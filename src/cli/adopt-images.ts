@@ -15,7 +15,7 @@ import { storeSettings } from '../app/settings.ts';
 export async function adoptImages(context: QueueContext, queue: PromptQueue, id: string): Promise<number> {
   const identity = await queue.identify(id);
   const summary = await queue.show(id);
-  // What does not exist is told by the command itself.
+  // The command itself reports a job that does not exist.
   if (identity === undefined || summary === undefined) return 0;
   if (summary.status === 'pending' || summary.status === 'processing')
     throw new Text2ImgError(

@@ -8,16 +8,16 @@ import type { Logger } from '../observability/logger.ts';
 import { jsonLine } from './json-output.ts';
 import type { Terminal } from './terminal.ts';
 
-/** What the process was given. */
+/** The input of the process. */
 export interface Given {
-  /** What stands behind the program's name. */
+  /** The arguments behind the program's name. */
   readonly args: readonly string[];
   readonly environment: Environment;
 }
 
 export interface CommandContext {
   readonly config: Config;
-  /** What the process was given. */
+  /** The environment of the process. */
   readonly environment: Environment;
   readonly logger: Logger;
   readonly terminal: Terminal;

@@ -1,4 +1,4 @@
-/** What `text2img doctor` looks at beside the machine: the model, the store, the webhook. */
+/** The checks of `text2img doctor` beside the machine: the model, the store, the webhook. */
 import { existsSync } from 'node:fs';
 import { access, constants, stat } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
@@ -49,7 +49,7 @@ function folderOfImages(dataDir: string, prefix: string): string {
   return resolve(dataDir, prefix.slice(0, prefix.lastIndexOf('/') + 1));
 }
 
-/** What exists at `path`, or nearest above it. */
+/** `path` if it exists, else the nearest path above it that exists. */
 function nearestThing(path: string): string {
   return existsSync(path) || dirname(path) === path ? path : nearestThing(dirname(path));
 }

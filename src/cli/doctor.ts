@@ -34,7 +34,7 @@ export async function doctor(context: CommandContext): Promise<ExitCode> {
   return findings.some(({ status }) => status === 'problem') ? 5 : 0;
 }
 
-/** The settings, and what they name. A cause is told once: what it stands in the way of is not checked. */
+/** Checks the settings and the places that they name. Reports a cause once: checks that need the failed part are left out. */
 async function probePlaces(context: CommandContext): Promise<readonly DoctorFinding[]> {
   const { config, environment } = context;
   let mode: Mode;
@@ -75,7 +75,7 @@ async function inspectQueue({ config, logger }: CommandContext, mode: Mode): Pro
   return `${queue.description}: ${pending} pending, ${processing} processing, ${completed} completed, ${error} in error`;
 }
 
-/** What no worker can claim, and what no worker sees. */
+/** Finds jobs that no worker can claim, and jobs that no worker sees. */
 async function inspectPrompts({ config, logger }: CommandContext, mode: Mode): Promise<DoctorFinding> {
   let isUnseen = false;
   const finding = await probe('prompts', mode, async () => {
@@ -108,7 +108,7 @@ function notChecked(topic: DoctorTopic): DoctorFinding {
   return { name: topic, status: 'not_checked', detail: 'not checked' };
 }
 
-/** What the list above it comes to. */
+/** The last lines: how many problems the list above has, and their names. */
 function summary(findings: readonly DoctorFinding[]): readonly string[] {
   const problems = findings.filter(({ status }) => status === 'problem').map(({ name }) => name);
   const [count, names] = [problems.length, problems.join(', ')];

@@ -90,7 +90,7 @@ class ForeignFields {
     const slip = unread.find(({ kind }) => kind === 'slip');
     if (slip !== undefined && !allowUnknownFields)
       throw new Text2ImgError(
-        // Without its text a document is no prompt, by whatever name it was meant.
+        // A document without its text has an invalid prompt, also if the field's name is only misspelled.
         slip.meant === REQUEST_FIELDS.prompt.wire ? 'invalid_prompt' : 'invalid_document',
         `Nobody reads the field ${quote(slip.name)}. Did you mean ${quote(slip.meant)}? --allow-unknown-fields keeps it as it is.`,
       );

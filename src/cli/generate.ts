@@ -110,7 +110,7 @@ async function writeImages(context: CommandContext, { request, result, engine, p
   }
 }
 
-/** An image as `--json` tells of it: each field of the request by its name in documents, save for the prompt, and the model. */
+/** An image in the output of `--json`: the prompt, each other field of the request by its name in documents, and the model. */
 function described({
   modelName: model,
   modelHash,

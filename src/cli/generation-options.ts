@@ -22,11 +22,11 @@ export interface RequestWithSource {
   readonly request: GenerationRequest & { readonly seed: number };
   /** The model that generated the PNG of `--from`, when it says so. */
   readonly drawnBy: { readonly modelName: string | undefined; readonly modelHash: string | undefined } | undefined;
-  /** What the PNG of `--from` says that is not generated here. */
+  /** Settings in the PNG of `--from` that text2img does not use. */
   readonly notTaken: readonly string[];
 }
 
-/** @throws `conflicting_options`, `not_found`, `unreadable_file`, and whatever the request itself deserves */
+/** @throws `conflicting_options`, `not_found`, `unreadable_file`, and the errors of an invalid request */
 export async function requestOf(config: Config): Promise<RequestWithSource> {
   const read = config.from === undefined ? undefined : await readSource(config.from);
   const source = read?.parameters;

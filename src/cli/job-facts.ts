@@ -1,4 +1,4 @@
-/** What lists and details say of a job alike: how far it is, how long it took, and its JSON. */
+/** Facts of a job in lists and details alike: how far it is, how long it took, and its JSON. */
 import { durationText } from '../lib/duration-text.ts';
 import { omitUndefined } from '../lib/omit-undefined.ts';
 import type { JobSummary } from '../queue/prompt-queue.ts';

@@ -10,7 +10,7 @@ const STATE_LENGTH = 30;
 const WORKER_LENGTH = 60;
 const TEXT_LENGTH = 48;
 const OUTCOME_LENGTH = 100;
-/** What is left of columns where the terminal is narrow. */
+/** Minimum widths of columns where the terminal is narrow. */
 const LEAST = { id: 24, worker: 5, prompt: 10 } as const;
 
 export interface JobTableOptions {
@@ -50,7 +50,7 @@ export function jobTable(jobs: readonly JobSummary[], { width, isFirst, nowMs }:
   return isFirst && heading !== undefined ? [heading, ...lines] : lines;
 }
 
-/** What came of it, or of its last attempt. */
+/** The job's error or first image, else the error of its last attempt. */
 function outcomeOf({ error, imageUrls, lastError }: JobSummary): string {
   return error ?? imageUrls?.[0] ?? lastError ?? '';
 }

@@ -1,4 +1,4 @@
-/** What `--json` prints: one line a result, every name in snake_case, as in documents and in the log. */
+/** The output of `--json`: one line a result, every name in snake_case, as in documents and in the log. */
 
 /** Records whose names are not ours: a document's fields, a checkpoint's components. */
 const FOREIGN_RECORDS: ReadonlySet<string> = new Set(['parameters', 'request', 'components']);

@@ -10,12 +10,12 @@ import type { Invocation } from './program.ts';
 import { stopWasAsked } from './signals.ts';
 import { Terminal } from './terminal.ts';
 
-/** A reader of results may stop for a while (a pager, a slow disk); one that takes nothing for this long is given up. */
+/** A reader of results may stop for a while (a pager, a slow disk). The program waits this long for one that takes nothing. */
 const RESULTS_PATIENCE_MS = 60_000;
 /** After a signal, and for the log, there is less time: a stop has to be over a few seconds after the grace period. */
 const SHORT_PATIENCE_MS = 1000;
 
-/** @returns the exit code, when the output has been read or given up; whatever is still open then is nobody's any more. Never throws */
+/** @returns the exit code, when the output has been read or its reader took too long. Nobody waits for work that is still open then. Never throws */
 export async function main(given: Given): Promise<ExitCode> {
   const terminal = new Terminal({
     stdout: process.stdout,
@@ -38,7 +38,7 @@ async function end(terminal: Terminal, exitCode: ExitCode): Promise<ExitCode> {
   return exitCode === 0 && lostResults !== undefined ? EXIT_CODE_OF_FAULT[lostResults.fault] : exitCode;
 }
 
-/** What nobody caught is told like every other bug, not as Node tells it. */
+/** Reports an error that nobody caught like every other bug, not as Node does. */
 function endOnBugs(terminal: Terminal, given: Given): void {
   let isEnding = false;
   process.on('uncaughtException', (error) => {

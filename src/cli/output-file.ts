@@ -132,7 +132,7 @@ export async function writeImage(
   return isReplaced;
 }
 
-/** All of it, to whoever reads; one who stopped reading is no error. */
+/** Writes all bytes. A reader that stopped reading is no error. */
 export async function writeToStream(stream: Writable, bytes: Uint8Array): Promise<void> {
   await new Promise<void>((resolve, reject) => {
     stream.write(bytes, (error) => {

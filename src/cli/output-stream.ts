@@ -1,15 +1,15 @@
 /**
- * One of the process's two output streams. What its reader does not take waits in a bounded queue; a write never throws and never waits; and at the
- * end `flush` waits only as long as somebody goes on reading.
+ * One of the process's two output streams. Text that its reader does not take waits in a bounded queue. A write never throws and never waits. At
+ * the end `flush` waits only as long as the reader goes on reading.
  */
 import type { Writable } from 'node:stream';
 import { systemCode } from '../lib/disk-errors.ts';
 import { pause } from '../lib/pause.ts';
 
 export interface OutputStreamOptions {
-  /** What may wait for the reader; a text that does not fit any more is left out. */
+  /** The most bytes that wait for the reader. A text that does not fit any more is left out. */
   readonly maxQueuedBytes: number;
-  /** When what waited is read again, or at the end: how many texts were left out. @returns what is written in their place */
+  /** Called with the number of texts that were left out, when the reader has caught up or at the end. @returns the text to write in their place */
   readonly onLeftOut: (count: number) => string | undefined;
   /** Whenever writing fails, except that the reader has gone. */
   readonly onFailure?: (error: Error) => void;
@@ -52,7 +52,7 @@ export class OutputStream {
 
   /** Waits until all is read, the reader has gone, or has taken nothing for so long. */
   async flush(patienceMs: number): Promise<void> {
-    // The error of a write that failed is told in a later turn.
+    // Node reports the error of a failed write in a later turn of the event loop.
     await new Promise((resolve) => setImmediate(resolve));
     let taken = this.#takenPieces;
     let waitedMs = 0;
@@ -89,7 +89,7 @@ export class OutputStream {
     }
   }
 
-  /** What stands in the place of what was left out. */
+  /** The text in the place of the texts that were left out. */
   #note(): Buffer | undefined {
     const count = this.#leftOut;
     if (count === 0) return undefined;

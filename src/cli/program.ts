@@ -1,5 +1,5 @@
 /**
- * The command line's grammar, made from the table of options: commands, arguments, help with examples. What the commands do is theirs.
+ * The command line's grammar, made from the table of options: commands, arguments, help with examples. The commands themselves are in other files.
  */
 import { Command, CommanderError, Option, type ParseOptions } from 'commander';
 import type { Flags } from '../config/parse.ts';
@@ -23,7 +23,7 @@ import { aliasesOf, joinAliases, SIZE_FLAG, takesSize } from './flag-names.ts';
 import { EXAMPLES, EXIT_CODES_HELP } from './help-texts.ts';
 import { describeUsageError } from './usage-errors.ts';
 
-/** What was typed: the command's path and everything behind it. */
+/** The typed command line: the command's path and everything behind it. */
 export interface Invocation {
   readonly command: CommandName;
   /** `list` of `jobs list`. */

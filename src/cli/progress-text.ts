@@ -3,13 +3,13 @@ import { durationText } from '../lib/duration-text.ts';
 import { printable } from '../lib/foreign-text.ts';
 
 export interface Progress {
-  /** What is at work: a job's id, a file or a model. */
+  /** The item at work: a job's id, a file or a model. */
   readonly label: string;
   readonly step: number;
   readonly steps: number;
   /** Which part of the work, where it is known. */
   readonly stage?: string;
-  /** What `step` and `steps` count; without it, denoising steps. */
+  /** The unit of `step` and `steps`; without it, denoising steps. */
   readonly unit?: 'bytes';
 }
 

@@ -1,6 +1,6 @@
 /**
- * `text2img health` in its plain forms, without the packages, tables and checks of the other commands: a container runs it every half minute.
- * Whatever is not plain is left to them, and so is every mistake.
+ * `text2img health` in its plain forms, without the packages, tables and checks of the other commands: a container runs it every half minute. The
+ * full command line handles every other form, and every mistake.
  */
 import type { Environment } from '../config/environment.ts';
 import { flagNamed, type OptionSpec } from '../config/options/option-spec.ts';
@@ -11,7 +11,7 @@ import type { ExitCode, Given } from './command-context.ts';
 import { health, type HealthContext } from './health.ts';
 import type { Terminal } from './terminal.ts';
 
-/** What `health` takes; `test/cli/quick-health.test.ts` compares it with the table of all options. */
+/** The options of `health`; `test/cli/quick-health.test.ts` compares them with the table of all options. */
 export const HEALTH_OPTIONS = {
   heartbeatFile: WORKER_OPTIONS.heartbeatFile,
   maxAge: WORKER_OPTIONS.maxAge,

@@ -27,7 +27,7 @@ export interface HealthFacts {
   /** Undefined in a file of an older version, or in one that is being written. */
   readonly state: (typeof STATES)[number] | undefined;
   readonly worker: HealthWorker | undefined;
-  /** What keeps the worker from claiming. */
+  /** The reason why the worker cannot claim. */
   readonly trouble: Trouble | undefined;
 }
 

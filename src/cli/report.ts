@@ -1,4 +1,4 @@
-/** How the program says that it failed: one sentence with its code, with `--json` also as JSON, for a bug of ours with its stack. */
+/** Reports that the program failed: one sentence with its code. With `--json` it prints JSON too, and for a bug in text2img the stack. */
 import { environmentNameOf, flagOf, OPTIONS } from '../config/options.ts';
 import { EXIT_CODE_OF_FAULT } from '../errors/error-codes.ts';
 import { Text2ImgError } from '../errors/text2img-error.ts';

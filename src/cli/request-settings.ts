@@ -11,7 +11,7 @@ export function limitsOf({ maxSteps, maxPixels, maxImages, maxPromptBytes }: Con
   return { maxSteps, maxPixels, maxImages, maxPromptBytes };
 }
 
-/** What `run` takes for documents that leave a value out: it has no flags for what belongs to one job. */
+/** The values that `run` takes for documents that leave them out. It has no flags for values that belong to one job. */
 export function defaultsOf(config: Config): GenerationDefaults {
   return requestValues(REQUEST_FIELDS, config);
 }

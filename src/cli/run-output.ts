@@ -42,7 +42,7 @@ export interface Ending {
   readonly place: string;
   readonly elapsedMs: number;
   readonly delivered: DeliverySummary;
-  /** What the outbox still holds; undefined where it could not be asked. */
+  /** Webhooks that the outbox still holds; undefined where it could not be asked. */
   readonly owed: { readonly pending: number; readonly dead: number } | undefined;
 }
 

@@ -1,13 +1,13 @@
 /**
- * Stopping by signal: the first SIGTERM, SIGINT, SIGQUIT (what some images send) or SIGHUP (a terminal that closes) asks for a graceful end, the
- * second ends the process at once.
+ * Stops the program by signal. The first SIGTERM, SIGINT, SIGQUIT (some container images send it) or SIGHUP (a terminal that closes) asks for a
+ * graceful end. The second ends the process at once.
  */
 import { constants } from 'node:os';
 import type { Logger } from '../observability/logger.ts';
 
 const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGQUIT', 'SIGHUP'] as const;
 const SIGNAL_EXIT_CODE = 128;
-/** After the grace period, for giving back and closing; another second is the terminal's. */
+/** Time after the grace period to release jobs and close. The terminal gets another second. */
 const CLOSING_MS = 3500;
 
 /** The process's, as signals are. */
@@ -21,7 +21,7 @@ export function stopWasAsked(): boolean {
 export interface SignalListener extends Disposable {
   /** Aborted at the first signal. */
   readonly signal: AbortSignal;
-  /** Aborted 3.5 seconds after the grace period: whatever has not answered by then is left. */
+  /** Aborted 3.5 seconds after the grace period. Then nothing waits for calls that have not answered. */
   readonly lastSignal: AbortSignal;
 }
 

@@ -9,7 +9,7 @@ const OPENING_BRACE = 0x7b;
 const CLOSING_BRACE = 0x7d;
 
 /**
- * The elements are not parsed: what is wrong inside one is left to whoever parses it.
+ * Does not parse the elements: the caller does, and finds the errors in them.
  * @param text begins with a bracket, after white space
  * @returns undefined where the array has no end, or something stands behind it
  */

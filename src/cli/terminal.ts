@@ -1,7 +1,7 @@
 /**
- * The terminal: results on standard output, log lines and progress on standard error. On a terminal each job at work has a bar at the
- * bottom. Elsewhere, and with TERM=dumb, there is one line when it is complete, and one every ten seconds until then. No text has colours.
- * This is the door that every text leaves through: each line is escaped here, whoever made it, and a line ends only where the door ends it.
+ * The terminal: results on standard output, log lines and progress on standard error. On a terminal each job at work has a bar at the bottom.
+ * Elsewhere, and with TERM=dumb, there is one line when it is complete, and one every ten seconds until then. No text has colours.
+ * Every text leaves the program through this file. It escapes each line from any source, and only it ends a line.
  */
 import type { Writable } from 'node:stream';
 import type { Environment } from '../config/environment.ts';
@@ -27,7 +27,7 @@ export interface TerminalStreams {
 }
 
 export interface FlushOptions {
-  /** How long the reader of the results may take nothing before they are given up. */
+  /** How long the program waits for a reader of the results that takes nothing. */
   readonly resultsMs: number;
   /** The same for the reader of the log. */
   readonly linesMs: number;

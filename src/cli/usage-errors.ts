@@ -8,7 +8,7 @@ import type { FieldTable } from '../job/request-field.ts';
 import { REQUEST_FIELDS } from '../job/request-fields.ts';
 import { quote } from '../lib/foreign-text.ts';
 
-/** What commander says, in our words: never a value, which may be a secret behind a mistyped flag. */
+/** Commander's errors in our words. They never contain a value, which may be a secret behind a mistyped flag. */
 export function describeUsageError(error: CommanderError, command: string | undefined): Text2ImgError {
   switch (error.code) {
     case 'commander.unknownOption':

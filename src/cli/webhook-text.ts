@@ -1,4 +1,4 @@
-/** What the commands say of webhooks, in the words that `--state` takes: pending, delivered, dead. */
+/** The commands' texts about webhooks, in the words that `--state` takes: pending, delivered, dead. */
 import { durationText } from '../lib/duration-text.ts';
 import { excerpt } from '../lib/foreign-text.ts';
 import type { WebhookSummary } from '../queue/webhook-outbox.ts';

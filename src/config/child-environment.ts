@@ -1,6 +1,6 @@
 /**
- * The environment of child processes. The engine child reads checkpoints of strangers, so it is given what a runtime, a driver or a loader may
- * need, and nothing else: no database, no webhook, no token.
+ * The environment of child processes. The engine child reads checkpoints of strangers, so it gets only what a runtime, a driver or a loader may need.
+ * It gets no database, no webhook and no token.
  */
 import type { Environment } from './environment.ts';
 
@@ -63,12 +63,12 @@ const ALLOWED_BEGINNINGS = [
 ].join('|');
 const ALLOWED_BEGINNING = new RegExp(`^(?:${ALLOWED_BEGINNINGS})`);
 
-/** Never, whatever it begins with. */
+/** Never passed on, not even with an allowed beginning. */
 const SECRET = /TOKEN|SECRET|PASSW|CREDENTIAL|API_?KEY|PRIVATE/i;
 
 /**
- * ONNX Runtime 1.30 sends telemetry and keeps an identity of the device under the home folder, unless this is set or it believes that it runs in
- * a test (`CI`).
+ * ONNX Runtime 1.30 sends telemetry and keeps an identity of the device under the home folder. It does not if this is set or if it believes that it
+ * runs in a test (`CI`).
  */
 const NO_TELEMETRY = { ORT_DISABLE_TELEMETRY: '1' } as const;
 
@@ -77,7 +77,7 @@ export interface ChildEnvironmentOptions {
   readonly libraryFolder?: string;
 }
 
-/** What a child that loads ONNX Runtime or asks a driver is given. */
+/** The environment for a child that loads ONNX Runtime or asks a driver. */
 export function childEnvironment(
   environment: Environment,
   { libraryFolder }: ChildEnvironmentOptions = {},

@@ -8,7 +8,7 @@ import { environmentNameOf, flagOf, OPTION_NAMES, OPTIONS, type OptionName, type
 const BEGINNING = 'TEXT2IMG_';
 /** Of our tests, and of our image. */
 const NO_OPTIONS = /^TEXT2IMG_(?:TEST_\w*|CONTAINER)$/;
-/** Where prompts and images are: whoever misspells one of these would generate into the embedded queue and not know it. */
+/** They say where prompts and images are. A user who misspells one would generate into the embedded queue and not know it. */
 const PLACES: readonly OptionName[] = ['mongoUri', 'gcsBucket'];
 const MAX_NAMED = 20;
 const MAX_LENGTH = 80;
@@ -29,7 +29,7 @@ export function refuseMisnamedPlaces(environment: Environment): void {
   }
 }
 
-/** The names of all of them, each with the one that was perhaps meant; undefined when there are none. Values are not told. */
+/** The names of all of them, each with the one that was perhaps meant; undefined when there are none. Values are not shown. */
 export function unknownVariables(environment: Environment): string | undefined {
   const known = knownNames();
   const unknown = Object.entries(environment)

@@ -12,7 +12,7 @@ export interface GoogleSettings {
   readonly credentialsFile: string | undefined;
   /** For requests to the bucket; undefined: directly. */
   readonly proxy: string | undefined;
-  /** What Google's client must find in the environment of the process, by variable; it reads these itself and takes them in no other way. */
+  /** Variables that Google's client must find in the environment of the process. It reads them itself and takes these settings in no other form. */
   readonly variables: Readonly<Record<string, string>>;
 }
 
@@ -26,7 +26,7 @@ const METADATA_SERVERS = ['http://169.254.169.254', 'http://metadata.google.inte
 const USUAL_CREDENTIALS = './credentials/gcp-key.json';
 const KEY_FILE_VARIABLE = 'GOOGLE_APPLICATION_CREDENTIALS';
 
-/** Changes nothing: `variables` says what is to be written, and Google's door writes it. @throws `invalid_option` */
+/** Changes nothing: `variables` lists the variables that Google's door will write. @throws `invalid_option` */
 export function googleSettings(environment: Environment): GoogleSettings {
   const given = stated(environment, KEY_FILE_VARIABLE);
   const usual = existsSync(USUAL_CREDENTIALS) ? USUAL_CREDENTIALS : undefined;
@@ -47,8 +47,8 @@ export function googleSettings(environment: Environment): GoogleSettings {
 }
 
 /**
- * Google's client reads the proxies itself, but of `NO_PROXY` only whole names and those with a dot in front, and takes any proxy for any URL. So whoever is
- * asked directly, as curl would read the variables, is named there in full.
+ * Google's client reads the proxies itself, and it takes any proxy for any URL. In `NO_PROXY` it understands only whole names and names with a dot in
+ * front. So we list there in full each host that curl would ask directly with the same variables.
  */
 function directHosts(environment: Environment, urls: readonly URL[], proxies: Proxies): Record<string, string> {
   if (proxies.http === undefined && proxies.https === undefined) return {};

@@ -59,7 +59,7 @@ export function unclearOffline(
   return found === undefined || YES.test(found.value) || NO.test(found.value) ? undefined : found;
 }
 
-/** What can be told without a file, for whoever wants to know before anything else happens. @throws `invalid_option` */
+/** Finds errors in the hub's variables without reading a file, before anything else happens. @throws `invalid_option` */
 export function checkHubVariables(environment: Environment): void {
   endpointOf(environment);
   statedToken(environment);

@@ -13,7 +13,7 @@ export interface Loaded {
 }
 
 /**
- * Everything that can be told from flags, variables and secret files is refused here, before anything is fetched, opened or made.
+ * Refuses here every error that flags, variables and secret files show, before anything is fetched, opened or made.
  * @throws `invalid_option`, `conflicting_options`; for a request's options of `generate` and `enqueue` `invalid_parameter`
  */
 export async function loadConfig(sources: LoadSources): Promise<Loaded> {
@@ -30,7 +30,7 @@ export async function settle(sources: ConfigSources): Promise<Loaded> {
   if (taken.includes('offline')) (await import('./hub.ts')).checkHubVariables(environment);
   if (!hasQueue || command === 'doctor') return { config, mode: undefined };
   const { resolveMode, resolveQueueMode } = await import('./mode.ts');
-  // Who reads or writes images needs the store as well.
+  // A command that reads or writes images needs the store as well.
   if (command !== 'run' && !config.adopt) return { config, mode: resolveQueueMode(config, environment) };
   const mode = resolveMode(config, environment);
   if (command === 'run') (await import('./check-together.ts')).checkTogether(config, { mode, environment });

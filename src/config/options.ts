@@ -1,6 +1,6 @@
 /**
- * Every option, once: its values, its default, what it means, and which commands take it. The flag is the name in kebab case, the
- * environment variable `TEXT2IMG_<NAME>`, save for the names that users have had in their scripts for long (`environment`).
+ * Every option, once: its values, its default, what it means, and which commands take it. The flag is the name in kebab case, the environment
+ * variable is `TEXT2IMG_<NAME>`. The exceptions are names that users have had in their scripts for long (`environment`).
  */
 import { type CommandName, flagNamed, type OptionSpec, variableOf } from './options/option-spec.ts';
 import { IMAGE_FILE_OPTIONS } from './options/image-file-options.ts';

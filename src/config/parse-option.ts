@@ -21,7 +21,7 @@ export interface OptionSources {
   /** As the command line gives it: a text, or true and false for a switch. */
   readonly flag: string | boolean | undefined;
   readonly environment: Environment;
-  /** What the option's secret file holds. */
+  /** The content of the option's secret file. */
   readonly secret?: RawOption | undefined;
 }
 
@@ -75,7 +75,7 @@ function prepared({ kind }: OptionSpec, value: string, environment: Environment)
   return kind === 'path' ? expandHome(value, environment) : value.trim();
 }
 
-/** What an error may say of a value. */
+/** The value as an error may show it. */
 function shown(spec: OptionSpec, value: string): string {
   if (spec.secret) return '(not shown)';
   return spec.kind === 'url' ? quoteUrl(value) : quote(value);

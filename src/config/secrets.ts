@@ -16,7 +16,7 @@ export type Secrets = ReadonlyMap<string, string>;
 
 export interface SecretSources {
   readonly command: CommandName;
-  /** What the command line gives: its secrets are not looked for in files. */
+  /** The command line's values: their secrets are not looked for in files. */
   readonly flags: Readonly<Partial<Record<OptionName, unknown>>>;
   readonly environment: Environment;
 }

@@ -1,6 +1,6 @@
 /**
- * How many images may share a pass: what the model says, until the engine runs out of memory, and from then on half of what was too much.
- * Counted in pixels, so that what is too much at 1024 × 1024 does not slow 512 × 512 down.
+ * Decides how many images may share a pass. At first the model sets the limit. When the engine runs out of memory, the limit becomes half of what was
+ * too much. The limit counts pixels, so that a failure at 1024 × 1024 does not slow 512 × 512 down.
  */
 import type { ModelFacts } from '../job/model-facts.ts';
 import type { Logger } from '../observability/logger.ts';

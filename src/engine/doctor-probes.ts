@@ -8,7 +8,7 @@ import { DEFAULT_RUNTIME } from '../runtime/registry.ts';
 
 export interface DoctorFinding {
   readonly name: string;
-  /** `missing` is fine for whoever does not need it; `problem` is not. `not_checked`: a problem above stands in the way. */
+  /** `missing` is fine for a user who does not need it; `problem` is not. `not_checked`: a problem above prevents the check. */
   readonly status: 'ok' | 'missing' | 'problem' | 'not_checked';
   readonly detail: string;
   readonly advice?: string;

@@ -1,8 +1,8 @@
 /**
- * The parent's half of the engine: keeps one child with the model alive, hands it jobs, and turns its messages and its deaths into results.
- * A child that dies is reported with its exit reason to the jobs it had, and replaced after a pause that doubles with each
- * death; the jobs' owner decides whether to try again. Once a model was loaded, a start that fails is `engine_unavailable`, which is no job's
- * fault, and the next call of `start` tries again: nothing is ever given up for good.
+ * The parent's half of the engine: keeps one child with the model alive, hands it jobs, and turns its messages and its crashes into results.
+ * When a child crashes, its jobs fail with its exit reason. The host replaces the child after a pause that doubles with each crash. The jobs' owner
+ * decides whether to retry. Once a model was loaded, a start that fails is `engine_unavailable`, which is no job's fault. The next call of `start`
+ * starts a child again, however often that failed before.
  */
 import { fileURLToPath } from 'node:url';
 import { Text2ImgError } from '../errors/text2img-error.ts';
@@ -67,7 +67,7 @@ export class EngineHost implements AsyncDisposable {
     return this.#ready;
   }
 
-  /** What `start` found out. */
+  /** The facts that `start` found out about the model. */
   get model(): ModelFacts {
     if (this.#model === undefined)
       throw new Text2ImgError('internal', 'the engine was asked for its model before it was started.');
@@ -134,7 +134,7 @@ export class EngineHost implements AsyncDisposable {
     else this.#end(jobId)?.fail(new Text2ImgError('cancelled', 'the job was cancelled.'));
   }
 
-  /** Ends the child at once, whatever it does; its jobs end with `reason`. The next `start` loads the model anew. */
+  /** Ends the child at once, even a busy one; its jobs end with `reason`. The next `start` loads the model anew. */
   kill(reason: Text2ImgError): void {
     this.#respawning.abort();
     const life = this.#life;
@@ -259,13 +259,13 @@ export class EngineHost implements AsyncDisposable {
       jobs,
       deaths: this.#deaths,
     });
-    // Before the jobs hear of it, so that a retry waits for the replacement.
+    // Before the jobs fail, so that a retry waits for the replacement.
     this.#ready = this.#respawnLater();
     this.#ready.catch(() => undefined);
     this.#rejectAll(reason);
   }
 
-  /** Whoever waited for this start hears why; the next one that asks begins another. */
+  /** Callers that waited for this start receive the reason; the next call begins another start. */
   #startFailed(error: Text2ImgError, life: Life): void {
     this.#forget();
     const known = this.#model === undefined ? error : cannotStartAgain(error);

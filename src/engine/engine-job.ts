@@ -6,7 +6,7 @@ import type { JobDurations, PipelineStage } from '../job/stages.ts';
 export interface EngineJob {
   readonly jobId: string;
   readonly request: ResolvedGenerationRequest;
-  /** What the request begins with. A model that reads none refuses the job with `invalid_parameter`. */
+  /** The images that the request begins with. A model that reads none refuses the job with `invalid_parameter`. */
   readonly images: readonly RawImage[];
 }
 
@@ -33,7 +33,7 @@ export interface EngineProgress {
   readonly steps: number;
 }
 
-/** What happens to a job before its end. */
+/** The events of a job before its end. */
 export interface JobEvents {
   onProgress?(jobId: string, progress: EngineProgress): void;
   /** Only while the job is watched: what the image looks like so far. */

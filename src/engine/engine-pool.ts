@@ -1,6 +1,6 @@
 /**
- * The engines of one worker. Each is given out in slots: one that generates, and one ahead of it when the first is nearly done. An engine that
- * cannot be used is left out until a probe succeeds; while others work the pool repeats the probe by itself, with growing pauses.
+ * The engines of one worker. Each is given out in slots: one that generates, and one ahead of it when the first is nearly done. The pool leaves out
+ * an engine that cannot be used until a probe succeeds. While others work, the pool repeats the probe by itself, with growing pauses.
  */
 import type { Text2ImgError } from '../errors/text2img-error.ts';
 import { type PauseRange, pause } from '../lib/pause.ts';

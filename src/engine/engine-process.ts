@@ -1,5 +1,5 @@
 /**
- * One life of the engine child: it is forked, speaks the protocol, and ends for a reason that can be told. `engine-host.ts` decides what
+ * One life of the engine child: it is forked, speaks the protocol, and ends for a reason that can be reported. `engine-host.ts` decides what
  * comes after.
  */
 import { type ChildProcess, fork } from 'node:child_process';
@@ -56,7 +56,7 @@ export class EngineProcess {
         ...omitUndefined({ env: options.environment }),
       });
     } catch (error) {
-      // Told as every other end is: after the constructor.
+      // Reported as every other end is: after the constructor.
       queueMicrotask(() => this.#failToStart(error as Error));
       return;
     }
@@ -140,7 +140,7 @@ export class EngineProcess {
   }
 
   #receive(raw: unknown): void {
-    // What a child sends after its end was decided is not trusted.
+    // The messages that a child sends after its end was decided are not trusted.
     if (this.#hasEnded) return;
     const parsed = childMessageSchema.safeParse(raw);
     if (!parsed.success) {

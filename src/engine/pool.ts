@@ -25,7 +25,7 @@ export interface EnginePool extends AsyncDisposable {
   watch(jobId: string, on: boolean): void;
   /** Until the job's last step; undefined before there are steps to measure. */
   remainingMs(jobId: string): number | undefined;
-  /** Ends every engine at once, whatever it does; all jobs end with `reason`. */
+  /** Ends every engine at once, even a busy one; all jobs end with `reason`. */
   kill(reason: Text2ImgError): void;
 }
 
@@ -39,7 +39,7 @@ export interface EngineSlot extends Disposable {
   readonly maxImages: number;
   /** Waits until the slot before this one is released. False: the signal came first, or the engine cannot be used after that. */
   turn(signal: AbortSignal): Promise<boolean>;
-  /** In the slot's turn. What ran out of memory in a shared pass is generated again in passes of half the size, before its promise ends. */
+  /** In the slot's turn. If a shared pass ran out of memory, its jobs are generated again in passes of half the size, before their promises end. */
   generate<const Jobs extends readonly EngineJob[]>(jobs: Jobs, events?: JobEvents): ResultsOf<Jobs>;
   /** Generates one step at the model's default size. @returns why the engine cannot be used from now on; undefined: it can @throws never */
   probe(): Promise<Text2ImgError | undefined>;

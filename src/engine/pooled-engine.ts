@@ -15,7 +15,7 @@ export interface PooledEngineOptions {
   readonly host: EngineHost;
   readonly logger: Logger;
   readonly probePauses: PauseRange;
-  /** Told once, when it turns out that the engine cannot be used. */
+  /** Called once, when it turns out that the engine cannot be used. */
   readonly onOutage: (error: Text2ImgError) => void;
   /** The engine may be usable or idle earlier than was known. */
   readonly onChange: () => void;
@@ -36,7 +36,7 @@ export class PooledEngine implements AsyncDisposable {
   #outage: Outage | undefined;
   #isStarting = false;
   #probing: Promise<Text2ImgError | undefined> | undefined;
-  /** Its jobs end with the reason of whoever killed it, which says nothing about the engine. */
+  /** Its jobs end with the reason that `kill` received, which says nothing about the engine. */
   #isKilled = false;
 
   constructor(options: PooledEngineOptions) {

@@ -4,7 +4,7 @@ import { NO_LIMITS } from '../job/limits.ts';
 import { resolveRequest } from '../job/resolve-request.ts';
 import type { EngineHost } from './engine-host.ts';
 
-/** What a probe needs of an engine. */
+/** The methods that a probe needs of an engine. */
 type ProbedEngine = Pick<EngineHost, 'start' | 'generate' | 'kill'>;
 
 let probes = 0;

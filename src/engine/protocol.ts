@@ -19,7 +19,7 @@ const errorSchema = z.object({ code: errorCode, message: foreignText, stack: for
 const engineSettingsSchema = z.object({
   /** Absolute folder of the checkpoint. */
   checkpointFolder: z.string(),
-  /** What images and logs call it; null: as the folder is called. */
+  /** The model's name in images and logs; null: the folder's name. */
   modelName: z.string().nullable(),
   /** `fp16`: prefer weight files of this variant; null: the plain ones. */
   variant: z.string().nullable(),
@@ -59,7 +59,7 @@ export const parentMessageSchema = z.discriminatedUnion('type', [
         z.object({
           jobId: z.string(),
           request: requestSchemaOf(REQUEST_FIELDS),
-          /** What the request begins with. A model that reads none refuses the job. */
+          /** The images that the request begins with. A model that reads none refuses the job. */
           images: z.array(rawImageSchema),
         }),
       )
@@ -88,7 +88,7 @@ export const childMessageSchema = z.discriminatedUnion('type', [
     step: z.number().int().nonnegative(),
     steps: z.number().int().positive(),
   }),
-  /** What the image looks like so far: small, at most one a second, and only for a job that is watched. */
+  /** The image so far: small, at most one a second, and only for a job that is watched. */
   z.object({ type: z.literal('preview'), jobId: z.string(), image: rawImageSchema }),
   z.object({
     type: z.literal('image'),

@@ -1,4 +1,4 @@
-/** The jobs of one slot. What runs out of memory in a shared pass is generated again in passes of half the size, within the same attempt. */
+/** The jobs of one slot. If a shared pass runs out of memory, its jobs are generated again in passes of half the size, within the same attempt. */
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import type { ModelFacts } from '../job/model-facts.ts';
 import { zip } from '../lib/zip.ts';

@@ -8,13 +8,13 @@ export type ErrorFault = 'usage' | 'request' | 'model' | 'infrastructure' | 'bug
 
 /**
  * `fail`: final, trying again would end the same. `retry`: another attempt may succeed. `retry-alone`: as `retry`, but with nothing else in its
- * batch. `give-back`: trouble of the environment, which is never the job's: it is given back, and the attempt does not count.
+ * batch. `give-back`: trouble of the environment, which is never the job's. The worker releases the job, and the attempt does not count.
  */
 export type ErrorConsequence = 'fail' | 'retry' | 'retry-alone' | 'give-back';
 
 interface ErrorCodeFacts {
   readonly fault: ErrorFault;
-  /** What follows for the job that met it, and for whoever else failed with it. */
+  /** The effect on the job that met the error, and on the jobs that failed with it. */
   readonly consequence: ErrorConsequence;
   readonly meaning: string;
 }

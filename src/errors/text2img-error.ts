@@ -1,6 +1,6 @@
 /**
- * The one error class of the project. A part that fails throws this, with a code of `error-codes.ts`; anything else
- * that surfaces is a bug of ours and is reported as `internal`.
+ * The one error class of the project. A part that fails throws this, with a code of `error-codes.ts`. Any other error that surfaces is a bug in our
+ * code and is reported as `internal`.
  */
 import { messageOf } from '../lib/disk-errors.ts';
 import { boundedSentence, cut } from '../lib/foreign-text.ts';
@@ -17,8 +17,8 @@ export interface SerializedError {
 
 /**
  * @param code stable, documented in `docs/errors.md`
- * @param message one sentence that quotes the bad value and lists the allowed ones. Here secrets are
- *   taken out, and it is escaped and cut to 560 characters, so that it is safe to show, to log and to send, whatever it quotes
+ * @param message one sentence that quotes the bad value and lists the allowed ones. The constructor takes secrets out, escapes it and cuts it to 560
+ * characters. So any quoted text is safe to show, to log and to send
  */
 export class Text2ImgError extends Error {
   override readonly name = 'Text2ImgError';
@@ -34,7 +34,7 @@ export class Text2ImgError extends Error {
     return ERROR_CODES[this.code].fault;
   }
 
-  /** What follows for the job that met it. */
+  /** The effect on the job that met the error. */
   get consequence(): ErrorConsequence {
     return ERROR_CODES[this.code].consequence;
   }

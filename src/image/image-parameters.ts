@@ -1,4 +1,4 @@
-/** The facts of one image in the `parameters` text: the values of its request that the model read, and what the image itself turned out to be. */
+/** The facts of one image in the `parameters` text: the values of its request that the model read, and facts of the generated image. */
 import type { ResolvedGenerationRequest } from '../job/generation-request.ts';
 import type { ModelFacts } from '../job/model-facts.ts';
 import type { GenerationParameters } from './parameters-text.ts';

@@ -1,6 +1,6 @@
 /**
- * The layout of a `parameters` text: lines of prompts, then one line of `Name: value` pairs, as AUTOMATIC1111's web UI writes it. What the
- * names mean is known in `parameters-text.ts`.
+ * The layout of a `parameters` text: lines of prompts, then one line of `Name: value` pairs, as AUTOMATIC1111's web UI writes it.
+ * `parameters-text.ts` knows the meaning of the names.
  */
 
 /** As in the web UI: a last line with fewer pairs is part of the prompt. */

@@ -1,8 +1,8 @@
 /**
- * The `parameters` text that tools for Stable Diffusion read and write (the layout is AUTOMATIC1111's web UI's): prompt, a line with the
- * negative prompt, one line of `Name: value` pairs. Most names stand in the table of request fields; names that join fields (`Size`,
- * `Sampler` with `Schedule type`) are known here. Numbers are printed so that they read back exactly; prompts that the layout cannot carry
- * unharmed are repeated in a quoted `Prompts` value.
+ * The `parameters` text that tools for Stable Diffusion read and write, in the layout of AUTOMATIC1111's web UI. It holds the prompt, a line with the
+ * negative prompt, and one line of `Name: value` pairs. Most names stand in the table of request fields. Names that join fields (`Size`, `Sampler`
+ * with `Schedule type`) are known here. Numbers are printed so that they read back exactly. Prompts that the layout cannot carry unharmed are
+ * repeated in a quoted `Prompts` value.
  */
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import type { FieldType } from '../job/field-types.ts';
@@ -24,7 +24,9 @@ type NamedInPng<Table> = {
   [Name in keyof Table]: Table[Name] extends { readonly png: string } ? Name : never;
 }[keyof Table];
 
-/** What generated one image; the same values and weights generate it again. The seed is this image's own. A value that is missing is not written. */
+/**
+ * The parameters of one image; the same values and weights generate it again. The seed is this image's own. A value that is missing is not written.
+ */
 type Parameters<Table extends BaseTable> = Partial<Pick<Resolved<Table>, NamedInPng<Table>>> & JoinedValues;
 
 interface JoinedValues
@@ -34,7 +36,7 @@ interface JoinedValues
   readonly modelHash: string | null;
 }
 
-/** What a `parameters` text says; other tools leave things out. */
+/** The parameters in a `parameters` text; other tools leave things out. */
 type Parsed<Table extends BaseTable> = Partial<Parameters<Table>> & { readonly prompt: string };
 
 export type GenerationParameters = Parameters<typeof REQUEST_FIELDS>;
@@ -49,8 +51,7 @@ interface ParametersText<Table extends BaseTable> {
    */
   readonly parse: (text: string) => Parsed<Table>;
   /**
-   * What a text says beyond what is read from it, as `Name: value`; an image that is generated without may differ.
-   * Empty for our own texts.
+   * The parts of a text that `parse` does not read, as `Name: value`. An image that is generated without them may differ. Empty for our own texts.
    */
   readonly notTaken: (text: string) => readonly string[];
 }

@@ -6,7 +6,7 @@ import { inflateSync } from 'node:zlib';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import type { PngChunk } from './png-chunks.ts';
 
-/** What the specification allows in `tEXt`: Latin-1's printable characters and line feeds. */
+/** Characters that the specification allows in `tEXt`: Latin-1's printable characters and line feeds. */
 const PLAIN_LATIN1 = /^[\n\x20-\x7e\xa0-\xff]*$/;
 /** A compressed text may not unfold to more than this: a text chunk is no place for a bomb. */
 const MAX_INFLATED_BYTES = 16 * 1024 * 1024;

@@ -1,6 +1,6 @@
 /**
- * The types of request fields. One record gives reading from JSON and from text, the refusal and the schema, so that the
- * range stands once for documents, flags, PNGs and generated pages.
+ * The types of request fields. One record gives reading from JSON and from text, the refusal and the schema. So the range stands once for documents,
+ * flags, PNGs and generated pages.
  */
 import {
   isSchedulerName,
@@ -44,7 +44,7 @@ export interface FieldType<T> {
   /** Of a PNG, which other programs write too: checks the kind only, because the document's rules follow. Reads back what `format` wrote. */
   readText(text: string): T | undefined;
   format(value: T): string;
-  /** What is wrong with a value that `parse` does not take. */
+  /** The error for a value that `parse` does not take. */
   refuse(name: string, value: unknown): Text2ImgError;
 }
 
@@ -56,7 +56,7 @@ function refusal(allowed: string, code: ErrorCode = 'invalid_parameter') {
     new Text2ImgError(code, `"${name}" is ${stated(value)}; allowed are ${allowed}.`);
 }
 
-/** Of a number: a text that looks like one is told apart from a number out of its range. */
+/** For a number: the error for a text that looks like one differs from the error for a number out of its range. */
 function numberRefusal(allowed: string) {
   return (name: string, value: unknown): Text2ImgError =>
     typeof value === 'string'
@@ -84,7 +84,7 @@ function rangeText({ min, max }: Range, atLeast: string): string {
 const WHOLE = /^\s*[+-]?\d+\s*$/;
 const DECIMAL = /^\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?\s*$/i;
 
-/** What `Number` takes beyond that (hexadecimal, an empty text, infinities) is no number here. */
+/** Other forms that `Number` takes (hexadecimal, an empty text, infinities) are no number here. */
 function finiteNumber(text: string): number | undefined {
   const value = Number(text);
   return DECIMAL.test(text) && Number.isFinite(value) ? value : undefined;

@@ -51,13 +51,13 @@ const FOREIGN_NAMES: ReadonlyMap<string, string> = new Map([
 
 export interface UnreadField {
   readonly name: string;
-  /** The field of ours that was perhaps meant. */
+  /** Our field that was perhaps meant. */
   readonly meant: string;
   /** `slip`: surely meant for us. `foreign`: another tool reads it. */
   readonly kind: 'slip' | 'foreign';
 }
 
-/** The field of ours that another tool calls so. */
+/** Our field for the name that another tool uses. */
 export function fieldOfOtherTools(name: string): string | undefined {
   return FOREIGN_NAMES.get(name);
 }
@@ -111,7 +111,7 @@ function camelCase(name: string): string {
 /** Of a sentence. */
 const MAX_NAMED = 8;
 
-/** For `job.warnings`. @returns undefined where nothing is to be said */
+/** For `job.warnings`. @returns undefined where there is nothing to warn of */
 export function unreadFieldsWarning(names: readonly string[]): string | undefined {
   const unread = unreadFields(names);
   if (unread.length === 0) return undefined;

@@ -25,7 +25,7 @@ export const modelFactsSchema = z.object({
   maxBatchImages: z.number().int().positive(),
   device: foreignText,
   deviceReason: foreignText,
-  /** What a runtime said about a device that it cannot use. */
+  /** The runtime's message about a device that it cannot use. */
   deviceDetail: foreignText.optional(),
   dtype: z.enum(['float32', 'float16']),
   loadMs: z.number(),

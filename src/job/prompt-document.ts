@@ -26,11 +26,11 @@ interface DocumentCodec<Table extends FieldTable> {
   /** Only the fields that the service reads, where the document itself has them. */
   readonly project: (document: Document) => Document;
   /**
-   * Fields that are not ours are left alone; a field of ours that is null counts as absent.
+   * Fields that are not ours are left alone. One of our fields that is null counts as absent.
    * @throws `invalid_prompt`, `prompt_too_large`, `invalid_parameter`, `unknown_scheduler`
    */
   readonly parse: (document: Document, limits: PromptLimits) => ParsedDocument<Table>;
-  /** What the model was given, in the wire's names: becomes `job.parameters`. */
+  /** The values that the model was given, in the wire's names: becomes `job.parameters`. */
   readonly used: (request: Resolved<Table>, model: Pick<ModelFacts, 'fields'>) => Readonly<Record<string, FieldValue>>;
 }
 

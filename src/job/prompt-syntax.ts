@@ -1,6 +1,6 @@
 /**
  * Syntax of web UIs in a prompt: weights, LoRA tags, choices, wildcards and prompts that change on the way. Nothing here reads it, so the model sees
- * its characters; the user is told.
+ * its characters, and the user gets a warning.
  */
 import { quote } from '../lib/foreign-text.ts';
 
@@ -27,7 +27,7 @@ const QUOTED_LENGTH = 40;
 /** Nobody needs the exact number of more. */
 const MAX_COUNTED = 100;
 
-/** @param texts the prompt and what else the model reads. @returns one sentence, or undefined where nothing is to be said */
+/** @param texts the prompt and what else the model reads. @returns one sentence, or undefined where there is nothing to warn of */
 export function promptSyntaxWarning(texts: readonly string[]): string | undefined {
   const found: string[] = [];
   for (const text of texts)

@@ -6,7 +6,7 @@ import type { ModelFacts } from './model-facts.ts';
 import type { FieldType } from './field-types.ts';
 import type { PromptLimits } from './limits.ts';
 
-/** What a default may depend on. */
+/** The values that a default may depend on. */
 interface ResolveContext {
   readonly model: ModelFacts;
   /** For a request without one. */
@@ -39,7 +39,7 @@ export interface RequestField<T extends FieldValue> {
   readonly type: (limits: PromptLimits) => FieldType<T>;
   /** Of a request that leaves it out, when the operator gives none either. null: it stays without a value. */
   readonly default: T | ((context: ResolveContext) => T) | 'required' | null;
-  /** What help and docs say of a default that is computed. */
+  /** The text of help and docs for a default that is computed. */
   readonly defaultText?: string;
   /** Belongs to one job: `run` takes no default for it. */
   readonly perJob?: true;
@@ -78,5 +78,5 @@ export type Stated<Table> = { readonly [Name in Required<Table>]: ValueOf<Table[
 };
 /** Some values of a request, from wherever. */
 export type SomeValues<Table> = { readonly [Name in keyof Table]?: ValueOf<Table[Name]> };
-/** What an operator may state for requests that leave it out. */
+/** Values that an operator may state for requests that leave them out. */
 export type Defaults<Table> = { readonly [Name in Exclude<keyof Table, PerJob<Table>>]?: ValueOf<Table[Name]> };

@@ -25,8 +25,8 @@ function rule<const Name extends FieldName>(
 }
 
 /**
- * A finished job is written into its document, and MongoDB's documents have 16 MB: the text once more in the webhook, the other texts in
- * `job.parameters`, and for each image its URLs.
+ * A completed job is written into its document, and MongoDB limits a document to 16 MB. The job adds the text once more in the webhook, the other
+ * texts in `job.parameters`, and for each image its URLs.
  */
 const MAX_RECORD_BYTES = 12 * 1024 * 1024;
 const BYTES_PER_IMAGE = 4096;

@@ -1,4 +1,4 @@
-/** What a user should know about a request that is generated as it stands: what was perhaps meant otherwise. */
+/** Warnings for a request that is generated as it stands, although the user perhaps meant something else. */
 import { unreadFieldsWarning } from './foreign-fields.ts';
 import type { ResolvedGenerationRequest } from './generation-request.ts';
 import { promptSyntaxWarning } from './prompt-syntax.ts';

@@ -22,8 +22,8 @@ type Values = Readonly<Record<string, FieldValue | null | undefined>>;
 
 /**
  * For the fields of `table`.
- * @returns a function that throws `invalid_parameter` when defaults and request together are too much or when the model does not read what
- * the request states, `unsupported_config` when the model's own size is too much
+ * @returns a function. It throws `invalid_parameter` when defaults and request together are too much, or when the model does not read what the
+ * request states. It throws `unsupported_config` when the model's own size is too much
  */
 export function requestResolver<Table extends FieldTable>(table: Table) {
   const fields = Object.entries<FieldTable[string]>(table);

@@ -1,6 +1,6 @@
 /** The stages that a job goes through. Each is measured where it happens; the worker joins them in the line that says that the job is completed. */
 
-/** What the model does. */
+/** The stages of the model's own work. */
 export const PIPELINE_STAGES = ['encode', 'denoise', 'decode'] as const;
 export type PipelineStage = (typeof PIPELINE_STAGES)[number];
 

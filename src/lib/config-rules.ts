@@ -1,7 +1,7 @@
 /**
- * How a component's config.json is read. For each class three lists: keys that are implemented (a zod schema with the range of every number), keys
- * that are known to have no effect on inference (with the reason), and keys whose other values are refused by name. A key that the class does not
- * have is a warning, because real checkpoints carry keys of other classes. What the keys say together is checked last.
+ * How a component's config.json is read. Each class has three lists of keys. Implemented keys have a zod schema with the range of every number. Keys
+ * that are known to have no effect on inference have the reason. For the third list, any value that does not mean "off" is refused by name. A key
+ * that the class does not have is a warning, because real checkpoints carry keys of other classes. Rules that join several keys are checked last.
  */
 import { z } from 'zod';
 import { Text2ImgError } from '../errors/text2img-error.ts';
@@ -64,7 +64,7 @@ export const sampleSize = z.union(
 );
 
 const isDivisor = (value: number): boolean => Math.abs(value) >= 1e-6 && Math.abs(value) <= 1e6;
-/** What values are divided by: neither 0 nor so near to 0 or so large that float32 overflows. */
+/** A divisor: neither 0 nor so near to 0 or so large that float32 overflows. */
 export const divisor = z
   .number()
   .refine(isDivisor, 'values are divided by it; allowed are 0.000001 to 1000000 and their negatives');

@@ -14,7 +14,7 @@ export function systemCode(error: unknown): string | undefined {
   return typeof code === 'string' ? code : undefined;
 }
 
-/** The message of whatever was thrown; never throws itself. */
+/** The message of any thrown value; never throws itself. */
 export function messageOf(error: unknown): string {
   if (error instanceof Error) return error.message;
   return typeof error === 'string' ? error : quote(error);

@@ -6,14 +6,14 @@ import { Text2ImgError } from '../errors/text2img-error.ts';
 import { systemCode } from './disk-errors.ts';
 
 const RETRY_MS = 10;
-/** An image is written in milliseconds; whoever waits this long waits for something that hangs. */
+/** An image is written in milliseconds, so a lock that is held this long hangs. */
 const DEFAULT_PATIENCE_MS = 30_000;
 
 export interface FileLockOptions {
   readonly patienceMs?: number;
   /**
-   * For folders that machines or containers share, where another one's process number says nothing: the holder touches its lock, and one that was
-   * not touched for so long is taken over. What it guards must bear a holder that was frozen and wakes up.
+   * For folders that machines or containers share, where the process number of another machine says nothing. The holder touches its lock, and a lock
+   * that was not touched for so long is taken over. The locked work must bear a holder that was frozen and wakes up.
    */
   readonly staleMs?: number;
 }
@@ -31,7 +31,7 @@ export async function withFileLock<T>(
 ): Promise<T> {
   const holder = `${process.pid}-${Math.random().toString(36).slice(2)}@${hostname()}`;
   const draft = draftOf(path, holder);
-  // The lock is a second name of the draft, so that touching this one never touches a lock that was taken from us.
+  // The lock is a second name of our temporary file. So touching the temporary file never touches a lock that was taken from us.
   const touch = (): void => void utimes(draft, new Date(), new Date()).catch(() => undefined);
   const touching = staleMs === undefined ? undefined : setInterval(touch, staleMs / 6);
   try {
@@ -53,7 +53,7 @@ export async function withFileLock<T>(
   }
 }
 
-/** As `withFileLock` writes it: whatever else stands in a lock is no part of a path. */
+/** The form that `withFileLock` writes. Other content of a lock never becomes part of a path. */
 const HOLDER = /^\d+-[a-z0-9]+@[\w.-]+$/;
 
 /** The file that the lock is a second name of. */

@@ -1,12 +1,12 @@
 /**
- * Text from outside (documents, checkpoints, servers, file names, the user's own options) on its way into a message, a log line or a terminal:
- * escaped, so that it cannot move the cursor, fake a line or turn the direction of reading, and bounded, so that one value never fills a page.
- * All functions take linear time in what they keep, whatever the length of what they are given.
+ * Text from outside on its way into a message, a log line or a terminal. It comes from documents, checkpoints, servers, file names and the user's own
+ * options. It is escaped, so that it cannot move the cursor, fake a line or turn the direction of reading. It is bounded, so that one value never
+ * fills a page. All functions take linear time in what they keep, independent of the length of their input.
  */
 import { withoutSecrets } from './secrets.ts';
 
 /**
- * What a terminal or a reader would obey instead of showing: C0 and C1 controls, line and paragraph separators, marks and overrides of the
+ * Characters that a terminal or a reader would obey instead of showing: C0 and C1 controls, line and paragraph separators, marks and overrides of the
  * writing direction, and halves of surrogate pairs.
  */
 const OBEYED =
@@ -17,7 +17,7 @@ const OBEYED =
 const QUOTED_LENGTH = 120;
 /** The length of a whole sentence: as a line, with the program's name and a code, it stays below 600. */
 const SENTENCE_LENGTH = 560;
-/** What is looked at of a text before it is cut to what is shown: a secret is found before it is cut in half. */
+/** The length of text that is searched before it is cut to the shown length: a secret is found before it is cut in half. */
 export const READ_LENGTH = 4000;
 /** How many sentences of one kind are shown. */
 const MOST_SENTENCES = 20;

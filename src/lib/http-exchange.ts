@@ -1,6 +1,6 @@
 /**
  * One HTTP request up to the head of its answer. It settles in every case: an answer, an error, a connection that closes without a word, a switch of
- * protocols, interim answers without end, a proxy that never makes its tunnel, the deadline, or the caller's signal.
+ * protocols. It also settles after interim answers without end, a proxy that never makes its tunnel, the deadline, or the caller's signal.
  */
 import { type Agent, type IncomingMessage, request as requestHttp } from 'node:http';
 import { request as requestHttps } from 'node:https';

@@ -8,7 +8,7 @@ const REFUSED =
 const LOOKED_AT_LENGTH = 10_000;
 const QUOTED_LENGTH = 120;
 
-/** What it says about memory, without the source paths around it; undefined where it speaks of something else. */
+/** The text's line about memory, without the source paths around it; undefined where it speaks of something else. */
 export function memoryRefusal(text: string): string | undefined {
   const head = text.slice(0, LOOKED_AT_LENGTH);
   const found = REFUSED.exec(head);

@@ -1,6 +1,7 @@
 /**
  * How files are opened and written. Where a plain file is meant, a pipe, a socket, a device or a folder is refused before anything waits for it.
- * Output goes through links, keeps the mode of what it replaces, is flushed before it takes its name, and is there whole or not at all.
+ * Output goes through links and keeps the mode of the file that it replaces. It is flushed before it takes its name, and it is there whole or not at
+ * all.
  */
 import { constants, type Stats } from 'node:fs';
 import { access, type FileHandle, open, readlink, rename, stat, unlink } from 'node:fs/promises';
@@ -109,7 +110,7 @@ function draftName(target: string): string {
   return join(dirname(target), `.${basename(target).slice(0, 40)}.${random}.tmp`);
 }
 
-/** Renames a draft that was flushed already, and flushes the folder, so that a power cut leaves the old or the new file. */
+/** Renames a temporary file that was flushed already, and flushes the folder, so that a power cut leaves the old or the new file. */
 async function moveIntoPlace(draft: string, target: string): Promise<void> {
   await rename(draft, target);
   await syncFolder(dirname(target));
@@ -126,7 +127,7 @@ export async function syncFolder(folder: string): Promise<void> {
 interface WriteTarget {
   /** Where the links end. */
   readonly target: string;
-  /** What is there now. */
+  /** The file that is there now. */
   readonly existing: Stats | undefined;
 }
 

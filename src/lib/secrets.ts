@@ -1,21 +1,21 @@
 /**
- * Takes secrets out of text that is shown, logged or stored: user names, passwords and queries of URLs, tokens by their usual forms, private
- * keys. Every step takes linear time, whatever the text is.
+ * Takes secrets out of text that is shown, logged or stored: user names, passwords and queries of URLs, tokens by their usual forms, private keys.
+ * Every step takes linear time for any text.
  */
 
 export const REDACTED = '[redacted]';
 
 /** Between a URL's scheme and its host. */
 const MARK = '://';
-/** What a URL in a sentence ends at. */
+/** A URL in a sentence ends at any other character. */
 const WORD = /[^\s"'<>`]+/g;
-/** What ends the part of a URL that may hold a user name and a password. */
+/** These characters end the part of a URL that may hold a user name and a password. */
 const AUTHORITY_END = /[/?#]/g;
 /** Schemes where an `@` behind the host belongs to the path. */
 const WEB_SCHEME = /(?:^|[^a-z0-9+.-])(?:https?|wss?|gs|s3|file)$/i;
 /** A host with at most a port. Something else is a user name with the beginning of a password that has a `/` in it. */
 const HOST = /^(?:\[[^\]]*\]|[^:[\]]*)(?::\d*)?$/;
-/** What `cut` leaves behind a text. */
+/** `cut` leaves this behind a text. */
 const CUT_MARK = '…';
 
 /** Forms that say by themselves that they are secret. Each begins with fixed letters, so that a match is not tried over and over. */

@@ -1,6 +1,6 @@
 /** Waits until a promise settles or a signal aborts. */
 
-/** What `promise` gives, or `undefined` as soon as the signal is aborted; what comes after that is nobody's. Leaves no listener behind. */
+/** The value of `promise`, or `undefined` as soon as the signal is aborted; a later value or error is ignored. Leaves no listener behind. */
 export async function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T | undefined> {
   if (signal.aborted) {
     promise.catch(() => undefined);
@@ -9,7 +9,7 @@ export async function untilAborted<T>(promise: Promise<T>, signal: AbortSignal):
   const { promise: aborted, resolve } = Promise.withResolvers<undefined>();
   const stop = (): void => resolve(undefined);
   signal.addEventListener('abort', stop, { once: true });
-  // Whatever comes of it after the abort.
+  // Ignores an error after the abort.
   promise.catch(() => undefined);
   try {
     return await Promise.race([promise, aborted]);

@@ -21,8 +21,8 @@ const schema = z.object({
   scaling_factor: numberFrom(1e-4, 1e4).default(0.18215),
   mid_block_add_attention: z.boolean().default(true),
   use_post_quant_conv: z.boolean().default(true),
-  // True: the decoder overflows in float16. diffusers' default is true, but its Stable Diffusion 1.x pipelines do not read the key, and most of their
-  // autoencoders fit. So a missing key means false here. The XL pipelines read it, and their files have it. diffusers declares a float.
+  // True: the decoder overflows in float16. diffusers' default is true, but its Stable Diffusion 1.x pipelines do not read the key. Most of their
+  // autoencoders fit, so a missing key means false here. The XL pipelines read it, and their files have it. diffusers declares a float.
   force_upcast: z.union([z.boolean(), z.number()], 'allowed are true, false and numbers').nullish(),
 });
 

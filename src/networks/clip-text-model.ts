@@ -41,7 +41,7 @@ function positionEmbeddings(g: GraphBuilder, config: ClipTextConfig, tokens: num
   return g.node('Slice', [all, start, end], { shape: [tokens, features] });
 }
 
-/** What all layers share. */
+/** The values that all layers share. */
 interface EncoderLayer {
   readonly config: ClipTextConfig;
   /** [1, 1, T, T] */

@@ -1,6 +1,6 @@
 /**
- * The contract of a network class: what one class name in a checkpoint (`UNet2DConditionModel`) says about its configuration, its weight files,
- * its precision and its graph. To add one: a file here, and its name in the component list of each family that has such a network.
+ * The contract of a network class: the meaning of one class name in a checkpoint (`UNet2DConditionModel`). It covers the configuration, the weight
+ * files, the precision and the graph. To add one: a file here, and its name in the component list of each family that has such a network.
  */
 import type { ConfiguredClass } from '../lib/config-rules.ts';
 import type { BuiltGraph, ComputeType } from '../onnx/graph.ts';
@@ -40,7 +40,7 @@ export interface NetworkBuild<C> {
  * own.
  */
 export interface NetworkClass<C = unknown> extends ConfiguredClass<C> {
-  /** What the names of its weight files begin with: transformers saves `model`, diffusers `diffusion_pytorch_model`. */
+  /** The beginning of its weight files' names: transformers saves `model`, diffusers `diffusion_pytorch_model`. */
   readonly weightsBaseName: 'model' | 'diffusion_pytorch_model';
   /** The name that the graph asks for, for a name as it is stored: old savers used others. */
   tensorName(stored: string): string;

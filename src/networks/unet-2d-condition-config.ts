@@ -67,7 +67,7 @@ const schema = z.object({
 /** Keys as in the file; several accept one value for all blocks or a list. */
 export type UNet2DConditionConfig = z.infer<typeof schema>;
 
-/** What belongs to one block of the way down; the way up mirrors it. */
+/** The settings of one block of the way down; the way up mirrors it. */
 export interface UNetBlock {
   readonly channels: number;
   readonly layers: number;

@@ -11,7 +11,7 @@ const STATE_WORDS = 624;
 const SHIFT_WORDS = 397;
 const BLOCK = 16;
 
-/** One stream of noise; what was drawn before decides what comes next. */
+/** One stream of noise; the numbers taken before decide the next ones. */
 export class TorchCpuGenerator implements NoiseSource {
   readonly #state = new Uint32Array(STATE_WORDS);
   #position = STATE_WORDS;
@@ -61,7 +61,7 @@ export class TorchCpuGenerator implements NoiseSource {
     return (this.randomUint32() & 0xffffff) / 2 ** 24;
   }
 
-  /** Uniform in [0, 1) with 53 bits out of two draws, as torch makes a double. */
+  /** Uniform in [0, 1) with 53 bits out of two 32-bit numbers, as torch makes a double. */
   #uniform53(): number {
     const high = this.randomUint32();
     const low = this.randomUint32();
@@ -73,7 +73,7 @@ export class TorchCpuGenerator implements NoiseSource {
     for (let index = 0; index < count; index++) data[index] = this.#uniform24();
     for (let start = 0; start + BLOCK <= count; start += BLOCK) transformBlock(data, start);
     if (count % BLOCK !== 0) {
-      // The last 16 values are drawn anew, those of the full block before included.
+      // The last 16 values are generated anew, those of the full block before included.
       const start = count - BLOCK;
       for (let index = start; index < count; index++) data[index] = this.#uniform24();
       transformBlock(data, start);

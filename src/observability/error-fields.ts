@@ -9,7 +9,7 @@ export interface ErrorFields {
   readonly stack?: string;
 }
 
-/** @param thrown whatever was thrown; what is not ours counts as a bug */
+/** @param thrown any thrown value; one that is not ours counts as a bug */
 export function errorFields(thrown: unknown): ErrorFields {
   const error = Text2ImgError.from(thrown);
   const { code, message, fault } = error;
@@ -17,7 +17,7 @@ export function errorFields(thrown: unknown): ErrorFields {
   return fault !== 'bug' || stack === undefined ? { code, message } : { code, message, stack };
 }
 
-/** The error of another program (a server, a library): its own words, which have no code of ours and no stack of ours. */
+/** The error of another program (a server, a library) in its own words. It has no code and no stack from our code. */
 export function foreignErrorFields(thrown: unknown): ErrorFields {
   if (thrown instanceof Text2ImgError) return errorFields(thrown);
   return { message: messageOf(thrown) };

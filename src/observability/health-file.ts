@@ -1,6 +1,6 @@
 /**
- * The health file: its age says that a worker's loop turns. It is touched by the loop itself, never by a timer beside it, which would go on when the
- * loop is stuck; only while the model loads, which is one long wait, a timer does it, for a bounded time. A worker that stops removes its own.
+ * The health file: its age says that a worker's loop turns. The loop itself touches it. A timer beside the loop would go on when the loop is stuck.
+ * Only while the model loads, which is one long wait, does a timer touch it, for a bounded time. A worker that stops removes its own file.
  */
 import { type Stats, statSync } from 'node:fs';
 import { readFile, unlink, writeFile } from 'node:fs/promises';
@@ -11,7 +11,7 @@ import { isThisWorker, thisWorker, workerIn } from './health-worker.ts';
 import { foreignErrorFields } from './error-fields.ts';
 import type { Logger } from './logger.ts';
 
-/** What keeps the worker from claiming; `text2img health` reads it. */
+/** The reason why the worker cannot claim jobs; `text2img health` reads it. */
 export interface HealthTrouble {
   readonly source: string;
   readonly code: string;
@@ -103,7 +103,7 @@ async function removeOwn(path: string): Promise<void> {
   if (isThisWorker(workerIn(content))) await unlink(path);
 }
 
-/** A folder could never be touched, and a pipe without a reader would hold whoever opens it. */
+/** A folder could never be touched, and opening a pipe without a reader would block. */
 function refuseOtherThanFile(path: string): void {
   const facts = lookAt(path);
   if (facts === undefined || facts.isFile()) return;
@@ -113,7 +113,7 @@ function refuseOtherThanFile(path: string): void {
   );
 }
 
-/** What cannot be looked at is reported when it cannot be written. */
+/** Undefined also where the path cannot be examined: the error is reported when the file cannot be written. */
 function lookAt(path: string): Stats | undefined {
   try {
     return statSync(path);

@@ -19,7 +19,7 @@ export function thisWorker(): HealthWorker {
   return { pid: process.pid, host: hostname(), pid_namespace: ownNamespace() };
 }
 
-/** What a file's content says; undefined for a file of an older version, or of something else. */
+/** The worker in a file's content; undefined for a file of an older version, or of something else. */
 export function workerIn(content: unknown): HealthWorker | undefined {
   if (!isRecord(content)) return undefined;
   const [pid, host, namespace] = [own(content, 'pid'), own(content, 'host'), own(content, 'pid_namespace')];

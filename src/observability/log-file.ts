@@ -1,6 +1,6 @@
 /**
- * The file of `--log-file`. When its name leads to another file (logrotate), that one is written. A failed write is no end: the next try is a minute
- * later, or at once when another file stands there; what is missing is counted. Nothing here waits for a reader or stops the work.
+ * The file of `--log-file`. When its name leads to another file (logrotate), that one is written. After a failed write the next attempt is a
+ * minute later, or at once when another file stands there. Missing lines are counted. Nothing here waits for a reader or stops the work.
  */
 import { closeSync, constants, fstatSync, mkdirSync, openSync, statSync, type Stats, writeSync } from 'node:fs';
 import { dirname } from 'node:path';

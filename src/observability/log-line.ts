@@ -1,6 +1,6 @@
 /**
- * A log line as people read it: `12:34:56 WARNING the prompt was cut  prompt_id=7 cut="…"`. Names, values and stacks come from outside in part:
- * whatever they hold is escaped and bounded, and a line ends only where we end it.
+ * A log line as people read it: `12:34:56 WARNING the prompt was cut  prompt_id=7 cut="…"`. Names, values and stacks come from outside in part. So
+ * they are escaped and bounded, and a line ends only where we end it.
  */
 import { cut, excerpt, printable, quote } from '../lib/foreign-text.ts';
 import { isRecord } from '../lib/foreign-record.ts';
@@ -38,7 +38,7 @@ interface ErrorParts {
   readonly stack: string | undefined;
 }
 
-/** What people read of an error: its code and its sentence as fields, its stack below the line. */
+/** The parts of an error for people: its code and its sentence as fields, its stack below the line. */
 function partsOf(error: unknown): ErrorParts {
   if (!isRecord(error)) return { pairs: error === undefined ? [] : [['error', error]], stack: undefined };
   const { code, message: reason, stack, ...rest } = error;

@@ -1,7 +1,7 @@
 /**
- * Logs: a constant message and fields. People read lines on standard error. Machines read JSON lines in `--log-file`, and with `--log-format json`
- * on standard error. A JSON line never has one name twice, so every reader finds the same in it.
- * Prompts are logged by id and length only; `redact.ts` takes secrets out of whatever is logged, and bounds it.
+ * Logs: a constant message and fields. People read lines on standard error. Machines read JSON lines in `--log-file`, and with `--log-format json` on
+ * standard error. A JSON line never has one name twice, so every reader finds the same in it.
+ * Prompts are logged by id and length only. `redact.ts` takes secrets out of all messages and fields, and bounds them.
  */
 import { createRequire } from 'node:module';
 import { hostname } from 'node:os';
@@ -25,7 +25,7 @@ export interface Logger {
   critical(message: string, fields?: LogFields): void;
   /**
    * A warning that comes again and again while a trouble lasts. It is written at once, then once a minute with the number of lines left out; those
-   * are at DEBUG. One trouble is one code of `fields.error`, whatever meets it.
+   * are at DEBUG. One trouble is one code of `fields.error`, in all jobs and parts together.
    */
   repeated(message: string, fields: LogFields & { readonly error: unknown }): void;
 }
@@ -60,7 +60,7 @@ type MethodName = keyof typeof LEVEL_NUMBERS;
 /** A logger that owns a file handle; `[Symbol.dispose]` closes it, twice if need be. */
 export interface OpenLogger extends Logger, Disposable {}
 
-/** What each JSON line has; a field of the same name gets `_` behind it. */
+/** The names in each JSON line; a field of the same name gets `_` behind it. */
 const OWN_NAMES: ReadonlySet<string> = new Set(['level', 'time', 'pid', 'host', 'version', 'message']);
 
 /** @throws `invalid_option` when the log file cannot be opened */

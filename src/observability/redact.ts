@@ -1,6 +1,6 @@
 /**
- * Makes log fields and messages fit to be written: secrets are taken out (values under names that hold secrets, and what `lib/secrets.ts` finds in
- * texts), and there are bounds on lengths, depth and number, so that nothing that a document or a server says can hold up the thread that renews leases.
+ * Makes log fields and messages fit to be written. Secrets are taken out: values under names that hold secrets, and the secrets that `lib/secrets.ts`
+ * finds in texts. Lengths, depth and number are bounded. So no text of a document or a server can hold up the thread that renews leases.
  */
 import { cut, quote, READ_LENGTH } from '../lib/foreign-text.ts';
 import { REDACTED, withoutSecrets } from '../lib/secrets.ts';
@@ -8,7 +8,7 @@ import { errorFields } from './error-fields.ts';
 
 export type LogFields = Readonly<Record<string, unknown>>;
 
-/** What a name ends with, in lower case and without separators, whose value is a secret. */
+/** Endings of names whose value is a secret, in lower case and without separators. */
 const SECRET_NAMES = [
   'password',
   'passwd',
@@ -21,7 +21,7 @@ const SECRET_NAMES = [
   'cookie',
 ].flatMap((name) => [name, `${name}s`]);
 const TOKEN = 'token';
-/** Deeper than this nothing of ours nests; it ends cycles. */
+/** Our own values never nest deeper than this; it ends cycles. */
 const MAX_DEPTH = 6;
 /** Of one object or list. */
 const MAX_ENTRIES = 50;
@@ -101,7 +101,7 @@ function redactList(list: readonly unknown[], depth: number, budget: Budget): un
   return shown;
 }
 
-/** What is written as text; undefined for the rest. */
+/** The value as text; undefined for types that are not written as text. */
 function textOf(value: unknown): string | undefined {
   if (typeof value === 'string') return value;
   if (typeof value === 'bigint' || typeof value === 'function' || typeof value === 'symbol') return quote(value);

@@ -10,7 +10,7 @@ interface Said {
 
 export class Spareness {
   readonly #nowMs: () => number;
-  /** By code, or by message where there is none: both are constants of ours, so there are few. */
+  /** By code, or by message where there is none: both are constants in our code, so there are few. */
   readonly #said = new Map<string, Said>();
 
   constructor(nowMs: () => number) {

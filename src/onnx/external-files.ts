@@ -1,6 +1,6 @@
 /**
- * Where a graph's weights lie, as ONNX says it: one folder, and each file's location below it. The folder is a path of this machine, a location is
- * always written with "/", whatever the machine's separator is. Windows was not run; the tests run this file with `path.win32`.
+ * Where a graph's weights lie, as ONNX says it: one folder, and each file's location below it. The folder is a path of this machine. A location is
+ * always written with "/", also where the machine has another separator. Windows was not run; the tests run this file with `path.win32`.
  */
 import platformPath, { type PlatformPath } from 'node:path';
 import { Text2ImgError } from '../errors/text2img-error.ts';

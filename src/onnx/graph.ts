@@ -29,12 +29,12 @@ export interface Value {
 /** A dimension of a graph input or output: fixed, or a name for one that varies. */
 export type Dimension = number | string;
 
-/** Precision of weights and arithmetic; graph inputs and outputs are float32 whatever it is. */
+/** Precision of weights and arithmetic; graph inputs and outputs are always float32. */
 export type ComputeType = 'float32' | 'float16';
 
 export interface BuiltGraph {
   readonly model: Uint8Array;
-  /** What it computes in; its inputs and outputs are float32 whatever it is. */
+  /** Precision of its arithmetic; its inputs and outputs are always float32. */
   readonly computeType: ComputeType;
   /** The folder that the external initialisers' locations are relative to. */
   readonly weightsFolder: string;
@@ -141,8 +141,8 @@ export class GraphBuilder {
   }
 
   /**
-   * The tensor `name` of the component's weights in the compute type. `shape` is what the configuration asks for; a stored tensor that
-   * differs only by dimensions of 1 (a linear layer saved as a 1×1 convolution) is accepted.
+   * The tensor `name` of the component's weights in the compute type. The configuration asks for `shape`. A stored tensor that differs only by
+   * dimensions of 1 (a linear layer saved as a 1×1 convolution) is accepted.
    * @throws `missing_tensor`, `wrong_tensor_shape`
    */
   weight(name: string, shape: readonly number[]): Value {

@@ -145,7 +145,7 @@ export function encodeModel(model: ModelProto): Uint8Array {
   return modelType.encode(modelType.fromObject(model)).finish();
 }
 
-/** What `encodeModel` made bytes of; for tests that look into a graph. */
+/** Reverses `encodeModel`; for tests that look into a graph. */
 export function decodeModel(bytes: Uint8Array): ModelProto {
   return modelType.toObject(modelType.decode(bytes), { longs: Number, arrays: true }) as ModelProto;
 }

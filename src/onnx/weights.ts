@@ -50,7 +50,7 @@ export interface Weights {
   readonly component: string;
   names(): Iterable<string>;
   has(name: string): boolean;
-  /** @param expectedShape what the caller will hold the place against; a file needs it for nothing @throws `missing_tensor` */
+  /** @param expectedShape the shape that the caller will compare with the place; weights in files ignore it @throws `missing_tensor` */
   place(name: string, expectedShape?: readonly number[]): TensorPlace;
   /** The bytes of a small vector (a norm, a bias); undefined for anything larger, which stays in its file. */
   smallTensor(name: string): Uint8Array | undefined;

@@ -117,7 +117,7 @@ export class ActiveJob {
   }
 }
 
-/** Whatever failed: of a cancelled job it is the cancel. */
+/** The reason of a failure; for a cancelled job it is always the cancel. */
 export function reasonOf(error: unknown, signal: AbortSignal): Text2ImgError {
   return signal.aborted ? new Text2ImgError('cancelled', 'the job was cancelled.') : Text2ImgError.from(error);
 }

@@ -9,7 +9,7 @@ import type { RawImage } from '../job/raw-image.ts';
 export interface PipelineJob {
   readonly jobId: string;
   readonly request: ResolvedGenerationRequest;
-  /** What the request begins with. */
+  /** The images that the request begins with. */
   readonly images: readonly RawImage[];
 }
 
@@ -17,13 +17,16 @@ export interface PipelineJob {
 export interface PassPlan {
   /** Calls of `step`. */
   readonly passes: number;
-  /** What the user calls steps, for the progress: a scheduler may need more passes. Absent: as many. */
+  /** The number of steps that the user asked for, for the progress: a scheduler may need more passes. Absent: as many. */
   readonly steps?: number;
 }
 
 /** A job whose prompts and images are encoded. */
 export interface Prepared<S> {
-  /** Jobs share a pass if the table of request fields allows it and this is equal: what only the family knows, such as the number of tokens. */
+  /**
+   * Jobs share a pass if the table of request fields allows it and their keys are equal. The key holds facts that only the family knows, such as the
+   * number of tokens.
+   */
   readonly batchKey: string;
   /** Sentences for the user, read when the job ends: the family may add to them until then. */
   readonly warnings: readonly string[];
@@ -52,7 +55,7 @@ export interface Pipeline<S = unknown> extends AsyncDisposable {
   step(states: readonly S[], pass: number, signal: AbortSignal): Promise<void>;
   /** Why this state cannot become an image after `pass`, for example because its numbers are not finite. It fails alone. */
   fault?(state: S, pass: number): Text2ImgError | undefined;
-  /** What the image looks like so far: small and cheap. */
+  /** The unfinished image, small and cheap. */
   preview?(state: S): Promise<RawImage>;
   /** @throws `invalid_image`, `inference_failed`, `engine_out_of_memory`, `cancelled` */
   decode(state: S, signal: AbortSignal): Promise<RawImage>;

@@ -11,7 +11,7 @@ import type { ComputeType } from '../onnx/graph.ts';
 import type { Network, OpenOptions } from '../runtime/contract.ts';
 import type { Pipeline } from './contract.ts';
 
-/** What a request takes from the model where it states nothing. A default is needed only for a field that the family reads. */
+/** The model's values for fields that a request leaves out. A default is needed only for a field that the family reads. */
 interface FamilyFacts {
   readonly defaultWidthPx: number;
   readonly defaultHeightPx: number;
@@ -35,7 +35,7 @@ export interface LoadTools {
    */
   readonly open: (component: string, options: OpenNetworkOptions) => Promise<Network>;
   readonly settings: {
-    /** What the device computes in. A network that overflows in it is opened in float32 all the same. */
+    /** The device's compute type. A network that overflows in it is opened in float32 all the same. */
     readonly computeType: ComputeType;
     /** Decode large images in tiles. */
     readonly vaeTiling: boolean;
@@ -45,7 +45,7 @@ export interface LoadTools {
 export interface Family extends CheckpointFamily {
   /** For logs and messages. */
   readonly name: string;
-  /** What it reads of a request. A document that states another field is refused. */
+  /** The fields of a request that it reads. A document that states another field is refused. */
   readonly fields: readonly FieldName[];
   /** The network whose weight file names the model (`modelHash`). */
   readonly hashedNetwork?: string;
@@ -54,7 +54,7 @@ export interface Family extends CheckpointFamily {
    * every family alike. @throws `invalid_config`, `unsupported_config`
    */
   prove(checkpoint: Checkpoint): void;
-  /** What `models show` says beside the components; names as in its JSON. */
+  /** The facts that `models show` prints beside the components; names as in its JSON. */
   describe(checkpoint: Checkpoint): Readonly<Record<string, unknown>>;
   /** By the configurations alone: nothing is loaded yet. */
   facts(checkpoint: Checkpoint): FamilyFacts;

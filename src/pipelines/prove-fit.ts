@@ -1,7 +1,7 @@
 /**
  * Proves that the components of a checkpoint fit together, by its configurations and the headers of its weight files: nothing is loaded. A checkpoint
- * that passes works. `models list`, `models show`, `doctor` and the engine all ask here. What each configuration says for itself is
- * checked where it is read, by the rules of its network class.
+ * that passes works. `models list`, `models show`, `doctor` and the engine all ask here. Each configuration alone is checked where it is read, by the
+ * rules of its network class.
  */
 import type { PerNetwork } from '../checkpoint/checkpoint.ts';
 import type { CheckpointFamily } from '../checkpoint/component-spec.ts';
@@ -18,7 +18,7 @@ import type { Family } from './family.ts';
 type ProvableFamily = CheckpointFamily & Pick<Family, 'prove'>;
 
 export interface WantedGraph extends GraphChoice {
-  /** What the device computes in; a network that overflows in it is built in float32. */
+  /** The device's compute type; a network that overflows in it is built in float32. */
   readonly computeType: ComputeType;
 }
 
@@ -26,7 +26,7 @@ export interface WantedGraph extends GraphChoice {
 export type NetworkGraphs<F extends ProvableFamily> = PerNetwork<F['components'], BuiltGraph>;
 
 /**
- * @param wanted what the device computes in; a network that overflows in it is built in float32
+ * @param wanted the device's compute type; a network that overflows in it is built in float32
  * @throws `invalid_config`, `unsupported_config`, `missing_tensor`, `wrong_tensor_shape`
  */
 export function proveFit<F extends ProvableFamily>(

@@ -53,7 +53,7 @@ class JobsRun {
         const running = wanted.map((image) => ({ ...image, state: image.active.prepared.begin(image.imageIndex) }));
         await this.#runBatch(running, signal.signal);
       } catch (error) {
-        // What fails in a shared pass fails for all who share it.
+        // A failure in a shared pass fails all jobs that share it.
         for (const { active } of wanted) active.fail(error);
       }
     }

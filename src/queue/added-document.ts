@@ -1,6 +1,6 @@
 /**
- * The rules for documents that are added to either queue: everything in it is kept exactly as it was given, or the document is refused. MongoDB's BSON
- * and JSON text do not keep the same things, so the rules are the narrower of the two, and a document that one queue takes, the other takes too.
+ * The rules for documents that are added to either queue. Each document is kept exactly as it was given, or it is refused. MongoDB's BSON and JSON
+ * text do not keep the same values, so each rule is the narrower of the two. A document that one queue accepts, the other accepts too.
  */
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import { canonicalEjsonOf, type DocumentId, promptIdText } from '../job/document-id.ts';
@@ -86,7 +86,7 @@ export function alreadyThere(name: string, id: string): Text2ImgError {
   );
 }
 
-/** Null counts as absent, as for every field of ours. */
+/** Null counts as absent, as in all our fields. */
 function givenId(value: unknown): AddedDocument['id'] {
   if (value === undefined || value === null) return undefined;
   if (typeof value === 'string') return { kind: 'string', value };
@@ -108,7 +108,7 @@ function faultOfId(value: unknown): string | undefined {
   return faultOf(value, 1);
 }
 
-/** MongoDB stores no such `_id`, at whatever depth the name stands. A nesting that is refused anyway is not gone through. */
+/** MongoDB stores no such `_id`, however deep the name stands. The search ends at `MAX_DEPTH`, because a deeper value is refused anyway. */
 function hasDollarName(value: unknown, depth = 1): boolean {
   if (typeof value !== 'object' || value === null || depth > MAX_DEPTH) return false;
   return Object.entries(value).some(
@@ -116,7 +116,7 @@ function hasDollarName(value: unknown, depth = 1): boolean {
   );
 }
 
-/** What of a value would not be kept as it is; the rest of a sentence. */
+/** Why the value could not be kept as it is, as the rest of a sentence. Undefined if it can be kept. */
 function faultOf(value: unknown, depth: number): string | undefined {
   if (typeof value === 'string')
     return value.isWellFormed() ? undefined : 'has half of a surrogate pair in its text, which cannot be stored.';

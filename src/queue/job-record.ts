@@ -1,7 +1,7 @@
 /**
- * Reads a document's `job` as far as it can be believed. Whoever may insert documents can insert a `job`, a `status` or an `error` of his own, and the file of
- * the embedded queue can be written by any program. So each value is read here as the service would have written it: of our type, within our
- * bounds, or not at all. Both queues' lists, claims and outboxes read through these functions; none of them throws.
+ * Reads a document's `job` as far as it can be believed. Anyone who may insert documents can also insert a `job`, a `status` or an `error`. Any
+ * program can write the file of the embedded queue. So each value is read here as the service would have written it: of our type, within our bounds,
+ * or not at all. Both queues' lists, claims and outboxes read through these functions. None of them throws.
  */
 import { isRecord, own } from '../lib/foreign-record.ts';
 import { cut, quote } from '../lib/foreign-text.ts';
@@ -20,7 +20,7 @@ const MAX_ERROR_LENGTH = 1000;
 const MAX_URL_LENGTH = 4096;
 const MAX_NAME_LENGTH = 64;
 const MAX_OWNER_LENGTH = 300;
-/** What was used is eight values; a later version may write more. */
+/** The service records eight parameters; a later version may write more. */
 const MAX_PARAMETERS = 64;
 const MAX_WARNINGS = 100;
 const MAX_URLS = 4096;
@@ -57,7 +57,7 @@ export interface JobSource {
   readonly worker: unknown;
 }
 
-/** What lists show of a document. */
+/** A document as lists show it. */
 export function jobSummary(source: JobSource): JobSummary {
   const { status } = source;
   const isWaiting = status === 'processing' && source.awaitsRetry === true;
@@ -106,7 +106,7 @@ function wholeOf(value: unknown, max: number): number | undefined {
   return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 && value <= max ? value : undefined;
 }
 
-/** A number of attempts or tries; 0 where none of ours stands. */
+/** A number of attempts; 0 if the service would not have written this value. */
 export function attemptsOf(value: unknown): number {
   return wholeOf(value, MAX_ATTEMPTS) ?? 0;
 }
@@ -135,7 +135,7 @@ export interface HookRecord {
   readonly proof: string | undefined;
 }
 
-/** Undefined for what is no webhook of ours even in form. */
+/** Undefined if the value does not even have the form of a webhook. */
 export function hookOf(value: unknown): HookRecord | undefined {
   if (!isRecord(value)) return undefined;
   const [id, url] = [own(value, 'id'), own(value, 'url')];
@@ -155,7 +155,7 @@ export function hookOf(value: unknown): HookRecord | undefined {
   };
 }
 
-/** What lists show of a webhook. */
+/** A webhook as lists show it. */
 export function webhookSummary(
   promptId: string,
   { id, state, attempts, url, due, deliveredAt, error }: Omit<HookRecord, 'body' | 'proof'>,
@@ -178,7 +178,7 @@ function urlsOf(value: unknown): readonly string[] | undefined {
     .filter((url) => url !== '');
 }
 
-/** What the user asked for; what is no text, number or switch is quoted. Undefined where he asked for nothing but the prompt. */
+/** The fields that the user set, except the prompt. A value that is not text, a number or a boolean is quoted. Undefined if there are none. */
 function requestOf(fields: JobSource['request']): JobSummary['request'] {
   const asked = Object.entries(fields)
     .filter(([name, value]) => !SUMMARIZED.has(name) && !isAbsent(value))

@@ -7,7 +7,7 @@ import { quote } from '../lib/foreign-text.ts';
 
 /** The most jobs of one page. */
 export const LARGEST_PAGE = 1000;
-/** No place of ours is longer. */
+/** None of our places is longer. */
 const MAX_CURSOR_LENGTH = 8192;
 const SHOWN_LENGTH = 100;
 
@@ -17,7 +17,7 @@ export function cursorOf(kind: QueueKind, place: readonly unknown[]): string {
   return Buffer.from(JSON.stringify([kind, ...place])).toString('base64url');
 }
 
-/** @returns what `cursorOf` was given; it may be forged @throws `invalid_cursor` */
+/** @returns the place that `cursorOf` was given; it may be forged @throws `invalid_cursor` */
 export function placeOf(kind: QueueKind, cursor: string): readonly unknown[] {
   const [found, ...place] = contentOf(cursor);
   if (found !== kind) throw invalidCursor(cursor);

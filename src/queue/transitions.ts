@@ -1,6 +1,6 @@
 /**
- * Decisions that both queues share: the states that an operator may change, the sentences that end a job, new tokens and run ids, what a claim is, and
- * what is kept of webhooks. Each queue writes it down in its own language.
+ * Decisions that both queues share: the states that an operator may change, the sentences that end a job, new tokens and run ids. They also say what
+ * a claim is, and which webhooks are kept. Each queue writes this down in its own language.
  */
 import { randomBytes } from 'node:crypto';
 import { MAX_FIELD_NAME_BYTES, MAX_FIELD_NAMES } from '../job/foreign-fields.ts';
@@ -9,11 +9,11 @@ import { cut } from '../lib/foreign-text.ts';
 import type { ClaimedPrompt, FailureRecord, JobStatus, PromptIdentity, TransitionOutcome } from './prompt-queue.ts';
 import type { DeliveryOutcome } from './webhook-outbox.ts';
 
-/** What `cancel` ends, and what `retry` begins anew. */
+/** `cancel` ends a job in an open state, and `retry` begins an ended one anew. */
 export const OPEN_STATUSES = ['pending', 'processing'] as const satisfies readonly JobStatus[];
 export const ENDED_STATUSES = ['completed', 'error'] as const satisfies readonly JobStatus[];
 
-/** So many delivered webhooks of a prompt are kept for whoever asks. */
+/** So many delivered webhooks of a job are kept, so that operators can list them. */
 export const KEPT_DELIVERED = 5;
 const MAX_HOOK_ERROR_LENGTH = 500;
 /** The most that `stuck` tells; a queue with more has one cause. */
@@ -55,12 +55,12 @@ export function docKeyOf({ database, collection }: QueuePlace, id: DocumentId): 
   return `${JSON.stringify({ database, collection }).slice(0, -1)},"_id":${canonicalEjsonOf(id)}}`;
 }
 
-/** @param objectName what lies in the document under the name that `nameObject` writes */
+/** @param objectName the value in the document under the name that `nameObject` writes */
 export function identityOf(place: QueuePlace, id: DocumentId, objectName: unknown): PromptIdentity {
   return { id, docKey: docKeyOf(place, id), ...(typeof objectName === 'string' ? { objectName } : {}) };
 }
 
-/** What a claim has written, as it lies in the document now. */
+/** The values that a claim has written, as they lie in the document now. */
 export interface ClaimFacts extends Pick<ClaimedPrompt, 'token' | 'document'> {
   /** The names of the document's fields, as they lie there. */
   readonly fieldNames: unknown;
@@ -98,7 +98,7 @@ export function attemptsOfTry({ kind }: DeliveryOutcome): 0 | 1 {
   return kind === 'postpone' ? 0 : 1;
 }
 
-/** What is kept of the reason why a webhook was not delivered. */
+/** The part that is kept of the reason why a webhook was not delivered. */
 export function shownError(error: string): string {
   return cut(error, MAX_HOOK_ERROR_LENGTH);
 }

@@ -1,12 +1,12 @@
 /**
- * How a webhook's body lies in a document. It names the prompt once for each image, and a document may have 16 MB: so a long prompt is kept
- * once, beside the text around it. What is sent is put together again, byte for byte.
+ * How a webhook's body lies in a document. The body names the prompt once for each image, and a document may have 16 MB. So a long prompt is kept
+ * once, beside the text around it. Before it is sent, the body is put together again, byte for byte.
  */
 import { isRecord, own } from '../lib/foreign-record.ts';
 
 /** Shorter bodies are kept as they are, which version 0.1.0 can read. */
 const MIN_PACKED_LENGTH = 256 * 1024;
-/** A document has 16 MB, so no body of ours is longer; nobody's is put together that would be. */
+/** None of our bodies is longer, because a document has 16 MB. Parts that would make a longer body are not put together. */
 const MAX_BODY_LENGTH = 64 * 1024 * 1024;
 
 export type StoredBody =
@@ -34,7 +34,7 @@ export function unpackedBody(stored: Readonly<Record<string, unknown>>): string 
   return length <= MAX_BODY_LENGTH ? parts.join(repeats) : undefined;
 }
 
-/** The prompt that the body tells of. */
+/** The prompt that the body names. */
 function promptIn(body: string): string | undefined {
   try {
     const { results } = JSON.parse(body) as { readonly results?: readonly unknown[] };

@@ -1,11 +1,11 @@
 /**
- * The contract of the webhook outbox: what is owed for a finished prompt is recorded in the write that finishes it, and goes on being owed until
- * it is delivered or given up, whatever happens to the processes. Both queues keep it; `webhook/deliver.ts` works it off.
+ * The contract of the webhook outbox. The write that ends a job also records its webhook. The webhook stays pending until it is delivered or fails
+ * for good, even if processes crash. Both queues keep an outbox; `webhook/deliver.ts` sends from it.
  */
 
-/** One POST that is owed. */
+/** One pending POST. */
 export interface OwedWebhook {
-  /** The same for every try, unlike for any other run of any other prompt. */
+  /** The same for every attempt; each other run of any job has another id. */
   readonly id: string;
   /** The exact text to be sent, frozen. */
   readonly body: string;
@@ -13,13 +13,13 @@ export interface OwedWebhook {
   readonly url?: string;
 }
 
-/** `dead`: given up; an operator can redrive it. */
+/** `dead`: failed for good; an operator can redrive it. */
 export type WebhookState = 'pending' | 'delivered' | 'dead';
 
-/** Claimed for one try, until the lease that was asked for ends. */
+/** Claimed for one attempt, until the lease that was asked for ends. */
 export interface DueWebhook extends OwedWebhook {
   readonly promptId: string;
-  /** Tries before this one. */
+  /** Attempts before this one. */
   readonly attempts: number;
   /** Says who is trying. */
   readonly token: string;
@@ -57,12 +57,13 @@ export interface WebhookOutbox {
     readonly signal?: AbortSignal | undefined;
   }): Promise<readonly DueWebhook[]>;
 
-  /** Writes down how a try ended. `lost`: somebody else is trying by now, or the prompt is gone; a delivery counts all the same. */
+  /** Records how an attempt ended. `lost`: another worker has claimed it since, or the job is gone. A delivery counts all the same. */
   record(webhook: DueWebhook, outcome: DeliveryOutcome): Promise<'done' | 'lost'>;
 
   /**
-   * Gives up all that are due and have no URL of their own, for whoever has no operator's URL to send them to; `redrive` takes them up again.
-   * @param error what they ended with, beginning with `no_url` @returns how many
+   * All webhooks that are due and have no URL of their own fail for good. It is called if there is no operator's URL either; `redrive` makes them due
+   * again.
+   * @param error their error, beginning with `no_url` @returns how many
    */
   closeWithoutUrl(error: string): Promise<number>;
 
@@ -70,8 +71,8 @@ export interface WebhookOutbox {
   list(options: ListWebhooks): Promise<readonly WebhookSummary[]>;
 
   /**
-   * Pending ones are due at once, although their next attempt is later; one by its id, or all. Returns how many. What is being sent just now is
-   * left alone.
+   * Pending webhooks are due at once, although their next attempt is later; one by its id, or all. Returns how many. Webhooks that are being sent now
+   * are left alone.
    */
   dueNow(id?: string): Promise<number>;
 
@@ -81,9 +82,9 @@ export interface WebhookOutbox {
    */
   redrive(id?: string): Promise<number>;
 
-  /** What is still owed, and what was given up. */
+  /** How many webhooks are pending, and how many failed for good. */
   counts(): Promise<{ readonly pending: number; readonly dead: number }>;
 
-  /** Milliseconds until the next one is due, 0 if one is; undefined where none is owed. */
+  /** Milliseconds until the next one is due, 0 if one is; undefined if none is pending. */
   msUntilNextDue(): Promise<number | undefined>;
 }

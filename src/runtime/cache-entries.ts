@@ -1,6 +1,6 @@
 /**
- * The folder of the compile cache as it lies on the disk. Each entry is a folder with a marker inside; only what carries the marker is counted,
- * used or removed, because people point the cache at folders in which other things lie.
+ * The folder of the compile cache as it lies on the disk. Each entry is a folder with a marker inside. Only folders with the marker are counted, used
+ * or removed, because people point the cache at folders with other files.
  */
 import { createHash } from 'node:crypto';
 import { mkdir, mkdtemp, open, readdir, realpath, rename, rm, stat, statfs } from 'node:fs/promises';
@@ -20,7 +20,7 @@ import {
 
 const MARKER_FILE = 'text2img-cache-entry.json';
 const DRAFT_PREFIX = 'draft-';
-/** What weight files were found to hold; its name sorts behind all entries. */
+/** The digests of the weight files; its name sorts behind all entries. */
 const DIGESTS_FOLDER = 'weights-digests';
 const MARKER_BYTES = 64 * 1024;
 const HOUR_MS = 3_600_000;
@@ -58,8 +58,8 @@ export async function checkEntry(entry: string, verify: VerifyCache): Promise<En
 }
 
 /**
- * Removes other drafts of the entry, for who holds its lock: they are of writers that were killed, perhaps one at every start. One that was killed
- * early has no marker yet; the digest in the name says whose it is.
+ * Removes other temporary folders of the entry; the caller holds its lock. Writers that were killed left them, perhaps one at every start. The folder
+ * of a writer that was killed early has no marker yet; the digest in its name says which entry it belongs to.
  */
 export async function removeDrafts(entry: string): Promise<void> {
   const folder = dirname(entry);
@@ -103,7 +103,7 @@ export async function removeEntry(entry: string): Promise<void> {
   if ((await readMarker(entry)) !== undefined) await rm(entry, { recursive: true, force: true });
 }
 
-/** Removes the entries that were used least recently, and drafts of processes that died, until the rest has at most `capBytes`. */
+/** Removes the entries that were used least recently, and temporary folders of processes that crashed, until the rest has at most `capBytes`. */
 export async function makeRoom(folder: string, capBytes: number): Promise<void> {
   const entries = (await Promise.all((await readdir(folder)).map((name) => lookAt(folder, name)))).filter(
     (entry) => entry !== undefined,
@@ -118,7 +118,7 @@ export async function makeRoom(folder: string, capBytes: number): Promise<void> 
 
 /**
  * An entry that cannot fit is not begun: until it failed it would take the room from everything else on that disk.
- * @param bytes what it has at least
+ * @param bytes the least size of the entry
  * @throws `disk_full`
  */
 export async function checkRoom(folder: string, bytes: number): Promise<void> {
@@ -189,7 +189,7 @@ async function writeMarker(entry: string, marker: Marker): Promise<void> {
   await writePlainFile(join(entry, MARKER_FILE), Buffer.from(JSON.stringify(marker)));
 }
 
-/** What we wrote, or undefined for everything else. */
+/** @returns the record if we wrote it, undefined for everything else */
 async function readRecord<T>(path: string, schema: z.ZodType<T>): Promise<T | undefined> {
   try {
     return schema.parse(JSON.parse((await readPlainFile(path, MARKER_BYTES)).toString('utf8')));

@@ -12,7 +12,7 @@ export interface ChosenDevice<R> {
   readonly computeType: ComputeType;
   /** A few words for the log. */
   readonly reason: string;
-  /** What a runtime said about a device that it cannot use. */
+  /** A runtime's message about a device that it cannot use. */
   readonly detail?: string;
 }
 

@@ -1,6 +1,6 @@
 /**
- * Keeps what a runtime made of a large graph (optimised nodes, weights in the order its kernels want), so that the next start maps it instead of
- * making it again. Only a cache: any entry may be deleted at any time, and an entry that is not what was written is made anew.
+ * Keeps the compiled form of a large graph: optimised nodes, and weights in the order that the runtime's kernels want. The next start maps it instead
+ * of making it again. Only a cache: any entry may be deleted at any time, and an entry that is not what was written is made anew.
  */
 import { createHash } from 'node:crypto';
 import { mkdir, rm, utimes } from 'node:fs/promises';
@@ -21,7 +21,7 @@ import {
 } from './cache-entries.ts';
 import type { CompileCacheSettings } from './contract.ts';
 
-/** What a runtime compiles a graph to. The cache owns the folder, its lock and its size. */
+/** A graph as a runtime compiled it. The cache owns the folder, its lock and its size. */
 export interface CompiledForm<N extends AsyncDisposable> {
   /** Everything that the form depends on beside the graph and its weights: the runtime's version, the processor. */
   readonly key: string;

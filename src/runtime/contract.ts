@@ -5,7 +5,7 @@
 import type { BuiltGraph, ComputeType } from '../onnx/graph.ts';
 import type { VerifyCache } from './file-digest.ts';
 
-/** What a tensor may hold, and the array that holds it. */
+/** The element types of a tensor, each with the array that holds it. */
 interface ElementArrays {
   readonly float32: Float32Array;
   readonly float16: Float16Array;
@@ -37,7 +37,7 @@ export interface DeviceReport {
   readonly device: Device;
   /** A caller decides by this, never by the name. */
   readonly kind: 'cpu' | 'gpu';
-  /** What it computes in, as tried. Empty: it cannot be used. */
+  /** The device computes in these types, as tried. Empty: it cannot be used. */
   readonly computeTypes: readonly ComputeType[];
   /** Absent: unknown. */
   readonly memoryBytes?: number;
@@ -61,7 +61,7 @@ export interface CompileCacheSettings {
 
 export interface OpenOptions {
   readonly device: Device;
-  /** What the graph was written in. A runtime that chooses its own arithmetic must not compute in less. */
+  /** The type that the graph was written in. A runtime that chooses its own arithmetic must not compute in less. */
   readonly computeType: ComputeType;
   /** 0: as many as the machine offers. */
   readonly threads: number;

@@ -5,5 +5,5 @@ import { ONNX_RUNTIME } from './onnxruntime/onnx-runtime.ts';
 /** One line for each. Networks run on the first that can use the device. */
 export const RUNTIMES: readonly [Runtime, ...Runtime[]] = [ONNX_RUNTIME];
 
-/** What runs on the CPU. */
+/** The runtime for the CPU. */
 export const DEFAULT_RUNTIME: Runtime = RUNTIMES[0];

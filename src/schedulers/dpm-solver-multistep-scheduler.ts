@@ -69,7 +69,8 @@ class DPMSolverMultistepScheduler implements Scheduler {
 
   constructor(config: SchedulerConfig, { steps }: SchedulerOptions) {
     const settings = withDefaults(DEFAULTS, config);
-    // The other spacings take one point more than steps; with as many steps as were trained two would coincide, and the method divides by their distance.
+    // The other spacings take one point more than steps. With as many steps as were trained, two points would coincide, and the method divides by
+    // their distance.
     requireSteps(steps, 1, settings.num_train_timesteps - (settings.timestep_spacing === 'trailing' ? 0 : 1));
     this.#settings = settings;
     this.#isPlusPlus = settings.algorithm_type === 'dpmsolver++';

@@ -1,5 +1,6 @@
 /**
- * Ancestral sampling with Euler steps: each step removes more noise than it must and adds fresh noise, generated also in the last step, where its weight is zero.
+ * Ancestral sampling with Euler steps: each step removes more noise than it must and adds fresh noise. The last step generates its noise too,
+ * although the weight there is zero.
  * Source: diffusers schedulers/scheduling_euler_ancestral_discrete.py, EulerAncestralDiscreteScheduler.
  */
 import { interpolate } from '../lib/float32.ts';

@@ -111,7 +111,7 @@ export interface TimestepSpread {
   readonly used: number;
   /** `steps_offset`; only `leading` reads it. */
   readonly offset: number;
-  /** What `linspace` does with a fraction. */
+  /** Rounds the fractions of `linspace`. */
   readonly round: (timestep: number) => number;
 }
 

@@ -113,7 +113,10 @@ class PNDMScheduler implements Scheduler {
     return sample;
   }
 
-  /** As diffusers, the method starts anew at whatever pass a run begins, so `count` and not the pass number says what a pass is for. */
+  /**
+   * As diffusers, the method starts anew at the first pass of its loop, which need not be pass 0. So `count` and not the pass number says what a pass
+   * is for.
+   */
   step({ modelOutput, sample, pass }: SchedulerStep): SchedulerStepResult {
     const { timestep } = passAt(this.passes, pass);
     const step = { modelOutput, sample, timestep, count: this.#order.enter(pass) };

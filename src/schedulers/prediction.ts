@@ -1,6 +1,6 @@
 /**
- * The image and the noise that follow from the network's output. `prediction_type` is read here only, once for samples that keep their variance
- * (signal² + noise² = 1) and once for samples to which noise is added (signal 1, noise sigma).
+ * The image and the noise that follow from the network's output. Only this file reads `prediction_type`, once for each kind of sample. One kind keeps
+ * its variance (signal² + noise² = 1). To the other, noise is added (signal 1, noise sigma).
  * Source: diffusers schedulers/scheduling_ddim.py, step, formula (12); schedulers/scheduling_euler_discrete.py, step, 1.
  */
 

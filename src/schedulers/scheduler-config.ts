@@ -24,7 +24,8 @@ export function readSchedulerConfig(
 }
 
 /**
- * What another class than the checkpoint's own reads in the same file: its own keys are held to its own rules, the rest is none of its business.
+ * The configuration for another class than the checkpoint's own, from the same file. It holds only the keys that the class has rules for, and they
+ * must follow these rules.
  * @throws `invalid_parameter`, because it was the request that asked for this class
  */
 export function carriedSchedulerConfig(scheduler: SchedulerClass, json: SchedulerConfig): SchedulerConfig {

@@ -23,7 +23,7 @@ export const SCHEDULER_NAMES: readonly string[] = [
   ...SHORT_SCHEDULER_NAMES,
 ];
 
-/** What the web UI calls them. These names are allowed too. */
+/** The web UI's names for them. These names are allowed too. */
 export const SAMPLER_NAMES: readonly string[] = SHORT_NAMES.flatMap(({ short }) => webUiName(short) ?? []);
 
 /** Longer texts are no names, and nobody should wait for their comparison. */
@@ -77,7 +77,7 @@ export function resolveSchedulerName(name: string): string {
   return short === undefined || Object.keys(short.settings).length === 0 ? scheduler.className : short.name;
 }
 
-/** What the web UI calls it; a name that nobody knows stays as it is. */
+/** The web UI's name for it; a name that nobody knows stays as it is. */
 export function samplerOfScheduler(name: string): string {
   const found = namedScheduler(name);
   return webUiName(found?.short ?? found?.scheduler.names[0]) ?? name;

@@ -13,7 +13,7 @@ export type SchedulerConfig = Readonly<Record<string, unknown>>;
 
 /** One call of the denoising network. */
 export interface SchedulerPass {
-  /** What the network is given; fractional for some schedulers. Two passes may have the same. */
+  /** The network's input; fractional for some schedulers. Two passes may have the same. */
   readonly timestep: number;
   /** Noise relative to signal; Infinity where training ends without any signal. */
   readonly sigma: number;
@@ -29,9 +29,9 @@ export interface SchedulerStep {
 }
 
 export interface SchedulerStepResult {
-  /** What the next pass begins with. */
+  /** The sample that the next pass begins with. */
   readonly sample: Float32Array;
-  /** What the network thinks that the image is, where the method knows it. */
+  /** The network's estimate of the image, where the method knows it. */
   readonly original?: Float32Array;
 }
 
@@ -50,7 +50,7 @@ export interface NoisedSample {
 export interface Scheduler {
   /** In the order of the loop. */
   readonly passes: readonly SchedulerPass[];
-  /** What the first latents are multiplied with. */
+  /** The first latents are multiplied with this. */
   readonly initNoiseSigma: number;
   /** The sigmas that `noise.between` may be asked for. Absent: only `noise.next` is called. */
   readonly noiseInterval?: { readonly from: number; readonly to: number };
@@ -68,7 +68,7 @@ export interface Scheduler {
 }
 
 export interface SchedulerOptions {
-  /** What the user asks for; a method may need more passes. */
+  /** The number that the user asks for; a method may need more passes. */
   readonly steps: number;
 }
 
@@ -78,7 +78,7 @@ export interface SchedulerName {
   readonly name: string;
   /** Configuration keys that the name decides; all others are the checkpoint's. */
   readonly settings: SchedulerConfig;
-  /** What the parameters text of a PNG calls it, as AUTOMATIC1111's web UI does. */
+  /** Its name in the parameters text of a PNG, as in AUTOMATIC1111's web UI. */
   readonly sampler?: string;
   /** `Schedule type` of the web UI; older versions of it write both as one name. */
   readonly scheduleType?: string;
@@ -87,7 +87,7 @@ export interface SchedulerName {
 /** The library that checks configurations. */
 export type Zod = typeof z;
 
-/** What a scheduler's file exports; `registry.ts` lists them. */
+/** The exports of a scheduler's file; `registry.ts` lists them. */
 export interface SchedulerClass {
   /** As in diffusers and in `model_index.json`. */
   readonly className: string;

@@ -17,7 +17,7 @@ export function hashOfDocKey(docKey: string): string {
   return `${HASH_MARK}${createHash('sha256').update(docKey).digest('hex')}`;
 }
 
-/** @param stored what lies beside the image @param own the document's key, whole */
+/** @param stored the key beside the image @param own the document's key, whole */
 export function whoseObject(stored: string, own: string): Whose {
   if (stored === own) return 'same';
   if (stored.startsWith(HASH_MARK)) return stored === hashOfDocKey(own) ? 'same' : 'foreign';

@@ -1,8 +1,8 @@
 /**
- * The contract of an image store. The object's name is a function of the document's `_id` (invariant 2), so a store must
- * tell a repeat of the same run (adopt it) from another run of the same document (replace it, if the caller still owns
- * the document) and from a stranger's object (never touch it). `file-image-store.ts` and
- * `gcs-image-store.ts` pass the conformance suite in `test/storage/image-store-conformance.ts`.
+ * The contract of an image store. The object's name is a function of the document's `_id` (invariant 2). So a store must distinguish three cases.
+ * It adopts an object of the same run. It replaces an object of another run of the same document, if the caller still has the claim. It never
+ * touches a stranger's object.
+ * `file-image-store.ts` and `gcs-image-store.ts` pass the conformance suite in `test/storage/image-store-conformance.ts`.
  */
 
 export interface ImageObject {
@@ -34,13 +34,13 @@ export type PutOutcome =
 
 export interface PutResult {
   readonly outcome: PutOutcome;
-  /** What goes into `image_url`. */
+  /** The value of `image_url`. */
   readonly url: string;
   /** Where it is `foreign`: the other document's key, as `doc-key.ts` reads it; undefined where nobody knows. */
   readonly owner?: string | undefined;
 }
 
-/** What lies under a name. */
+/** The image under a name. */
 export interface FoundImage {
   /** Undefined: not written by us. */
   readonly metadata: ImageMetadata | undefined;
@@ -62,7 +62,7 @@ export interface ReadImage {
   readonly bytes: Uint8Array;
   /** Undefined: not written by us. */
   readonly metadata: ImageMetadata | undefined;
-  /** What was read: other bytes under the same name have another one. */
+  /** The version that was read: other bytes under the same name have another one. */
   readonly generation: string;
 }
 
@@ -101,15 +101,17 @@ export interface ImageStore extends AsyncDisposable {
   read(name: string, options: ReadOptions): Promise<ReadImage | undefined>;
 
   /**
-   * Makes an object of another database or collection, or one that nobody knows, this document's: its key is written beside exactly what is there now, under the
-   * object's own precondition; the image stays. For an operator who says so, never for a worker.
+   * Makes an object this document's, if it belongs to another database or collection, or nobody knows it. The store writes the document's key
+   * beside exactly the object that is there now, under the object's own precondition. The image stays. For an operator who says so, never for a
+   * worker.
    * @throws `store_failed` when it was changed meanwhile
    */
   adopt(name: string, docKey: string): Promise<AdoptOutcome>;
 
   /**
-   * Tells a refusal of one image from trouble of the store: resolves when the store takes another object now, and throws the reason when it does
-   * not. Tries once. @throws `store_unwritable`, `disk_full`, `store_failed`; the signal's reason when it is aborted
+   * Finds out whether the store refuses one image or has trouble of its own. Resolves when the store takes another object now, and throws the
+   * reason when it does not. Tries once.
+   * @throws `store_unwritable`, `disk_full`, `store_failed`; the signal's reason when it is aborted
    */
   probe(options: ProbeOptions): Promise<void>;
 }

@@ -2,14 +2,14 @@
 import { createHash } from 'node:crypto';
 import { canonicalEjsonOf, type DocumentId } from '../job/document-id.ts';
 
-/** What the names begin with, unless the operator wants otherwise. */
+/** The names begin with this, unless the operator wants otherwise. */
 export const DEFAULT_OBJECT_PREFIX = 'generated/';
 
 export interface ObjectKeyOptions {
   readonly prefix: string;
   /** 0 for the first image of a document. */
   readonly imageIndex: number;
-  /** What stands in the document as its name. It counts only where it is `hashedName`: a document cannot choose. */
+  /** The name in the document. It counts only where it is `hashedName`: a document cannot choose. */
   readonly objectName?: string | undefined;
 }
 

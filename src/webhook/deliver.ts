@@ -22,7 +22,7 @@ export interface DeliverOptions {
   readonly timeoutMs?: number;
   /** For the operator's URL. A document's URL never goes through one: the guard checks the address that is connected to. */
   readonly proxies?: Proxies;
-  /** Ends the try at once. */
+  /** Ends the attempt at once. */
   readonly signal?: AbortSignal;
   /** Another schedule, for tests: the pause after so many tries. */
   readonly pauseAfter?: typeof pauseAfter;
@@ -31,13 +31,13 @@ export interface DeliverOptions {
 }
 
 export const TIMEOUT_MS = 15_000;
-/** What stands in a webhook that was closed because nobody says where it goes. */
+/** The error of a webhook that was closed because there is no URL to send it to. */
 export const NO_URL = 'no_url: there is no --callback-url to send it to';
 const GONE = 410;
 /** It is kept with the webhook. */
 const MAX_ERROR_LENGTH = 300;
 
-/** Never throws: whatever happens is an outcome. */
+/** Never throws: every error becomes an outcome. */
 export async function deliver(webhook: DueWebhook, options: DeliverOptions): Promise<DeliveryOutcome> {
   const { timeoutMs = TIMEOUT_MS, operatorUrl, signal } = options;
   if (webhook.url === undefined && operatorUrl === undefined) return { kind: 'dead', error: NO_URL };

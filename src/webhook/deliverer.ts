@@ -1,6 +1,6 @@
 /**
- * Sends the webhooks while the engine generates: takes what is due, sends several at once, writes down how each try ended. Several workers share the
- * outbox; one that dies leaves what it held to the others when the lease ends.
+ * Sends the webhooks while the engine generates: takes those that are due, sends several at once, records how each attempt ended. Several workers
+ * share the outbox. If one crashes, the others can take its webhooks when the lease ends.
  */
 import type { Logger } from '../observability/logger.ts';
 import { EndablePause } from '../lib/endable-pause.ts';
@@ -18,7 +18,7 @@ export interface DelivererOptions extends Omit<DeliverOptions, 'signal'> {
   readonly concurrency?: number;
   /** Of them, to one host. */
   readonly perHost?: number;
-  /** How long a webhook that was taken is nobody else's; longer than a try can take. */
+  /** For so long no other worker takes a webhook that this one took. It is longer than an attempt can last. */
   readonly leaseMs?: number;
   /** Between two looks at an outbox in which nothing is due. */
   readonly pollMs?: number;
@@ -74,12 +74,15 @@ export class WebhookDeliverer implements AsyncDisposable {
     return this.#summary;
   }
 
-  /** Something is owed since now: do not wait for the next look. */
+  /** A webhook became pending: do not wait for the next look. */
   notify(): void {
     this.#rest.end();
   }
 
-  /** Delivers until the signal; trouble with the queue is waited out. Returns at once then: `drain` or `stop` see to the tries that are under way. */
+  /**
+   * Delivers until the signal is aborted, then returns at once: `drain` or `stop` see to the attempts that are under way. If the queue fails, it
+   * tries again later.
+   */
   async run(signal: AbortSignal): Promise<void> {
     const { logger, pollMs = POLL_MS } = this.#options;
     for (let failures = 0; !this.#isOver(signal); ) {
@@ -95,8 +98,9 @@ export class WebhookDeliverer implements AsyncDisposable {
   }
 
   /**
-   * Makes every try that falls due within `withinMs` from now; ends then, with the tries that are under way, whatever else is due. The last thing that
-   * a deliverer does; the signal stops it as `stop` does. @throws what the queue throws
+   * Makes every attempt that falls due within `withinMs` from now. It ends then, with the attempts that are under way, even if more webhooks are due.
+   * The last thing that a deliverer does; the signal stops it as `stop` does.
+   * @throws what the queue throws
    */
   async drain({
     withinMs,
@@ -112,12 +116,12 @@ export class WebhookDeliverer implements AsyncDisposable {
     try {
       while (!this.#isOver(over)) {
         await this.#untilIdle(over);
-        // The tries before them ended meanwhile: those that waited for their host begin now.
+        // The attempts before them ended meanwhile: webhooks that waited for their host begin now.
         if (this.#held.length > 0 && this.#underWay.size === 0) continue;
         const dueMs = await this.#msUntilNext(undefined, over);
         if (this.#held.length > 0 && this.#underWay.size === 0) continue;
         const isDueInTime = dueMs !== undefined && performance.now() + dueMs <= deadlineMs;
-        // A try that is under way may fail, and fall due again in time.
+        // An attempt that is under way may fail, and fall due again in time.
         if (!isDueInTime && this.#underWay.size === 0) break;
         await this.#rest.pause(isDueInTime ? Math.max(dueMs, MIN_PAUSE_MS) : withinMs, over);
       }
@@ -130,7 +134,10 @@ export class WebhookDeliverer implements AsyncDisposable {
     return this.#summary;
   }
 
-  /** Begins nothing any more, and ends what is under way: after two seconds by force. Over within three, whatever hangs; can be called twice. */
+  /**
+   * Begins no more attempts, and ends those under way: after two seconds by force. Returns within three seconds, even if something hangs; can be
+   * called twice.
+   */
   async stop(): Promise<void> {
     this.#stopping ??= (async () => {
       this.#rest.end();
@@ -161,7 +168,7 @@ export class WebhookDeliverer implements AsyncDisposable {
     }
   }
 
-  /** What nobody can be sent to is closed, all at once and in one sentence. */
+  /** Closes the webhooks that have no URL, all at once and with one log message. */
   async #closeWithoutUrl(signal: AbortSignal): Promise<void> {
     const { outbox, operatorUrl, logger } = this.#options;
     if (operatorUrl !== undefined || this.#isOver(signal)) return;
@@ -174,7 +181,7 @@ export class WebhookDeliverer implements AsyncDisposable {
       );
   }
 
-  /** 0 when more may be taken. Where slots are free and somebody waits all the same, his host is looked past only when it is slow. */
+  /** 0 when more may be taken. If slots are free but webhooks wait for a full host, others are taken only when that host is slow. */
   #msUntilTaking(): number {
     const { pollMs = POLL_MS, perHost = PER_HOST } = this.#options;
     if (this.#slots.free <= 0) return pollMs;
@@ -184,7 +191,8 @@ export class WebhookDeliverer implements AsyncDisposable {
   }
 
   /**
-   * Under way until what it took has begun, waits or is given back, also when its asker has gone: a drain must not end beside a webhook that is taken.
+   * Counts as under way until each taken webhook has begun, waits or is released, even if the caller has stopped waiting. Otherwise a drain could end
+   * while a webhook is being taken.
    * @returns how many there were
    */
   #take(signal: AbortSignal): Promise<number> {
@@ -228,7 +236,7 @@ export class WebhookDeliverer implements AsyncDisposable {
     const patienceMs = Math.max(leaseMs / 4, leaseMs - timeoutMs - LAST_WRITES_MS);
     const kept: Held[] = [];
     for (const held of this.#held) {
-      // Without time for a whole try before the lease ends it is left to whoever takes it then.
+      // Too little of the lease is left for a whole attempt: when it ends, a worker can take the webhook again.
       if (performance.now() - held.takenMs > patienceMs) continue;
       if (this.#slots.mayBegin(held.lane)) this.#begin(held);
       else kept.push(held);
@@ -285,7 +293,7 @@ export class WebhookDeliverer implements AsyncDisposable {
 
   #laneOf({ url }: DueWebhook): Lane {
     const { operatorUrl } = this.#options;
-    // What is no URL is refused when it is tried.
+    // A text that is no URL is refused during the attempt.
     return { host: URL.parse(url ?? operatorUrl ?? '')?.host ?? '', isOperators: url === undefined };
   }
 

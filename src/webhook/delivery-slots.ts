@@ -1,5 +1,5 @@
 /**
- * Which webhooks may be sent at the same time: a few in all, fewer to one host, and never all to hosts that documents name, so that neither a slow
+ * Decides which webhooks are sent at the same time: a few in all, fewer to one host, and never all to hosts that documents name. So neither a slow
  * receiver nor a stranger with many names keeps the others waiting. It also knows how long a host has taken, to say when it may have room again.
  */
 
@@ -17,7 +17,7 @@ export interface SlotLimits {
 }
 
 interface HostFacts {
-  /** When each try that is under way began. */
+  /** When each attempt that is under way began. */
   readonly begunMs: Set<number>;
   /** Of late. */
   usualMs: number;
@@ -25,9 +25,9 @@ interface HostFacts {
   reservedUntilMs: number;
 }
 
-/** A host that has kept a try for so long is slow: others are looked for behind it. */
+/** A host is slow if an attempt lasts so long: then webhooks to other hosts no longer wait behind it. */
 const SLOW_MS = 500;
-/** Hosts without a try under way that are remembered. */
+/** So many hosts without an attempt under way are remembered. */
 const MAX_IDLE_HOSTS = 256;
 
 export class DeliverySlots {
@@ -53,7 +53,7 @@ export class DeliverySlots {
     return isOperators || this.#documents < Math.max(1, total - perHost);
   }
 
-  /** Takes a slot. @returns what gives it back */
+  /** Takes a slot. @returns a function that frees it */
   begin({ host, isOperators }: Lane): () => void {
     const facts = this.#factsOf(host);
     let begunMs = this.#nowMs();

@@ -1,6 +1,6 @@
 /**
- * Looks names up a few at a time. The system's resolver holds one of four threads (libuv's pool) until its server answers, which may take half a minute,
- * and the same threads compress images and read files: names that strangers write must never hold them all.
+ * Looks names up a few at a time. The system's resolver holds one of four threads (libuv's pool) until its server answers, which may take half a
+ * minute. The same threads compress images and read files, so names that strangers write must never hold them all.
  */
 import type { LookupAddress, LookupAllOptions, lookup } from 'node:dns';
 
@@ -18,7 +18,7 @@ interface Waiting {
 export interface LookupQueueOptions {
   /** Threads that it may hold. */
   readonly atOnce: number;
-  /** Whoever asked has given up by then; the name is not looked up any more. */
+  /** The caller no longer waits by then, so the name is not looked up any more. */
   readonly patienceMs: number;
 }
 

@@ -19,7 +19,7 @@ export interface PostAnswer {
   readonly retryAfter: string | undefined;
 }
 
-/** The head says it all. The body is read for a moment, so that a receiver which writes one is not told that the connection broke. */
+/** The head says it all. The body is read for a moment, so that a receiver which writes one does not see a broken connection. */
 const REST = { maxBytes: 64 * 1024, maxMs: 1000 } as const;
 
 /** @throws what the network says */

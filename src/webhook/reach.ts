@@ -1,4 +1,4 @@
-/** Whether the operator's webhook can be reached: its name is looked up, a connection is made and closed. Nothing is sent, so no receiver is told of a job. */
+/** Whether the operator's webhook can be reached: its name is looked up, a connection is made and closed. Nothing is sent, and no job is named. */
 import { lookup } from 'node:dns/promises';
 import { connect as connectTcp, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
@@ -9,7 +9,7 @@ const PATIENCE_MS = 5000;
 
 export interface Reach {
   readonly isReached: boolean;
-  /** What was tried and what came; names no path, because that may hold a token. */
+  /** The attempted connection and its result; names no path, because that may hold a token. */
   readonly tried: string;
 }
 

@@ -1,10 +1,10 @@
-/** When a webhook is tried again: the schedule that Standard Webhooks recommends, ten tries in about three days. */
+/** When a webhook is tried again: the schedule that Standard Webhooks recommends, ten attempts in about three days. */
 
 const SECOND = 1000;
 const MINUTE = 60 * SECOND;
 const HOUR = 60 * MINUTE;
 
-/** The pause before try 1, 2, 3 …, in milliseconds. */
+/** The pause before attempt 1, 2, 3 …, in milliseconds. */
 const PAUSES_MS = [
   0,
   5 * SECOND,
@@ -22,8 +22,8 @@ const MAX_JITTER = 0.1;
 const MAX_RETRY_AFTER_MS = 24 * HOUR;
 
 /**
- * The pause after so many tries; undefined: it is given up.
- * @param retryAfterMs what the receiver asked for
+ * The pause after so many attempts. Undefined: the webhook fails for good.
+ * @param retryAfterMs the pause that the receiver asked for
  */
 export function pauseAfter(
   tries: number,

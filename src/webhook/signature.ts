@@ -3,7 +3,7 @@ import { createHmac } from 'node:crypto';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 
 const PREFIX = 'whsec_';
-/** What the specification allows. */
+/** The specification allows these lengths. */
 const MIN_KEY_BYTES = 24;
 const MAX_KEY_BYTES = 64;
 /** Of 24 random bytes fewer than 8 are different once in 10²⁴ times. */

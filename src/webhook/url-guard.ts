@@ -1,7 +1,7 @@
 /**
- * A URL that comes from a document is hostile: it must not make the service reach into the network that it stands in. Only https on 443 or
- * 8443 to globally routed addresses; a name is checked at the moment of connecting, every address of it, and the connection goes to an
- * address that was checked. `--callback-allow-hosts` lifts it for named hosts. The operator's own URL is not guarded.
+ * A URL that comes from a document is hostile: it must not make the service reach into the network that it stands in. Only https on 443 or 8443 to
+ * globally routed addresses is allowed. Every address of a name is checked at the moment of connecting, and the connection goes to an address that
+ * was checked. `--callback-allow-hosts` lifts it for named hosts. The operator's own URL is not guarded.
  */
 import { lookup as systemLookup, type LookupAddress } from 'node:dns';
 import { isIP, type LookupFunction } from 'node:net';
@@ -15,7 +15,7 @@ const PORTS: ReadonlySet<string> = new Set(['443', '8443']);
 const PLATFORM_ADDRESSES: ReadonlySet<string> = new Set(['168.63.129.16']);
 /** All of IPv6 that is given out to be routed globally (IANA, "IPv6 Global Unicast Address Assignments"); ipaddr.js calls the unassigned rest unicast too. */
 const GLOBAL_IPV6 = ipaddr.IPv6.parseCIDR('2000::/3');
-/** What browsers and proxies take at least. */
+/** Browsers and proxies accept at least so many characters. */
 const MAX_URL_LENGTH = 2048;
 /** Of the four threads that look names up. One is left for the operator's own name, one for files and images. */
 const DOCUMENT_NAMES = new LookupQueue({ atOnce: 2, patienceMs: 15_000 });
@@ -26,7 +26,7 @@ export interface UrlGuard {
 }
 
 /**
- * What can be said without asking the network. The error names scheme and host only: a path may hold a token.
+ * Checks as much as is possible without asking the network. The error names scheme and host only: a path may hold a token.
  * @throws `invalid_parameter` with what is allowed
  */
 export function checkDocumentUrl(text: string, guard: UrlGuard): URL {

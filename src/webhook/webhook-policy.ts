@@ -1,4 +1,4 @@
-/** Decides the webhook of a finished job: made by the worker in the moment of completion, frozen from then on. */
+/** Decides the webhook of a finished job. The worker makes it at the completion, and it is frozen from then on. */
 import { createHash } from 'node:crypto';
 import { cut } from '../lib/foreign-text.ts';
 import { omitUndefined } from '../lib/omit-undefined.ts';
@@ -21,7 +21,7 @@ export interface WebhookPolicyOptions {
   readonly hasOperatorUrl: boolean;
   readonly events: ReadonlySet<CallbackEvent>;
   readonly guard: UrlGuard;
-  /** What the receiver gets instead of `gs://…`: a public or a signed URL. */
+  /** The URL that the receiver gets instead of `gs://…`: a public or a signed one. */
   readonly publicUrl: (storedUrl: string) => Promise<string>;
 }
 
@@ -49,7 +49,7 @@ export class WebhookPolicy {
     return owed(prompt, { results });
   }
 
-  /** `error` as it stands in the document. Nothing is owed to a URL that is refused: that may be the very failure. */
+  /** `error` as it stands in the document. No webhook is recorded for a URL that is refused: that may be the very failure. */
   forFailure(prompt: FinishedPrompt, error: string): OwedWebhook | undefined {
     if (!this.#isWanted('error', prompt) || !this.#isAccepted(prompt)) return undefined;
     const echo = cut(prompt.prompt, MAX_ECHO_LENGTH);

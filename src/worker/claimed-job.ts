@@ -75,7 +75,7 @@ export class ClaimedJob implements Disposable {
     this.#tell({ type: 'claimed', id: this.id, attempt: claim.attempt });
   }
 
-  /** What the document asks for, with every value decided. @throws what the document deserves */
+  /** @returns the request of the document, with every value decided @throws the error of an invalid document */
   resolve(model: ModelFacts): ResolvedGenerationRequest {
     const { limits, defaults, webhooks } = this.#options;
     this.#modelName = model.modelName;
@@ -90,7 +90,7 @@ export class ClaimedJob implements Disposable {
     this.#tell({ type: 'progress', id: this.id, step, steps });
   }
 
-  /** What is owed for the completion. @throws what making public URLs throws */
+  /** Makes the webhook of the completion. @throws what making public URLs throws */
   webhookFor(imageUrls: readonly string[]): Promise<OwedWebhook | undefined> {
     return this.#options.webhooks.forCompletion(this.#finished(), imageUrls);
   }
@@ -125,7 +125,7 @@ export class ClaimedJob implements Disposable {
   }
 
   /**
-   * The attempt failed and counts: a verdict, another attempt later, or nothing where the document is no longer ours.
+   * The attempt failed and counts: the job fails for good or is retried later. Nothing is written if the worker has lost the lease.
    * @returns the token under which it waits for its next attempt
    */
   async end(raw: unknown): Promise<string | undefined> {

@@ -1,4 +1,4 @@
-/** Claims for a slot of the engine pool. What is claimed together and must not be generated together waits here for the next slots. */
+/** Claims for a slot of the engine pool. Jobs that were claimed together and must not be generated together wait here for the next slots. */
 import type { EngineSlot } from '../engine/pool.ts';
 import { untilAborted } from '../lib/until-aborted.ts';
 import { ClaimedJob } from './claimed-job.ts';
@@ -56,8 +56,8 @@ export class Claims {
   }
 
   /**
-   * Where a lease has ended, a worker died, and perhaps its whole machine with it. Before this one takes over it finds out whether the machine
-   * can generate at all: a container that is ended as a whole then uses up no job.
+   * If a lease has ended, a worker crashed, and perhaps its whole machine. Before this worker takes over the job, it probes whether the machine can
+   * generate at all. So a container that is ended as a whole uses up no attempt.
    */
   async #mayTakeOver(slot: EngineSlot): Promise<boolean> {
     const { options, failures } = this.#context;

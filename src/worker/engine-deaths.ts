@@ -2,7 +2,7 @@
 import type { DocumentId } from '../job/document-id.ts';
 import type { ClaimedPrompt, WaitingPrompt } from '../queue/prompt-queue.ts';
 
-/** So many deaths under different jobs are more likely the machine's fault than theirs. */
+/** So many crashes under different jobs are more likely the machine's fault than theirs. */
 const SUSPICIOUS = 3;
 
 interface PutOff {
@@ -12,11 +12,11 @@ interface PutOff {
 }
 
 export class EngineDeaths {
-  /** One entry a batch: the death of a batch counts once. */
+  /** One entry a batch: the crash of a batch counts once. */
   readonly #groups = new Set<string>();
   readonly #putOff = new Map<string, PutOff>();
 
-  /** The engine died under these. */
+  /** The engine crashed under these. */
   add(claims: readonly ClaimedPrompt[]): void {
     this.#groups.add(
       claims
@@ -36,13 +36,13 @@ export class EngineDeaths {
     this.#putOff.set(runId, { id, waitToken, attempts });
   }
 
-  /** A job was generated, or the engine proved to be well: the deaths were the jobs' own. */
+  /** A job was generated, or a probe succeeded: the jobs caused the crashes. */
   clear(): void {
     this.#groups.clear();
     this.#putOff.clear();
   }
 
-  /** All that wait, with the attempts that are to be returned; forgotten here. */
+  /** @returns all that wait, with the attempts to return; forgets them */
   take(): readonly WaitingPrompt[] {
     const waiting = Array.from(this.#putOff, ([runId, entry]) => ({ runId, ...entry }));
     this.clear();

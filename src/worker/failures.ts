@@ -27,7 +27,7 @@ export interface FailedJob {
   readonly error: Text2ImgError;
 }
 
-/** Drawn, and not stored. */
+/** Generated, and not stored. */
 export interface GeneratedJob {
   readonly request: ResolvedGenerationRequest;
   readonly images: GeneratedImages;
@@ -57,7 +57,7 @@ export class Failures {
     return this.#hasGenerated;
   }
 
-  /** The engine is well, and its deaths before were the jobs' own. */
+  /** The engine works, so the jobs caused its crashes before. */
   jobGenerated(engine: string): void {
     this.#hasGenerated = true;
     this.#deathsOf(engine).clear();
@@ -86,7 +86,7 @@ export class Failures {
     deaths.clear();
   }
 
-  /** This engine cannot be had: nothing that died on it since the last job that it generated was its own fault. */
+  /** This engine cannot be used: jobs that crashed on it since the last job that it generated are not at fault. */
   async engineRefuses(engine: string, error: Text2ImgError): Promise<void> {
     // While others of the pool work, only this one is left out.
     if (this.#options.pool.refusal !== undefined) this.#trouble.refused('engine', error);
@@ -99,7 +99,7 @@ export class Failures {
     }
   }
 
-  /** No engine is to be had. */
+  /** No engine can be used. */
   async noEngine(error: Text2ImgError): Promise<void> {
     this.#trouble.refused('engine', error);
     for (const engine of this.#deaths.keys()) await this.engineRefuses(engine, error);
@@ -119,7 +119,7 @@ export class Failures {
    */
   async ofStore(job: ClaimedJob, raw: unknown, generated?: GeneratedJob): Promise<void> {
     const { publishingSignal } = this.#stop;
-    // What the end of the grace period interrupts is no fault of the document, whenever it was claimed.
+    // A job that the end of the grace period interrupts is not at fault, however late it was claimed.
     if (publishingSignal.aborted) job.mustRelease = true;
     const error = Text2ImgError.from(raw);
     // A name is recorded in the queue on the way.
@@ -133,7 +133,7 @@ export class Failures {
     await this.keepAndRelease(job, generated);
   }
 
-  /** What was generated is kept for its next attempt; the claim goes back like every other. */
+  /** Keeps the generated images for the job's next attempt, and releases the claim like every other. */
   async keepAndRelease(job: ClaimedJob, generated: GeneratedJob | undefined): Promise<void> {
     if (generated !== undefined) this.kept.keep(job.claim.runId, generated.request, generated.images);
     await job.release();

@@ -14,7 +14,7 @@ export interface PlaceOptions {
 }
 
 export interface Survey {
-  /** The URLs of all images of this run, when an attempt before this one stored them and died before it could say so. */
+  /** The URLs of all images of this run, when an attempt before this one stored them and crashed before it could complete the job. */
   readonly stored: readonly string[] | undefined;
   /** URLs of an earlier run's images that this one will not replace, because it has fewer. */
   readonly surplus: readonly string[];

@@ -7,7 +7,7 @@ interface EncodedImage {
   readonly png: Uint8Array;
 }
 
-/** What a generated job leaves to be stored. */
+/** The images of a generated job that are still to store, with its warnings. */
 export interface GeneratedImages {
   readonly images: readonly EncodedImage[];
   readonly warnings: readonly string[];

@@ -1,4 +1,4 @@
-/** From pixels to a completed document: encode → store → complete. What follows a failure is decided in `failures.ts`. */
+/** From pixels to a completed document: encode → store → complete. After a failure, `failures.ts` decides what follows. */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { JobResult } from '../engine/engine-job.ts';
 import { encodePng } from '../image/encode-png.ts';

@@ -1,7 +1,7 @@
 /**
- * A graceful stop: what the engine can finish within the grace period is finished, the rest is released at the next step; what is generated but
- * not stored when it is over is released too, and its next attempt finds what was stored. Nothing that hangs outlasts it: at the end of the
- * grace period the engine is killed, and a little later the worker leaves whatever has not answered by then.
+ * A graceful stop. The engine finishes the jobs that fit into the grace period; the worker releases the others at the next step. When the period is
+ * over, the worker also releases jobs that are generated but not stored, and their next attempt finds what was stored. No call that hangs delays the
+ * end. When the grace period is over, the worker kills the engine, and a little later it stops waiting for answers.
  */
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import type { ClaimedJob } from './claimed-job.ts';

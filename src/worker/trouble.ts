@@ -9,7 +9,7 @@ import type { Logger } from '../observability/logger.ts';
 
 export type TroubleSource = 'engine' | 'store' | 'queue';
 
-/** What keeps a worker from claiming, for whoever looks after it. */
+/** The reason that keeps a worker from claiming, for its operator. */
 export interface TroubleReport {
   readonly source: TroubleSource;
   readonly code: ErrorCode;

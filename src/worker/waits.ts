@@ -1,4 +1,4 @@
-/** The worker's waits, when it has claimed nothing: it waits for something to do, sits out trouble of its environment, or finds that the drain is done. */
+/** The worker's waits when it has claimed nothing: for jobs, for the end of trouble with its environment, or for the end of the drain. */
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import { pause } from '../lib/pause.ts';
 import { untilAborted } from '../lib/until-aborted.ts';

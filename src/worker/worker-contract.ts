@@ -23,17 +23,17 @@ export interface WorkerOptions {
   readonly queue: PromptQueue;
   readonly store: ImageStore;
   readonly pool: EnginePool;
-  /** What is owed to whom for a finished prompt. */
+  /** Decides the webhook of a finished prompt. */
   readonly webhooks: WebhookPolicy;
-  /** Called when something is owed since now. */
+  /** Called when a new webhook is pending. */
   readonly onWebhookOwed?: () => void;
-  /** What the images' names begin with, as `generated/`. */
+  /** The images' names begin with it, as `generated/`. */
   readonly objectPrefix: string;
   readonly limits: PromptLimits;
   readonly defaults: GenerationDefaults;
   /** `drained`: until nothing is pending or processing, by anybody; `stopped`: until the signal. */
   readonly until: 'drained' | 'stopped';
-  /** Who claims, as the queue has it; each log line about a job names it. */
+  /** The name of the claiming worker, as the queue has it; each log line about a job names it. */
   readonly owner?: string;
   /** As the queue has it. */
   readonly leaseMs: number;
@@ -55,7 +55,7 @@ export interface WorkerOptions {
   readonly pollMs?: number;
 }
 
-/** What happens to a document, for progress bars and `--json`. `id` is the `prompt_id`. */
+/** The events of a document, for progress bars and `--json`. `id` is the `prompt_id`. */
 export type WorkerEvent =
   | { readonly type: 'claimed'; readonly id: string; readonly attempt: number }
   | { readonly type: 'progress'; readonly id: string; readonly step: number; readonly steps: number }

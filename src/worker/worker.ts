@@ -1,7 +1,7 @@
 /**
- * The worker: asks the engine pool for a slot, claims for it, generates, publishes, until the queue is drained or it is told to stop. The stages
- * overlap, so that no engine waits for the network: towards the end of a batch the pool gives the next slot, and images are encoded, uploaded and
- * completed while the next ones are generated. Everything is bounded: one batch ahead of each engine, `MAX_PUBLISHING` jobs behind.
+ * The worker: asks the engine pool for a slot, claims for it, generates, publishes, until the queue is drained or the signal stops it. The stages
+ * overlap, so that no engine waits for the network. Towards the end of a batch the pool gives the next slot. The worker encodes, uploads and completes
+ * images while the engine generates the next ones. Everything is bounded: one batch ahead of each engine, `MAX_PUBLISHING` jobs behind.
  */
 import type { EngineSlot } from '../engine/pool.ts';
 import { Text2ImgError } from '../errors/text2img-error.ts';

@@ -1,6 +1,6 @@
 /**
- * Fetches one file of a repository into the cache: goes on where an attempt broke off, and is there, whole and with the right sum, or not at
- * all. Several processes may want it at once; one fetches, the others wait.
+ * Downloads one file of a repository into the cache and resumes where an earlier attempt broke off. The file gets its name only when it is whole
+ * and its sum is right. If several processes want it at once, one downloads it and the others wait.
  */
 import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
@@ -30,22 +30,22 @@ export interface DownloadOptions {
   readonly access: HubAccess;
   /** Where it goes. */
   readonly path: string;
-  /** What is there already is taken when it passes this. */
+  /** A file that is already there is used if it passes this check. */
   readonly check: BlobCheck;
   /** With the bytes that are there now. */
   readonly onProgress: (doneBytes: number) => void;
-  /** Between two tries; grows. */
+  /** Between two attempts; grows. */
   readonly firstPauseMs?: number;
   readonly patience?: Patience;
 }
 
 const PATIENCE: Patience = { silenceMs: 30_000, windowMs: 60_000, windowBytes: 64 * 1024 };
-/** Tries in a row that bring less than this further than any before. */
+/** Attempts in a row that bring less than this further than any before. */
 const MAX_FRUITLESS = 5;
 const FRUIT_BYTES = 16 * 1024;
 /** Times that all bytes came and the sum was wrong. */
 const MAX_CORRUPT = 2;
-/** Times that the server could not go on where the last try broke off. */
+/** Times that the server could not go on where the last attempt broke off. */
 const MAX_RESTARTS = 3;
 const MAX_PAUSE_MS = 10_000;
 /** A container that was killed leaves its lock in the volume, and its process number says nothing to the next one. */
@@ -104,7 +104,7 @@ async function fetchWhole(file: HubFile, options: DownloadOptions): Promise<void
 interface TryOutcome {
   /** Why it did not get to the end, where that is known. */
   readonly trouble?: Trouble;
-  /** What was there is no use to this server: it was removed, and the next try begins anew. */
+  /** The server could not use the bytes that were there. They were removed, and the next attempt begins anew. */
   readonly isRestart?: true;
 }
 
@@ -222,7 +222,7 @@ async function sizeOf(path: string): Promise<number> {
   );
 }
 
-/** Whoever was killed while he waited for the lock has left the draft of his own. */
+/** Removes temporary files of processes that were killed while they waited for the lock. */
 async function removeDeadDrafts(path: string): Promise<void> {
   const prefix = `${basename(path)}.text2img-lock.`;
   const names = (await readdir(dirname(path)).catch(() => [])).filter((name) => name.startsWith(prefix));

@@ -114,7 +114,7 @@ class Pull {
     let doneBytes = 0;
     // A model that is all in the cache is no download.
     let hasFetched = false;
-    // Last: whoever finds it finds everything.
+    // The index comes last: a process that finds it finds all files.
     for (const file of files.toSorted((a, b) => Number(isIndex(a)) - Number(isIndex(b)))) {
       await this.#provide(file, commit, (bytes) => {
         hasFetched = true;

@@ -1,6 +1,7 @@
 /**
- * The cache of Python's `huggingface_hub`, in its layout, so that both programs share their downloads: contents under `blobs/`, named by
- * their SHA-256 (large files) or git's SHA-1; `snapshots/<commit>/` with links to them; `refs/<branch>` with the commit.
+ * The cache of Python's `huggingface_hub`, in its layout, so that both programs share their downloads.
+ * Contents lie under `blobs/`, named by their SHA-256 (large files) or git's SHA-1. `snapshots/<commit>/` has links to them, and `refs/<branch>`
+ * has the commit.
  * Source: huggingface_hub/file_download.py, constants.py; docs "Understand caching".
  */
 import { createHash } from 'node:crypto';
@@ -51,7 +52,7 @@ export class HubCache {
     return join(this.repoFolder(id), 'snapshots', commit);
   }
 
-  /** The commit that the revision was at, as far as the cache knows. What is no commit leads nowhere. */
+  /** The commit that the revision was at, as far as the cache knows. A file without a commit in it counts as missing. */
   async readRef({ id, revision }: HubId): Promise<string | undefined> {
     if (isCommit(revision)) return revision;
     for (const path of [this.#refPath(id, revision), this.#ownRefPath(id, revision)]) {
@@ -130,7 +131,10 @@ export class HubCache {
     return join(this.repoFolder(id), OWN_REFS, createHash('sha256').update(revision).digest('hex'));
   }
 
-  /** Whole or not at all. The draft lies in the repository's folder: its name is short, and nobody takes it for a branch or a file of the model. */
+  /**
+   * Writes a file whole or not at all. The temporary file lies in the repository's folder, under a short name. No program takes it there for a
+   * branch or a file of the model.
+   */
   async #write(id: string, path: string, write: (draft: string) => Promise<void>): Promise<void> {
     await mkdir(dirname(path), { recursive: true });
     const draft = join(this.repoFolder(id), `.text2img-${process.pid}-${Math.random().toString(36).slice(2)}`);

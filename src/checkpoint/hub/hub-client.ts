@@ -1,6 +1,7 @@
 /**
- * The hub's API: which commit a revision is, and what lies there. Its own client makes the addresses and follows the pages; every request and every
- * answer goes through `ask`, which repeats what may pass, bounds what comes, keeps the token at home and reads the answer through a schema.
+ * The hub's API: the commit of a revision, and the files in it. The hub's own client makes the URLs and follows the pages.
+ * Every request and every answer goes through `ask`. It repeats requests that may succeed later, limits an answer's size, sends the token to the
+ * hub only, and reads the answer through a schema.
  */
 import { listFiles, modelInfo } from '@huggingface/hub';
 import { Text2ImgError } from '../../errors/text2img-error.ts';
@@ -59,7 +60,10 @@ function baseOf({ access }: AskOptions): string {
   return hubUrl(access).href.replace(/\/+$/, '');
 }
 
-/** What the hub's client fetches with. The token is not handed to it: it accepts none but the hub's own kind. @param read throws for an answer that is none */
+/**
+ * The `fetch` of the hub's client. The client does not get the token, because it accepts only tokens of the hub's own kind.
+ * @param read throws for an answer that is none
+ */
 function asking(hubId: HubId, options: AskOptions, read: (value: unknown) => void): typeof fetch {
   let pages = 0;
   return async (input) => {
@@ -74,7 +78,7 @@ function asking(hubId: HubId, options: AskOptions, read: (value: unknown) => voi
   };
 }
 
-/** Behind a mirror a list may go on at the hub that it mirrors: the same page is asked for at the mirror, and nothing is sent to another server. */
+/** A mirror's list may go on at the hub that it mirrors. We ask the mirror for the same page, and send nothing to another server. */
 function atHome(url: URL, access: HubAccess): URL {
   const home = hubUrl(access);
   if (url.origin === home.origin) return url;

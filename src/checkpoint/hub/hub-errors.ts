@@ -25,7 +25,7 @@ export class Trouble extends Error {
 /** Names that do not exist and certificates that are not trusted stay so. */
 const FINAL = /^(?:ENOTFOUND|CERT_|ERR_TLS_|ERR_SSL_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|ERR_INVALID_|HPE_)/;
 
-/** What a request has thrown, as ours: `Trouble` where it may pass. */
+/** Turns the error of a request into one of our errors: `Trouble` if another attempt may help. */
 export function networkError(error: unknown, access: HubAccess): Error {
   if (error instanceof Text2ImgError || error instanceof Trouble) return error;
   return FINAL.test(systemCode(error) ?? '')
@@ -40,7 +40,7 @@ export function busy(status: number, headers: IncomingHttpHeaders): Trouble | un
   return new Trouble(`the server answered ${status}`, { retryAfterMs: Math.min(MAX_RETRY_AFTER_MS, 1000 * seconds) });
 }
 
-/** After the last try. */
+/** After the last attempt. */
 export function unreachable(access: HubAccess, error: unknown): Text2ImgError {
   if (error instanceof Text2ImgError) return error;
   return new Text2ImgError(
@@ -58,7 +58,7 @@ export interface Refusal {
   readonly access: HubAccess;
 }
 
-/** What an answer means that is neither what was asked for nor a request to come again. */
+/** The error for an answer that neither brings the requested content nor asks us to come again. */
 export function refusal({ id, revision }: HubId, { status, headers, access }: Refusal): Text2ImgError {
   const reason = headers['x-error-code'];
   const hasToken = access.token !== undefined;
@@ -81,7 +81,7 @@ export function refusal({ id, revision }: HubId, { status, headers, access }: Re
   return new Text2ImgError('download_failed', `${who} answered ${status} for the model ${id}${why}.`);
 }
 
-/** What the file system has thrown. */
+/** Turns an error of the file system into one of our errors. */
 export function cacheError(error: unknown, root: string): Text2ImgError {
   if (error instanceof Text2ImgError) return error;
   if (isDiskFull(error))
@@ -92,7 +92,7 @@ export function cacheError(error: unknown, root: string): Text2ImgError {
         cause: error,
       },
     );
-  // Anything else than the system's own errors is a bug of ours.
+  // An error without a system's code is a bug in text2img.
   if (systemCode(error) === undefined) return Text2ImgError.from(error);
   return new Text2ImgError(
     'store_unwritable',

@@ -1,6 +1,6 @@
 /**
- * GET requests to the hub and to the servers that it sends us to: through the operator's proxy, with redirects followed by hand, because the token
- * goes to the hub's own origin only.
+ * GET requests to the hub and to the servers that it sends us to, through the operator's proxy. We follow redirects by hand, because the token goes
+ * to the hub's own origin only.
  */
 import type { IncomingMessage } from 'node:http';
 import { Text2ImgError } from '../../errors/text2img-error.ts';
@@ -31,7 +31,7 @@ const MAX_REDIRECTS = 5;
 export function hubUrl({ endpoint }: HubAccess): URL {
   const url = URL.parse(endpoint.trim());
   if (url === null || !/^https?:$/.test(url.protocol) || url.hostname === '')
-    // What is no URL may still hold a password.
+    // A text that is no URL may still hold a password.
     throw new Text2ImgError(
       'invalid_option',
       `HF_ENDPOINT ${endpoint.includes('@') ? '(not shown)' : quote(endpoint)} is not allowed; it must be an http:// or https:// URL, like https://huggingface.co.`,

@@ -9,7 +9,7 @@ import { type ModelIndex, networkClassOf, presentComponents } from '../model-ind
 import { chooseWeightFile, isPickle, namesVariant, shardsOf } from '../weight-files.ts';
 import type { HubFile } from './hub-answers.ts';
 
-/** What every repository has beside its components. */
+/** Every repository has this file beside its components. */
 const INDEX = 'model_index.json';
 const ALWAYS = [INDEX, 'README.md'];
 

@@ -21,7 +21,7 @@ export type CommandName = (typeof COMMANDS)[number];
 type OptionKind = 'word' | 'url' | 'path' | 'text';
 
 export interface OptionSpec {
-  /** What stands after the flag in the help, as `<steps>`; a switch has none. */
+  /** The text after the flag in the help, as `<steps>`; a switch has none. */
   readonly placeholder?: string;
   readonly type: ValueType<unknown>;
   /** Default: `word`. */

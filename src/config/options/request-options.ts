@@ -81,7 +81,7 @@ export const REQUEST_OPTIONS = {
   ...requestOptions(DOCUMENT_FIELDS, ['enqueue']),
 };
 
-/** @returns what the options say of a request, by the names of its fields */
+/** @returns the options' values for a request, by the names of its fields */
 export function requestValues<Table extends FieldTable>(table: Table, config: object): SomeValues<Table> {
   const values: Readonly<Record<string, unknown>> = { ...config };
   const stated = Object.entries<FieldTable[string]>(table).flatMap(([name, field]) => {

@@ -1,6 +1,6 @@
 /**
- * How the names of databases, buckets, folders of objects and receivers are read: strictly, because what is taken here in another form becomes a
- * database or a URL of another name somewhere else.
+ * Reads the names of databases, buckets, folders of objects and receivers strictly. A name that we accept in another form here becomes a database or
+ * a URL of another name somewhere else.
  */
 import { parseWebhookSecrets } from '../../webhook/signature.ts';
 import { checked, type ValueType } from './value-types.ts';
@@ -49,7 +49,7 @@ function satisfying(isAllowed: (value: string) => boolean): ValueType<string> {
   return { parseText: (value) => (isAllowed(value) ? value : undefined) };
 }
 
-/** What objects' names begin with: never above the data folder, never with a name that a browser or a proxy would write differently. */
+/** The beginning of objects' names: never above the data folder, never with a name that a browser or a proxy would write differently. */
 export const objectPrefix = satisfying((prefix) => {
   const parts = prefix.split('/');
   // The last part is the beginning of a name, or empty.

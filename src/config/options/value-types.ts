@@ -39,7 +39,7 @@ export function decimalNumber({ min, max = Number.MAX_VALUE }: Range): ValueType
   return numberOf(/^\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?\s*$/i, (value) => value >= min && value <= max);
 }
 
-/** What `Number` takes beyond the form (hexadecimal, an empty text) is no number here. */
+/** Other forms that `Number` takes (hexadecimal, an empty text) are no number here. */
 function numberOf(form: RegExp, isAllowed: (value: number) => boolean): ValueType<number> {
   return {
     parseText: (value) => {

@@ -25,7 +25,7 @@ export function modelHashOf(sha256: string): string {
 }
 
 /**
- * What is known of the hash without reading the weights.
+ * Finds the hash without reading the weights: in the name of the file, or in the digests that were kept.
  * @param files real paths of the files that the denoising network comes from
  * @returns null where there is no one file, undefined where it has to be read
  */

@@ -7,7 +7,7 @@ import type { CompileCacheSettings, Network, Runtime } from '../../runtime/contr
 export interface NetworkOpenerOptions {
   readonly runtime: Pick<Runtime, 'open'>;
   readonly device: string;
-  /** What the device computes in. */
+  /** The device computes in this type. */
   readonly computeType: ComputeType;
   /** The graph of a component for a device that computes in this; called once for each. @throws `internal` where there is none */
   readonly graphOf: (component: string, wanted: WantedGraph) => BuiltGraph;
@@ -27,20 +27,20 @@ export class NetworkOpener implements AsyncDisposable {
     this.#options = options;
   }
 
-  /** What there is to tell about opening them; sentences for the log. */
+  /** Sentences for the log about opening the networks. */
   get notes(): readonly string[] {
     return this.#notes;
   }
 
   readonly open: LoadTools['open'] = async (component, { use, computeType = this.#options.computeType, ...choice }) => {
     const graph = this.#graphOf(component, { ...choice, computeType });
-    // The graph decides: a network that overflows in float16 is float32 whatever was asked for.
+    // The graph decides: a network that overflows in float16 is float32 even if float16 was asked for.
     const key = keyOf(component, { ...choice, computeType: graph.computeType });
     const known = this.#networks.get(key);
     if (known !== undefined) return await known;
     const network = this.#openGraph(graph, use);
     this.#networks.set(key, network);
-    // What failed may be tried again, for example when memory is free.
+    // A network that failed to open may be opened again, for example when memory is free.
     network.catch(() => this.#networks.delete(key));
     return await network;
   };

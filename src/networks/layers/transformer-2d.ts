@@ -19,7 +19,7 @@ export interface Transformer2dOptions {
   readonly encoderHiddenStates: Value;
 }
 
-/** Transformer2DModel's own GroupNorm, whatever the UNet's `norm_eps` is. */
+/** Transformer2DModel's own GroupNorm does not read the UNet's `norm_eps`. */
 const GROUP_NORM_EPSILON = 1e-6;
 
 /** @param x [B, C, h, w] @returns the same shape */

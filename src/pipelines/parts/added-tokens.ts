@@ -15,7 +15,7 @@ export interface FoundToken {
 /** A piece of text, or a token in its place. */
 export type Piece = string | FoundToken;
 
-/** What Rust's `\w` is. */
+/** Rust's `\w`. */
 const WORD = '[\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\p{Join_Control}]';
 const ENDS_WITH_WORD = new RegExp(`${WORD}$`, 'u');
 const STARTS_WITH_WORD = new RegExp(`^${WORD}`, 'u');

@@ -1,7 +1,7 @@
 /**
  * CLIP's tokenizer: text in, token ids out, padded and cut to the encoder's length.
- * The order is the Rust library's: added tokens that stand in the text, then NFC, white space and lower case, then added tokens in the normalised
- * text, then words, bytes and merges.
+ * The order is the Rust library's. First come added tokens that stand in the text, then NFC, white space and lower case. Then come added tokens in
+ * the normalised text, then words, bytes and merges.
  * Source: diffusers pipelines/stable_diffusion/pipeline_stable_diffusion.py, encode_prompt (padding, truncation, the warning); transformers
  * models/clip/tokenization_clip.py.
  */
@@ -29,7 +29,7 @@ export interface ClipTokenizerOptions {
 export interface TokenizedPrompt {
   /** [maxTokens] */
   readonly inputIds: Int32Array;
-  /** What did not fit, as the tokenizer reads it back. */
+  /** The part of the prompt that did not fit, as the tokenizer reads it back. */
   readonly cutText: string | undefined;
 }
 
@@ -130,7 +130,7 @@ function normalize(text: string): string {
  */
 const WORDS =
   "<\\|startoftext\\|>|<\\|endoftext\\|>|'s|'t|'re|'ve|'m|'ll|'d|[\\p{L}]+|[\\p{N}]|[^\\p{White_Space}\\p{L}\\p{N}]+";
-/** What the byte-level step splits by in the Rust library (GPT-2's pattern), for text that has no spaces left. */
+/** The byte-level step of the Rust library splits by this (GPT-2's pattern), for text that has no spaces left. */
 const BYTE_LEVEL_WORDS = "'s|'t|'re|'ve|'m|'ll|'d|\\p{L}+|\\p{N}+|[^\\p{White_Space}\\p{L}\\p{N}]+";
 
 /** In the layout of the Hugging Face tokenizers library: words, bytes and merges only. */

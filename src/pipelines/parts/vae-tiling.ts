@@ -20,7 +20,7 @@ interface TilePlan {
   /** From one tile to the next. */
   readonly strideLatents: number;
   readonly blendPx: number;
-  /** What is kept of a tile; the rest is the next one's. */
+  /** The part of a tile that is kept; the next tile covers the rest. */
   readonly keepPx: number;
 }
 

@@ -6,8 +6,8 @@ import type { AutoencoderKlConfig } from '../../networks/autoencoder-kl-config.t
 import type { UNet2DConditionConfig } from '../../networks/unet-2d-condition-config.ts';
 
 /**
- * Stable Diffusion's schedulers start one step later and never clip, whatever an old file says or leaves out.
- * For the checkpoint's own scheduler class, where a missing key would otherwise be the class's default.
+ * Stable Diffusion's schedulers start one step later and never clip, even if an old file says otherwise or leaves it out. For the checkpoint's own
+ * scheduler class, where a missing key would otherwise be the class's default.
  */
 export function ownSchedulerConfig(json: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
   return { ...json, steps_offset: 1, clip_sample: false };

@@ -1,4 +1,4 @@
-/** `_id` as the driver gives it ⇄ the service's `DocumentId`. Nothing here throws, whatever kind of value BSON allows. */
+/** `_id` as the driver gives it ⇄ the service's `DocumentId`. Nothing here throws for any value that BSON allows. */
 import { Binary, BSON, Double, Int32, Long, ObjectId, Timestamp, UUID } from 'mongodb';
 import type { DocumentId } from '../../job/document-id.ts';
 import { quote } from '../../lib/foreign-text.ts';
@@ -24,7 +24,7 @@ function hyphenated(value: Binary): string {
   return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
 }
 
-/** What EJSON cannot say (a field `_bsontype`, a UUID of 5 bytes) is described: for people, and to fail it under. */
+/** EJSON cannot express some values (a field `_bsontype`, a UUID of 5 bytes). People see a description instead, and the prompt fails under it. */
 function canonicalEjson(value: unknown): string {
   try {
     return BSON.EJSON.stringify(value, { relaxed: false }) ?? '{"$undefined":true}';
@@ -89,7 +89,7 @@ function hasTypeField(value: unknown): boolean {
   return isPlain && Object.values(value).some(hasTypeField);
 }
 
-/** What the text of a `prompt_id` may stand for: an operator types what he was shown, or canonical EJSON. */
+/** The values that the text of a `prompt_id` may stand for. An operator types the id that we printed, or canonical EJSON. */
 export function idsOfText(text: string): readonly unknown[] {
   const candidates: unknown[] = [text];
   if (/^[0-9a-f]{24}$/i.test(text)) candidates.unshift(ObjectId.createFromHexString(text));

@@ -9,9 +9,9 @@ import { isDoubtful, isServersTrouble, queueError } from './mongo-errors.ts';
 export interface CallOptions {
   /** Names the queue in errors. */
   readonly place: string;
-  /** One try. A server that lets it pass is not asked again here: the try may still be running. */
+  /** One attempt. If the server takes longer, we do not retry here: the attempt may still be running. */
   readonly deadlineMs: number;
-  /** All tries together. */
+  /** All attempts together. */
   readonly patienceMs: number;
   /** Aborted: nothing is waited for any longer. */
   readonly signal?: AbortSignal | undefined;
@@ -50,7 +50,7 @@ export async function callServer<T>(call: () => Promise<T>, options: CallOptions
   }
 }
 
-/** The try goes on, but nobody waits for it. */
+/** The attempt goes on, but nobody waits for it. */
 class Abandoned extends Error {
   readonly error: Text2ImgError;
 
@@ -74,7 +74,7 @@ async function withDeadline<T>(begin: () => Promise<T>, { place, deadlineMs, sig
   );
   const stop = (): void => reject(new Abandoned(stopped(place)));
   signal?.addEventListener('abort', stop, { once: true });
-  // Whatever comes of it after that is nobody's.
+  // Nobody needs a later result or error of this call.
   call.catch(() => undefined);
   try {
     return await Promise.race([call, abandoned]);

@@ -9,10 +9,10 @@ import type { ClaimedRecord } from './take-one.ts';
 import type { Walk } from './walk.ts';
 
 const HEAD_SIZE = 32;
-/** What we never write is looked for now and then. */
+/** We never write such leases, so the worker looks for them this seldom. */
 const FAR_LOOK_MS = 10_000;
 
-/** Whoever put it off knew how the attempt ended; a lease that ran out says that its worker died. */
+/** A worker that put the document off knew how the attempt ended. A lease that ran out means that its worker crashed. */
 const PREVIOUS_DIED: Expression = {
   $cond: [{ $eq: ['$job.awaits_retry', true] }, { $eq: ['$job.previous_died', true] }, true],
 };

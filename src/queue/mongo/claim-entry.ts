@@ -25,7 +25,7 @@ export const TOO_LARGE = {
 export interface EntryClaim extends Omit<TakeStatement, 'filter' | 'sort'> {
   readonly walk: Walk;
   readonly entry: WalkEntry;
-  /** What must still be true of it. */
+  /** The claim succeeds only if the document still matches this. */
   readonly filter: PromptFilter;
   readonly endings: Endings | undefined;
 }

@@ -1,6 +1,6 @@
 /**
- * Claims pending documents by their ids out of one look at the head of the queue. So workers that collide see it, and then spread over the head
- * instead of all sorting for its first document: with 32 claimers every claim by sort was retried inside the server (`npm run bench:queue`).
+ * Claims pending documents by their ids, out of one look at the head of the queue. Workers notice when they collide and then spread over the head.
+ * When all sorted for its first document, 32 claimers made the server retry every claim internally (`npm run bench:queue`).
  */
 import { Text2ImgError } from '../../errors/text2img-error.ts';
 import type { Endings, FailureRecord } from '../prompt-queue.ts';
@@ -20,7 +20,7 @@ const MAX_STALE = 2;
 const MAX_MISSES = 64;
 /** From this share of collisions on the place in the head is left to chance. */
 const SPREAD_FROM = 0.1;
-/** One collision is taken seriously at once, and forgotten after some forty claims without another. */
+/** One collision counts at once. A worker forgets it after about 40 claims without another. */
 const CALMING = 0.05;
 /** Passing over refused documents is interrupted after so long, for what else a worker does; the next claim goes on. */
 const MAX_CLAIM_MS = 1000;
@@ -108,7 +108,7 @@ function endingOf({
   return isTooLarge === true ? { condition: IS_TOO_LARGE, failure: TOO_LARGE } : undefined;
 }
 
-/** A run that was given back goes on; what does not look like one of ours is begun anew. */
+/** A released run goes on. If the `run_id` does not look like ours, a new run begins. */
 function takePending(own: PromptFields): PromptUpdate {
   const resumes: Expression = { $and: [{ $eq: ['$job.resume', true] }, RUN_IS_OURS] };
   return [

@@ -1,4 +1,4 @@
-/** Claims webhooks that are due: each is leased in one atomic write. What nothing proves is given up on the way. */
+/** Claims webhooks that are due: each is leased in one atomic write. Webhooks without a valid proof fail for good on the way. */
 import { promptIdText } from '../../job/document-id.ts';
 import { omitUndefined } from '../../lib/omit-undefined.ts';
 import { newToken } from '../transitions.ts';
@@ -80,7 +80,7 @@ async function lease(
   { id }: WebhookPlace,
   { hook, token, leaseMs }: Lease,
 ): Promise<boolean> {
-  // Of a repetition the first try may have taken it.
+  // When the statement is repeated, the first attempt may have taken it.
   const isOurs: Expression = {
     $or: [{ $eq: ['$$hook.due', literal(hook.due)] }, { $eq: ['$$hook.token', literal(token)] }],
   };

@@ -1,6 +1,6 @@
 /**
- * Claim: makes documents this worker's, each in one atomic write. Those whose lease is over or whose retry is due, and the pending ones, have
- * the first choice by turns, so that neither keeps the others waiting.
+ * Claim: makes documents this worker's, each in one atomic write. There are two groups: documents whose lease is over or whose retry is due, and
+ * pending ones. They take turns in having the first choice, so neither group keeps the other waiting.
  */
 import type { Endings } from '../prompt-queue.ts';
 import { claimEnded } from './claim-ended.ts';
@@ -8,10 +8,10 @@ import { type Contention, claimPending } from './claim-pending.ts';
 import type { PromptsCollection } from './prompts-collection.ts';
 import type { ClaimedRecord } from './take-one.ts';
 
-/** What a worker remembers from claim to claim. */
+/** State that a worker keeps from claim to claim. */
 export interface ClaimMemory {
   readonly contention: Contention;
-  /** Whose turn it is to be first. */
+  /** Whether the pending documents have the first choice next. */
   isPendingFirst: boolean;
 }
 
@@ -37,7 +37,7 @@ export async function claim(
     await second(limit);
     await first(limit);
   } catch (error) {
-    // What is ours already must not wait for its lease to end.
+    // The prompts that we have claimed already must not wait for their lease to end.
     if (claimed.length === 0) throw error;
     prompts.logger.warning('the queue failed during a claim; the worker generates the prompts that it got', {
       claimed: claimed.length,

@@ -35,7 +35,7 @@ async function hasNonePending(prompts: PromptsCollection): Promise<boolean> {
   const { entries, isWhole } = await walk.look(prompts, { wanted: 1, size: HEAD_SIZE });
   if (entries.length > 0 || !isWhole) return false;
   if (!walk.isPassing) return true;
-  // What nobody refused yet, of those that are nobody's, needs no claim to end a pass.
+  // The walk passes only documents that no worker may claim, and the server refused none: the pass may end without a claim.
   if (walk.refused === 0) walk.endPass();
   if (walk.endedWithin(FRESH_MS)) return true;
   walk.restart({ isDue: true });

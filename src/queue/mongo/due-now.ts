@@ -1,4 +1,4 @@
-/** Due now: pending webhooks whose next attempt is later are due at once. What is being sent just now is left alone. */
+/** Due now: pending webhooks whose next attempt is later are due at once. A webhook that a worker is sending just now stays as it is. */
 import { ANY_DATE, literal } from './expressions.ts';
 import { HAS_DUE_DATE, HOOKS, mapHooks, SET_DUE } from './hook-expressions.ts';
 import type { PromptsCollection } from './prompts-collection.ts';

@@ -1,6 +1,6 @@
 /**
- * Ends prompts that no worker ever gets: those whose attempts all died, whose `job` is not ours, or whose `_id` names nothing. The write that
- * ends one carries the webhook that it owes.
+ * Ends prompts that no worker ever gets: every attempt crashed, the `job` is not ours, or the `_id` names nothing. The write that ends one also adds
+ * its pending webhook.
  */
 
 import { Text2ImgError } from '../../errors/text2img-error.ts';
@@ -39,7 +39,7 @@ export async function endUnclaimed(
   { filter, failure, endings }: UnclaimedEnding,
 ): Promise<boolean> {
   const { collection, database } = prompts;
-  // Where nobody hears of it, it need not be read.
+  // Without `endings` nobody receives the prompt, so we need not read it.
   if (endings === undefined) return (await writeEnding(prompts, filter, { failure, webhook: undefined })) !== 'lost';
   const record = await prompts.run(() => collection.findOne(filter, { projection: PROJECTION, ...prompts.bounds }));
   if (record === null) return false;
@@ -63,7 +63,7 @@ interface Ending {
   readonly webhook: ProvenWebhook | undefined;
 }
 
-/** @returns the webhook that is owed now */
+/** @returns the webhook that is pending now */
 async function writeEnding(
   prompts: PromptsCollection,
   filter: PromptFilter,
@@ -77,17 +77,17 @@ async function writeEnding(
       tries++;
       return (await collection.updateOne(filter, pipeline)).matchedCount;
     });
-    // Of a repetition the first try may have done it.
+    // When the statement is repeated, the first attempt may have done it.
     return matched === 1 || tries > 1 ? webhook : 'lost';
   } catch (error) {
     const isTooLarge = error instanceof Text2ImgError && error.code === 'invalid_document';
     if (webhook === undefined || !isTooLarge) throw error;
-    // Its end is more than the news of it.
+    // It is more important that the prompt ends than that its webhook is sent.
     return writeEnding(prompts, filter, { failure, webhook: undefined });
   }
 }
 
-/** What is not ours under the name `job` stays as it is; a webhook lies there, so it is kept beside that. */
+/** A foreign value under the name `job` must be kept. The webhook needs a sub-document there, so the old value moves to `job.replaced`. */
 function endPipeline({ failure, webhook }: Ending): PromptUpdate {
   const jobOrBeside: Expression = { $cond: [JOB_IS_OURS, '$job', { replaced: '$job' }] };
   return [

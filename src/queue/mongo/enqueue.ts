@@ -1,7 +1,7 @@
 /**
- * Enqueue: adds documents as pending, all or none, as far as a server without transactions can: what was added before one was refused is taken
- * back. Each document has an `_id` of its own before it is sent and `job.enqueue_id`, so that a part that is sent again adds nothing twice, and
- * nothing else is taken back.
+ * Enqueue: adds documents as pending, all or none, as far as a server without transactions can. If the server refuses one, we remove those that we
+ * added before it. Each document gets an `_id` and a `job.enqueue_id` before we send it. So a part that we send again adds nothing twice, and we
+ * remove only our own documents.
  */
 import { randomBytes } from 'node:crypto';
 import { BSON, MongoBulkWriteError, ObjectId, type WriteError } from 'mongodb';
@@ -23,7 +23,7 @@ import { DUPLICATE_KEY, isServersTrouble } from './mongo-errors.ts';
 import type { PromptsCollection } from './prompts-collection.ts';
 import { takeBack } from './take-back.ts';
 
-/** What one command holds. */
+/** The most that one command holds. */
 const PART = { count: 10_000, bytes: 8 * 1024 * 1024 } as const;
 /** Ids of one query. */
 const IDS_AT_ONCE = 1000;
@@ -124,7 +124,7 @@ function* partsOf(records: readonly NewRecord[]): Generator<readonly NewRecord[]
   if (part.length > 0) yield part;
 }
 
-/** May be repeated, and may run beside a try that nobody waits for any more: the ids are the same. */
+/** May be repeated, and may run beside an attempt that nobody waits for any more: the ids are the same. */
 async function addPart(
   { collection }: PromptsCollection,
   part: readonly NewRecord[],

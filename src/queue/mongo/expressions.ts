@@ -62,7 +62,7 @@ export const IS_TOO_LARGE: Expression = { $gt: [{ $bsonSize: '$$ROOT' }, LARGEST
 /** An index bound that also leaves out what is no date: inside `$expr` a missing field would sort before every date. */
 export const ANY_DATE = { $gt: new Date(0) };
 
-/** What `--max-attempts` allows at most: no number above it is ours. */
+/** The largest value that `--max-attempts` allows: we never write a higher number. */
 const MOST_ATTEMPTS = 1000;
 
 /** `job.attempts` if it is a whole number that we may have written, else 0: NaN, a negative one or a text would never reach any maximum. */
@@ -116,12 +116,12 @@ export const LEASE_IS_OURS: Expression = {
   ],
 };
 
-/** Its worker's lease has run out, its pause is over, or it lies further ahead than any of ours. */
+/** Its worker's lease has run out, its pause is over, or the lease ends later than any that we write. */
 export const LEASE_IS_OVER: Expression = {
   $or: [{ $lte: ['$job.lease_until', '$$NOW'] }, { $gt: ['$job.lease_until', { $add: ['$$NOW', FARTHEST_LEASE_MS] }] }],
 };
 
-/** A document whose worker's lease has run out, or whose pause before the next attempt is over. @param condition what else must hold */
+/** A document whose worker's lease has run out, or whose pause before the next attempt is over. @param condition must hold as well */
 export function leaseEnded(condition: Expression): PromptFilter {
   return { ...HAS_LEASE_DATE, $expr: { $and: [LEASE_IS_OURS, LEASE_IS_OVER, condition] } };
 }

@@ -7,7 +7,7 @@ import { type ClaimKey, hasEnded, ownedBy, type PromptsCollection } from './prom
 import type { PromptPath, PromptUpdate, UpdateStage } from './statement-types.ts';
 import { type ProvenWebhook, prove } from './webhook-proof.ts';
 
-/** What a failed document no longer has; the token stays, so that a repetition is known as one. */
+/** Fields that a failed document loses. The token stays, so that a repeated write is recognized. */
 const NO_LONGER_THERE = [
   'image_url',
   'image_urls',

@@ -6,7 +6,7 @@ import { documentIdOf, idsOfText, rangesOfPrefix } from './bson-ids.ts';
 import type { PromptsCollection } from './prompts-collection.ts';
 import type { PromptFilter } from './statement-types.ts';
 
-/** In the order of the database's types. An id that is none of ours in form is left out. */
+/** In the order of the database's types. Ids whose form we do not know are left out. */
 export async function idsWithPrefix(
   prompts: PromptsCollection,
   prefix: string,

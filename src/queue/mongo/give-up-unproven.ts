@@ -23,13 +23,13 @@ export async function giveUpUnproven(
 ): Promise<{ readonly count: number; readonly visit: Visit }> {
   const { hooks, count } = await dueHooks(prompts, place, ALL_HOOKS);
   const whole = wholeOf(hooks);
-  // What is not decided yet waits for the next look.
+  // Webhooks that are not decided yet wait for the next look.
   const kept = whole.filter((hook) => isProven(hook) || isOpen(hook));
   if (kept.length === count && count > 0) return { count: 0, visit: 'open' };
   const proofs = new Set(kept.map(({ proof }) => proof));
   const wrong = hooks.map(proofIn).filter((proof) => proof !== undefined && !proofs.has(proof));
   const isChanged = await giveUp(prompts, place, [...new Set(wrong)].slice(0, MAX_WRONG_PROOFS));
-  // A due time that cannot be put right, whatever the reason, would come back at every look; one that another worker put right will not.
+  // A due time that we cannot correct would come back at every look. One that another worker corrected will not.
   if (!isChanged) return { count: 0, visit: (await isStillDue(prompts, place)) ? 'stubborn' : 'moved' };
   const isWhole = kept.length === 0 && wrong.length <= MAX_WRONG_PROOFS;
   return { count: count - kept.length, visit: isWhole ? 'moved' : 'open' };

@@ -19,12 +19,12 @@ export function isOwed(id: string): Expression {
   return { $and: [{ $eq: ['$$hook.id', literal(id)] }, { $eq: ['$$hook.state', 'pending'] }] };
 }
 
-/** Given up. */
+/** Failed for good. */
 export function closed(error: string): Expression {
   return { $mergeObjects: ['$$hook', { state: 'dead', error: literal(error), token: literal(null) }] };
 }
 
-/** The earliest that is still owed; `$min` of an empty list is null, which becomes a missing field. */
+/** The earliest due time of the pending webhooks. `$min` of an empty list is null, which becomes a missing field. */
 export const SET_DUE: UpdateStage = {
   $set: {
     'job.hook_due': {

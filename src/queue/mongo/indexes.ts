@@ -1,7 +1,7 @@
 /**
- * The queue's partial indexes. Finished documents are in none of them, so that they cost the queue nothing. A worker makes them at its start, a
- * command that only looks uses those that are there. Without the right to make them, and when one goes away, the queue works all the same,
- * only slower: an index is a hint that is given as long as the server knows it.
+ * The queue's partial indexes. Finished documents are in none of them, so that they cost the queue nothing. A worker makes the indexes at its start;
+ * a command that only looks uses those that are there. The queue also works without the right to make them, and when one disappears: it is only
+ * slower. An index is only a hint, and we send the hint as long as the server knows the index.
  */
 import type { Collection, Document } from 'mongodb';
 import type { Logger } from '../../observability/logger.ts';
@@ -37,7 +37,7 @@ export type IndexHints = Readonly<Record<Use, { readonly hint?: string }>>;
 const NAMESPACE_NOT_FOUND = 26;
 /** IndexOptionsConflict, IndexKeySpecsConflict. */
 const CONFLICTS: ReadonlySet<unknown> = new Set([85, 86]);
-/** What was lost is made anew at most so often; meanwhile it goes without. */
+/** The worker makes a lost index again at most this often, and works without it meanwhile. */
 const MENDING_PAUSE_MS = 60_000;
 
 export class QueueIndexes {

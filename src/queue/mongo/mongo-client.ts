@@ -1,4 +1,7 @@
-/** The driver's client: what our code relies on is stated here, so that no option of the URI can change it, and what keeps it from connecting is told. */
+/**
+ * The driver's client. It states the options that our code relies on, so that no option of the URI can change them. It also reports why it cannot
+ * connect.
+ */
 import {
   MongoClient,
   MongoServerSelectionError,
@@ -42,7 +45,7 @@ export function newClient({ uri, uriName = USUAL_NAME }: NamedUri): MongoClient 
       readPreference: 'primary',
       retryWrites: true,
       retryReads: true,
-      // What the URI says beats ours here, unlike everywhere else.
+      // Here the URI's value wins over ours, unlike everywhere else.
       ...(/[?&]serverSelectionTimeoutMS=/i.test(uri) ? {} : { serverSelectionTimeoutMS: SERVER_SELECTION_MS }),
       // How documents become JavaScript's values.
       raw: false,

@@ -27,10 +27,10 @@ export interface MongoQueueOptions extends NamedUri {
   readonly logger: Logger;
 }
 
-/** One try of a statement: half of the lease, but not less than a busy server needs, nor more than an election takes. */
+/** One attempt of a statement: half of the lease. It is at least as long as a busy server needs, and at most as long as an election takes. */
 const MIN_DEADLINE_MS = 1000;
 const MAX_DEADLINE_MS = 10_000;
-/** All tries of a statement; under a claim never more than a part of the lease. */
+/** All attempts of a statement; under a claim never more than a part of the lease. */
 const MAX_PATIENCE_MS = 15_000;
 /** Choosing a server has its own time, in which the driver tries again and again. */
 const CONNECT_DEADLINE_MS = 30_000;
@@ -43,7 +43,7 @@ export class MongoConnection implements AsyncDisposable {
   readonly description: string;
   readonly database: string;
   readonly collection: Collection;
-  /** What `open` gives, for those who only look at what is known here. */
+  /** The same context as `open` gives, for callers that only look at values that are known here. */
   readonly statements: PromptsCollection;
   readonly #options: MongoQueueOptions;
   readonly #client: MongoClient;
@@ -149,7 +149,7 @@ export class MongoConnection implements AsyncDisposable {
     await callServer(() => this.#indexes.make(), patience);
   }
 
-  /** What others wait for too goes on. */
+  /** A stopped caller does not end work that other callers wait for too. */
   #unlessStopped(shared: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
     return callServer(() => shared, { place: this.description, deadlineMs: INDEX_PATIENCE_MS, patienceMs: 0, signal });
   }

@@ -53,7 +53,7 @@ export function queueError(error: unknown, place: string): Text2ImgError {
   const of = (ours: ConstructorParameters<typeof Text2ImgError>[0], sentence: string): Text2ImgError =>
     new Text2ImgError(ours, `${sentence}: ${message}.`, { cause: error });
   if (TOO_LARGE.has(code) || isTooLargeToSend(error)) return of('invalid_document', 'the server refuses the document');
-  // Documents that are added: whoever adds them hears of it.
+  // For documents that we add: the caller that adds them gets the error.
   if (error instanceof MongoBulkWriteError && (code === DUPLICATE_KEY || code === VALIDATOR))
     return of('invalid_document', 'the server refuses the document');
   if (code === VALIDATOR || DOUBTFUL.has(code)) return of('queue_refused', `${place} refuses the change`);
@@ -77,7 +77,7 @@ export function isServersTrouble({ code }: Text2ImgError): boolean {
   return code === 'queue_failed' || code === 'disk_full';
 }
 
-/** What stands in the place of a collection, and will for ever. The codes of these answers differ between versions of the server. */
+/** The kind of object that stands, permanently, in the place of a collection. The codes of these answers differ between versions of the server. */
 function kindOfPlace(error: unknown): 'view' | 'time-series collection' | undefined {
   if (!(error instanceof MongoServerError)) return undefined;
   if (/\bis a view\b|\bon a? ?view\b/i.test(error.message)) return 'view';
@@ -86,7 +86,7 @@ function kindOfPlace(error: unknown): 'view' | 'time-series collection' | undefi
 
 /** One line of it, without a password and a full stop. */
 export function reasonOf(error: unknown): string {
-  // Who is not allowed to do something gets his whole command back.
+  // When a user lacks a right, the server sends the whole command back.
   const [line = ''] = messageOf(error)
     .replace(/ command \{ *(\w+):.*$/s, ' the command "$1"')
     .split('\n', 1);

@@ -65,7 +65,7 @@ export class MongoPromptQueue implements PromptQueue {
     this.#connection = new MongoConnection(options);
     this.description = this.#connection.description;
     this.#wakeUp = new WakeUp(this.#connection.collection, options.logger);
-    // Whoever works has made the indexes already; a list of webhooks makes none.
+    // A worker has made the indexes already; a list of webhooks makes none.
     this.outbox = new MongoOutbox((options) => this.#connection.open(options));
   }
 

@@ -1,6 +1,6 @@
 /**
- * The webhook outbox inside the documents: `job.hooks` holds what is owed, `job.hook_due` when to look at the document again. Sent is only what
- * carries the service's proof (`webhook-proof.ts`); what does not is given up, and an operator may send it by its id.
+ * The webhook outbox inside the documents. `job.hooks` holds the webhooks, `job.hook_due` says when to look at the document again. We send only
+ * webhooks that carry the service's proof (`webhook-proof.ts`). The others fail for good, and an operator may send one by its id.
  */
 import { outcomeOf } from '../transitions.ts';
 import type { DeliveryOutcome, DueWebhook, WebhookOutbox, WebhookSummary } from '../webhook-outbox.ts';

@@ -4,7 +4,7 @@ import { arrayAt, literal } from './expressions.ts';
 import type { Expression, PromptFields } from './statement-types.ts';
 import type { ProvenWebhook } from './webhook-proof.ts';
 
-/** Fields for a `$set`; a re-run adds to what is still owed. Nothing where no webhook is owed. */
+/** Fields for a `$set`; a re-run adds to the webhooks that are still pending. Empty if there is no webhook. */
 export function oweWebhook(webhook: ProvenWebhook | undefined): PromptFields {
   if (webhook === undefined) return {};
   const { id, body, url, proof } = webhook;
@@ -18,6 +18,6 @@ export function oweWebhook(webhook: ProvenWebhook | undefined): PromptFields {
     ...(url === undefined ? {} : { url: literal(url) }),
     proof: literal(proof),
   };
-  // Due now, whatever else is still owed: the earliest of them.
+  // Due now, even if other webhooks are pending: now is the earliest time.
   return { 'job.hooks': { $concatArrays: [arrayAt('$job.hooks'), [hook]] }, 'job.hook_due': '$$NOW' };
 }

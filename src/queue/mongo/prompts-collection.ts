@@ -13,14 +13,14 @@ export interface PromptsCollection extends WalkedCollection {
   readonly maxAttempts: number;
   readonly owner: string;
   readonly logger: Logger;
-  /** What proves that a webhook in a document is the service's own. */
+  /** The keys that prove that a webhook in a document is the service's own. */
   readonly webhookKeys: WebhookKeys;
   readonly walks: Walks;
   /** Aborted: no statement is waited for any longer. */
   readonly signal?: AbortSignal | undefined;
 }
 
-/** What this worker passes over, and where it is. */
+/** The documents that this worker passes over, and how far it has come. */
 interface Walks {
   readonly pending: Walk;
   /** Processing, the lease over, attempts left. */
@@ -49,8 +49,8 @@ export function byId(id: unknown): PromptFilter {
 export const MAJORITY = { readConcern: { level: 'majority' } } as const;
 
 /**
- * After a write that matched nothing: a try before it may have done it without our hearing of it. `ended` under this token is done; still
- * ours by what the majority knows is not decided yet, and repeated; else it is lost.
+ * For a write that matched nothing: an earlier attempt may have done it, and its answer was lost. If the status is `ended` under this token, it is
+ * done. If a majority still shows our claim, the result is not decided yet and `run` repeats. Otherwise the claim is lost.
  * @throws `queue_failed` to be repeated by `run`
  */
 export async function hasEnded(

@@ -1,4 +1,4 @@
-/** Reap: documents whose lease ran out on their last attempt end as errors, each with the webhook that it owes. */
+/** Reap: documents whose lease ran out on their last attempt end as errors. The same write adds the pending webhook of each. */
 import type { Endings } from '../prompt-queue.ts';
 import { attemptsExhausted } from '../transitions.ts';
 import { endEntry } from './claim-entry.ts';

@@ -1,4 +1,4 @@
-/** Records the result of a webhook's attempt. Delivered is delivered, whoever holds it now. */
+/** Records the result of a webhook's attempt. A delivery counts even if another worker has leased the webhook meanwhile. */
 
 import { attemptsOfTry, shownError } from '../transitions.ts';
 import type { DeliveryOutcome, DueWebhook } from '../webhook-outbox.ts';

@@ -1,4 +1,4 @@
-/** Redrive: webhooks that were given up are due again. One that nothing proves is sent only when an operator names it. */
+/** Redrive: webhooks that failed for good are due again. One without a valid proof is sent only when an operator names it. */
 import { documentIdOf } from './bson-ids.ts';
 import { literal } from './expressions.ts';
 import { mapHooks, SET_DUE } from './hook-expressions.ts';

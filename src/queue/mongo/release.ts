@@ -17,7 +17,7 @@ export function releasePipeline(attempts: number): PromptUpdate {
   ];
 }
 
-/** False also where an unheard first try did it: the document is nobody's then, which is all that was wanted. */
+/** False also if an earlier attempt did it and its answer was lost: no worker has the document then, as the caller wanted. */
 export async function release(prompts: PromptsCollection, key: ClaimKey, attempts: number): Promise<boolean> {
   const { matchedCount } = await prompts.run(() =>
     prompts.collection.updateOne(ownedBy(key), releasePipeline(attempts)),

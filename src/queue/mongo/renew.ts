@@ -1,4 +1,4 @@
-/** Renew: the heartbeat. The lease runs anew from now; matched nothing means lost, cancelled or deleted. */
+/** Renew: extends the lease, which runs anew from now. If nothing matched, the job is lost, cancelled or deleted. */
 import type { JobProgress } from '../prompt-queue.ts';
 import { fromNow } from './expressions.ts';
 import { type ClaimKey, ownedBy, type PromptsCollection } from './prompts-collection.ts';

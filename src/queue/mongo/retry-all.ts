@@ -1,4 +1,7 @@
-/** Retry all: ended documents of a selection become pending as new runs, one write each, so that one that cannot be changed keeps no other back. */
+/**
+ * Retry all: ended documents of a selection become pending as new runs. There is one write for each, so a document that cannot be changed does not
+ * stop the others.
+ */
 import type { RetriedAll, RetrySelection } from '../prompt-queue.ts';
 import { canBeSent } from './bson-ids.ts';
 import { byId, type PromptsCollection } from './prompts-collection.ts';
@@ -39,7 +42,7 @@ function selected({ status, code, olderThanMs }: RetrySelection): PromptFilter {
   };
 }
 
-/** A document without a time of ours is not known to be old. */
+/** Without an end time that we wrote, we do not know that a document is old. */
 function endedBefore(status: RetrySelection['status'], ms: number): Expression {
   const ended = status === 'completed' ? '$completed_at' : '$error_at';
   return {

@@ -30,7 +30,7 @@ export async function retryLater(
   });
 }
 
-/** A try before this one may have put it off without our hearing of it. */
+/** An attempt before this one may have put it off, and its answer was lost. */
 async function waitsAlready({ collection }: PromptsCollection, waiting: ClaimKey): Promise<boolean> {
   return (await collection.findOne(ownedBy(waiting), { projection: { _id: 1 }, ...MAJORITY })) !== null;
 }

@@ -8,7 +8,7 @@ export async function returnAttempts(
   prompts: PromptsCollection,
   { id, runId, waitToken, attempts }: WaitingPrompt,
 ): Promise<boolean> {
-  // The token is nobody's claim, but the one that put it off: whoever claims it since has another.
+  // This is not the token of a claim, but the token that put the document off. A worker that has claimed it since has another token.
   const filter: PromptFilter = { ...ownedBy({ id, token: waitToken }), 'job.run_id': runId };
   const { matchedCount } = await prompts.run(() => prompts.collection.updateOne(filter, releasePipeline(attempts)));
   return matchedCount === 1;

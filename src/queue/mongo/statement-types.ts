@@ -83,7 +83,7 @@ export type PromptFilter = { readonly [Path in PromptPath]?: Condition } & {
   readonly $or?: readonly PromptFilter[];
 };
 
-/** What a stage sets. */
+/** The fields that a stage sets. */
 export type PromptFields = { readonly [Path in PromptPath]?: Expression };
 
 export type UpdateStage = { readonly $set: PromptFields } | { readonly $unset: readonly PromptPath[] };
@@ -117,7 +117,7 @@ export function including(requestFields: readonly string[]): PromptProjection {
 
 export type PromptSort = { readonly [Path in PromptPath]?: -1 | 1 };
 
-/** What the collection's operator wrote, as the server gives it. */
+/** The validator that the collection's operator wrote, as the server gives it. */
 export interface CollectionValidator {
   readonly [name: string]: unknown;
 }

@@ -16,7 +16,7 @@ const NOT_OURS: PromptFilter = {
   status: 'processing',
   $expr: { $and: [statusIs('processing'), { $not: [LEASE_IS_OURS] }] },
 };
-/** What a claim writes, as far as a validator may care. */
+/** The fields that a claim writes, as far as a validator may check them. */
 const CLAIMED: PromptFields = {
   status: 'processing',
   'job.token': literal('x'),

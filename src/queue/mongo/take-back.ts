@@ -8,14 +8,14 @@ import type { PromptFilter, PromptUpdate } from './statement-types.ts';
 
 /** Ids of one statement. */
 const IDS_AT_ONCE = 1000;
-/** What nobody waits for any more may still be added meanwhile. */
+/** A statement that nobody waits for any more may still add documents meanwhile. */
 const UNSURE_PAUSE_MS = 2000;
 
 interface AddedRecords {
   /** Their `_id`s. */
   readonly ids: readonly unknown[];
   readonly enqueueId: string;
-  /** A try may still be under way on the server. */
+  /** An attempt may still be running on the server. */
   readonly isUnsure: boolean;
 }
 

@@ -1,4 +1,4 @@
-/** Takes one document in one atomic write. What was taken without our hearing of it, or after nobody waited any longer, is given back. */
+/** Takes one document in one atomic write. If the answer is lost, or comes when nobody waits any longer, the document is released. */
 import { MAX_FIELD_NAME_BYTES, MAX_FIELD_NAMES } from '../../job/foreign-fields.ts';
 import { PROMPT_FIELDS } from '../../job/prompt-document.ts';
 import { omitUndefined } from '../../lib/omit-undefined.ts';
@@ -71,7 +71,7 @@ export async function takeOne(
   const tries: Promise<StoredDocument | null>[] = [];
   try {
     const record = await prompts.run(async () => {
-      // The try before may have taken the document without our hearing of it.
+      // The attempt before may have taken the document, and its answer was lost.
       const taken = tries.length > 0 ? await findByToken(prompts, token) : null;
       if (taken !== null) return taken;
       const trying = findAndTake(prompts, { ...statement, token });

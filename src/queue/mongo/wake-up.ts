@@ -1,7 +1,7 @@
 /**
- * Wakes an idle worker: a change stream says when a document becomes pending, where the server has them (replica sets), and a timeout ends the
- * wait everywhere. It is a hint only: whoever wakes looks for himself. A stream that fails or ends is opened anew without a token, after
- * pauses that grow.
+ * Wakes an idle worker. Where the server has change streams (replica sets), one says when a document becomes pending; a timeout ends the wait
+ * everywhere. It is a hint only: the worker that wakes looks for itself. A stream that fails or ends is opened anew without a token, after pauses
+ * that grow.
  */
 import type { ChangeStream, Collection } from 'mongodb';
 import { growingPauseMs } from '../../lib/pause.ts';
@@ -23,7 +23,7 @@ const BECAME_PENDING = [
   { $project: { _id: 1, operationType: 1, documentKey: 1 } },
 ];
 
-/** Many idle workers hear of the same document: they come one after the other. */
+/** Many idle workers wake for the same document. This makes them come one after the other. */
 const JITTER_MS = 50;
 const REOPENING = { firstMs: 500, maxMs: 60_000 } as const;
 const ERROR_AFTER_CLOSE_MS = 50;
@@ -109,7 +109,7 @@ export class WakeUp implements AsyncDisposable {
       () => {
         this.#reopening = undefined;
         this.#open();
-        // What happened meanwhile is not known.
+        // We do not know which changes happened meanwhile.
         this.#changed();
       },
       growingPauseMs(this.#failures, REOPENING),

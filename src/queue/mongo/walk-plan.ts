@@ -1,4 +1,4 @@
-/** The plan of a walk: parts of an index, in their order, and which of the documents there are to be taken. */
+/** The plan of a walk: parts of an index, in their order, and which of the documents there the walk takes. */
 import type { PromptFilter, PromptProjection, PromptSort } from './statement-types.ts';
 import type { StoredDocument } from './statements.ts';
 

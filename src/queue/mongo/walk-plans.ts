@@ -40,8 +40,8 @@ const ODD_TYPES = [
 ] as const;
 
 /**
- * A missing priority counts as 0, but MongoDB sorts it behind every number: so zones, each in the index's order. `$expr` compares ids of all
- * types, where a query compares those of one; with a single priority beside it the index is entered at that place.
+ * A missing priority counts as 0, but MongoDB sorts it behind every number. So there are zones, each in the index's order. `$expr` compares ids of
+ * all types, but a query compares those of one type only. If the filter also names a single priority, the server enters the index at that place.
  */
 const ZONES: readonly Zone[] = [
   numbers({ $gt: 0 }),
@@ -161,7 +161,7 @@ export function endedPlan(isWanted: (attempts: number) => boolean, zone = BY_LEA
   };
 }
 
-/** The same with a lease that no worker of ours writes. */
+/** The same, for leases that none of our workers writes. */
 export function farPlan(isWanted: (attempts: number) => boolean): WalkPlan {
   return endedPlan(isWanted, FARTHEST_FIRST);
 }

@@ -1,7 +1,8 @@
 /**
- * Walks through an index of the queue, past documents that cannot be taken: documents that the database refuses to change, and those that are nobody's
- * (`status: ["pending"]`). They stay where they are, so a look begins behind them by their place in the index, however many they are, and
- * sees what came before them only in the first few documents. A whole pass is made anew after a pause: what was refused may pass then.
+ * Walks through an index of the queue, past documents that no worker can take. The database refuses to change some of them; others belong to no
+ * worker (`status: ["pending"]`). They stay where they are, so a look begins behind them, by their place in the index. This works for any number of
+ * them. A look sees new documents before that place only among the first few documents. A whole pass is made anew after a pause: the server may then
+ * accept a change that it refused before.
  */
 import { growingPauseMs } from '../../lib/pause.ts';
 import type { IndexHints } from './indexes.ts';
@@ -19,7 +20,7 @@ export interface WalkedCollection {
   readonly collection: PromptStatements;
   /** Always what the server knows now: to be read in each call. */
   readonly hints: IndexHints;
-  /** For statements that search: whoever gave them up does not leave them running. */
+  /** For statements that search: the server ends them when the caller no longer waits. */
   readonly bounds: { readonly maxTimeMS: number };
   /** Runs one statement, repeated until it is answered. */
   run<T>(call: () => Promise<T>, signal?: AbortSignal): Promise<T>;
@@ -62,9 +63,9 @@ export class Walk {
   hasTaken = false;
   /** Refused in the pass before. */
   refusedBefore = 0;
-  /** A refusal was told. */
+  /** A refusal was reported. */
   hasWarned = false;
-  /** So many refusals were told. */
+  /** So many refusals were reported. */
   told = 1;
 
   constructor(plan: WalkPlan) {
@@ -130,7 +131,7 @@ export class Walk {
     this.hasTaken = false;
   }
 
-  /** What can be tried now, in order. */
+  /** Documents that can be tried now, in order. */
   async look(prompts: WalkedCollection, options: LookOptions): Promise<Look> {
     if (this.#hasPlace) {
       const entries = await this.#front(prompts, options);
@@ -139,7 +140,7 @@ export class Walk {
     return this.#onwards(prompts, options);
   }
 
-  /** The first few of each zone, whatever was passed over: what is urgent came in front of it. */
+  /** The first few of each zone, even if the walk has passed documents: new urgent ones come before those. */
   async #front(prompts: WalkedCollection, { wanted, size }: LookOptions): Promise<readonly WalkEntry[]> {
     const entries: WalkEntry[] = [];
     for (const progress of fromTheFront(this.#plan).filter(({ zone }) => zone.everyMs === undefined)) {
@@ -164,7 +165,7 @@ export class Walk {
         // There may be more of it.
         if (found.length > 0) this.#readMs.delete(progress.zone);
         passed += front;
-        // What is behind a window of documents that are all passed over comes before the next zone.
+        // If all documents of a window are passed over, the walk reads on behind it before the next zone.
         if (front < limit) break;
         if (passed >= MAX_PASSED) return { entries, isWhole: false };
       }

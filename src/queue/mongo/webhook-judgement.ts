@@ -6,7 +6,7 @@ import { isProven } from './webhook-proof.ts';
 
 export interface Judgement {
   readonly isProven: (hook: WholeHook) => boolean;
-  /** It has a proof, which may be of a key that is not known here yet. What has no proof at all is decided. */
+  /** It has a proof, which may be of a key that is not known here yet. A webhook without any proof is decided. */
   readonly isOpen: (hook: WholeHook) => boolean;
 }
 

@@ -1,6 +1,7 @@
 /**
- * The keys of `webhook-proof.ts`: a random one in the collection `text2img_keys` of the same database, made when the first webhook is recorded. A user
- * who may not use that collection has one out of the password that he connects with, which somebody with a user of his own does not know either.
+ * The keys of `webhook-proof.ts`. A random key lies in the collection `text2img_keys` of the same database; it is made when the first webhook is
+ * recorded. If a user may not use that collection, the key comes from the password in the URI. Somebody with another user of the database does not
+ * know that password either.
  */
 import { createHmac, randomBytes } from 'node:crypto';
 import type { Collection } from 'mongodb';
@@ -23,7 +24,7 @@ export interface KnownKeys {
 
 export interface WebhookKeysOptions {
   readonly collection: Collection<KeyRecord>;
-  /** What the user of the URI connects with. */
+  /** The password in the URI. */
   readonly password: string | undefined;
   readonly logger: Logger;
   run<T>(call: () => Promise<T>): Promise<T>;
@@ -33,9 +34,9 @@ export interface WebhookKeysOptions {
 export const KEYS_COLLECTION = 'text2img_keys';
 const KEY_ID = 'webhooks';
 const KEY_BYTES = 32;
-/** What no failover can take back. */
+/** Reads only data that no failover can undo. */
 const HELD = { readConcern: { level: 'majority' } } as const;
-/** A key that somebody removed is put back by whoever still has it. */
+/** After this time a worker reads the key again. It puts its key back if somebody removed it. */
 const FRESH_MS = 60_000;
 /** Between two looks for a key that may have been made since. */
 const AGAIN_MS = 5000;
@@ -86,7 +87,7 @@ export class WebhookKeys {
     return performance.now() - this.#readMs < ms;
   }
 
-  /** What lies there; where nothing does, the key that is known, or a new one, is put there. */
+  /** Reads the key that lies there. If there is none, puts the known key or a new one there. */
   async #read(): Promise<void> {
     const found = await this.#find();
     if (found !== undefined) this.#key = found;

@@ -1,7 +1,8 @@
 /**
- * Which webhooks in documents are the service's own. Whoever may insert documents can insert a webhook that is due, too; it would be sent in the
- * operator's name. So each webhook that the service records carries a proof: an HMAC over the document's `_id` and all that is sent, under a key
- * that lies in a collection of its own. What has none is never sent by itself. `docs/decisions/webhook-proof.md` says why it is made so.
+ * Which webhooks in documents are the service's own. A user who may insert documents can also insert a webhook that is due; we would send it in the
+ * operator's name. So each webhook that the service records carries a proof: an HMAC over the document's `_id` and all content that is sent. Its key
+ * lies in a separate collection. The service never sends a webhook without a proof by itself. `docs/decisions/webhook-proof.md` gives the reasons for
+ * this design.
  */
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import { canonicalEjsonOf, type DocumentId } from '../../job/document-id.ts';
@@ -13,7 +14,7 @@ export interface ProvenWebhook extends OwedWebhook {
   readonly proof: string;
 }
 
-/** What is proven of a webhook, and what is to prove it. */
+/** The fields of a webhook that the proof covers, and the proof itself. */
 export interface ProvableWebhook {
   readonly id: string;
   readonly body: string;

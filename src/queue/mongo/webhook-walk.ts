@@ -1,6 +1,6 @@
 /**
- * Goes through the documents that a webhook is due for, the longest due first. Documents that the server lets nobody change (16 MB already, or a
- * validator that is not ours) are passed over by their place in the index, so that they stand in nobody's way.
+ * Goes through the documents that a webhook is due for, the longest due first. The server lets nobody change some documents (16 MB already, or a
+ * foreign validator). The walk passes over them by their place in the index, so they do not block others.
  */
 import { Text2ImgError } from '../../errors/text2img-error.ts';
 import { promptIdText } from '../../job/document-id.ts';
@@ -21,7 +21,7 @@ const SHOWN_ID_LENGTH = 200;
 const IS_DATE: Expression = { $eq: [{ $type: '$job.hook_due' }, 'date'] };
 const IS_DUE_NOW: Expression = { $and: [IS_DATE, { $lte: ['$job.hook_due', '$$NOW'] }] };
 
-/** What became of a document: `moved`: it is not due any more. `open`: more is due in it. `stubborn`: it cannot be changed. */
+/** The result for a document: `moved`: it is not due any more. `open`: more is due in it. `stubborn`: it cannot be changed. */
 export type Visit = 'moved' | 'open' | 'stubborn';
 
 export interface WalkBounds {

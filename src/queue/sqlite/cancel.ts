@@ -1,4 +1,4 @@
-/** Cancel: an operator ends a document that has not ended. Its worker loses the token and notices at its next heartbeat. */
+/** Cancel: an operator ends a document that has not ended. Its worker loses the token and notices when it next renews the lease. */
 import { errorText } from '../failure-text.ts';
 import { CANCELLED, OPEN_STATUSES } from '../transitions.ts';
 import { ENDED, oneOf } from './expressions.ts';

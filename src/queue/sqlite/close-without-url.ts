@@ -1,4 +1,4 @@
-/** Close without URL: gives up all webhooks that are due and have no URL of their own. */
+/** Close without URL: all webhooks that are due and have no URL of their own fail for good. */
 import { NOW_MS, type Statements } from './statements.ts';
 
 const CLOSE_WITHOUT_URL = `

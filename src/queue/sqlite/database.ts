@@ -1,7 +1,7 @@
 /**
- * The SQLite file behind the embedded queue. No statement makes the event loop wait for a lock for longer than a moment: what another process
- * holds is asked for again after a pause, until the lock is free, the caller stops, or the patience ends. A file that was removed or replaced while
- * it is open is noticed at the next statement, because SQLite itself would go on with what nobody sees any more.
+ * The SQLite file behind the embedded queue. No statement makes the event loop wait for a lock for longer than a moment. If another process holds the
+ * lock, the statement is repeated after a pause, until the lock is free, the caller stops, or the patience ends. The next statement notices if the
+ * open file was removed or replaced. SQLite itself would go on with a file that nobody can see any more.
  */
 import { type BigIntStats, closeSync, constants, mkdirSync, openSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
@@ -72,7 +72,7 @@ export class Database implements Disposable {
     return done.result;
   }
 
-  /** As `perform`; `nothing` where there is no file, and none is to be made. */
+  /** As `perform`; returns `nothing` if there is no file and `looksOnly` is set. */
   async look<T>(action: (statements: Statements) => T, nothing: T, control: StatementControl = {}): Promise<T> {
     const done = await this.#perform(action, control);
     return done === undefined ? nothing : done.result;
@@ -128,7 +128,7 @@ export class Database implements Disposable {
     if (now === undefined || now.ino !== file.ino || now.dev !== file.dev) throw removed(this.path);
   }
 
-  /** A file that went away in the midst of a statement is the cause of whatever that says. */
+  /** If the file went away during a statement, that is the cause of the statement's error. */
   #explain(error: unknown): Text2ImgError {
     if (error instanceof Text2ImgError) return error;
     if (this.#connection !== undefined && statOf(this.path) === undefined) return removed(this.path);
@@ -148,8 +148,8 @@ function statOf(path: string): BigIntStats | undefined {
 }
 
 /**
- * The file with its mode, which SQLite's side files take over; one that exists keeps its own. It is never opened here when it is there: closing it
- * again would take away the locks that another connection of this process holds on it (POSIX).
+ * Makes the file with its mode, which SQLite's side files take over; a file that exists keeps its own. An existing file is never opened here: closing
+ * it would release the locks that another connection of this process holds on it (POSIX).
  */
 function makeFile(path: string): void {
   const existing = statOf(path);

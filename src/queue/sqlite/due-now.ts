@@ -1,4 +1,4 @@
-/** Due now: pending webhooks whose next attempt is later are due at once. What is being sent just now is left alone. */
+/** Due now: pending webhooks whose next attempt is later are due at once. Webhooks that are being sent now are left alone. */
 import { NOW_MS, type Statements } from './statements.ts';
 
 const DUE_NOW = `

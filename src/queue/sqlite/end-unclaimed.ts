@@ -1,4 +1,4 @@
-/** Ends a row that no worker was given: its attempts all died, or nobody can read it. The webhook that it owes is written with it. */
+/** Ends a row that no worker was given: all its attempts crashed, or nobody can read it. The same transaction writes its webhook. */
 import { promptFieldsOf } from '../../job/prompt-document.ts';
 import { errorText, type FailureRecord } from '../failure-text.ts';
 import { RUN_ID } from '../job-record.ts';
@@ -10,7 +10,7 @@ import { oweWebhook } from './owe-webhook.ts';
 import { documentOf, identityOf } from './rows.ts';
 import type { Row, Statements } from './statements.ts';
 
-/** What `onEnded` is told when the transaction has been committed. */
+/** The arguments of `onEnded`, which is called after the commit. */
 export interface Ended {
   readonly prompt: UnclaimedPrompt;
   readonly webhook: OwedWebhook | undefined;

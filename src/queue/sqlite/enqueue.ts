@@ -1,4 +1,4 @@
-/** Enqueue: adds documents as pending, all or none, in one transaction. What can be wrong with them is found before anybody is locked out. */
+/** Enqueue: adds documents as pending, all or none, in one transaction. The documents are checked before the transaction locks the file. */
 import { randomBytes } from 'node:crypto';
 import { Text2ImgError } from '../../errors/text2img-error.ts';
 import { type DocumentId, promptIdText } from '../../job/document-id.ts';

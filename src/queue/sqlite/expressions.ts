@@ -5,22 +5,22 @@ import { NOW_MS } from './statements.ts';
 /** A whole number from 0 that attempts can have; anything else counts as none. */
 export const ATTEMPTS = 'CASE WHEN attempts BETWEEN 0 AND 1000000 THEN attempts ELSE 0 END';
 
-/** The run that goes on, or a new one where no name of ours stands. */
+/** The run that goes on, or a new one if the row has no name that the service could have made. */
 export const RUN_ID = `CASE WHEN length(run_id) = 32 AND run_id NOT GLOB '*[^0-9a-f]*' THEN run_id ELSE lower(hex(randomblob(16))) END`;
 
-/** Twice the longest lease that can be asked for: what lies further ahead is no lease of ours. */
+/** Twice the longest lease that can be asked for. The service sets no lease that ends later. */
 const LONGEST_LEASE_MS = 2 * 86_400_000;
 
 const IS_FAR = `lease_until_ms > ${NOW_MS} + ${LONGEST_LEASE_MS}`;
 
-/** The lease or the pause is over, or is none of ours. */
+/** The lease or the pause is over, or the service did not set it. */
 export const LEASE_IS_OVER = `(lease_until_ms <= ${NOW_MS} OR ${IS_FAR})`;
 /** When somebody can claim the row. */
 export const LEASE_END_MS = `CASE WHEN ${IS_FAR} THEN ${NOW_MS} ELSE lease_until_ms END`;
 /** A row without a lease that ends is nobody's to claim. */
 export const IS_STUCK = 'lease_until_ms IS NULL';
 
-/** What an ended row no longer has. */
+/** Sets the end of a row, and clears the columns that an ended row no longer has. */
 export const ENDED = `finished_ms = ${NOW_MS}, lease_until_ms = NULL, owner = NULL, progress_step = NULL, progress_steps = NULL,
   awaits_retry = 0, resume = 0, last_error = NULL`;
 

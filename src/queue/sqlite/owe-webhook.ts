@@ -1,4 +1,4 @@
-/** Owe webhook: recorded inside the transaction that finishes the prompt. A repetition owes nothing twice. */
+/** `oweWebhook` records a webhook inside the transaction that ends the job. A repetition adds no second one. */
 import type { OwedWebhook } from '../webhook-outbox.ts';
 import { NOW_MS, type Statements } from './statements.ts';
 

@@ -1,4 +1,4 @@
-/** Reap: documents whose lease ran out on their last attempt end as errors, and owe their webhook. */
+/** Reap: documents whose lease ran out on their last attempt end as errors, and their webhooks become pending. */
 import type { Endings } from '../prompt-queue.ts';
 import { attemptsExhausted } from '../transitions.ts';
 import { type Ended, endUnclaimed } from './end-unclaimed.ts';

@@ -1,4 +1,4 @@
-/** Record delivery: how a try to deliver a webhook ended. Delivered is delivered, whoever holds it now. */
+/** Record delivery: how an attempt to deliver a webhook ended. A delivery counts even if another worker has claimed the webhook since. */
 import { attemptsOfTry, KEPT_DELIVERED, shownError } from '../transitions.ts';
 import type { DeliveryOutcome, DueWebhook } from '../webhook-outbox.ts';
 import { NOW_MS, type Statements } from './statements.ts';

@@ -1,4 +1,4 @@
-/** Redrive: webhooks that were given up are due again, one by its id, or all. */
+/** Redrive: webhooks that failed for good are due again, one by its id, or all. */
 import { NOW_MS, type Statements } from './statements.ts';
 
 const REDRIVE = `

@@ -1,4 +1,4 @@
-/** Renew: the heartbeat. The lease runs anew from now. */
+/** Renew: the lease runs anew from now. */
 import type { JobProgress } from '../prompt-queue.ts';
 import type { RowKey } from './rows.ts';
 import { NOW_MS, type Statements } from './statements.ts';

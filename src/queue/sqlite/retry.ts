@@ -3,7 +3,7 @@ import { ENDED_STATUSES } from '../transitions.ts';
 import { IS_STUCK, oneOf } from './expressions.ts';
 import type { Statements } from './statements.ts';
 
-/** What a new run begins with. */
+/** The columns of a row when a new run begins. */
 export const AGAIN = `status = 'pending', resume = 0, attempts = 0, awaits_retry = 0, token = NULL, owner = NULL, lease_until_ms = NULL, error = NULL,
   last_error = NULL, finished_ms = NULL, worker = NULL, leased_ms = NULL`;
 

@@ -3,7 +3,7 @@ import { promptIdText } from '../../job/document-id.ts';
 import type { WaitingPrompt } from '../prompt-queue.ts';
 import type { Statements } from './statements.ts';
 
-// The token is nobody's claim, but the one that put it off: whoever claims it since has another.
+// This token was written when the document was put off. It is nobody's claim, and a later claim has another token.
 const RETURN_ATTEMPTS = `
 UPDATE prompts SET status = 'pending', resume = 1, attempts = max(0, attempts - ?1), token = NULL, lease_until_ms = NULL, awaits_retry = 0
 WHERE id = ?2 AND run_id = ?3 AND token = ?4 AND status = 'processing'`;

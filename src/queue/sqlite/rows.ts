@@ -22,7 +22,7 @@ export function jsonOf(value: unknown): unknown {
   }
 }
 
-/** What the user wrote; undefined where the text is no JSON object any more. */
+/** The document as the user wrote it; undefined if the text is no JSON object any more. */
 export function documentOf(row: Row): RawPromptDocument | undefined {
   const value = jsonOf(row['document']);
   return isRecord(value) ? value : undefined;

@@ -1,6 +1,6 @@
 /**
- * The tables of the embedded queue, and whether a file is one. Tables, columns and indexes are only added, and the version stays 2: version 0.1.0
- * refuses a higher one, and there would be no way back after an upgrade.
+ * The tables of the embedded queue, and whether a file is one. Tables, columns and indexes are only added. The schema's version stays 2, because
+ * program version 0.1.0 refuses a higher one: nobody could go back after an upgrade.
  */
 import type { DatabaseSync } from 'node:sqlite';
 import { Text2ImgError } from '../../errors/text2img-error.ts';
@@ -44,7 +44,7 @@ CREATE INDEX prompts_pending ON prompts (priority DESC, seq) WHERE status = 'pen
 CREATE INDEX prompts_processing ON prompts (lease_until_ms) WHERE status = 'processing';
 `;
 
-/** Since version 2: the webhooks that are owed. */
+/** Since version 2: the webhooks of ended jobs. */
 const WEBHOOKS = `
 CREATE TABLE webhooks (
   seq INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -70,11 +70,11 @@ const COLUMNS = { prompts: columnsIn(PROMPTS), webhooks: columnsIn(WEBHOOKS) } a
 
 /** Columns of `prompts` that came later. */
 const LATER_COLUMNS = [
-  // what the attempt before ended with
+  // the error of the previous attempt
   { name: 'last_error', type: 'TEXT' },
   // the name of its images, where it is not the plain one
   { name: 'object_name', type: 'TEXT' },
-  // who claimed it last, and when; they stay when it ends
+  // the worker that claimed it last, and when; they stay when it ends
   { name: 'worker', type: 'TEXT' },
   { name: 'leased_ms', type: 'INTEGER' },
 ] as const;
@@ -98,7 +98,7 @@ interface SchemaState {
  */
 export function prepareSchema(db: DatabaseSync, path: string): void {
   checkIsQueue(db, path);
-  // WAL: readers do not wait for the writer. FULL: what a caller was told is on the disk, whatever the power does.
+  // WAL: readers do not wait for the writer. FULL: a committed write stays on the disk even if the power fails.
   db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;');
   if (isComplete(readState(db))) return;
   db.exec('BEGIN IMMEDIATE');
@@ -177,7 +177,7 @@ function columnsOf(db: DatabaseSync, table: keyof typeof COLUMNS): ReadonlySet<s
   );
 }
 
-/** The columns that a CREATE TABLE statement of ours names: each stands in a line of its own, with its type. */
+/** The names of the columns in one of our CREATE TABLE statements. Each stands in a line of its own, with its type. */
 function columnsIn(sql: string): readonly string[] {
   return Array.from(sql.matchAll(/^ {2}([a-z_]+) (?:INTEGER|TEXT|REAL)/gm), ([, name]) => String(name));
 }

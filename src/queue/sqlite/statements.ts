@@ -21,7 +21,7 @@ export class Statements {
       .map(plain);
   }
 
-  /** What `read` makes of each row, one row in memory at a time. */
+  /** Returns the result of `read` for each row, with one row in memory at a time. */
   each<T>(sql: string, parameters: readonly SQLInputValue[], read: (row: Row) => T): readonly T[] {
     const found: T[] = [];
     for (const row of this.#statement(sql).iterate(...parameters)) found.push(read(plain(row)));

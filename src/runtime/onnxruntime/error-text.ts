@@ -3,7 +3,7 @@
 /** Its macros `ORT_ENFORCE` and `ORT_THROW` begin with file, line and signature (include/onnxruntime/core/common/code_location.h, exceptions.h). */
 const PLACE = /\S+\.(?:cc|cpp|cu|cuh|h|hpp):\d+ /;
 const FAILED_CONDITION = ' was false. ';
-/** What may follow the parameters of a function. */
+/** Text that may follow the parameters of a function. */
 const AFTER_PARAMETERS = /^(?:::<lambda\([^)]*\)>| const| \[with [^\]]*\])+/;
 
 /** The first line, as far as it tells what happened. */

@@ -28,9 +28,9 @@ export async function createSession(graph: BuiltGraph, settings: SessionSettings
 }
 
 /**
- * Tensors of fewer bytes stay in the optimised graph, and so must every constant of the graph itself: ONNX Runtime 1.30 writes the mask of an
- * attention as prepacked weights, and with some sizes (the demo's text encoder, not CLIP-L) ends with a segmentation fault when it runs what it
- * then reads (`test/onnx/compile-cache.test.ts`).
+ * Tensors of fewer bytes stay in the optimised graph, and so must every constant of the graph itself. ONNX Runtime 1.30 writes the mask of an
+ * attention as prepacked weights. With some sizes (the demo's text encoder, not CLIP-L) it reads them back and then ends with a segmentation fault
+ * when it runs (`test/onnx/compile-cache.test.ts`).
  */
 const MIN_MAPPED_BYTES = 1024;
 

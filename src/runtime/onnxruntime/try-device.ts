@@ -1,6 +1,6 @@
 /**
- * Whether a device answers. A provider that ONNX Runtime knows may still be unable to load (CUDA's libraries are not in its package) or find no
- * device, and only trying tells: a graph of one addition runs on it. `try-device-child.ts` does so in a process of its own.
+ * Finds out whether a device answers: runs a graph of one addition on it. Nothing less is enough. A provider that ONNX Runtime knows may still fail to
+ * load (CUDA's libraries are not in its package) or find no device. `try-device-child.ts` runs this in its own process.
  */
 import './no-telemetry.ts';
 import { listSupportedBackends } from 'onnxruntime-node';

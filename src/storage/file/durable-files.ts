@@ -1,4 +1,4 @@
-/** How the folder's files come into being: flushed before they take their name, so that a power cut leaves the old one, the new one or none. */
+/** Writes the folder's files. Each is flushed before it takes its name, so that a power cut leaves the old file, the new one or none. */
 import { randomBytes } from 'node:crypto';
 import { link, mkdir, open, readlink, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';

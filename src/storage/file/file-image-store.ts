@@ -1,8 +1,8 @@
 /**
  * Images as files of a folder, with the guarantees of a bucket: all or nothing, and never a stranger's object overwritten.
  *
- * What a bucket keeps as an object's metadata lies in `.meta/<name>.json` beside it, as entries by the image's SHA-256. The new entry
- * is there before the new image, and the old one goes after it, so a crash at any point leaves an image whose own entry is there.
+ * A bucket keeps metadata with each object. Here it lies in `.meta/<name>.json` beside the image, as entries by the image's SHA-256. The store
+ * writes the new entry before the new image, and removes the old entry after it. So after a crash at any point the image has its own entry.
  */
 import { randomBytes } from 'node:crypto';
 import { rm } from 'node:fs/promises';
@@ -47,7 +47,7 @@ interface PutOptions {
 
 /** A lock that nobody touched for so long is a dead container's. Writing an image takes milliseconds, and touches it all the while. */
 const STALE_LOCK_MS = 10_000;
-/** What stands beside an adopted image that was not ours. */
+/** Metadata for an adopted image that text2img did not write. */
 const NOBODYS = { runId: 'adopted', seed: 0, model: '' } as const;
 /** Under such a name lies no object. */
 const NO_OBJECTS: ReadonlySet<FileFault> = new Set(['missing', 'folder', 'not-plain', 'name-too-long']);
@@ -59,7 +59,7 @@ export class FileImageStore implements ImageStore {
 
   /**
    * @param root object names are relative to it
-   * @param options.prefix what they begin with
+   * @param options.prefix object names begin with it
    */
   constructor(root: string, { prefix = DEFAULT_OBJECT_PREFIX }: { readonly prefix?: string } = {}) {
     this.#root = resolve(root);
@@ -201,7 +201,7 @@ export class FileImageStore implements ImageStore {
     return relative(this.#root, fileURLToPath(storedUrl)).split(sep).join('/');
   }
 
-  /** Undefined for what is no object in a bucket either: a name that leads out of the folder, or to what the store keeps beside the images. */
+  /** Undefined for a name that has no object in a bucket either. It leads out of the folder, or to a file that the store keeps beside the images. */
   #readablePath(name: string): string | undefined {
     if (!isObjectName(name)) return undefined;
     const path = resolve(this.#root, name);

@@ -15,7 +15,7 @@ type Entries = Record<string, ImageMetadata>;
 
 /** Where entries and locks lie, in each folder of images. */
 export const META_FOLDER = '.meta';
-/** More is no image of ours. */
+/** A larger file is none of our images. */
 const MAX_READ_BYTES = 2 ** 30;
 /** Each time somebody else had replaced the image meanwhile. */
 const MAX_LOOKS = 8;

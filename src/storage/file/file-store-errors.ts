@@ -17,7 +17,7 @@ export async function belongsToAnother(path: string): Promise<string | undefined
   return `${quote(path)} belongs to user ${file.uid}, and this is user ${me}`;
 }
 
-/** What the system says of one file that may not be read or written: the folder may take others all the same. */
+/** The system's errors for one file that may not be read or written. The folder may still take others. */
 const REFUSALS: ReadonlySet<string | undefined> = new Set([
   'EROFS',
   'EACCES',

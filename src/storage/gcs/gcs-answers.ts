@@ -1,11 +1,12 @@
 /**
- * Whether an answer is the bucket's. Between us and it may stand a log-in page, a proxy or a cache, which also answer 200: an upload counts only when the
- * answer names the object that was sent, and a look only when it names a generation. All else is repeated like a network fault.
+ * Checks that an answer is the bucket's. A log-in page, a proxy or a cache may stand before it, and they also answer 200.
+ * An upload counts only if the answer names the object that was sent. A look counts only if the answer names a generation. For any other answer the
+ * request is repeated, as after a network fault.
  */
 import { z } from 'zod';
 import { quote } from '../../lib/foreign-text.ts';
 
-/** Something else answered. What was asked for may or may not have happened. */
+/** Something else answered. The bucket may or may not have carried out the request. */
 export class UnbelievableAnswerError extends Error {
   override readonly name = 'UnbelievableAnswerError';
 

@@ -5,11 +5,14 @@ import { credentialsError, missingBucket, missingPermission, statusOf } from './
 import { readCredentialsFile } from './google-credentials.ts';
 
 export interface CheckedOptions extends GcsConnectionOptions {
-  /** What `GOOGLE_APPLICATION_CREDENTIALS` names: Google's client reads the variable itself. Without it the machine's account is looked for. */
+  /**
+   * The file that `GOOGLE_APPLICATION_CREDENTIALS` names. Google's client reads the variable itself. Without it the client looks for the machine's
+   * account.
+   */
   readonly credentialsFile: string | undefined;
 }
 
-/** For the check and for probes: a wrong address is told soon. */
+/** For the check and for probes, so that a wrong address is reported soon. */
 export const CHECK_DEADLINE_MS = 15_000;
 const NEEDED = ['storage.objects.create', 'storage.objects.get'] as const;
 /** Replacing an object needs the right to delete the old one. */
@@ -25,7 +28,7 @@ export async function checkBucket(
   const endMs = performance.now() + Math.min(deadlineMs, CHECK_DEADLINE_MS);
   const limits = (): RequestLimits => ({ signal, deadlineMs: endMs - performance.now() });
   if (credentialsFile !== undefined) readCredentialsFile(credentialsFile);
-  // First, so that missing credentials are told as such, not as whatever the bucket says to a nameless caller.
+  // First, so that missing credentials are reported as such, not as the bucket's answer to an anonymous caller.
   if (apiEndpoint === undefined) await fetchToken(connection, limits());
   const granted = await connection.request('check', (client) => grantedPermissions(client, options), limits());
   const missing = NEEDED.filter((permission) => !granted.includes(permission));

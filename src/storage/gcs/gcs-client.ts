@@ -13,7 +13,7 @@ export interface GcsClientOptions {
   readonly apiEndpoint: string | undefined;
   /** For requests to the bucket. Without it Google's client decides by the environment. */
   readonly proxy?: string | undefined;
-  /** What Google's client must find in the environment of the process. */
+  /** Variables that Google's client must find in the environment of the process. */
   readonly variables?: Readonly<Record<string, string>>;
 }
 
@@ -58,7 +58,7 @@ export class GcsClient {
     // The library itself would take HTTP_PROXY first, for https URLs too.
     if (proxy !== undefined)
       this.#storage.interceptors.push({
-        // What goes in is what comes out; the library's types name the two differently.
+        // The function returns its argument; the library's types name the two differently.
         request: (options) => Object.assign(options, { proxy }) as ReturnType<Interceptor['request']>,
       });
     this.#bucket = this.#storage.bucket(bucket);

@@ -1,6 +1,6 @@
 /**
- * Requests to one bucket: each try with a deadline, repeated while that may help, with a new token where the old one is not accepted, and with our own
- * errors at the end.
+ * Requests to one bucket. Each attempt has a deadline, and a request is repeated while that may help. If the bucket does not accept the token, the
+ * attempt gets a new one. At the end the caller gets one of our own errors.
  */
 import { retry } from '../../lib/retry.ts';
 import type { Logger } from '../../observability/logger.ts';
@@ -15,9 +15,9 @@ export interface GcsConnectionOptions {
   readonly apiEndpoint: string | undefined;
   /** The operator's, for the bucket. */
   readonly proxy?: string | undefined;
-  /** What Google's client must find in the environment of the process; `config/google.ts` says which. */
+  /** Variables that Google's client must find in the environment of the process; `config/google.ts` lists them. */
   readonly variables?: Readonly<Record<string, string>>;
-  /** How long one try may be silent. */
+  /** How long one attempt may be silent. */
   readonly tryMs?: number;
   /** How long a request is repeated. */
   readonly deadlineMs?: number;
@@ -26,7 +26,7 @@ export interface GcsConnectionOptions {
 export interface RequestLimits {
   readonly signal?: AbortSignal | undefined;
   readonly deadlineMs?: number | undefined;
-  /** No second try. */
+  /** No second attempt. */
   readonly once?: boolean;
 }
 
@@ -50,12 +50,12 @@ export class GcsConnection {
     this.#client = new GcsClient(options);
   }
 
-  /** Tries with a deadline each, repeated. */
+  /** Attempts with a deadline each, repeated. */
   async request<T>(what: string, action: Action<T>, limits: RequestLimits): Promise<T> {
     return this.repeat(what, (leftMs) => this.tryOnce(action, { signal: limits.signal, leftMs }), limits);
   }
 
-  /** One try, with a new token where the bucket did not accept the old one: it may have been revoked before it expired. */
+  /** One attempt, with a new token if the bucket did not accept the old one: it may have been revoked before it expired. */
   async tryOnce<T>(
     action: Action<T>,
     { signal, leftMs }: { readonly signal: AbortSignal | undefined; readonly leftMs: number },

@@ -10,7 +10,7 @@ interface ClientError {
   readonly response?: { readonly headers?: Readonly<Record<string, string>>; readonly statusCode?: number };
 }
 
-/** One try took too long, or the network failed under it. */
+/** One attempt took too long, or the network failed during it. */
 export class TryTimeoutError extends Error {
   override readonly name = 'TryTimeoutError';
 }
@@ -60,7 +60,7 @@ export function isTransient(error: unknown): boolean {
   return /socket hang up|premature close|invalid json|unexpected end of json/i.test(message);
 }
 
-/** What the server asked for in `retry-after`, in seconds or as a date. */
+/** The wait that the server asked for in `retry-after`, in seconds or as a date. */
 export function retryAfterMs(error: unknown, now: number): number | undefined {
   const value = asClientError(error).response?.headers?.['retry-after'];
   if (value === undefined) return undefined;
@@ -138,7 +138,7 @@ export function storeError(error: unknown, bucket: string): Text2ImgError {
   return new Text2ImgError('store_failed', `the bucket ${bucket} cannot be used: ${said}.`, options);
 }
 
-/** What becomes of an image that the bucket refuses while it takes others. */
+/** The error for an image that the bucket refuses while it takes others. */
 export function refusedImage(refusal: unknown, url: string): Text2ImgError {
   return new Text2ImgError(
     'store_refused',
@@ -147,7 +147,7 @@ export function refusedImage(refusal: unknown, url: string): Text2ImgError {
   );
 }
 
-/** There is no token: none can be had, or whoever gives them does not answer. */
+/** There is no token: no account is found, or the server that issues tokens does not answer. */
 export function credentialsError(error: unknown): Text2ImgError {
   const cause = error instanceof Text2ImgError ? (error.cause ?? error) : error;
   if (error instanceof Text2ImgError && cause === error) return error;

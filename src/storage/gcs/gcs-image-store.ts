@@ -1,9 +1,10 @@
 /**
- * Images as objects of a Google Cloud Storage bucket. Each is written by one conditional request: the server compares generations, so that of
- * two writers one wins and the other one sees it, and it compares the MD5, so that damaged bytes are never stored.
+ * Images as objects of a Google Cloud Storage bucket. One conditional request writes each object. The server compares generations, so that of two
+ * writers one wins and the other one sees it. It also compares the MD5, so that it never stores damaged bytes.
  *
- * A precondition that failed (412) is not an error but a question: whose object is there? Ours (a lost answer, an earlier attempt) is adopted, another
- * run's is replaced by exactly the generation that was looked at and only by the claim's owner, a stranger's is left alone.
+ * A precondition that failed (412) is not an error but a question: whose object is there? The store adopts this run's own object (a lost answer, an
+ * earlier attempt). It replaces another run's object only for the worker with the claim, and only the generation that it looked at. It leaves a
+ * stranger's object alone.
  */
 import { createHash } from 'node:crypto';
 import { Text2ImgError } from '../../errors/text2img-error.ts';
@@ -33,7 +34,7 @@ import { checkReadable, isObjectName } from '../readable-image.ts';
 import { omitUndefined } from '../../lib/omit-undefined.ts';
 
 export interface GcsImageStoreOptions extends CheckedOptions {
-  /** What the objects' names begin with; the probe's too. */
+  /** The objects' names begin with it; the probe's too. */
   readonly prefix?: string;
 }
 
@@ -45,7 +46,7 @@ const FINAL_REFUSALS = 2;
 const MAX_ROUNDS = 8;
 /** The generation of an object that does not exist. */
 const ABSENT = '0';
-/** What stands beside an adopted object that was not ours. */
+/** Metadata for an adopted object that text2img did not write. */
 const NOBODYS = { runId: 'adopted', seed: 0, model: '' } as const;
 const PROBE = new TextEncoder().encode(
   'text2img writes this object to find out whether the bucket takes any. It may be deleted.\n',
@@ -185,7 +186,7 @@ export class GcsImageStore implements ImageStore {
   ): Promise<PutOutcome | 'changed'> {
     const upload: Action<boolean> = (client, onProgress) =>
       this.#uploadImage(client, object, { generation, onProgress });
-    // Asked before every try, outside of the try's deadline: a pause between two of them may have cost the claim.
+    // Asks `mayReplace` before every attempt, outside of the attempt's deadline: the claim may have expired in a pause between two attempts.
     const replace = async (leftMs: number): Promise<PutOutcome | 'changed'> => {
       if (!(await mayReplace())) return 'superseded';
       return (await this.#connection.tryOnce(upload, { signal, leftMs })) ? 'replaced' : 'changed';

@@ -23,8 +23,8 @@ const MAX_DOC_KEY_BYTES = 4096;
 const MAX_MODEL_CHARACTERS = 500;
 
 /**
- * The client library replaces this text by the project's name wherever it stands in a request, even inside a document's `_id`. A document key
- * is JSON, where a brace may also be written as an escape, which canonical JSON never does: so it can be told apart when it is read.
+ * The client library replaces this text by the project's name wherever it stands in a request, even inside a document's `_id`. So the store writes
+ * the brace as a JSON escape. A document key is canonical JSON, which never has that escape. So the reader can safely undo it.
  */
 const CLIENT_TOKEN = '{{projectId}}';
 const ESCAPED_TOKEN = '{\\u007bprojectId}}';

@@ -1,8 +1,8 @@
 /**
- * A deadline that really ends an HTTP request. The client library takes no AbortSignal, and its `timeout` option is without effect (its
- * HTTP layer, teeny-request 11, hands it to node-fetch 3, which has dropped it). So Node itself tells of every request that is made
- * on behalf of one try (`http.client.request.created`, found by its async context), and whatever is still open when the try is over is destroyed:
- * else a server that never answers would keep a socket, and with it the process, alive for ever.
+ * A deadline that really ends an HTTP request. The client library takes no AbortSignal. Its `timeout` option has no effect: its HTTP layer,
+ * teeny-request 11, hands it to node-fetch 3, which has dropped it.
+ * So Node itself reports every request of an attempt (`http.client.request.created`, found by its async context). When the attempt is over, its
+ * open requests are destroyed. Otherwise a server that never answers would keep a socket open for ever, and the process could not end.
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { subscribe } from 'node:diagnostics_channel';
@@ -32,7 +32,7 @@ function subscribeOnce(): void {
 }
 
 export interface TryOptions {
-  /** How long nothing may happen. Without progress that is how long the try may take. */
+  /** How long nothing may happen. An attempt without progress may take this long. */
   readonly silenceMs: number;
   readonly signal?: AbortSignal | undefined;
 }
@@ -40,7 +40,7 @@ export interface TryOptions {
 /** @param buffered bytes that were handed over and may still be on their way to the network, which nobody can see */
 export type OnProgress = (buffered?: number) => void;
 
-/** Half a Mbit/s: a slower connection cannot be told from a broken one while the system sends what it has buffered. */
+/** Half a Mbit/s. While the system sends what it has buffered, a slower connection looks like a broken one. */
 const SLOWEST_BYTES_PER_MS = 64;
 /** The most that systems buffer for one connection: Linux 4 MB to send and, on one machine, 6 MB to receive. */
 const MAX_BUFFERED_BYTES = 10_000_000;
@@ -62,7 +62,7 @@ export async function withDeadline<T>(
   const onAbort = (): void => reject(signal?.reason);
   signal?.addEventListener('abort', onAbort, { once: true });
   try {
-    // A late piece of a try that is over must not start the timer again.
+    // A late piece of an attempt that is over must not start the timer again.
     const onProgress: OnProgress = (buffered = 0) => {
       if (mine.isOver) return;
       clearTimeout(timer);

@@ -6,7 +6,7 @@ import { messageOf, systemCode } from '../../lib/disk-errors.ts';
 import { isRecord } from '../../lib/foreign-record.ts';
 import { quote } from '../../lib/foreign-text.ts';
 
-/** What an account's file says; none of it is ever quoted, except its type. */
+/** The content of an account's file. Messages quote its type, and nothing else of it. */
 type CredentialsFile = Readonly<Record<string, unknown>>;
 
 const VARIABLE = 'GOOGLE_APPLICATION_CREDENTIALS';

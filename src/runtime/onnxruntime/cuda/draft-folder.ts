@@ -1,13 +1,13 @@
 /**
- * A folder that is filled and then renamed into place. It holds gigabytes, so it never stays behind: not after a failure, not after a signal that
- * ends the process, and what a killed process left is removed by the next one.
+ * A folder that is filled and then renamed into place. It holds gigabytes, so it is removed after a failure and after a signal that ends the process.
+ * A killed process leaves its folder; the next process removes it.
  */
 import { lstatSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { chmod, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 
 const ENDING = '.draft-';
-/** A download writes all the time; one that is silent is given up long before. */
+/** A download writes all the time; one that is silent ends long before. */
 const ABANDONED_MS = 15 * 60_000;
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGQUIT', 'SIGHUP'] as const;
 
@@ -63,7 +63,7 @@ function removeAbandoned(target: string): void {
   }
 }
 
-/** When something in it was written last; now, when that cannot be told. */
+/** When something in it was written last; now, if that cannot be read. */
 function newestMs(folder: string): number {
   try {
     const paths = [folder, ...readdirSync(folder).map((name) => join(folder, name))];

@@ -1,10 +1,9 @@
 /**
- * `text2img setup cuda`: brings ONNX Runtime's CUDA provider and NVIDIA's libraries into a folder of ours, checked by their sums, so that
- * nothing but a driver has to be installed.
+ * `text2img setup cuda`: downloads ONNX Runtime's CUDA provider and NVIDIA's libraries into our folder and checks their sums. The user installs
+ * nothing but a driver.
  *
- * ONNX Runtime looks for its providers beside its own library. A copy of that library in the same folder, found first through
- * LD_LIBRARY_PATH, therefore serves, and nothing is written into `node_modules` (tried with onnxruntime-node 1.30: its binding has a
- * RUNPATH, which LD_LIBRARY_PATH precedes).
+ * ONNX Runtime looks for its providers beside its own library. We put a copy of that library into the same folder, and LD_LIBRARY_PATH makes the loader
+ * find it first. So nothing is written into `node_modules`. Tried with onnxruntime-node 1.30: its binding has a RUNPATH, which LD_LIBRARY_PATH precedes.
  */
 import { createHash } from 'node:crypto';
 import { createWriteStream, existsSync, type WriteStream } from 'node:fs';
@@ -107,7 +106,7 @@ async function fetchWheel(wheel: Wheel, { url, folder, proxies, onProgress }: Wh
   }
   const found = sum.digest('hex');
   if (found !== wheel.sha256) {
-    // What is cut off inside an archive never ends by itself.
+    // A file that is cut off inside an archive never ends by itself.
     for (const file of files) file.destroy();
     throw new Text2ImgError(
       'download_failed',
@@ -132,7 +131,7 @@ function wheelUnzipper(wheel: Wheel, folder: string, files: WriteStream[]): Unzi
   const unzip = new Unzip((entry) => {
     if (!wheel.wanted.test(entry.name)) return;
     const file = createWriteStream(join(folder, basename(entry.name)));
-    // Reported by whoever waits for the file to close.
+    // Reported by `closed`, which waits for the file to close.
     file.on('error', () => undefined);
     files.push(file);
     entry.ondata = (error, data, isLast) => {
