@@ -32,7 +32,7 @@ export const FOLDERS: Readonly<Record<string, Folder>> = {
   },
   config: {
     holds: 'options: tables, parsing, and the meaning of environment variables',
-    imports: ['errors', 'lib', 'job', 'storage/object-key.ts', 'webhook/signature.ts'],
+    imports: ['errors', 'lib', 'job', 'storage/object-prefix.ts', 'webhook/webhook-keys.ts'],
     folders: { options: 'the tables of options' },
   },
   queue: {

@@ -4,7 +4,7 @@ import type { Logger } from '../observability/logger.ts';
 import type { WebhookOutbox } from '../queue/webhook-outbox.ts';
 import { VERSION } from '../version.ts';
 import { WebhookDeliverer } from '../webhook/deliverer.ts';
-import { isWeakKey, parseWebhookSecrets } from '../webhook/signature.ts';
+import { isWeakKey, parseWebhookSecrets } from '../webhook/webhook-keys.ts';
 import { WebhookPolicy } from '../webhook/webhook-policy.ts';
 import type { WebhookSettings } from './settings.ts';
 

@@ -164,9 +164,12 @@ const NOTHING_DONE: ExitCode = 2;
 /** @returns the exit code where help or the version was printed instead @throws `unknown_option`, `invalid_option`, `conflicting_options` */
 export async function parseArguments(args: readonly string[]): Promise<Invocation | ExitCode> {
   let invocation: Invocation | undefined;
-  const program = buildProgram((found) => {
-    invocation = found;
-  });
+  const program = buildProgram(
+    (found) => {
+      invocation = found;
+    },
+    { withOptions: namedIn(args) },
+  );
   try {
     await program.parseAsync(args, { from: 'user' });
     return invocation ?? 0;
@@ -178,23 +181,42 @@ export async function parseArguments(args: readonly string[]): Promise<Invocatio
   }
 }
 
-export function buildProgram(act: (invocation: Invocation) => void): Command {
+/** The commands that the words name; the default one where they name none and are more than a call for help. */
+function namedIn(args: readonly string[]): ReadonlySet<CommandName> {
+  const named = SHAPES.map(({ command }) => command).filter((command) => args.includes(command));
+  const isPlainHelp = args.length === 1 && HELP_WORDS.includes(args[0] ?? '');
+  return new Set(named.length === 0 && !isPlainHelp ? ['run'] : named);
+}
+
+export interface ProgramOptions {
+  /** The commands that are given their options; all by default. 200 options cost a quarter of a call for help (measured). */
+  readonly withOptions?: ReadonlySet<CommandName>;
+}
+
+export function buildProgram(act: (invocation: Invocation) => void, { withOptions }: ProgramOptions = {}): Command {
   const program = new Program('text2img')
     .description('Generate images from prompts with Stable Diffusion.')
     .version(VERSION, '-V, --version', 'Print the version.')
+    .configureHelp({ subcommandTerm: termOf })
     .helpOption('-h, --help', 'Show this help.')
     .helpCommand('help [command]', 'Show the help of a command.')
     .addHelpText('after', `\n${EXIT_CODES_HELP}\n\nMore: text2img <command> --help`);
   const groups = new Map<CommandName, Command>();
   for (const shape of SHAPES) {
     const parent = shape.action === undefined ? program : groupOf(program, groups, shape.command);
-    addCommand(parent, shape, act);
+    addCommand(parent, shape, { act, hasOptions: withOptions?.has(shape.command) ?? true });
   }
   // After the subcommands, because they copy these settings from their parent when they are made.
   for (const command of [program, ...program.commands, ...program.commands.flatMap((group) => group.commands)]) {
     command.exitOverride().configureOutput({ outputError: () => {} });
   }
   return program;
+}
+
+/** `generate [prompt]`: every command takes options, so nothing is said of them. */
+function termOf(command: Command): string {
+  const operands = command.registeredArguments.map((one) => (one.required ? `<${one.name()}>` : `[${one.name()}]`));
+  return [command.name(), ...operands].join(' ');
 }
 
 function groupOf(program: Command, groups: Map<CommandName, Command>, name: CommandName): Command {
@@ -206,7 +228,12 @@ function groupOf(program: Command, groups: Map<CommandName, Command>, name: Comm
   return group;
 }
 
-function addCommand(parent: Command, shape: CommandShape, act: (invocation: Invocation) => void): void {
+interface Behaviour {
+  readonly act: (invocation: Invocation) => void;
+  readonly hasOptions: boolean;
+}
+
+function addCommand(parent: Command, shape: CommandShape, { act, hasOptions }: Behaviour): void {
   const command = parent
     .command([shape.action ?? shape.command, shape.operand].filter((part) => part !== undefined).join(' '), {
       isDefault: shape.command === 'run',
@@ -215,8 +242,8 @@ function addCommand(parent: Command, shape: CommandShape, act: (invocation: Invo
     // Refused below, with the argument's name.
     .allowExcessArguments(true)
     .addHelpOption(new Option('-h, --help', 'Show this help.').helpGroup(groupHeadingOf('json')));
-  for (const name of optionsOf(shape.command)) addOption(command, shape, name);
-  if (takesSize(shape.command)) command.addOption(new Option(`${SIZE_FLAG} <w>x<h>`).hideHelp());
+  if (hasOptions) for (const name of optionsOf(shape.command)) addOption(command, shape, name);
+  if (hasOptions && takesSize(shape.command)) command.addOption(new Option(`${SIZE_FLAG} <w>x<h>`).hideHelp());
   addExamples(command, shape.command, shape.action);
   command.action(() => {
     const [operand] = shape.operand === undefined ? [] : command.args;

@@ -2,9 +2,6 @@
 import { createHash } from 'node:crypto';
 import { canonicalEjsonOf, type DocumentId } from '../job/document-id.ts';
 
-/** The names begin with this, unless the operator wants otherwise. */
-export const DEFAULT_OBJECT_PREFIX = 'generated/';
-
 export interface ObjectKeyOptions {
   readonly prefix: string;
   /** 0 for the first image of a document. */

@@ -6,7 +6,7 @@ import { DEFAULT_LIMITS } from '../../src/job/limits.ts';
 import { silentLogger } from '../../src/observability/logger.ts';
 import { MongoPromptQueue } from '../../src/queue/mongo/mongo-prompt-queue.ts';
 import { GcsImageStore } from '../../src/storage/gcs/gcs-image-store.ts';
-import { DEFAULT_OBJECT_PREFIX } from '../../src/storage/object-key.ts';
+import { DEFAULT_OBJECT_PREFIX } from '../../src/storage/object-prefix.ts';
 import { WebhookDeliverer } from '../../src/webhook/deliverer.ts';
 import { WebhookPolicy } from '../../src/webhook/webhook-policy.ts';
 import { runWorker } from '../../src/worker/worker.ts';

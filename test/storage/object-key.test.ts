@@ -1,7 +1,8 @@
 /** Object names. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { DEFAULT_OBJECT_PREFIX, objectKey } from '../../src/storage/object-key.ts';
+import { objectKey } from '../../src/storage/object-key.ts';
+import { DEFAULT_OBJECT_PREFIX } from '../../src/storage/object-prefix.ts';
 
 const cases = [
   [{ kind: 'object_id', hex: '65f0c0ffee65f0c0ffee0001' }, 'generated/65f0c0ffee65f0c0ffee0001.png'],

@@ -17,7 +17,7 @@ import type { DueWebhook } from '../../src/queue/webhook-outbox.ts';
 import { deliver, type DeliverOptions } from '../../src/webhook/deliver.ts';
 import { WebhookDeliverer } from '../../src/webhook/deliverer.ts';
 import { parseRetryAfter, pauseAfter } from '../../src/webhook/retry-schedule.ts';
-import { parseWebhookSecrets } from '../../src/webhook/signature.ts';
+import { parseWebhookSecrets } from '../../src/webhook/webhook-keys.ts';
 import { WebhookPolicy } from '../../src/webhook/webhook-policy.ts';
 import { longestDeliveryMs } from './longest-delivery.ts';
 import {

@@ -4,7 +4,8 @@ import { randomBytes } from 'node:crypto';
 import { test } from 'node:test';
 import { Webhook } from 'standardwebhooks';
 import { Text2ImgError } from '../../src/errors/text2img-error.ts';
-import { isWeakKey, parseWebhookSecrets, signatureHeaders } from '../../src/webhook/signature.ts';
+import { signatureHeaders } from '../../src/webhook/signature.ts';
+import { isWeakKey, parseWebhookSecrets } from '../../src/webhook/webhook-keys.ts';
 
 const SECRETS = [24, 32, 64].map((size) => `whsec_${randomBytes(size).toString('base64')}`);
 const BODY = '{"results":[{"prompt_id":"a","prompt":"ein Füchslein 🦊 \\ud800","image_url":"gs://b/a.png"}]}';

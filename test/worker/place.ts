@@ -11,7 +11,7 @@ import { silentLogger } from '../../src/observability/logger.ts';
 import type { JobSummary } from '../../src/queue/prompt-queue.ts';
 import { SqlitePromptQueue } from '../../src/queue/sqlite/sqlite-prompt-queue.ts';
 import { FileImageStore } from '../../src/storage/file/file-image-store.ts';
-import { DEFAULT_OBJECT_PREFIX } from '../../src/storage/object-key.ts';
+import { DEFAULT_OBJECT_PREFIX } from '../../src/storage/object-prefix.ts';
 import { runWorker } from '../../src/worker/worker.ts';
 import type { TroubleReport } from '../../src/worker/trouble.ts';
 import type { WorkerEvent, WorkerOptions, WorkerSummary } from '../../src/worker/worker-contract.ts';

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { FileImageStore } from '../../src/storage/file/file-image-store.ts';
 import type { ImageStore } from '../../src/storage/image-store.ts';
 import type { PromptQueue } from '../../src/queue/prompt-queue.ts';
-import { DEFAULT_OBJECT_PREFIX } from '../../src/storage/object-key.ts';
+import { DEFAULT_OBJECT_PREFIX } from '../../src/storage/object-prefix.ts';
 import { makeAilment } from '../engine/instant-engine.ts';
 import { makePlace, type Place, states, until, watch } from './place.ts';
 

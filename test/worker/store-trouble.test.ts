@@ -9,7 +9,7 @@ import { Text2ImgError } from '../../src/errors/text2img-error.ts';
 import { SqlitePromptQueue } from '../../src/queue/sqlite/sqlite-prompt-queue.ts';
 import { FileImageStore } from '../../src/storage/file/file-image-store.ts';
 import type { ImageStore } from '../../src/storage/image-store.ts';
-import { DEFAULT_OBJECT_PREFIX } from '../../src/storage/object-key.ts';
+import { DEFAULT_OBJECT_PREFIX } from '../../src/storage/object-prefix.ts';
 import { makePlace, type Place, QUICK_PATIENCE, show, states, until, watch, work } from './place.ts';
 
 const IDS = ['a', 'b', 'c'];

@@ -1,5 +1,5 @@
 /** Options: the queue and the store. */
-import { DEFAULT_OBJECT_PREFIX } from '../../storage/object-key.ts';
+import { DEFAULT_OBJECT_PREFIX } from '../../storage/object-prefix.ts';
 import { QUEUE_COMMANDS, option, type OptionSpec } from './option-spec.ts';
 import { bucketName, collectionName, mongoUri, objectPrefix } from './strict-names.ts';
 import { onOrOff, text } from './value-types.ts';

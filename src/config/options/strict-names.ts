@@ -2,7 +2,7 @@
  * Reads the names of databases, buckets, folders of objects and receivers strictly. A name that we accept in another form here becomes a database or
  * a URL of another name somewhere else.
  */
-import { parseWebhookSecrets } from '../../webhook/signature.ts';
+import { parseWebhookSecrets } from '../../webhook/webhook-keys.ts';
 import { checked, type ValueType } from './value-types.ts';
 
 /** MongoDB's limit, less the dot and the longest name of a database in front. */

@@ -29,7 +29,8 @@ import type {
   ReadImage,
   ReadOptions,
 } from '../image-store.ts';
-import { DEFAULT_OBJECT_PREFIX, probeKey } from '../object-key.ts';
+import { probeKey } from '../object-key.ts';
+import { DEFAULT_OBJECT_PREFIX } from '../object-prefix.ts';
 import { checkReadable, isObjectName } from '../readable-image.ts';
 import { omitUndefined } from '../../lib/omit-undefined.ts';
 

@@ -8,7 +8,7 @@ import { Text2ImgError } from '../../../src/errors/text2img-error.ts';
 import { silentLogger } from '../../../src/observability/logger.ts';
 import { MongoPromptQueue } from '../../../src/queue/mongo/mongo-prompt-queue.ts';
 import { GcsImageStore } from '../../../src/storage/gcs/gcs-image-store.ts';
-import { DEFAULT_OBJECT_PREFIX } from '../../../src/storage/object-key.ts';
+import { DEFAULT_OBJECT_PREFIX } from '../../../src/storage/object-prefix.ts';
 import { runWorker } from '../../../src/worker/worker.ts';
 import { findMongod, NO_MONGOD } from '../../servers/find-mongod.ts';
 import { GcsServer } from '../../servers/gcs-server.ts';
