@@ -53,11 +53,16 @@ export function helpPassages(): readonly Passage[] {
 }
 
 /** Sentences of errors, logs and advice: the texts of at least five words in the code of src/. */
-export async function sourcePassages(): Promise<readonly Passage[]> {
+export const sourcePassages = (): Promise<readonly Passage[]> => passagesOfCode(textsOf);
+
+/** The comments of src/: a paragraph, a tag, or the comment behind a line each. Shapes and lists of names are no prose. */
+export const commentPassages = (): Promise<readonly Passage[]> => passagesOfCode(commentsOf);
+
+async function passagesOfCode(read: (file: string, code: string) => readonly Passage[]): Promise<readonly Passage[]> {
   const names = await readdir(`${ROOT}/src`, { recursive: true });
   const files = names.filter((name) => name.endsWith('.ts')).toSorted();
   const passages = await Promise.all(
-    files.map(async (name) => textsOf(`src/${name}`, await readFile(`${ROOT}/src/${name}`, 'utf8'))),
+    files.map(async (name) => read(`src/${name}`, await readFile(`${ROOT}/src/${name}`, 'utf8'))),
   );
   return passages.flat();
 }
@@ -76,16 +81,6 @@ function textsOf(file: string, code: string): readonly Passage[] {
           .filter((text) => text.split(' ').length >= 5)
           .map((text) => ({ source: `${file}:${index + 1}`, text })),
   );
-}
-
-/** The comments of src/: a paragraph, a tag, or the comment behind a line each. Shapes and lists of names are no prose. */
-export async function commentPassages(): Promise<readonly Passage[]> {
-  const names = await readdir(`${ROOT}/src`, { recursive: true });
-  const files = names.filter((name) => name.endsWith('.ts')).toSorted();
-  const passages = await Promise.all(
-    files.map(async (name) => commentsOf(`src/${name}`, await readFile(`${ROOT}/src/${name}`, 'utf8'))),
-  );
-  return passages.flat();
 }
 
 const BLOCK = /^[ \t]*\/\*\*?([\s\S]*?)\*\//gm;

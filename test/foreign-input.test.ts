@@ -15,30 +15,15 @@ import { settle } from '../src/config/load.ts';
 import { environmentNameOf, OPTION_NAMES, OPTIONS, optionsOf, type OptionSpec } from '../src/config/options.ts';
 import { readSecretFile } from '../src/config/secret-file.ts';
 import { ClipTokenizer } from '../src/pipelines/parts/clip-tokenizer.ts';
-import type { ErrorFault } from '../src/errors/error-codes.ts';
-import { Text2ImgError } from '../src/errors/text2img-error.ts';
 import { parseGenerationParameters } from '../src/image/parameters-text.ts';
 import { readGenerationParameters } from '../src/image/read-parameters.ts';
 import { proveFit } from '../src/pipelines/prove-fit.ts';
+import type { ErrorFault } from '../src/errors/error-codes.ts';
 import { checkEntry } from '../src/runtime/cache-entries.ts';
+import { anyValue, hostileName, hostileNumber, readOrRefuse } from './lib/foreign-input.ts';
 
 const place = await mkdtemp(join(tmpdir(), 'text2img-foreign-'));
 after(() => rm(place, { recursive: true, force: true }));
-
-/** Runs a reader; what it refuses must be somebody's fault, and said in one bounded sentence. */
-async function readOrRefuse(read: () => unknown, faults: readonly ErrorFault[]): Promise<void> {
-  try {
-    await read();
-  } catch (error) {
-    assert.ok(error instanceof Text2ImgError, `not ours: ${String(error)} ${(error as Error).stack}`);
-    assert.ok(faults.includes(error.fault), `${error.code}: ${error.message} ${error.stack}`);
-    assert.ok(error.message.length <= 600);
-  }
-}
-
-const hostileName = fc.constantFrom('__proto__', 'constructor', 'toString', 'hasOwnProperty', 'valueOf');
-const hostileNumber = fc.constantFrom(0, -1, 1.5, 2 ** 31, 2 ** 53, 1e300, -1e300, 1e-300);
-const value: fc.Arbitrary<unknown> = fc.oneof(fc.jsonValue({ maxDepth: 3 }), hostileNumber, fc.string(), hostileName);
 
 // A model ---------------------------------------------------------------------------------------------------------------
 
@@ -72,7 +57,7 @@ test('any value under any key of any configuration of a model is read, or refuse
   const change = fc.constantFrom(...objects.entries()).chain(([path, object]) =>
     fc.record({
       path: fc.constant(path),
-      changes: fc.dictionary(fc.oneof(fc.constantFrom(...Object.keys(object)), hostileName), value, {
+      changes: fc.dictionary(fc.oneof(fc.constantFrom(...Object.keys(object)), hostileName), anyValue, {
         minKeys: 1,
         maxKeys: 2,
       }),
@@ -139,7 +124,7 @@ test('any bytes as a PNG, and any text as its parameters, are read, or refused a
   const line = fc.oneof(
     fc.string({ unit: 'binary' }),
     fc
-      .tuple(fc.constantFrom('Steps', 'Seed', 'Size', 'Sampler', 'CFG scale', 'Schedule type', '__proto__'), value)
+      .tuple(fc.constantFrom('Steps', 'Seed', 'Size', 'Sampler', 'CFG scale', 'Schedule type', '__proto__'), anyValue)
       .map(([key, v]) => `${key}: ${String(JSON.stringify(v))}`),
   );
   await fc.assert(
@@ -160,7 +145,7 @@ test('whatever lies in an entry of the compile cache, it is ours or it is not', 
   const marker = fc.oneof(
     fc.jsonValue().map((json) => JSON.stringify(json)),
     fc
-      .dictionary(fc.oneof(hostileName, fc.constant('../../etc/passwd'), fc.string()), value)
+      .dictionary(fc.oneof(hostileName, fc.constant('../../etc/passwd'), fc.string()), anyValue)
       .map((files) => JSON.stringify({ made_by: 'text2img compile cache', files })),
     fc.string({ unit: 'binary' }),
   );

@@ -1,11 +1,13 @@
 /** What the list of every prompt queue must do. */
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
+import fc from 'fast-check';
 import { Text2ImgError } from '../../src/errors/text2img-error.ts';
 import { type DocumentId, promptIdText } from '../../src/job/document-id.ts';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ErrorCode } from '../../src/errors/error-codes.ts';
 import type { ClaimedPrompt, JobStatus, JobSummary, ListedJob, RetrySelection } from '../../src/queue/prompt-queue.ts';
+import { anyValue, readOrRefuse } from '../lib/foreign-input.ts';
 import type { QueueFactory } from './prompt-queue-conformance.ts';
 
 const LONG_MS = 60_000;
@@ -162,6 +164,20 @@ export function listConformance(name: string, create: QueueFactory): void {
           assert.ok(error.message.length < 400 && !error.message.includes('\u001b'));
           return true;
         });
+    });
+
+    test('any forged cursor is read, or refused as the caller’s fault', async (t) => {
+      const queue = await (await create(t)).open({ leaseMs: LONG_MS });
+      await queue.enqueue([{ text: 'a' }]);
+      const forged = fc
+        .tuple(fc.constantFrom('mongo', 'sqlite', '__proto__'), fc.array(anyValue, { maxLength: 3 }))
+        .map(([kind, place]) => Buffer.from(JSON.stringify([kind, ...place])).toString('base64url'));
+      await fc.assert(
+        fc.asyncProperty(fc.oneof(forged, fc.string({ unit: 'binary' })), async (after) => {
+          await readOrRefuse(() => queue.list({ limit: 2, after }), ['usage']);
+        }),
+        { numRuns: 300 },
+      );
     });
   });
 }

@@ -42,6 +42,24 @@ async function startReceiver(t: TestContext, answer?: Answer): Promise<WebhookRe
   return receiver;
 }
 
+/** The real outbox, of which one method is another. */
+function outboxWith(
+  { outbox }: SqlitePromptQueue,
+  changes: Partial<DelivererOptions['outbox']>,
+): DelivererOptions['outbox'] {
+  return {
+    claimDue: (options) => outbox.claimDue(options),
+    record: (webhook, outcome) => outbox.record(webhook, outcome),
+    closeWithoutUrl: (error) => outbox.closeWithoutUrl(error),
+    list: (options) => outbox.list(options),
+    dueNow: (id) => outbox.dueNow(id),
+    redrive: (id) => outbox.redrive(id),
+    counts: () => outbox.counts(),
+    msUntilNextDue: () => outbox.msUntilNextDue(),
+    ...changes,
+  };
+}
+
 const NEVER = new AbortController().signal;
 
 function makeDeliverer(queue: SqlitePromptQueue, changes: Partial<DelivererOptions> = {}): WebhookDeliverer {
@@ -198,20 +216,12 @@ test('a queue that cannot be written loses nothing: what was sent is sent again 
   await owe(queue, 1);
   let fails = true;
   const { outbox } = queue;
-  // The real outbox, whose one write fails as long as it is told to.
-  const broken: DelivererOptions['outbox'] = {
-    claimDue: (options) => outbox.claimDue(options),
+  const broken = outboxWith(queue, {
     record: async (...args) => {
       if (fails) throw new Error('no space');
       return outbox.record(...args);
     },
-    closeWithoutUrl: (error) => outbox.closeWithoutUrl(error),
-    list: (options) => outbox.list(options),
-    dueNow: async () => 0,
-    redrive: (id) => outbox.redrive(id),
-    counts: () => outbox.counts(),
-    msUntilNextDue: () => outbox.msUntilNextDue(),
-  };
+  });
   const receiver = await startReceiver(t, (response) => {
     if (receiver.received.length > 1) fails = false;
     response.end();
@@ -247,20 +257,13 @@ test('a drain sends what waited for its host, also when the tries before it end 
   const receiver = await startReceiver(t);
   await owe(queue, 5);
   const { outbox } = queue;
-  const slow: DelivererOptions['outbox'] = {
-    claimDue: (options) => outbox.claimDue(options),
-    record: (webhook, outcome) => outbox.record(webhook, outcome),
-    closeWithoutUrl: (error) => outbox.closeWithoutUrl(error),
-    list: (options) => outbox.list(options),
-    dueNow: async () => 0,
-    redrive: (id) => outbox.redrive(id),
-    counts: () => outbox.counts(),
+  const slow = outboxWith(queue, {
     msUntilNextDue: async () => {
       // Long enough for the two that are under way.
       await sleep(300);
       return await outbox.msUntilNextDue();
     },
-  };
+  });
   const summary = await makeDeliverer(queue, { operatorUrl: receiver.url, outbox: slow }).drain({
     withinMs: 30_000,
     signal: NEVER,
@@ -276,7 +279,7 @@ function slowToAnswer(queue: SqlitePromptQueue): {
 } {
   const { outbox } = queue;
   const { promise: asked, resolve } = Promise.withResolvers<void>();
-  const slow: DelivererOptions['outbox'] = {
+  const slow = outboxWith(queue, {
     claimDue: async (options) => {
       const due = await outbox.claimDue(options);
       if (due.length > 0) {
@@ -285,14 +288,7 @@ function slowToAnswer(queue: SqlitePromptQueue): {
       }
       return due;
     },
-    record: (webhook, outcome) => outbox.record(webhook, outcome),
-    closeWithoutUrl: (error) => outbox.closeWithoutUrl(error),
-    list: (options) => outbox.list(options),
-    dueNow: async () => 0,
-    redrive: (id) => outbox.redrive(id),
-    counts: () => outbox.counts(),
-    msUntilNextDue: () => outbox.msUntilNextDue(),
-  };
+  });
   return { outbox: slow, asked };
 }
 

@@ -4,6 +4,7 @@
  * that grow.
  */
 import type { ChangeStream, Collection } from 'mongodb';
+import { EndablePause } from '../../lib/endable-pause.ts';
 import { growingPauseMs } from '../../lib/pause.ts';
 import type { Logger } from '../../observability/logger.ts';
 import { closeWithin } from './mongo-client.ts';
@@ -40,9 +41,8 @@ export class WakeUp implements AsyncDisposable {
   #openedMs = 0;
   #reopening: NodeJS.Timeout | undefined;
   #hasWarned = false;
-  #wake: (() => void) | undefined;
-  /** Something changed while nobody waited. */
-  #isDue = false;
+  readonly #rest = new EndablePause();
+  #waking: NodeJS.Timeout | undefined;
 
   constructor(collection: Collection, logger: Logger) {
     this.#collection = collection;
@@ -53,29 +53,13 @@ export class WakeUp implements AsyncDisposable {
   async wait({ timeoutMs, signal }: { readonly timeoutMs: number; readonly signal: AbortSignal }): Promise<void> {
     if (signal.aborted) return;
     this.#open();
-    if (this.#isDue) {
-      this.#isDue = false;
-      return;
-    }
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const timeout = setTimeout(resolve, timeoutMs);
-    let waking: NodeJS.Timeout | undefined;
-    this.#wake = () => {
-      waking ??= setTimeout(resolve, Math.random() * JITTER_MS);
-    };
-    const stop = (): void => resolve();
-    signal.addEventListener('abort', stop, { once: true });
-    await promise;
-    signal.removeEventListener('abort', stop);
-    clearTimeout(timeout);
-    clearTimeout(waking);
-    this.#wake = undefined;
-    this.#isDue = false;
+    await this.#rest.pause(timeoutMs, signal);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isClosed = true;
     clearTimeout(this.#reopening);
+    clearTimeout(this.#waking);
     const stream = this.#stream;
     this.#stream = undefined;
     if (stream !== undefined) await closeWithin(() => stream.close());
@@ -127,7 +111,9 @@ export class WakeUp implements AsyncDisposable {
   }
 
   #changed(): void {
-    if (this.#wake === undefined) this.#isDue = true;
-    else this.#wake();
+    this.#waking ??= setTimeout(() => {
+      this.#waking = undefined;
+      this.#rest.end();
+    }, Math.random() * JITTER_MS).unref();
   }
 }
