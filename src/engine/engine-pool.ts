@@ -3,7 +3,8 @@
  * an engine that cannot be used until a probe succeeds. While others work, the pool repeats the probe by itself, with growing pauses.
  */
 import type { Text2ImgError } from '../errors/text2img-error.ts';
-import { type PauseRange, pause } from '../lib/pause.ts';
+import { EndablePause } from '../lib/endable-pause.ts';
+import type { PauseRange } from '../lib/pause.ts';
 import type { Logger } from '../observability/logger.ts';
 import type { EngineHost } from './engine-host.ts';
 import type { EnginePool, EngineSlot, NextSlotOptions } from './pool.ts';
@@ -23,8 +24,7 @@ const PROBE_PAUSES = { firstMs: 1000, maxMs: 60_000 };
 
 export class LocalEnginePool implements EnginePool {
   readonly #engines: readonly PooledEngine[];
-  /** Those who wait for a slot. */
-  readonly #waiting = new Set<AbortController>();
+  readonly #rest = new EndablePause();
 
   constructor({ engines, logger, probePauses = PROBE_PAUSES }: LocalEnginePoolOptions) {
     this.#engines = engines.map((host, index) => {
@@ -34,7 +34,7 @@ export class LocalEnginePool implements EnginePool {
         if (this.refusal === undefined)
           logger.warning('an engine cannot be used; the others continue', { engine: name, error });
       };
-      return new PooledEngine({ name, host, logger, probePauses, onOutage, onChange: () => this.#wake() });
+      return new PooledEngine({ name, host, logger, probePauses, onOutage, onChange: () => this.#rest.end() });
     });
   }
 
@@ -47,7 +47,8 @@ export class LocalEnginePool implements EnginePool {
       const [next] = this.#engines.toSorted((a, b) => a.idleInMs() - b.idleInMs());
       const idleInMs = next?.idleInMs() ?? Infinity;
       if (next !== undefined && idleInMs <= leadMs) return next.slot();
-      await this.#untilChanged(idleInMs - leadMs, signal);
+      // Estimates come true by themselves, so there is another look after a while.
+      await this.#rest.pause(Math.min(MAX_LOOK_MS, Math.max(MIN_LOOK_MS, idleInMs - leadMs)), signal);
     }
     return undefined;
   }
@@ -82,20 +83,5 @@ export class LocalEnginePool implements EnginePool {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all(this.#engines.map((engine) => engine[Symbol.asyncDispose]()));
-  }
-
-  /** Estimates come true by themselves, so there is another look after a while. */
-  async #untilChanged(inMs: number, signal: AbortSignal): Promise<void> {
-    const waking = new AbortController();
-    const wake = (): void => waking.abort();
-    signal.addEventListener('abort', wake, { once: true });
-    this.#waiting.add(waking);
-    await pause(Math.min(MAX_LOOK_MS, Math.max(MIN_LOOK_MS, inMs)), waking.signal);
-    this.#waiting.delete(waking);
-    signal.removeEventListener('abort', wake);
-  }
-
-  #wake(): void {
-    for (const waking of this.#waiting) waking.abort();
   }
 }
