@@ -17,10 +17,8 @@ export const modelFactsSchema = z.object({
   fields: z.array(z.string()),
   defaultWidthPx: z.number().int(),
   defaultHeightPx: z.number().int(),
-  defaultGuidanceScale: z.number(),
-  defaultScheduler: foreignText,
-  /** The model's own defaults for other fields, by their names in the table of request fields. They come before the table's. */
-  defaults: z.record(z.string(), z.union([plainValue, z.array(plainValue)])).optional(),
+  /** The model's own defaults for all other fields, by their names in the table of request fields. They come before the table's. */
+  defaults: z.record(z.string(), z.union([plainValue, z.array(plainValue)])),
   /** How many images share one pass of the denoising network at most. */
   maxBatchImages: z.number().int().positive(),
   device: foreignText,

@@ -45,6 +45,7 @@ export const REQUEST_FIELDS = {
     help: 'Denoising steps',
     type: ({ maxSteps }) => whole({ min: 1, max: maxSteps }),
     default: 50,
+    defaultText: '50, or the model’s own',
     flag: { placeholder: '<n>', environment: 'NUM_INFERENCE_STEPS', aliases: ['--steps'] },
     png: 'Steps',
     batchKey: (steps) => steps,
@@ -53,8 +54,8 @@ export const REQUEST_FIELDS = {
     wire: 'guidance_scale',
     help: 'How closely to follow the prompt; guidance is on above 1',
     type: () => decimal({ min: 0, max: 1000 }),
-    default: ({ model }) => model.defaultGuidanceScale,
-    defaultText: 'the model’s, 7.5',
+    default: 7.5,
+    defaultText: '7.5, or the model’s own',
     flag: { placeholder: '<x>', aliases: ['--cfg-scale'] },
     png: 'CFG scale',
     // A pass with guidance has twice the inputs; the scale itself is each image's own.
@@ -91,7 +92,8 @@ export const REQUEST_FIELDS = {
     wire: 'scheduler',
     help: 'Scheduler, by its short name or its class name in diffusers',
     type: () => schedulerName,
-    default: ({ model }) => model.defaultScheduler,
+    // A model that reads the field names its own. Nobody reads this one.
+    default: '',
     defaultText: 'the model’s',
     flag: { placeholder: '<name>', aliases: ['--sampler'] },
     batchKey: (name) => name,

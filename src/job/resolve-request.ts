@@ -38,7 +38,7 @@ export function requestResolver<Table extends FieldTable>(table: Table) {
       (side) => stated[side] !== undefined || byOperator[side] !== undefined,
     );
     if (!isSized) checkModelsSize(model, limits);
-    const byModel: Values = model.defaults ?? {};
+    const byModel: Values = model.defaults;
     const resolved = Object.fromEntries(
       fields.map(([name, { default: fallback }]) => {
         const computed = typeof fallback === 'function' ? fallback({ model, seed }) : fallback;

@@ -11,14 +11,15 @@ import type { ComputeType } from '../onnx/graph.ts';
 import type { Network, OpenOptions } from '../runtime/contract.ts';
 import type { Pipeline } from './contract.ts';
 
-/** The model's values for fields that a request leaves out. A default is needed only for a field that the family reads. */
+/** The model's values for fields that a request leaves out. */
 interface FamilyFacts {
   readonly defaultWidthPx: number;
   readonly defaultHeightPx: number;
-  readonly defaultGuidanceScale?: number;
-  readonly defaultScheduler?: string;
-  /** For other fields, where the family's default is not the table's: four steps for a distilled model. */
-  readonly defaults?: Omit<GenerationDefaults, 'widthPx' | 'heightPx' | 'guidanceScale' | 'scheduler'>;
+  /**
+   * For other fields, where the family's default is not the table's: four steps for a distilled model. A family that reads `scheduler` names its
+   * checkpoint's here.
+   */
+  readonly defaults?: Omit<GenerationDefaults, 'widthPx' | 'heightPx'>;
 }
 
 export interface OpenNetworkOptions extends GraphChoice {

@@ -40,8 +40,8 @@ test('the demo checkpoint loads, tells its facts and draws pictures of the size 
   const host = startHost(t);
   const facts = await host.start();
   assert.deepEqual(
-    [facts.modelName, facts.defaultWidthPx, facts.defaultScheduler, facts.device],
-    ['demo', 256, 'DDIMScheduler', 'cpu'],
+    [facts.modelName, facts.defaultWidthPx, facts.defaults, facts.device],
+    ['demo', 256, { scheduler: 'DDIMScheduler' }, 'cpu'],
   );
   const result = await host.generate([job('a', { numImages: 2 })])[0];
   assert.deepEqual(

@@ -96,13 +96,10 @@ interface Findings extends Pick<ModelFacts, 'modelHash' | 'modelName' | 'warning
 }
 
 function factsOf({ checkpoint, family, device, loadMs, ...found }: Findings): ModelFacts {
-  // A default of a field that the family does not read is never used.
-  const { defaultGuidanceScale = 1, defaultScheduler = '', ...sizes } = family.facts(checkpoint);
   return {
     ...found,
-    ...sizes,
-    defaultGuidanceScale,
-    defaultScheduler,
+    defaults: {},
+    ...family.facts(checkpoint),
     pipelineClass: checkpoint.index.pipelineClass,
     fields: [...family.fields],
     maxBatchImages: maxBatchImages(device),

@@ -6,9 +6,6 @@ import { loadStableDiffusion } from './load.ts';
 import { proveStableDiffusion } from './proofs.ts';
 import { defaultSampleSize, vaeScaleFactor } from './config-changes.ts';
 
-/** diffusers' default for Stable Diffusion 1.x. */
-const DEFAULT_GUIDANCE_SCALE = 7.5;
-
 export const STABLE_DIFFUSION = {
   name: 'stable-diffusion',
   classes: ['StableDiffusionPipeline'],
@@ -23,8 +20,7 @@ export const STABLE_DIFFUSION = {
     return {
       defaultWidthPx: size.width * scaleFactor,
       defaultHeightPx: size.height * scaleFactor,
-      defaultGuidanceScale: DEFAULT_GUIDANCE_SCALE,
-      defaultScheduler: checkpoint.scheduler.className,
+      defaults: { scheduler: checkpoint.scheduler.className },
     };
   },
   load: loadStableDiffusion,

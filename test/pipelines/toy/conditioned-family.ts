@@ -225,8 +225,7 @@ export const CONDITIONED = {
   facts: () => ({
     defaultWidthPx: SIDE_PX,
     defaultHeightPx: SIDE_PX,
-    defaultGuidanceScale: 3,
-    defaults: { numInferenceSteps: 4 },
+    defaults: { guidanceScale: 3, numInferenceSteps: 4 },
   }),
   load: async (_: ConditionedCheckpoint, { open }: LoadTools) =>
     new ConditionedPipeline({
