@@ -67,7 +67,8 @@ async function readDocuments(file: string, { config, logger }: QueueContext): Pr
     const name = `${noun} ${number} of ${input}`;
     const document = { ...defaults, ...value };
     try {
-      foreign.add(document, config);
+      // Of what the line says: a default beside a misspelled field does not make it the user's own.
+      foreign.add(value, config);
       parsePromptDocument(document, limitsOf(config));
     } catch (error) {
       const { code, message } = Text2ImgError.from(error);

@@ -22,7 +22,7 @@ export const EXAMPLES: Record<CommandName, readonly Example[]> = {
   ],
   enqueue: [
     ['text2img enqueue --prompt "a starry night over the ocean" --seed 7', 'Add one prompt.'],
-    ['text2img enqueue examples/prompts.jsonl', 'Add one prompt for each line, such as {"text": "a fox", "seed": 7}.'],
+    ['text2img enqueue prompts.jsonl', 'Add one prompt for each line, such as {"text": "a fox", "seed": 7}.'],
     ['text2img enqueue prompts.txt', 'Add one prompt for each line of a text.'],
     ['my-script | text2img enqueue -', 'Add prompts from standard input.'],
   ],

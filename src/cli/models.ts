@@ -1,6 +1,7 @@
 /**
  * `text2img models`: pull a checkpoint from the hub into the cache, list what is there, show one.
  */
+import { stat } from 'node:fs/promises';
 import { hubEnvironment } from '../config/hub.ts';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import { type CachedSnapshot, HubCache } from '../checkpoint/hub/hub-cache.ts';
@@ -11,6 +12,7 @@ import { FAMILIES } from '../pipelines/registry.ts';
 import { type CommandContext, type ExitCode, printResult } from './command-context.ts';
 import { pullModel } from '../app/find-model.ts';
 import { downloadBar } from './download-bar.ts';
+import { countText } from '../lib/count-text.ts';
 import { boundedSentences, excerpt, quote } from '../lib/foreign-text.ts';
 import { omitUndefined } from '../lib/omit-undefined.ts';
 
@@ -37,7 +39,7 @@ export async function models(context: CommandContext, { action, id }: ModelsInvo
       return 0;
     }
     case 'show':
-      return show(context, hubIdOf(id));
+      return show(context, await shownIdOf(id));
     default:
       return list(context);
   }
@@ -53,15 +55,25 @@ function hubIdOf(text: string): HubId {
   );
 }
 
+/** @throws `invalid_option`, also for a folder, which wins over a hub id as with `--model` */
+async function shownIdOf(text: string): Promise<HubId> {
+  if ((await stat(text).catch(() => undefined))?.isDirectory() !== true) return hubIdOf(text);
+  throw new Text2ImgError(
+    'invalid_option',
+    `${quote(text)} is a folder, and only models of the hub can be shown. Check the folder with "text2img doctor --model ${text}".`,
+  );
+}
+
 async function list(context: CommandContext): Promise<ExitCode> {
   const cache = new HubCache((await hubEnvironment(context.environment)).cacheFolder);
-  for (const snapshot of await cache.list()) {
+  const snapshots = await cache.list();
+  for (const snapshot of snapshots) {
     const state = await stateOf(snapshot, context.config.variant);
     const revision = excerpt([snapshot.commit.slice(0, 10), ...snapshot.refs].join(' '), CELL_LENGTH);
     const text = `${excerpt(snapshot.id, CELL_LENGTH).padEnd(44)} ${revision.padEnd(18)} ${megabytes(snapshot.sizeBytes).padStart(10)}  ${state}`;
     printResult(context, { json: { ...snapshot, state }, text });
   }
-  if (!context.config.json) context.terminal.line(`in ${cache.root}`);
+  if (!context.config.json) context.terminal.line(`${countText(snapshots.length, 'model', 'models')} in ${cache.root}`);
   return 0;
 }
 

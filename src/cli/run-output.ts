@@ -1,4 +1,5 @@
 /** The output of `text2img run`: each job as it ends, and the summary. */
+import { countText } from '../lib/count-text.ts';
 import { printable } from '../lib/foreign-text.ts';
 import { jsonLine } from './json-output.ts';
 import { madeText, shortPlace } from './made-text.ts';
@@ -69,5 +70,5 @@ export function summarize({ config, terminal }: CommandContext, ending: Ending):
 }
 
 function counted(count: number, one: string, several: string): string {
-  return count === 0 ? '' : `${count} ${count === 1 ? one : several}`;
+  return count === 0 ? '' : countText(count, one, several);
 }

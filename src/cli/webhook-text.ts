@@ -1,4 +1,5 @@
 /** The commands' texts about webhooks, in the words that `--state` takes: pending, delivered, dead. */
+import { countText } from '../lib/count-text.ts';
 import { durationText } from '../lib/duration-text.ts';
 import { excerpt } from '../lib/foreign-text.ts';
 import type { WebhookSummary } from '../queue/webhook-outbox.ts';
@@ -20,9 +21,4 @@ export function webhookStateText({ state, attempts, dueAt, error, url }: Webhook
 /** `now`, or `in 4 min`. */
 export function untilText(ms: number): string {
   return ms <= 0 ? 'now' : `in ${durationText(ms)}`;
-}
-
-/** `1 webhook`, `2 webhooks`. */
-export function countText(number: number, one: string, many: string): string {
-  return `${number} ${number === 1 ? one : many}`;
 }

@@ -12,7 +12,8 @@ import { excerpt, quote } from '../lib/foreign-text.ts';
 import { untilAborted } from '../lib/until-aborted.ts';
 import { omitUndefined } from '../lib/omit-undefined.ts';
 import type { PromptQueue } from '../queue/prompt-queue.ts';
-import { countText, untilText, webhookStateText } from './webhook-text.ts';
+import { countText } from '../lib/count-text.ts';
+import { untilText, webhookStateText } from './webhook-text.ts';
 import { listenForSignals } from './signals.ts';
 
 /** Of an id in a row of the list. */

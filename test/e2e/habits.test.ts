@@ -106,6 +106,8 @@ test('misspelled fields are refused with the field that was meant, other toolsâ€
     slip.stderr,
     /Line 2 of standard input: .*"num_inference_step".*Did you mean "num_inference_steps"\?.*--allow-unknown-fields.*Nothing was added.*\[invalid_document\]\n$/,
   );
+  const withDefault = await add('{"text":"a cat","num_inference_step":4}\n', '--steps', '2');
+  assert.equal(withDefault.code, 3, 'a default beside it does not hide it');
   const kept = await add('{"text":"a cat","num_inference_step":4}\n', '--allow-unknown-fields');
   assert.equal(kept.code, 0, kept.stderr);
   const foreign = await add(

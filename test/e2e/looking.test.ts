@@ -38,6 +38,16 @@ for (const [args, code] of [
   });
 }
 
+test('models show of a folder says how a folder is checked, and an empty cache is counted', async () => {
+  const folder = newFolder();
+  mkdirSync(join(folder, 'own', 'demo'), { recursive: true });
+  const shown = await runCli({ args: ['models', 'show', 'own/demo'], cwd: folder });
+  assert.equal(shown.code, 2);
+  assert.match(shown.stderr, /"own\/demo" is a folder.*"text2img doctor --model own\/demo".*\[invalid_option\]\n$/);
+  const listed = await runCli({ args: ['models', 'list'], environment: { HF_HOME: folder } });
+  assert.equal(listed.stderr, `0 models in ${join(folder, 'hub')}\n`);
+});
+
 test('doctor tells that a file stands where the folder of the queue should be made', async () => {
   const folder = newFolder();
   writeFileSync(join(folder, 'file'), '');
