@@ -1,13 +1,21 @@
 /**
- * A text encoder, a denoiser and a decoder as functions from tensors to tensors, without devices and files. A `signal` ends them with `cancelled`
+ * A text encoder, a denoiser and a decoder as functions from numbers to numbers, without devices and files. A `signal` ends them with `cancelled`
  * where the runtime can.
  */
+import type { Condition } from './conditions.ts';
+
+export interface EncodedText {
+  /** [T, D] */
+  readonly hiddenStates: Float32Array;
+  /** [P], where the encoder has this output. */
+  readonly pooled?: Float32Array;
+}
 
 export interface TextEncoder {
   /** How many tokens a prompt has after padding. */
   readonly maxTokens: number;
-  /** @param inputIds [B, maxTokens] @returns [B, maxTokens, D] */
-  encode(inputIds: Int32Array, batch: number, signal?: AbortSignal): Promise<Float32Array>;
+  /** @param inputIds [maxTokens] @param skippedLayers how many layers at the encoder's end are left out */
+  encode(inputIds: Int32Array, skippedLayers: number, signal?: AbortSignal): Promise<EncodedText>;
 }
 
 interface DenoiserInput {
@@ -15,8 +23,8 @@ interface DenoiserInput {
   readonly sample: Float32Array;
   readonly shape: readonly [batch: number, channels: number, height: number, width: number];
   readonly timestep: number;
-  /** [B, T, D] */
-  readonly encoderHiddenStates: Float32Array;
+  /** All other inputs, for each row of the batch. */
+  readonly conditions: readonly Condition[];
   readonly signal?: AbortSignal;
 }
 
@@ -40,14 +48,12 @@ export interface VaeDecoder {
 }
 
 export interface Networks {
-  readonly textEncoder: TextEncoder;
   readonly denoiser: Denoiser;
   readonly vae: VaeDecoder;
 }
 
 /** The same networks in float32, each opened when it is first asked for. */
 export interface FullPrecision {
-  textEncoder(): Promise<TextEncoder>;
   denoiser(): Promise<Denoiser>;
   vae(): Promise<VaeDecoder>;
 }

@@ -2,7 +2,6 @@
  * StableDiffusionPipeline's changes to a checkpoint's configuration. The XL pipelines do none of it.
  * Source: diffusers pipelines/stable_diffusion/pipeline_stable_diffusion.py, StableDiffusionPipeline.__init__.
  */
-import type { AutoencoderKlConfig } from '../../networks/autoencoder-kl-config.ts';
 import type { UNet2DConditionConfig } from '../../networks/unet-2d-condition-config.ts';
 
 /**
@@ -33,16 +32,4 @@ export function defaultSampleSize({ sample_size: size, _diffusers_version: versi
 function isBefore090(version: string): boolean {
   const [major = 0, minor = 0] = version.split('.').map((part) => Number.parseInt(part, 10));
   return major === 0 && minor < 9;
-}
-
-/** How many pixels one latent is wide and high. */
-export function vaeScaleFactor({
-  block_out_channels: channels,
-}: Pick<AutoencoderKlConfig, 'block_out_channels'>): number {
-  return 2 ** (channels.length - 1);
-}
-
-/** The size of a tile. */
-export function vaeSampleSizePx({ sample_size: size }: Pick<AutoencoderKlConfig, 'sample_size'>): number {
-  return Array.isArray(size) ? size[0] : size;
 }

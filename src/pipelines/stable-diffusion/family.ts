@@ -4,7 +4,8 @@ import { STABLE_DIFFUSION_COMPONENTS, type StableDiffusionCheckpoint } from './c
 import { STABLE_DIFFUSION_FIELDS } from './fields.ts';
 import { loadStableDiffusion } from './load.ts';
 import { proveStableDiffusion } from './proofs.ts';
-import { defaultSampleSize, vaeScaleFactor } from './config-changes.ts';
+import { vaeScaleFactor } from '../parts/vae-sizes.ts';
+import { defaultSampleSize } from './config-changes.ts';
 
 export const STABLE_DIFFUSION = {
   name: 'stable-diffusion',

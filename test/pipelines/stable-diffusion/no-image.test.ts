@@ -4,10 +4,12 @@ import { fileURLToPath } from 'node:url';
 import { test } from 'node:test';
 import { readTokenizerFiles } from '../../../src/checkpoint/tokenizer-files.ts';
 import { ClipTokenizer } from '../../../src/pipelines/parts/clip-tokenizer.ts';
-import type { FullPrecision, Networks } from '../../../src/pipelines/parts/networks.ts';
+import type { Networks as LatentNetworks, TextEncoder } from '../../../src/pipelines/parts/networks.ts';
 import type { JobImage } from '../../../src/pipelines/active-job.ts';
 import { runJobs } from '../../../src/pipelines/run-jobs.ts';
-import { StableDiffusionPipeline } from '../../../src/pipelines/stable-diffusion/stable-diffusion-pipeline.ts';
+import { LatentDiffusion } from '../../../src/pipelines/parts/latent-diffusion.ts';
+import { STABLE_DIFFUSION_RGB_FACTORS } from '../../../src/pipelines/parts/latents-to-rgb.ts';
+import { stableDiffusionConditioner } from '../../../src/pipelines/stable-diffusion/conditioner.ts';
 import type { Text2ImgError } from '../../../src/errors/text2img-error.ts';
 import { aRequest } from '../../job/a-request.ts';
 
@@ -17,9 +19,13 @@ const tokenizer = new ClipTokenizer(
 
 const FACTOR = 16;
 
+interface Networks extends LatentNetworks {
+  readonly textEncoder: TextEncoder;
+}
+
 /** Networks by formula: embeddings of one feature, noise that is half of the latents, a picture that shows the latents. */
 const GOOD: Networks = {
-  textEncoder: { maxTokens: 77, encode: (ids) => Promise.resolve(Float32Array.from(ids)) },
+  textEncoder: { maxTokens: 77, encode: (ids) => Promise.resolve({ hiddenStates: Float32Array.from(ids) }) },
   denoiser: { latentChannels: 3, predict: ({ sample }) => Promise.resolve(sample.map((value) => value / 2)) },
   vae: {
     scaleFactor: FACTOR,
@@ -74,15 +80,16 @@ async function draw(
   networks: Networks,
   { full, size: [widthPx, heightPx] = [64, 64], seeds = [1] }: Drawing = {},
 ): Promise<Result[]> {
-  const fullPrecision: FullPrecision | undefined = full && {
-    textEncoder: () => Promise.resolve(full.textEncoder),
-    denoiser: () => Promise.resolve(full.denoiser),
-    vae: () => Promise.resolve(full.vae),
-  };
-  const pipeline = new StableDiffusionPipeline({
+  const prompts = { tokenizer, textEncoder: networks.textEncoder };
+  const pipeline = new LatentDiffusion({
     ...networks,
-    ...(fullPrecision === undefined ? {} : { fullPrecision }),
-    tokenizer,
+    conditioner: stableDiffusionConditioner(
+      full === undefined ? prompts : { ...prompts, fullPrecision: () => Promise.resolve(full.textEncoder) },
+    ),
+    ...(full && {
+      fullPrecision: { denoiser: () => Promise.resolve(full.denoiser), vae: () => Promise.resolve(full.vae) },
+    }),
+    rgbFactors: STABLE_DIFFUSION_RGB_FACTORS,
     scheduler: { configFor: () => ({ beta_schedule: 'scaled_linear', beta_start: 0.00085, beta_end: 0.012 }) },
   });
   const results = new Map(
@@ -155,7 +162,10 @@ const bad: readonly (readonly [title: string, networks: Networks, says: RegExp])
     'embeddings with one infinite number',
     {
       ...GOOD,
-      textEncoder: { maxTokens: 77, encode: () => Promise.resolve(new Float32Array(77).fill(-Infinity, 9, 10)) },
+      textEncoder: {
+        maxTokens: 77,
+        encode: () => Promise.resolve({ hiddenStates: new Float32Array(77).fill(-Infinity, 9, 10) }),
+      },
     },
     /1 of the 77 numbers of the text encoder’s result for the negative prompt/,
   ],
@@ -217,7 +227,7 @@ test('one image of a pass that overflows touches none of the others', async () =
           sample,
           shape,
           timestep: 0,
-          encoderHiddenStates: new Float32Array(),
+          conditions: [],
         });
       },
     },

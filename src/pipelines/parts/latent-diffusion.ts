@@ -1,11 +1,11 @@
 /**
- * From prompts to pixels: tokens, embeddings, latents, steps, images, in the order of diffusers' StableDiffusionPipeline.
+ * From prompts to pixels: conditions, latents, steps, images, in the order of diffusers' StableDiffusionPipeline and StableDiffusionXLPipeline. The
+ * family's `Conditioner` makes the denoising network's other inputs.
  * Source: diffusers pipelines/stable_diffusion/pipeline_stable_diffusion.py, StableDiffusionPipeline.__call__.
  *
  * Images of a batch share passes of the UNet, but each has its own generator, scheduler and latents, so it never depends on its neighbours.
  */
 import { Text2ImgError } from '../../errors/text2img-error.ts';
-import { quote } from '../../lib/foreign-text.ts';
 import type { ResolvedGenerationRequest } from '../../job/generation-request.ts';
 import type { RawImage } from '../../job/raw-image.ts';
 import { TorchCpuGenerator } from '../../noise/torch-cpu-random.ts';
@@ -13,33 +13,27 @@ import { type CheckpointScheduler, createScheduler } from '../../schedulers/crea
 import { passAt } from '../../schedulers/passes.ts';
 import type { Scheduler } from '../../schedulers/scheduler.ts';
 import type { PassPlan, Pipeline, PipelineJob, Prepared } from '../contract.ts';
-import { notAnImage, notFinite } from '../parts/check-image.ts';
-import type { ClipTokenizer } from '../parts/clip-tokenizer.ts';
-import { guide, isGuided } from '../parts/guidance.ts';
-import { toRgb } from '../parts/image-processor.ts';
-import { latentsToRgb, STABLE_DIFFUSION_RGB_FACTORS } from '../parts/latents-to-rgb.ts';
-import { joined } from '../parts/joined.ts';
-import type { Denoiser, FullPrecision, Networks } from '../parts/networks.ts';
+import { notAnImage, notFinite } from './check-image.ts';
 import { checkRequest } from './check-request.ts';
+import type { Conditioner, Conditions } from './conditions.ts';
+import { guide } from './guidance.ts';
+import { toRgb } from './image-processor.ts';
+import { latentsToRgb, type RgbFactors } from './latents-to-rgb.ts';
+import { joined } from './joined.ts';
+import type { Denoiser, FullPrecision, Networks } from './networks.ts';
 
-/** How much of a cut prompt's rest its warning quotes. */
-const CUT_TEXT_LENGTH = 300;
-
-export interface PipelineParts extends Networks {
-  readonly tokenizer: ClipTokenizer;
+export interface LatentDiffusionParts extends Networks {
+  readonly conditioner: Conditioner;
   /** Where the networks compute in less than float32: an image that overflowed is generated again with these. */
   readonly fullPrecision?: FullPrecision;
   readonly scheduler: CheckpointScheduler;
-}
-
-/** [T, D] each */
-interface Embeddings {
-  readonly promptEmbeds: Float32Array;
-  readonly negativePromptEmbeds: Float32Array;
+  /** Of previews. */
+  readonly rgbFactors: RgbFactors;
 }
 
 /** One image on its way. */
-interface ImageState extends Embeddings {
+interface ImageState {
+  readonly conditions: Conditions;
   readonly request: ResolvedGenerationRequest;
   readonly imageIndex: number;
   readonly denoiser: Denoiser;
@@ -55,20 +49,12 @@ interface ImageState extends Embeddings {
   original: Float32Array | undefined;
 }
 
-interface Encoding {
-  readonly text: string;
-  readonly what: string;
-  /** The job's. */
-  readonly warnings: string[];
-  readonly signal: AbortSignal;
-}
-
 type LatentShape = readonly [channels: number, height: number, width: number];
 
-export class StableDiffusionPipeline implements Pipeline<ImageState> {
-  readonly #parts: PipelineParts;
+export class LatentDiffusion implements Pipeline<ImageState> {
+  readonly #parts: LatentDiffusionParts;
 
-  constructor(parts: PipelineParts) {
+  constructor(parts: LatentDiffusionParts) {
     this.#parts = parts;
   }
 
@@ -79,26 +65,20 @@ export class StableDiffusionPipeline implements Pipeline<ImageState> {
         `this model reads no input image; the request has ${images.length}.`,
       );
     checkRequest(request, this.#parts.vae.scaleFactor);
+    this.#parts.conditioner.check(request);
     return { passes: this.#scheduler(request).passes.length, steps: request.numInferenceSteps };
   }
 
   async prepare({ request }: PipelineJob, signal: AbortSignal): Promise<Prepared<ImageState>> {
     const warnings = this.#sizeWarnings(request);
-    const negativePromptEmbeds = await this.#encode({
-      text: request.negativePrompt,
-      what: 'negative prompt',
-      warnings,
-      signal,
-    });
-    const promptEmbeds = await this.#encode({ text: request.prompt, what: 'prompt', warnings, signal });
+    const conditions = await this.#parts.conditioner.encode({ request, warnings, signal });
     const begin = (imageIndex: number, denoiser: Denoiser, isAgain: boolean): ImageState => {
       const generator = new TorchCpuGenerator(request.seed + imageIndex);
       const scheduler = this.#scheduler(request);
       const size = this.#latentShape(request).reduce((product, count) => product * count, 1);
       const latents = generator.next(size).map((value) => value * scheduler.initNoiseSigma);
-      const embeddings = { promptEmbeds, negativePromptEmbeds };
       return {
-        ...embeddings,
+        conditions,
         request,
         imageIndex,
         denoiser,
@@ -130,14 +110,14 @@ export class StableDiffusionPipeline implements Pipeline<ImageState> {
   async step(states: readonly ImageState[], pass: number, signal: AbortSignal): Promise<void> {
     const { request, denoiser, scheduler } = states[0] as ImageState;
     const { timestep } = passAt(scheduler.passes, pass);
-    const guided = isGuided(request.guidanceScale);
+    const guided = this.#parts.conditioner.isGuided(request);
     const inputs = states.map((state) => state.scheduler.scaleModelInput(state.latents, pass));
-    const conditional = states.map(({ promptEmbeds }) => promptEmbeds);
-    const unconditional = states.map(({ negativePromptEmbeds }) => negativePromptEmbeds);
+    const conditional = states.map(({ conditions }) => conditions.conditional);
+    const unconditional = states.map(({ conditions }) => conditions.unconditional);
     const sample = joined(guided ? [...inputs, ...inputs] : inputs); // [B or 2B, C, h, w]
-    const encoderHiddenStates = joined(guided ? [...unconditional, ...conditional] : conditional); // [B or 2B, T, D]
-    const shape = [guided ? states.length * 2 : states.length, ...this.#latentShape(request)] as const;
-    const noisePred = await denoiser.predict({ sample, shape, timestep, encoderHiddenStates, signal });
+    const conditions = guided ? [...unconditional, ...conditional] : conditional;
+    const shape = [conditions.length, ...this.#latentShape(request)] as const;
+    const noisePred = await denoiser.predict({ sample, shape, timestep, conditions, signal });
     const size = noisePred.length / shape[0];
     const part = (index: number): Float32Array => noisePred.subarray(index * size, (index + 1) * size);
     for (const [index, state] of states.entries()) {
@@ -155,7 +135,7 @@ export class StableDiffusionPipeline implements Pipeline<ImageState> {
   }
 
   async preview({ latents, original = latents, request }: ImageState): Promise<RawImage> {
-    return latentsToRgb(original, this.#latentShape(request), STABLE_DIFFUSION_RGB_FACTORS);
+    return latentsToRgb(original, this.#latentShape(request), this.#parts.rgbFactors);
   }
 
   /** @throws `invalid_image` */
@@ -182,28 +162,6 @@ export class StableDiffusionPipeline implements Pipeline<ImageState> {
     return [
       `The image is ${width}×${height} pixels, not ${widthPx}×${heightPx}: this model generates multiples of ${scaleFactor}.`,
     ];
-  }
-
-  /** @returns [T, D] @throws `invalid_image` */
-  async #encode({ text, what, warnings, signal }: Encoding): Promise<Float32Array> {
-    const { tokenizer, textEncoder, fullPrecision } = this.#parts;
-    const { inputIds, cutText } = tokenizer.tokenize(text);
-    if (cutText !== undefined) {
-      warnings.push(
-        `The ${what} was cut because CLIP reads at most ${tokenizer.maxTokens} tokens; left out: ${quote(cutText, CUT_TEXT_LENGTH)}`,
-      );
-    }
-    const whose = `the text encoder’s result for the ${what}`;
-    const embeddings = await textEncoder.encode(inputIds, 1, signal);
-    const fault = notFinite(embeddings, whose);
-    if (fault === undefined) return embeddings;
-    if (fullPrecision === undefined) throw fault;
-    const full = await fullPrecision.textEncoder();
-    const again = await full.encode(inputIds, 1, signal);
-    const lastFault = notFinite(again, whose);
-    if (lastFault !== undefined) throw lastFault;
-    warnings.push(`The ${what} was encoded again in float32, because the result in lower precision was not finite.`);
-    return again;
   }
 
   #latentShape({ widthPx, heightPx }: ResolvedGenerationRequest): LatentShape {

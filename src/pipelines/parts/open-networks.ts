@@ -1,0 +1,99 @@
+/** Opens the networks of a latent diffusion model: they become the functions that the pipeline calls. */
+import type { CheckpointNetwork } from '../../checkpoint/checkpoint.ts';
+import { Text2ImgError } from '../../errors/text2img-error.ts';
+import type { AutoencoderKlConfig } from '../../networks/autoencoder-kl-config.ts';
+import type { UNet2DConditionConfig } from '../../networks/unet-2d-condition-config.ts';
+import { float32, floatsOf, int32 } from '../../runtime/tensors.ts';
+import type { LoadTools, OpenNetworkOptions } from '../family.ts';
+import { batchedConditions } from './conditions.ts';
+import type { Denoiser, FullPrecision, Networks, TextEncoder, VaeDecoder } from './networks.ts';
+import { nearestTileSize, tiledVaeDecoder } from './vae-tiling.ts';
+import { vaeSampleSizePx, vaeScaleFactor } from './vae-sizes.ts';
+
+type Precision = Pick<OpenNetworkOptions, 'computeType'>;
+const FULL: Precision = { computeType: 'float32' };
+
+/** The part of a checkpoint that is opened here. */
+interface LatentCheckpoint {
+  readonly networks: {
+    readonly unet: CheckpointNetwork<UNet2DConditionConfig>;
+    readonly vae: CheckpointNetwork<AutoencoderKlConfig>;
+  };
+}
+
+/**
+ * The denoising network and the autoencoder, and where the device computes in less than float32 the same in float32.
+ * @throws `unsupported_config` for tiling with an autoencoder whose tiles do not join, and all of `LoadTools.open`
+ */
+export async function openLatentNetworks(
+  { networks: { unet, vae } }: LatentCheckpoint,
+  tools: LoadTools,
+): Promise<Networks & { readonly fullPrecision?: FullPrecision }> {
+  if (tools.settings.vaeTiling) requireTiles(vae);
+  const denoiser = (precision: Precision): Promise<Denoiser> => openDenoiser(unet.config, tools, precision);
+  const decoder = (precision: Precision): Promise<VaeDecoder> => openVae(vae.config, tools, precision);
+  const networks = { denoiser: await denoiser({}), vae: await decoder({}) };
+  if (tools.settings.computeType === 'float32') return networks;
+  return { ...networks, fullPrecision: { denoiser: () => denoiser(FULL), vae: () => decoder(FULL) } };
+}
+
+/** @param component its name in the family's list @param maxTokens its tokenizer's */
+export async function openTextEncoder(
+  { component, maxTokens }: { readonly component: string; readonly maxTokens: number },
+  tools: LoadTools,
+): Promise<{ readonly textEncoder: TextEncoder; readonly fullPrecision?: () => Promise<TextEncoder> }> {
+  const open = async (precision: Precision): Promise<TextEncoder> => {
+    const network = await tools.open(component, { use: 'once', ...precision });
+    return {
+      maxTokens,
+      encode: async (inputIds, _skippedLayers, signal) => {
+        const outputs = await network.run({ input_ids: int32(inputIds, [1, maxTokens]) }, { signal });
+        return { hiddenStates: floatsOf(outputs, 'last_hidden_state') };
+      },
+    };
+  };
+  const textEncoder = await open({});
+  return tools.settings.computeType === 'float32' ? { textEncoder } : { textEncoder, fullPrecision: () => open(FULL) };
+}
+
+async function openDenoiser(
+  { in_channels: latentChannels }: UNet2DConditionConfig,
+  tools: LoadTools,
+  precision: Precision,
+): Promise<Denoiser> {
+  const network = await tools.open('unet', { use: 'every-step', ...precision });
+  return {
+    latentChannels,
+    predict: async ({ sample, shape, timestep, conditions, signal }) => {
+      const inputs = {
+        sample: float32(sample, shape),
+        timestep: float32(Float32Array.of(timestep), [1]),
+        ...batchedConditions(conditions),
+      };
+      return floatsOf(await network.run(inputs, { signal }), 'out_sample');
+    },
+  };
+}
+
+async function openVae(config: AutoencoderKlConfig, tools: LoadTools, precision: Precision): Promise<VaeDecoder> {
+  const network = await tools.open('vae', { use: 'once', ...precision });
+  const decoder: VaeDecoder = {
+    scaleFactor: vaeScaleFactor(config),
+    scalingFactor: config.scaling_factor,
+    decode: async (latents, shape, signal) =>
+      floatsOf(await network.run({ latent_sample: float32(latents, [1, ...shape]) }, { signal }), 'sample'),
+  };
+  return tools.settings.vaeTiling ? tiledVaeDecoder(decoder, vaeSampleSizePx(config)) : decoder;
+}
+
+/** @throws `unsupported_config` for an autoencoder whose tiles do not join */
+function requireTiles({ config, configPath }: CheckpointNetwork<AutoencoderKlConfig>): void {
+  const size = vaeSampleSizePx(config);
+  const nearest = nearestTileSize(size, vaeScaleFactor(config));
+  if (nearest === size) return;
+  throw new Text2ImgError(
+    'unsupported_config',
+    `${configPath}: "sample_size" is ${size}, and tiles of that size do not join, so --vae-tiling cannot be used; ` +
+      `the nearest size that works is ${nearest}.`,
+  );
+}
