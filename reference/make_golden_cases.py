@@ -5,6 +5,8 @@
 writes test/golden/base (one whole checkpoint) and test/golden/<case>: case.json (the request in wire names, what the case is about),
 checkpoint/ (only the files that differ from the base) and expected-1.png …. What each file means: test/golden/README.md.
 """
+import same_arithmetic  # noqa: F401, I001 (before torch)
+
 import argparse
 import logging
 import shutil

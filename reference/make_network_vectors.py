@@ -20,7 +20,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 from vector_case import Case, exact
 
-FOLDER = Path(__file__).resolve().parent.parent / "test" / "models" / "vectors"
+FOLDER = Path(__file__).resolve().parent.parent / "test" / "networks" / "vectors"
 
 
 def compute(case: Case, dtype: torch.dtype, one_of_batch: bool = False) -> dict:

@@ -1,7 +1,7 @@
 /**
  * Reads a tokenizer folder: vocabulary, merges, added tokens (textual inversion adds some), special tokens, and the maximum length of a prompt.
  * Vocabulary and merges come from `tokenizer.json`, or from `vocab.json` and `merges.txt`.
- * Source: transformers tokenization_utils_base.py, _from_pretrained (which file wins), and tried against transformers 5.23 file by file.
+ * Source: transformers tokenization_utils_base.py, _from_pretrained (which file wins), and tried against transformers 5.23 and 5.24 file by file.
  */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';

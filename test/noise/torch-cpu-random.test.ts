@@ -1,4 +1,4 @@
-/** torch's CPU noise. `vectors.json` is the output of `reference/make_noise_vectors.py` (torch 2.13). */
+/** torch's CPU noise. `vectors.json` is the output of `reference/make_noise_vectors.py` (torch 2.15). */
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { test } from 'node:test';

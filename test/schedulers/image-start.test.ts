@@ -1,5 +1,5 @@
 /**
- * Loops that begin at an image, compared with diffusers 0.40: where they begin, the noised image, what the network predicts of the image, and the
+ * Loops that begin at an image, compared with diffusers 0.42.1: where they begin, the noised image, what the network predicts of the image, and the
  * end. `image-start-vectors.json` is the output of `reference/make_image_start_vectors.py`.
  */
 import assert from 'node:assert/strict';

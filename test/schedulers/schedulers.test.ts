@@ -1,5 +1,5 @@
 /**
- * Every scheduler over a whole loop, compared with diffusers 0.40. `vectors.json` is the output of
+ * Every scheduler over a whole loop, compared with diffusers 0.42.1. `vectors.json` is the output of
  * `reference/make_scheduler_vectors.py`; the pseudo network here is the one there.
  */
 import assert from 'node:assert/strict';

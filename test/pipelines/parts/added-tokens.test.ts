@@ -1,6 +1,6 @@
 /**
  * Tokenizers to which tokens were added, as textual inversion saves them, and special tokens in all the places in which they are stated.
- * `added-token-vectors.json` is the output of `reference/make_added_token_vectors.py` (transformers 5.23, tokenizers 0.23).
+ * `added-token-vectors.json` is the output of `reference/make_added_token_vectors.py` (transformers 5.24, tokenizers 0.23).
  */
 import assert from 'node:assert/strict';
 import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';

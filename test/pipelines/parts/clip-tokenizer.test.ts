@@ -1,4 +1,4 @@
-/** CLIP's tokenizer on hostile strings. `tokenizer-vectors.json` is the output of `reference/make_tokenizer_vectors.py` (transformers 5.23). */
+/** CLIP's tokenizer on hostile strings. `tokenizer-vectors.json` is the output of `reference/make_tokenizer_vectors.py` (transformers 5.24). */
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';

@@ -1,6 +1,6 @@
 /**
  * Same request, same seed, same pixels as diffusers: every case of test/golden, drawn through checkpoint, graphs, ONNX Runtime, schedulers and pipeline.
- * The expectations are made by `reference/make_golden_cases.py` (diffusers 0.40, torch 2.13, float32 on the CPU).
+ * The expectations are made by `reference/make_golden_cases.py` (diffusers 0.42.1, torch 2.15, float32 on the CPU).
  */
 import assert from 'node:assert/strict';
 import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
