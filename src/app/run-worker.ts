@@ -74,14 +74,7 @@ export async function runUntilStopped(settings: RunSettings, options: RunOptions
   const { store, publicUrl } = opened.resource;
   await using deliverer = webhookDeliverer(settings.webhooks, { outbox: queue.resource.outbox, logger });
   const places = { store, queue: queue.resource, isWatching: settings.worker.until === 'stopped' };
-  const answered = await untilAborted(checkPlaces(places, options), signal);
-  if (answered === undefined) return undefined;
-  // Only now, because it may take long: a wrong database name is reported before gigabytes are downloaded.
-  const events = { ...options.download, onAlive: () => healthFile.starting() };
-  const model = await untilAborted(findModel(settings.model, { logger, events }), signal);
-  if (model === undefined) return undefined;
-  // Jobs that came meanwhile count.
-  const found = await untilAborted(lookForJobs(places, signal), signal);
+  const found = await untilAborted(checkPlaces(places, options), signal);
   if (found === undefined) return undefined;
   const workerOptions: Omit<WorkerOptions, 'pool'> = {
     ...settings.worker,
@@ -99,6 +92,10 @@ export async function runUntilStopped(settings: RunSettings, options: RunOptions
   let failure = found.left;
   // An empty queue is drained without a model; everything else waits until it is warm, so that no claim does.
   if (places.isWatching || !found.isDrained) {
+    // Only now, because it may take long: a wrong database name is reported before gigabytes are downloaded.
+    const events = { ...options.download, onAlive: () => healthFile.starting() };
+    const model = await untilAborted(findModel(settings.model, { logger, events }), signal);
+    if (model === undefined) return undefined;
     try {
       await work({ settings, options: workerOptions, deliverer, model, healthFile });
     } catch (error) {
@@ -131,17 +128,12 @@ interface Surroundings {
 
 /** Reports a missing right to write before the worker downloads or claims anything. @throws what store and queue throw */
 async function checkPlaces(
-  { store, queue }: Places,
+  { store, queue, isWatching }: Places,
   { logger, signal }: Pick<RunOptions, 'logger' | 'signal'>,
-): Promise<true> {
-  const { isDrained } = await queue.drainState({ signal });
+): Promise<Surroundings> {
+  const { isDrained, refused, stuck } = await queue.drainState({ signal });
   await store.check({ signal });
   logger.info('queue and store opened', { queue: queue.description, store: store.description, empty: isDrained });
-  return true;
-}
-
-async function lookForJobs({ queue, isWatching }: Places, signal: AbortSignal): Promise<Surroundings> {
-  const { isDrained, refused, stuck } = await queue.drainState({ signal });
   const hasLeft = isDrained && !isWatching && refused + stuck > 0;
   return { isDrained, left: hasLeft ? jobsLeft({ refused, stuck }) : undefined };
 }

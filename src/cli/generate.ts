@@ -8,8 +8,7 @@ import { encodePng } from '../image/encode-png.ts';
 import { imageParameters } from '../image/image-parameters.ts';
 import type { ResolvedGenerationRequest } from '../job/generation-request.ts';
 import { loggedRequest } from '../job/logged-request.ts';
-import type { ModelFacts } from '../job/model-facts.ts';
-import { toDocument } from '../job/prompt-document.ts';
+import { usedParameters } from '../job/prompt-document.ts';
 import { REQUEST_FIELDS } from '../job/request-fields.ts';
 import { requestWarnings } from '../job/request-warnings.ts';
 import { resolveRequest } from '../job/resolve-request.ts';
@@ -88,7 +87,6 @@ async function writeImages(context: CommandContext, { request, result, engine, p
   const warnings = [...requestWarnings(request), ...result.warnings];
   for (const warning of warnings) context.logger.warning('about the image', { warning });
   const { model } = engine;
-  const { modelName, modelHash } = model;
   for (const image of result.images) {
     const path = paths[image.imageIndex] as string;
     // The size as generated: some models cannot generate the one that was asked for.
@@ -102,22 +100,14 @@ async function writeImages(context: CommandContext, { request, result, engine, p
     }
     const isReplaced = await writeImage(path, png, { mayReplace: context.config.clobber });
     if (isReplaced) context.terminal.line(`replaced ${path}`);
-    const facts = described({ ...request, ...made, modelName, modelHash });
+    const { prompt } = request;
+    // Named also while it is null, so that a script finds the key.
+    const facts = { prompt, ...usedParameters({ ...request, ...made }, model), model_hash: model.modelHash };
     printResult(context, {
       json: { path: resolve(path), sizeBytes: png.length, replaced: isReplaced, ...facts, warnings },
       text: `${printable(path)}  (seed ${image.seed})`,
     });
   }
-}
-
-/** An image in the output of `--json`: the prompt, each other field of the request by its name in documents, and the model. */
-function described({
-  modelName: model,
-  modelHash,
-  ...request
-}: ResolvedGenerationRequest & Pick<ModelFacts, 'modelName' | 'modelHash'>): Readonly<Record<string, unknown>> {
-  const { [REQUEST_FIELDS.prompt.wire]: prompt, ...fields } = toDocument(REQUEST_FIELDS, request);
-  return { prompt, ...fields, model, modelHash };
 }
 
 /** Names are other programs' own, so there may be any number of any length. */

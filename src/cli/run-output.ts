@@ -49,9 +49,12 @@ export interface Ending {
 
 export function summarize({ config, terminal }: CommandContext, ending: Ending): void {
   const { summary, images, place, elapsedMs, delivered, owed } = ending;
-  const webhooks = { delivered: delivered.delivered, owed: owed?.pending ?? null, givenUp: owed?.dead ?? null };
+  const pending = owed?.pending ?? null;
+  const dead = owed?.dead ?? null;
   if (config.json) {
     const durationMs = Math.round(elapsedMs);
+    // `owed` and `given_up` are the names of version 0.1.0 for the same numbers.
+    const webhooks = { delivered: delivered.delivered, pending, dead, owed: pending, givenUp: dead };
     return terminal.result(jsonLine({ type: 'summary', ...summary, images, place, durationMs, webhooks }));
   }
   const { completed, failed, retried, released, lost } = summary;
@@ -61,9 +64,9 @@ export function summarize({ config, terminal }: CommandContext, ending: Ending):
     counted(retried, 'job will be retried', 'jobs will be retried'),
     counted(released, 'job released', 'jobs released'),
     counted(lost, 'job taken over or cancelled', 'jobs taken over or cancelled'),
-    counted(webhooks.delivered, 'webhook delivered', 'webhooks delivered'),
-    counted(webhooks.owed ?? 0, 'webhook pending', 'webhooks pending'),
-    counted(webhooks.givenUp ?? 0, 'webhook failed', 'webhooks failed'),
+    counted(delivered.delivered, 'webhook delivered', 'webhooks delivered'),
+    counted(pending ?? 0, 'webhook pending', 'webhooks pending'),
+    counted(dead ?? 0, 'webhook dead', 'webhooks dead'),
   ].filter((text) => text !== '');
   const made = madeText({ images, place: shortPlace(place, process.cwd()), elapsedMs });
   terminal.line([made, ...others].join(', '));

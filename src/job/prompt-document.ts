@@ -4,6 +4,7 @@
  */
 import { own } from '../lib/foreign-record.ts';
 import type { FieldType } from './field-types.ts';
+import type { ResolvedGenerationRequest } from './generation-request.ts';
 import { NO_LIMITS, type PromptLimits } from './limits.ts';
 import type { ModelFacts } from './model-facts.ts';
 import type { FieldTable, FieldValue, Resolved, Stated } from './request-field.ts';
@@ -30,7 +31,7 @@ interface DocumentCodec<Table extends FieldTable> {
    * @throws `invalid_prompt`, `prompt_too_large`, `invalid_parameter`, `unknown_scheduler`
    */
   readonly parse: (document: Document, limits: PromptLimits) => ParsedDocument<Table>;
-  /** The values that the model was given, in the wire's names: becomes `job.parameters`. */
+  /** The values that the model was given, in the wire's names. */
   readonly used: (request: Resolved<Table>, model: Pick<ModelFacts, 'fields'>) => Readonly<Record<string, FieldValue>>;
 }
 
@@ -92,4 +93,18 @@ const codec = documentCodec(REQUEST_FIELDS);
 export const PROMPT_FIELDS = codec.names;
 export const promptFieldsOf = codec.project;
 export const parsePromptDocument = codec.parse;
-export const usedParameters = codec.used;
+
+type UsedModel = Pick<ModelFacts, 'fields' | 'modelName' | 'modelHash'>;
+
+/** The settings and the model of an image, in the wire's names: becomes `job.parameters`. The hash is left out while nobody knows it. */
+export function usedParameters(
+  request: ResolvedGenerationRequest,
+  model: UsedModel,
+): Readonly<Record<string, FieldValue>> {
+  const { modelName, modelHash } = model;
+  return {
+    ...codec.used(request, model),
+    model: modelName,
+    ...(modelHash === null ? {} : { model_hash: modelHash }),
+  };
+}

@@ -1,6 +1,6 @@
 /** An error as log lines have it, under one name: `error.code`, `error.message`, and `error.stack` where the error is a bug. */
 import { Text2ImgError } from '../errors/text2img-error.ts';
-import { messageOf } from '../lib/disk-errors.ts';
+import { isDiskFull, messageOf } from '../lib/disk-errors.ts';
 
 export interface ErrorFields {
   readonly code?: string;
@@ -17,8 +17,8 @@ export function errorFields(thrown: unknown): ErrorFields {
   return fault !== 'bug' || stack === undefined ? { code, message } : { code, message, stack };
 }
 
-/** The error of another program (a server, a library) in its own words. It has no code and no stack from our code. */
+/** The error of another program (a server, a library) in its own words, without a stack from our code. Only a full disk has a code: the one name that it has everywhere. */
 export function foreignErrorFields(thrown: unknown): ErrorFields {
   if (thrown instanceof Text2ImgError) return errorFields(thrown);
-  return { message: messageOf(thrown) };
+  return isDiskFull(thrown) ? { code: 'disk_full', message: messageOf(thrown) } : { message: messageOf(thrown) };
 }

@@ -33,7 +33,6 @@ export class HealthFile implements AsyncDisposable {
   readonly #worker = thisWorker();
   #lastMs = -Infinity;
   #lastSaid = '';
-  #hasWarned = false;
   #isClosed = false;
   /** One after the other: two at once would mix their bytes. */
   #writing: Promise<void> = Promise.resolve();
@@ -91,9 +90,10 @@ export class HealthFile implements AsyncDisposable {
     try {
       if (this.#path !== undefined) await writeFile(this.#path, text);
     } catch (error) {
-      if (this.#hasWarned) return;
-      this.#hasWarned = true;
-      this.#logger.warning('the health file cannot be written', { file: this.#path, error: foreignErrorFields(error) });
+      this.#logger.repeated('the health file cannot be written', {
+        file: this.#path,
+        error: foreignErrorFields(error),
+      });
     }
   }
 }

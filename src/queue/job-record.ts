@@ -6,6 +6,7 @@
 import { isRecord, own } from '../lib/foreign-record.ts';
 import { cut, quote } from '../lib/foreign-text.ts';
 import { omitUndefined } from '../lib/omit-undefined.ts';
+import type { FieldValue } from '../job/request-field.ts';
 import type { JobProgress, JobSummary } from './prompt-queue.ts';
 import { unpackedBody } from './webhook-body.ts';
 import type { WebhookState, WebhookSummary } from './webhook-outbox.ts';
@@ -20,8 +21,10 @@ const MAX_ERROR_LENGTH = 1000;
 const MAX_URL_LENGTH = 4096;
 const MAX_NAME_LENGTH = 64;
 const MAX_OWNER_LENGTH = 300;
-/** The service records eight parameters; a later version may write more. */
+/** The service records about ten parameters; a later version may write more. */
 const MAX_PARAMETERS = 64;
+/** Of a list among them, such as the timesteps. */
+const MAX_ELEMENTS = 1000;
 const MAX_WARNINGS = 100;
 const MAX_URLS = 4096;
 /** Of a text in the request, other than the prompt. */
@@ -183,8 +186,7 @@ function requestOf(fields: JobSource['request']): JobSummary['request'] {
   const asked = Object.entries(fields)
     .filter(([name, value]) => !SUMMARIZED.has(name) && !isAbsent(value))
     .map(([name, value]) => {
-      const plain = typeof value === 'boolean' ? value : (textOr(value, MAX_ASKED_LENGTH) ?? numberOf(value));
-      return [name, plain ?? quote(value)] as const;
+      return [name, plainOf(value, MAX_ASKED_LENGTH) ?? quote(value)] as const;
     });
   return asked.length === 0 ? undefined : Object.fromEntries(asked);
 }
@@ -195,10 +197,20 @@ function parametersOf(value: unknown): JobSummary['parameters'] {
     .slice(0, MAX_PARAMETERS)
     .filter((name) => name.length <= MAX_NAME_LENGTH)
     .flatMap((name) => {
-      const used = textOr(own(value, name), MAX_TEXT_LENGTH) ?? numberOf(own(value, name));
+      const used = parameterOf(own(value, name));
       return used === undefined ? [] : [[name, used] as const];
     });
   return Object.fromEntries(known);
+}
+
+/** A value as `request-field.ts` allows it: plain, or a list of plain values. */
+function parameterOf(value: unknown): FieldValue | undefined {
+  if (!Array.isArray(value)) return plainOf(value, MAX_TEXT_LENGTH);
+  return value.slice(0, MAX_ELEMENTS).flatMap((element: unknown) => plainOf(element, MAX_NAME_LENGTH) ?? []);
+}
+
+function plainOf(value: unknown, length: number): string | number | boolean | undefined {
+  return typeof value === 'boolean' ? value : (textOr(value, length) ?? numberOf(value));
 }
 
 function warningsOf(value: unknown): readonly string[] | undefined {

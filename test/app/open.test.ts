@@ -85,14 +85,16 @@ test('a model is the folder that is named, else the demo checkpoint, and a model
   assert.deepEqual(ended, ['owner/name']);
 });
 
-test('an empty queue is drained without a model’s process, and a signal that came before ends the run at once', async () => {
-  const settings = await settingsOf({ dataDir: join(folder, 'drained') });
+test('an empty queue is drained without a model, which is not even looked for, and a signal that came before ends the run at once', async () => {
+  const { model, ...settings } = await settingsOf({ dataDir: join(folder, 'drained') });
   const events: WorkerEvent[] = [];
   const healthFile = join(folder, 'health');
   const run = (signal: AbortSignal) =>
     runUntilStopped(
       {
         ...settings,
+        // Not in the cache, so it would be missed as soon as somebody looked for it.
+        model: { ...model, model: 'owner/not-in-the-cache', offline: true },
         worker: { limits: DEFAULT_LIMITS, defaults: {}, until: 'drained', batchSize: 1, graceMs: 1000 },
         healthFile,
       },

@@ -15,7 +15,7 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { test } from 'node:test';
-import { silentLogger } from '../../src/observability/logger.ts';
+import { createLogger, silentLogger } from '../../src/observability/logger.ts';
 import { HealthFile } from '../../src/observability/health-file.ts';
 import { thisWorker } from '../../src/observability/health-worker.ts';
 import { cleanEnvironment, launcher, runCli, temporaryFolder } from './run-cli.ts';
@@ -167,14 +167,19 @@ test('the file is touched by the loop only, seldom, and one that cannot be writt
   heartbeat.touch();
   await sleep(50);
   assert.equal(statSync(file).mtimeMs, mtimeMs, 'not again within seconds');
-  const warnings: string[] = [];
-  const unwritable = new HealthFile(join(folder, 'no', 'such', 'folder'), {
-    ...silentLogger,
-    warning: (message) => warnings.push(message),
-  });
-  unwritable.touch();
-  await sleep(50);
-  assert.equal(warnings.length, 1);
+  const lines: string[] = [];
+  let nowMs = 0;
+  using logger = createLogger({ level: 'INFO', now: () => new Date(nowMs), writeLine: (line) => lines.push(line) });
+  const unwritable = new HealthFile(join(folder, 'no', 'such', 'folder'), logger);
+  for (const atMs of [0, 1000, 59_000, 61_000]) {
+    nowMs = atMs;
+    // Each is another state, so that each is written at once.
+    unwritable.touch({ source: 'queue', code: 'queue_failed', message: `since ${atMs}`, since: new Date(0) });
+    await sleep(50);
+  }
+  assert.equal(lines.length, 2, lines.join('\n'));
+  assert.match(lines[0] ?? '', /WARNING the health file cannot be written {2}file=.* reason="ENOENT/);
+  assert.match(lines[1] ?? '', /left_out=2/);
   new HealthFile(undefined, silentLogger).touch();
 });
 

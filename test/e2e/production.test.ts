@@ -137,7 +137,7 @@ test('what a receiver did not take stays owed, is counted, and is delivered by h
   });
   assert.equal(added.code, 0, added.stderr);
   const drawn = await runCli({ args: ['--json'], environment });
-  assert.match(drawn.stdout, /"webhooks":\{"delivered":0,"owed":0,"given_up":1\}/);
+  assert.match(drawn.stdout, /"webhooks":\{"delivered":0,"pending":0,"dead":1,"owed":0,"given_up":1\}/);
   const dead = await runCli({ args: ['webhooks', 'list', '--state', 'dead', '--json'], environment });
   assert.match((JSON.parse(dead.stdout) as { error: string }).error, /410/);
   assert.equal((await runCli({ args: ['webhooks', 'redrive'], environment })).stdout, '1 webhook due again\n');

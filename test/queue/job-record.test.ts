@@ -68,13 +68,20 @@ test('whatever lies in a document, its summary is bounded, can be printed as JSO
         ...(summary.warnings ?? []),
       ])
         assert.ok(text === undefined || (typeof text === 'string' && text.length <= 4096));
-      for (const value of Object.values(summary.parameters ?? {})) assert.match(typeof value, /^(?:string|number)$/);
+      for (const value of Object.values(summary.parameters ?? {}).flat())
+        assert.match(typeof value, /^(?:string|number|boolean)$/);
       for (const date of [summary.leaseUntil, summary.enqueuedAt, summary.finishedAt]) date?.toISOString();
       const { progress } = summary;
       assert.ok(progress === undefined || (progress.step >= 0 && progress.step <= progress.steps));
     }),
     { numRuns: 2000 },
   );
+});
+
+test('parameters may be texts, numbers, switches and lists of these; other values are left out', () => {
+  const parameters = { steps: 4, on: true, size: [1024, 768], mixed: [1, {}, 'a', null], model: 'm', deep: { a: 1 } };
+  const { deep: _, ...kept } = parameters;
+  assert.deepEqual(jobSummary({ ...NOTHING, parameters }).parameters, { ...kept, mixed: [1, 'a'] });
 });
 
 test('an error and a status that are no texts are shown as they are, quoted', () => {
