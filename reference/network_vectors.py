@@ -5,7 +5,7 @@ A case with the weights of another one differs from it in the option alone, and 
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from golden_checkpoint import shake
-from transformers import CLIPTextConfig, CLIPTextModel
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 from vector_case import Case, exact, normal
 
 UNET = {
@@ -157,12 +157,44 @@ CLIP_CASES = {
     "clip-vocabulary": ("another vocabulary, more positions", {"vocab_size": 51, "max_position_embeddings": 16}, False),
     "clip-short": ("a prompt of fewer tokens than positions", {}, True),
 }
+# Name -> (about, the index into hidden_states)
+CLIP_LAYER_CASES = {
+    "clip-layer-last": ("the last layer", 3),
+    "clip-layer-before": ("the layer before it", 2),
+    "clip-layer-first": ("the first layer", 1),
+    "clip-layer-none": ("the embeddings", 0),
+}
+# Name -> (about, keys that differ from the base, whether the weights are the base's, the index into hidden_states)
+CLIP_PROJECTION = {**CLIP, "hidden_act": "gelu", "projection_dim": 5, "eos_token_id": 33}
+CLIP_PROJECTION_CASES = {
+    "clip-projection": ("the base: the first end token is pooled", {}, True, 1),
+    "clip-projection-end-2": ("end token 2: the largest id is pooled", {"eos_token_id": 2}, True, 1),
+    "clip-projection-no-end": ("a prompt without the end token: the first token is pooled", {"eos_token_id": 34}, True, 1),
+    "clip-projection-wide": ("a projection wider than the network", {"projection_dim": 11}, False, 2),
+    "clip-projection-sizes": (
+        "quick_gelu, other sizes and numbers",
+        {
+            "hidden_act": "quick_gelu",
+            "hidden_size": 6,
+            "intermediate_size": 9,
+            "layer_norm_eps": 0.1,
+            "max_position_embeddings": 13,
+            "num_attention_heads": 3,
+            "num_hidden_layers": 3,
+            "vocab_size": 51,
+        },
+        False,
+        3,
+    ),
+}
+
+
+def clip_ids(config: dict, tokens: int) -> torch.Tensor:
+    return torch.randint(0, config["vocab_size"], (2, tokens), generator=torch.Generator().manual_seed(62), dtype=torch.int64)
 
 
 def clip_model(config: dict) -> CLIPTextModel:
-    module = CLIPTextModel(CLIPTextConfig(**config, bos_token_id=0, eos_token_id=2, pad_token_id=1))
-    shake(module, seed=61, gain=1.6)
-    return module.eval()
+    return shaken(CLIPTextModel(CLIPTextConfig(**config, bos_token_id=0, eos_token_id=2, pad_token_id=1)))
 
 
 def clip_case(name: str) -> Case:
@@ -173,14 +205,67 @@ def clip_case(name: str) -> Case:
     if shared:
         module.load_state_dict(clip_model(CLIP).state_dict())
     tokens = 7 if name == "clip-short" else config["max_position_embeddings"]
-    ids = torch.randint(0, config["vocab_size"], (2, tokens), generator=torch.Generator().manual_seed(62), dtype=torch.int64)
     run = lambda i: {"last_hidden_state": module(i["input_ids"]).last_hidden_state}
-    strip = lambda stored: stored.removeprefix("text_model.")
-    return Case(name, about, "CLIPTextModel", {"input_ids": ["batch", tokens]}, {"input_ids": ids}, run, config, module, weights_of="clip" if shared else None, rename=strip)
+    dims = {"input_ids": ["batch", tokens]}
+    return Case(name, about, "CLIPTextModel", dims, {"input_ids": clip_ids(config, tokens)}, run, config, module, weights_of="clip" if shared else None, rename=strip)
+
+
+def clip_layer_case(name: str) -> Case:
+    about, layer = CLIP_LAYER_CASES[name]
+    config = {**CLIP, "num_hidden_layers": 3}
+    module = clip_model(config)
+    tokens = config["max_position_embeddings"]
+
+    def run(i: dict) -> dict:
+        hidden = module(i["input_ids"], output_hidden_states=True).hidden_states[int(i["layer"])]
+        return {"hidden_state": hidden, "last_hidden_state": module.final_layer_norm(hidden)}
+
+    inputs = {"input_ids": clip_ids(config, tokens), "layer": torch.tensor([layer])}
+    dims = {"input_ids": ["batch", tokens], "layer": [1]}
+    weights_of = None if name == "clip-layer-last" else "clip-layer-last"
+    return Case(name, about, "CLIPTextModel", dims, inputs, run, config, module, weights_of=weights_of, rename=strip)
+
+
+def clip_projection_case(name: str) -> Case:
+    about, keys, as_base, layer = CLIP_PROJECTION_CASES[name]
+    config = {**CLIP_PROJECTION, **keys}
+    model = lambda config: shaken(CLIPTextModelWithProjection(CLIPTextConfig(**config, bos_token_id=0, pad_token_id=1)))
+    module = model(config)
+    shared = as_base and name != "clip-projection"
+    if shared:
+        module.load_state_dict(model(CLIP_PROJECTION).state_dict())
+    tokens = config["max_position_embeddings"]
+    ids = clip_ids(config, tokens)
+    # An end token twice, so that the first counts; before it a larger id and the number 2.
+    ids[:, 1] = torch.tensor([35, 2])
+    ids[0, 4] = ids[0, 7] = ids[1, 6] = ids[1, 9] = 33
+    ids[ids == 34] = 5
+    inputs = {"input_ids": ids, "layer": torch.tensor([layer])}
+
+    def run(i: dict) -> dict:
+        output = module(i["input_ids"], output_hidden_states=True)
+        hidden = output.hidden_states[int(i["layer"])]
+        own = {"hidden_state": hidden, "last_hidden_state": module.text_model.final_layer_norm(hidden)}
+        return {"text_embeds": output.text_embeds} if shared else {"text_embeds": output.text_embeds, **own}
+
+    dims = {"input_ids": ["batch", tokens], "layer": [1]}
+    return Case(name, about, "CLIPTextModelWithProjection", dims, inputs, run, config, module, weights_of="clip-projection" if shared else None, rename=strip)
+
+
+def strip(stored: str) -> str:
+    """Newer savers of transformers omit the prefix."""
+    return stored.removeprefix("text_model.")
+
+
+def shaken(module: torch.nn.Module) -> torch.nn.Module:
+    shake(module, seed=61, gain=1.6)
+    return module.eval()
 
 
 NETWORK_GROUPS = {
     "clip": lambda: [clip_case(name) for name in CLIP_CASES],
+    "clip-layers": lambda: [clip_layer_case(name) for name in CLIP_LAYER_CASES],
+    "clip-projection": lambda: [clip_projection_case(name) for name in CLIP_PROJECTION_CASES],
     "unet": lambda: [unet_case(name) for name in UNET_CASES],
     "vae": lambda: [vae_case(name) for name in VAE_CASES],
 }

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { AUTOENCODER_KL } from '../../src/networks/autoencoder-kl.ts';
-import { CLIP_TEXT_MODEL } from '../../src/networks/clip-text-model.ts';
+import { CLIP_TEXT_MODEL, CLIP_TEXT_MODEL_WITH_PROJECTION } from '../../src/networks/clip-text-model.ts';
 import { type ConfiguredClass, readConfig } from '../../src/lib/config-rules.ts';
 import { UNET_2D_CONDITION_MODEL } from '../../src/networks/unet-2d-condition-model.ts';
 import { Text2ImgError } from '../../src/errors/text2img-error.ts';
@@ -26,6 +26,7 @@ const COMPONENTS = {
   unet: { owner: UNET_2D_CONDITION_MODEL as ConfiguredClass<unknown>, json: UNET },
   vae: { owner: AUTOENCODER_KL as ConfiguredClass<unknown>, json: VAE },
   text: { owner: CLIP_TEXT_MODEL as ConfiguredClass<unknown>, json: TEXT },
+  projected: { owner: CLIP_TEXT_MODEL_WITH_PROJECTION as ConfiguredClass<unknown>, json: { ...TEXT, eos_token_id: 2 } },
 } as const;
 
 type Component = keyof typeof COMPONENTS;
@@ -73,6 +74,10 @@ const refused: readonly (readonly [Component, Readonly<Record<string, unknown>>,
   ['text', { num_attention_heads: 5 }, /"num_attention_heads" is 5/, /48/],
   ['text', { max_position_embeddings: 10 ** 6 }, /"max_position_embeddings" is 1000000.*2048/],
   ['text', { layer_norm_eps: 1e-50 }, /"layer_norm_eps" is 1e-50/],
+  ['projected', { num_attention_heads: 5 }, /"num_attention_heads" is 5/, /48/],
+  ['projected', { projection_dim: 0 }, /"projection_dim" is 0.*1 to 1000000/],
+  ['projected', { projection_dim: null }, /"projection_dim" is null/],
+  ['projected', { eos_token_id: [2, 49407] }, /"eos_token_id" is \[2,49407\].*whole numbers/],
 ];
 
 for (const [component, changes, ...says] of refused) {

@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import { readConfig } from '../../src/lib/config-rules.ts';
 import { AUTOENCODER_KL } from '../../src/networks/autoencoder-kl.ts';
-import { CLIP_TEXT_MODEL } from '../../src/networks/clip-text-model.ts';
+import { CLIP_TEXT_MODEL, CLIP_TEXT_MODEL_WITH_PROJECTION } from '../../src/networks/clip-text-model.ts';
+import type { NetworkClass } from '../../src/networks/network-class.ts';
 import { UNET_2D_CONDITION_MODEL } from '../../src/networks/unet-2d-condition-model.ts';
 import type { BuiltGraph, ComputeType } from '../../src/onnx/graph.ts';
 import { valuesByLayer } from './every-value.ts';
@@ -21,7 +22,7 @@ interface Network {
   /** @param isActual whether the graph is written for the height, width and tokens that it runs at; else for the builder's own */
   build(vector: VectorCase, computeType: ComputeType, isActual?: boolean): BuiltGraph;
   /** Layer → how many of its values are float32 in a float16 graph too: what makes the sinusoids, and the output with its cast. */
-  readonly inFloat32: Readonly<Record<string, number>>;
+  inFloat32(options: VectorCase['options']): Readonly<Record<string, number>>;
 }
 
 /** The sizes of an input. */
@@ -31,22 +32,49 @@ function shapeOf({ inputs }: VectorCase, name: string): readonly number[] {
   return shape;
 }
 
+/** The output `hidden_state` is behind it. */
+const lastLayer = (options: VectorCase['options']): string =>
+  `encoder.layers.${Number(options['num_hidden_layers']) - 1}.mlp.fc2`;
+
+function buildClip<C>(networkClass: NetworkClass<C>, vector: VectorCase, computeType: ComputeType): BuiltGraph {
+  const { config } = readConfig(networkClass, vector.options, vector.name);
+  const [, tokens] = shapeOf(vector, 'input_ids') as [number, number];
+  return networkClass.build({ config, weights: vector.weights, computeType, sizes: { tokens } });
+}
+
 const NETWORKS: Readonly<Record<string, Network>> = {
   clip: {
     keys: CLIP_TEXT_MODEL.rules.implementedKeys,
     elsewhere: [],
-    inFloat32: { final_layer_norm: 2 },
+    inFloat32: () => ({ final_layer_norm: 2 }),
+    build: (vector, computeType) => buildClip(CLIP_TEXT_MODEL, vector, computeType),
+  },
+  'clip-layers': {
+    keys: [],
+    elsewhere: [],
+    inFloat32: (options) => ({ [lastLayer(options)]: 2, final_layer_norm: 2 }),
     build: (vector, computeType) => {
-      const { config } = readConfig(CLIP_TEXT_MODEL, vector.options, vector.name);
-      const [, tokens] = shapeOf(vector, 'input_ids') as [number, number];
-      return CLIP_TEXT_MODEL.build({ config, weights: vector.weights, computeType, sizes: { tokens } });
+      const anyLayer = CLIP_TEXT_MODEL.moreGraphs?.['any_layer'];
+      assert.ok(anyLayer !== undefined);
+      return buildClip({ ...CLIP_TEXT_MODEL, ...anyLayer }, vector, computeType);
     },
+  },
+  'clip-projection': {
+    keys: CLIP_TEXT_MODEL_WITH_PROJECTION.rules.implementedKeys,
+    elsewhere: [],
+    // The search for the end token is behind the second output.
+    inFloat32: (options) => ({
+      [lastLayer(options)]: 2,
+      final_layer_norm: 2 + (options['eos_token_id'] === 2 ? 1 : 5),
+      text_projection: 2,
+    }),
+    build: (vector, computeType) => buildClip(CLIP_TEXT_MODEL_WITH_PROJECTION, vector, computeType),
   },
   unet: {
     keys: UNET_2D_CONDITION_MODEL.rules.implementedKeys,
     // `act_fn` has two names for one function.
     elsewhere: ['sample_size', 'act_fn', '_diffusers_version'],
-    inFloat32: { input: 4, conv_out: 2 },
+    inFloat32: () => ({ input: 4, conv_out: 2 }),
     build: (vector, computeType, isActual = false) => {
       const { config } = readConfig(UNET_2D_CONDITION_MODEL, vector.options, vector.name);
       const [, , height, width] = shapeOf(vector, 'sample') as [number, number, number, number];
@@ -63,7 +91,7 @@ const NETWORKS: Readonly<Record<string, Network>> = {
     keys: AUTOENCODER_KL.rules.implementedKeys,
     // `force_upcast` decides what the graph is built in, before it is built.
     elsewhere: ['sample_size', 'scaling_factor', 'act_fn', 'force_upcast'],
-    inFloat32: { 'decoder.conv_out': 2 },
+    inFloat32: () => ({ 'decoder.conv_out': 2 }),
     build: (vector, computeType, isActual = false) => {
       const { config } = readConfig(AUTOENCODER_KL, vector.options, vector.name);
       const [, , height, width] = shapeOf(vector, 'latent_sample') as [number, number, number, number];
@@ -104,7 +132,7 @@ for (const [group, network] of Object.entries(NETWORKS)) {
         const wide = [...layers]
           .map(([layer, values]) => [layer, values.filter(({ data }) => data instanceof Float32Array).length] as const)
           .filter(([, count]) => count > 0);
-        assert.deepEqual(Object.fromEntries(wide), network.inFloat32, vector.name);
+        assert.deepEqual(Object.fromEntries(wide), network.inFloat32(vector.options), vector.name);
       }
     });
 
