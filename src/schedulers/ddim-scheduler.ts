@@ -1,4 +1,4 @@
-/** DDIM (arXiv 2010.02502), deterministic (eta 0). Source: diffusers schedulers/scheduling_ddim.py, DDIMScheduler. */
+/** DDIM (arXiv 2010.02502): deterministic, or with fresh noise by `eta`. Source: diffusers schedulers/scheduling_ddim.py, DDIMScheduler. */
 import { roundHalfEven } from '../lib/float32.ts';
 import {
   cumulatedAlphas,
@@ -22,12 +22,14 @@ import type {
   SchedulerStep,
   SchedulerStepResult,
 } from './scheduler.ts';
-import { THRESHOLDING_OFF, thresholdingKeys, trainedRules } from './training-rules.ts';
+import { clipped, THRESHOLD_DEFAULTS, thresholded } from './thresholding.ts';
+import { thresholdingKeys, trainedRules } from './training-rules.ts';
 
 const f32 = Math.fround;
 
 const DEFAULTS = {
   ...TRAINING_DEFAULTS,
+  ...THRESHOLD_DEFAULTS,
   clip_sample: true,
   clip_sample_range: 1,
   set_alpha_to_one: true,
@@ -43,12 +45,14 @@ class DDIMScheduler implements Scheduler {
   readonly #config: typeof DEFAULTS;
   readonly #alphas: Float32Array;
   readonly #steps: number;
+  readonly #eta: number;
 
-  constructor(config: SchedulerConfig, { steps }: SchedulerOptions) {
+  constructor(config: SchedulerConfig, { steps, eta = 0 }: SchedulerOptions) {
     this.#config = withDefaults(DEFAULTS, config);
     const { num_train_timesteps: trained, rescale_betas_zero_snr: rescaleZeroSnr } = this.#config;
     requireSteps(steps, 1, trained);
     this.#steps = steps;
+    this.#eta = eta;
     this.#alphas = cumulatedAlphas(this.#config, { rescaleZeroSnr });
     const { steps_offset: offset, timestep_spacing: spacing } = this.#config;
     const timesteps = spreadTimesteps({ spacing, steps, used: trained, offset, round: roundHalfEven });
@@ -64,26 +68,25 @@ class DDIMScheduler implements Scheduler {
     return sample;
   }
 
-  step({ modelOutput, sample, pass }: SchedulerStep): SchedulerStepResult {
+  step({ modelOutput, sample, pass, noise: source }: SchedulerStep): SchedulerStepResult {
     const { timestep } = passAt(this.passes, pass);
-    const {
-      num_train_timesteps: trained,
-      prediction_type: type,
-      clip_sample: clip,
-      clip_sample_range: range,
-    } = this.#config;
-    const { signal, noise } = signalAndNoise(this.#alphas[timestep] as number);
-    const next = signalAndNoise(this.#alphaAt(timestep - Math.floor(trained / this.#steps)));
-    const prediction = variancePreserving(type, signal, noise);
-    const original = sample.map((value, index) => {
-      const predicted = prediction.original(value, modelOutput[index] as number);
-      return clip ? Math.min(Math.max(predicted, -range), range) : predicted;
-    });
+    const alpha = this.#alphas[timestep] as number;
+    const nextAlpha = this.#alphaAt(timestep - Math.floor(this.#config.num_train_timesteps / this.#steps));
+    const { signal, noise } = signalAndNoise(alpha);
+    const prediction = variancePreserving(this.#config.prediction_type, signal, noise);
+    const original = this.#bounded(
+      sample.map((value, index) => prediction.original(value, modelOutput[index] as number)),
+    );
+    const deviation = f32(this.#eta * f32(Math.sqrt(varianceBetween(alpha, nextAlpha))));
+    const nextSignal = f32(Math.sqrt(nextAlpha));
+    const nextNoise = f32(Math.sqrt(f32(f32(1 - nextAlpha) - f32(deviation * deviation))));
     const result = sample.map((value, index) => {
       const direction = prediction.noise(value, modelOutput[index] as number);
-      return f32(next.signal * (original[index] as number)) + f32(next.noise * direction);
+      return f32(nextSignal * (original[index] as number)) + f32(nextNoise * direction);
     });
-    return { sample: result, original };
+    if (this.#eta === 0) return { sample: result, original };
+    const fresh = source.next(sample.length);
+    return { sample: result.map((value, index) => value + f32(deviation * (fresh[index] as number))), original };
   }
 
   addNoise({ original, noise: added, pass }: NoisedSample): Float32Array {
@@ -91,10 +94,21 @@ class DDIMScheduler implements Scheduler {
     return original.map((value, index) => f32(signal * value) + f32(noise * (added[index] as number)));
   }
 
+  #bounded(original: Float32Array): Float32Array {
+    const { thresholding, clip_sample: clip, clip_sample_range: range } = this.#config;
+    if (thresholding) return thresholded(original, this.#config);
+    return clip ? clipped(original, range) : original;
+  }
+
   #alphaAt(timestep: number): number {
     if (timestep >= 0) return this.#alphas[timestep] as number;
     return this.#config.set_alpha_to_one ? 1 : (this.#alphas[0] as number);
   }
+}
+
+/** Formula 16 of the paper, with eta 1. */
+function varianceBetween(alpha: number, next: number): number {
+  return f32(f32(f32(1 - next) / f32(1 - alpha)) * f32(1 - f32(alpha / next)));
 }
 
 /** At a signal of zero the noise says nothing about the image: diffusers divides by zero there. `leading` never begins at that timestep. */
@@ -118,9 +132,10 @@ export const DDIM: SchedulerClass = {
       set_alpha_to_one: z.boolean(),
       rescale_betas_zero_snr: z.boolean(),
     }),
-    onlyDefault: THRESHOLDING_OFF,
     contradiction: divisionByZero,
   }),
   names: [{ name: 'ddim', settings: {}, sampler: 'DDIM' }],
+  takes: ['eta'],
+  scheduleTypes: ['sgm_uniform', 'normal'],
   create: (config, options) => new DDIMScheduler(config, options),
 };

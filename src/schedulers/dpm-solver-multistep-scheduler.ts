@@ -1,21 +1,32 @@
 /**
- * DPM-Solver and DPM-Solver++ of orders 1 to 3, multistep (arXiv 2206.00927, 2211.01095), with or without Karras sigmas.
+ * DPM-Solver and DPM-Solver++ of orders 1 to 3, multistep, as ODE or SDE (arXiv 2206.00927, 2211.01095).
  * Source: diffusers schedulers/scheduling_dpmsolver_multistep.py, DPMSolverMultistepScheduler.
  */
-import { interpolate, roundHalfEven } from '../lib/float32.ts';
+import { interpolate, numpyLinspace, roundHalfEven } from '../lib/float32.ts';
+import { quote } from '../lib/foreign-text.ts';
+import {
+  DPM_ALGORITHMS,
+  type DpmAlgorithm,
+  dpmCombined,
+  dpmWeights,
+  followsImage,
+  isStochastic,
+  type Level,
+  levelOf,
+} from './dpm-solver-update.ts';
 import {
   cumulatedAlphas,
-  karrasSigmas,
   requireSteps,
   sigmaOf,
   spreadTimesteps,
-  timestepOfSigma,
   TRAINING_DEFAULTS,
+  timestepOfSigma,
   trailingTimesteps,
   withDefaults,
 } from './noise-schedule.ts';
-import { firstPassOf, passAt, PassOrder } from './passes.ts';
+import { firstPassOf, PassOrder, passAt } from './passes.ts';
 import { variancePreserving } from './prediction.ts';
+import { SCHEDULE_TYPES } from './schedule-types.ts';
 import type {
   NoisedSample,
   Scheduler,
@@ -26,19 +37,23 @@ import type {
   SchedulerStep,
   SchedulerStepResult,
 } from './scheduler.ts';
-import { SIGMA_SPACING_OFF, THRESHOLDING_OFF, thresholdingKeys, trainedRules } from './training-rules.ts';
+import { PLAIN_SPACING, spacedSigmas } from './sigma-schedules.ts';
+import { THRESHOLD_DEFAULTS, thresholded } from './thresholding.ts';
+import { FLOW_OFF, sigmaSpacingKeys, thresholdingKeys, trainedRules } from './training-rules.ts';
 
 const f32 = Math.fround;
 
 const DEFAULTS = {
   ...TRAINING_DEFAULTS,
+  ...PLAIN_SPACING,
+  ...THRESHOLD_DEFAULTS,
   solver_order: 2,
   prediction_type: 'epsilon',
   algorithm_type: 'dpmsolver++',
   solver_type: 'midpoint',
   lower_order_final: true,
   euler_at_final: false,
-  use_karras_sigmas: false as boolean | null,
+  use_lu_lambdas: false as boolean | null,
   final_sigmas_type: 'zero',
   lambda_min_clipped: Number.NEGATIVE_INFINITY as number | string | null,
   timestep_spacing: 'linspace',
@@ -49,43 +64,31 @@ const DEFAULTS = {
 /** Below this many steps the last ones are taken with a lower order. */
 const FEW_STEPS = 15;
 
-/** Signal, noise and half the log signal-to-noise ratio at a sigma. */
-interface Level {
-  readonly alpha: number;
-  readonly sigma: number;
-  readonly lambda: number;
-}
-
 class DPMSolverMultistepScheduler implements Scheduler {
   readonly passes: readonly SchedulerPass[];
   readonly initNoiseSigma = 1;
   readonly #settings: typeof DEFAULTS;
-  readonly #isPlusPlus: boolean;
+  readonly #algorithm: DpmAlgorithm;
   /** One more than there are passes. */
   readonly #levels: readonly Level[];
   readonly #order = new PassOrder();
   /** Converted outputs of the network, newest first, at most `solver_order`. */
   #outputs: Float32Array[] = [];
 
-  constructor(config: SchedulerConfig, { steps }: SchedulerOptions) {
+  constructor(config: SchedulerConfig, options: SchedulerOptions) {
     const settings = withDefaults(DEFAULTS, config);
     // The other spacings take one point more than steps. With as many steps as were trained, two points would coincide, and the method divides by
     // their distance.
-    requireSteps(steps, 1, settings.num_train_timesteps - (settings.timestep_spacing === 'trailing' ? 0 : 1));
+    const isOneMore = settings.timestep_spacing !== 'trailing' && options.timesteps === undefined;
+    requireSteps(options.steps, 1, settings.num_train_timesteps - (isOneMore ? 1 : 0));
     this.#settings = settings;
-    this.#isPlusPlus = settings.algorithm_type === 'dpmsolver++';
+    this.#algorithm = algorithmOf(settings.algorithm_type);
     const alphas = cumulatedAlphas(settings, {
       rescaleZeroSnr: settings.rescale_betas_zero_snr,
       keepLastPositive: true,
     });
     const trained = alphas.map(sigmaOf);
-    let timesteps = timestepsOf(settings, alphas, steps);
-    let sigmas = timesteps.map((timestep) => interpolate(trained, timestep));
-    if (settings.use_karras_sigmas === true) {
-      sigmas = karrasSigmas(trained[0] as number, trained.at(-1) as number, steps);
-      const toTimestep = settings.beta_schedule === 'squaredcos_cap_v2' ? Math.trunc : roundHalfEven;
-      timesteps = sigmas.map((sigma) => toTimestep(timestepOfSigma(sigma, trained)));
-    }
+    const { timesteps, sigmas } = scheduleOf(settings, alphas, options);
     this.passes = timesteps.map((timestep, pass) => ({ timestep, sigma: f32(sigmas[pass] as number) }));
     const last = settings.final_sigmas_type === 'sigma_min' ? (trained[0] as number) : 0;
     this.#levels = [...this.passes.map(({ sigma }) => sigma), last].map(levelOf);
@@ -99,17 +102,37 @@ class DPMSolverMultistepScheduler implements Scheduler {
     return sample;
   }
 
-  step({ modelOutput, sample, pass }: SchedulerStep): SchedulerStepResult {
+  step({ modelOutput, sample, pass, noise: source }: SchedulerStep): SchedulerStepResult {
     passAt(this.passes, pass);
     this.#order.enter(pass);
-    const { solver_order: order, prediction_type: type } = this.#settings;
-    const { alpha, sigma } = this.#levels[pass] as Level;
-    const prediction = variancePreserving(type, alpha, sigma);
-    const convert = this.#isPlusPlus ? prediction.original : prediction.noise;
-    const converted = sample.map((value, index) => convert(value, modelOutput[index] as number));
-    this.#outputs = [converted, ...this.#outputs].slice(0, order);
-    const result = this.#update(sample, pass, Math.min(this.#outputs.length, this.#allowedOrder(pass)));
-    return this.#isPlusPlus ? { sample: result, original: converted } : { sample: result };
+    const converted = this.#converted(sample, modelOutput, this.#levels[pass] as Level);
+    this.#outputs = [converted, ...this.#outputs].slice(0, this.#settings.solver_order);
+    const order = Math.min(this.#outputs.length, this.#allowedOrder(pass));
+    const weights = dpmWeights({
+      algorithm: this.#algorithm,
+      solverType: this.#settings.solver_type,
+      order,
+      target: this.#levels[pass + 1] as Level,
+      levels: this.#levels.slice(pass + 1 - order, pass + 1).toReversed(),
+    });
+    const noise = isStochastic(this.#algorithm) ? { noise: source.next(sample.length) } : {};
+    const result = dpmCombined(weights, { sample, outputs: this.#outputs, ...noise });
+    return followsImage(this.#algorithm) ? { sample: result, original: converted } : { sample: result };
+  }
+
+  /** The predicted image or the predicted noise, as the method needs it. */
+  #converted(sample: Float32Array, modelOutput: Float32Array, { alpha, sigma }: Level): Float32Array {
+    const prediction = variancePreserving(this.#settings.prediction_type, alpha, sigma);
+    const at = (values: Float32Array, index: number): number => values[index] as number;
+    if (followsImage(this.#algorithm)) {
+      const original = sample.map((value, index) => prediction.original(value, at(modelOutput, index)));
+      return thresholded(original, this.#settings);
+    }
+    const noise = sample.map((value, index) => prediction.noise(value, at(modelOutput, index)));
+    if (!this.#settings.thresholding) return noise;
+    const original = sample.map((value, index) => f32(value - f32(sigma * at(noise, index))) / alpha);
+    const bounded = thresholded(original, this.#settings);
+    return sample.map((value, index) => f32(value - f32(alpha * at(bounded, index))) / sigma);
   }
 
   addNoise({ original, noise, pass }: NoisedSample): Float32Array {
@@ -130,50 +153,41 @@ class DPMSolverMultistepScheduler implements Scheduler {
     if (pass === length - 1 && (eulerAtFinal || lowerNearEnd || finalSigmas === 'zero')) return 1;
     return pass === length - 2 && lowerNearEnd ? Math.min(order, 2) : order;
   }
-
-  #update(sample: Float32Array, pass: number, order: number): Float32Array {
-    const here = this.#levels[pass] as Level;
-    const target = this.#levels[pass + 1] as Level;
-    const weights = this.#outputWeights(pass, order);
-    const keep = this.#isPlusPlus ? f32(target.sigma / here.sigma) : f32(target.alpha / here.alpha);
-    return sample.map((value, index) =>
-      weights.reduce(
-        (sum, weight, place) => sum + weight * ((this.#outputs[place] as Float32Array)[index] as number),
-        keep * value,
-      ),
-    );
-  }
-
-  /** The weight of each known output, newest first: the paper's D0, D1, D2 multiplied out. */
-  #outputWeights(pass: number, order: number): number[] {
-    const target = this.#levels[pass + 1] as Level;
-    const h = f32(target.lambda - (this.#levels[pass] as Level).lambda);
-    const sign = this.#isPlusPlus ? -1 : 1;
-    const scale = this.#isPlusPlus ? target.alpha : target.sigma;
-    const growth = Math.exp(sign * h) - 1;
-    const first = -scale * growth;
-    if (order === 1) return [first];
-    const ratio = (back: number): number =>
-      ((this.#levels[pass - back + 1] as Level).lambda - (this.#levels[pass - back] as Level).lambda) / h;
-    const r0 = ratio(1);
-    const slope = this.#isPlusPlus ? scale * (growth / h + 1) : -scale * (growth / h - 1);
-    if (order === 2) {
-      const second = (this.#settings.solver_type === 'heun' ? slope : -0.5 * scale * growth) / r0;
-      return [first + second, -second];
-    }
-    const r1 = ratio(2);
-    const curve = this.#isPlusPlus ? -scale * ((growth + h) / h ** 2 - 0.5) : -scale * ((growth - h) / h ** 2 - 0.5);
-    const mixed = slope * (r0 / (r0 + r1)) + curve / (r0 + r1);
-    const recent = (slope + mixed) / r0;
-    const older = -mixed / r1;
-    return [first + recent, older - recent, -older];
-  }
 }
 
-function levelOf(noiseLevel: number): Level {
-  const alpha = f32(1 / f32(Math.sqrt(f32(f32(noiseLevel * noiseLevel) + 1))));
-  const sigma = f32(noiseLevel * alpha);
-  return { alpha, sigma, lambda: f32(f32(Math.log(alpha)) - f32(Math.log(sigma))) };
+/** `deis` stands in configurations of another class. diffusers takes this method for it, and `midpoint` for other classes' solver types. */
+function algorithmOf(type: string): DpmAlgorithm {
+  return DPM_ALGORITHMS.find((algorithm) => algorithm === type) ?? 'dpmsolver++';
+}
+
+interface Schedule {
+  readonly timesteps: readonly number[];
+  readonly sigmas: readonly number[];
+}
+
+function scheduleOf(settings: typeof DEFAULTS, alphas: Float32Array, options: SchedulerOptions): Schedule {
+  const { steps } = options;
+  const trained = alphas.map(sigmaOf);
+  const [highest, lowest] = [trained.at(-1) as number, trained[0] as number];
+  const timestepsOfSigmas = (sigmas: readonly number[], round: (timestep: number) => number): Schedule => ({
+    sigmas,
+    timesteps: sigmas.map((sigma) => round(timestepOfSigma(sigma, trained))),
+  });
+  // diffusers cuts what it does not round.
+  const nearest = settings.beta_schedule === 'squaredcos_cap_v2' ? Math.trunc : roundHalfEven;
+  if (settings.use_lu_lambdas === true && settings.use_karras_sigmas !== true)
+    return timestepsOfSigmas(evenLogSigmas(highest, lowest, steps), nearest);
+  const spaced = spacedSigmas(settings, { highest, lowest, count: steps });
+  if (spaced !== undefined)
+    return timestepsOfSigmas(spaced, settings.use_karras_sigmas === true ? nearest : Math.trunc);
+  const timesteps = options.timesteps ?? timestepsOf(settings, alphas, steps);
+  return { timesteps, sigmas: timesteps.map((timestep) => interpolate(trained, timestep)) };
+}
+
+/** Source: scheduling_dpmsolver_multistep.py, _convert_to_lu (arXiv 2206.00927, section 4). */
+function evenLogSigmas(highest: number, lowest: number, count: number): number[] {
+  const ends = [f32(Math.log(highest)), f32(Math.log(lowest))] as const;
+  return numpyLinspace(0, 1, count).map((ramp) => Math.exp(ends[0] + ramp * (ends[1] - ends[0])));
 }
 
 function timestepsOf(settings: typeof DEFAULTS, alphas: Float32Array, steps: number): number[] {
@@ -196,8 +210,14 @@ function clippedTimesteps(alphas: Float32Array, lambdaMin: number | string | nul
 /** Source: diffusers schedulers/scheduling_dpmsolver_multistep.py, __init__. */
 function endsAtZero(config: SchedulerConfig): string | undefined {
   const { algorithm_type: algorithm = 'dpmsolver++', final_sigmas_type: final = 'zero' } = config;
-  if (algorithm !== 'dpmsolver' || final !== 'zero') return undefined;
-  return `"final_sigmas_type" is "zero", which "algorithm_type" "dpmsolver" does not allow; allowed: "sigma_min"`;
+  if (algorithm === 'dpmsolver++' || algorithm === 'sde-dpmsolver++' || final !== 'zero') return undefined;
+  return `"final_sigmas_type" is "zero", which "algorithm_type" ${quote(algorithm)} does not allow; allowed: "sigma_min"`;
+}
+
+/** diffusers has no third order of this one: its step ends in an error. */
+function noThirdOrder({ algorithm_type: algorithm, solver_order: order }: SchedulerConfig): string | undefined {
+  if (algorithm !== 'sde-dpmsolver' || order !== 3) return undefined;
+  return '"solver_order" is 3, which "algorithm_type" "sde-dpmsolver" does not have; allowed: 1, 2';
 }
 
 /** All timesteps below the smallest λ that is used: there is nothing to spread the steps over. */
@@ -214,30 +234,27 @@ export const DPM_SOLVER_MULTISTEP: SchedulerClass = {
     keys: (z) => ({
       ...thresholdingKeys(z),
       solver_order: z.int().min(1).max(3),
-      algorithm_type: z.enum(['dpmsolver++', 'dpmsolver']),
-      solver_type: z.enum(['midpoint', 'heun']),
+      algorithm_type: z.enum([...DPM_ALGORITHMS, 'deis']),
+      solver_type: z.enum(['midpoint', 'heun', 'logrho', 'bh1', 'bh2']),
       lower_order_final: z.boolean(),
       euler_at_final: z.boolean(),
-      use_karras_sigmas: z.boolean().nullable(),
+      ...sigmaSpacingKeys(z),
+      use_lu_lambdas: z.boolean().nullable(),
       final_sigmas_type: z.enum(['zero', 'sigma_min']),
       lambda_min_clipped: z.union([z.number(), z.literal('-Infinity')]).nullable(),
       rescale_betas_zero_snr: z.boolean(),
     }),
     onlyDefault: {
-      ...THRESHOLDING_OFF,
-      ...SIGMA_SPACING_OFF,
-      use_lu_lambdas: [false, null],
-      use_flow_sigmas: [false, null],
-      flow_shift: [1],
+      ...FLOW_OFF,
       variance_type: [null],
-      use_dynamic_shifting: [false],
-      time_shift_type: ['exponential'],
     },
-    contradiction: (config) => endsAtZero(config) ?? clippedAway(config),
+    contradiction: (config) => endsAtZero(config) ?? noThirdOrder(config) ?? clippedAway(config),
   }),
   names: [
     { name: 'dpmpp_2m', settings: { use_karras_sigmas: false }, sampler: 'DPM++ 2M' },
     { name: 'dpmpp_2m_karras', settings: { use_karras_sigmas: true }, sampler: 'DPM++ 2M', scheduleType: 'Karras' },
   ],
+  takes: ['timesteps'],
+  scheduleTypes: SCHEDULE_TYPES,
   create: (config, options) => new DPMSolverMultistepScheduler(config, options),
 };

@@ -99,5 +99,6 @@ export const EULER_ANCESTRAL: SchedulerClass = {
     keys: (z) => ({ rescale_betas_zero_snr: z.boolean(), prediction_type: z.enum(['epsilon', 'v_prediction']) }),
   }),
   names: [{ name: 'euler_a', settings: {}, sampler: 'Euler a' }],
+  scheduleTypes: ['sgm_uniform', 'normal'],
   create: (config, options) => new EulerAncestralDiscreteScheduler(config, options),
 };

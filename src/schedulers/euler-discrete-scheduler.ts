@@ -2,16 +2,16 @@
 import { interpolate, torchLinspace } from '../lib/float32.ts';
 import {
   cumulatedAlphas,
-  karrasSigmas,
   requireSteps,
   sigmaOf,
   spreadTimesteps,
-  timestepOfSigma,
   TRAINING_DEFAULTS,
+  timestepOfSigma,
   withDefaults,
 } from './noise-schedule.ts';
 import { firstPassOf, passAt } from './passes.ts';
 import { varianceExploding } from './prediction.ts';
+import { SCHEDULE_TYPES } from './schedule-types.ts';
 import type {
   NoisedSample,
   Scheduler,
@@ -22,18 +22,20 @@ import type {
   SchedulerStep,
   SchedulerStepResult,
 } from './scheduler.ts';
-import { SIGMA_SPACING_OFF, sigmaKey, trainedRules } from './training-rules.ts';
+import { PLAIN_SPACING, spacedSigmas } from './sigma-schedules.ts';
+import { sigmaKey, sigmaSpacingKeys, trainedRules } from './training-rules.ts';
 
 const f32 = Math.fround;
 
 const DEFAULTS = {
   ...TRAINING_DEFAULTS,
+  ...PLAIN_SPACING,
   prediction_type: 'epsilon',
   interpolation_type: 'linear',
-  use_karras_sigmas: false as boolean | null,
   sigma_min: null as number | null,
   sigma_max: null as number | null,
   timestep_spacing: 'linspace',
+  timestep_type: 'discrete',
   steps_offset: 0,
   rescale_betas_zero_snr: false,
   final_sigmas_type: 'zero',
@@ -46,30 +48,20 @@ class EulerDiscreteScheduler implements Scheduler {
   /** Behind the last pass. */
   readonly #finalSigma: number;
 
-  constructor(config: SchedulerConfig, { steps }: SchedulerOptions) {
+  constructor(config: SchedulerConfig, options: SchedulerOptions) {
     const settings = withDefaults(DEFAULTS, config);
-    const { num_train_timesteps: used, timestep_spacing: spacing, steps_offset: offset } = settings;
-    requireSteps(steps, 1, used);
+    requireSteps(options.steps, 1, settings.num_train_timesteps);
     this.#predictionType = settings.prediction_type;
     const trained = cumulatedAlphas(settings, {
       rescaleZeroSnr: settings.rescale_betas_zero_snr,
       keepLastPositive: true,
     }).map(sigmaOf);
-    let timesteps = spreadTimesteps({ spacing, steps, used, offset, round: f32 });
-    let sigmas =
-      settings.interpolation_type === 'log_linear'
-        ? logLinearSigmas(trained, steps)
-        : timesteps.map((position) => interpolate(trained, position));
-    if (settings.use_karras_sigmas === true) {
-      const [lowest, highest] = [settings.sigma_min ?? sigmas.at(-1), settings.sigma_max ?? sigmas[0]];
-      sigmas = karrasSigmas(lowest as number, highest as number, steps);
-      timesteps = sigmas.map((sigma) => f32(timestepOfSigma(sigma, trained)));
-    }
-    this.passes = timesteps.map((timestep, pass) => ({ timestep, sigma: f32(sigmas[pass] as number) }));
-    const last = settings.final_sigmas_type === 'sigma_min' ? (trained[0] as number) : 0;
-    this.#finalSigma = f32(sigmas[steps] ?? last);
+    const { timesteps, sigmas, final } = scheduleOf(settings, trained, options);
+    const inputs = isContinuous(settings) ? sigmas.map((sigma) => f32(0.25 * f32(Math.log(f32(sigma))))) : timesteps;
+    this.passes = inputs.map((timestep, pass) => ({ timestep, sigma: f32(sigmas[pass] as number) }));
+    this.#finalSigma = f32(final);
     const largest = this.passes.reduce((most, { sigma }) => Math.max(most, sigma), this.#finalSigma);
-    this.initNoiseSigma = spacing === 'leading' ? rootOfSquarePlusOne(largest) : largest;
+    this.initNoiseSigma = settings.timestep_spacing === 'leading' ? rootOfSquarePlusOne(largest) : largest;
   }
 
   firstPass(strength: number): number {
@@ -103,6 +95,39 @@ function rootOfSquarePlusOne(sigma: number): number {
   return f32(Math.sqrt(f32(f32(sigma * sigma) + 1)));
 }
 
+interface Schedule {
+  readonly timesteps: readonly number[];
+  readonly sigmas: readonly number[];
+  /** Behind the last pass. */
+  readonly final: number;
+}
+
+function scheduleOf(settings: typeof DEFAULTS, trained: Float32Array, options: SchedulerOptions): Schedule {
+  const { steps } = options;
+  const timestepsOf = (sigmas: readonly number[]): number[] =>
+    sigmas.map((sigma) => f32(timestepOfSigma(sigma, trained)));
+  if (options.sigmas !== undefined) {
+    const sigmas = options.sigmas.map(f32);
+    return { timesteps: timestepsOf(sigmas), sigmas, final: 0 };
+  }
+  const { timestep_spacing: spacing, num_train_timesteps: used, steps_offset: offset } = settings;
+  const timesteps = options.timesteps ?? spreadTimesteps({ spacing, steps, used, offset, round: f32 });
+  const even =
+    settings.interpolation_type === 'log_linear'
+      ? logLinearSigmas(trained, steps)
+      : timesteps.map((position) => interpolate(trained, position));
+  const [highest, lowest] = [settings.sigma_max ?? (even[0] as number), settings.sigma_min ?? (even.at(-1) as number)];
+  const sigmas = spacedSigmas(settings, { highest, lowest, count: steps });
+  const last = settings.final_sigmas_type === 'sigma_min' ? (trained[0] as number) : 0;
+  if (sigmas !== undefined) return { timesteps: timestepsOf(sigmas), sigmas, final: last };
+  return { timesteps, sigmas: even, final: even[steps] ?? last };
+}
+
+/** The network's input is then a quarter of the sigma's logarithm. */
+function isContinuous({ timestep_type: type, prediction_type: predictionType }: typeof DEFAULTS): boolean {
+  return type === 'continuous' && predictionType === 'v_prediction';
+}
+
 /** One more than steps: the last pass ends at the smallest one. */
 function logLinearSigmas(trained: Float32Array, steps: number): number[] {
   const [smallest, largest] = [f32(Math.log(trained[0] as number)), f32(Math.log(trained.at(-1) as number))];
@@ -114,15 +139,16 @@ export const EULER: SchedulerClass = {
   rules: trainedRules({
     keys: (z) => ({
       interpolation_type: z.enum(['linear', 'log_linear']),
-      use_karras_sigmas: z.boolean().nullable(),
+      ...sigmaSpacingKeys(z),
       sigma_min: sigmaKey(z),
       sigma_max: sigmaKey(z),
-      timestep_type: z.literal('discrete'),
+      timestep_type: z.enum(['discrete', 'continuous']),
       rescale_betas_zero_snr: z.boolean(),
       final_sigmas_type: z.enum(['zero', 'sigma_min']),
     }),
-    onlyDefault: SIGMA_SPACING_OFF,
   }),
   names: [{ name: 'euler', settings: {}, sampler: 'Euler' }],
+  takes: ['timesteps', 'sigmas'],
+  scheduleTypes: SCHEDULE_TYPES,
   create: (config, options) => new EulerDiscreteScheduler(config, options),
 };

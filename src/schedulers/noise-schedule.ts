@@ -146,13 +146,6 @@ export function signalAndNoise(alphaCumulated: number): { readonly signal: numbe
   return { signal: f32(Math.sqrt(alphaCumulated)), noise: f32(Math.sqrt(f32(1 - alphaCumulated))) };
 }
 
-/** Sigmas spread evenly in their 7th root. Source: arXiv 2206.00364; diffusers schedulers/scheduling_euler_discrete.py, _convert_to_karras. */
-export function karrasSigmas(sigmaMin: number, sigmaMax: number, count: number): number[] {
-  const rho = 7;
-  const [low, high] = [sigmaMin ** (1 / rho), sigmaMax ** (1 / rho)];
-  return numpyLinspace(0, 1, count).map((ramp) => (high + ramp * (low - high)) ** rho);
-}
-
 /** The (fractional) timestep at which training had this sigma, linear in log sigma. Source: scheduling_euler_discrete.py, _sigma_to_t. */
 export function timestepOfSigma(sigma: number, sigmas: Float32Array): number {
   const logSigma = Math.log(Math.max(sigma, 1e-10));

@@ -13,7 +13,7 @@ import {
   TRAINING_DEFAULTS,
   withDefaults,
 } from './noise-schedule.ts';
-import { firstPassOf, passAt, PassOrder } from './passes.ts';
+import { firstPassOf, PassOrder, passAt } from './passes.ts';
 import { variancePreserving } from './prediction.ts';
 import type {
   NoisedSample,
@@ -204,5 +204,6 @@ export const PNDM: SchedulerClass = {
     }),
   }),
   names: [{ name: 'pndm', settings: {}, sampler: 'PLMS' }],
+  scheduleTypes: ['sgm_uniform', 'normal'],
   create: (config, options) => new PNDMScheduler(config, options),
 };

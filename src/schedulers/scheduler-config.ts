@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import { type ReadConfig, readConfig } from '../lib/config-rules.ts';
 import { quote } from '../lib/foreign-text.ts';
-import { schedulerClassOf, SCHEDULERS } from './registry.ts';
+import { SCHEDULERS, schedulerClassOf } from './registry.ts';
 import type { SchedulerClass, SchedulerConfig } from './scheduler.ts';
 
 /** The checkpoint's own scheduler. @throws `unsupported_class`, `unsupported_config`, `invalid_config` */

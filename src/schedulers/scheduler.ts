@@ -7,6 +7,7 @@
 import type { z } from 'zod';
 import type { ConfigRules } from '../lib/config-rules.ts';
 import type { NoiseSource } from '../noise/noise-source.ts';
+import type { ScheduleType } from './schedule-types.ts';
 
 /** `scheduler_config.json`, its keys as diffusers writes them. */
 export type SchedulerConfig = Readonly<Record<string, unknown>>;
@@ -68,9 +69,18 @@ export interface Scheduler {
 }
 
 export interface SchedulerOptions {
-  /** The number that the user asks for; a method may need more passes. */
+  /** The number that the user asks for, or of the `timesteps` or `sigmas` below; a method may need more passes. */
   readonly steps: number;
+  /** By hand: whole, strictly descending, below the number that was trained. Only for a class that takes them. */
+  readonly timesteps?: readonly number[];
+  /** By hand: strictly descending, above 0; the final 0 is not among them. Only for a class that takes them. */
+  readonly sigmas?: readonly number[];
+  /** From 0 (none, and absent) to 1: how much fresh noise a step adds. Only for a class that takes it. */
+  readonly eta?: number;
 }
+
+/** Arguments beside the number of steps. A class that does not take one refuses it by name, as its form in diffusers has none. */
+export type SchedulerArgument = 'timesteps' | 'sigmas' | 'eta';
 
 /** A short name and what it means. */
 export interface SchedulerName {
@@ -95,6 +105,13 @@ export interface SchedulerClass {
   readonly rules: (z: Zod) => ConfigRules<SchedulerConfig>;
   /** In a PNG the first one stands for the class too. */
   readonly names: readonly SchedulerName[];
-  /** @param config as `rules` allow it @throws `invalid_parameter` for a number of steps that cannot be */
+  /** Absent: none. `create-scheduler.ts` refuses the others, and checks the values of those. */
+  readonly takes?: readonly SchedulerArgument[];
+  /** The schedules that a request may ask for: those that the class's form in diffusers can do. Absent: none. */
+  readonly scheduleTypes?: readonly ScheduleType[];
+  /**
+   * @param config as `rules` allow it @param options checked as `takes` says
+   * @throws `invalid_parameter` for a number of steps that cannot be
+   */
   readonly create: (config: SchedulerConfig, options: SchedulerOptions) => Scheduler;
 }

@@ -31,13 +31,25 @@ const trainingKeys = (z: Zod): z.ZodRawShape => ({
   steps_offset: z.int().nonnegative().max(LONGEST_TRAINING),
 });
 
-export const SIGMA_SPACING_OFF = { use_exponential_sigmas: [false, null], use_beta_sigmas: [false, null] };
-export const THRESHOLDING_OFF = { thresholding: [false] };
-/** Read only with thresholding. */
-export const thresholdingKeys = (z: Zod): z.ZodRawShape => ({
-  dynamic_thresholding_ratio: z.number(),
-  sample_max_value: z.number(),
+/** For `spacedSigmas`. */
+export const sigmaSpacingKeys = (z: Zod): z.ZodRawShape => ({
+  use_karras_sigmas: z.boolean().nullable(),
+  use_exponential_sigmas: z.boolean().nullable(),
+  use_beta_sigmas: z.boolean().nullable(),
 });
+/** For `thresholded`. The largest value becomes a divisor. */
+export const thresholdingKeys = (z: Zod): z.ZodRawShape => ({
+  thresholding: z.boolean(),
+  dynamic_thresholding_ratio: z.number().min(0).max(1),
+  sample_max_value: z.number().positive().max(1e6),
+});
+/** Other models' schedules, which begin without a signal in another way. */
+export const FLOW_OFF = {
+  use_flow_sigmas: [false, null],
+  flow_shift: [1],
+  use_dynamic_shifting: [false],
+  time_shift_type: ['exponential'],
+};
 
 export interface TrainedRules {
   /** Beside those that all share, or with a narrower range. */
@@ -64,12 +76,16 @@ export function trainedRules({ keys, onlyDefault = {}, contradiction }: TrainedR
   };
 }
 
+const SPACING_KEYS = ['use_karras_sigmas', 'use_exponential_sigmas', 'use_beta_sigmas'];
+
 function contradictoryTraining(config: SchedulerConfig): string | undefined {
   const { trained_betas: betas, num_train_timesteps: timesteps = 1000, sigma_min: low, sigma_max: high } = config;
   if (Array.isArray(betas) && betas.length !== timesteps)
     return `"trained_betas" has ${betas.length} numbers; "num_train_timesteps" is ${String(timesteps)}, and both must agree`;
   if (typeof low === 'number' && typeof high === 'number' && low >= high)
     return `"sigma_min" is ${low}; it must be below "sigma_max", which is ${high}`;
+  const spacings = SPACING_KEYS.filter((key) => config[key] === true);
+  if (spacings.length > 1) return `${spacings.map((key) => `"${key}"`).join(' and ')} are true; allowed is one of them`;
   return vanishedSignal(config);
 }
 

@@ -3,11 +3,11 @@
  * node ask-about-fixture.ts <class name> <short name>
  */
 import { formatGenerationParameters, parseGenerationParameters } from '../../src/image/parameters-text.ts';
-import { parsePromptDocument } from '../../src/job/prompt-document.ts';
 import { DEFAULT_LIMITS } from '../../src/job/limits.ts';
+import { parsePromptDocument } from '../../src/job/prompt-document.ts';
+import { TorchCpuGenerator } from '../../src/noise/torch-cpu-random.ts';
 import { createScheduler } from '../../src/schedulers/create-scheduler.ts';
 import { readSchedulerConfig } from '../../src/schedulers/scheduler-config.ts';
-import { TorchCpuGenerator } from '../../src/noise/torch-cpu-random.ts';
 import { pseudoLoop } from './pseudo-network.ts';
 
 const [className = '', shortName = ''] = process.argv.slice(2);

@@ -1,6 +1,7 @@
 /** A scheduler that text2img does not have, as its author would write it: straight lines between image and noise, without training betas. */
-import { firstPassOf, passAt } from '../../src/schedulers/passes.ts';
+
 import { requireSteps } from '../../src/schedulers/noise-schedule.ts';
+import { firstPassOf, passAt } from '../../src/schedulers/passes.ts';
 import type { Scheduler, SchedulerClass, SchedulerPass } from '../../src/schedulers/scheduler.ts';
 
 function fixtureScheduler(shift: number, steps: number): Scheduler {

@@ -1,12 +1,11 @@
-/** What a test says of a scheduler that has no vectors yet: the commands that make them. */
+/** What a test says of a scheduler that has no vectors yet: how they are made. */
 
-export interface VectorFile {
-  /** In `reference/`. */
-  readonly program: string;
-  /** In `test/schedulers/`. */
-  readonly file: string;
-}
-
-export function noVectors(name: string, { program, file }: VectorFile): string {
-  return `no vectors of ${name}; add its cases to reference/${program}, then: .venv/bin/python reference/${program} > test/schedulers/${file}`;
+/** @param name the class's */
+export function noVectors(name: string): string {
+  const file = `test/schedulers/vectors/${name}.json`;
+  return (
+    `no vectors of ${name}; write its cases into ${file}, such as [{"scheduler": "${name}", "config": {}, "steps": 7}, ` +
+    `{"scheduler": "${name}", "config": {}, "steps": 10, "strength": 0.6}], ` +
+    `then: .venv/bin/python reference/fill_scheduler_vectors.py ${file}`
+  );
 }

@@ -1,10 +1,10 @@
 /** What a scheduler's file may say, for its own class and for another one that a request asks for. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { Text2ImgError } from '../../src/errors/text2img-error.ts';
 import { schedulerClassOf } from '../../src/schedulers/registry.ts';
 import type { SchedulerClass } from '../../src/schedulers/scheduler.ts';
 import { carriedSchedulerConfig, readSchedulerConfig } from '../../src/schedulers/scheduler-config.ts';
-import { Text2ImgError } from '../../src/errors/text2img-error.ts';
 
 type Config = Readonly<Record<string, unknown>>;
 
@@ -103,20 +103,26 @@ test('real files of the hub are read as they are', () => {
 });
 
 const CARRIED: readonly (readonly [asked: string, config: Config, key: string])[] = [
-  ['EulerDiscreteScheduler', { use_exponential_sigmas: true }, 'use_exponential_sigmas'],
-  ['EulerDiscreteScheduler', { use_beta_sigmas: true }, 'use_beta_sigmas'],
-  ['EulerDiscreteScheduler', { timestep_type: 'continuous' }, 'timestep_type'],
+  ['EulerDiscreteScheduler', { use_exponential_sigmas: true, use_beta_sigmas: true }, 'use_exponential_sigmas'],
+  ['EulerDiscreteScheduler', { use_beta_sigmas: 1 }, 'use_beta_sigmas'],
+  ['EulerDiscreteScheduler', { timestep_type: 'stepwise' }, 'timestep_type'],
   ['EulerDiscreteScheduler', { interpolation_type: 'cubic' }, 'interpolation_type'],
   ['EulerDiscreteScheduler', { final_sigmas_type: 'bogus' }, 'final_sigmas_type'],
   ['EulerDiscreteScheduler', { use_karras_sigmas: 'yes' }, 'use_karras_sigmas'],
   ['EulerAncestralDiscreteScheduler', { prediction_type: 'sample' }, 'prediction_type'],
   ['PNDMScheduler', { prediction_type: 'sample' }, 'prediction_type'],
-  ['DPMSolverMultistepScheduler', { use_lu_lambdas: true }, 'use_lu_lambdas'],
+  ['DPMSolverMultistepScheduler', { use_lu_lambdas: 'yes' }, 'use_lu_lambdas'],
   ['DPMSolverMultistepScheduler', { use_flow_sigmas: true }, 'use_flow_sigmas'],
-  ['DPMSolverMultistepScheduler', { use_exponential_sigmas: true }, 'use_exponential_sigmas'],
-  ['DPMSolverMultistepScheduler', { algorithm_type: 'sde-dpmsolver++' }, 'sde-dpmsolver++'],
-  ['DPMSolverMultistepScheduler', { solver_type: 'bh2' }, 'solver_type'],
-  ['DPMSolverMultistepScheduler', { thresholding: true }, 'thresholding'],
+  ['DPMSolverMultistepScheduler', { use_karras_sigmas: true, use_exponential_sigmas: true }, 'use_exponential_sigmas'],
+  ['DPMSolverMultistepScheduler', { algorithm_type: 'sde-dpmsolver' }, 'sde-dpmsolver'],
+  [
+    'DPMSolverMultistepScheduler',
+    { algorithm_type: 'sde-dpmsolver', final_sigmas_type: 'sigma_min', solver_order: 3 },
+    'solver_order',
+  ],
+  ['DPMSolverMultistepScheduler', { solver_type: 'bh3' }, 'solver_type'],
+  ['DPMSolverMultistepScheduler', { variance_type: 'learned' }, 'variance_type'],
+  ['DPMSolverMultistepScheduler', { thresholding: true, sample_max_value: 0 }, 'sample_max_value'],
 ];
 
 for (const [asked, config, key] of CARRIED) {

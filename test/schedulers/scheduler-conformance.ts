@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import { Text2ImgError } from '../../src/errors/text2img-error.ts';
-import { TorchCpuGenerator } from '../../src/noise/torch-cpu-random.ts';
 import type { NoiseSource } from '../../src/noise/noise-source.ts';
+import { TorchCpuGenerator } from '../../src/noise/torch-cpu-random.ts';
 import type { Scheduler, SchedulerClass } from '../../src/schedulers/scheduler.ts';
 
 const CONFIG = {

@@ -1,0 +1,39 @@
+/**
+ * The schedules that a request can ask for by name, and what each means in diffusers. Source: the configuration keys `use_…_sigmas` and
+ * `timestep_spacing` of its schedulers, and its page api/schedulers/overview, "Noise schedules and schedule types".
+ */
+
+export const SCHEDULE_TYPES = ['karras', 'exponential', 'beta', 'sgm_uniform', 'normal', 'simple'] as const;
+
+export type ScheduleType = (typeof SCHEDULE_TYPES)[number];
+
+type Settings = Readonly<Record<string, unknown>>;
+
+const PLAIN_SIGMAS: Settings = {
+  use_karras_sigmas: false,
+  use_exponential_sigmas: false,
+  use_beta_sigmas: false,
+  use_lu_lambdas: false,
+};
+
+/** The configuration keys that a schedule decides; all others stay as they are. */
+const SETTINGS: Readonly<Record<ScheduleType, Settings>> = {
+  karras: { ...PLAIN_SIGMAS, use_karras_sigmas: true },
+  exponential: { ...PLAIN_SIGMAS, use_exponential_sigmas: true, timestep_spacing: 'linspace' },
+  beta: { ...PLAIN_SIGMAS, use_beta_sigmas: true, timestep_spacing: 'linspace' },
+  sgm_uniform: { ...PLAIN_SIGMAS, timestep_spacing: 'trailing' },
+  normal: { ...PLAIN_SIGMAS, timestep_spacing: 'linspace' },
+  simple: PLAIN_SIGMAS,
+};
+
+export function settingsOfSchedule(type: ScheduleType): Settings {
+  return SETTINGS[type];
+}
+
+/**
+ * The timesteps of `simple`: from the last trained one downwards in equal parts, cut to whole numbers. diffusers has no key for them; a class can do
+ * them that takes timesteps by hand. Source: ComfyUI comfy/samplers.py, simple_scheduler.
+ */
+export function simpleTimesteps(steps: number, trained: number): number[] {
+  return Array.from({ length: steps }, (_, index) => trained - 1 - Math.trunc((index * trained) / steps));
+}
