@@ -53,12 +53,13 @@ test('every command of the table of options can be typed and has its page of hel
 
 test('the version stands in package.json, and the lock file, the changelog and README say the same', () => {
   const read = (name: string): string => readFileSync(join(root, name), 'utf8');
-  const { version } = JSON.parse(read('package.json')) as { version: string };
+  const { name, version } = JSON.parse(read('package.json')) as { name: string; version: string };
   const lock = JSON.parse(read('package-lock.json')) as {
     version: string;
     packages: Record<string, { version: string }>;
   };
   assert.deepEqual([lock.version, lock.packages['']?.version], [version, version]);
   assert.equal(/^## \[([\d.]+)\] - \d{4}-\d\d-\d\d$/m.exec(read('CHANGELOG.md'))?.[1], version);
-  assert.ok(read('README.md').includes(`text2img-${version}.tgz`));
+  const tarballs = [...read('README.md').matchAll(/[\w.-]+\.tgz/g)].map(([file]) => file);
+  assert.deepEqual([...new Set(tarballs)], [`${name}-${version}.tgz`]);
 });
