@@ -55,7 +55,11 @@ test('the packed tarball installs without scripts in an empty folder and draws a
     [['--help'], ['commander']],
     [['jobs', 'list'], ['commander']],
   ] as const) {
-    const loaded = loadedBy({ args, launcher: join(place, 'node_modules/text2img-service/bin/text2img.js'), cwd: place });
+    const loaded = loadedBy({
+      args,
+      launcher: join(place, 'node_modules/text2img-service/bin/text2img.js'),
+      cwd: place,
+    });
     assert.ok(loaded.files.includes('dist/cli/entry.js'), 'the hook sees what is loaded');
     assert.deepEqual(loaded.packages, packages, args.join(' '));
   }

@@ -70,5 +70,5 @@ export function loadedBy({ args, launcher, cwd, environment = {}, exitCode = 0 }
 /** Undefined for a file of our own, which lies in `node_modules` too where the program is installed. */
 function packageOf(url: string): string | undefined {
   const name = /^.*\/node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(url)?.[1];
-  return name === 'text2img' ? undefined : name;
+  return name === 'text2img-service' ? undefined : name;
 }
