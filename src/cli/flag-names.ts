@@ -8,6 +8,7 @@ import {
   type OptionSpec,
   optionsOf,
 } from '../config/options.ts';
+import { flagNamed } from '../config/options/option-spec.ts';
 import type { Flags } from '../config/parse.ts';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import { quote } from '../lib/foreign-text.ts';
@@ -89,9 +90,9 @@ function sidesOf(size: string | boolean | undefined): readonly (readonly ['width
 
 /** `--model-id` → `modelId`, as commander does it. */
 function keptName(flag: string): string {
-  return flag.slice(2).replaceAll(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
+  return flag.slice(2).replaceAll(/-([a-z\d])/g, (_, letter: string) => letter.toUpperCase());
 }
 
 function flagOfKept(kept: string): string {
-  return `--${kept.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+  return flagNamed(kept);
 }

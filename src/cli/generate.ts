@@ -8,6 +8,7 @@ import { encodePng } from '../image/encode-png.ts';
 import { imageParameters } from '../image/image-parameters.ts';
 import type { ResolvedGenerationRequest } from '../job/generation-request.ts';
 import { loggedRequest } from '../job/logged-request.ts';
+import type { ModelFacts } from '../job/model-facts.ts';
 import { usedParameters } from '../job/prompt-document.ts';
 import { REQUEST_FIELDS } from '../job/request-fields.ts';
 import { requestWarnings } from '../job/request-warnings.ts';
@@ -44,7 +45,8 @@ export async function generate(context: CommandContext): Promise<ExitCode> {
   await using engine = await openEngine(engineOptions(config, environment), { model, logger });
   warnOfOtherModel(context, wanted.drawnBy, engine);
   const { seed } = wanted.request;
-  const request = resolveRequest(wanted.request, { defaults: {}, limits: limitsOf(config), model: engine.model, seed });
+  const stated = statedFor(context, wanted, engine.model);
+  const request = resolveRequest(stated, { defaults: {}, limits: limitsOf(config), model: engine.model, seed });
   const result = await draw(context, engine, request);
   await writeImages(context, { request, result, engine, paths });
   if (!config.json) terminal.line(summaryOf(paths, performance.now() - startedMs));
@@ -121,6 +123,21 @@ function warnOfNotTaken({ logger }: CommandContext, { notTaken }: RequestWithSou
   logger.warning('the PNG has settings that text2img does not use', {
     parameters: `${named.join(', ')}${more === 0 ? '' : ` and ${more} more`}`,
   });
+}
+
+/**
+ * The request as this model reads it. Web UIs write `Clip skip` for XL models too, but always take the layer before the last. So a
+ * model with a second text encoder generates their image without it.
+ */
+function statedFor(
+  { logger }: CommandContext,
+  { request, hasForeignClipSkip }: RequestWithSource,
+  model: ModelFacts,
+): RequestWithSource['request'] {
+  if (!hasForeignClipSkip || !model.fields.includes('prompt2')) return request;
+  const { clipSkip, ...others } = request;
+  logger.warning('the PNG’s "Clip skip" has no effect with this kind of model, as in web UIs', { clip_skip: clipSkip });
+  return others;
 }
 
 /** The same request gives the same pixels only with the same weights. */

@@ -5,7 +5,12 @@ import { randomInt } from 'node:crypto';
 import type { Config } from '../config/options.ts';
 import { requestValues } from '../config/options/request-options.ts';
 import { Text2ImgError } from '../errors/text2img-error.ts';
-import { parametersNotTaken, type ParsedParameters, parseGenerationParameters } from '../image/parameters-text.ts';
+import {
+  isOwnText,
+  parametersNotTaken,
+  type ParsedParameters,
+  parseGenerationParameters,
+} from '../image/parameters-text.ts';
 import { readParametersText } from '../image/read-parameters.ts';
 import type { GenerationRequest } from '../job/generation-request.ts';
 import { parsePromptDocument, toDocument } from '../job/prompt-document.ts';
@@ -24,13 +29,16 @@ export interface RequestWithSource {
   readonly drawnBy: { readonly modelName: string | undefined; readonly modelHash: string | undefined } | undefined;
   /** Settings in the PNG of `--from` that text2img does not use. */
   readonly notTaken: readonly string[];
+  /** `clip_skip` is another tool's, in the PNG of `--from`. */
+  readonly hasForeignClipSkip: boolean;
 }
 
 /** @throws `conflicting_options`, `not_found`, `unreadable_file`, and the errors of an invalid request */
 export async function requestOf(config: Config): Promise<RequestWithSource> {
   const read = config.from === undefined ? undefined : await readSource(config.from);
   const source = read?.parameters;
-  const stated = { ...source, ...requestValues(REQUEST_FIELDS, config) };
+  const flags = requestValues(REQUEST_FIELDS, config);
+  const stated = { ...source, ...flags };
   if (stated.prompt === undefined)
     throw new Text2ImgError(
       'conflicting_options',
@@ -41,19 +49,30 @@ export async function requestOf(config: Config): Promise<RequestWithSource> {
   const { seed = randomInt(RANDOM_SEEDS) } = request;
   const drawnBy =
     source === undefined ? undefined : { modelName: source.modelName, modelHash: source.modelHash ?? undefined };
-  return { request: { ...request, seed }, drawnBy, notTaken: read?.notTaken ?? [] };
+  return {
+    request: { ...request, seed },
+    drawnBy,
+    notTaken: read?.notTaken ?? [],
+    hasForeignClipSkip: read?.isOwn === false && source?.clipSkip !== undefined && flags.clipSkip === undefined,
+  };
 }
 
 interface Source {
   readonly parameters: ParsedParameters;
   readonly notTaken: readonly string[];
+  /** text2img wrote the text. */
+  readonly isOwn: boolean;
 }
 
 async function readSource(path: string): Promise<Source> {
   const png = await readNamedFile(path, '--from');
   try {
     const text = readParametersText(png);
-    return { parameters: parseGenerationParameters(text), notTaken: parametersNotTaken(text) };
+    return {
+      parameters: parseGenerationParameters(text),
+      notTaken: parametersNotTaken(text),
+      isOwn: isOwnText(text),
+    };
   } catch (error) {
     if (!(error instanceof Text2ImgError)) throw error;
     throw new Text2ImgError(error.code, `--from ${quote(path)}: ${error.message}`, { cause: error });

@@ -13,11 +13,22 @@ interface MadeImage {
 /** A field that the model does not read has no part in the image, so its default is left out. */
 export function imageParameters(
   request: ResolvedGenerationRequest,
-  { modelName, modelHash, fields }: Pick<ModelFacts, 'modelName' | 'modelHash' | 'fields'>,
+  { modelName, modelHash, fields, defaults }: Pick<ModelFacts, 'modelName' | 'modelHash' | 'fields' | 'defaults'>,
   { seed, widthPx, heightPx }: MadeImage,
 ): GenerationParameters {
   const read: Partial<ResolvedGenerationRequest> = Object.fromEntries(
     Object.entries(request).filter(([name]) => fields.includes(name)),
   );
-  return { ...read, prompt: request.prompt, seed, widthPx, heightPx, modelName, modelHash };
+  // Where none is something else than an empty text, an empty text has to stand in the PNG.
+  const isEmptyMeant = read.negativePrompt === '' && defaults['negativePrompt'] !== '';
+  return {
+    ...read,
+    ...(isEmptyMeant ? { isEmptyNegativeMeant: true } : {}),
+    prompt: request.prompt,
+    seed,
+    widthPx,
+    heightPx,
+    modelName,
+    modelHash,
+  };
 }

@@ -1,7 +1,7 @@
 /**
  * The `parameters` text that tools for Stable Diffusion read and write, in the layout of AUTOMATIC1111's web UI. It holds the prompt, a line with the
  * negative prompt, and one line of `Name: value` pairs. Most names stand in the table of request fields. Names that join fields (`Size`, `Sampler`
- * with `Schedule type`) are known here. Numbers are printed so that they read back exactly. Prompts that the layout cannot carry unharmed are
+ * with `Schedule type`) or count otherwise (`Clip skip`) are known here. Numbers are printed so that they read back exactly. Prompts that the layout cannot carry unharmed are
  * repeated in a quoted `Prompts` value.
  */
 import { Text2ImgError } from '../errors/text2img-error.ts';
@@ -18,7 +18,7 @@ import { VERSION } from '../version.ts';
 import { quoteValue, splitText } from './parameters-line.ts';
 
 /** Fields that are laid out below, or share a name with another. */
-type JoinedName = 'prompt' | 'negativePrompt' | 'scheduler' | 'widthPx' | 'heightPx';
+type JoinedName = 'prompt' | 'negativePrompt' | 'scheduler' | 'widthPx' | 'heightPx' | 'clipSkip';
 type BaseTable = FieldTable & Pick<typeof REQUEST_FIELDS, JoinedName>;
 type NamedInPng<Table> = {
   [Name in keyof Table]: Table[Name] extends { readonly png: string } ? Name : never;
@@ -31,7 +31,9 @@ type Parameters<Table extends BaseTable> = Partial<Pick<Resolved<Table>, NamedIn
 
 interface JoinedValues
   extends Pick<ResolvedGenerationRequest, 'prompt' | 'widthPx' | 'heightPx'>,
-    Partial<Pick<ResolvedGenerationRequest, 'negativePrompt' | 'scheduler'>> {
+    Partial<Pick<ResolvedGenerationRequest, 'negativePrompt' | 'scheduler' | 'clipSkip'>> {
+  /** The negative prompt is an empty text, which this model tells from none. */
+  readonly isEmptyNegativeMeant?: true;
   readonly modelName: string;
   readonly modelHash: string | null;
 }
@@ -63,16 +65,18 @@ export const JOINED_PLACES: Readonly<Record<JoinedName, string>> = {
   scheduler: '`Sampler` and `Scheduler`',
   widthPx: '`Size`',
   heightPx: '`Size`',
+  clipSkip: '`Clip skip`, which is 1 more',
 };
 
 const NEGATIVE_PREFIX = 'Negative prompt: ';
 
 /** The usual order. Names of the table that are not in it follow, then `LAST_NAMES`. */
 const FIRST_NAMES = ['Steps', 'Sampler', 'CFG scale', 'Seed', 'Size', 'Model hash', 'Model'];
-const LAST_NAMES = ['Scheduler', 'Prompts', 'Version'];
+const CLIP_SKIP = 'Clip skip';
+const LAST_NAMES = [CLIP_SKIP, 'Scheduler', 'Prompts', 'Version'];
 /** Schedules of the web UI that are the sampler's own here. */
 const PLAIN_SCHEDULES: ReadonlySet<string> = new Set(['Automatic', 'Uniform']);
-const NO_CLIP_SKIP = '1';
+const OUR_VERSION = /^text2img /;
 
 /** Reads and writes the text with the fields of `table`. */
 export function parametersText<Table extends BaseTable>(table: Table): ParametersText<Table> {
@@ -85,18 +89,20 @@ export function parametersText<Table extends BaseTable>(table: Table): Parameter
 
   function layOut(parameters: Parameters<Table>, exactPrompts: string | undefined): string {
     const values: Readonly<Record<string, FieldValue | null | undefined>> = { ...parameters };
-    const { prompt, negativePrompt, scheduler, widthPx, heightPx, modelName, modelHash }: JoinedValues = parameters;
+    const { prompt, scheduler, widthPx, heightPx, modelName, modelHash, clipSkip }: JoinedValues = parameters;
     const pairs: Readonly<Record<string, string | undefined>> = {
       ...Object.fromEntries(fields.map(({ name, png, type }) => [png, formatted(type, values[name])])),
       Sampler: scheduler === undefined ? undefined : samplerOfScheduler(scheduler),
       Size: `${widthPx}x${heightPx}`,
       'Model hash': modelHash ?? undefined,
       Model: modelName,
+      [CLIP_SKIP]: formatClipSkip(clipSkip),
       Scheduler: scheduler,
       Prompts: exactPrompts,
       Version: `text2img ${VERSION}`,
     };
-    const negative = negativePrompt === undefined || negativePrompt === '' ? [] : [NEGATIVE_PREFIX + negativePrompt];
+    const negativePrompt = negativePromptOf(parameters);
+    const negative = negativePrompt === undefined ? [] : [NEGATIVE_PREFIX + negativePrompt];
     const line = order.flatMap((name) => {
       const value = own(pairs, name);
       return value === undefined ? [] : [`${name}: ${quoteValue(value)}`];
@@ -119,6 +125,7 @@ export function parametersText<Table extends BaseTable>(table: Table): Parameter
       heightPx,
       modelName: pairs.get('Model'),
       modelHash: pairs.get('Model hash'),
+      clipSkip: readClipSkip(pairs),
     };
     // Each value was read by the type of its field.
     return omitUndefined(found) as unknown as Parsed<Table>;
@@ -126,16 +133,17 @@ export function parametersText<Table extends BaseTable>(table: Table): Parameter
 
   return {
     format(parameters) {
-      const { prompt, negativePrompt = '' }: JoinedValues = parameters;
+      const { prompt }: JoinedValues = parameters;
+      const negativePrompt = negativePromptOf(parameters);
       const plain = layOut(parameters, undefined);
       const readBack = parse(plain);
       const survives =
         readBack.prompt === prompt &&
-        (readBack.negativePrompt ?? '') === negativePrompt &&
+        readBack.negativePrompt === negativePrompt &&
         plain.isWellFormed() &&
         !plain.includes('\0');
       if (survives) return plain;
-      const exact = JSON.stringify([prompt, negativePrompt]);
+      const exact = JSON.stringify(negativePrompt === undefined ? [prompt] : [prompt, negativePrompt]);
       return layOut(parameters, exact).replaceAll('\0', '\ufffd').toWellFormed();
     },
     parse,
@@ -146,7 +154,7 @@ export function parametersText<Table extends BaseTable>(table: Table): Parameter
           if (taken.has(name)) return false;
           if (name === 'Schedule type')
             return pairs.get('Scheduler') === undefined && !PLAIN_SCHEDULES.has(value) && !isScheduleType(value);
-          return name !== 'Clip skip' || value !== NO_CLIP_SKIP;
+          return true;
         })
         .map(([name, value]) => `${name}: ${value}`);
     },
@@ -174,10 +182,38 @@ function readValue(name: string, type: FieldType<FieldValue>, text: string | und
   );
 }
 
-function exactPrompts(json: string): { prompt: string; negativePrompt: string } {
+/** As the text says it: an empty one is left out, unless the model tells it from none. */
+function negativePromptOf({ negativePrompt, isEmptyNegativeMeant }: JoinedValues): string | undefined {
+  return (isEmptyNegativeMeant ? negativePrompt : negativePrompt || undefined) ?? undefined;
+}
+
+/** Web UIs begin with 1, which leaves no layer out. */
+function formatClipSkip(clipSkip: number | null | undefined): string | undefined {
+  return clipSkip === undefined || clipSkip === null ? undefined : String(clipSkip + 1);
+}
+
+/** Of another tool's text 1 is as good as none. */
+function readClipSkip(pairs: ReadonlyMap<string, string>): number | undefined {
+  const type = REQUEST_FIELDS.clipSkip.type();
+  const stated = readValue(CLIP_SKIP, type, pairs.get(CLIP_SKIP));
+  if (typeof stated !== 'number' || (stated <= 1 && !isOurs(pairs))) return undefined;
+  return stated - 1;
+}
+
+function isOurs(pairs: ReadonlyMap<string, string>): boolean {
+  return OUR_VERSION.test(pairs.get('Version') ?? '');
+}
+
+/** Whether text2img wrote the text: other tools mean something else by some values. */
+export function isOwnText(text: string): boolean {
+  return isOurs(splitText(text).pairs);
+}
+
+function exactPrompts(json: string): { prompt: string; negativePrompt: string | undefined } {
   try {
     const [prompt, negativePrompt] = JSON.parse(json) as [unknown, unknown];
-    if (typeof prompt === 'string' && typeof negativePrompt === 'string') return { prompt, negativePrompt };
+    if (typeof prompt === 'string' && (typeof negativePrompt === 'string' || negativePrompt === undefined))
+      return { prompt, negativePrompt };
   } catch {
     // falls through to the one error below
   }

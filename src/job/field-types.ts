@@ -149,6 +149,73 @@ export function decimal({ min, max }: Range = { min: -Infinity, max: Infinity })
   };
 }
 
+export type Pair = readonly [number, number];
+
+/** The largest whole number up to which float32 holds all. */
+const MAX_IN_PAIR = 2 ** 24;
+
+interface PairOptions {
+  /** Of the two numbers in documents. */
+  readonly order: string;
+  /** As a flag and a PNG write it; it is read back with `parse`. */
+  readonly text: {
+    readonly form: string;
+    readonly format: (pair: Pair) => string;
+    readonly read: (text: string) => Pair | undefined;
+  };
+}
+
+/** Two whole numbers in diffusers' order, as `[height, width]`. */
+function pairOf({ order, text: { form, format, read } }: PairOptions): FieldType<Pair> {
+  const range = `whole numbers from 0 to ${MAX_IN_PAIR}`;
+  const number = whole({ min: 0, max: MAX_IN_PAIR });
+  const parse = (value: unknown): Pair | undefined => {
+    const [first, second, ...more] = Array.isArray(value) ? value.map((one) => number.parse(one)) : [];
+    return first === undefined || second === undefined || more.length > 0 ? undefined : [first, second];
+  };
+  const readText = (value: string): Pair | undefined => {
+    const pair = read(value);
+    return pair === undefined ? undefined : parse(pair);
+  };
+  return {
+    json: { type: 'array', items: number.json },
+    allowed: `${form} with ${range}; ${order} in documents`,
+    code: 'invalid_parameter',
+    parse,
+    parseText: readText,
+    readText,
+    format,
+    refuse: refusal(`a list of two ${range}, ${order}`),
+  };
+}
+
+function twoNumbers(pattern: RegExp, value: string): Pair | undefined {
+  const [, first, second] = pattern.exec(value) ?? [];
+  return first === undefined || second === undefined ? undefined : [Number(first), Number(second)];
+}
+
+/** Documents have the height first, as diffusers does; flags and PNGs the width, as `--size` does. */
+export const sizePair: FieldType<Pair> = pairOf({
+  order: '[height, width]',
+  text: {
+    form: 'WIDTHxHEIGHT',
+    format: ([height, width]) => `${width}x${height}`,
+    read: (value) => {
+      const [width, height] = twoNumbers(/^\s*(\d{1,9})\s*[x×*]\s*(\d{1,9})\s*$/i, value) ?? [];
+      return width === undefined || height === undefined ? undefined : [height, width];
+    },
+  },
+});
+
+export const cornerPair: FieldType<Pair> = pairOf({
+  order: '[top, left]',
+  text: {
+    form: 'TOP,LEFT',
+    format: ([top, left]) => `${top},${left}`,
+    read: (value) => twoNumbers(/^\s*(\d{1,9})\s*,\s*(\d{1,9})\s*$/, value),
+  },
+});
+
 /** −0 and exponents survive `Number()` of this. */
 function formatNumber(value: number): string {
   return Object.is(value, -0) ? '-0' : String(value);

@@ -26,6 +26,10 @@ const OTHER_NAMES: Readonly<Record<string, readonly string[]>> = {
   width: ['image_width'],
   height: ['image_height'],
   callback_url: ['webhook', 'webhook_url'],
+  prompt_2: ['style_prompt', 'positive_style_prompt', 'text_2'],
+  negative_prompt_2: ['negative_style_prompt'],
+  clip_skip: ['clip_stop_at_last_layers', 'CLIP_stop_at_last_layers'],
+  guidance_rescale: ['cfg_rescale', 'cfg_rescale_multiplier', 'rescale_cfg', 'guidance_rescale_factor'],
 };
 
 /** Words of their own that are one letter away from a field. */
@@ -88,11 +92,15 @@ const LONGER_NAME = 12;
 function isSlip(name: string, wire: string): boolean {
   if (plain(name) === plain(wire)) return true;
   const word = name.toLowerCase();
-  // `width2` is a second width.
-  if (OWN_WORDS.has(word) || (/\d/.test(word) && !/\d/.test(wire))) return false;
+  // `width2` is a second width, `prompt_1` a prompt of one's own.
+  if (OWN_WORDS.has(word) || digitsOf(word) !== digitsOf(wire)) return false;
   const slips = slipsBetween(word, wire);
   if (wire.length >= LONG_NAME) return slips <= (wire.length >= LONGER_NAME ? 2 : 1);
   return slips === 1 && (word.length !== wire.length || isSwapped(word, wire));
+}
+
+function digitsOf(word: string): string {
+  return word.replaceAll(/\D/g, '');
 }
 
 /** The same letters in another order. */

@@ -18,7 +18,7 @@ export const modelFactsSchema = z.object({
   defaultWidthPx: z.number().int(),
   defaultHeightPx: z.number().int(),
   /** The model's own defaults for all other fields, by their names in the table of request fields. They come before the table's. */
-  defaults: z.record(z.string(), z.union([plainValue, z.array(plainValue)])),
+  defaults: z.record(z.string(), z.union([plainValue, z.array(plainValue).readonly()])),
   /** How many images share one pass of the denoising network at most. */
   maxBatchImages: z.number().int().positive(),
   device: foreignText,

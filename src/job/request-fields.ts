@@ -2,7 +2,7 @@
  * Every field of a request, once. From this table follow: documents, the queues' projections, `job.parameters`, defaults, flags, the engine's
  * protocol, PNGs, batches and docs/requests.md. Names and defaults are those of diffusers' `StableDiffusionPipeline.__call__`.
  */
-import { decimal, line, schedulerName, text, whole } from './field-types.ts';
+import { cornerPair, decimal, line, type Pair, schedulerName, sizePair, text, whole } from './field-types.ts';
 import { field } from './request-field.ts';
 
 /** diffusers refuses a side that 8 does not divide. */
@@ -11,6 +11,8 @@ export const SIDE_MULTIPLE_PX = 8;
 const longestSidePx = (maxPixels: number): number => maxPixels / SIDE_MULTIPLE_PX;
 /** Longer than any URL that a receiver has (RFC 9110 asks for 8000; browsers and proxies stop far earlier). */
 const MAX_URL_LENGTH = 2048;
+/** More layers than any text encoder has; the model says how many it has. */
+const MAX_CLIP_SKIP = 99;
 
 export const REQUEST_FIELDS = {
   prompt: field<string>()({
@@ -27,8 +29,30 @@ export const REQUEST_FIELDS = {
     wire: 'negative_prompt',
     help: 'Text that describes things to avoid',
     type: ({ maxPromptBytes: maxBytes }) => text({ maxBytes }),
-    default: '',
+    // Some models of the XL family tell an empty text from none.
+    default: null,
+    defaultText: 'none',
     flag: { placeholder: '<text>', aliases: ['--negative'] },
+  }),
+  prompt2: field<string>()({
+    wire: 'prompt_2',
+    help: 'Prompt for the second text encoder of XL models',
+    type: ({ maxPromptBytes: maxBytes }) => text({ maxBytes }),
+    default: null,
+    defaultText: 'the prompt',
+    perJob: true,
+    writtenBack: false,
+    flag: { placeholder: '<text>' },
+    png: 'Prompt 2',
+  }),
+  negativePrompt2: field<string>()({
+    wire: 'negative_prompt_2',
+    help: 'Negative prompt for the second text encoder of XL models',
+    type: ({ maxPromptBytes: maxBytes }) => text({ maxBytes }),
+    default: null,
+    defaultText: 'the negative prompt',
+    flag: { placeholder: '<text>' },
+    png: 'Negative prompt 2',
   }),
   seed: field<number>()({
     wire: 'seed',
@@ -61,6 +85,23 @@ export const REQUEST_FIELDS = {
     // A pass with guidance has twice the inputs; the scale itself is each image's own.
     batchKey: (scale) => scale > 1,
   }),
+  guidanceRescale: field<number>()({
+    wire: 'guidance_rescale',
+    help: 'How far guidance keeps the contrast of the unguided prediction (arXiv 2305.08891)',
+    type: () => decimal({ min: 0, max: 1 }),
+    default: null,
+    defaultText: '0',
+    flag: { placeholder: '<x>' },
+    png: 'CFG rescale',
+  }),
+  clipSkip: field<number>()({
+    wire: 'clip_skip',
+    help: 'Layers to leave out at the end of the text encoder; web UIs count one more',
+    type: () => whole({ min: 0, max: MAX_CLIP_SKIP }),
+    default: null,
+    defaultText: '0',
+    flag: { placeholder: '<n>' },
+  }),
   widthPx: field<number>()({
     wire: 'width',
     help: 'Width in pixels',
@@ -80,6 +121,60 @@ export const REQUEST_FIELDS = {
     defaultText: 'the model’s',
     flag: { placeholder: '<px>', short: '-H' },
     batchKey: (heightPx) => heightPx,
+  }),
+  originalSize: field<Pair>()({
+    wire: 'original_size',
+    help: 'XL models: size of the imagined original',
+    type: () => sizePair,
+    default: null,
+    defaultText: 'the image’s size',
+    flag: { placeholder: '<WxH>' },
+    png: 'Original size',
+  }),
+  cropsCoordsTopLeft: field<Pair>()({
+    wire: 'crops_coords_top_left',
+    help: 'XL models: corner of the image in the imagined original',
+    type: () => cornerPair,
+    default: null,
+    defaultText: '0,0',
+    flag: { name: 'crop', placeholder: '<T,L>', aliases: ['--crops-coords-top-left'] },
+    png: 'Crop top left',
+  }),
+  targetSize: field<Pair>()({
+    wire: 'target_size',
+    help: 'XL models: size that the image is described with',
+    type: () => sizePair,
+    default: null,
+    defaultText: 'the image’s size',
+    flag: { placeholder: '<WxH>' },
+    png: 'Target size',
+  }),
+  negativeOriginalSize: field<Pair>()({
+    wire: 'negative_original_size',
+    help: 'XL models: original size to avoid; works with negative_target_size only',
+    type: () => sizePair,
+    default: null,
+    defaultText: 'original_size',
+    flag: { placeholder: '<WxH>' },
+    png: 'Negative original size',
+  }),
+  negativeCropsCoordsTopLeft: field<Pair>()({
+    wire: 'negative_crops_coords_top_left',
+    help: 'XL models: corner to avoid; works with both negative sizes only',
+    type: () => cornerPair,
+    default: null,
+    defaultText: '0,0',
+    flag: { name: 'negativeCrop', placeholder: '<T,L>', aliases: ['--negative-crops-coords-top-left'] },
+    png: 'Negative crop top left',
+  }),
+  negativeTargetSize: field<Pair>()({
+    wire: 'negative_target_size',
+    help: 'XL models: target size to avoid; works with negative_original_size only',
+    type: () => sizePair,
+    default: null,
+    defaultText: 'target_size',
+    flag: { placeholder: '<WxH>' },
+    png: 'Negative target size',
   }),
   numImages: field<number>()({
     wire: 'num_images',

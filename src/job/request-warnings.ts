@@ -5,10 +5,10 @@ import { promptSyntaxWarning } from './prompt-syntax.ts';
 
 /** @param fieldNames of the document, where there is one. @returns a sentence for each, for `job.warnings` and the log */
 export function requestWarnings(
-  { prompt, negativePrompt }: Pick<ResolvedGenerationRequest, 'prompt' | 'negativePrompt'>,
+  request: ResolvedGenerationRequest,
   fieldNames: readonly string[] = [],
 ): readonly string[] {
-  return [promptSyntaxWarning([prompt, negativePrompt]), unreadFieldsWarning(fieldNames)].filter(
-    (warning) => warning !== undefined,
-  );
+  const { prompt, negativePrompt, prompt2, negativePrompt2 } = request;
+  const texts = [prompt, negativePrompt, prompt2, negativePrompt2].filter((text) => text !== null);
+  return [promptSyntaxWarning(texts), unreadFieldsWarning(fieldNames)].filter((warning) => warning !== undefined);
 }

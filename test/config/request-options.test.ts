@@ -59,7 +59,7 @@ test('every field that is not one job’s own is a flag of run, and every flag h
     Object.entries(options)
       .filter(([, { commands }]) => !commands.includes('run'))
       .map(([name]) => name),
-    ['prompt', 'seed', 'priority'],
+    ['prompt', 'prompt2', 'seed', 'priority'],
   );
   for (const [name, { doc, allowed, kind }] of Object.entries(options)) {
     assert.ok(kind === 'text' || doc.includes(allowed), doc);

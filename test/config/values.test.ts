@@ -55,7 +55,13 @@ test('a prompt and a path are taken as typed', async () => {
 });
 
 // From the table, so that a new option is in it.
-const emptyable: readonly OptionName[] = ['negativePrompt', 'callbackAllowHosts', 'gcsPrefix'];
+const emptyable: readonly OptionName[] = [
+  'negativePrompt',
+  'prompt2',
+  'negativePrompt2',
+  'callbackAllowHosts',
+  'gcsPrefix',
+];
 for (const name of OPTION_NAMES) {
   const spec: OptionSpec = OPTIONS[name];
   const command = spec.commands[0];
@@ -75,7 +81,7 @@ for (const name of OPTION_NAMES) {
         });
     }
   });
-  if (name === 'prompt' || name === 'negativePrompt') continue;
+  if (spec.kind === 'text') continue;
   test(`${flagOf(name)} with a NUL is refused by name`, async () => {
     const good = spec.default ?? 'x';
     await assert.rejects(load({ command, flags: { [name]: `${good}\0x` } }), (error: Error) =>

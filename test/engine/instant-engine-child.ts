@@ -140,7 +140,7 @@ function load({ settings }: Extract<ParentMessage, { type: 'load' }>): void {
       fields: Object.keys(REQUEST_FIELDS),
       defaultWidthPx: 16,
       defaultHeightPx: 8,
-      defaults: { scheduler: 'DDIMScheduler' },
+      defaults: { negativePrompt: '', scheduler: 'DDIMScheduler' },
       maxBatchImages: MAX_BATCH_IMAGES,
       device: 'cpu',
       deviceReason: 'a test',

@@ -41,7 +41,7 @@ test('the demo checkpoint loads, tells its facts and draws pictures of the size 
   const facts = await host.start();
   assert.deepEqual(
     [facts.modelName, facts.defaultWidthPx, facts.defaults, facts.device],
-    ['demo', 256, { scheduler: 'DDIMScheduler' }, 'cpu'],
+    ['demo', 256, { negativePrompt: '', scheduler: 'DDIMScheduler' }, 'cpu'],
   );
   const result = await host.generate([job('a', { numImages: 2 })])[0];
   assert.deepEqual(

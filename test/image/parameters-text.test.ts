@@ -148,14 +148,7 @@ test('what is not drawn here is named, what has no influence is not', () => {
     parametersNotTaken(
       `a\n${LINE}, Schedule type: SGM Uniform, Clip skip: 2, Denoising strength: 0.4, Lora hashes: "x: 1, y: 2", ENSD: 31337, toString: 1`,
     ),
-    [
-      'Schedule type: SGM Uniform',
-      'Clip skip: 2',
-      'Denoising strength: 0.4',
-      'Lora hashes: x: 1, y: 2',
-      'ENSD: 31337',
-      'toString: 1',
-    ],
+    ['Schedule type: SGM Uniform', 'Denoising strength: 0.4', 'Lora hashes: x: 1, y: 2', 'ENSD: 31337', 'toString: 1'],
   );
   assert.deepEqual(parametersNotTaken(formatGenerationParameters({ ...base, prompt: 'Clip skip: 2\n, "' })), []);
 });

@@ -12,7 +12,7 @@ export const MODEL_FACTS: ModelFacts = {
   fields: Object.keys(REQUEST_FIELDS),
   defaultWidthPx: 64,
   defaultHeightPx: 64,
-  defaults: { scheduler: 'DDIMScheduler' },
+  defaults: { negativePrompt: '', scheduler: 'DDIMScheduler' },
   maxBatchImages: 4,
   device: 'cpu',
   deviceReason: 'cpu',

@@ -21,13 +21,13 @@ import { MODEL_FACTS } from './a-request.ts';
 
 const TABLE = {
   ...REQUEST_FIELDS,
-  clipSkip: field<number>()({
-    wire: 'clip_skip',
-    help: 'Layers of the text encoder to leave out at its end',
+  filmGrain: field<number>()({
+    wire: 'film_grain',
+    help: 'Grains of the film',
     type: () => whole({ min: 0, max: 11 }),
     default: 0,
     flag: { placeholder: '<n>' },
-    png: 'Clip skip',
+    png: 'Film grain',
     batchKey: (layers) => layers,
   }),
 } as const;
@@ -37,76 +37,73 @@ const OPTIONS = { defaults: {}, model: MODEL, limits: DEFAULT_LIMITS, seed: 5 };
 
 const codec = documentCodec(TABLE);
 const resolve = requestResolver(TABLE);
-const request = { prompt: 'a fox', clipSkip: 2 } as const;
+const request = { prompt: 'a fox', filmGrain: 2 } as const;
 
 test('the extra field is read from a document and refused out of its range', () => {
-  assert.deepEqual(codec.parse({ text: 'a fox', clip_skip: 2 }, DEFAULT_LIMITS).request, request);
-  assert.throws(() => codec.parse({ text: 'a fox', clip_skip: 12 }, DEFAULT_LIMITS), {
+  assert.deepEqual(codec.parse({ text: 'a fox', film_grain: 2 }, DEFAULT_LIMITS).request, request);
+  assert.throws(() => codec.parse({ text: 'a fox', film_grain: 12 }, DEFAULT_LIMITS), {
     code: 'invalid_parameter',
-    message: '"clip_skip" is 12; allowed are whole numbers from 0 to 11.',
+    message: '"film_grain" is 12; allowed are whole numbers from 0 to 11.',
   });
 });
 
 test('both queues ask for the extra field', () => {
-  assert.ok(codec.names.includes('clip_skip'));
-  assert.deepEqual(codec.project({ text: 'a fox', clip_skip: 2, mine: 1 }), { text: 'a fox', clip_skip: 2 });
+  assert.ok(codec.names.includes('film_grain'));
+  assert.deepEqual(codec.project({ text: 'a fox', film_grain: 2, mine: 1 }), { text: 'a fox', film_grain: 2 });
 });
 
 test('the extra field has its own default, then the model’s, then the operator’s, then the document’s', () => {
-  assert.equal(resolve({ prompt: 'a fox' }, OPTIONS).clipSkip, 0);
-  const model = { ...MODEL, defaults: { clipSkip: 3 } };
-  assert.equal(resolve({ prompt: 'a fox' }, { ...OPTIONS, model }).clipSkip, 3);
-  assert.equal(resolve({ prompt: 'a fox' }, { ...OPTIONS, model, defaults: { clipSkip: 1 } }).clipSkip, 1);
-  assert.equal(resolve({ prompt: 'a fox' }, { ...OPTIONS, defaults: { clipSkip: 1 } }).clipSkip, 1);
-  assert.equal(resolve(request, { ...OPTIONS, defaults: { clipSkip: 1 } }).clipSkip, 2);
+  assert.equal(resolve({ prompt: 'a fox' }, OPTIONS).filmGrain, 0);
+  const model = { ...MODEL, defaults: { filmGrain: 3 } };
+  assert.equal(resolve({ prompt: 'a fox' }, { ...OPTIONS, model }).filmGrain, 3);
+  assert.equal(resolve({ prompt: 'a fox' }, { ...OPTIONS, model, defaults: { filmGrain: 1 } }).filmGrain, 1);
+  assert.equal(resolve({ prompt: 'a fox' }, { ...OPTIONS, defaults: { filmGrain: 1 } }).filmGrain, 1);
+  assert.equal(resolve(request, { ...OPTIONS, defaults: { filmGrain: 1 } }).filmGrain, 2);
 });
 
 test('the extra field is written into job.parameters', () => {
-  assert.equal(codec.used(resolve(request, OPTIONS), MODEL)['clip_skip'], 2);
+  assert.equal(codec.used(resolve(request, OPTIONS), MODEL)['film_grain'], 2);
 });
 
 test('the extra field has a flag with help, range and default, for every command that has requests', () => {
-  const { clipSkip } = requestOptions(TABLE, ['run', 'generate', 'enqueue']);
-  assert.equal(
-    clipSkip.doc,
-    'Layers of the text encoder to leave out at its end (a whole number from 0 to 11; default: 0).',
-  );
-  assert.equal(clipSkip.placeholder, '<n>');
-  assert.deepEqual(clipSkip.commands, ['run', 'generate', 'enqueue']);
-  assert.equal(clipSkip.allowed, 'a whole number from 0 to 11');
-  assert.equal(clipSkip.type.parseText('2'), 2);
-  assert.equal(clipSkip.type.parseText('12'), undefined);
+  const { filmGrain } = requestOptions(TABLE, ['run', 'generate', 'enqueue']);
+  assert.equal(filmGrain.doc, 'Grains of the film (a whole number from 0 to 11; default: 0).');
+  assert.equal(filmGrain.placeholder, '<n>');
+  assert.deepEqual(filmGrain.commands, ['run', 'generate', 'enqueue']);
+  assert.equal(filmGrain.allowed, 'a whole number from 0 to 11');
+  assert.equal(filmGrain.type.parseText('2'), 2);
+  assert.equal(filmGrain.type.parseText('12'), undefined);
 });
 
 test('the flag of the extra field becomes part of the document that generate and enqueue make, and a default of run', () => {
-  const values = requestValues(TABLE, { prompt: 'a fox', clipSkip: 2, width: undefined, json: true });
+  const values = requestValues(TABLE, { prompt: 'a fox', filmGrain: 2, width: undefined, json: true });
   assert.deepEqual(values, request);
-  assert.deepEqual(toDocument(TABLE, values), { text: 'a fox', clip_skip: 2 });
+  assert.deepEqual(toDocument(TABLE, values), { text: 'a fox', film_grain: 2 });
 });
 
 test('a model that does not read the extra field refuses it in a document and ignores it as the operator’s default', () => {
-  const model = { ...MODEL, fields: Object.keys(TABLE).filter((name) => name !== 'clipSkip') };
+  const model = { ...MODEL, fields: Object.keys(TABLE).filter((name) => name !== 'filmGrain') };
   assert.throws(() => resolve(request, { ...OPTIONS, model }), {
     code: 'invalid_parameter',
-    message: '"clip_skip" is 2; the model "m" does not read "clip_skip", so leave it out.',
+    message: '"film_grain" is 2; the model "m" does not read "film_grain", so leave it out.',
   });
-  const resolved = resolve({ prompt: 'a fox' }, { ...OPTIONS, model, defaults: { clipSkip: 1 } });
-  assert.equal(resolved.clipSkip, 0);
-  assert.equal('clip_skip' in codec.used(resolved, model), false);
+  const resolved = resolve({ prompt: 'a fox' }, { ...OPTIONS, model, defaults: { filmGrain: 1 } });
+  assert.equal(resolved.filmGrain, 0);
+  assert.equal('film_grain' in codec.used(resolved, model), false);
 });
 
 test('the extra field passes to the engine, whose protocol checks its kind and no range', () => {
   const schema = requestSchemaOf(TABLE);
   const resolved = resolve(request, OPTIONS);
   assert.deepEqual(schema.parse(resolved), resolved);
-  assert.equal(schema.safeParse({ ...resolved, clipSkip: 12 }).success, true);
-  for (const clipSkip of ['2', 2.5, null, undefined])
-    assert.equal(schema.safeParse({ ...resolved, clipSkip }).success, false);
+  assert.equal(schema.safeParse({ ...resolved, filmGrain: 12 }).success, true);
+  for (const filmGrain of ['2', 2.5, null, undefined])
+    assert.equal(schema.safeParse({ ...resolved, filmGrain }).success, false);
 });
 
 test('images whose extra fields differ share no pass', () => {
   const keyOf = batchKeyOf(TABLE);
-  const keyed = (clipSkip: number): string => keyOf(resolve({ prompt: 'a fox', clipSkip }, OPTIONS));
+  const keyed = (filmGrain: number): string => keyOf(resolve({ prompt: 'a fox', filmGrain }, OPTIONS));
   assert.equal(keyed(2), keyed(2));
   assert.notEqual(keyed(2), keyed(1));
 });
@@ -114,19 +111,19 @@ test('images whose extra fields differ share no pass', () => {
 test('the extra field is written into the PNG’s text and read back, after the usual names', () => {
   const { format, parse, notTaken } = parametersText(TABLE);
   const text = format({ ...resolve(request, OPTIONS), modelName: 'm', modelHash: null });
-  assert.match(text, /Size: 64x64, Model: m, Clip skip: 2, Scheduler: DDIMScheduler, Version:/);
-  assert.equal(parse(text).clipSkip, 2);
+  assert.match(text, /Size: 64x64, Model: m, Film grain: 2, Scheduler: DDIMScheduler, Version:/);
+  assert.equal(parse(text).filmGrain, 2);
   assert.deepEqual(notTaken(text), []);
-  assert.throws(() => parse('p\nSteps: 1, Seed: 1, Clip skip: two'), {
+  assert.throws(() => parse('p\nSteps: 1, Seed: 1, Film grain: two'), {
     code: 'unreadable_file',
-    message: /Clip skip: "two"/,
+    message: /Film grain: "two"/,
   });
 });
 
 test('the extra field has a row in docs/requests.md', () => {
   assert.ok(
     requestPage(TABLE).includes(
-      '| `clip_skip` | Layers of the text encoder to leave out at its end. | a whole number from 0 to 11 | 0 | `--clip-skip` | `TEXT2IMG_CLIP_SKIP` | `Clip skip` |',
+      '| `film_grain` | Grains of the film. | a whole number from 0 to 11 | 0 | `--film-grain` | `TEXT2IMG_FILM_GRAIN` | `Film grain` |',
     ),
   );
 });
@@ -134,7 +131,7 @@ test('the extra field has a row in docs/requests.md', () => {
 test('an extra text is logged by its length only', () => {
   const table = {
     ...TABLE,
-    secondPrompt: field<string>()({ wire: 'prompt_2', help: 'h', type: () => text({ maxBytes: 99 }), default: '' }),
+    secondPrompt: field<string>()({ wire: 'caption', help: 'h', type: () => text({ maxBytes: 99 }), default: '' }),
   } as const;
   const resolved = requestResolver(table)(
     { prompt: 'a fox', secondPrompt: 'private' },
@@ -143,7 +140,7 @@ test('an extra text is logged by its length only', () => {
   const logged = loggedRequest(table, resolved);
   assert.equal(JSON.stringify(logged).includes('private'), false);
   assert.deepEqual(
-    [logged['prompt_length'], logged['negative_prompt_length'], logged['prompt_2_length'], logged['clip_skip']],
+    [logged['prompt_length'], logged['negative_prompt_length'], logged['caption_length'], logged['film_grain']],
     [5, 0, 7, 0],
   );
 });
@@ -151,24 +148,24 @@ test('an extra text is logged by its length only', () => {
 test('a field without a default stays without a value, in the protocol, in job.parameters and in the PNG; an operator may give one', () => {
   const table = {
     ...REQUEST_FIELDS,
-    eta: field<number>()({
-      wire: 'eta',
+    filmSpeed: field<number>()({
+      wire: 'film_speed',
       help: 'h',
       type: () => decimal({ min: 0, max: 1 }),
       default: null,
       flag: { placeholder: '<x>' },
-      png: 'Eta',
+      png: 'Film speed',
     }),
   } as const;
   const model = { ...MODEL, fields: Object.keys(table) };
-  const byOperator: Defaults<typeof table> = requestValues(table, { eta: 0.5 });
+  const byOperator: Defaults<typeof table> = requestValues(table, { filmSpeed: 0.5 });
   const without = requestResolver(table)({ prompt: 'a fox' }, { ...OPTIONS, model });
   const given = requestResolver(table)({ prompt: 'a fox' }, { ...OPTIONS, model, defaults: byOperator });
-  assert.deepEqual([without.eta, given.eta], [null, 0.5]);
+  assert.deepEqual([without.filmSpeed, given.filmSpeed], [null, 0.5]);
   for (const request of [without, given]) assert.deepEqual(requestSchemaOf(table).parse(request), request);
   const used = documentCodec(table).used;
-  assert.deepEqual([used(without, model)['eta'], used(given, model)['eta']], [undefined, 0.5]);
+  assert.deepEqual([used(without, model)['film_speed'], used(given, model)['film_speed']], [undefined, 0.5]);
   const text = (request: typeof given): string =>
     parametersText(table).format({ ...request, modelName: 'm', modelHash: null });
-  assert.deepEqual([/Eta: /.test(text(without)), /Eta: 0\.5,/.test(text(given))], [false, true]);
+  assert.deepEqual([/Film speed: /.test(text(without)), /Film speed: 0\.5,/.test(text(given))], [false, true]);
 });

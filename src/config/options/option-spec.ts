@@ -59,12 +59,12 @@ export function option<const Spec extends OptionSpec>(spec: Spec): Spec {
   return spec;
 }
 
-/** `numImages` → `--num-images`. */
+/** `numImages` → `--num-images`, `prompt2` → `--prompt-2`. */
 export function flagNamed(name: string): string {
-  return `--${name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+  return `--${name.replaceAll(/[A-Z]|\d+/g, (word) => `-${word.toLowerCase()}`)}`;
 }
 
 /** `numImages` → `TEXT2IMG_NUM_IMAGES`, save for the names of the contract. */
 export function variableOf(name: string, spec: OptionSpec): string {
-  return spec.environment ?? `TEXT2IMG_${name.replaceAll(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`;
+  return spec.environment ?? `TEXT2IMG_${name.replaceAll(/[A-Z]|\d+/g, (word) => `_${word}`).toUpperCase()}`;
 }

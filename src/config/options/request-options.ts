@@ -28,7 +28,7 @@ export type RequestOptions<Table> = {
 export function optionNameOf({ flag, wire }: Pick<RequestField<never>, 'flag' | 'wire'>): string | undefined {
   return flag === undefined
     ? undefined
-    : (flag.name ?? wire.replaceAll(/_([a-z])/g, (_, letter: string) => letter.toUpperCase()));
+    : (flag.name ?? wire.replaceAll(/_([a-z\d])/g, (_, letter: string) => letter.toUpperCase()));
 }
 
 /** @param commands of a field that is not per job; the others have no `run` */

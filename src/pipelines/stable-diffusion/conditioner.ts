@@ -18,7 +18,7 @@ export function stableDiffusionConditioner(prompts: PromptEncoder): Conditioner 
     encode: async ({ request, ...job }) => {
       const encode = async (text: string, what: string): Promise<Condition> =>
         condition(await encodePrompt(prompts, { ...job, text, what, skippedLayers: 0 }));
-      const unconditional = await encode(request.negativePrompt, 'negative prompt');
+      const unconditional = await encode(request.negativePrompt ?? '', 'negative prompt');
       return { conditional: await encode(request.prompt, 'prompt'), unconditional };
     },
   };

@@ -21,7 +21,10 @@ export const STABLE_DIFFUSION = {
     return {
       defaultWidthPx: size.width * scaleFactor,
       defaultHeightPx: size.height * scaleFactor,
-      defaults: { scheduler: checkpoint.scheduler.className },
+      defaults: {
+        negativePrompt: '',
+        scheduler: checkpoint.scheduler.className,
+      },
     };
   },
   load: loadStableDiffusion,
