@@ -8,12 +8,16 @@ import json
 import math
 from pathlib import Path
 
+import diffusers
 import torch
-from diffusers import AutoencoderKL, UNet2DConditionModel
+import transformers
+from diffusers import UNet2DConditionModel
 from safetensors.torch import save_file
 from transformers import CLIPTextConfig, CLIPTextModel
 
 HIDDEN = 16
+END = "<|endoftext|>"
+ALL_MERGES = 49152 - 256 - 2
 
 # As the files of Stable Diffusion 1.5 on the hub: sparse, old, keys of other classes included.
 MODEL_INDEX = {
@@ -125,20 +129,21 @@ def bytes_to_unicode() -> list[str]:
     return [chr(byte) for byte in printable] + [chr(256 + index) for index in range(len(moved))]
 
 
-def write_clip_tokenizer(folder: Path, bpe_file: Path) -> None:
+def write_clip_tokenizer(folder: Path, bpe_file: Path, merge_count: int = ALL_MERGES, pad_token: str = END) -> None:
     """vocab.json and merges.txt out of bpe_simple_vocab_16e6.txt.gz, the form in which CLIP itself ships its vocabulary (MIT)."""
     lines = gzip.open(bpe_file, "rt", encoding="utf-8").read().split("\n")
-    merges = lines[1 : 49152 - 256 - 2 + 1]
+    merges = lines[1 : merge_count + 1]
     symbols = bytes_to_unicode()
     tokens = symbols + [symbol + "</w>" for symbol in symbols] + ["".join(merge.split()) for merge in merges]
-    tokens += ["<|startoftext|>", "<|endoftext|>"]
-    assert len(tokens) == 49408
+    tokens += ["<|startoftext|>", END]
+    assert len(tokens) == merge_count + 514
     folder.mkdir(parents=True, exist_ok=True)
     vocab = {token: index for index, token in enumerate(tokens)}
     (folder / "vocab.json").write_text(json.dumps(vocab, ensure_ascii=False, separators=(",", ":")), encoding="utf-8")
     (folder / "merges.txt").write_text("#version: 0.2\n" + "\n".join(merges) + "\n", encoding="utf-8")
-    write_json(folder / "tokenizer_config.json", TOKENIZER_CONFIG)
-    write_json(folder / "special_tokens_map.json", SPECIAL_TOKENS)
+    padding = {} if pad_token == END else {"pad_token": pad_token}
+    write_json(folder / "tokenizer_config.json", {**TOKENIZER_CONFIG, **padding})
+    write_json(folder / "special_tokens_map.json", {**SPECIAL_TOKENS, **padding})
 
 
 def shake(module: torch.nn.Module, seed: int, gain: float) -> None:
@@ -151,7 +156,7 @@ def shake(module: torch.nn.Module, seed: int, gain: float) -> None:
                 parameter.copy_(0.2 * noise)
             elif parameter.ndim == 1:
                 parameter.copy_(1 + 0.25 * noise)
-            elif "embedding" in name and "time" not in name:
+            elif "token_embedding" in name or "position_embedding" in name:
                 parameter.copy_(noise)
             else:
                 parameter.copy_(noise * gain / math.sqrt(parameter[0].numel()))
@@ -170,16 +175,18 @@ def make_unet(config: dict, seed: int = 2) -> UNet2DConditionModel:
     return unet.eval()
 
 
-def make_vae(config: dict, seed: int = 3) -> AutoencoderKL:
-    vae = AutoencoderKL.from_config(config)
+def make_vae(config: dict, seed: int = 3) -> diffusers.ModelMixin:
+    vae = getattr(diffusers, config["_class_name"]).from_config(config)
     shake(vae, seed, gain=1.1)
     with torch.no_grad():
-        vae.decoder.conv_out.weight.mul_(0.7)
+        if config["_class_name"] == "AutoencoderKL":
+            vae.decoder.conv_out.weight.mul_(0.7)
     return vae.eval()
 
 
 def make_text_encoder(config: dict, seed: int = 1) -> CLIPTextModel:
-    text_encoder = CLIPTextModel(CLIPTextConfig(**{key: value for key, value in config.items() if not key.startswith("_")}))
+    text_class = getattr(transformers, config["architectures"][0])
+    text_encoder = text_class(CLIPTextConfig(**{key: value for key, value in config.items() if not key.startswith("_")}))
     shake(text_encoder, seed, gain=1.3)
     return text_encoder.eval()
 
