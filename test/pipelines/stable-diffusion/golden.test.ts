@@ -18,11 +18,14 @@ import { DEFAULT_LIMITS } from '../../../src/job/limits.ts';
 import { parsePromptDocument } from '../../../src/job/prompt-document.ts';
 import { resolveRequest } from '../../../src/job/resolve-request.ts';
 import { cpuSettings } from '../../engine/cpu-settings.ts';
+import { WAITING } from './golden-waiting.ts';
 
 const golden = fileURLToPath(new URL('../../golden', import.meta.url));
 
 interface GoldenCase {
   readonly about: string;
+  /** The folder of the checkpoint that the case changes: `base` where it is absent. */
+  readonly base?: string;
   readonly request: Readonly<Record<string, unknown>>;
   readonly expected: readonly string[];
   /** Files of the base that the case's checkpoint lacks. */
@@ -31,10 +34,10 @@ interface GoldenCase {
 }
 
 /** The base checkpoint with the case's own files over it. */
-function assemble(name: string, { remove = [] }: GoldenCase): string {
+function assemble(name: string, { base = 'base', remove = [] }: GoldenCase): string {
   const folder = mkdtempSync(join(tmpdir(), 'text2img-golden-'));
   process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
-  cpSync(join(golden, 'base'), folder, { recursive: true });
+  cpSync(join(golden, base), folder, { recursive: true });
   for (const file of remove) rmSync(join(folder, file));
   const overlay = join(golden, name, 'checkpoint');
   if (existsSync(overlay)) cpSync(overlay, folder, { recursive: true });
@@ -94,13 +97,19 @@ function largestDifference(image: RawImage, path: string): number {
   );
 }
 
+/** A waiting case is drawn all the same, and reported as "todo" with what it waits for: its failure is told and is no error. */
+function waitingFor(name: string): { readonly todo?: string } {
+  const waiting = WAITING.find(({ cases }) => cases.test(name));
+  return waiting === undefined ? {} : { todo: `waits for ${waiting.what}` };
+}
+
 const names = readdirSync(golden).filter((name) => existsSync(join(golden, name, 'case.json')));
 
 suite('every pixel is within 1/255 of diffusers', () => {
   assert.ok(names.length >= 45, `the cases are there: ${names.length}`);
   for (const name of names) {
     const golden_ = readCase(name);
-    test(`${name}: ${golden_.about}`, async () => {
+    test(`${name}: ${golden_.about}`, waitingFor(name), async () => {
       const { images } = await draw(name, golden_);
       assert.equal(images.length, golden_.expected.length);
       for (const [index, { image }] of images.entries()) {
