@@ -42,6 +42,8 @@ COPY package.json LICENSE ./
 COPY bin bin
 COPY models models
 COPY examples examples
+# For `docker exec`: the command as all pages and sentences write it.
+RUN ln -s /app/bin/text2img.js /usr/local/bin/text2img
 # Any user may run it: what is written goes to volumes and to /tmp, which everybody may write.
 RUN mkdir -p /var/cache/huggingface /var/cache/text2img /data && chmod 1777 /var/cache/huggingface /var/cache/text2img /data
 ENV TEXT2IMG_CONTAINER=1 \

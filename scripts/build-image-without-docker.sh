@@ -70,6 +70,8 @@ fi
 grep -q 'conflicting_options' "$work/refusal" || { cat "$work/refusal" >&2; exit 1; }
 in_container sh -c 'if touch /app/x 2>/dev/null || touch /usr/x 2>/dev/null; then echo "the program is writable" >&2; exit 1; fi'
 in_container sh -c 'for tool in npm gcc make git python3; do if command -v $tool >/dev/null; then echo "$tool is in the last stage" >&2; exit 1; fi; done'
+# As somebody types it with `docker exec`.
+in_container text2img --version >/dev/null
 in_container "${text2img[@]}" enqueue --embedded /app/examples/prompts.jsonl >/dev/null
 # Healthy while the worker runs. It removes its health file when it ends.
 in_container sh -c '

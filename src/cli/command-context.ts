@@ -36,5 +36,6 @@ export function printResult(
   { config, terminal }: { readonly config: Pick<Config, 'json'>; readonly terminal: Terminal },
   result: { readonly json: unknown; readonly text: string | readonly string[] },
 ): void {
-  terminal.result(config.json ? jsonLine(result.json) : result.text);
+  if (config.json) terminal.result(jsonLine(result.json));
+  else terminal.resultForPeople(result.text);
 }

@@ -30,7 +30,7 @@ export async function doctor(context: CommandContext): Promise<ExitCode> {
     await inspectWebhook(context),
   ];
   if (config.json) terminal.result(jsonLine({ findings }));
-  else for (const lines of [...findings.map(format), summary(findings)]) terminal.result(lines);
+  else for (const lines of [...findings.map(format), summary(findings)]) terminal.resultForPeople(lines);
   return findings.some(({ status }) => status === 'problem') ? 5 : 0;
 }
 

@@ -6,6 +6,7 @@ import type { QueueMode } from '../config/mode.ts';
 import { EXIT_CODE_OF_FAULT } from '../errors/error-codes.ts';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import type { CommandContext, ExitCode, Given, QueueContext } from './command-context.ts';
+import { ownNameIn } from './own-name.ts';
 import type { Invocation } from './program.ts';
 import { stopWasAsked } from './signals.ts';
 import { Terminal } from './terminal.ts';
@@ -65,7 +66,7 @@ async function runProgram(given: Given, terminal: Terminal): Promise<ExitCode> {
       if (exitCode !== undefined) return exitCode;
     }
     const { parseArguments } = await import('./program.ts');
-    const invocation = await parseArguments(args);
+    const invocation = await parseArguments(args, ownNameIn(given.environment));
     return typeof invocation === 'number'
       ? invocation
       : await runCommand(invocation, { terminal, environment: given.environment });

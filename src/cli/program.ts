@@ -21,6 +21,7 @@ import { VERSION } from '../version.ts';
 import type { ExitCode } from './command-context.ts';
 import { aliasesOf, joinAliases, SIZE_FLAG, takesSize } from './flag-names.ts';
 import { EXAMPLES, EXIT_CODES_HELP } from './help-texts.ts';
+import { asTyped, lineAsTyped, type OwnName } from './own-name.ts';
 import { describeUsageError } from './usage-errors.ts';
 
 /** The typed command line: the command's path and everything behind it. */
@@ -162,13 +163,16 @@ function unknownCommand(typed: string, meant: readonly string[]): Text2ImgError 
 const NOTHING_DONE: ExitCode = 2;
 
 /** @returns the exit code where help or the version was printed instead @throws `unknown_option`, `invalid_option`, `conflicting_options` */
-export async function parseArguments(args: readonly string[]): Promise<Invocation | ExitCode> {
+export async function parseArguments(
+  args: readonly string[],
+  ownName: OwnName = 'text2img',
+): Promise<Invocation | ExitCode> {
   let invocation: Invocation | undefined;
   const program = buildProgram(
     (found) => {
       invocation = found;
     },
-    { withOptions: namedIn(args) },
+    { withOptions: namedIn(args), ownName },
   );
   try {
     await program.parseAsync(args, { from: 'user' });
@@ -191,20 +195,25 @@ function namedIn(args: readonly string[]): ReadonlySet<CommandName> {
 export interface ProgramOptions {
   /** The commands that are given their options; all by default. 200 options cost a quarter of a call for help (measured). */
   readonly withOptions?: ReadonlySet<CommandName>;
+  /** The help writes it for `text2img`. */
+  readonly ownName?: OwnName;
 }
 
-export function buildProgram(act: (invocation: Invocation) => void, { withOptions }: ProgramOptions = {}): Command {
-  const program = new Program('text2img')
+export function buildProgram(
+  act: (invocation: Invocation) => void,
+  { withOptions, ownName = 'text2img' }: ProgramOptions = {},
+): Command {
+  const program = new Program(ownName)
     .description('Generate images from prompts with Stable Diffusion.')
     .version(VERSION, '-V, --version', 'Print the version.')
     .configureHelp({ subcommandTerm: termOf })
     .helpOption('-h, --help', 'Show this help.')
     .helpCommand('help [command]', 'Show the help of a command.')
-    .addHelpText('after', `\n${EXIT_CODES_HELP}\n\nMore: text2img <command> --help`);
+    .addHelpText('after', `\n${EXIT_CODES_HELP}\n\nMore: ${ownName} <command> --help`);
   const groups = new Map<CommandName, Command>();
   for (const shape of SHAPES) {
-    const parent = shape.action === undefined ? program : groupOf(program, groups, shape.command);
-    addCommand(parent, shape, { act, hasOptions: withOptions?.has(shape.command) ?? true });
+    const parent = shape.action === undefined ? program : groupOf(program, { groups, ownName }, shape.command);
+    addCommand(parent, shape, { act, ownName, hasOptions: withOptions?.has(shape.command) ?? true });
   }
   // After the subcommands, because they copy these settings from their parent when they are made.
   for (const command of [program, ...program.commands, ...program.commands.flatMap((group) => group.commands)]) {
@@ -219,11 +228,15 @@ function termOf(command: Command): string {
   return [command.name(), ...operands].join(' ');
 }
 
-function groupOf(program: Command, groups: Map<CommandName, Command>, name: CommandName): Command {
+function groupOf(
+  program: Command,
+  { groups, ownName }: { readonly groups: Map<CommandName, Command>; readonly ownName: OwnName },
+  name: CommandName,
+): Command {
   const existing = groups.get(name);
   if (existing !== undefined) return existing;
   const group = program.command(name).description(GROUP_DESCRIPTIONS[name] ?? '');
-  addExamples(group, name);
+  addExamples(group, { command: name }, ownName);
   groups.set(name, group);
   return group;
 }
@@ -231,9 +244,10 @@ function groupOf(program: Command, groups: Map<CommandName, Command>, name: Comm
 interface Behaviour {
   readonly act: (invocation: Invocation) => void;
   readonly hasOptions: boolean;
+  readonly ownName: OwnName;
 }
 
-function addCommand(parent: Command, shape: CommandShape, { act, hasOptions }: Behaviour): void {
+function addCommand(parent: Command, shape: CommandShape, { act, hasOptions, ownName }: Behaviour): void {
   const command = parent
     .command([shape.action ?? shape.command, shape.operand].filter((part) => part !== undefined).join(' '), {
       isDefault: shape.command === 'run',
@@ -242,9 +256,9 @@ function addCommand(parent: Command, shape: CommandShape, { act, hasOptions }: B
     // Refused below, with the argument's name.
     .allowExcessArguments(true)
     .addHelpOption(new Option('-h, --help', 'Show this help.').helpGroup(groupHeadingOf('json')));
-  if (hasOptions) for (const name of optionsOf(shape.command)) addOption(command, shape, name);
+  if (hasOptions) for (const name of optionsOf(shape.command)) addOption(command, shape, { name, ownName });
   if (hasOptions && takesSize(shape.command)) command.addOption(new Option(`${SIZE_FLAG} <w>x<h>`).hideHelp());
-  addExamples(command, shape.command, shape.action);
+  addExamples(command, shape, ownName);
   command.action(() => {
     const [operand] = shape.operand === undefined ? [] : command.args;
     refuseExcess(shape, command.args[shape.operand === undefined ? 0 : 1]);
@@ -258,14 +272,18 @@ function addCommand(parent: Command, shape: CommandShape, { act, hasOptions }: B
   });
 }
 
-function addOption(command: Command, { action }: CommandShape, name: OptionName): void {
+function addOption(
+  command: Command,
+  { action }: CommandShape,
+  { name, ownName }: { readonly name: OptionName; readonly ownName: OwnName },
+): void {
   const spec: OptionSpec = OPTIONS[name];
   const flag = flagOf(name);
   const isShown = action === undefined || (spec.actions?.includes(action) ?? true);
   const make = (flags: string, description: string): Option =>
     new Option(flags, description).helpGroup(groupHeadingOf(name)).hideHelp(!isShown);
   const byDefault = (spec.default ?? '') === '' || spec.placeholder === undefined ? '' : ` (default: ${spec.default})`;
-  const documentation = `${spec.doc}${byDefault} [${environmentNameOf(name)}]`;
+  const documentation = `${asTyped(spec.doc, ownName)}${byDefault} [${environmentNameOf(name)}]`;
   if (spec.placeholder === undefined) {
     const isOn = spec.default === 'on';
     // In this order: commander takes a switch that it only knows as `--no-…` for given.
@@ -284,11 +302,15 @@ function groupHeadingOf(name: OptionName): string {
   return `${heading}:`;
 }
 
-/** @param action undefined: the examples of all actions */
-function addExamples(command: Command, name: CommandName, action?: string): void {
+/** Of a group: the examples of all its actions. */
+function addExamples(
+  command: Command,
+  { command: name, action }: Pick<CommandShape, 'command' | 'action'>,
+  ownName: OwnName,
+): void {
   const examples = EXAMPLES[name]
     .filter(([line]) => action === undefined || line.includes(`text2img ${name} ${action}`))
-    .map(([line, meaning]) => `  ${line}\n      ${meaning}`);
+    .map(([line, meaning]) => `  ${lineAsTyped(line, ownName)}\n      ${meaning}`);
   command.addHelpText('after', `\nExamples:\n${examples.join('\n')}`);
 }
 

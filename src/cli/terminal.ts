@@ -9,6 +9,7 @@ import { Text2ImgError } from '../errors/text2img-error.ts';
 import { messageOf } from '../lib/disk-errors.ts';
 import { cut, printable } from '../lib/foreign-text.ts';
 import { OutputStream } from './output-stream.ts';
+import { asTyped, ownNameIn } from './own-name.ts';
 import { barLine, type Begin, plainLine, type Progress } from './progress-text.ts';
 
 interface Bar extends Progress, Begin {
@@ -22,7 +23,7 @@ export interface TerminalStreams {
   readonly stdout: Writable & { readonly isTTY?: boolean; readonly columns?: number };
   readonly stderr: Writable & { readonly isTTY?: boolean; readonly columns?: number; readonly rows?: number };
   readonly nowMs: () => number;
-  /** `TERM` and `COLUMNS` are read. */
+  /** `TERM` and `COLUMNS` are read, and how the program was started. */
   readonly environment?: Environment;
 }
 
@@ -98,11 +99,16 @@ export class Terminal implements Disposable {
     this.#draw();
   }
 
+  /** A result that people read: commands in it are as this user types them. */
+  resultForPeople(lines: string | readonly string[]): void {
+    this.result(asLines(lines).map((line) => this.#asTyped(line)));
+  }
+
   /** A line for people, or several, for standard error. */
   line(lines: string | readonly string[]): void {
     if (this.#log !== undefined) return asLines(lines).forEach(this.#log);
     this.#erase();
-    for (const line of asLines(lines)) this.#stderr.write(`${printable(cut(line, LINE_LENGTH))}\n`);
+    for (const line of asLines(lines)) this.#stderr.write(`${printable(cut(this.#asTyped(line), LINE_LENGTH))}\n`);
     this.#draw();
   }
 
@@ -164,6 +170,10 @@ export class Terminal implements Disposable {
 
   [Symbol.dispose](): void {
     for (const key of this.#bars.keys()) this.endProgress(key);
+  }
+
+  #asTyped(line: string): string {
+    return asTyped(line, ownNameIn(this.#streams.environment ?? {}));
   }
 
   #erase(): void {

@@ -1,9 +1,13 @@
-/** The tarball that a user installs: packed, installed in an empty folder and used to draw, with nothing of the clone in reach. */
+/**
+ * The ways to the command that README names. The tarball: packed, installed in an empty folder and used to draw, with nothing of the clone in
+ * reach. Beside it the tarball for all folders, `npm link`, and `npx` in the clone.
+ */
 import assert from 'node:assert/strict';
 import { spawnSync, type SpawnSyncReturns } from 'node:child_process';
+import { mkdirSync, readdirSync } from 'node:fs';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { after, test } from 'node:test';
 import { loadedBy } from './packages-of.ts';
@@ -12,12 +16,14 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 const place = await mkdtemp(join(tmpdir(), 'text2img-package-'));
 after(() => rm(place, { recursive: true, force: true }));
 
+const UNREACHABLE = /ENOTFOUND|ECONNREFUSED|ETIMEDOUT|EAI_AGAIN/;
+
 /** Runs a command as somebody in the empty folder would: without the npm settings that the test runner was started with. */
-function runInPlace(command: string, args: readonly string[], cwd = place): SpawnSyncReturns<string> {
+function runInPlace(command: string, args: readonly string[], cwd = place, extra = {}): SpawnSyncReturns<string> {
   const environment = Object.fromEntries(
     Object.entries(process.env).filter(([name]) => !name.toLowerCase().startsWith('npm_')),
   );
-  return spawnSync(command, args, { cwd, encoding: 'utf8', env: environment, maxBuffer: 1 << 26 });
+  return spawnSync(command, args, { cwd, encoding: 'utf8', env: { ...environment, ...extra }, maxBuffer: 1 << 26 });
 }
 
 function succeed(result: SpawnSyncReturns<string>, what: string): string {
@@ -25,9 +31,10 @@ function succeed(result: SpawnSyncReturns<string>, what: string): string {
   return result.stdout;
 }
 
+succeed(runInPlace('npm', ['run', 'package', '--', '--pack-destination', place], root), 'npm run package');
+const [tarball = ''] = readdirSync(place).filter((name) => name.endsWith('.tgz'));
+
 test('the packed tarball installs without scripts in an empty folder and draws a picture', async (t) => {
-  succeed(runInPlace('npm', ['run', 'package', '--', '--pack-destination', place], root), 'npm run package');
-  const tarball = succeed(runInPlace('sh', ['-c', 'ls *.tgz']), 'ls').trim();
   await writeFile(join(place, 'package.json'), '{"private":true}\n');
   const install = runInPlace('npm', [
     'install',
@@ -37,7 +44,7 @@ test('the packed tarball installs without scripts in an empty folder and draws a
     '--no-fund',
     `./${tarball}`,
   ]);
-  if (/ENOTFOUND|ECONNREFUSED|ETIMEDOUT|EAI_AGAIN/.test(install.stderr)) {
+  if (UNREACHABLE.test(install.stderr)) {
     t.skip(
       `NOT RUN: installing the tarball, because the npm registry cannot be reached: ${install.stderr.slice(0, 300)}`,
     );
@@ -47,6 +54,7 @@ test('the packed tarball installs without scripts in an empty folder and draws a
 
   const version = succeed(runInPlace('npx', ['text2img', '--version']), 'text2img --version').trim();
   assert.equal(version, JSON.parse(await readFile(join(root, 'package.json'), 'utf8')).version);
+  assert.match(runInPlace('npx', ['text2img', 'generat']).stderr, /Did you mean "npx text2img generate"\?/);
 
   await writeFile(join(place, 'beat'), '');
   for (const [args, packages] of [
@@ -79,4 +87,44 @@ test('the packed tarball installs without scripts in an empty folder and draws a
   const png = await readFile(join(place, 'x.png'));
   assert.equal(png.subarray(1, 4).toString('latin1'), 'PNG');
   assert.equal(png.readUInt32BE(16), 256, 'width');
+});
+
+/** A global folder of npm's that is not the machine's own. */
+function withPrefix(name: string): Readonly<Record<string, string>> {
+  const prefix = join(place, name);
+  const commands = process.platform === 'win32' ? prefix : join(prefix, 'bin');
+  return { npm_config_prefix: prefix, PATH: `${commands}${delimiter}${process.env['PATH'] ?? ''}` };
+}
+
+test('the tarball that is installed for all folders puts "text2img" into the path, and sentences say it so', (t) => {
+  const environment = withPrefix('global');
+  const args = ['install', '--global', '--ignore-scripts', '--prefer-offline', '--no-audit', `./${tarball}`];
+  const install = runInPlace('npm', args, place, environment);
+  if (UNREACHABLE.test(install.stderr))
+    return t.skip(`NOT RUN: the npm registry cannot be reached: ${install.stderr.slice(0, 300)}`);
+  succeed(install, 'npm install --global');
+  const elsewhere = join(place, 'elsewhere');
+  mkdirSync(elsewhere);
+  const mistyped = runInPlace('text2img', ['generat'], elsewhere, environment);
+  assert.match(mistyped.stderr, /Did you mean "text2img generate"\?/);
+  assert.match(succeed(runInPlace('text2img', ['--help'], elsewhere, environment), 'help'), /^Usage: text2img /);
+});
+
+test('"npm link" puts "text2img" of the clone into the path', () => {
+  const environment = withPrefix('linked');
+  succeed(runInPlace('npm', ['link'], root, environment), 'npm link');
+  const mistyped = runInPlace('text2img', ['generat'], place, environment);
+  assert.match(mistyped.stderr, /Did you mean "text2img generate"\?/);
+});
+
+test('"npx text2img" starts the program in the clone and below it, without asking a registry', () => {
+  const environment = {
+    npm_config_cache: join(place, 'empty-cache'),
+    npm_config_registry: 'http://127.0.0.1:9/',
+    npm_config_fetch_retries: '0',
+  };
+  for (const folder of [root, join(root, 'docs')]) {
+    const help = succeed(runInPlace('npx', ['text2img', '--help'], folder, environment), 'npx text2img --help');
+    assert.match(help, /^Usage: npx text2img /);
+  }
 });
