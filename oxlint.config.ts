@@ -58,7 +58,10 @@ export const FOLDERS: Readonly<Record<string, Folder>> = {
   checkpoint: {
     holds: 'where weights come from',
     imports: ['errors', 'lib', 'observability', 'networks', 'onnx/weights.ts'],
-    folders: { hub: 'models by their hub id, in the cache that the Python tools share' },
+    folders: {
+      hub: 'models by their hub id, in the cache that the Python tools share',
+      'single-file': 'checkpoints in the original layout, whose networks lie in one file',
+    },
   },
   pipelines: {
     holds: 'tokens → embeddings → latents → pixels; no I/O',

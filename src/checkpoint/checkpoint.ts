@@ -35,7 +35,7 @@ export type PerNetwork<L extends List, T> = {
 };
 
 export interface Checkpoint<L extends List = List> {
-  /** Real path. */
+  /** Real path of the folder, or of the one file. */
   readonly folder: string;
   /** The model's name in images and logs. */
   readonly modelName: string;
@@ -50,4 +50,6 @@ export interface Checkpoint<L extends List = List> {
     : CheckpointScheduler | (string extends OfKind<L, 'scheduler'>['name'] ? undefined : never);
   /** Sentences for the log. */
   readonly warnings: readonly string[];
+  /** Sentences that only somebody who looks for them wants to read. */
+  readonly details: readonly string[];
 }

@@ -4,6 +4,8 @@
  */
 import type { ReadConfig } from '../lib/config-rules.ts';
 import type { NetworkClass } from '../networks/network-class.ts';
+import type { ReadTokenizer } from './read-tokenizer.ts';
+import type { SingleFileLayout } from './single-file/single-file-layout.ts';
 
 export interface NetworkSpec {
   readonly kind: 'network';
@@ -13,12 +15,6 @@ export interface NetworkSpec {
   readonly classes: readonly NetworkClass[];
   /** A checkpoint may leave it out, or say `[null, null]`. */
   readonly optional?: true;
-}
-
-/** The value that the files of every kind of tokenizer yield. */
-export interface ReadTokenizer {
-  /** Tokens of a prompt with start, end and padding. */
-  readonly maxTokens: number;
 }
 
 /** A class of tokenizers: which files it is saved in, and how they are read. */
@@ -68,4 +64,6 @@ export interface CheckpointFamily {
   /** Pipeline classes of `model_index.json`. */
   readonly classes: readonly string[];
   readonly components: readonly ComponentSpec[];
+  /** Checkpoints that lie in one file; absent: none is read. */
+  readonly singleFiles?: readonly SingleFileLayout[];
 }

@@ -13,12 +13,26 @@ export async function openComponentWeights(files: ComponentFiles): Promise<Weigh
   for (const path of paths) {
     for (const [name, place] of await readSafetensorsHeader(path)) places.set(name, place);
   }
-  return loadSmallTensors(files, places);
+  const { component, folder } = files;
+  return loadSmallTensors({ component, where: folder, storedName: (name) => name }, places);
 }
 
-/** Reads the small tensors at once, so that graphs can hold them and no file has to stay open. */
-async function loadSmallTensors(
-  { component, folder }: ComponentFiles,
+export interface WeightsSource {
+  /** For messages. */
+  readonly component: string;
+  /** The folder or the file, for messages. */
+  readonly where: string;
+  /** A missing tensor as the file would spell it. */
+  readonly storedName: (name: string) => string;
+}
+
+/**
+ * Reads the small tensors at once, so that graphs can hold them and no file has to stay open.
+ * @param places by the names that the graph asks for
+ * @throws `model_not_found`, `invalid_safetensors`
+ */
+export async function loadSmallTensors(
+  source: WeightsSource,
   places: ReadonlyMap<string, TensorPlace>,
 ): Promise<Weights> {
   const small = new Map<string, Uint8Array>();
@@ -31,22 +45,18 @@ async function loadSmallTensors(
       small.set(name, bytes);
     }
   }
-  return new ComponentWeights({ component, folder }, places, small);
+  return new ComponentWeights(source, places, small);
 }
 
 class ComponentWeights implements Weights {
   readonly component: string;
-  readonly #folder: string;
+  readonly #source: WeightsSource;
   readonly #places: ReadonlyMap<string, TensorPlace>;
   readonly #small: ReadonlyMap<string, Uint8Array>;
 
-  constructor(
-    { component, folder }: Pick<ComponentFiles, 'component' | 'folder'>,
-    places: ReadonlyMap<string, TensorPlace>,
-    small: ReadonlyMap<string, Uint8Array>,
-  ) {
-    this.component = component;
-    this.#folder = folder;
+  constructor(source: WeightsSource, places: ReadonlyMap<string, TensorPlace>, small: ReadonlyMap<string, Uint8Array>) {
+    this.component = source.component;
+    this.#source = source;
     this.#places = places;
     this.#small = small;
   }
@@ -64,7 +74,7 @@ class ComponentWeights implements Weights {
     if (place === undefined) {
       throw new Text2ImgError(
         'missing_tensor',
-        `${this.component}: the weights have no tensor ${quote(name)}, which the configuration asks for (in ${this.#folder}).`,
+        `${this.component}: the weights have no tensor ${quote(this.#source.storedName(name))}, which the configuration asks for (in ${this.#source.where}).`,
       );
     }
     return place;

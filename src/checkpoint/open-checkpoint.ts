@@ -1,17 +1,20 @@
-/** Opens a checkpoint folder in the diffusers layout: every configuration read and checked, every weight file's header read, nothing loaded yet. */
-import { realpath } from 'node:fs/promises';
+/**
+ * Opens a checkpoint: one file in the original layout, or a folder in the diffusers layout. Every configuration is read and checked, and every weight
+ * file's header. Nothing is loaded yet.
+ */
+import { realpath, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import { readConfig } from '../lib/config-rules.ts';
 import { own } from '../lib/foreign-record.ts';
 import { quote } from '../lib/foreign-text.ts';
 import type { Checkpoint, CheckpointNetwork, CheckpointScheduler } from './checkpoint.ts';
+import type { CheckpointChoices } from './checkpoint-choices.ts';
 import type {
   CheckpointFamily,
   ComponentSpec,
   IgnoredSpec,
   NetworkSpec,
-  ReadTokenizer,
   SchedulerSpec,
   TokenizerSpec,
 } from './component-spec.ts';
@@ -26,9 +29,11 @@ import {
   readModelIndex,
   tokenizerClassOf,
 } from './model-index.ts';
+import type { ReadTokenizer } from './read-tokenizer.ts';
+import { openSingleFile } from './single-file/open-single-file.ts';
 import { renamedWeights } from './weight-names.ts';
 
-export interface OpenCheckpointOptions<F extends CheckpointFamily> {
+export interface OpenCheckpointOptions<F extends CheckpointFamily> extends CheckpointChoices {
   /** The families that the checkpoint may belong to. */
   readonly families: readonly F[];
   /** `fp16`: prefer weight files of this variant. */
@@ -42,13 +47,15 @@ export type OpenedCheckpoint<F extends CheckpointFamily> = Checkpoint<F['compone
  *   `invalid_safetensors`, `invalid_tokenizer`
  */
 export async function openCheckpoint<F extends CheckpointFamily>(
-  folder: string,
-  { families, variant }: OpenCheckpointOptions<F>,
+  path: string,
+  { families, variant, ...choices }: OpenCheckpointOptions<F>,
 ): Promise<OpenedCheckpoint<F>> {
-  const index = await readModelIndex(folder);
+  // Both casts: the type follows from the list, which TypeScript cannot see through the loop over it.
+  if ((await stat(path).catch(() => undefined))?.isFile() === true)
+    return (await openSingleFile(path, { families, ...choices })) as unknown as OpenedCheckpoint<F>;
+  const index = await readModelIndex(path);
   const family = familyOf(index, families);
-  const opening = new Opening(await realpath(folder), index, family.components);
-  // The type follows from the list, which TypeScript cannot see through the loop over it.
+  const opening = new Opening(await realpath(path), index, family.components, choices);
   return { ...(await opening.run(variant)), family } as unknown as OpenedCheckpoint<F>;
 }
 
@@ -57,9 +64,11 @@ class Opening {
   readonly #folder: string;
   readonly #index: ModelIndex;
   readonly #components: readonly ComponentSpec[];
+  readonly #choices: CheckpointChoices;
   readonly #warnings: string[] = [];
 
-  constructor(folder: string, index: ModelIndex, components: readonly ComponentSpec[]) {
+  constructor(folder: string, index: ModelIndex, components: readonly ComponentSpec[], choices: CheckpointChoices) {
+    this.#choices = choices;
     this.#folder = folder;
     this.#index = index;
     this.#components = presentComponents(index, components);
@@ -83,6 +92,7 @@ class Opening {
       tokenizers,
       scheduler: scheduler === undefined ? undefined : await this.#scheduler(scheduler),
       warnings: this.#warnings,
+      details: [],
     };
   }
 
@@ -122,7 +132,9 @@ class Opening {
     const className = own(this.#index.components, spec.name) ?? json['_class_name'];
     if (typeof className !== 'string')
       throw new Text2ImgError('invalid_config', `${path} names no class: "_class_name" is ${quote(className)}.`);
-    const { config, warnings } = spec.readConfig(className, json, path);
+    const { predictionType } = this.#choices;
+    const chosen = predictionType === undefined ? json : { ...json, prediction_type: predictionType };
+    const { config, warnings } = spec.readConfig(className, chosen, path);
     this.#warnings.push(...warnings);
     return { className, config };
   }

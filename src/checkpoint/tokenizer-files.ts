@@ -30,8 +30,8 @@ export interface TokenizerFiles {
   readonly maxTokenId: number;
 }
 
-const START = '<|startoftext|>';
-const END = '<|endoftext|>';
+export const START = '<|startoftext|>';
+export const END = '<|endoftext|>';
 const MAX_ID = 2 ** 24;
 /** Start, end, and one token of the prompt. */
 const LEAST_TOKENS = 3;
@@ -53,24 +53,43 @@ export const CLIP_TOKENIZER: TokenizerClass<TokenizerFiles> = {
 export async function readTokenizerFiles(folder: string, maxPositions: number): Promise<TokenizerFiles> {
   const config = (await readOptional(join(folder, 'tokenizer_config.json'))) ?? {};
   const special = (await readOptional(join(folder, 'special_tokens_map.json'))) ?? {};
-  const { vocab, merges, stated, where } = await readModel(folder);
+  const model = await readModel(folder);
+  const files = tokenizerFilesOf({
+    vocab: model.vocab,
+    merges: model.merges,
+    added: await addedTokens(folder, config, model.stated),
+    special,
+    config,
+    maxTokens: maxTokensOf(config, maxPositions, folder),
+  });
+  checkMerges(files, model.where);
+  return files;
+}
+
+export interface TokenizerParts extends Pick<TokenizerFiles, 'vocab' | 'merges' | 'maxTokens'> {
+  /** Without the special ones. */
+  readonly added: readonly AddedToken[];
+  /** `special_tokens_map.json` */
+  readonly special: Json;
+  /** `tokenizer_config.json` */
+  readonly config: Json;
+}
+
+/** As transformers joins the files of a tokenizer. */
+export function tokenizerFilesOf({ vocab, merges, added, special, config, maxTokens }: TokenizerParts): TokenizerFiles {
   const token = (key: string): string => tokenText(own(special, key)) ?? tokenText(own(config, key)) ?? END;
-  const names = { bosToken: tokenText(own(special, 'bos_token')) ?? tokenText(own(config, 'bos_token')) ?? START };
-  const specials = specialTokens(special, config);
-  const added = withIds([...(await addedTokens(folder, config, stated)), ...specials], vocab);
-  const files = {
+  const addedTokens = withIds([...added, ...specialTokens(special, config)], vocab);
+  return {
     vocab,
     merges,
-    addedTokens: added,
-    ...names,
+    addedTokens,
+    bosToken: tokenText(own(special, 'bos_token')) ?? tokenText(own(config, 'bos_token')) ?? START,
     eosToken: token('eos_token'),
     unkToken: token('unk_token'),
     padToken: token('pad_token'),
-    maxTokens: maxTokensOf(config, maxPositions, folder),
-    maxTokenId: [...vocab.values(), ...added.map(({ id }) => id)].reduce((max, id) => Math.max(max, id), 0),
+    maxTokens,
+    maxTokenId: [...vocab.values(), ...addedTokens.map(({ id }) => id)].reduce((max, id) => Math.max(max, id), 0),
   };
-  checkMerges(files, where);
-  return files;
 }
 
 /** Tokenizers that never had a limit are saved with 1e30. @throws `invalid_tokenizer` */

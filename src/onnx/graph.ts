@@ -80,6 +80,7 @@ export class GraphBuilder {
   readonly #outputs: ValueInfoProto[] = [];
   readonly #weightValues = new Map<string, Value>();
   readonly #constants = new Map<string, Value>();
+  readonly #transposed = new Set<string>();
   #flops = 0;
   #counter = 0;
 
@@ -142,28 +143,30 @@ export class GraphBuilder {
 
   /**
    * The tensor `name` of the component's weights in the compute type. The configuration asks for `shape`. A stored tensor that differs only by
-   * dimensions of 1 (a linear layer saved as a 1×1 convolution) is accepted.
+   * dimensions of 1 (a linear layer saved as a 1×1 convolution) is accepted. A matrix that the file has the other way round has the file's shape here.
    * @throws `missing_tensor`, `wrong_tensor_shape`
    */
   weight(name: string, shape: readonly number[]): Value {
     const known = this.#weightValues.get(name);
     if (known !== undefined) return known;
     const place = this.weights.place(name, shape);
+    const { storedName = name } = place;
     const type = STORED_TYPES[place.dtype];
     if (type === undefined) {
       const allowed = Object.keys(STORED_TYPES).join(', ');
       throw new Text2ImgError(
         'wrong_tensor_shape',
-        `${this.weights.component}: tensor "${name}" has type ${place.dtype}; allowed are ${allowed} (in ${place.file}).`,
+        `${this.weights.component}: tensor "${storedName}" has type ${place.dtype}; allowed are ${allowed} (in ${place.file}).`,
       );
     }
-    if (squeezed(place.shape) !== squeezed(shape)) {
+    const asked = place.transposed === true ? shape.toReversed() : shape;
+    if (squeezed(place.shape) !== squeezed(asked)) {
       throw new Text2ImgError(
         'wrong_tensor_shape',
-        `${this.weights.component}: tensor "${name}" has shape ${quote(place.shape)}, but the configuration asks for ${quote(shape)} (in ${place.file}).`,
+        `${this.weights.component}: tensor "${storedName}" has shape ${quote(place.shape)}, but the configuration asks for ${quote(asked)} (in ${place.file}).`,
       );
     }
-    const tensor = { name, dims: shape, dataType: ELEMENT_TYPES[type] };
+    const tensor = { name, dims: asked, dataType: ELEMENT_TYPES[type] };
     const inline = this.weights.smallTensor(name);
     if (inline !== undefined) {
       this.#initializers.push({ ...tensor, rawData: inline });
@@ -179,9 +182,15 @@ export class GraphBuilder {
         ],
       });
     }
-    const value = this.cast({ name, type, shape }, this.computeType);
+    const value = this.cast({ name, type, shape: asked }, this.computeType);
     this.#weightValues.set(name, value);
+    if (place.transposed === true) this.#transposed.add(name);
     return value;
+  }
+
+  /** Whether a weight that was asked for lies in the file the other way round. */
+  isTransposed(name: string): boolean {
+    return this.#transposed.has(name);
   }
 
   /** A small constant in the compute type, or in float32 on request. */

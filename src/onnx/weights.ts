@@ -43,6 +43,10 @@ export interface TensorPlace {
   readonly file: string;
   readonly offsetBytes: number;
   readonly lengthBytes: number;
+  /** Its name in the file, where that is another than the graph's. */
+  readonly storedName?: string;
+  /** The file has the matrix the other way round than the graph asks for it. */
+  readonly transposed?: true;
 }
 
 export interface Weights {

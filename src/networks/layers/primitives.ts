@@ -43,7 +43,9 @@ export function linear(g: GraphBuilder, x: Value, prefix: string, { outFeatures,
   const shape = [...x.shape.slice(0, -1), outFeatures];
   g.countFlops(2 * x.shape.reduce((product, size) => product * size, 1) * outFeatures);
   const weight = g.weight(`${prefix}.weight`, [outFeatures, inFeatures]);
-  const product = g.node('FusedMatMul', [x, weight], { attributes: { transB: 1 }, microsoft: true, shape });
+  // open_clip stores its projection as [in, out].
+  const transB = g.isTransposed(`${prefix}.weight`) ? 0 : 1;
+  const product = g.node('FusedMatMul', [x, weight], { attributes: { transB }, microsoft: true, shape });
   return bias ? add(g, product, g.weight(`${prefix}.bias`, [outFeatures])) : product;
 }
 

@@ -6,11 +6,13 @@ import { loadStableDiffusion } from './load.ts';
 import { proveStableDiffusion } from './proofs.ts';
 import { vaeScaleFactor } from '../parts/vae-sizes.ts';
 import { defaultSampleSize } from './config-changes.ts';
+import { SD_TURBO_FILE, STABLE_DIFFUSION_1_FILE, STABLE_DIFFUSION_2_FILE } from './single-files.ts';
 
 export const STABLE_DIFFUSION = {
   name: 'stable-diffusion',
   classes: ['StableDiffusionPipeline'],
   components: STABLE_DIFFUSION_COMPONENTS,
+  singleFiles: [STABLE_DIFFUSION_1_FILE, STABLE_DIFFUSION_2_FILE, SD_TURBO_FILE],
   fields: STABLE_DIFFUSION_FIELDS,
   hashedNetwork: 'unet',
   prove: proveStableDiffusion,

@@ -1,0 +1,9 @@
+/** The operator's word on what a checkpoint may leave open or say wrongly. */
+
+/** What the denoising network predicts. */
+export type PredictionType = 'epsilon' | 'v_prediction' | 'sample';
+
+export interface CheckpointChoices {
+  /** Absent: as the checkpoint says. */
+  readonly predictionType?: PredictionType;
+}

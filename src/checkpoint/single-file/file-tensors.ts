@@ -1,0 +1,77 @@
+/**
+ * The tensors of a single file: names and places, and the values of the few small ones that say something about the model (`global_step`, `edm_mean`).
+ */
+import { openCheckpointFile } from '../checkpoint-file.ts';
+import { readExactly, readSafetensorsHeader } from '../safetensors.ts';
+import type { TensorPlace } from '../../onnx/weights.ts';
+import { readNumbers } from './read-numbers.ts';
+
+/** Facts about the model have no dot in their names: weights always have one. */
+const FACT = /^[^.]+$/;
+const MAX_FACT_BYTES = 256;
+
+export class FileTensors {
+  /** The file, for messages. */
+  readonly path: string;
+  readonly #places: ReadonlyMap<string, TensorPlace>;
+  readonly #facts: ReadonlyMap<string, readonly number[]>;
+  /** Every beginning of a name that ends before a dot. */
+  readonly #modules = new Set<string>();
+
+  constructor(
+    path: string,
+    places: ReadonlyMap<string, TensorPlace>,
+    facts: ReadonlyMap<string, readonly number[]> = new Map(),
+  ) {
+    this.path = path;
+    this.#places = places;
+    this.#facts = facts;
+    for (const name of places.keys())
+      for (let dot = name.indexOf('.'); dot !== -1; dot = name.indexOf('.', dot + 1))
+        this.#modules.add(name.slice(0, dot));
+  }
+
+  get places(): ReadonlyMap<string, TensorPlace> {
+    return this.#places;
+  }
+
+  has(name: string): boolean {
+    return this.#places.has(name);
+  }
+
+  /** Whether there are tensors below this name: `model.diffusion_model` has them in every checkpoint. */
+  hasModule(name: string): boolean {
+    return this.#modules.has(name);
+  }
+
+  /** How many modules are numbered from 0 below this name: `…transformer_blocks.0` and so on. */
+  count(name: string): number {
+    let count = 0;
+    while (this.hasModule(`${name}.${count}`)) count++;
+    return count;
+  }
+
+  shape(name: string): readonly number[] | undefined {
+    return this.#places.get(name)?.shape;
+  }
+
+  /** The numbers of a small tensor without a dot in its name. */
+  fact(name: string): readonly number[] | undefined {
+    return this.#facts.get(name);
+  }
+}
+
+/** @throws `invalid_safetensors`, `model_not_found` */
+export async function readFileTensors(path: string): Promise<FileTensors> {
+  const places = await readSafetensorsHeader(path);
+  const facts = new Map<string, readonly number[]>();
+  await using handle = await openCheckpointFile(path);
+  for (const [name, { dtype, lengthBytes, offsetBytes }] of places) {
+    if (!FACT.test(name) || lengthBytes > MAX_FACT_BYTES) continue;
+    const bytes = new Uint8Array(lengthBytes);
+    await readExactly(handle, { bytes, at: offsetBytes, path });
+    const numbers = readNumbers(bytes, dtype);
+    if (numbers !== undefined) facts.set(name, numbers);
+  }
+  return new FileTensors(path, places, facts);
+}

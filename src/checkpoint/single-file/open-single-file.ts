@@ -1,0 +1,165 @@
+/**
+ * Opens a checkpoint that lies in one file in the original layout: recognised by its tensors, its configurations read off them, the weights used where
+ * they lie.
+ */
+import { realpath } from 'node:fs/promises';
+import { basename } from 'node:path';
+import { Text2ImgError } from '../../errors/text2img-error.ts';
+import { readConfig } from '../../lib/config-rules.ts';
+import { own } from '../../lib/foreign-record.ts';
+import { printable, quote } from '../../lib/foreign-text.ts';
+import type { Checkpoint, CheckpointNetwork, CheckpointScheduler } from '../checkpoint.ts';
+import type { CheckpointChoices } from '../checkpoint-choices.ts';
+import type { CheckpointFamily, NetworkSpec, SchedulerSpec, TokenizerSpec } from '../component-spec.ts';
+import { familyOf, type ModelIndex, networkClassOf, parseModelIndex } from '../model-index.ts';
+import type { ReadTokenizer } from '../read-tokenizer.ts';
+import { type FileTensors, readFileTensors } from './file-tensors.ts';
+import { mappedWeights } from './mapped-weights.ts';
+import { refuseTensors, refuseUnknown } from './other-files.ts';
+import { refuseFile } from './refusals.ts';
+import type { SingleFileLayout, SingleFileModel } from './single-file-layout.ts';
+
+export interface OpenSingleFileOptions<F extends CheckpointFamily> extends CheckpointChoices {
+  readonly families: readonly F[];
+}
+
+/** The checkpoint without the types that follow from its family's list. */
+type Opened<F> = Omit<Checkpoint, 'scheduler'> & { readonly scheduler: unknown; readonly family: F };
+
+/**
+ * @throws `model_not_found`, `unsafe_weights`, `invalid_safetensors`, `unsupported_class` for a file that is something else, `unsupported_config`,
+ *   `invalid_config`
+ */
+export async function openSingleFile<F extends CheckpointFamily>(
+  path: string,
+  { families, ...choices }: OpenSingleFileOptions<F>,
+): Promise<Opened<F>> {
+  await refuseFile(path);
+  const tensors = await readFileTensors(path);
+  refuseTensors(tensors);
+  const layouts = families.flatMap(({ singleFiles = [] }) => singleFiles);
+  const layout = layouts.find((one) => one.recognise(tensors));
+  if (layout === undefined)
+    throw refuseUnknown(
+      tensors,
+      layouts.map(({ name }) => name),
+    );
+  const model = layout.read(tensors, choices);
+  const index = indexOf(path, layout, model);
+  refuseMissing({ path, layout, model, families });
+  const family = familyOf(index, families);
+  const opening = new SingleFileOpening(tensors, index, model);
+  return { ...(await opening.run(await realpath(path), family)), family };
+}
+
+/** As model_index.json would say it. */
+function indexOf(path: string, { pipelineClass }: SingleFileLayout, model: SingleFileModel): ModelIndex {
+  const components = Object.entries({ ...model.networks, ...model.tokenizers, scheduler: model.scheduler });
+  const classes = components.map(([name, { className }]) => [name, ['', className]] as const);
+  return parseModelIndex({ _class_name: pipelineClass, ...model.index, ...Object.fromEntries(classes) }, path);
+}
+
+interface Completeness<F> {
+  readonly path: string;
+  readonly layout: SingleFileLayout;
+  readonly model: SingleFileModel;
+  readonly families: readonly F[];
+}
+
+/** @throws `unsupported_class` */
+function refuseMissing<F extends CheckpointFamily>({ path, layout, model, families }: Completeness<F>): void {
+  const family = families.find(({ singleFiles }) => singleFiles?.includes(layout));
+  const missing = (family?.components ?? [])
+    .filter((spec) => spec.kind === 'network' && !('optional' in spec) && own(model.networks, spec.name) === undefined)
+    .map(({ name }) => name);
+  if (missing.length === 0) return;
+  throw new Text2ImgError(
+    'unsupported_class',
+    `${path} is a checkpoint of ${layout.name} without ${missing.map((name) => WHAT_IS_MISSING[name] ?? name).join(' and ')}.`,
+  );
+}
+
+const WHAT_IS_MISSING: Readonly<Record<string, string>> = {
+  vae: 'an autoencoder (vae)',
+  text_encoder: 'a text encoder; a file that has it is needed',
+};
+
+class SingleFileOpening {
+  readonly #tensors: FileTensors;
+  readonly #index: ModelIndex;
+  readonly #model: SingleFileModel;
+  readonly #used = new Set<string>();
+  readonly #warnings: string[];
+
+  constructor(tensors: FileTensors, index: ModelIndex, model: SingleFileModel) {
+    this.#tensors = tensors;
+    this.#index = index;
+    this.#model = model;
+    this.#warnings = [...model.warnings];
+  }
+
+  async run(folder: string, { components }: CheckpointFamily): Promise<Omit<Opened<never>, 'family'>> {
+    const networks: Record<string, CheckpointNetwork> = {};
+    const tokenizers: Record<string, ReadTokenizer> = {};
+    let scheduler: CheckpointScheduler | undefined;
+    for (const spec of components) if (spec.kind === 'network') await this.#network(spec, networks);
+    for (const spec of components) {
+      if (spec.kind === 'tokenizer') await this.#tokenizer(spec, networks, tokenizers);
+      else if (spec.kind === 'scheduler') scheduler = this.#scheduler(spec);
+    }
+    return {
+      folder,
+      modelName: modelNameOf(folder),
+      index: this.#index,
+      networks,
+      tokenizers,
+      scheduler,
+      warnings: this.#warnings,
+      details: this.#details(),
+    };
+  }
+
+  async #network(spec: NetworkSpec, networks: Record<string, CheckpointNetwork>): Promise<void> {
+    const network = own(this.#model.networks, spec.name);
+    if (network === undefined) return;
+    const networkClass = networkClassOf(this.#index, spec);
+    const { path } = this.#tensors;
+    const { config, warnings } = readConfig(networkClass, network.json, path);
+    const { weights, used } = await mappedWeights(this.#tensors, network.names, spec.name);
+    for (const name of used) this.#used.add(name);
+    this.#warnings.push(...warnings);
+    networks[spec.name] = { networkClass, configPath: path, config, weights };
+  }
+
+  async #tokenizer(
+    spec: TokenizerSpec,
+    networks: Readonly<Record<string, CheckpointNetwork>>,
+    tokenizers: Record<string, ReadTokenizer>,
+  ): Promise<void> {
+    const encoder = own(networks, spec.encoder);
+    const tokenizer = own(this.#model.tokenizers, spec.name);
+    if (tokenizer === undefined) return;
+    tokenizers[spec.name] = await tokenizer.read(encoder?.networkClass.maxTokens?.(encoder.config));
+  }
+
+  #scheduler(spec: SchedulerSpec): CheckpointScheduler {
+    const { className, json } = this.#model.scheduler;
+    const { config, warnings } = spec.readConfig(className, json, this.#tensors.path);
+    this.#warnings.push(...warnings);
+    return { className, config };
+  }
+
+  /** Tensors that nobody reads: an average of the weights, leftovers of training, of other tools. */
+  #details(): readonly string[] {
+    const ignored = [...this.#tensors.places.keys()].filter((name) => !this.#used.has(name));
+    if (ignored.length === 0) return [];
+    const named = ignored.slice(0, 3).map((name) => quote(name, 80));
+    const rest = ignored.length > named.length ? `, and ${ignored.length - named.length} more` : '';
+    return [`${this.#tensors.path} has ${ignored.length} tensors that are not needed: ${named.join(', ')}${rest}.`];
+  }
+}
+
+/** `v1-5-pruned` for `/models/v1-5-pruned.safetensors`. */
+function modelNameOf(path: string): string {
+  return printable(basename(path).replace(/\.(?:safetensors|sft)$/i, ''));
+}

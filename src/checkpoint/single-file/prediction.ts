@@ -1,0 +1,21 @@
+/** What the UNet of a single file was trained to predict: two empty tensors say it, the operator may say it, else the layout does. */
+import type { CheckpointChoices, PredictionType } from '../checkpoint-choices.ts';
+import type { FileTensors } from './file-tensors.ts';
+
+/** Keys of a scheduler's configuration. */
+export interface TrainedAs {
+  readonly prediction_type: PredictionType;
+  readonly rescale_betas_zero_snr?: true;
+}
+
+/** @param usual what the layout's checkpoints predict */
+export function trainedAs(
+  tensors: FileTensors,
+  { predictionType }: CheckpointChoices,
+  usual: PredictionType,
+): TrainedAs {
+  return {
+    prediction_type: predictionType ?? (tensors.has('v_pred') ? 'v_prediction' : usual),
+    ...(tensors.has('ztsnr') ? { rescale_betas_zero_snr: true } : {}),
+  };
+}
