@@ -1,11 +1,12 @@
 /**
- * Which checkpoint to use: the user's folder, one of the hub by its id, or the small one that comes with the package. The hub's client is loaded
+ * Which checkpoint to use: the user's folder or file, one of the hub by its id, or the small one that comes with the package. The hub's client is loaded
  * only where a model of the hub is asked for.
  */
 import { stat } from 'node:fs/promises';
 import { basename, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type HubId, parseHubId } from '../checkpoint/hub/hub-id.ts';
+import { singleFileName } from '../checkpoint/single-file/single-file-name.ts';
 import type { BlobCheck } from '../checkpoint/hub/whole-blob.ts';
 import { hubEnvironment } from '../config/hub.ts';
 import { readProxies } from '../lib/proxies.ts';
@@ -20,7 +21,7 @@ const DEMO_MODEL = fileURLToPath(new URL('../../models/demo', import.meta.url));
 const ALIVE_MS = 5000;
 
 export interface ModelFolder {
-  /** Absolute. */
+  /** Absolute; a checkpoint of one file is that file. */
   readonly folder: string;
   /** The model's name in images and logs. */
   readonly name: string;
@@ -64,17 +65,12 @@ async function placeOf(settings: ModelSettings): Promise<ModelFolder | HubId> {
   const facts = await stat(model).catch(() => undefined);
   // A path that exists wins over a hub id.
   if (facts?.isDirectory()) return { folder: resolve(model), name: basename(resolve(model)) };
-  const quoted = quote(model);
-  if (facts !== undefined)
-    throw new Text2ImgError(
-      'model_not_found',
-      `The model ${quoted} is a file; name the folder of a checkpoint in the diffusers layout.`,
-    );
+  if (facts !== undefined) return { folder: resolve(model), name: singleFileName(model) };
   const hubId = parseHubId(model);
   if (hubId === undefined)
     throw new Text2ImgError(
       'model_not_found',
-      `The model ${quoted} does not exist. Name the folder of a checkpoint in the diffusers layout, or a model of the Hugging Face hub as owner/name.`,
+      `The model ${quote(model)} does not exist. Name the folder of a checkpoint in the diffusers layout, a .safetensors file, or a model of the Hugging Face hub as owner/name.`,
     );
   return hubId;
 }

@@ -34,6 +34,7 @@ export async function startEngine(engine: EngineHost, { model, logger }: MakeEng
     load_ms: Math.round(facts.loadMs),
   });
   if (facts.deviceDetail !== undefined) logger.debug('why this device', { detail: facts.deviceDetail });
+  for (const detail of facts.details ?? []) logger.debug('about the model', { detail });
   for (const warning of facts.warnings) logger.warning('about the model', { warning });
 }
 

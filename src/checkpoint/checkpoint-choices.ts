@@ -1,6 +1,6 @@
 /** The operator's word on what a checkpoint may leave open or say wrongly. */
 
-/** What the denoising network predicts. */
+/** The value that the denoising network predicts. */
 export type PredictionType = 'epsilon' | 'v_prediction' | 'sample';
 
 export interface CheckpointChoices {

@@ -113,7 +113,7 @@ async function requireCheckpointFolder(folder: string): Promise<void> {
   if (facts !== undefined)
     throw new Text2ImgError(
       'model_not_found',
-      `the model "${folder}" is a file; a folder in the diffusers layout is needed.`,
+      `the model "${folder}" is a pipe, a socket or a device; a folder or a .safetensors file is needed.`,
     );
   throw new Text2ImgError(
     'model_not_found',

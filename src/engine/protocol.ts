@@ -17,9 +17,9 @@ const errorCode = z.enum(Object.keys(ERROR_CODES) as [ErrorCode, ...ErrorCode[]]
 const errorSchema = z.object({ code: errorCode, message: foreignText, stack: foreignText.optional() });
 
 const engineSettingsSchema = z.object({
-  /** Absolute folder of the checkpoint. */
+  /** Absolute folder of the checkpoint, or its one file. */
   checkpointFolder: z.string(),
-  /** The model's name in images and logs; null: the folder's name. */
+  /** The model's name in images and logs; null: the folder's or the file's name. */
   modelName: z.string().nullable(),
   /** `fp16`: prefer weight files of this variant; null: the plain ones. */
   variant: z.string().nullable(),

@@ -28,5 +28,7 @@ export const modelFactsSchema = z.object({
   dtype: z.enum(['float32', 'float16']),
   loadMs: z.number(),
   warnings: warningsSchema,
+  /** Sentences about the checkpoint for somebody who looks for the reason of something. */
+  details: warningsSchema.optional(),
 });
 export type ModelFacts = z.infer<typeof modelFactsSchema>;

@@ -1,6 +1,6 @@
 /**
- * The blocks of a UNet in the original layout (`input_blocks`, `middle_block`, `output_blocks`), read off its tensors: how many levels there are, their
- * channels, and how deep each attention is.
+ * The blocks of a UNet in the original layout (`input_blocks`, `middle_block`, `output_blocks`). Read off its tensors are the number of levels, their
+ * channels, and the depth of each attention.
  * Source of the layout: the names in diffusers loaders/single_file_utils.py, convert_ldm_unet_checkpoint.
  */
 import { Text2ImgError } from '../../errors/text2img-error.ts';

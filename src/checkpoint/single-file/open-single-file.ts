@@ -1,13 +1,12 @@
 /**
- * Opens a checkpoint that lies in one file in the original layout: recognised by its tensors, its configurations read off them, the weights used where
- * they lie.
+ * Opens a checkpoint that lies in one file in the original layout. Its tensors say which family it is and how it is configured. The weights are used
+ * where they lie.
  */
 import { realpath } from 'node:fs/promises';
-import { basename } from 'node:path';
 import { Text2ImgError } from '../../errors/text2img-error.ts';
 import { readConfig } from '../../lib/config-rules.ts';
 import { own } from '../../lib/foreign-record.ts';
-import { printable, quote } from '../../lib/foreign-text.ts';
+import { quote } from '../../lib/foreign-text.ts';
 import type { Checkpoint, CheckpointNetwork, CheckpointScheduler } from '../checkpoint.ts';
 import type { CheckpointChoices } from '../checkpoint-choices.ts';
 import type { CheckpointFamily, NetworkSpec, SchedulerSpec, TokenizerSpec } from '../component-spec.ts';
@@ -17,6 +16,7 @@ import { type FileTensors, readFileTensors } from './file-tensors.ts';
 import { mappedWeights } from './mapped-weights.ts';
 import { refuseTensors, refuseUnknown } from './other-files.ts';
 import { refuseFile } from './refusals.ts';
+import { singleFileName } from './single-file-name.ts';
 import type { SingleFileLayout, SingleFileModel } from './single-file-layout.ts';
 
 export interface OpenSingleFileOptions<F extends CheckpointFamily> extends CheckpointChoices {
@@ -109,7 +109,7 @@ class SingleFileOpening {
     }
     return {
       folder,
-      modelName: modelNameOf(folder),
+      modelName: singleFileName(folder),
       index: this.#index,
       networks,
       tokenizers,
@@ -157,9 +157,4 @@ class SingleFileOpening {
     const rest = ignored.length > named.length ? `, and ${ignored.length - named.length} more` : '';
     return [`${this.#tensors.path} has ${ignored.length} tensors that are not needed: ${named.join(', ')}${rest}.`];
   }
-}
-
-/** `v1-5-pruned` for `/models/v1-5-pruned.safetensors`. */
-function modelNameOf(path: string): string {
-  return printable(basename(path).replace(/\.(?:safetensors|sft)$/i, ''));
 }

@@ -71,6 +71,10 @@ const WHOLE_FILE = 'use a file that has text encoder, UNet and autoencoder, or a
 
 /** The first that fits. */
 const OTHER_FILES: readonly OtherFile[] = [
+  {
+    is: named(/(?:^|[._])(?:lora_(?:unet|te\d?|up|down|A|B|mid)|hada_w[12]_[ab]|lokr_w[12]|lora)(?:[._]|$)/),
+    sentence: 'a LoRA: an addition to a checkpoint, and none itself. LoRAs are not implemented',
+  },
   { is: below('joint_blocks'), sentence: `a Stable Diffusion 3 ${ANOTHER_FAMILY}` },
   { is: below('single_stream_modulation', 'early_stream_modulations'), sentence: `a FLUX.2 ${ANOTHER_FAMILY}` },
   { is: below('distilled_guidance_layer'), sentence: `a Chroma ${ANOTHER_FAMILY}` },
@@ -88,10 +92,6 @@ const OTHER_FILES: readonly OtherFile[] = [
   },
   { is: named(/(?:^|\.)head\.modulation$/), sentence: `a Wan video ${ANOTHER_FAMILY}` },
   { is: isRefiner, sentence: 'the SDXL refiner, which needs an image to begin with and is not implemented' },
-  {
-    is: named(/(?:^|[._])(?:lora_(?:unet|te\d?|up|down|A|B|mid)|hada_w[12]_[ab]|lokr_w[12]|lora)(?:[._]|$)/),
-    sentence: 'a LoRA: an addition to a checkpoint, and none itself. LoRAs are not implemented',
-  },
   {
     is: below(
       'control_model',

@@ -1,4 +1,4 @@
-/** What the UNet of a single file was trained to predict: two empty tensors say it, the operator may say it, else the layout does. */
+/** The prediction that a single file was trained for. Two empty tensors or the operator may say it; else the layout does. */
 import type { CheckpointChoices, PredictionType } from '../checkpoint-choices.ts';
 import type { FileTensors } from './file-tensors.ts';
 
@@ -8,7 +8,7 @@ export interface TrainedAs {
   readonly rescale_betas_zero_snr?: true;
 }
 
-/** @param usual what the layout's checkpoints predict */
+/** @param usual the prediction of the layout's checkpoints */
 export function trainedAs(
   tensors: FileTensors,
   { predictionType }: CheckpointChoices,

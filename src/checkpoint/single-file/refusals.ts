@@ -9,6 +9,11 @@ const TELLTALE_BYTES = 16;
 /** @throws `unsafe_weights` for a pickle, `unsupported_class` for GGUF, `model_not_found` */
 export async function refuseFile(path: string): Promise<void> {
   const start = await startOf(path);
+  if (path.endsWith('.json'))
+    throw new Text2ImgError(
+      'model_not_found',
+      `${path} is a file of a checkpoint in the diffusers layout; name its folder, or a .safetensors file.`,
+    );
   if (start.toString('latin1', 0, 4) === 'GGUF')
     throw new Text2ImgError(
       'unsupported_class',

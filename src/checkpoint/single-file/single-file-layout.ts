@@ -9,7 +9,7 @@ import type { NameTable } from './name-table.ts';
 
 export interface SingleFileNetwork {
   readonly className: string;
-  /** What its config.json would say: some of it read off the tensors, the rest known of the layout. */
+  /** The content of its config.json: some of it is read off the tensors, the rest is known of the layout. */
   readonly json: Readonly<Record<string, unknown>>;
   readonly names: NameTable;
 }

@@ -108,6 +108,7 @@ function factsOf({ checkpoint, family, device, loadMs, ...found }: Findings): Mo
     ...omitUndefined({ deviceDetail: device.detail }),
     dtype: device.computeType,
     loadMs: Math.round(loadMs),
+    details: [...checkpoint.details],
   };
 }
 

@@ -70,7 +70,11 @@ class EngineServer {
     try {
       this.#model = await loadModel(settings, this.#families);
       const { facts } = this.#model;
-      this.#send({ type: 'ready', facts: { ...facts, warnings: boundedSentences(facts.warnings) } });
+      const { warnings, details = [] } = facts;
+      this.#send({
+        type: 'ready',
+        facts: { ...facts, warnings: boundedSentences(warnings), details: boundedSentences(details) },
+      });
     } catch (error) {
       this.#send({ type: 'load-failed', error: Text2ImgError.from(error).toJSON() });
       await this.#end(0);

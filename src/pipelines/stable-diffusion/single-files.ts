@@ -24,7 +24,7 @@ const TRAINING = {
 
 const isUNet = (tensors: FileTensors): boolean => tensors.has(`${LDM_UNET_PREFIX}input_blocks.0.0.weight`);
 
-/** @param imageSizePx what the model was trained for */
+/** @param imageSizePx of the images that the model was trained with */
 function vaeOf(tensors: FileTensors, imageSizePx: number): SingleFileModel['networks'] {
   return hasLdmVae(tensors) ? { vae: readLdmVae(tensors, { scaling_factor: 0.18215, sample_size: imageSizePx }) } : {};
 }

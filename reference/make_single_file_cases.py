@@ -1,0 +1,165 @@
+"""Tiny single files in the original layout, and what diffusers makes of them: test/single-files/<case>.
+
+    python reference/make_single_file_cases.py [case …]
+
+Each case has `tensors.json` (names and shapes; the weights follow from them, see original_layout.py), `names.json` (diffusers' name → the file's,
+found by comparing what `from_single_file` loaded with the file), `config/` (the folder that `from_single_file` is given), `case.json` (the request and
+the type of the weights) and `expected-1.png`.
+"""
+import same_arithmetic  # noqa: F401, I001 (before torch)
+
+import json
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers import StableDiffusionPipeline
+from golden_checkpoint import write_json
+from original_layout import clip, open_clip, unet, vae, weights
+from PIL import Image
+from safetensors.torch import save_file
+
+ROOT = Path(__file__).resolve().parent.parent / "test" / "single-files"
+TOKENIZER = ROOT.parent / "golden" / "base" / "tokenizer"
+
+TRAINING = {
+    "beta_end": 0.012, "beta_schedule": "scaled_linear", "beta_start": 0.00085, "clip_sample": False, "num_train_timesteps": 1000,
+    "set_alpha_to_one": False, "steps_offset": 1, "trained_betas": None,
+}
+REQUEST = {"text": "a red square beside a blue circle", "seed": 7, "num_inference_steps": 4, "guidance_scale": 5.0, "width": 64, "height": 48}
+
+CHANNELS, VAE_CHANNELS = [64, 96], [32, 32, 64]
+DOWN, UP = [[1, 1], [0, 0]], [[0, 0, 0], [1, 1, 1]]
+
+
+def unet_config(**changes):
+    return {
+        "_class_name": "UNet2DConditionModel", "_diffusers_version": "0.42.1", "block_out_channels": CHANNELS, "layers_per_block": 2,
+        "down_block_types": ["CrossAttnDownBlock2D", "DownBlock2D"], "up_block_types": ["UpBlock2D", "CrossAttnUpBlock2D"],
+        "cross_attention_dim": 128, "attention_head_dim": 8, "sample_size": 64, **changes,
+    }
+
+
+def vae_config(**changes):
+    return {
+        "_class_name": "AutoencoderKL", "_diffusers_version": "0.42.1", "block_out_channels": VAE_CHANNELS, "layers_per_block": 1,
+        "down_block_types": ["DownEncoderBlock2D"] * 3, "up_block_types": ["UpDecoderBlock2D"] * 3, "latent_channels": 4, "sample_size": 512, **changes,
+    }
+
+
+def text_config(**changes):
+    return {
+        "architectures": ["CLIPTextModel"], "model_type": "clip_text_model", "hidden_size": 128, "intermediate_size": 192, "num_attention_heads": 2,
+        "num_hidden_layers": 2, "projection_dim": 128, "vocab_size": 49408, "hidden_act": "quick_gelu", "max_position_embeddings": 77,
+        "bos_token_id": 0, "eos_token_id": 2, "pad_token_id": 1, **changes,
+    }
+
+
+SD_INDEX = {
+    "_class_name": "StableDiffusionPipeline", "_diffusers_version": "0.42.1", "requires_safety_checker": False,
+    "feature_extractor": [None, None], "safety_checker": [None, None], "image_encoder": [None, None],
+    "text_encoder": ["transformers", "CLIPTextModel"], "tokenizer": ["transformers", "CLIPTokenizer"],
+    "unet": ["diffusers", "UNet2DConditionModel"], "vae": ["diffusers", "AutoencoderKL"],
+}
+
+CASES = {
+    "sd-1": {
+        "about": "Stable Diffusion 1.x",
+        "pipeline": StableDiffusionPipeline,
+        "tensors": lambda: {
+            **unet(CHANNELS, DOWN, UP, 1, 128, False), **vae(VAE_CHANNELS, 1), **clip(128, 2, 192, "cond_stage_model.transformer."),
+        },
+        "config": {
+            "model_index.json": {**SD_INDEX, "scheduler": ["diffusers", "PNDMScheduler"]},
+            "scheduler/scheduler_config.json": {"_class_name": "PNDMScheduler", **TRAINING, "skip_prk_steps": True},
+            "text_encoder/config.json": text_config(),
+            "unet/config.json": unet_config(),
+            "vae/config.json": vae_config(scaling_factor=0.18215),
+        },
+        "pad": {"tokenizer": "<|endoftext|>"},
+    },
+    "sd-2": {
+        "about": "Stable Diffusion 2.1: open_clip, linear projections, 64 channels a head, v-prediction",
+        "pipeline": StableDiffusionPipeline,
+        "tensors": lambda: {
+            **unet([64, 128], DOWN, UP, 1, 128, True), **vae(VAE_CHANNELS, 1), **open_clip(128, 3, 192, "cond_stage_model.model."),
+        },
+        "config": {
+            "model_index.json": {**SD_INDEX, "scheduler": ["diffusers", "DDIMScheduler"]},
+            "scheduler/scheduler_config.json": {"_class_name": "DDIMScheduler", **TRAINING, "prediction_type": "v_prediction"},
+            "text_encoder/config.json": text_config(hidden_act="gelu"),
+            "unet/config.json": unet_config(
+                block_out_channels=[64, 128], attention_head_dim=[1, 2], use_linear_projection=True, sample_size=96),
+            "vae/config.json": vae_config(scaling_factor=0.18215, sample_size=768),
+        },
+        "pad": {"tokenizer": "!"},
+    },
+}
+
+
+def write_config(folder: Path, case: dict) -> None:
+    for name, value in case["config"].items():
+        write_json(folder / name, value)
+    for name, pad in case["pad"].items():
+        shutil.copytree(TOKENIZER, folder / name, dirs_exist_ok=True)
+        path = folder / name / "special_tokens_map.json"
+        special = {**json.loads(path.read_text()), "pad_token": pad}
+        path.write_text(json.dumps(special))
+        path = folder / name / "tokenizer_config.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), "pad_token": pad}))
+
+
+def names_of(pipeline, stored: dict) -> dict:
+    """diffusers' name → the file's, with the third of the rows, or `transposed`, where it is not the whole tensor as it lies there."""
+    by_value = {}
+    for name, tensor in stored.items():
+        by_value[tensor.numpy().tobytes()] = [name]
+        if tensor.ndim > 0 and tensor.shape[0] % 3 == 0 and "in_proj" in name:
+            for part, rows in enumerate(tensor.chunk(3)):
+                by_value[rows.numpy().tobytes()] = [name, part]
+        if name.endswith("text_projection"):
+            by_value[tensor.T.contiguous().numpy().tobytes()] = [name, "transposed"]
+    names = {}
+    for component in ("text_encoder", "text_encoder_2", "unet", "vae"):
+        module = getattr(pipeline, component, None)
+        if module is not None:
+            for name, tensor in module.state_dict().items():
+                if "position_ids" not in name:
+                    names[f"{component}/{name.removeprefix('text_model.')}"] = by_value[tensor.contiguous().numpy().tobytes()]
+    return names
+
+
+def make(name: str) -> None:
+    case = CASES[name]
+    folder = ROOT / name
+    shutil.rmtree(folder, ignore_errors=True)
+    shapes = case["tensors"]()
+    stored = {name: torch.from_numpy(weights(name, shape).astype(np.float16)) for name, shape in shapes.items()}
+    with tempfile.TemporaryDirectory() as temporary:
+        config, file = Path(temporary) / "config", Path(temporary) / "model.safetensors"
+        write_config(config, case)
+        save_file(stored, file)
+        pipeline = case["pipeline"].from_single_file(str(file), config=str(config), torch_dtype=torch.float32, safety_checker=None, local_files_only=True)
+    pipeline.set_progress_bar_config(disable=True)
+    request = {**REQUEST, **case.get("request", {})}
+    image = pipeline(
+        request["text"], num_inference_steps=request["num_inference_steps"], guidance_scale=request["guidance_scale"], width=request["width"],
+        height=request["height"], generator=torch.Generator().manual_seed(request["seed"]),
+    ).images[0]
+    folder.mkdir(parents=True)
+    image.save(folder / "expected-1.png")
+    pixels = np.asarray(image)
+    print(name, image.size, "spread", pixels.std().round(1), "tensors", len(shapes))
+    (folder / "tensors.json").write_text(json.dumps(shapes, separators=(",", ":")).replace('],"', '],\n"') + "\n")
+    names = names_of(pipeline, {name: tensor.float() for name, tensor in stored.items()})
+    (folder / "names.json").write_text(json.dumps(names, separators=(",", ":")).replace('],"', '],\n"') + "\n")
+    write_json(folder / "case.json", {"about": case["about"], "request": request, "tokenizers": case["pad"]})
+    for path, value in case["config"].items():
+        write_json(folder / "config" / path, value)
+
+
+for name in sys.argv[1:] or CASES:
+    make(name)

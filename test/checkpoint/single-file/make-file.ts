@@ -1,0 +1,122 @@
+/**
+ * Makes the tiny single files of `test/single-files` again: their weights follow from names and indexes by integer arithmetic, as in
+ * `reference/original_layout.py`, so only names and shapes are stored. Also the same weights as a folder in the diffusers layout.
+ */
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { TestContext } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { setKeys, type StoredTensor, writeTensors } from '../checkpoint-copies.ts';
+
+export const SINGLE_FILES = fileURLToPath(new URL('../../single-files', import.meta.url));
+const TOKENIZER = fileURLToPath(new URL('../../golden/base/tokenizer', import.meta.url));
+
+type Shapes = Readonly<Record<string, readonly number[]>>;
+/** diffusers' name with its component in front → the file's, and a third of its rows, or `transposed`. */
+export type Names = Readonly<Record<string, readonly [stored: string, part?: number | 'transposed']>>;
+
+export function readCaseFile(name: string, file: string): unknown {
+  return JSON.parse(readFileSync(join(SINGLE_FILES, name, file), 'utf8'));
+}
+
+function shapesOf(name: string): Shapes {
+  return readCaseFile(name, 'tensors.json') as Shapes;
+}
+
+/** FNV-1a */
+function nameHash(name: string): number {
+  return [...Buffer.from(name)].reduce((value, byte) => Math.imul(value ^ byte, 16777619), 2166136261 | 0);
+}
+
+/** −1 … 1 */
+function uniform(hash: number, index: number): number {
+  let x = (hash + Math.imul(index, 0x9e3779b9)) | 0;
+  x = Math.imul(x ^ (x >>> 16), 0x85ebca6b);
+  x = Math.imul(x ^ (x >>> 13), 0xc2b2ae35);
+  x ^= x >>> 16;
+  return (x >>> 8) / 8388608 - 1;
+}
+
+function valueOf(name: string, shape: readonly number[]): (u: number) => number {
+  if (shape.length === 1) return name.endsWith('bias') ? (u) => 0.35 * u : (u) => 1 + 0.4 * u;
+  if (name.includes('embedding')) return (u) => 1.7 * u;
+  const gain = name.includes('.attn2.') ? 2.4 : 1.2;
+  const scale = gain * Math.sqrt(3 / shape.slice(1).reduce((product, size) => product * size, 1));
+  return (u) => scale * u;
+}
+
+/** In float16. */
+function madeTensor(name: string, shape: readonly number[]): StoredTensor {
+  const count = shape.reduce((product, size) => product * size, 1);
+  const [hash, value] = [nameHash(name), valueOf(name, shape)];
+  const data = new Float16Array(count);
+  for (let index = 0; index < count; index++) data[index] = value(uniform(hash, index));
+  return { dtype: 'F16', shape, data: Buffer.from(data.buffer) };
+}
+
+function madeTensors(name: string): Map<string, StoredTensor> {
+  return new Map(Object.entries(shapesOf(name)).map(([tensor, shape]) => [tensor, madeTensor(tensor, shape)]));
+}
+
+/** Makes the case's file. @param change may add and remove tensors */
+export function madeFile(
+  t: Pick<TestContext, 'after'>,
+  name: string,
+  change: (tensors: Map<string, StoredTensor>) => void = () => undefined,
+): string {
+  const folder = temporaryFolder(t);
+  const tensors = madeTensors(name);
+  change(tensors);
+  const path = join(folder, `${name}.safetensors`);
+  writeTensors(path, tensors);
+  return path;
+}
+
+/** The same weights in the diffusers layout, under the names that diffusers found for them. */
+export function madeFolder(t: Pick<TestContext, 'after'>, name: string): string {
+  const folder = temporaryFolder(t);
+  cpSync(join(SINGLE_FILES, name, 'config'), folder, { recursive: true });
+  copyTokenizers(name, folder);
+  const tensors = madeTensors(name);
+  const names = Object.entries(readCaseFile(name, 'names.json') as Names);
+  for (const [component, group] of Map.groupBy(names, ([key]) => key.slice(0, key.indexOf('/')))) {
+    const own = new Map(
+      group.map(([key, [stored, part]]) => [
+        key.slice(component.length + 1),
+        partOf(tensors.get(stored) as StoredTensor, part),
+      ]),
+    );
+    mkdirSync(join(folder, component), { recursive: true });
+    const base = component.startsWith('text_encoder') ? 'model' : 'diffusion_pytorch_model';
+    writeTensors(join(folder, component, `${base}.safetensors`), own);
+  }
+  return folder;
+}
+
+function copyTokenizers(name: string, folder: string): void {
+  const { tokenizers } = readCaseFile(name, 'case.json') as { tokenizers: Readonly<Record<string, string>> };
+  for (const [component, pad] of Object.entries(tokenizers)) {
+    cpSync(TOKENIZER, join(folder, component), { recursive: true });
+    setKeys(join(folder, component, 'special_tokens_map.json'), { pad_token: pad });
+  }
+}
+
+function partOf({ dtype, shape, data }: StoredTensor, part: number | 'transposed' | undefined): StoredTensor {
+  const [rows = 1, columns = 1] = shape;
+  if (part === undefined) return { dtype, shape, data };
+  if (part !== 'transposed') {
+    const bytes = data.length / 3;
+    return { dtype, shape: [rows / 3, ...shape.slice(1)], data: data.subarray(part * bytes, (part + 1) * bytes) };
+  }
+  const [from, to] = [new Uint16Array(data.buffer, data.byteOffset, rows * columns), new Uint16Array(rows * columns)];
+  for (let row = 0; row < rows; row++)
+    for (let column = 0; column < columns; column++) to[column * rows + row] = from[row * columns + column] as number;
+  return { dtype, shape: [columns, rows], data: Buffer.from(to.buffer) };
+}
+
+function temporaryFolder(t: Pick<TestContext, 'after'>): string {
+  const folder = mkdtempSync(join(tmpdir(), 'text2img-single-file-'));
+  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
