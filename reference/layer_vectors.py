@@ -4,6 +4,7 @@
 """
 import torch
 import torch.nn.functional as F
+from diffusers.models.activations import get_activation
 from diffusers.models.attention_processor import Attention
 from diffusers.models.downsampling import Downsample2D
 from diffusers.models.embeddings import TimestepEmbedding, Timesteps
@@ -76,6 +77,10 @@ def elementwise() -> list:
     cases.append(one("silu", "x · sigmoid(x)", "silu", [1, "features"], SWEEP, F.silu))
     cases.append(one("quick-gelu", "x · sigmoid(1.702 x)", "quickGelu", [1, "features"], SWEEP, QuickGELUActivation()))
     cases.append(one("gelu", "with the error function", "gelu", [1, "features"], SWEEP, F.gelu))
+    cases.append(one("mish", "x · tanh(ln(1 + eˣ))", "mish", [1, "features"], SWEEP, F.mish))
+    cases.append(one("relu", "nothing below zero", "relu", [1, "features"], SWEEP, F.relu))
+    for name in ("silu", "swish", "mish", "gelu", "relu"):
+        cases.append(one(f"activate-{name}", "by its name", "activate", [1, "features"], SWEEP, get_activation(name), {"activation": name}))
     return cases
 
 
@@ -139,14 +144,17 @@ def fused_attention(name: str, about: str, masked: bool) -> Case:
     return Case(name, about, "multiHeadAttention", dims, inputs, run, {"heads": 3})
 
 
-def resnet(name: str, about: str, out: int = 6, time: bool = False, scale: float = 1.0, epsilon: float = 1e-6) -> Case:
-    module = ResnetBlock2D(in_channels=6, out_channels=out, temb_channels=8 if time else None, groups=3, eps=epsilon, output_scale_factor=scale)
+def resnet(name: str, about: str, out: int = 6, time: bool = False, scale: float = 1.0, epsilon: float = 1e-6, act: str = "silu", norm: str = "default") -> Case:
+    module = ResnetBlock2D(
+        in_channels=6, out_channels=out, temb_channels=8 if time else None, groups=3, eps=epsilon, output_scale_factor=scale, non_linearity=act, time_embedding_norm=norm
+    )
     shaken(module, seed=21 + out)
     dims, inputs = {"x": MAP}, {"x": normal([2, 6, 5, 7], 22)}
     if time:
-        # The function under test takes the embedding after SiLU; the module applies SiLU itself.
+        # The function under test takes the embedding after the activation; the module applies that itself.
         dims, inputs = {**dims, "time": [1, 8]}, {**inputs, "time": normal([1, 8], 23)}
     options = {"outChannels": out, "groups": 3, "epsilon": epsilon, **({} if scale == 1 else {"outputScaleFactor": scale})}
+    options |= {**({} if act == "silu" else {"activation": act}), **({} if norm == "default" else {"timeScaleShift": True})}
     return Case(name, about, "resnetBlock2d", dims, inputs, lambda i: module(i["x"], i.get("time")), options, module, prefix="layer.")
 
 
@@ -189,6 +197,15 @@ def timesteps() -> list:
                 {"channels": channels, "flipSinToCos": flip, "freqShift": shift},
             )
         )
+    sizes = torch.tensor([[1024.0, 768, 0, 16, 1152, 896], [512, 640, 32, 0, 512, 512]])
+    for channels in (8, 5):
+        projection = Timesteps(channels, True, 0)
+        run = lambda i, projection=projection, channels=channels: projection(i["timestep"].flatten()).reshape(2, 6, channels)
+        options = {"channels": channels, "flipSinToCos": True, "freqShift": 0}
+        name, about = f"timestep-projection-sizes-{channels}", f"six sizes of two images, {channels} channels"
+        cases.append(Case(name, about, "timestepProjection", {"timestep": ["batch", 6, 1]}, {"timestep": sizes.reshape(2, 6, 1)}, run, options))
+    gelu = TimestepEmbedding(6, 12, act_fn="gelu")
+    cases.append(one("timestep-embedding-gelu", "the MLP with another activation, for each image", "timestepEmbedding", ["batch", 6], normal([2, 6], 28), options={"outFeatures": 12, "activation": "gelu"}, module=gelu))
     cases.append(one("timestep-embedding", "the MLP", "timestepEmbedding", [1, 6], normal([1, 6], 28), options={"outFeatures": 12}, module=TimestepEmbedding(6, 12)))
     return cases
 
@@ -217,6 +234,8 @@ def layer_cases() -> list:
         resnet("resnet", "as in the autoencoder"),
         resnet("resnet-wider", "a shortcut and a large epsilon", out=9, epsilon=0.5),
         resnet("resnet-time", "with the time embedding", time=True),
+        resnet("resnet-scale-shift", "the time embedding scales and shifts", out=9, time=True, norm="scale_shift"),
+        resnet("resnet-mish", "another activation", time=True, act="mish"),
         resnet("resnet-scale", "with the time embedding, a shortcut and a divisor", out=9, time=True, scale=1.5),
         *resamplers(),
         *timesteps(),

@@ -62,15 +62,88 @@ UNET_CASES = {
 }
 
 
-def unet_case(name: str) -> Case:
-    about, keys, as_base, (batch, height, width) = UNET_CASES[name]
-    config = {**UNET, **keys}
+# As small as it gets: the file of these holds many sets of weights.
+SMALL = {
+    "attention_head_dim": 2,
+    "block_out_channels": [4, 6],
+    "cross_attention_dim": 5,
+    "down_block_types": ["DownBlock2D", "CrossAttnDownBlock2D"],
+    "layers_per_block": 1,
+    "norm_num_groups": 2,
+    "up_block_types": ["CrossAttnUpBlock2D", "UpBlock2D"],
+}
+ONE_SMALL = {"down_block_types": ["CrossAttnDownBlock2D"], "up_block_types": ["CrossAttnUpBlock2D"], "block_out_channels": [4]}
+UNET_OPTION_CASES = {
+    "unet-small": ("the base: attention in the second of two blocks", {}, True, (2, 6, 4)),
+    "unet-gelu": ("act_fn gelu", {"act_fn": "gelu"}, True, (2, 6, 4)),
+    "unet-mish": ("act_fn mish", {"act_fn": "mish"}, True, (2, 6, 4)),
+    "unet-relu": ("act_fn relu", {"act_fn": "relu"}, True, (2, 6, 4)),
+    "unet-scale-shift": ("the time embedding scales and shifts", {"resnet_time_scale_shift": "scale_shift"}, False, (2, 6, 4)),
+    "unet-middle-resnet": ("a middle block of one ResNet", {"mid_block_type": "UNetMidBlock2D", "mid_block_scale_factor": 1.5}, False, (2, 6, 4)),
+    "unet-guidance": ("the guidance scale's embedding, another one for each image", {**ONE_SMALL, "time_cond_proj_dim": 7}, False, (2, 3, 4)),
+    "unet-depths": (
+        "a depth for each layer, another way up, as in SSD-1B",
+        {"layers_per_block": 2, "transformer_layers_per_block": [1, [2, 0]], "reverse_transformer_layers_per_block": [[0, 1, 2], 3]},
+        False,
+        (1, 4, 2),
+    ),
+    "unet-depths-up": (
+        "numbers down, lists up, attention everywhere",
+        {
+            "down_block_types": ["CrossAttnDownBlock2D", "CrossAttnDownBlock2D"],
+            "up_block_types": ["CrossAttnUpBlock2D", "CrossAttnUpBlock2D"],
+            "transformer_layers_per_block": [1, 2],
+            "reverse_transformer_layers_per_block": [1, [2, 1]],
+            "mid_block_type": None,
+        },
+        False,
+        (1, 4, 2),
+    ),
+    "unet-no-depth": ("transformers without a layer", {**ONE_SMALL, "transformer_layers_per_block": 0}, False, (1, 2, 3)),
+}
+UNET_XL = {
+    **SMALL,
+    "addition_embed_type": "text_time",
+    "addition_time_embed_dim": 4,
+    "attention_head_dim": [2, 3],
+    "projection_class_embeddings_input_dim": 29,
+    "transformer_layers_per_block": [1, 2],
+    "use_linear_projection": True,
+}
+UNET_XL_CASES = {
+    "unet-xl": ("the base: sizes and a pooled prompt, another one for each image", {}, True, (2, 6, 4)),
+    "unet-xl-sine": ("sine before cosine", {"flip_sin_to_cos": False}, True, (2, 6, 4)),
+    "unet-xl-frequencies": ("freq_shift", {"freq_shift": 1}, True, (2, 6, 4)),
+    "unet-xl-odd": ("an odd width of each size, a wider pooled prompt", {**ONE_SMALL, "attention_head_dim": 2, "transformer_layers_per_block": 1, "addition_time_embed_dim": 3, "projection_class_embeddings_input_dim": 27}, False, (2, 3, 2)),
+    "unet-xl-activation": ("act_fn is not for the sizes", {"act_fn": "mish"}, True, (2, 6, 4)),
+    "unet-xl-guidance": ("with the guidance scale's embedding", {**ONE_SMALL, "attention_head_dim": 2, "transformer_layers_per_block": 1, "time_cond_proj_dim": 3}, False, (2, 3, 2)),
+}
+
+
+def added_inputs(config: dict, batch: int) -> tuple:
+    """The inputs that only some configurations have, and their dimensions."""
+    inputs, dims = {}, {}
+    if config.get("time_cond_proj_dim"):
+        inputs["timestep_cond"] = normal([batch, config["time_cond_proj_dim"]], 44)
+        dims["timestep_cond"] = ["batch", config["time_cond_proj_dim"]]
+    if config.get("addition_embed_type"):
+        width = config["projection_class_embeddings_input_dim"] - 6 * config["addition_time_embed_dim"]
+        inputs["text_embeds"] = normal([batch, width], 45, 2.0)
+        inputs["time_ids"] = torch.tensor([[1024.0, 768, 0, 16, 1152, 896], [512, 640, 32, 0, 512, 512]])[:batch]
+        dims.update({"text_embeds": ["batch", width], "time_ids": ["batch", 6]})
+    return inputs, dims
+
+
+def unet_case(name: str, cases: dict, base_config: dict) -> Case:
+    about, keys, as_base, (batch, height, width) = cases[name]
+    config = {**base_config, **keys}
     module = UNet2DConditionModel.from_config(config)
     shake(module, seed=41, gain=1.2)
-    shared = as_base and name != "unet"
+    base_name = next(iter(cases))
+    shared = as_base and name != base_name
     if shared:
         # Loading them proves that the names and shapes are the base's.
-        base = UNet2DConditionModel.from_config(UNET)
+        base = UNet2DConditionModel.from_config(base_config)
         shake(base, seed=41, gain=1.2)
         module.load_state_dict(base.state_dict())
     channels, features = config.get("in_channels", 4), config["cross_attention_dim"]
@@ -80,8 +153,15 @@ def unet_case(name: str) -> Case:
         "encoder_hidden_states": normal([batch, 5, features], 43, 2.0),
     }
     dims = {"sample": ["batch", channels, "height", "width"], "timestep": [1], "encoder_hidden_states": ["batch", "tokens", features]}
-    run = lambda i: {"out_sample": module.eval()(i["sample"], i["timestep"], i["encoder_hidden_states"]).sample}
-    return Case(name, about, "UNet2DConditionModel", dims, inputs, run, config, module, weights_of="unet" if shared else None)
+    added, added_dims = added_inputs(config, batch)
+
+    def run(i: dict) -> dict:
+        added = {key: i[key] for key in ("text_embeds", "time_ids") if key in i}
+        result = module.eval()(i["sample"], i["timestep"], i["encoder_hidden_states"], timestep_cond=i.get("timestep_cond"), added_cond_kwargs=added)
+        return {"out_sample": result.sample}
+
+    weights_of = base_name if shared else None
+    return Case(name, about, "UNet2DConditionModel", {**dims, **added_dims}, {**inputs, **added}, run, config, module, weights_of=weights_of)
 
 
 VAE = {
@@ -266,6 +346,8 @@ NETWORK_GROUPS = {
     "clip": lambda: [clip_case(name) for name in CLIP_CASES],
     "clip-layers": lambda: [clip_layer_case(name) for name in CLIP_LAYER_CASES],
     "clip-projection": lambda: [clip_projection_case(name) for name in CLIP_PROJECTION_CASES],
-    "unet": lambda: [unet_case(name) for name in UNET_CASES],
+    "unet": lambda: [unet_case(name, UNET_CASES, UNET) for name in UNET_CASES],
+    "unet-options": lambda: [unet_case(name, UNET_OPTION_CASES, SMALL) for name in UNET_OPTION_CASES],
+    "unet-xl": lambda: [unet_case(name, UNET_XL_CASES, UNET_XL) for name in UNET_XL_CASES],
     "vae": lambda: [vae_case(name) for name in VAE_CASES],
 }

@@ -22,6 +22,8 @@ const VAE = {
 };
 const TEXT = { hidden_size: 48, num_attention_heads: 6 };
 
+const XL = { addition_embed_type: 'text_time', addition_time_embed_dim: 8, projection_class_embeddings_input_dim: 80 };
+
 const COMPONENTS = {
   unet: { owner: UNET_2D_CONDITION_MODEL as ConfiguredClass<unknown>, json: UNET },
   vae: { owner: AUTOENCODER_KL as ConfiguredClass<unknown>, json: VAE },
@@ -65,6 +67,25 @@ const refused: readonly (readonly [Component, Readonly<Record<string, unknown>>,
   ['unet', { sample_size: [64, 64, 64] }, /"sample_size" is \[64,64,64\]/],
   ['unet', { layers_per_block: [1, 1.5] }, /"layers_per_block" is \[1,1.5\].*whole numbers/],
   ['unet', { in_channels: 2 ** 40 }, /"in_channels" is 1099511627776/],
+  ['unet', { transformer_layers_per_block: [1, [1, 2]] }, /"reverse_transformer_layers_per_block" must say/],
+  ['unet', { transformer_layers_per_block: [1, -1] }, /"transformer_layers_per_block" is \[1,-1\].*from 0/],
+  [
+    'unet',
+    { layers_per_block: 3, transformer_layers_per_block: [[1, 1], 1], reverse_transformer_layers_per_block: [1, 1] },
+    /"transformer_layers_per_block" has 2 numbers for a block of 3 layers/,
+  ],
+  ['unet', { reverse_transformer_layers_per_block: [1, [1, 1]] }, /"reverse_.*" has 2 numbers for a block of 3 layers/],
+  ['unet', { reverse_transformer_layers_per_block: [1] }, /"reverse_.*" has 1 entries.*2/],
+  ['unet', { addition_embed_type: 'text_time' }, /"text_time", but "addition_time_embed_dim" is missing/],
+  [
+    'unet',
+    { ...XL, projection_class_embeddings_input_dim: null },
+    /"projection_class_embeddings_input_dim" is missing/,
+  ],
+  ['unet', { ...XL, projection_class_embeddings_input_dim: 48 }, /is 48, which leaves nothing .* 6 × 8/],
+  ['unet', { ...XL, freq_shift: 4 }, /"freq_shift" is 4;.*half of "addition_time_embed_dim"/],
+  ['unet', { ...XL, addition_time_embed_dim: 1 }, /"addition_time_embed_dim" is 1/],
+  ['unet', { time_cond_proj_dim: 0 }, /"time_cond_proj_dim" is 0/],
   ['vae', { norm_num_groups: 4 }, /"norm_num_groups" is 4/, /divide 30 of/],
   ['vae', { scaling_factor: 1e-40 }, /"scaling_factor" is 1e-40.*0.0001 to 10000/],
   ['vae', { scaling_factor: 0 }, /"scaling_factor" is 0/],
@@ -93,6 +114,53 @@ for (const [component, changes, ...says] of refused) {
     );
   });
 }
+
+const unsupported: readonly (readonly [Component, string, unknown])[] = [
+  // Versatile Diffusion, DeepFloyd IF, Kandinsky, GLIGEN, the latent upscaler, and blocks that none of this class's text-to-image checkpoints has.
+  ['unet', 'dual_cross_attention', true],
+  ['unet', 'addition_embed_type', 'text'],
+  ['unet', 'addition_embed_type', 'text_image'],
+  ['unet', 'encoder_hid_dim', 4096],
+  ['unet', 'encoder_hid_dim_type', 'image_proj'],
+  ['unet', 'class_embed_type', 'timestep'],
+  ['unet', 'num_class_embeds', 1000],
+  ['unet', 'class_embeddings_concat', true],
+  ['unet', 'time_embedding_type', 'fourier'],
+  ['unet', 'time_embedding_dim', 64],
+  ['unet', 'time_embedding_act_fn', 'silu'],
+  ['unet', 'timestep_post_act', 'gelu'],
+  ['unet', 'attention_type', 'gated'],
+  ['unet', 'num_attention_heads', 8],
+  ['unet', 'act_fn', 'tanh'],
+  ['unet', 'resnet_time_scale_shift', 'ada_group'],
+  ['unet', 'mid_block_type', 'UNetMidBlock2DSimpleCrossAttn'],
+  ['text', 'hidden_act', 'relu'],
+];
+
+for (const [component, key, value] of unsupported) {
+  test(`${component} with "${key}" ${JSON.stringify(value)} is refused as unsupported_config, by name and value`, () => {
+    assert.throws(
+      () => read(component, { [key]: value }),
+      (error) => {
+        assert.ok(error instanceof Text2ImgError, String(error));
+        assert.equal(error.code, 'unsupported_config');
+        assert.ok(error.message.startsWith(`some/config.json: "${key}" is ${JSON.stringify(value)}`), error.message);
+        return true;
+      },
+    );
+  });
+}
+
+test('options of XL, of latent consistency models and of distilled ones are read without a warning', () => {
+  assert.deepEqual(read('unet', XL), []);
+  assert.deepEqual(read('unet', { time_cond_proj_dim: 256 }), []);
+  // The numbers of blocks without attention are not read.
+  const depths = {
+    transformer_layers_per_block: [[2, 0], [1]],
+    reverse_transformer_layers_per_block: [[0], [4, 4, 10]],
+  };
+  assert.deepEqual(read('unet', { ...depths, mid_block_type: 'UNetMidBlock2D' }), []);
+});
 
 test('heads need to divide only the channels of blocks that attend', () => {
   // The second block attends neither down nor up, and there is no middle.

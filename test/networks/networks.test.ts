@@ -16,6 +16,8 @@ const TOLERANCE = 1e-5;
 const FLOAT16_TOLERANCE = 3e-2;
 
 interface Network {
+  /** Default: the network's own name. */
+  readonly groups?: readonly string[];
   readonly keys: readonly string[];
   /** Keys that change nothing of the graph. */
   readonly elsewhere: readonly string[];
@@ -71,10 +73,15 @@ const NETWORKS: Readonly<Record<string, Network>> = {
     build: (vector, computeType) => buildClip(CLIP_TEXT_MODEL_WITH_PROJECTION, vector, computeType),
   },
   unet: {
+    groups: ['unet', 'unet-options', 'unet-xl'],
     keys: UNET_2D_CONDITION_MODEL.rules.implementedKeys,
-    // `act_fn` has two names for one function.
-    elsewhere: ['sample_size', 'act_fn', '_diffusers_version'],
-    inFloat32: () => ({ input: 4, conv_out: 2 }),
+    elsewhere: ['sample_size', '_diffusers_version'],
+    // The sinusoids: products, sine, cosine, both, and a zero for an odd number; of sizes also their reshaping.
+    inFloat32: ({ block_out_channels: channels, addition_time_embed_dim: each }) => ({
+      input: 4 + (((channels as number[])[0] as number) % 2),
+      ...(each === undefined ? {} : { 'time_embedding.linear_2': 5 + (Number(each) % 2) }),
+      conv_out: 2,
+    }),
     build: (vector, computeType, isActual = false) => {
       const { config } = readConfig(UNET_2D_CONDITION_MODEL, vector.options, vector.name);
       const [, , height, width] = shapeOf(vector, 'sample') as [number, number, number, number];
@@ -105,9 +112,10 @@ const NETWORKS: Readonly<Record<string, Network>> = {
   },
 };
 
-for (const [group, network] of Object.entries(NETWORKS)) {
-  const cases = await readVectors(group);
-  suite(group, () => {
+for (const [name, network] of Object.entries(NETWORKS)) {
+  const { groups = [name] } = network;
+  const cases = (await Promise.all(groups.map(readVectors))).flat();
+  suite(name, () => {
     for (const vector of cases) {
       test(`${vector.name} gives what torch gives: ${vector.about}`, async () => {
         for (const isActual of [false, true]) {

@@ -3,6 +3,7 @@
  * Parameters are named as in PyTorch's `nn` modules: a module at `prefix` has `prefix.weight` and `prefix.bias`.
  */
 import type { GraphBuilder, Value } from '../../onnx/graph.ts';
+import type { Activation } from '../activation.ts';
 
 export interface ConvOptions {
   readonly outChannels: number;
@@ -116,6 +117,30 @@ export function quickGelu(g: GraphBuilder, x: Value): Value {
 /** With the error function, as `torch.nn.functional.gelu` does by default. */
 export function gelu(g: GraphBuilder, x: Value): Value {
   return g.node('Gelu', [x], { shape: x.shape });
+}
+
+/** x · tanh(ln(1 + eˣ)) */
+export function mish(g: GraphBuilder, x: Value): Value {
+  const softplus = g.node('Softplus', [x], { shape: x.shape });
+  return multiply(g, x, g.node('Tanh', [softplus], { shape: x.shape }));
+}
+
+export function relu(g: GraphBuilder, x: Value): Value {
+  return g.node('Relu', [x], { shape: x.shape });
+}
+
+export function activate(g: GraphBuilder, x: Value, activation: Activation): Value {
+  switch (activation) {
+    case 'silu':
+    case 'swish':
+      return silu(g, x);
+    case 'mish':
+      return mish(g, x);
+    case 'gelu':
+      return gelu(g, x);
+    case 'relu':
+      return relu(g, x);
+  }
 }
 
 export function concat(g: GraphBuilder, parts: readonly Value[], axis: number): Value {

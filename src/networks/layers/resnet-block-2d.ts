@@ -1,32 +1,54 @@
 /** The convolutional residual block of UNet and autoencoder. Source: diffusers models/resnet.py, ResnetBlock2D. */
 import type { GraphBuilder, Value } from '../../onnx/graph.ts';
-import { add, conv2d, divideBy, groupNorm, linear, reshapeLike, silu } from './primitives.ts';
+import type { Activation } from '../activation.ts';
+import { activate, add, conv2d, divideBy, groupNorm, linear, multiply, reshapeLike } from './primitives.ts';
 
 export interface ResnetBlockOptions {
   readonly outChannels: number;
   readonly groups: number;
   readonly epsilon: number;
-  /** The time embedding after SiLU, [1, E]; absent in the autoencoder. */
+  /** Default: `silu`. */
+  readonly activation?: Activation;
+  /** The time embedding after the activation, [1, E] or [B, E]; absent in the autoencoder. */
   readonly activatedTimeEmbedding?: Value;
+  /** Whether the time embedding scales and shifts the second norm's result, or is added before that norm. */
+  readonly timeScaleShift?: boolean;
   readonly outputScaleFactor?: number;
 }
 
 /** @param x [B, C, h, w] @returns [B, outChannels, h, w] */
 export function resnetBlock2d(g: GraphBuilder, x: Value, prefix: string, options: ResnetBlockOptions): Value {
-  const { outChannels, groups, epsilon, activatedTimeEmbedding, outputScaleFactor = 1 } = options;
-  let hidden = silu(g, groupNorm(g, x, `${prefix}.norm1`, { groups, epsilon }));
+  const { outChannels, groups, epsilon, activation = 'silu', outputScaleFactor = 1 } = options;
+  const { activatedTimeEmbedding: time, timeScaleShift = false } = options;
+  let hidden = activate(g, groupNorm(g, x, `${prefix}.norm1`, { groups, epsilon }), activation);
   hidden = conv2d(g, hidden, `${prefix}.conv1`, { outChannels });
-  if (activatedTimeEmbedding !== undefined) {
-    const shift = linear(g, activatedTimeEmbedding, `${prefix}.time_emb_proj`, { outFeatures: outChannels }); // [1, outChannels]
-    const perChannel = g.node('Reshape', [shift, g.integers([0, outChannels, 1, 1])], {
-      shape: [1, outChannels, 1, 1],
-    });
-    hidden = add(g, hidden, perChannel);
-  }
-  hidden = silu(g, groupNorm(g, hidden, `${prefix}.norm2`, { groups, epsilon }));
-  hidden = conv2d(g, hidden, `${prefix}.conv2`, { outChannels });
+  if (time !== undefined && !timeScaleShift)
+    hidden = add(g, hidden, perChannel(g, time, `${prefix}.time_emb_proj`, outChannels));
+  hidden = groupNorm(g, hidden, `${prefix}.norm2`, { groups, epsilon });
+  if (time !== undefined && timeScaleShift) hidden = scaleAndShift(g, hidden, `${prefix}.time_emb_proj`, time);
+  hidden = conv2d(g, activate(g, hidden, activation), `${prefix}.conv2`, { outChannels });
   const shortcut = x.shape[1] === outChannels ? x : conv2d(g, x, `${prefix}.conv_shortcut`, { outChannels, kernel: 1 });
   return divideBy(g, add(g, shortcut, hidden), outputScaleFactor);
+}
+
+/** @param time [B, E] @returns [B, outChannels, 1, 1] */
+function perChannel(g: GraphBuilder, time: Value, prefix: string, outChannels: number): Value {
+  const projected = linear(g, time, prefix, { outFeatures: outChannels }); // [B, outChannels]
+  return g.node('Reshape', [projected, g.integers([0, outChannels, 1, 1])], {
+    shape: [time.shape[0] ?? 1, outChannels, 1, 1],
+  });
+}
+
+/** x · (1 + scale) + shift, both of them from the time embedding. */
+function scaleAndShift(g: GraphBuilder, x: Value, prefix: string, time: Value): Value {
+  const channels = x.shape[1] ?? 0;
+  const both = perChannel(g, time, prefix, channels * 2);
+  const half = [time.shape[0] ?? 1, channels, 1, 1];
+  const [scale, shift] = g.nodes('Split', [both], { attributes: { axis: 1, num_outputs: 2 }, shape: half }, [
+    half,
+    half,
+  ]) as [Value, Value];
+  return add(g, multiply(g, x, add(g, scale, g.constant([1], [1]))), shift);
 }
 
 /** Halves height and width. Source: diffusers models/downsampling.py, Downsample2D. */

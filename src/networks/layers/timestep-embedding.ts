@@ -1,6 +1,7 @@
 /** Sinusoids of the timestep and the MLP on them, in float32. Source: diffusers models/embeddings.py, get_timestep_embedding, TimestepEmbedding. */
 import type { GraphBuilder, Value } from '../../onnx/graph.ts';
-import { concat, linear, multiply, silu } from './primitives.ts';
+import type { Activation } from '../activation.ts';
+import { activate, concat, linear, multiply } from './primitives.ts';
 
 export interface TimestepProjectionOptions {
   readonly channels: number;
@@ -10,7 +11,7 @@ export interface TimestepProjectionOptions {
 
 const LOG_MAX_PERIOD = Math.fround(Math.log(10_000));
 
-/** @param timestep [1], float32 @returns [1, channels] in the compute type */
+/** @param timestep [1] or [..., 1], float32 @returns [1, channels] or [..., channels], in the compute type */
 export function timestepProjection(
   g: GraphBuilder,
   timestep: Value,
@@ -22,17 +23,30 @@ export function timestepProjection(
     const exponent = Math.fround(Math.fround(LOG_MAX_PERIOD * index) / -(half - freqShift));
     return Math.fround(Math.exp(Math.fround(exponent)));
   });
-  const angles = multiply(g, timestep, g.constant(frequencies, [1, half], 'float32')); // [1, half]
+  const angles = multiply(g, timestep, g.constant(frequencies, [1, half], 'float32')); // [..., half]
   const sine = g.node('Sin', [angles], { shape: angles.shape });
   const cosine = g.node('Cos', [angles], { shape: angles.shape });
   const halves = flipSinToCos ? [cosine, sine] : [sine, cosine];
-  // An odd number of channels ends with a zero.
-  const rest = channels % 2 === 0 ? [] : [g.constant([0], [1, 1], 'float32')];
-  return g.cast(concat(g, [...halves, ...rest], 1), g.computeType);
+  const joined = concat(g, halves, angles.shape.length - 1);
+  return g.cast(channels % 2 === 0 ? joined : endWithZero(g, joined), g.computeType);
 }
 
-/** @param x [1, channels] @returns [1, outFeatures] */
-export function timestepEmbedding(g: GraphBuilder, x: Value, prefix: string, outFeatures: number): Value {
-  const hidden = silu(g, linear(g, x, `${prefix}.linear_1`, { outFeatures }));
+/** An odd number of channels ends with a zero. */
+function endWithZero(g: GraphBuilder, x: Value): Value {
+  const others = x.shape.slice(0, -1);
+  const pads = g.integers([...x.shape, ...others].map(() => 0).concat(1));
+  return g.node('Pad', [x, pads], { shape: [...others, (x.shape.at(-1) ?? 0) + 1] });
+}
+
+interface TimestepEmbeddingOptions {
+  readonly outFeatures: number;
+  /** Default: `silu`. */
+  readonly activation?: Activation;
+}
+
+/** @param x [B, channels] @returns [B, outFeatures] */
+export function timestepEmbedding(g: GraphBuilder, x: Value, prefix: string, options: TimestepEmbeddingOptions): Value {
+  const { outFeatures, activation = 'silu' } = options;
+  const hidden = activate(g, linear(g, x, `${prefix}.linear_1`, { outFeatures }), activation);
   return linear(g, hidden, `${prefix}.linear_2`, { outFeatures });
 }

@@ -49,6 +49,9 @@ const OPERATIONS: Readonly<Record<string, Write>> = {
   groupNorm: (g, inputs, options) => primitives.groupNorm(g, at(inputs, 'x'), 'layer', options),
   silu: (g, inputs) => primitives.silu(g, at(inputs, 'x')),
   quickGelu: (g, inputs) => primitives.quickGelu(g, at(inputs, 'x')),
+  mish: (g, inputs) => primitives.mish(g, at(inputs, 'x')),
+  relu: (g, inputs) => primitives.relu(g, at(inputs, 'x')),
+  activate: (g, inputs, { activation = 'silu' }) => primitives.activate(g, at(inputs, 'x'), activation),
   gelu: (g, inputs) => primitives.gelu(g, at(inputs, 'x')),
   concat: (g, inputs, { axis }) => primitives.concat(g, Object.values(inputs), axis),
   reshapeLike: (g, inputs) => primitives.reshapeLike(g, at(inputs, 'x'), at(inputs, 'like')),
@@ -63,7 +66,9 @@ const OPERATIONS: Readonly<Record<string, Write>> = {
   },
   resnetBlock2d: (g, inputs, options) => {
     const { time } = inputs;
-    const settings = time === undefined ? options : { ...options, activatedTimeEmbedding: primitives.silu(g, time) };
+    const { activation = 'silu' } = options;
+    const settings =
+      time === undefined ? options : { ...options, activatedTimeEmbedding: primitives.activate(g, time, activation) };
     return resnet.resnetBlock2d(g, at(inputs, 'x'), 'layer', settings);
   },
   downsample2d: (g, inputs, { padding }) => resnet.downsample2d(g, at(inputs, 'x'), 'layer', padding),
@@ -73,8 +78,7 @@ const OPERATIONS: Readonly<Record<string, Write>> = {
     return { tokens, restored: restore(primitives.add(g, tokens, tokens)) };
   },
   timestepProjection: (g, inputs, options) => timestep.timestepProjection(g, at(inputs, 'timestep'), options),
-  timestepEmbedding: (g, inputs, { outFeatures }) =>
-    timestep.timestepEmbedding(g, at(inputs, 'x'), 'layer', outFeatures),
+  timestepEmbedding: (g, inputs, options) => timestep.timestepEmbedding(g, at(inputs, 'x'), 'layer', options),
   transformer2d: (g, inputs, options) => {
     const encoderHiddenStates = at(inputs, 'encoderHiddenStates');
     return transformer.transformer2d(g, at(inputs, 'x'), 'layer', { ...options, encoderHiddenStates });
