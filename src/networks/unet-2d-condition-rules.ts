@@ -1,6 +1,6 @@
 /**
- * What a configuration of UNet2DConditionModel may say: values that contradict each other, keys without effect, and what no text-to-image checkpoint
- * of this class has.
+ * The rules of a configuration of UNet2DConditionModel: values that contradict each other, keys without effect, and options that are refused. No
+ * text-to-image checkpoint of this class has the refused ones.
  */
 import { type ConfigRules, undividedChannels } from '../lib/config-rules.ts';
 import {

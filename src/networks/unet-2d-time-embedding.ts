@@ -1,6 +1,6 @@
 /**
- * What every residual block of the UNet is told beside the latents: the timestep and, where the configuration has them, the guidance scale's embedding
- * and XL's sizes and pooled prompt.
+ * The UNet's time embedding, which every residual block reads. It holds the timestep. Where the configuration has them, it also holds the guidance
+ * scale's embedding, and XL's sizes and pooled prompt.
  * Source: diffusers models/unets/unet_2d_condition.py, get_time_embed, get_aug_embed; models/embeddings.py, TimestepEmbedding.
  */
 import type { GraphBuilder, Value } from '../onnx/graph.ts';

@@ -1,18 +1,18 @@
 /** Proves that the components of a Stable Diffusion 1.x checkpoint fit together: the tokens, the width of the prompt's embeddings, and the channels. */
 import { Text2ImgError } from '../../errors/text2img-error.ts';
 import { attends, unetBlocks } from '../../networks/unet-2d-condition-config.ts';
+import { proveChannels, proveInputs } from '../parts/prove-unet.ts';
 import type { StableDiffusionCheckpoint } from './components.ts';
 
 type Networks = StableDiffusionCheckpoint['networks'];
 type Tokenizers = StableDiffusionCheckpoint['tokenizers'];
-
-const COLOUR_CHANNELS = 3;
 
 /** @throws `invalid_config`, `unsupported_config` */
 export function proveStableDiffusion({ networks, tokenizers }: StableDiffusionCheckpoint): void {
   proveTokens(networks, tokenizers);
   provePromptWidth(networks);
   proveChannels(networks);
+  proveInputs(networks.unet, []);
 }
 
 /** Every token that a prompt can have stands in the text encoder's table. */
@@ -37,26 +37,4 @@ function provePromptWidth({ text_encoder: textEncoder, unet: { config, configPat
     'invalid_config',
     `${configPath}: "cross_attention_dim" is ${wrong.contextFeatures}, but the text encoder’s "hidden_size" is ${width}; they must be equal.`,
   );
-}
-
-/** Latents go from step to step and into the autoencoder, which turns them into red, green and blue. */
-function proveChannels({ unet, vae }: Networks): void {
-  const { in_channels: taken, out_channels: given } = unet.config;
-  const { latent_channels: decoded, out_channels: colours } = vae.config;
-  if (taken !== decoded)
-    throw new Text2ImgError(
-      'unsupported_config',
-      `${unet.configPath}: "in_channels" is ${taken}, but the autoencoder’s "latent_channels" is ${decoded}; they must be equal` +
-        `${taken > decoded && given === decoded ? ' (this UNet needs an image beside the latents, as for inpainting)' : ''}.`,
-    );
-  if (given !== taken)
-    throw new Text2ImgError(
-      'unsupported_config',
-      `${unet.configPath}: "out_channels" is ${given}, but "in_channels" is ${taken}; they must be equal.`,
-    );
-  if (colours !== COLOUR_CHANNELS)
-    throw new Text2ImgError(
-      'unsupported_config',
-      `${vae.configPath}: "out_channels" is ${colours}; allowed is ${COLOUR_CHANNELS} (red, green, blue).`,
-    );
 }

@@ -45,14 +45,39 @@ const cases: readonly {
     says: [/"cross_attention_dim" is 20/, /"hidden_size" is 16/],
     spoil: (folder) => setKeys(join(folder, 'unet/config.json'), { cross_attention_dim: [16, 20, 16] }),
   },
-  {
-    title: 'a UNet that takes an image and a mask beside the latents',
-    code: 'unsupported_config',
-    says: [/"in_channels" is 9/, /"latent_channels" is 4/, /inpainting/],
-    spoil: (folder) => {
-      setKeys(join(folder, 'unet/config.json'), { in_channels: 9 });
-      editTensors(join(folder, UNET), (tensors) => tensors.set('conv_in.weight', zeros([16, 9, 3, 3])));
+  ...(
+    [
+      [5, /5 channels are for depth-to-image/],
+      [7, /7 channels are for upscaling/],
+      [8, /8 channels are for editing an image/],
+      [9, /9 channels are for inpainting/],
+      [6, /must be equal\.$/],
+    ] as const
+  ).map(([channels, task]) => ({
+    title: `a UNet of ${channels} channels, which takes an image beside the latents,`,
+    code: 'unsupported_config' as const,
+    says: [new RegExp(`"in_channels" is ${channels}`), /"latent_channels" is 4/, task],
+    spoil: (folder: string) => {
+      setKeys(join(folder, 'unet/config.json'), { in_channels: channels });
+      editTensors(join(folder, UNET), (tensors) => tensors.set('conv_in.weight', zeros([16, channels, 3, 3])));
     },
+  })),
+  {
+    title: 'a UNet of XL, which takes sizes and a pooled prompt,',
+    code: 'unsupported_config',
+    says: [/unet\/config\.json: "addition_embed_type" is "text_time", which models of this family do not have/],
+    spoil: (folder) =>
+      setKeys(join(folder, 'unet/config.json'), {
+        addition_embed_type: 'text_time',
+        addition_time_embed_dim: 8,
+        projection_class_embeddings_input_dim: 80,
+      }),
+  },
+  {
+    title: 'a UNet of a latent consistency model',
+    code: 'unsupported_config',
+    says: [/"time_cond_proj_dim" is 256/],
+    spoil: (folder) => setKeys(join(folder, 'unet/config.json'), { time_cond_proj_dim: 256 }),
   },
   {
     title: 'a UNet that predicts a variance as well',
