@@ -1,6 +1,7 @@
 /**
  * `text2img enqueue`: adds one prompt with its options, or a file of prompts. All or nothing: one bad line and none is added.
  */
+
 import type { Config } from '../config/options.ts';
 import { requestValues } from '../config/options/request-options.ts';
 import { Text2ImgError } from '../errors/text2img-error.ts';
@@ -27,7 +28,9 @@ export async function enqueue(context: QueueContext, file: string | undefined): 
     { nameOf: (index) => given[index]?.name ?? '' },
   );
   const ids = added.map(promptIdText);
-  logger.info('prompts added', { count: ids.length, queue: queue.description });
+  if (ids.length === 0)
+    logger.warning('nothing was added: there is no prompt in the input', { input: nameOfInput(file ?? '') });
+  else logger.info('prompts added', { count: ids.length, queue: queue.description });
   for (const id of ids) printResult(context, { json: { id, status: 'pending' }, text: id });
   return 0;
 }
@@ -36,7 +39,7 @@ function onePrompt(config: Config): RawPromptDocument {
   if (config.prompt === undefined) {
     throw new Text2ImgError(
       'conflicting_options',
-      'There is nothing to add: give --prompt, or a file of prompts, or - for standard input.',
+      'There is nothing to add. Give a file of prompts, - for standard input, or one prompt: text2img enqueue --prompt "a red circle".',
     );
   }
   const document = optionsAsFields(config);

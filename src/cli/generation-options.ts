@@ -42,7 +42,7 @@ export async function requestOf(config: Config): Promise<RequestWithSource> {
   if (stated.prompt === undefined)
     throw new Text2ImgError(
       'conflicting_options',
-      'There is nothing to generate: give --prompt, or --from with a PNG.',
+      'There is nothing to generate. Give --from with a PNG, or a prompt: text2img generate "a red circle".',
     );
   // The same rules as for a queued prompt, so that what can be generated here can be generated there.
   const { request } = parsePromptDocument(toDocument(REQUEST_FIELDS, stated), limitsOf(config));

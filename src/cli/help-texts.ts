@@ -47,7 +47,7 @@ export const EXAMPLES: Record<CommandName, readonly Example[]> = {
       'Send the webhooks that are due, without a model.',
     ],
     ['text2img webhooks deliver --now', 'Send all pending webhooks at once, after you repaired the receiver.'],
-    ['text2img webhooks redrive', 'Retry all failed webhooks.'],
+    ['text2img webhooks redrive', 'Retry all dead webhooks.'],
   ],
   models: [
     [

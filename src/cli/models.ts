@@ -30,7 +30,7 @@ export interface ModelsInvocation {
 export async function models(context: CommandContext, { action, id }: ModelsInvocation): Promise<ExitCode> {
   switch (action) {
     case 'pull': {
-      const hubId = hubIdOf(id);
+      const hubId = await pulledIdOf(id);
       const { config, environment, logger, terminal } = context;
       const { variant, offline } = config;
       const events = downloadBar(terminal);
@@ -55,9 +55,23 @@ function hubIdOf(text: string): HubId {
   );
 }
 
+/** @throws `invalid_option`, with another sentence for what lies on this machine already */
+async function pulledIdOf(text: string): Promise<HubId> {
+  // A folder beside it may well have the name of a model on the hub.
+  if (parseHubId(text) !== undefined || !(await isFolder(text))) return hubIdOf(text);
+  throw new Text2ImgError(
+    'invalid_option',
+    `${quote(text)} is a folder of this machine, and only models of the hub can be downloaded. Give the folder to --model.`,
+  );
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  return (await stat(path).catch(() => undefined))?.isDirectory() === true;
+}
+
 /** @throws `invalid_option`, also for a folder, which wins over a hub id as with `--model` */
 async function shownIdOf(text: string): Promise<HubId> {
-  if ((await stat(text).catch(() => undefined))?.isDirectory() !== true) return hubIdOf(text);
+  if (!(await isFolder(text))) return hubIdOf(text);
   throw new Text2ImgError(
     'invalid_option',
     `${quote(text)} is a folder, and only models of the hub can be shown. Check the folder with "text2img doctor --model ${text}".`,

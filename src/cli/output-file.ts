@@ -161,7 +161,11 @@ const CODES: Readonly<Record<FileFault, ErrorCode>> = {
 function refuse(error: unknown, path: string): never {
   if (!(error instanceof FileError)) throw error;
   if (error.fault === 'missing')
-    throw new Text2ImgError('not_found', `The folder of the output ${quote(path)} does not exist.`, { cause: error });
+    throw new Text2ImgError(
+      'not_found',
+      `The folder of the output ${quote(path)} does not exist; make it first, or name a folder that ends with a slash.`,
+      { cause: error },
+    );
   if (error.fault === 'disk-full')
     throw new Text2ImgError('disk_full', `No space is left for the output ${quote(path)}.`, { cause: error });
   throw new Text2ImgError(CODES[error.fault], `The output cannot be written: ${error.message}.`, { cause: error });

@@ -15,14 +15,14 @@ import {
 } from '../config/options.ts';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import { quote } from '../lib/foreign-text.ts';
-import { nearestName } from '../lib/nearest-name.ts';
 import { omitUndefined } from '../lib/omit-undefined.ts';
 import { VERSION } from '../version.ts';
 import type { ExitCode } from './command-context.ts';
 import { aliasesOf, joinAliases, SIZE_FLAG, takesSize } from './flag-names.ts';
 import { EXAMPLES, EXIT_CODES_HELP } from './help-texts.ts';
 import { asTyped, lineAsTyped, type OwnName } from './own-name.ts';
-import { describeUsageError } from './usage-errors.ts';
+import { HELP_WORDS, refuseUnknownCommand } from './unknown-command.ts';
+import { describeUsageError, type TypedCommand } from './usage-errors.ts';
 
 /** The typed command line: the command's path and everything behind it. */
 export interface Invocation {
@@ -42,11 +42,13 @@ interface CommandShape {
   readonly operandIs?: OptionName;
 }
 
+const DEFAULT_SHAPE: CommandShape = {
+  command: 'run',
+  description: 'Generate the jobs in the queue and exit; with --watch wait for more. The default command.',
+};
+
 const SHAPES: readonly CommandShape[] = [
-  {
-    command: 'run',
-    description: 'Generate the jobs in the queue and exit; with --watch wait for more. The default command.',
-  },
+  DEFAULT_SHAPE,
   {
     command: 'generate',
     operand: '[prompt]',
@@ -79,7 +81,7 @@ const SHAPES: readonly CommandShape[] = [
     command: 'webhooks',
     action: 'redrive',
     operand: '[id]',
-    description: 'Retry one failed webhook, or all of them.',
+    description: 'Retry one dead webhook, or all of them.',
   },
   { command: 'models', action: 'pull', operand: '<id>', description: 'Download a model from the hub into the cache.' },
   { command: 'models', action: 'list', description: 'List the models in the cache.' },
@@ -108,57 +110,6 @@ class Program extends Command {
   }
 }
 
-const HELP_WORDS: readonly string[] = ['help', '-h', '--help'];
-
-/** @throws `unknown_option` with the command that was perhaps meant */
-function refuseUnknownCommand(program: Command, args: readonly string[]): void {
-  const [word, action] = args;
-  if (word === undefined || word.startsWith('-')) return;
-  const group = program.commands.find((one) => one.name() === word);
-  if (group === undefined) {
-    if (word !== 'help') throw unknownCommand(word, meantBy(program, word));
-    return;
-  }
-  if (group.commands.length === 0 || action === undefined || HELP_WORDS.includes(action)) return;
-  const actions = group.commands.map((one) => one.name());
-  if (action.startsWith('-')) throw missingAction(word, actions);
-  if (actions.includes(action)) return;
-  const near = nearestName(action, actions);
-  throw unknownCommand(
-    `${word} ${action}`,
-    (near === undefined ? actions : [near]).map((one) => `${word} ${one}`),
-  );
-}
-
-/** `list` alone may be of any group that has such an action. */
-function meantBy(program: Command, word: string): readonly string[] {
-  const groups = program.commands.filter((group) => group.commands.some((one) => one.name() === word));
-  if (groups.length > 0) return groups.map((group) => `${group.name()} ${word}`);
-  const near = nearestName(
-    word,
-    program.commands.map((one) => one.name()),
-  );
-  return near === undefined ? [] : [near];
-}
-
-function missingAction(group: string, actions: readonly string[]): Text2ImgError {
-  const each = actions.map((action) => `"text2img ${group} ${action}"`).join(' or ');
-  return new Text2ImgError(
-    'unknown_option',
-    `Options come after the command: ${each}. See "text2img ${group} --help".`,
-  );
-}
-
-function unknownCommand(typed: string, meant: readonly string[]): Text2ImgError {
-  const advice =
-    meant.length > 0
-      ? ` Did you mean ${meant.map((one) => `"text2img ${one}"`).join(' or ')}?`
-      : /\s/.test(typed.trim())
-        ? ' For an image of a prompt: text2img generate "a red circle".'
-        : '';
-  return new Text2ImgError('unknown_option', `There is no command ${quote(typed)}.${advice} See "text2img --help".`);
-}
-
 /** Of a group without its action: its help was printed to standard error, and nothing was done. */
 const NOTHING_DONE: ExitCode = 2;
 
@@ -181,8 +132,19 @@ export async function parseArguments(
     if (!(error instanceof CommanderError)) throw error;
     if (error.exitCode === 0) return 0;
     if (error.code === 'commander.help') return NOTHING_DONE;
-    throw describeUsageError(error, args[0]);
+    throw describeUsageError(error, typedCommand(args));
   }
+}
+
+function typedCommand([word, action]: readonly string[]): TypedCommand {
+  const shape =
+    SHAPES.find((one) => one.command === word && (one.action === undefined || one.action === action)) ?? DEFAULT_SHAPE;
+  const [example] = examplesOf(shape).filter(([line]) => !/ (?:--|\[)/.test(line));
+  return { command: shape.command, path: pathOf(shape), example: example?.[0] };
+}
+
+function pathOf({ command, action }: Pick<CommandShape, 'command' | 'action'>): string {
+  return action === undefined ? command : `${command} ${action}`;
 }
 
 /** The commands that the words name; the default one where they name none and are more than a call for help. */
@@ -302,15 +264,14 @@ function groupHeadingOf(name: OptionName): string {
   return `${heading}:`;
 }
 
+/** @param action undefined: the examples of all actions */
+function examplesOf({ command, action }: Pick<CommandShape, 'command' | 'action'>): (typeof EXAMPLES)[CommandName] {
+  return EXAMPLES[command].filter(([line]) => action === undefined || line.includes(`text2img ${command} ${action}`));
+}
+
 /** Of a group: the examples of all its actions. */
-function addExamples(
-  command: Command,
-  { command: name, action }: Pick<CommandShape, 'command' | 'action'>,
-  ownName: OwnName,
-): void {
-  const examples = EXAMPLES[name]
-    .filter(([line]) => action === undefined || line.includes(`text2img ${name} ${action}`))
-    .map(([line, meaning]) => `  ${lineAsTyped(line, ownName)}\n      ${meaning}`);
+function addExamples(command: Command, shape: Pick<CommandShape, 'command' | 'action'>, ownName: OwnName): void {
+  const examples = examplesOf(shape).map(([line, meaning]) => `  ${lineAsTyped(line, ownName)}\n      ${meaning}`);
   command.addHelpText('after', `\nExamples:\n${examples.join('\n')}`);
 }
 
@@ -325,7 +286,7 @@ function refuseExcess({ command, action }: CommandShape, excess: string | undefi
       : command === 'generate'
         ? ' Write the prompt between quotes.'
         : '';
-  const name = action === undefined ? command : `${command} ${action}`;
+  const name = pathOf({ command, ...omitUndefined({ action }) });
   throw new Text2ImgError(
     'unknown_option',
     `The command "${name}" has no place for the argument ${quote(excess)}.${advice} See "text2img ${name} --help".`,

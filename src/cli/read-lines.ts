@@ -30,7 +30,7 @@ interface ReadPrompts {
 /** @param file a path, or `-` for standard input @throws `not_found`, `unreadable_file`, `invalid_document` */
 export async function readPrompts(file: string): Promise<ReadPrompts> {
   const name = nameOfInput(file);
-  const text = await readText(file === '-' ? process.stdin : createReadStream(file), name);
+  const text = await readText(file, name);
   const [first] = /\S/.exec(text.replace(/^[\s\uFEFF]+/, '')) ?? [];
   if (first === '[') return { noun: 'Element', entries: elementsOf(text, name) };
   return { noun: 'Line', entries: linesOf(text, { name, isJson: first === '{' || JSON_NAME.test(file) }) };
@@ -146,7 +146,16 @@ function isDeeperThan(value: unknown, depth: number): boolean {
   return depth === 0 || Object.values(value).some((element) => isDeeperThan(element, depth - 1));
 }
 
-async function readText(stream: Readable, name: string): Promise<string> {
+/** Somebody may have typed the prompt itself: words, or one without anything of a path. */
+function adviceForPrompt(file: string): string {
+  if (!/\s/.test(file) && /[./\\]/.test(file)) return '';
+  // Only what every shell reads between quotes as it stands is repeated.
+  const prompt = /^[\p{L}\p{N} ,.'-]{1,60}$/u.test(file) ? file : 'a red circle';
+  return ` To add one prompt: text2img enqueue --prompt "${prompt}".`;
+}
+
+async function readText(file: string, name: string): Promise<string> {
+  const stream: Readable = file === '-' ? process.stdin : createReadStream(file);
   const chunks: Buffer[] = [];
   let sizeBytes = 0;
   try {
@@ -160,10 +169,16 @@ async function readText(stream: Readable, name: string): Promise<string> {
   } catch (error) {
     const code = systemCode(error);
     if (code === 'ENOENT' || code === 'ENOTDIR')
+      throw new Text2ImgError('not_found', `The file ${name} does not exist.${adviceForPrompt(file)}`, {
+        cause: error,
+      });
+    if (code === 'EISDIR')
       throw new Text2ImgError(
-        'not_found',
-        `The file ${name} does not exist.${/\s/.test(name) ? ' To add one prompt, type text2img enqueue --prompt "a red circle".' : ''}`,
-        { cause: error },
+        'unreadable_file',
+        `${name} is a folder; give a file of prompts, or - for standard input.`,
+        {
+          cause: error,
+        },
       );
     throw new Text2ImgError('unreadable_file', `${name} cannot be read: ${messageOf(error)}.`, { cause: error });
   }

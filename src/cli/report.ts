@@ -29,11 +29,16 @@ function tellAsJson(error: Text2ImgError, terminal: Terminal): void {
 }
 
 function tellPeople(error: Text2ImgError, terminal: Terminal): void {
-  terminal.line(`text2img: ${error.message} [${error.code}]`);
+  terminal.line(`text2img: ${asSentence(error.message)} [${error.code}]`);
   if (error.fault === 'bug') {
     terminal.line(stackLines(error));
     terminal.line('This is a bug of text2img; please report it with the lines above.');
   }
+}
+
+/** Messages begin small, because most follow a code or a name elsewhere. A first word that may be somebody's name stays as it is. */
+function asSentence(message: string): string {
+  return /^[a-z]+ /.test(message) ? message.charAt(0).toUpperCase() + message.slice(1) : message;
 }
 
 function stackLines(error: Text2ImgError): string[] {

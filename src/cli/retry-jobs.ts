@@ -13,11 +13,14 @@ export function selectionOf(config: RetryConfig, id: string): RetrySelection | u
   const isSelecting = status !== undefined || code !== undefined || olderThanMs !== undefined || dryRun;
   if (id !== '') {
     if (!isSelecting) return undefined;
-    throw conflict('jobs retry takes either an id, or --status, --code, --older-than and --dry-run');
+    throw conflict('The command "jobs retry" takes either an id, or --status, --code, --older-than and --dry-run');
   }
-  if (status === undefined) throw conflict('jobs retry needs an id, or --status error for all jobs that failed');
+  if (status === undefined)
+    throw conflict('The command "jobs retry" needs an id, or --status error for all jobs that failed');
   if (status !== 'error' && status !== 'completed')
-    throw conflict('jobs retry takes --status error or --status completed: the others have not ended yet');
+    throw conflict(
+      'The command "jobs retry" takes --status error or --status completed: the others have not ended yet',
+    );
   if (code !== undefined && status !== 'error') throw conflict('--code needs --status error');
   if (force || adopt) throw conflict(`${force ? '--force' : '--adopt'} needs the id of one job`);
   return { status, ...omitUndefined({ code, olderThanMs }) };

@@ -8,31 +8,53 @@ import type { FieldTable } from '../job/request-field.ts';
 import { REQUEST_FIELDS } from '../job/request-fields.ts';
 import { quote } from '../lib/foreign-text.ts';
 
+/** The command that was typed; `run` where none was named. */
+export interface TypedCommand {
+  readonly command: string;
+  /** `jobs show` */
+  readonly path: string;
+  /** A line to type, where the help has one: `text2img jobs show 65f1c0ff`. */
+  readonly example: string | undefined;
+}
+
 /** Commander's errors in our words. They never contain a value, which may be a secret behind a mistyped flag. */
-export function describeUsageError(error: CommanderError, command: string | undefined): Text2ImgError {
+export function describeUsageError(error: CommanderError, typed: TypedCommand): Text2ImgError {
+  const help = `See "text2img ${typed.path} --help".`;
   switch (error.code) {
     case 'commander.unknownOption':
-      return new Text2ImgError('unknown_option', describeUnknownOption(error.message, command));
-    case 'commander.excessArguments':
-    case 'commander.unknownCommand':
-      return new Text2ImgError('unknown_option', `${sentenceOf(error)} See "text2img --help".`);
+      return new Text2ImgError('unknown_option', `${describeUnknownOption(error.message, typed.command)} ${help}`);
+    case 'commander.missingArgument':
+      return new Text2ImgError('invalid_option', `${describeMissingOperand(error.message, typed)} ${help}`);
+    case 'commander.optionMissingArgument':
+      return new Text2ImgError('invalid_option', `${describeMissingValue(error.message)} ${help}`);
     default:
-      return new Text2ImgError('invalid_option', sentenceOf(error));
+      return new Text2ImgError('invalid_option', `${sentenceOf(error)} ${help}`);
   }
 }
 
+/** `error: missing required argument 'id'` */
+function describeMissingOperand(message: string, { path, example }: TypedCommand): string {
+  const [, name = 'argument'] = /'([^']*)'/.exec(message) ?? [];
+  return `The command "${path}" needs <${name}>${example === undefined ? '' : `: ${example}`}.`;
+}
+
+/** `error: option '-s, --seed <n>' argument missing` */
+function describeMissingValue(message: string): string {
+  const [, flags = ''] = /'([^']*)'/.exec(message) ?? [];
+  return `There is no value after the option: ${flags}.`;
+}
+
 /** A flag is named without what stands behind its `=`; `-pSECRET` only by its letter. */
-function describeUnknownOption(message: string, command: string | undefined): string {
+function describeUnknownOption(message: string, command: string): string {
   const [, typed = '', suggested] =
     /^error: unknown option '([^]*?)'(?:\n\(Did you mean (--[\w-]+)\?\))?$/.exec(message) ?? [];
   const name = typed.startsWith('--') ? (/^[^=]*/.exec(typed)?.[0] ?? '') : typed.slice(0, 2);
   const meant = suggested ?? flagOfOtherTools(name, command);
-  const advice = meant === undefined ? '' : `Did you mean ${meant}? `;
-  return `There is no option ${quote(name)}. ${advice}See "text2img --help".`;
+  return `There is no option ${quote(name)}.${meant === undefined ? '' : ` Did you mean ${meant}?`}`;
 }
 
 /** `--n-iter` of another tool is our `--num-images`. */
-function flagOfOtherTools(name: string, command: string | undefined): string | undefined {
+function flagOfOtherTools(name: string, command: string): string | undefined {
   const wire = fieldOfOtherTools(name.slice(2).replaceAll('-', '_'));
   const field = Object.values<FieldTable[string]>(REQUEST_FIELDS).find((one) => one.wire === wire);
   const option = field === undefined ? undefined : optionNameOf(field);

@@ -1,6 +1,7 @@
 /**
  * `text2img webhooks`: lists webhooks, sends those that are due, retries failed ones.
  */
+
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import type { WebhookSummary } from '../queue/webhook-outbox.ts';
 import { type ExitCode, printResult, type QueueContext } from './command-context.ts';
@@ -33,7 +34,7 @@ export async function webhooks(context: QueueContext, { action, id }: WebhooksIn
   switch (action) {
     case 'deliver': {
       if (id !== undefined && !context.config.now)
-        throw new Text2ImgError('conflicting_options', 'webhooks deliver takes an id with --now only.');
+        throw new Text2ImgError('conflicting_options', 'The command "webhooks deliver" takes an id with --now only.');
       using stopping = listenForSignals({ logger: context.logger, graceMs: 0 });
       return (await untilAborted(deliver(context, queue, { id, signal: stopping.signal }), stopping.lastSignal)) ?? 0;
     }
@@ -44,15 +45,17 @@ export async function webhooks(context: QueueContext, { action, id }: WebhooksIn
           'not_found',
           `There is no dead webhook ${quote(id)}. List them with "text2img webhooks list --state dead".`,
         );
-      printResult(context, { json: { redriven }, text: `${webhookCount(redriven)} due again` });
+      printResult(context, { json: { redriven }, text: `${webhookCount(redriven)} pending again` });
       return 0;
     }
     default: {
       const { state, limit, json } = context.config;
-      for (const one of await queue.outbox.list({ limit, ...omitUndefined({ state }) }))
-        context.terminal.result(json ? jsonLine(one) : formatRow(one));
+      const listed = await queue.outbox.list({ limit, ...omitUndefined({ state }) });
+      for (const one of listed) context.terminal.result(json ? jsonLine(one) : formatRow(one));
       const { pending, dead } = await queue.outbox.counts();
-      if (!json) context.terminal.line(`${await pendingText(queue, pending)}, ${dead} dead`);
+      const isEmpty = listed.length + pending + dead === 0;
+      if (!json)
+        context.terminal.line(`${await pendingText(queue, pending)}, ${dead} dead${placeOfNone(queue, isEmpty)}`);
       return 0;
     }
   }
@@ -82,6 +85,11 @@ async function deliver(context: QueueContext, queue: PromptQueue, { id, signal }
 interface Delivery {
   readonly id: string | undefined;
   readonly signal: AbortSignal;
+}
+
+/** A queue without webhooks says where it is: it may be the wrong one. */
+function placeOfNone({ description }: PromptQueue, isEmpty: boolean): string {
+  return isEmpty ? `: 0 webhooks in ${description}` : '';
 }
 
 /** `2 pending (next attempt in 4 min)`. */

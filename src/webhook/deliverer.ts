@@ -176,7 +176,7 @@ export class WebhookDeliverer implements AsyncDisposable {
     this.#summary.withoutUrl += count;
     if (count > 0)
       logger.warning(
-        'webhooks failed: neither their documents nor --callback-url name a URL; "text2img webhooks redrive" retries them',
+        'webhooks are dead: neither their documents nor --callback-url name a URL; "text2img webhooks redrive" retries them',
         { count, reason: 'no_url' },
       );
   }

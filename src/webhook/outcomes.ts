@@ -16,7 +16,7 @@ export function logOutcome(logger: Logger, webhook: DueWebhook, outcome: Deliver
       });
       break;
     case 'dead':
-      logger.error('webhook failed for good; "text2img webhooks redrive" retries it', {
+      logger.error('webhook is dead; "text2img webhooks redrive" retries it', {
         ...facts,
         error: { message: outcome.error },
       });

@@ -113,7 +113,7 @@ test('a missing folder and a file as folder are named', async () => {
   const missing = join(folder, 'no', 'x.png');
   await assert.rejects(check(missing), {
     code: 'not_found',
-    message: `The folder of the output ${JSON.stringify(missing)} does not exist.`,
+    message: `The folder of the output ${JSON.stringify(missing)} does not exist; make it first, or name a folder that ends with a slash.`,
   });
   await assert.rejects(check('/dev/null/x.png'), { code: 'not_found' });
   await assert.rejects(outputPaths({ output: join(folder, 'x.png', '/'), seed: 1, numImages: 1 }), {

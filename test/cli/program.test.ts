@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { EXAMPLES } from '../../src/cli/help-texts.ts';
-import { buildProgram, type Invocation } from '../../src/cli/program.ts';
+import { buildProgram, type Invocation, parseArguments } from '../../src/cli/program.ts';
+import { Text2ImgError } from '../../src/errors/text2img-error.ts';
 import { COMMANDS, flagOf, OPTIONS, type OptionSpec, optionsOf } from '../../src/config/options.ts';
 
 async function parse(...args: string[]): Promise<Invocation> {
@@ -125,7 +126,8 @@ for (const [args, says] of [
   [['retry', '7'], /"text2img jobs retry"/],
   [['pull', 'a/b'], /"text2img models pull"/],
   [['deliver'], /"text2img webhooks deliver"/],
-  [['models', 'fetch'], /"text2img models pull" or "text2img models list" or "text2img models show"/],
+  [['models', 'fetch'], /"text2img models pull", "text2img models list" or "text2img models show"\?.*models --help"/],
+  [['version'], /Did you mean "text2img --version"\?/],
   [['setup', 'cuda-13'], /"text2img setup cuda"/],
   [['a red circle'], /text2img generate "a red circle"/],
   [['generate', 'a', 'red', 'circle'], /"red".*between quotes/],
@@ -136,6 +138,26 @@ for (const [args, says] of [
 ] as const) {
   test(`${JSON.stringify(args)} is answered with the command that was perhaps meant`, async () => {
     await assert.rejects(parse(...args), { code: 'unknown_option', message: says });
+  });
+}
+
+for (const [args, says] of [
+  [['jobs', 'show'], 'The command "jobs show" needs <id>: text2img jobs show 65f1c0ff.'],
+  [['models', 'pull'], 'needs <id>: text2img models pull stable-diffusion-v1-5/stable-diffusion-v1-5.'],
+  [['generate', '--seed'], 'There is no value after the option: -s, --seed <n>.'],
+  [['generate', 'x', '--steps'], 'There is no value after the option: --steps <n>.'],
+  [['--wach'], 'There is no option "--wach". Did you mean --watch?'],
+  [['jobs', 'list', '--stat', 'error'], 'There is no option "--stat".'],
+] as const) {
+  test(`${JSON.stringify(args)} is answered with what is missing or unknown, and with the help of that command`, async () => {
+    const [command, action] = args[0].startsWith('-') ? ['run', ''] : args;
+    const path = command === 'jobs' || command === 'models' ? `${command} ${action}` : command;
+    await assert.rejects(parseArguments(args), (error) => {
+      assert.ok(error instanceof Text2ImgError);
+      assert.ok(error.message.includes(says), error.message);
+      assert.ok(error.message.endsWith(` See "text2img ${path} --help".`), error.message);
+      return true;
+    });
   });
 }
 

@@ -124,7 +124,25 @@ test('misspelled fields are refused with the field that was meant, other toolsâ€
   assert.match(prompt.stderr, /"prompt".*Did you mean "text"\?/);
   const missing = await runCli({ args: ['enqueue', 'a red circle'], cwd: folder });
   assert.equal(missing.code, 2, missing.stderr);
-  assert.match(missing.stderr, /does not exist.*enqueue --prompt/);
+  assert.match(missing.stderr, /does not exist.*To add one prompt: text2img enqueue --prompt "a red circle"\./);
   const { stdout } = await runCli({ args: ['jobs', 'list', '--json'], cwd: folder });
   assert.equal(stdout.trim().split('\n').length, 4);
+});
+
+test('what is no file of prompts says what to type', async () => {
+  const folder = temporaryFolder();
+  writeFileSync(join(folder, 'empty.txt'), '\n\n');
+  for (const [args, code, says] of [
+    [['fox'], 2, /"fox" does not exist\. To add one prompt: text2img enqueue --prompt "fox"\. \[not_found\]/],
+    [['a $HOME; "x"'], 2, /To add one prompt: text2img enqueue --prompt "a red circle"\. \[not_found\]/],
+    [['prompts.jsonl'], 2, /"prompts\.jsonl" does not exist\. \[not_found\]/],
+    [['.'], 2, /"\." is a folder; give a file of prompts, or - for standard input\. \[unreadable_file\]/],
+    [[], 2, /or one prompt: text2img enqueue --prompt "a red circle"\./],
+    [['empty.txt'], 0, /WARNING nothing was added: there is no prompt in the input {2}input=.*empty\.txt/],
+  ] as const) {
+    const result = await runCli({ args: ['enqueue', ...args], cwd: folder });
+    assert.equal(result.code, code, result.stderr);
+    assert.match(result.stderr, says);
+    assert.equal(result.stdout, '');
+  }
 });

@@ -65,6 +65,10 @@ test('an empty queue says where it is', async () => {
   const { code, stdout, stderr } = await runCli({ args: ['jobs', 'list'], environment });
   assert.deepEqual([code, stdout], [0, '']);
   assert.ok(stderr.includes(`0 jobs in the embedded queue ${environment['TEXT2IMG_DATA_DIR']}`), stderr);
+  const webhooks = await runCli({ args: ['webhooks', 'list'], environment });
+  assert.ok(webhooks.stderr.startsWith('0 pending, 0 dead: 0 webhooks in the embedded queue '), webhooks.stderr);
+  const after = await runCli({ args: ['jobs', 'list', '--after', 'zzz'], environment });
+  assert.match(after.stderr, /The cursor "zzz".*\[invalid_cursor\]/, 'a wrong cursor is wrong in an empty queue, too');
 });
 
 test('after an outage the jobs that failed by it are retried at once, counted before', async () => {

@@ -140,7 +140,7 @@ test('what a receiver did not take stays owed, is counted, and is delivered by h
   assert.match(drawn.stdout, /"webhooks":\{"delivered":0,"pending":0,"dead":1,"owed":0,"given_up":1\}/);
   const dead = await runCli({ args: ['webhooks', 'list', '--state', 'dead', '--json'], environment });
   assert.match((JSON.parse(dead.stdout) as { error: string }).error, /410/);
-  assert.equal((await runCli({ args: ['webhooks', 'redrive'], environment })).stdout, '1 webhook due again\n');
+  assert.equal((await runCli({ args: ['webhooks', 'redrive'], environment })).stdout, '1 webhook pending again\n');
   const delivered = await runCli({ args: ['webhooks', 'deliver'], environment });
   assert.match(delivered.stdout, /^1 webhook delivered, 0 attempts failed, 0 pending, 0 dead/);
   assert.equal(hook.received[0]?.body, hook.received[1]?.body);

@@ -48,7 +48,7 @@ function toListed(row: Row): ListedJob {
 }
 
 /** @throws `invalid_cursor` */
-function seqBefore(cursor: string): bigint {
+export function seqBefore(cursor: string): bigint {
   const [place, ...others] = placeOf('sqlite', cursor);
   if (others.length > 0 || typeof place !== 'string' || !/^-?\d{1,19}$/.test(place) || BigInt(place) > LAST_SEQ)
     throw invalidCursor(cursor);

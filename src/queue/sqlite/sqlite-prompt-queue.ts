@@ -41,6 +41,7 @@ import {
   list,
   msUntilNextDue,
   NO_COUNTS,
+  seqBefore,
   show,
   stuckIds,
 } from './list.ts';
@@ -152,6 +153,8 @@ export class SqlitePromptQueue implements PromptQueue {
   }
 
   async list(options: ListOptions): Promise<readonly ListedJob[]> {
+    // A wrong cursor is refused also where there is no queue yet.
+    if (options.after !== undefined) seqBefore(options.after);
     return this.#database.look((statements) => list(statements, options), []);
   }
 
