@@ -148,4 +148,75 @@ XL = Base(
     load={"add_watermarker": False},
 )
 
-BASES = {"base": SD1, "base-xl": XL}
+# As the files of stable-diffusion-2-1: OpenCLIP's encoder without its last layer, "!" fills up, heads per block, linear projections, v-prediction.
+SD2 = Base(
+    index={**MODEL_INDEX, "_diffusers_version": "0.8.0", "scheduler": ["diffusers", "DDIMScheduler"]},
+    scheduler={**SCHEDULER, "_class_name": "DDIMScheduler", "_diffusers_version": "0.8.0", "prediction_type": "v_prediction"},
+    unet={
+        **UNET,
+        "_diffusers_version": "0.10.0.dev0",
+        "attention_head_dim": [2, 4, 3],
+        "block_out_channels": [8, 16, 24],
+        "cross_attention_dim": 24,
+        "dual_cross_attention": False,
+        "num_class_embeds": None,
+        "only_cross_attention": False,
+        "sample_size": 6,
+        "upcast_attention": True,
+        "use_linear_projection": True,
+    },
+    vae=SMALL_VAE,
+    text_encoders={
+        "text_encoder": {
+            **SMALL_TEXT_ENCODER,
+            "_name_or_path": "hf-models/stable-diffusion-v2-768x768/text_encoder",
+            "hidden_act": "gelu",
+            "hidden_size": 24,
+            "intermediate_size": 48,
+            "num_attention_heads": 3,
+            "projection_dim": 12,
+        }
+    },
+    tokenizers={"tokenizer": "!"},
+    load=SAFETY,
+)
+
+# As the files of LCM_Dreamshaper_v7: the guidance is an input of the time embedding.
+LCM_SCHEDULER = {
+    "_class_name": "LCMScheduler",
+    "_diffusers_version": "0.22.0.dev0",
+    "beta_end": 0.012,
+    "beta_schedule": "scaled_linear",
+    "beta_start": 0.00085,
+    "clip_sample": False,
+    "clip_sample_range": 1.0,
+    "dynamic_thresholding_ratio": 0.995,
+    "num_train_timesteps": 1000,
+    "original_inference_steps": 50,
+    "prediction_type": "epsilon",
+    "rescale_betas_zero_snr": False,
+    "sample_max_value": 1.0,
+    "set_alpha_to_one": True,
+    "steps_offset": 0,
+    "thresholding": False,
+    "timestep_scaling": 10.0,
+    "timestep_spacing": "leading",
+    "trained_betas": None,
+}
+LCM = Base(
+    index={
+        **MODEL_INDEX,
+        "_class_name": "LatentConsistencyModelPipeline",
+        "_diffusers_version": "0.22.0.dev0",
+        "requires_safety_checker": True,
+        "scheduler": ["diffusers", "LCMScheduler"],
+    },
+    scheduler=LCM_SCHEDULER,
+    unet={**UNET, "_diffusers_version": "0.22.0.dev0", "block_out_channels": [8, 16, 24], "sample_size": 6, "time_cond_proj_dim": 10},
+    vae=SMALL_VAE,
+    text_encoders={"text_encoder": SMALL_TEXT_ENCODER},
+    tokenizers={"tokenizer": END},
+    load=SAFETY,
+)
+
+BASES = {"base": SD1, "base-xl": XL, "base-sd2": SD2, "base-lcm": LCM}

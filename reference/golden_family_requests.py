@@ -2,10 +2,60 @@
 
 `reference` names the case whose picture must differ (or, with `same_as`, must not); `null` in a request leaves the field out, so that the default holds.
 """
-from golden_families import XL
+from golden_checkpoint import SCHEDULER
+from golden_families import LCM_SCHEDULER, SD2, XL
 
 EULER = {key: value for key, value in XL.scheduler.items() if key not in ("skip_prk_steps", "set_alpha_to_one")}
 NEGATIVE = "blurry, low quality"
+
+TWO_BLOCKS = {
+    "block_out_channels": [8, 16],
+    "attention_head_dim": [1, 2],
+    "down_block_types": ["DownBlock2D", "CrossAttnDownBlock2D"],
+    "up_block_types": ["CrossAttnUpBlock2D", "UpBlock2D"],
+    "transformer_layers_per_block": [1, 2],
+}
+SD1_TWO_BLOCKS = {
+    "block_out_channels": [8, 16],
+    "attention_head_dim": 2,
+    "down_block_types": ["CrossAttnDownBlock2D", "DownBlock2D"],
+    "up_block_types": ["UpBlock2D", "CrossAttnUpBlock2D"],
+}
+EDM = {
+    "_class_name": "EDMDPMSolverMultistepScheduler",
+    "_diffusers_version": "0.27.0.dev0",
+    "algorithm_type": "dpmsolver++",
+    "dynamic_thresholding_ratio": 0.995,
+    "euler_at_final": False,
+    "final_sigmas_type": "zero",
+    "lower_order_final": True,
+    "num_train_timesteps": 1000,
+    "prediction_type": "epsilon",
+    "rho": 7.0,
+    "sample_max_value": 1.0,
+    "sigma_data": 0.5,
+    "sigma_max": 80.0,
+    "sigma_min": 0.002,
+    "solver_order": 2,
+    "solver_type": "midpoint",
+    "thresholding": False,
+}
+# From the checkpoint's own VAE configuration.
+PLAYGROUND_VAE = {"latents_mean": [-1.6574, 1.886, -1.383, 2.5155], "latents_std": [8.4927, 5.9022, 6.5498, 5.2299], "scaling_factor": 0.5}
+TINY_VAE = {
+    "_class_name": "AutoencoderTiny",
+    "act_fn": "relu",
+    "block_out_channels": [8, 8, 8, 8],
+    "decoder_block_out_channels": [8, 8, 8, 8],
+    "encoder_block_out_channels": [8, 8, 8, 8],
+    "force_upcast": False,
+    "latent_magnitude": 3,
+    "latent_shift": 0.5,
+    "num_decoder_blocks": [3, 3, 3, 1],
+    "num_encoder_blocks": [1, 3, 3, 3],
+    "scaling_factor": 1.0,
+    "upsampling_scaling_factor": 2,
+}
 
 XL_CASES = {
     "xl-plain": {"about": "XL as it is: Euler, two text encoders, text_time; the absent negative prompt is zeros"},
@@ -60,9 +110,114 @@ XL_CASES = {
         "scheduler_config": {**EULER, "prediction_type": "v_prediction", "rescale_betas_zero_snr": True, "timestep_spacing": "trailing"},
         "request": {"guidance_rescale": 0.5},
     },
+    "xl-lcm": {
+        "about": "LCM-SDXL: the guidance is an input of the UNet's time embedding, no half is unconditional",
+        "unet_config": {**TWO_BLOCKS, "time_cond_proj_dim": 10},
+        "unet_weights": True,
+        "scheduler_config": LCM_SCHEDULER,
+        "request": {"num_inference_steps": 4, "guidance_scale": 8},
+    },
+    "xl-playground": {
+        "about": "Playground 2.5: EDM DPM-Solver, latents_mean and latents_std",
+        "scheduler_config": EDM,
+        "vae_config": PLAYGROUND_VAE,
+    },
+    "xl-edm-euler": {"about": "EDM Euler out of Playground's checkpoint", "scheduler_config": EDM, "vae_config": PLAYGROUND_VAE, "request": {"scheduler": "EDMEulerScheduler"}, "reference": "xl-playground"},
     # networks
+    "xl-ssd-1b": {
+        "about": "SSD-1B and Vega: a middle block of one ResNet, transformer layers per attention of both halves",
+        "unet_config": {
+            **TWO_BLOCKS,
+            "layers_per_block": 2,
+            "mid_block_type": "UNetMidBlock2D",
+            "transformer_layers_per_block": [0, [2, 1]],
+            "reverse_transformer_layers_per_block": [[2, 1, 1], 0],
+        },
+        "unet_weights": True,
+    },
+    "xl-koala": {"about": "KOALA: no middle block", "unet_config": {**TWO_BLOCKS, "mid_block_type": None}, "unet_weights": True},
+    "xl-vae-tiny": {"about": "TAESDXL in the place of the VAE", "vae_config": TINY_VAE, "vae_weights": True},
     "xl-vae-latents-mean": {"about": "latents_mean and latents_std of the VAE", "vae_config": {"latents_mean": [-0.4, 0.3, 0.1, -0.2], "latents_std": [1.2, 0.9, 1.1, 0.8]}},
     "xl-vae-latents-mean-alone": {"about": "latents_mean without latents_std is not used", "vae_config": {"latents_mean": [-0.4, 0.3, 0.1, -0.2]}, "same_as": "xl-plain"},
+}
+
+SD2_DDIM = SD2.scheduler
+SD2_EULER = {**SCHEDULER, "_class_name": "EulerDiscreteScheduler", "_diffusers_version": "0.24.0.dev0", "timestep_spacing": "trailing"}
+SD2_CASES = {
+    "sd2-plain": {"about": "Stable Diffusion 2.1 as it is: DDIM, v-prediction, OpenCLIP's encoder, heads per block, linear projections, upcast attention"},
+    "sd2-defaults": {
+        "about": "its own defaults: 50 steps, guidance 7.5, the UNet's sample size",
+        "request": {"num_inference_steps": None, "guidance_scale": None, "width": None, "height": None, "num_images": None},
+    },
+    "sd2-sample-size-pair": {"about": "a sample_size of height and width", "unet_config": {"sample_size": [5, 8]}, "request": {"width": None, "height": None}},
+    "sd2-negative-prompt": {"about": "a negative prompt", "request": {"negative_prompt": NEGATIVE}},
+    "sd2-negative-empty": {"about": "an empty negative prompt is the same as none", "request": {"negative_prompt": ""}, "same_as": "sd2-plain"},
+    "sd2-clip-skip-0": {"about": "clip_skip 0 skips nothing", "request": {"clip_skip": 0}, "same_as": "sd2-plain"},
+    "sd2-clip-skip": {"about": "clip_skip 1 takes the layer before the last, with the last norm", "request": {"clip_skip": 1}},
+    "sd2-guidance-rescale": {"about": "guidance_rescale", "request": {"guidance_scale": 7.5, "guidance_rescale": 0.7}},
+    "sd2-guidance-1": {"about": "guidance 1 means off, guidance_rescale too", "request": {"guidance_scale": 1, "guidance_rescale": 0.7}},
+    "sd2-three-images": {"about": "image k has seed + k, ancestral noise per image", "request": {"num_images": 3, "scheduler": "EulerAncestralDiscreteScheduler", "num_inference_steps": 2}},
+    "sd2-zero-snr": {
+        "about": "zero terminal SNR, trailing, rescaled guidance",
+        "scheduler_config": {**SD2_DDIM, "rescale_betas_zero_snr": True, "timestep_spacing": "trailing"},
+        "request": {"guidance_rescale": 0.7},
+    },
+    "sd2-base": {"about": "Stable Diffusion 2 base: PNDM, epsilon", "scheduler_config": {**SCHEDULER, "prediction_type": "epsilon"}},
+    "sd2-dpmpp-2m": {"about": "DPM-Solver multistep, v-prediction", "request": {"scheduler": "dpmpp_2m", "num_inference_steps": 5}},
+    "sd2-turbo": {"about": "SD-Turbo: Euler, trailing, one step without guidance", "scheduler_config": {**SD2_EULER, "prediction_type": "epsilon"}, "request": {"num_inference_steps": 1, "guidance_scale": 0}},
+    "sd2-turbo-4-steps": {"about": "SD-Turbo with four steps", "scheduler_config": {**SD2_EULER, "prediction_type": "epsilon"}, "request": {"num_inference_steps": 4, "guidance_scale": 0}, "reference": "sd2-turbo"},
+}
+
+LCM_CASES = {
+    "lcm-plain": {"about": "a latent consistency model: the guidance is an input of the time embedding", "request": {"num_inference_steps": 4, "guidance_scale": 8.5}},
+    "lcm-defaults": {
+        "about": "its own defaults: 4 steps, guidance 8.5, the UNet's sample size",
+        "request": {"num_inference_steps": None, "guidance_scale": None, "width": None, "height": None, "num_images": None},
+    },
+    "lcm-one-step": {"about": "one step draws no noise after it", "request": {"num_inference_steps": 1, "guidance_scale": 8.5}},
+    "lcm-eight-steps": {"about": "eight steps out of the 50 that it was taught with", "request": {"num_inference_steps": 8, "guidance_scale": 8.5}},
+    "lcm-guidance-1": {"about": "guidance 1 is the embedding of 0", "request": {"num_inference_steps": 4, "guidance_scale": 1}},
+    "lcm-guidance-0": {"about": "guidance 0 is the embedding of -1", "request": {"num_inference_steps": 4, "guidance_scale": 0}},
+    "lcm-clip-skip": {"about": "clip_skip", "request": {"num_inference_steps": 4, "guidance_scale": 8.5, "clip_skip": 1}},
+    "lcm-three-images": {"about": "noise between the steps, drawn per image", "request": {"num_inference_steps": 3, "guidance_scale": 8.5, "num_images": 3}},
+    "lcm-timesteps": {"about": "timesteps by hand", "request": {"num_inference_steps": None, "timesteps": [999, 699, 399, 19], "guidance_scale": 8.5}},
+}
+
+# Changes of Stable Diffusion 1.x: what a UNet may leave out, other VAEs, requests.
+BASE_CASES = {
+    "unet-no-mid-block": {"about": "BK-SDM and tiny-sd: no middle block", "unet_config": {**SD1_TWO_BLOCKS, "mid_block_type": None}, "unet_weights": True},
+    "unet-mid-block-resnet": {"about": "a middle block of one ResNet", "unet_config": {**SD1_TWO_BLOCKS, "mid_block_type": "UNetMidBlock2D"}, "unet_weights": True},
+    "vae-tiny": {"about": "TAESD in the place of the VAE", "vae_config": TINY_VAE, "vae_weights": True},
+    "vae-latents-mean": {"about": "Stable Diffusion 1.x does not use latents_mean and latents_std", "vae_config": {"latents_mean": [-0.4, 0.3, 0.1, -0.2], "latents_std": [1.2, 0.9, 1.1, 0.8]}, "same_as": "plain"},
+    "vae-shift-factor": {"about": "Stable Diffusion 1.x does not use shift_factor", "vae_config": {"shift_factor": 0.3, "force_upcast": True}, "same_as": "plain"},
+    "clip-skip": {"about": "clip_skip 1 takes the layer before the last", "request": {"clip_skip": 1}},
+    "guidance-rescale": {"about": "guidance_rescale", "request": {"guidance_scale": 7.5, "guidance_rescale": 0.7}, "reference": "guidance-7.5"},
+    "ddim-eta": {"about": "eta 0.7 of DDIM, noise per image", "request": {"scheduler": "DDIMScheduler", "eta": 0.7, "num_images": 2}},
+    "euler-timesteps": {"about": "timesteps by hand", "request": {"scheduler": "EulerDiscreteScheduler", "num_inference_steps": None, "timesteps": [950, 600, 250, 40]}},
+    "euler-sigmas": {"about": "sigmas by hand; the last 0 is appended", "request": {"scheduler": "EulerDiscreteScheduler", "num_inference_steps": None, "sigmas": [14.5, 5.25, 1.5, 0.25]}},
+    "dpmpp-2m-timesteps": {"about": "timesteps by hand of DPM-Solver multistep", "request": {"scheduler": "dpmpp_2m", "num_inference_steps": None, "timesteps": [999, 500, 100]}},
+    "euler-schedule-karras": {"about": "schedule_type karras", "request": {"scheduler": "EulerDiscreteScheduler", "schedule_type": "karras"}},
+    "euler-schedule-exponential": {"about": "schedule_type exponential", "request": {"scheduler": "EulerDiscreteScheduler", "schedule_type": "exponential"}},
+    "euler-schedule-beta": {"about": "schedule_type beta", "request": {"scheduler": "EulerDiscreteScheduler", "schedule_type": "beta"}},
+    "euler-schedule-sgm-uniform": {"about": "schedule_type sgm_uniform is trailing", "request": {"scheduler": "EulerDiscreteScheduler", "schedule_type": "sgm_uniform"}},
+    "lcm-lora": {"about": "LCM's scheduler with a UNet that takes no guidance: both halves run", "request": {"scheduler": "LCMScheduler", "guidance_scale": 1.5, "num_inference_steps": 4}},
+    **{
+        f"scheduler-{name}": {"about": about, "request": {"scheduler": class_name, "num_inference_steps": 5, "width": 48, "height": 32, **more}}
+        for name, class_name, about, more in (
+            ("ddpm", "DDPMScheduler", "DDPM, noise per image", {"num_images": 2}),
+            ("heun", "HeunDiscreteScheduler", "Heun calls the network twice a step", {}),
+            ("lms", "LMSDiscreteScheduler", "LMS", {}),
+            ("kdpm2", "KDPM2DiscreteScheduler", "KDPM2 calls the network twice a step", {}),
+            ("kdpm2-ancestral", "KDPM2AncestralDiscreteScheduler", "KDPM2 ancestral, noise per image", {"num_images": 2}),
+            ("dpm-singlestep", "DPMSolverSinglestepScheduler", "DPM-Solver singlestep", {"num_inference_steps": 6}),
+            ("dpmpp-2m-sde", "dpmpp_2m_sde", "DPM-Solver multistep SDE, noise per image", {"num_images": 2}),
+            ("dpm-sde", "DPMSolverSDEScheduler", "DPM-Solver SDE: Brownian noise of the image's seed", {}),
+            ("unipc", "UniPCMultistepScheduler", "UniPC", {}),
+            ("deis", "DEISMultistepScheduler", "DEIS", {}),
+            ("tcd", "TCDScheduler", "TCD with eta 0", {}),
+            ("sa-solver", "SASolverScheduler", "SA-Solver, noise per image", {"num_images": 2}),
+        )
+    },
 }
 
 
@@ -70,4 +225,9 @@ def with_base(base: str, cases: dict) -> dict:
     return {name: {"base": base, **case} for name, case in cases.items()}
 
 
-FAMILY_CASES = with_base("base-xl", XL_CASES)
+FAMILY_CASES = {
+    **with_base("base-xl", XL_CASES),
+    **with_base("base-sd2", SD2_CASES),
+    **with_base("base-lcm", LCM_CASES),
+    **BASE_CASES,
+}

@@ -29,7 +29,7 @@ from golden_checkpoint import (
 from golden_families import BASES, Base
 from golden_family_requests import FAMILY_CASES
 from golden_requests import CASES, DEFAULTS
-from golden_schedulers import SCHEDULERS
+from golden_schedulers import settings_of
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parent.parent / "test" / "golden"
@@ -115,17 +115,19 @@ def load(folder: Path, case: dict, base: Base) -> diffusers.DiffusionPipeline:
     pipe.set_progress_bar_config(disable=True)
     if case.get("vae_tiling"):
         pipe.vae.enable_tiling()
+    # diffusers 0.42.1 looks for the last norm where transformers 4 had it: clip_skip of 1.x and 2.x fails with transformers 5 without this.
+    pipe.text_encoder.__dict__["text_model"] = pipe.text_encoder
     return pipe
 
 
 def draw(pipe: diffusers.DiffusionPipeline, request: dict) -> list:
-    arguments = {ARGUMENTS.get(name, name): value for name, value in request.items() if name not in ("scheduler", "seed")}
+    arguments = {ARGUMENTS.get(name, name): value for name, value in request.items() if name not in ("scheduler", "schedule_type", "seed")}
     for name in ("original_size", "crops_coords_top_left", "target_size"):
         for pair in (name, f"negative_{name}"):
             if pair in arguments:
                 arguments[pair] = tuple(arguments[pair])
     if "scheduler" in request:
-        scheduler_class, settings = SCHEDULERS[request["scheduler"]]
+        scheduler_class, settings = settings_of(request)
         pipe.scheduler = scheduler_class.from_config(pipe.scheduler.config, **settings)
     images = pipe(
         **arguments,
