@@ -61,7 +61,7 @@ test('README says in its first lines how to get the command, before it is typed'
   const typed = readme.search(/^text2img /m);
   for (const way of [
     /`npx text2img`/,
-    /^npm link$/m,
+    /`npm link`/,
     /^npm run package$/m,
     /^npm install --global --ignore-scripts \.\/\S+\.tgz$/m,
   ]) {
