@@ -41,6 +41,7 @@ def convolutions() -> list:
         one("conv2d", "3 × 3, one row around", "conv2d", MAP, x, options={"outChannels": 4}, module=torch.nn.Conv2d(6, 4, 3, padding=1)),
         one("conv2d-1x1", "1 × 1", "conv2d", MAP, x, options={"outChannels": 9, "kernel": 1}, module=torch.nn.Conv2d(6, 9, 1)),
         one("conv2d-5x5", "5 × 5, two rows around", "conv2d", MAP, x, options={"outChannels": 3, "kernel": 5}, module=torch.nn.Conv2d(6, 3, 5, padding=2)),
+        one("conv2d-no-bias", "without a bias", "conv2d", MAP, x, options={"outChannels": 5, "bias": False}, module=torch.nn.Conv2d(6, 5, 3, padding=1, bias=False)),
         one("conv2d-stride", "stride 2, odd and even sides", "conv2d", MAP, normal([1, 6, 7, 8], 2), options={"outChannels": 4, "stride": 2}, module=torch.nn.Conv2d(6, 4, 3, stride=2, padding=1)),
         one(
             "conv2d-pads",
@@ -165,6 +166,7 @@ def resamplers() -> list:
     return [
         case("downsample2d", "padding 1, an odd and an even side", "downsample2d", down1, odd, {"padding": 1}),
         case("downsample2d-0", "padding 0: a row below, a column to the right", "downsample2d", down0, odd, {"padding": 0}),
+        one("enlarge2d", "twice as large", "enlarge2d", MAP, x, torch.nn.Upsample(scale_factor=2, mode="nearest")),
         case("upsample2d", "twice as large", "upsample2d", up, x, {}),
         Case(
             "upsample2d-like",

@@ -3,7 +3,7 @@
 A case with the weights of another one differs from it in the option alone, and make_network_vectors.py refuses it if its output does not differ.
 """
 import torch
-from diffusers import AutoencoderKL, UNet2DConditionModel
+from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel
 from golden_checkpoint import shake
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 from vector_case import Case, exact, normal
@@ -220,6 +220,49 @@ def vae_case(name: str) -> Case:
     return Case(name, about, "AutoencoderKL", {"latent_sample": [1, channels, "height", "width"]}, inputs, run, config, module, weights_of="vae" if shared else None)
 
 
+TINY = {
+    "act_fn": "relu",
+    "decoder_block_out_channels": [6, 6, 6],
+    "encoder_block_out_channels": [6, 6, 6],
+    "num_decoder_blocks": [2, 1, 1],
+    "num_encoder_blocks": [1, 1, 2],
+}
+# Name -> (about, keys that differ from the base, whether the weights are the base's, latents as height and width)
+TINY_CASES = {
+    "vae-tiny": ("the base: three stages", {}, True, (3, 5)),
+    "vae-tiny-gelu": ("act_fn gelu", {"act_fn": "gelu"}, True, (3, 5)),
+    "vae-tiny-one": ("one stage, a single latent", {"decoder_block_out_channels": [4], "encoder_block_out_channels": [4], "num_decoder_blocks": [1], "num_encoder_blocks": [1]}, False, (1, 1)),
+    "vae-tiny-blocks": ("a stage without blocks, another width", {"decoder_block_out_channels": [5, 5], "encoder_block_out_channels": [4, 4], "num_decoder_blocks": [0, 2], "num_encoder_blocks": [2, 0]}, False, (2, 3)),
+    "vae-tiny-channels": ("other channels in and out", {"in_channels": 2, "out_channels": 4, "latent_channels": 3}, False, (2, 3)),
+}
+
+
+def tiny_case(name: str, half: str) -> Case:
+    about, keys, as_base, (height, width) = TINY_CASES[name]
+    config = {**TINY, **keys}
+
+    def part(config: dict) -> torch.nn.ModuleDict:
+        module = torch.nn.ModuleDict({half: getattr(AutoencoderTiny.from_config(config), half)})
+        shake(module, seed=71, gain=1.2)
+        return module.eval()
+
+    module = part(config)
+    shared = as_base and name != "vae-tiny"
+    if shared:
+        module.load_state_dict(part(TINY).state_dict())
+    stored = name if half == "decoder" else name.replace("vae-tiny", "vae-tiny-encoder")
+    if half == "decoder":
+        source, result, shape = "latent_sample", "sample", [config.get("latent_channels", 4), height, width]
+        # Numbers beyond the bound on latents too.
+        inputs, dims = {source: normal([1, *shape], 72, 3.0)}, {source: [1, shape[0], "height", "width"]}
+    else:
+        scale = 2 ** (len(config["num_encoder_blocks"]) - 1)
+        source, result, shape = "sample", "latent_sample", [config.get("in_channels", 3), height * scale, width * scale]
+        inputs, dims = {source: normal([1, *shape], 73, 0.5)}, {source: [1, shape[0], "image_height", "image_width"]}
+    weights_of = stored.removesuffix("-gelu") if shared else None
+    return Case(stored, about, "AutoencoderTiny", dims, inputs, lambda i: {result: module[half](i[source])}, config, module, weights_of=weights_of)
+
+
 CLIP = {
     "hidden_size": 8,
     "intermediate_size": 20,
@@ -349,5 +392,7 @@ NETWORK_GROUPS = {
     "unet": lambda: [unet_case(name, UNET_CASES, UNET) for name in UNET_CASES],
     "unet-options": lambda: [unet_case(name, UNET_OPTION_CASES, SMALL) for name in UNET_OPTION_CASES],
     "unet-xl": lambda: [unet_case(name, UNET_XL_CASES, UNET_XL) for name in UNET_XL_CASES],
+    "vae-tiny": lambda: [tiny_case(name, "decoder") for name in TINY_CASES],
+    "vae-tiny-encoder": lambda: [tiny_case(name, "encoder") for name in TINY_CASES],
     "vae": lambda: [vae_case(name) for name in VAE_CASES],
 }

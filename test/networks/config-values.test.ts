@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { AUTOENCODER_KL } from '../../src/networks/autoencoder-kl.ts';
+import { AUTOENCODER_TINY } from '../../src/networks/autoencoder-tiny.ts';
 import { CLIP_TEXT_MODEL, CLIP_TEXT_MODEL_WITH_PROJECTION } from '../../src/networks/clip-text-model.ts';
 import { type ConfiguredClass, readConfig } from '../../src/lib/config-rules.ts';
 import { UNET_2D_CONDITION_MODEL } from '../../src/networks/unet-2d-condition-model.ts';
@@ -27,6 +28,7 @@ const XL = { addition_embed_type: 'text_time', addition_time_embed_dim: 8, proje
 const COMPONENTS = {
   unet: { owner: UNET_2D_CONDITION_MODEL as ConfiguredClass<unknown>, json: UNET },
   vae: { owner: AUTOENCODER_KL as ConfiguredClass<unknown>, json: VAE },
+  tiny: { owner: AUTOENCODER_TINY as ConfiguredClass<unknown>, json: {} },
   text: { owner: CLIP_TEXT_MODEL as ConfiguredClass<unknown>, json: TEXT },
   projected: { owner: CLIP_TEXT_MODEL_WITH_PROJECTION as ConfiguredClass<unknown>, json: { ...TEXT, eos_token_id: 2 } },
 } as const;
@@ -92,6 +94,10 @@ const refused: readonly (readonly [Component, Readonly<Record<string, unknown>>,
   ['vae', { scaling_factor: -0.18215 }, /"scaling_factor" is -0.18215/],
   ['vae', { up_block_types: ['UpDecoderBlock2D'] }, /"up_block_types" has 1 entries.*2/],
   ['vae', { sample_size: 0 }, /"sample_size" is 0/],
+  ['tiny', { decoder_block_out_channels: [64, 64] }, /"num_decoder_blocks" has 4 entries.*2/],
+  ['tiny', { encoder_block_out_channels: [64, 64, 32, 64] }, /"encoder_block_out_channels" has the numbers 64, 32/],
+  ['tiny', { num_decoder_blocks: [3, 3, 3, -1] }, /"num_decoder_blocks" is \[3,3,3,-1\]/],
+  ['tiny', { scaling_factor: 0 }, /"scaling_factor" is 0/],
   ['text', { num_attention_heads: 5 }, /"num_attention_heads" is 5/, /48/],
   ['text', { max_position_embeddings: 10 ** 6 }, /"max_position_embeddings" is 1000000.*2048/],
   ['text', { layer_norm_eps: 1e-50 }, /"layer_norm_eps" is 1e-50/],
@@ -134,6 +140,9 @@ const unsupported: readonly (readonly [Component, string, unknown])[] = [
   ['unet', 'act_fn', 'tanh'],
   ['unet', 'resnet_time_scale_shift', 'ada_group'],
   ['unet', 'mid_block_type', 'UNetMidBlock2DSimpleCrossAttn'],
+  ['tiny', 'upsample_fn', 'bilinear'],
+  ['tiny', 'upsampling_scaling_factor', 4],
+  ['tiny', 'act_fn', 'tanh'],
   ['text', 'hidden_act', 'relu'],
 ];
 
@@ -207,7 +216,10 @@ test('whatever value a key has, it is read or refused with a code of the model a
           read(component, { [key]: changed });
         } catch (error) {
           assert.ok(error instanceof Text2ImgError && error.fault === 'model', String(error));
-          assert.ok(error.message.includes(`"${key}"`) || /"(down|up)_block_types"/.test(error.message), error.message);
+          assert.ok(
+            error.message.includes(`"${key}"`) || /"(down|up|num_\w+)_block(s|_types)"/.test(error.message),
+            error.message,
+          );
           assert.ok(error.message.length <= 600);
         }
       }),

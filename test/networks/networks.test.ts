@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import { readConfig } from '../../src/lib/config-rules.ts';
 import { AUTOENCODER_KL } from '../../src/networks/autoencoder-kl.ts';
+import { AUTOENCODER_TINY } from '../../src/networks/autoencoder-tiny.ts';
 import { CLIP_TEXT_MODEL, CLIP_TEXT_MODEL_WITH_PROJECTION } from '../../src/networks/clip-text-model.ts';
 import type { NetworkClass } from '../../src/networks/network-class.ts';
 import { UNET_2D_CONDITION_MODEL } from '../../src/networks/unet-2d-condition-model.ts';
@@ -33,6 +34,8 @@ function shapeOf({ inputs }: VectorCase, name: string): readonly number[] {
   assert.ok(shape !== undefined, name);
   return shape;
 }
+
+const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
 
 /** The output `hidden_state` is behind it. */
 const lastLayer = (options: VectorCase['options']): string =>
@@ -91,6 +94,46 @@ const NETWORKS: Readonly<Record<string, Network>> = {
         weights: vector.weights,
         computeType,
         ...(isActual ? { sizes: { batch: 1, height, width, tokens } } : {}),
+      });
+    },
+  },
+  'vae-tiny': {
+    keys: AUTOENCODER_TINY.rules.implementedKeys,
+    elsewhere: ['scaling_factor'],
+    // The last layer's output and its cast. The layers are a convolution and its activation, the blocks, and two between each two stages.
+    inFloat32: ({ num_decoder_blocks: blocks }) => {
+      const stages = blocks as readonly number[];
+      return { [`decoder.layers.${2 * stages.length + sum(stages)}`]: 2 };
+    },
+    build: (vector, computeType, isActual = false) => {
+      const { config } = readConfig(AUTOENCODER_TINY, vector.options, vector.name);
+      const [, , height, width] = shapeOf(vector, 'latent_sample') as [number, number, number, number];
+      return AUTOENCODER_TINY.build({
+        config,
+        weights: vector.weights,
+        computeType,
+        ...(isActual ? { sizes: { height, width } } : {}),
+      });
+    },
+  },
+  'vae-tiny-encoder': {
+    keys: [],
+    elsewhere: [],
+    inFloat32: ({ num_encoder_blocks: blocks }) => {
+      const stages = blocks as readonly number[];
+      return { [`encoder.layers.${stages.length + sum(stages)}`]: 2 };
+    },
+    build: (vector, computeType, isActual = false) => {
+      const { config } = readConfig(AUTOENCODER_TINY, vector.options, vector.name);
+      const [, , height, width] = shapeOf(vector, 'sample') as [number, number, number, number];
+      const scale = 2 ** (config.num_encoder_blocks.length - 1);
+      const encoder = AUTOENCODER_TINY.moreGraphs?.['encoder'];
+      assert.ok(encoder !== undefined);
+      return encoder.build({
+        config,
+        weights: vector.weights,
+        computeType,
+        ...(isActual ? { sizes: { height: height / scale, width: width / scale } } : {}),
       });
     },
   },

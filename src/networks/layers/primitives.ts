@@ -9,13 +9,14 @@ export interface ConvOptions {
   readonly outChannels: number;
   readonly kernel?: number;
   readonly stride?: number;
+  readonly bias?: boolean;
   /** Top, left, bottom, right; default: (kernel − 1) / 2 on every side. */
   readonly pads?: readonly [number, number, number, number];
 }
 
 /** @param x [B, C, h, w] @returns [B, outChannels, h', w'] */
 export function conv2d(g: GraphBuilder, x: Value, prefix: string, options: ConvOptions): Value {
-  const { outChannels, kernel = 3, stride = 1 } = options;
+  const { outChannels, kernel = 3, stride = 1, bias = true } = options;
   const around = Math.floor((kernel - 1) / 2);
   const pads = options.pads ?? [around, around, around, around];
   const [batch, channels, height, width] = dims4(x);
@@ -23,8 +24,8 @@ export function conv2d(g: GraphBuilder, x: Value, prefix: string, options: ConvO
   const outWidth = Math.floor((width + pads[1] + pads[3] - kernel) / stride) + 1;
   g.countFlops(2 * batch * outChannels * channels * kernel * kernel * outHeight * outWidth);
   const weight = g.weight(`${prefix}.weight`, [outChannels, channels, kernel, kernel]);
-  const bias = g.weight(`${prefix}.bias`, [outChannels]);
-  return g.node('Conv', [x, weight, bias], {
+  const shift = bias ? [g.weight(`${prefix}.bias`, [outChannels])] : [];
+  return g.node('Conv', [x, weight, ...shift], {
     attributes: { kernel_shape: [kernel, kernel], strides: [stride, stride], pads },
     shape: [batch, outChannels, outHeight, outWidth],
   });

@@ -63,15 +63,21 @@ export function downsample2d(g: GraphBuilder, x: Value, prefix: string, padding:
  * @param like its height and width are the target; without it both double
  */
 export function upsample2d(g: GraphBuilder, x: Value, prefix: string, like?: Value): Value {
+  return conv2d(g, enlarge2d(g, x, like), `${prefix}.conv`, { outChannels: x.shape[1] ?? 1 });
+}
+
+/**
+ * By the nearest neighbour.
+ * @param like its height and width are the target; without it both double
+ */
+export function enlarge2d(g: GraphBuilder, x: Value, like?: Value): Value {
   const [batch = 1, channels = 1, height = 1, width = 1] = x.shape;
   const target = like ?? { shape: [batch, channels, height * 2, width * 2] };
   const shape = [batch, channels, target.shape[2] ?? 1, target.shape[3] ?? 1];
   const attributes = { mode: 'nearest', coordinate_transformation_mode: 'asymmetric', nearest_mode: 'floor' };
-  const enlarged =
-    like === undefined
-      ? g.node('Resize', [x, undefined, g.constant([1, 1, 2, 2], [4], 'float32')], { attributes, shape })
-      : g.node('Resize', [x, undefined, undefined, sizesLike(g, x, like)], { attributes, shape });
-  return conv2d(g, enlarged, `${prefix}.conv`, { outChannels: channels });
+  if (like === undefined)
+    return g.node('Resize', [x, undefined, g.constant([1, 1, 2, 2], [4], 'float32')], { attributes, shape });
+  return g.node('Resize', [x, undefined, undefined, sizesLike(g, x, like)], { attributes, shape });
 }
 
 function sizesLike(g: GraphBuilder, x: Value, like: Value): Value {

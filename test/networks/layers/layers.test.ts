@@ -73,6 +73,7 @@ const OPERATIONS: Readonly<Record<string, Write>> = {
   },
   downsample2d: (g, inputs, { padding }) => resnet.downsample2d(g, at(inputs, 'x'), 'layer', padding),
   upsample2d: (g, inputs) => resnet.upsample2d(g, at(inputs, 'x'), 'layer', inputs['like']),
+  enlarge2d: (g, inputs) => resnet.enlarge2d(g, at(inputs, 'x')),
   toTokens: (g, inputs) => {
     const { tokens, restore } = resnet.toTokens(g, at(inputs, 'x'));
     return { tokens, restored: restore(primitives.add(g, tokens, tokens)) };
