@@ -2,21 +2,20 @@
  * `text2img enqueue`: adds one prompt with its options, or a file of prompts. All or nothing: one bad line and none is added.
  */
 
+import { openQueue } from '../app/open-queue.ts';
+import { queueSettings } from '../app/settings.ts';
 import type { Config } from '../config/options.ts';
-import { requestValues } from '../config/options/request-options.ts';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import { promptIdText } from '../job/document-id.ts';
 import { unreadFields } from '../job/foreign-fields.ts';
-import { parsePromptDocument, toDocument } from '../job/prompt-document.ts';
+import { parsePromptDocument, toDocument, withDefaultFields } from '../job/prompt-document.ts';
 import { DOCUMENT_FIELDS, REQUEST_FIELDS } from '../job/request-fields.ts';
 import { quote } from '../lib/foreign-text.ts';
 import type { Logger } from '../observability/logger.ts';
 import type { RawPromptDocument } from '../queue/prompt-queue.ts';
 import { type ExitCode, printResult, type QueueContext } from './command-context.ts';
-import { limitsOf } from './request-settings.ts';
-import { openQueue } from '../app/open-queue.ts';
-import { queueSettings } from '../app/settings.ts';
 import { nameOfInput, readPrompts } from './read-lines.ts';
+import { limitsOf, statedValues } from './request-settings.ts';
 
 export async function enqueue(context: QueueContext, file: string | undefined): Promise<ExitCode> {
   const { config, logger } = context;
@@ -50,7 +49,7 @@ function onePrompt(config: Config): RawPromptDocument {
 /** The options in the wire's names; for a file they are the defaults of its lines. */
 function optionsAsFields(config: Config): RawPromptDocument {
   const table = { ...REQUEST_FIELDS, ...DOCUMENT_FIELDS };
-  return toDocument(table, requestValues(table, config));
+  return toDocument(table, statedValues(table, config));
 }
 
 interface NamedDocument {
@@ -68,7 +67,7 @@ async function readDocuments(file: string, { config, logger }: QueueContext): Pr
   const foreign = new ForeignFields();
   const documents = entries.map(({ number, value }) => {
     const name = `${noun} ${number} of ${input}`;
-    const document = { ...defaults, ...value };
+    const document = withDefaultFields(value, defaults);
     try {
       // Of what the line says: a default beside a misspelled field does not make it the user's own.
       foreign.add(value, config);

@@ -6,6 +6,7 @@ import type { EngineHost } from '../engine/engine-host.ts';
 import type { JobResult } from '../engine/engine-job.ts';
 import { encodePng } from '../image/encode-png.ts';
 import { imageParameters } from '../image/image-parameters.ts';
+import { AutomaticSchedules } from '../job/automatic-schedules.ts';
 import type { ResolvedGenerationRequest } from '../job/generation-request.ts';
 import { loggedRequest } from '../job/logged-request.ts';
 import type { ModelFacts } from '../job/model-facts.ts';
@@ -47,6 +48,7 @@ export async function generate(context: CommandContext): Promise<ExitCode> {
   const { seed } = wanted.request;
   const stated = statedFor(context, wanted, engine.model);
   const request = resolveRequest(stated, { defaults: {}, limits: limitsOf(config), model: engine.model, seed });
+  new AutomaticSchedules().tell(request, logger);
   const result = await draw(context, engine, request);
   await writeImages(context, { request, result, engine, paths });
   if (!config.json) terminal.line(summaryOf(paths, performance.now() - startedMs));

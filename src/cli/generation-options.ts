@@ -3,7 +3,6 @@
  */
 import { randomInt } from 'node:crypto';
 import type { Config } from '../config/options.ts';
-import { requestValues } from '../config/options/request-options.ts';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import {
   isOwnText,
@@ -12,12 +11,14 @@ import {
   parseGenerationParameters,
 } from '../image/parameters-text.ts';
 import { readParametersText } from '../image/read-parameters.ts';
+import { countByHand, withoutDisplaced } from '../job/alternatives.ts';
 import type { GenerationRequest } from '../job/generation-request.ts';
 import { parsePromptDocument, toDocument } from '../job/prompt-document.ts';
 import { REQUEST_FIELDS } from '../job/request-fields.ts';
 import { quote } from '../lib/foreign-text.ts';
-import { limitsOf } from './request-settings.ts';
+import { omitUndefined } from '../lib/omit-undefined.ts';
 import { readNamedFile } from './read-input.ts';
+import { limitsOf, statedValues } from './request-settings.ts';
 
 /** Random seeds fit into what torch's generator reads. */
 const RANDOM_SEEDS = 2 ** 32;
@@ -37,8 +38,8 @@ export interface RequestWithSource {
 export async function requestOf(config: Config): Promise<RequestWithSource> {
   const read = config.from === undefined ? undefined : await readSource(config.from);
   const source = read?.parameters;
-  const flags = requestValues(REQUEST_FIELDS, config);
-  const stated = { ...source, ...flags };
+  const flags = statedValues(REQUEST_FIELDS, config);
+  const stated = { ...withoutDisplaced(source ?? {}, flags), ...flags };
   if (stated.prompt === undefined)
     throw new Text2ImgError(
       'conflicting_options',
@@ -68,8 +69,11 @@ async function readSource(path: string): Promise<Source> {
   const png = await readNamedFile(path, '--from');
   try {
     const text = readParametersText(png);
+    const { numInferenceSteps, ...parameters } = parseGenerationParameters(text);
+    // A PNG has the number of steps beside the steps themselves.
+    const steps = countByHand(parameters) === undefined ? omitUndefined({ numInferenceSteps }) : {};
     return {
-      parameters: parseGenerationParameters(text),
+      parameters: { ...steps, ...parameters },
       notTaken: parametersNotTaken(text),
       isOwn: isOwnText(text),
     };

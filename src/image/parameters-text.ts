@@ -13,12 +13,13 @@ import { REQUEST_FIELDS } from '../job/request-fields.ts';
 import { own } from '../lib/foreign-record.ts';
 import { quote } from '../lib/foreign-text.ts';
 import { omitUndefined } from '../lib/omit-undefined.ts';
+import { parseScheduleType } from '../schedulers/schedule-types.ts';
 import { isScheduleType, samplerOfScheduler, schedulerOfSampler } from '../schedulers/scheduler-names.ts';
 import { VERSION } from '../version.ts';
 import { quoteValue, splitText } from './parameters-line.ts';
 
 /** Fields that are laid out below, or share a name with another. */
-type JoinedName = 'prompt' | 'negativePrompt' | 'scheduler' | 'widthPx' | 'heightPx' | 'clipSkip';
+type JoinedName = 'prompt' | 'negativePrompt' | 'scheduler' | 'scheduleType' | 'widthPx' | 'heightPx' | 'clipSkip';
 type BaseTable = FieldTable & Pick<typeof REQUEST_FIELDS, JoinedName>;
 type NamedInPng<Table> = {
   [Name in keyof Table]: Table[Name] extends { readonly png: string } ? Name : never;
@@ -31,7 +32,7 @@ type Parameters<Table extends BaseTable> = Partial<Pick<Resolved<Table>, NamedIn
 
 interface JoinedValues
   extends Pick<ResolvedGenerationRequest, 'prompt' | 'widthPx' | 'heightPx'>,
-    Partial<Pick<ResolvedGenerationRequest, 'negativePrompt' | 'scheduler' | 'clipSkip'>> {
+    Partial<Pick<ResolvedGenerationRequest, 'negativePrompt' | 'scheduler' | 'scheduleType' | 'clipSkip'>> {
   /** The negative prompt is an empty text, which this model tells from none. */
   readonly isEmptyNegativeMeant?: true;
   readonly modelName: string;
@@ -63,6 +64,7 @@ export const JOINED_PLACES: Readonly<Record<JoinedName, string>> = {
   prompt: 'the first lines',
   negativePrompt: '`Negative prompt`',
   scheduler: '`Sampler` and `Scheduler`',
+  scheduleType: '`Schedule type`',
   widthPx: '`Size`',
   heightPx: '`Size`',
   clipSkip: '`Clip skip`, which is 1 more',
@@ -70,8 +72,10 @@ export const JOINED_PLACES: Readonly<Record<JoinedName, string>> = {
 
 const NEGATIVE_PREFIX = 'Negative prompt: ';
 
+const SCHEDULE_TYPE = 'Schedule type';
+
 /** The usual order. Names of the table that are not in it follow, then `LAST_NAMES`. */
-const FIRST_NAMES = ['Steps', 'Sampler', 'CFG scale', 'Seed', 'Size', 'Model hash', 'Model'];
+const FIRST_NAMES = ['Steps', 'Sampler', SCHEDULE_TYPE, 'CFG scale', 'Seed', 'Size', 'Model hash', 'Model'];
 const CLIP_SKIP = 'Clip skip';
 const LAST_NAMES = [CLIP_SKIP, 'Scheduler', 'Prompts', 'Version'];
 /** Schedules of the web UI that are the sampler's own here. */
@@ -89,10 +93,12 @@ export function parametersText<Table extends BaseTable>(table: Table): Parameter
 
   function layOut(parameters: Parameters<Table>, exactPrompts: string | undefined): string {
     const values: Readonly<Record<string, FieldValue | null | undefined>> = { ...parameters };
-    const { prompt, scheduler, widthPx, heightPx, modelName, modelHash, clipSkip }: JoinedValues = parameters;
+    const { prompt, scheduler, scheduleType, widthPx, heightPx, modelName, modelHash, clipSkip }: JoinedValues =
+      parameters;
     const pairs: Readonly<Record<string, string | undefined>> = {
       ...Object.fromEntries(fields.map(({ name, png, type }) => [png, formatted(type, values[name])])),
       Sampler: scheduler === undefined ? undefined : samplerOfScheduler(scheduler),
+      [SCHEDULE_TYPE]: formatted(table.scheduleType.type(), scheduleType),
       Size: `${widthPx}x${heightPx}`,
       'Model hash': modelHash ?? undefined,
       Model: modelName,
@@ -120,7 +126,7 @@ export function parametersText<Table extends BaseTable>(table: Table): Parameter
       prompt,
       negativePrompt,
       ...Object.fromEntries(fields.map(({ name, png, type }) => [name, readValue(png, type, pairs.get(png))])),
-      scheduler: pairs.get('Scheduler') ?? schedulerOf(pairs.get('Sampler'), pairs.get('Schedule type')),
+      ...readScheduler(pairs),
       widthPx,
       heightPx,
       modelName: pairs.get('Model'),
@@ -151,10 +157,9 @@ export function parametersText<Table extends BaseTable>(table: Table): Parameter
       const { pairs } = splitText(text);
       return [...pairs]
         .filter(([name, value]) => {
-          if (taken.has(name)) return false;
-          if (name === 'Schedule type')
+          if (name === SCHEDULE_TYPE)
             return pairs.get('Scheduler') === undefined && !PLAIN_SCHEDULES.has(value) && !isScheduleType(value);
-          return true;
+          return !taken.has(name);
         })
         .map(([name, value]) => `${name}: ${value}`);
     },
@@ -233,9 +238,12 @@ function splitPrompts(lines: readonly string[]): { prompt: string; negativePromp
   };
 }
 
-function schedulerOf(sampler: string | undefined, scheduleType: string | undefined): string | undefined {
-  // Any other schedule is named by `notTaken`.
-  return sampler === undefined ? undefined : schedulerOfSampler(sampler, scheduleType);
+/** Our own texts have both exactly; in those of other tools the schedule is a part of the name. Any other schedule is named by `notTaken`. */
+function readScheduler(pairs: ReadonlyMap<string, string>): { scheduler?: string | undefined; scheduleType?: string } {
+  const [scheduler, sampler, schedule] = [pairs.get('Scheduler'), pairs.get('Sampler'), pairs.get(SCHEDULE_TYPE)];
+  if (scheduler !== undefined)
+    return { scheduler, ...(schedule === undefined ? {} : { scheduleType: parseScheduleType(schedule) ?? schedule }) };
+  return sampler === undefined ? {} : { scheduler: schedulerOfSampler(sampler, schedule) };
 }
 
 function readSize(value: string | undefined): readonly [number | undefined, number | undefined] {

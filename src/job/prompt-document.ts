@@ -3,13 +3,14 @@
  * are translated, by the table of fields.
  */
 import { own } from '../lib/foreign-record.ts';
+import { countByHand, withoutDisplaced } from './alternatives.ts';
 import type { FieldType } from './field-types.ts';
 import type { ResolvedGenerationRequest } from './generation-request.ts';
 import { NO_LIMITS, type PromptLimits } from './limits.ts';
 import type { ModelFacts } from './model-facts.ts';
 import type { FieldTable, FieldValue, Resolved, Stated } from './request-field.ts';
 import { DOCUMENT_FIELDS, REQUEST_FIELDS } from './request-fields.ts';
-import { checkRules } from './request-rules.ts';
+import { checkStated } from './request-rules.ts';
 
 type Document = Readonly<Record<string, unknown>>;
 
@@ -59,11 +60,14 @@ export function documentCodec<Table extends FieldTable>(table: Table): DocumentC
         priority: read(document, priority.wire, priority.type()) ?? priority.default,
         callbackUrl: read(document, callbackUrl.wire, callbackUrl.type()),
       };
-      checkRules(request, limits);
+      checkStated(request, limits);
       return parsed;
     },
     used(request, model) {
-      const written = fields.filter(([name, { writtenBack }]) => writtenBack !== false && model.fields.includes(name));
+      const displaced = countByHand(request) === undefined ? [] : ['numInferenceSteps'];
+      const written = fields.filter(
+        ([name, { writtenBack }]) => writtenBack !== false && model.fields.includes(name) && !displaced.includes(name),
+      );
       return toDocument(Object.fromEntries(written), request);
     },
   };
@@ -78,6 +82,19 @@ export function toDocument(table: FieldTable, values: object): Readonly<Record<s
       return value === undefined || value === type(NO_LIMITS).absent ? [] : [[wire, value]];
     }),
   );
+}
+
+/** A document whose fields stand before those of another one, which gives way. @param defaults in the wire's names */
+export function withDefaultFields(document: Document, defaults: Document): Document {
+  const names = Object.entries(REQUEST_FIELDS).map(([name, { wire }]): [string, string] => [wire, name]);
+  const byWire = new Map(names);
+  const named = (fields: Document): Document =>
+    Object.fromEntries(Object.entries(fields).map(([wire, value]) => [byWire.get(wire) ?? wire, value]));
+  const left = withoutDisplaced(named(defaults), named(document));
+  return {
+    ...Object.fromEntries(Object.entries(defaults).filter(([wire]) => Object.hasOwn(left, byWire.get(wire) ?? wire))),
+    ...document,
+  };
 }
 
 function read<T>(document: Document, name: string, type: FieldType<T>): T | undefined {

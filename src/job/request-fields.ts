@@ -2,13 +2,29 @@
  * Every field of a request, once. From this table follow: documents, the queues' projections, `job.parameters`, defaults, flags, the engine's
  * protocol, PNGs, batches and docs/requests.md. Names and defaults are those of diffusers' `StableDiffusionPipeline.__call__`.
  */
-import { cornerPair, decimal, line, type Pair, schedulerName, sizePair, text, whole } from './field-types.ts';
+import {
+  cornerPair,
+  decimal,
+  descending,
+  line,
+  type Pair,
+  schedulerName,
+  scheduleType,
+  sizePair,
+  text,
+  whole,
+} from './field-types.ts';
 import { field } from './request-field.ts';
 
 /** diffusers refuses a side that 8 does not divide. */
 export const SIDE_MULTIPLE_PX = 8;
 /** The other side has at least 8 pixels. */
 const longestSidePx = (maxPixels: number): number => maxPixels / SIDE_MULTIPLE_PX;
+/** Tables of more timesteps are refused with the model. */
+const LONGEST_TRAINING = 100_000;
+/** The steps divide by them and take their logarithms, in float32. */
+const SMALLEST_SIGMA = 0.0001;
+const LARGEST_SIGMA = 100_000;
 /** Longer than any URL that a receiver has (RFC 9110 asks for 8000; browsers and proxies stop far earlier). */
 const MAX_URL_LENGTH = 2048;
 /** More layers than any text encoder has; the model says how many it has. */
@@ -192,6 +208,57 @@ export const REQUEST_FIELDS = {
     defaultText: 'the model’s',
     flag: { placeholder: '<name>', aliases: ['--sampler'] },
     batchKey: (name) => name,
+  }),
+  scheduleType: field<string>()({
+    wire: 'schedule_type',
+    help: 'How the scheduler spaces its steps',
+    type: () => scheduleType,
+    default: null,
+    defaultText: 'the scheduler’s name decides, else the model',
+    flag: { placeholder: '<name>' },
+    batchKey: (type) => type,
+  }),
+  eta: field<number>()({
+    wire: 'eta',
+    help: 'How much fresh noise each step adds; for DDIM and TCD',
+    type: () => decimal({ min: 0, max: 1 }),
+    // Nothing is written back for the many schedulers that do not take it.
+    default: null,
+    defaultText: '0',
+    flag: { placeholder: '<x>' },
+    png: 'Eta',
+  }),
+  timesteps: field<readonly number[]>()({
+    wire: 'timesteps',
+    help: 'Timesteps in place of a number of steps',
+    type: ({ maxSteps }) =>
+      descending({
+        item: whole({ min: 0, max: LONGEST_TRAINING - 1 }),
+        items: 'whole numbers below the model’s trained timesteps (mostly 1000)',
+        maxCount: maxSteps,
+        example: '999,749,499,249',
+      }),
+    default: null,
+    defaultText: 'none',
+    flag: { placeholder: '<n,…>' },
+    png: 'Timesteps',
+    batchKey: (timesteps) => timesteps.join(),
+  }),
+  sigmas: field<readonly number[]>()({
+    wire: 'sigmas',
+    help: 'Noise levels in place of a number of steps, without the final 0',
+    type: ({ maxSteps }) =>
+      descending({
+        item: decimal({ min: SMALLEST_SIGMA, max: LARGEST_SIGMA }),
+        items: `numbers from ${SMALLEST_SIGMA} to ${LARGEST_SIGMA} without the final 0`,
+        maxCount: maxSteps,
+        example: '14.6,2.5,0.7',
+      }),
+    default: null,
+    defaultText: 'none',
+    flag: { placeholder: '<x,…>' },
+    png: 'Sigmas',
+    batchKey: (sigmas) => sigmas.join(),
   }),
 } as const;
 

@@ -1,5 +1,6 @@
 /** Rules that join fields of a request. Each field's own range stands in its record. */
 import { Text2ImgError } from '../errors/text2img-error.ts';
+import { refuseTogether } from './alternatives.ts';
 import type { ResolvedGenerationRequest } from './generation-request.ts';
 import type { PromptLimits } from './limits.ts';
 import type { FieldName } from './request-fields.ts';
@@ -11,6 +12,8 @@ interface RequestRule {
   readonly needs: readonly FieldName[];
   /** One sentence for docs/requests.md. */
   readonly meaning: string;
+  /** It is about what one document or command states. Defaults give way, so that it does not apply to a resolved request. */
+  readonly ofStated?: true;
   /** @throws the refusal */
   check(values: Values, limits: PromptLimits): void;
 }
@@ -65,11 +68,31 @@ export const REQUEST_RULES: readonly RequestRule[] = [
       );
     },
   ),
+  {
+    needs: [],
+    meaning:
+      '`num_inference_steps`, `timesteps` and `sigmas` exclude each other in one document or command, and so do `schedule_type` and a list by hand. A default gives way.',
+    ofStated: true,
+    check: refuseTogether,
+  },
 ];
 
-/** @throws `invalid_parameter`, `prompt_too_large` */
+/** Of a document, as far as it states values. @throws `invalid_parameter`, `prompt_too_large` */
+export function checkStated(values: Values, limits: PromptLimits): void {
+  checkAll(REQUEST_RULES, values, limits);
+}
+
+/** Of a request with every value decided. @throws `invalid_parameter`, `prompt_too_large` */
 export function checkRules(values: Values, limits: PromptLimits): void {
-  for (const one of REQUEST_RULES) {
+  checkAll(
+    REQUEST_RULES.filter(({ ofStated }) => ofStated !== true),
+    values,
+    limits,
+  );
+}
+
+function checkAll(rules: readonly RequestRule[], values: Values, limits: PromptLimits): void {
+  for (const one of rules) {
     if (one.needs.every((name) => values[name] !== undefined)) one.check(values, limits);
   }
 }

@@ -1,11 +1,12 @@
 /** Decides every value of a request: the document's, else the operator's default, else the model's, as diffusers would. */
 import { createHash } from 'node:crypto';
-import type { ModelFacts } from './model-facts.ts';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import { own } from '../lib/foreign-record.ts';
 import { quote } from '../lib/foreign-text.ts';
+import { countByHand, refuseUnusable, withoutDisplaced, withoutUnusable } from './alternatives.ts';
 import type { ResolvedGenerationRequest } from './generation-request.ts';
 import { NO_LIMITS, type PromptLimits } from './limits.ts';
+import type { ModelFacts } from './model-facts.ts';
 import type { Defaults, FieldTable, FieldValue, Resolved, Stated } from './request-field.ts';
 import { REQUEST_FIELDS } from './request-fields.ts';
 import { checkRules } from './request-rules.ts';
@@ -30,21 +31,27 @@ export function requestResolver<Table extends FieldTable>(table: Table) {
   return (request: Stated<Table>, { defaults, model, limits, seed }: ResolveOptions<Table>): Resolved<Table> => {
     const stated: Values = request;
     refuseUnread(fields, stated, model);
-    // The operator's defaults are for every model that the worker may have.
-    const byOperator: Values = Object.fromEntries(
-      Object.entries<FieldValue | undefined>(defaults).filter(([name]) => model.fields.includes(name)),
-    );
+    const scheduler = stated['scheduler'] ?? own<unknown>(defaults, 'scheduler') ?? model.defaults['scheduler'];
+    if (typeof scheduler === 'string') refuseUnusable(scheduler, stated);
+    // The operator's defaults are for every model and every scheduler that a document may ask for.
+    const usable = (values: object): Values => {
+      const read = Object.fromEntries(Object.entries(values).filter(([name]) => model.fields.includes(name)));
+      return typeof scheduler === 'string' ? withoutUnusable(scheduler, read) : read;
+    };
+    const byOperator = withoutDisplaced(usable(defaults), stated);
     const isSized = ['widthPx', 'heightPx'].some(
       (side) => stated[side] !== undefined || byOperator[side] !== undefined,
     );
     if (!isSized) checkModelsSize(model, limits);
-    const byModel: Values = model.defaults;
+    const byModel = withoutDisplaced(usable(model.defaults), { ...byOperator, ...stated });
     const resolved = Object.fromEntries(
       fields.map(([name, { default: fallback }]) => {
         const computed = typeof fallback === 'function' ? fallback({ model, seed }) : fallback;
         return [name, stated[name] ?? byOperator[name] ?? own(byModel, name) ?? computed];
       }),
     );
+    const steps = countByHand(resolved);
+    if (steps !== undefined) resolved['numInferenceSteps'] = steps;
     checkRules(resolved, limits);
     // Each value is of its field's type: stated, the operator's, or the field's default.
     return resolved as unknown as Resolved<Table>;

@@ -1,6 +1,13 @@
 /** Makes the scheduler that a request names out of the checkpoint's own configuration. */
 import { Text2ImgError } from '../errors/text2img-error.ts';
-import { type ScheduleType, settingsOfSchedule, simpleTimesteps } from './schedule-types.ts';
+import { omitUndefined } from '../lib/omit-undefined.ts';
+import {
+  AUTOMATIC,
+  parseScheduleType,
+  type ScheduleType,
+  settingsOfSchedule,
+  simpleTimesteps,
+} from './schedule-types.ts';
 import type { Scheduler, SchedulerClass, SchedulerConfig, SchedulerOptions } from './scheduler.ts';
 import { refuseSchedule, refuseUntaken } from './scheduler-arguments.ts';
 import { parseSchedulerName } from './scheduler-names.ts';
@@ -14,18 +21,25 @@ export interface CheckpointScheduler {
   configFor(scheduler: SchedulerClass): SchedulerConfig;
 }
 
-export interface RequestedSchedule extends SchedulerOptions {
-  readonly scheduleType?: ScheduleType;
+/** As a request has them. */
+interface RequestedSchedule extends Pick<SchedulerOptions, 'steps'> {
+  readonly eta?: number | null;
+  readonly timesteps?: readonly number[] | null;
+  readonly sigmas?: readonly number[] | null;
+  readonly scheduleType?: string | null;
 }
 
 /** @param name a class name or short name @throws `unknown_scheduler`, `invalid_parameter` */
 export function createScheduler(
   name: string,
   checkpoint: CheckpointScheduler,
-  { scheduleType, ...options }: RequestedSchedule,
+  { steps, eta: askedEta, timesteps, sigmas, scheduleType: asked }: RequestedSchedule,
 ): Scheduler {
-  const { scheduler, short } = parseSchedulerName(name);
-  refuseUntaken(scheduler, options);
+  const named = parseSchedulerName(name);
+  const { scheduler, short, scheduleType = scheduleOf(asked) } = named;
+  const eta = askedEta ?? 0;
+  const byHand = omitUndefined({ timesteps: timesteps ?? undefined, sigmas: sigmas ?? undefined });
+  refuseUntaken(scheduler, { eta, ...byHand });
   if (scheduleType !== undefined) refuseSchedule(scheduler, scheduleType);
   const config = {
     ...checkpoint.configFor(scheduler),
@@ -33,9 +47,14 @@ export function createScheduler(
     ...(scheduleType === undefined ? {} : settingsOfSchedule(scheduleType)),
   };
   const trained = typeof config['num_train_timesteps'] === 'number' ? config['num_train_timesteps'] : 1000;
-  if (options.timesteps !== undefined) checkTimesteps(options.timesteps, config, trained);
-  const byHand = scheduleType === 'simple' ? { timesteps: simpleTimesteps(options.steps, trained) } : {};
-  return scheduler.create(config, { ...options, ...byHand });
+  if (byHand.timesteps !== undefined) checkTimesteps(byHand.timesteps, config, trained);
+  const simple = scheduleType === 'simple' ? { timesteps: simpleTimesteps(steps, trained) } : {};
+  return scheduler.create(config, { steps, eta, ...byHand, ...simple });
+}
+
+function scheduleOf(asked: string | null | undefined): ScheduleType | undefined {
+  const type = parseScheduleType(asked ?? AUTOMATIC);
+  return type === AUTOMATIC ? undefined : type;
 }
 
 /** @throws `invalid_parameter` */

@@ -251,8 +251,20 @@ export const DPM_SOLVER_MULTISTEP: SchedulerClass = {
     contradiction: (config) => endsAtZero(config) ?? noThirdOrder(config) ?? clippedAway(config),
   }),
   names: [
-    { name: 'dpmpp_2m', settings: { use_karras_sigmas: false }, sampler: 'DPM++ 2M' },
+    { name: 'dpmpp_2m', settings: { use_karras_sigmas: false }, sampler: 'DPM++ 2M', automatic: 'karras' },
     { name: 'dpmpp_2m_karras', settings: { use_karras_sigmas: true }, sampler: 'DPM++ 2M', scheduleType: 'Karras' },
+    {
+      name: 'dpmpp_2m_sde',
+      settings: { algorithm_type: 'sde-dpmsolver++' },
+      sampler: 'DPM++ 2M SDE',
+      automatic: 'exponential',
+    },
+    {
+      name: 'dpmpp_3m_sde',
+      settings: { algorithm_type: 'sde-dpmsolver++', solver_order: 3 },
+      sampler: 'DPM++ 3M SDE',
+      automatic: 'exponential',
+    },
   ],
   takes: ['timesteps'],
   scheduleTypes: SCHEDULE_TYPES,

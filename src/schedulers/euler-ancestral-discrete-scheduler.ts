@@ -98,7 +98,7 @@ export const EULER_ANCESTRAL: SchedulerClass = {
   rules: trainedRules({
     keys: (z) => ({ rescale_betas_zero_snr: z.boolean(), prediction_type: z.enum(['epsilon', 'v_prediction']) }),
   }),
-  names: [{ name: 'euler_a', settings: {}, sampler: 'Euler a' }],
+  names: [{ name: 'euler_a', settings: {}, sampler: 'Euler a', aliases: ['euler_ancestral'] }],
   scheduleTypes: ['sgm_uniform', 'normal'],
   create: (config, options) => new EulerAncestralDiscreteScheduler(config, options),
 };

@@ -2,10 +2,30 @@
  * The schedules that a request can ask for by name, and what each means in diffusers. Source: the configuration keys `use_…_sigmas` and
  * `timestep_spacing` of its schedulers, and its page api/schedulers/overview, "Noise schedules and schedule types".
  */
+import { plainName } from './plain-name.ts';
 
 export const SCHEDULE_TYPES = ['karras', 'exponential', 'beta', 'sgm_uniform', 'normal', 'simple'] as const;
 
 export type ScheduleType = (typeof SCHEDULE_TYPES)[number];
+
+/** As the web UI shows them. */
+export const SCHEDULE_LABELS: Readonly<Record<ScheduleType, string>> = {
+  karras: 'Karras',
+  exponential: 'Exponential',
+  beta: 'Beta',
+  sgm_uniform: 'SGM Uniform',
+  normal: 'Normal',
+  simple: 'Simple',
+};
+
+/** The model's own sigmas, as if nobody asked for a schedule. */
+export const AUTOMATIC = 'automatic';
+
+/** @param name in any case, with any blanks, `_`, `-` and `+` @returns undefined for a name that is none of a schedule */
+export function parseScheduleType(name: string): ScheduleType | typeof AUTOMATIC | undefined {
+  const plain = plainName(name);
+  return ([...SCHEDULE_TYPES, AUTOMATIC] as const).find((type) => plainName(type) === plain);
+}
 
 type Settings = Readonly<Record<string, unknown>>;
 

@@ -1,8 +1,9 @@
 /** Arguments and schedules that a scheduler's class does not have in diffusers are refused by name. Nobody should get an image that ignores them. */
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import { SCHEDULERS } from './registry.ts';
-import type { ScheduleType } from './schedule-types.ts';
+import { AUTOMATIC, parseScheduleType, type ScheduleType } from './schedule-types.ts';
 import type { SchedulerArgument, SchedulerClass, SchedulerOptions } from './scheduler.ts';
+import { isSchedulerName, parseSchedulerName } from './scheduler-names.ts';
 
 function takes(scheduler: SchedulerClass, argument: SchedulerArgument): boolean {
   return scheduler.takes?.includes(argument) ?? false;
@@ -35,4 +36,16 @@ export function refuseSchedule(scheduler: SchedulerClass, scheduleType: Schedule
         ? 'it has its own only, so leave it out.'
         : `allowed are ${scheduleTypes.join(', ')}.`),
   );
+}
+
+/** Of a request. @param name that the schedulers have; of another, nothing is known @throws `invalid_parameter` */
+export function checkArguments(
+  name: string,
+  { scheduleType, ...options }: Omit<SchedulerOptions, 'steps'> & { readonly scheduleType?: string },
+): void {
+  if (!isSchedulerName(name)) return;
+  const { scheduler } = parseSchedulerName(name);
+  refuseUntaken(scheduler, options);
+  const type = parseScheduleType(scheduleType ?? AUTOMATIC);
+  if (type !== undefined && type !== AUTOMATIC) refuseSchedule(scheduler, type);
 }

@@ -1,39 +1,46 @@
-/** The names under which a scheduler can be asked for: the class names of diffusers, short names, and the samplers of the web UI. */
+/**
+ * The names under which a scheduler can be asked for: diffusers' class names, short names, samplers of web UIs and of ComfyUI. Each may have a
+ * schedule behind it.
+ */
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import { quote } from '../lib/foreign-text.ts';
 import { didYouMean } from '../lib/nearest-name.ts';
+import { plainName } from './plain-name.ts';
+import { reasonAgainst } from './refused-names.ts';
 import { SCHEDULERS } from './registry.ts';
+import { AUTOMATIC, parseScheduleType, SCHEDULE_LABELS, SCHEDULE_TYPES, type ScheduleType } from './schedule-types.ts';
 import type { SchedulerClass, SchedulerName } from './scheduler.ts';
 
 interface NamedScheduler {
   readonly scheduler: SchedulerClass;
   /** Without it the class's own name was asked for. */
   readonly short?: SchedulerName;
+  /** The schedule that stood behind the name, where the short name has none itself. */
+  readonly scheduleType?: ScheduleType;
 }
 
-const SHORT_NAMES: readonly Required<NamedScheduler>[] = SCHEDULERS.flatMap((scheduler) =>
+const SHORT_NAMES: readonly Required<Omit<NamedScheduler, 'scheduleType'>>[] = SCHEDULERS.flatMap((scheduler) =>
   scheduler.names.map((short) => ({ scheduler, short })),
 );
 
 export const SHORT_SCHEDULER_NAMES: readonly string[] = SHORT_NAMES.map(({ short }) => short.name);
 
+const CLASS_NAMES = SCHEDULERS.map(({ className }) => className);
+
 /** Every name that the help lists. */
-export const SCHEDULER_NAMES: readonly string[] = [
-  ...SCHEDULERS.map(({ className }) => className),
-  ...SHORT_SCHEDULER_NAMES,
-];
+export const SCHEDULER_NAMES: readonly string[] = [...CLASS_NAMES, ...SHORT_SCHEDULER_NAMES];
 
 /** The web UI's names for them. These names are allowed too. */
 export const SAMPLER_NAMES: readonly string[] = SHORT_NAMES.flatMap(({ short }) => webUiName(short) ?? []);
 
-/** Longer texts are no names, and nobody should wait for their comparison. */
-const MAX_NAME_LENGTH = 100;
+/** For sentences; one may be cut, so the short names come first. */
+export const ALLOWED_SCHEDULERS = `${[...SHORT_SCHEDULER_NAMES, ...CLASS_NAMES].join(', ')}, or a web UI’s name such as ${SAMPLER_NAMES.at(-1) ?? ''}`;
 
-/** By name in any case and with any spaces. The first of equals counts. */
+/** By plain name. The first of equals counts. */
 const NAMED: ReadonlyMap<string, NamedScheduler> = new Map(
   [
     ...SHORT_NAMES.flatMap(({ scheduler, short }) =>
-      [short.name, webUiName(short)].flatMap((name) =>
+      [short.name, webUiName(short), ...(short.aliases ?? [])].flatMap((name) =>
         name === undefined ? [] : [[name, { scheduler, short }] as const],
       ),
     ),
@@ -44,55 +51,99 @@ const NAMED: ReadonlyMap<string, NamedScheduler> = new Map(
 );
 
 export function isSchedulerName(name: string): boolean {
-  return namedScheduler(name) !== undefined;
+  const named = namedScheduler(name);
+  return named !== undefined && unableTo(named) === undefined;
 }
 
 /** @throws `unknown_scheduler` */
 export function parseSchedulerName(name: string): NamedScheduler {
   const found = namedScheduler(name);
-  if (found !== undefined) return found;
-  throw new Text2ImgError(
-    'unknown_scheduler',
-    `the scheduler is ${quote(name)}; allowed: ${SCHEDULER_NAMES.join(', ')}, and the web UI’s names, such as ${SAMPLER_NAMES.join(', ')}.${didYouMean(name, [...SCHEDULER_NAMES, ...SAMPLER_NAMES])}`,
-  );
+  const problem = found === undefined ? undefined : unableTo(found);
+  if (found !== undefined && problem === undefined) return found;
+  throw new Text2ImgError('unknown_scheduler', `the scheduler is ${quote(name)}${problem ?? whyUnknown(name)}`);
 }
 
 function namedScheduler(name: string): NamedScheduler | undefined {
-  return NAMED.get(plainName(name));
+  const plain = plainName(name);
+  const whole = NAMED.get(plain);
+  if (whole !== undefined) return whole;
+  for (const type of [...SCHEDULE_TYPES, AUTOMATIC] as const) {
+    const ending = plainName(type);
+    const base = plain.endsWith(ending) ? NAMED.get(plain.slice(0, -ending.length)) : undefined;
+    if (base === undefined || base.short?.scheduleType !== undefined) continue;
+    return type === AUTOMATIC ? base : { ...base, scheduleType: type };
+  }
+  return undefined;
 }
 
-/** `DPM++ 2M Karras`, `dpm++ 2m karras` and `dpmpp_2m_karras` are one name. */
-function plainName(name: string): string {
-  return name.length > MAX_NAME_LENGTH
-    ? name
-    : name
-        .toLowerCase()
-        .replaceAll(/[\s_-]+/g, '')
-        .replaceAll('++', 'pp');
+/** The rest of a sentence about a schedule that the class does not have. */
+function unableTo({ scheduler, scheduleType }: NamedScheduler): string | undefined {
+  const { className, scheduleTypes = [] } = scheduler;
+  if (scheduleType === undefined || scheduleTypes.includes(scheduleType)) return undefined;
+  const allowed = scheduleTypes.length === 0 ? 'none but the model’s own' : scheduleTypes.join(', ');
+  return `; ${className} cannot do the schedule ${scheduleType}; allowed: ${allowed}.`;
 }
 
-/** The one name that requests carry: the class, or the short name where it says more than the class. @throws `unknown_scheduler` */
+function whyUnknown(name: string): string {
+  const reason = reasonAgainst(withoutSchedule(name));
+  if (reason !== undefined) return `, which is not implemented: ${reason}. Allowed: ${ALLOWED_SCHEDULERS}.`;
+  if (parseScheduleType(name) !== undefined)
+    return `, which is a schedule: give it as "schedule_type". Allowed: ${ALLOWED_SCHEDULERS}.`;
+  return `.${didYouMean(name, [...SCHEDULER_NAMES, ...SAMPLER_NAMES])} Allowed: ${ALLOWED_SCHEDULERS}.`;
+}
+
+function withoutSchedule(name: string): string {
+  const plain = plainName(name);
+  const ending = SCHEDULE_TYPES.map(plainName).find((type) => plain.endsWith(type)) ?? '';
+  return plain.slice(0, plain.length - ending.length);
+}
+
+/**
+ * The one name that requests carry: the class, or the short name where it says more than the class, with its schedule.
+ * @throws `unknown_scheduler`
+ */
 export function resolveSchedulerName(name: string): string {
-  const { scheduler, short } = parseSchedulerName(name);
+  const { scheduler, short, scheduleType } = parseSchedulerName(name);
+  if (scheduleType !== undefined) return `${short?.name ?? scheduler.className}_${scheduleType}`;
   return short === undefined || Object.keys(short.settings).length === 0 ? scheduler.className : short.name;
 }
 
 /** The web UI's name for it; a name that nobody knows stays as it is. */
 export function samplerOfScheduler(name: string): string {
   const found = namedScheduler(name);
-  return webUiName(found?.short ?? found?.scheduler.names[0]) ?? name;
+  const sampler = webUiName(found?.short ?? found?.scheduler.names[0]);
+  if (sampler === undefined) return name;
+  return found?.scheduleType === undefined ? sampler : `${sampler} ${SCHEDULE_LABELS[found.scheduleType]}`;
 }
 
-/** The short name of what the web UI calls so, in one name or in two; its other samplers stay as they are. */
+/** The name for what the web UI calls so, in one name or in two; its other samplers stay as they are. */
 export function schedulerOfSampler(sampler: string, scheduleType: string | undefined): string {
   const full =
     isScheduleType(scheduleType) && !sampler.endsWith(` ${scheduleType}`) ? `${sampler} ${scheduleType}` : sampler;
-  return SHORT_NAMES.find(({ short }) => webUiName(short) === full)?.short.name ?? full;
+  const exact = SHORT_NAMES.find(({ short }) => webUiName(short) === full)?.short.name;
+  return exact ?? (isSchedulerName(full) ? resolveSchedulerName(full) : full);
 }
 
-/** Whether some scheduler's name says this `Schedule type`. */
+/** Whether some scheduler can do what the web UI calls so as its `Schedule type`. */
 export function isScheduleType(scheduleType: string | undefined): scheduleType is string {
-  return scheduleType !== undefined && SHORT_NAMES.some(({ short }) => short.scheduleType === scheduleType);
+  if (scheduleType === undefined) return false;
+  return (
+    Object.values(SCHEDULE_LABELS).includes(scheduleType) ||
+    SHORT_NAMES.some(({ short }) => short.scheduleType === scheduleType)
+  );
+}
+
+/** The schedule that the name itself says. */
+export function scheduleOfName(name: string): ScheduleType | undefined {
+  const found = namedScheduler(name);
+  if (found?.scheduleType !== undefined) return found.scheduleType;
+  const type = parseScheduleType(found?.short?.scheduleType ?? '');
+  return type === AUTOMATIC ? undefined : type;
+}
+
+/** For the log: a web UI would have taken this schedule, where the request names none. */
+export function automaticScheduleOf(name: string): ScheduleType | undefined {
+  return scheduleOfName(name) === undefined ? namedScheduler(name)?.short?.automatic : undefined;
 }
 
 function webUiName(short: SchedulerName | undefined): string | undefined {

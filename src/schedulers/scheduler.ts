@@ -92,6 +92,10 @@ export interface SchedulerName {
   readonly sampler?: string;
   /** `Schedule type` of the web UI; older versions of it write both as one name. */
   readonly scheduleType?: string;
+  /** How ComfyUI and others call it, where that is not its name with other dashes or spaces. */
+  readonly aliases?: readonly string[];
+  /** The schedule that a web UI takes where nobody asks for one. Here it is the model's own, so the log says so. */
+  readonly automatic?: ScheduleType;
 }
 
 /** The library that checks configurations. */

@@ -28,6 +28,7 @@ async function prepareJob(
   let request: ResolvedGenerationRequest;
   try {
     request = job.resolve(model);
+    context.automaticSchedules.tell(request, context.options.logger);
   } catch (error) {
     await endJob(job, context, () => job.end(error));
     return undefined;

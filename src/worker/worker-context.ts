@@ -1,4 +1,5 @@
 /** The state that the steps of one worker share. */
+import type { AutomaticSchedules } from '../job/automatic-schedules.ts';
 import type { ResolvedGenerationRequest } from '../job/generation-request.ts';
 import type { ModelFacts } from '../job/model-facts.ts';
 import type { Alive } from './alive.ts';
@@ -12,6 +13,7 @@ import type { WorkerEvent, WorkerOptions } from './worker-contract.ts';
 export interface WorkerContext {
   readonly options: WorkerOptions;
   readonly failures: Failures;
+  readonly automaticSchedules: AutomaticSchedules;
   readonly trouble: Trouble;
   readonly stop: GracefulStop;
   readonly alive: Alive;

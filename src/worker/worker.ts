@@ -5,6 +5,7 @@
  */
 import type { EngineSlot } from '../engine/pool.ts';
 import { Text2ImgError } from '../errors/text2img-error.ts';
+import { AutomaticSchedules } from '../job/automatic-schedules.ts';
 import { untilAborted } from '../lib/until-aborted.ts';
 import { Alive } from './alive.ts';
 import { Claims } from './claims.ts';
@@ -56,6 +57,7 @@ class Worker implements Disposable {
     this.#context = {
       options,
       failures: this.#failures,
+      automaticSchedules: new AutomaticSchedules(),
       trouble: this.#trouble,
       stop: this.#stop,
       alive: this.#alive,

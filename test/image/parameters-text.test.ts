@@ -101,6 +101,32 @@ test('a text of the web UI is read, with its own sampler names', () => {
   });
 });
 
+for (const [sampler, schedule, scheduler] of [
+  ['Euler', 'Karras', 'euler_karras'],
+  ['DPM++ 2M', 'SGM Uniform', 'dpmpp_2m_sgm_uniform'],
+  ['Euler a', 'Automatic', 'euler_a'],
+  ['DPM++ 2M', 'Exponential', 'dpmpp_2m_exponential'],
+] as const) {
+  test(`the web UI’s sampler ${sampler} with the schedule ${schedule} is read`, () => {
+    const text = `p\nSteps: 4, Sampler: ${sampler}, Schedule type: ${schedule}, Seed: 1`;
+    assert.equal(parseGenerationParameters(text).scheduler, scheduler);
+    assert.deepEqual(parametersNotTaken(text), []);
+  });
+}
+
+test('timesteps, sigmas, eta and a schedule are written, and read back exactly', () => {
+  const own = { scheduleType: 'sgm_uniform', timesteps: [999, 20, 0], sigmas: [14.614_641, 0.1], eta: 0.3 };
+  const text = formatGenerationParameters({ ...base, ...own });
+  assert.match(
+    text,
+    /Sampler: .*, Schedule type: SGM Uniform, CFG scale: .*Eta: 0.3, Timesteps: "999, 20, 0", Sigmas: "14.6/,
+  );
+  assert.deepEqual({ negativePrompt: '', ...parseGenerationParameters(text) }, { ...base, ...own });
+  assert.throws(() => parseGenerationParameters('p\nSteps: 1, Seed: 1, Timesteps: "9, x"'), {
+    code: 'unreadable_file',
+  });
+});
+
 test('a text without a line of values is a prompt', () => {
   assert.deepEqual(parseGenerationParameters('only: words, here'), { prompt: 'only: words, here' });
 });
@@ -146,9 +172,15 @@ test('what is not drawn here is named, what has no influence is not', () => {
   );
   assert.deepEqual(
     parametersNotTaken(
-      `a\n${LINE}, Schedule type: SGM Uniform, Clip skip: 2, Denoising strength: 0.4, Lora hashes: "x: 1, y: 2", ENSD: 31337, toString: 1`,
+      `a\n${LINE}, Schedule type: Polyexponential, Clip skip: 2, Denoising strength: 0.4, Lora hashes: "x: 1, y: 2", ENSD: 31337, toString: 1`,
     ),
-    ['Schedule type: SGM Uniform', 'Denoising strength: 0.4', 'Lora hashes: x: 1, y: 2', 'ENSD: 31337', 'toString: 1'],
+    [
+      'Schedule type: Polyexponential',
+      'Denoising strength: 0.4',
+      'Lora hashes: x: 1, y: 2',
+      'ENSD: 31337',
+      'toString: 1',
+    ],
   );
   assert.deepEqual(parametersNotTaken(formatGenerationParameters({ ...base, prompt: 'Clip skip: 2\n, "' })), []);
 });

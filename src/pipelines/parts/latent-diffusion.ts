@@ -18,8 +18,8 @@ import { checkRequest } from './check-request.ts';
 import type { Conditioner, Conditions } from './conditions.ts';
 import { guide } from './guidance.ts';
 import { toRgb } from './image-processor.ts';
-import { latentsToRgb, type RgbFactors } from './latents-to-rgb.ts';
 import { joined } from './joined.ts';
+import { latentsToRgb, type RgbFactors } from './latents-to-rgb.ts';
 import type { Denoiser, FullPrecision, Networks } from './networks.ts';
 
 export interface LatentDiffusionParts extends Networks {
@@ -150,8 +150,9 @@ export class LatentDiffusion implements Pipeline<ImageState> {
   /** It made nothing but the networks' inputs. */
   async [Symbol.asyncDispose](): Promise<void> {}
 
-  #scheduler({ scheduler, numInferenceSteps: steps }: ResolvedGenerationRequest): Scheduler {
-    return createScheduler(scheduler, this.#parts.scheduler, { steps });
+  #scheduler(request: ResolvedGenerationRequest): Scheduler {
+    const { scheduler, numInferenceSteps: steps, eta, timesteps, sigmas, scheduleType } = request;
+    return createScheduler(scheduler, this.#parts.scheduler, { steps, eta, timesteps, sigmas, scheduleType });
   }
 
   /** Where the autoencoder cannot generate the size that was asked for. */

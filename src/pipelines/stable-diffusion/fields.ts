@@ -11,4 +11,8 @@ export const STABLE_DIFFUSION_FIELDS: readonly FieldName[] = [
   'heightPx',
   'numImages',
   'scheduler',
+  'scheduleType',
+  'eta',
+  'timesteps',
+  'sigmas',
 ];
