@@ -2,7 +2,8 @@
 
     python reference/make_single_file_cases.py [case …]
 
-Each case has `tensors.json` (names and shapes; the weights follow from them, see original_layout.py), `names.json` (diffusers' name → the file's,
+A case that is like another has only `case.json` (what differs in its file: `more` tensors, another `type` of the weights) and the picture.
+Each other case has `tensors.json` (names and shapes; the weights follow from them, see original_layout.py), `names.json` (diffusers' name → the file's,
 found by comparing what `from_single_file` loaded with the file), `config/` (the folder that `from_single_file` is given), `case.json` (the request and
 the type of the weights) and `expected-1.png`.
 """
@@ -16,8 +17,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from diffusers import StableDiffusionPipeline
+from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
 from golden_checkpoint import write_json
+from golden_family_requests import EDM as PLAYGROUND_SCHEDULER, PLAYGROUND_VAE
 from original_layout import clip, open_clip, unet, vae, weights
 from PIL import Image
 from safetensors.torch import save_file
@@ -65,6 +67,52 @@ SD_INDEX = {
     "unet": ["diffusers", "UNet2DConditionModel"], "vae": ["diffusers", "AutoencoderKL"],
 }
 
+# XL: CLIP 64 wide, open_clip 128 wide, the pooled prompt 128 beside six sizes in 256 numbers each.
+XL_CHANNELS, XL_CONTEXT, XL_ADDED = [64, 128], 192, 128 + 6 * 256
+XL_INDEX = {
+    "_class_name": "StableDiffusionXLPipeline", "_diffusers_version": "0.42.1", "force_zeros_for_empty_prompt": True,
+    "feature_extractor": [None, None], "image_encoder": [None, None],
+    "text_encoder": ["transformers", "CLIPTextModel"], "text_encoder_2": ["transformers", "CLIPTextModelWithProjection"],
+    "tokenizer": ["transformers", "CLIPTokenizer"], "tokenizer_2": ["transformers", "CLIPTokenizer"],
+    "unet": ["diffusers", "UNet2DConditionModel"], "vae": ["diffusers", "AutoencoderKL"], "scheduler": ["diffusers", "EulerDiscreteScheduler"],
+}
+XL_SCHEDULER = {**{key: value for key, value in TRAINING.items() if key not in ("clip_sample", "set_alpha_to_one")}, "timestep_spacing": "leading"}
+
+
+def xl_tensors(down, up, middle):
+    return {
+        **unet(XL_CHANNELS, down, up, middle, XL_CONTEXT, True, added=XL_ADDED), **vae(VAE_CHANNELS, 1),
+        **clip(64, 3, 96, "conditioner.embedders.0.transformer."), **open_clip(128, 3, 192, "conditioner.embedders.1.model."),
+    }
+
+
+def xl_unet_config(**changes):
+    return unet_config(
+        block_out_channels=XL_CHANNELS, down_block_types=["DownBlock2D", "CrossAttnDownBlock2D"], up_block_types=["CrossAttnUpBlock2D", "UpBlock2D"],
+        cross_attention_dim=XL_CONTEXT, attention_head_dim=[1, 2], use_linear_projection=True, sample_size=128, addition_embed_type="text_time",
+        addition_time_embed_dim=256, projection_class_embeddings_input_dim=XL_ADDED, **changes,
+    )
+
+
+def xl_config(unet, **changes):
+    return {
+        "model_index.json": XL_INDEX,
+        "scheduler/scheduler_config.json": {"_class_name": "EulerDiscreteScheduler", **XL_SCHEDULER},
+        "text_encoder/config.json": text_config(hidden_size=64, intermediate_size=96, num_attention_heads=1, num_hidden_layers=3, projection_dim=64),
+        "text_encoder_2/config.json": text_config(architectures=["CLIPTextModelWithProjection"], hidden_act="gelu", num_hidden_layers=3),
+        "unet/config.json": unet,
+        "vae/config.json": vae_config(scaling_factor=0.13025, sample_size=1024, force_upcast=True),
+        **changes,
+    }
+
+
+# Tensors that nobody needs, as training programs and merges leave them in the file.
+REMAINS = {
+    "model_ema.decay": [], "model_ema.num_updates": [], "model_ema.diffusion_modelinput_blocks00weight": [64, 4, 3, 3],
+    "cond_stage_model.transformer.text_model.embeddings.position_ids": [1, 77], "lora_unet_input_blocks_1_1_proj_in.alpha": [],
+    "betas": [1000], "alphas_cumprod": [1000], "cond_stage_model.logit_scale": [],
+}
+
 CASES = {
     "sd-1": {
         "about": "Stable Diffusion 1.x",
@@ -97,6 +145,40 @@ CASES = {
         },
         "pad": {"tokenizer": "!"},
     },
+    "xl": {
+        "about": "Stable Diffusion XL: two text encoders, one of them open_clip's with its projection",
+        "pipeline": StableDiffusionXLPipeline,
+        "tensors": lambda: xl_tensors([[0, 0], [2, 2]], [[2, 2, 2], [0, 0, 0]], 2),
+        "config": xl_config(xl_unet_config(transformer_layers_per_block=[1, 2])),
+        "pad": {"tokenizer": "<|endoftext|>", "tokenizer_2": "!"},
+    },
+    "xl-ssd-1b": {
+        "about": "SSD-1B: another depth of each attention in both halves, a middle block of one ResNet",
+        "pipeline": StableDiffusionXLPipeline,
+        "tensors": lambda: xl_tensors([[0, 0], [2, 1]], [[3, 1, 1], [0, 0, 0]], "resnet"),
+        "config": xl_config(xl_unet_config(
+            transformer_layers_per_block=[0, [2, 1]], reverse_transformer_layers_per_block=[[3, 1, 1], 0], mid_block_type="UNetMidBlock2D")),
+        "pad": {"tokenizer": "<|endoftext|>", "tokenizer_2": "!"},
+    },
+    "xl-playground": {
+        "about": "Playground 2.5: XL with edm_mean and edm_std",
+        "pipeline": StableDiffusionXLPipeline,
+        "tensors": lambda: {**xl_tensors([[0, 0], [1, 1]], [[1, 1, 1], [0, 0, 0]], 1), "edm_mean": [1, 4, 1, 1], "edm_std": [1, 4, 1, 1]},
+        "config": {
+            **xl_config(xl_unet_config(transformer_layers_per_block=[1, 1])),
+            "model_index.json": {**XL_INDEX, "scheduler": ["diffusers", "EDMDPMSolverMultistepScheduler"]},
+            "scheduler/scheduler_config.json": PLAYGROUND_SCHEDULER,
+            "vae/config.json": vae_config(
+                **{key: value for key, value in PLAYGROUND_VAE.items()}, sample_size=1024, force_upcast=True),
+        },
+        "pad": {"tokenizer": "<|endoftext|>", "tokenizer_2": "!"},
+        "request": {"guidance_scale": 3.0},
+    },
+    "sd-1-remains": {"about": "EMA, LoRA and training remains in the file change nothing", "like": "sd-1", "more": REMAINS},
+    "sd-1-bf16": {"about": "weights in bfloat16", "like": "sd-1", "type": "bfloat16"},
+    "sd-1-fp8-e4m3": {"about": "weights in float8 with four bits of exponent", "like": "sd-1", "type": "float8_e4m3fn"},
+    "sd-1-fp8-e5m2": {"about": "weights in float8 with five bits of exponent", "like": "sd-1", "type": "float8_e5m2"},
+    "xl-fp8-e4m3": {"about": "XL's weights in float8", "like": "xl", "type": "float8_e4m3fn"},
 }
 
 
@@ -132,18 +214,29 @@ def names_of(pipeline, stored: dict) -> dict:
     return names
 
 
+def stored_tensors(shapes: dict, type_name: str) -> dict:
+    """Each weight is a float16 number first; a smaller type rounds that."""
+    half = {name: torch.from_numpy(weights(name, shape).astype(np.float16)) for name, shape in shapes.items()}
+    return {name: tensor.to(getattr(torch, type_name)) for name, tensor in half.items()}
+
+
 def make(name: str) -> None:
-    case = CASES[name]
+    variant = CASES[name]
+    # A variant has the tensors and the configurations of another case.
+    case = {**CASES[variant["like"]], **variant} if "like" in variant else variant
     folder = ROOT / name
     shutil.rmtree(folder, ignore_errors=True)
-    shapes = case["tensors"]()
-    stored = {name: torch.from_numpy(weights(name, shape).astype(np.float16)) for name, shape in shapes.items()}
+    shapes = {**case["tensors"](), **case.get("more", {})}
+    stored = stored_tensors(shapes, case.get("type", "float16"))
     with tempfile.TemporaryDirectory() as temporary:
         config, file = Path(temporary) / "config", Path(temporary) / "model.safetensors"
         write_config(config, case)
         save_file(stored, file)
-        pipeline = case["pipeline"].from_single_file(str(file), config=str(config), torch_dtype=torch.float32, safety_checker=None, local_files_only=True)
+        more = {"safety_checker": None} if case["pipeline"] is StableDiffusionPipeline else {"add_watermarker": False}
+        pipeline = case["pipeline"].from_single_file(str(file), config=str(config), torch_dtype=torch.float32, local_files_only=True, **more)
     pipeline.set_progress_bar_config(disable=True)
+    for module in (component for component in pipeline.components.values() if isinstance(component, torch.nn.Module)):
+        assert all(parameter.dtype == torch.float32 for parameter in module.parameters())
     request = {**REQUEST, **case.get("request", {})}
     image = pipeline(
         request["text"], num_inference_steps=request["num_inference_steps"], guidance_scale=request["guidance_scale"], width=request["width"],
@@ -153,10 +246,14 @@ def make(name: str) -> None:
     image.save(folder / "expected-1.png")
     pixels = np.asarray(image)
     print(name, image.size, "spread", pixels.std().round(1), "tensors", len(shapes))
+    record = {"about": case["about"], "request": request, "tokenizers": case["pad"]}
+    if "like" in variant:
+        write_json(folder / "case.json", {**record, "like": variant["like"], "more": case.get("more", {}), "type": case.get("type", "float16")})
+        return
     (folder / "tensors.json").write_text(json.dumps(shapes, separators=(",", ":")).replace('],"', '],\n"') + "\n")
     names = names_of(pipeline, {name: tensor.float() for name, tensor in stored.items()})
     (folder / "names.json").write_text(json.dumps(names, separators=(",", ":")).replace('],"', '],\n"') + "\n")
-    write_json(folder / "case.json", {"about": case["about"], "request": request, "tokenizers": case["pad"]})
+    write_json(folder / "case.json", record)
     for path, value in case["config"].items():
         write_json(folder / "config" / path, value)
 

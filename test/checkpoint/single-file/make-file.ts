@@ -2,12 +2,13 @@
  * Makes the tiny single files of `test/single-files` again: their weights follow from names and indexes by integer arithmetic, as in
  * `reference/original_layout.py`, so only names and shapes are stored. Also the same weights as a folder in the diffusers layout.
  */
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { setKeys, type StoredTensor, writeTensors } from '../checkpoint-copies.ts';
+import { type StoredType, storedAs } from './stored-types.ts';
 
 export const SINGLE_FILES = fileURLToPath(new URL('../../single-files', import.meta.url));
 const TOKENIZER = fileURLToPath(new URL('../../golden/base/tokenizer', import.meta.url));
@@ -16,12 +17,30 @@ type Shapes = Readonly<Record<string, readonly number[]>>;
 /** diffusers' name with its component in front → the file's, and a third of its rows, or `transposed`. */
 export type Names = Readonly<Record<string, readonly [stored: string, part?: number | 'transposed']>>;
 
+/** Where a case is like another, its other files are that one's. */
+interface CaseRecord {
+  readonly like?: string;
+  readonly more?: Shapes;
+  readonly type?: StoredType;
+  readonly tokenizers: Readonly<Record<string, string>>;
+}
+
 export function readCaseFile(name: string, file: string): unknown {
-  return JSON.parse(readFileSync(join(SINGLE_FILES, name, file), 'utf8'));
+  const path = join(SINGLE_FILES, name, file);
+  return JSON.parse(readFileSync(existsSync(path) ? path : join(SINGLE_FILES, likeOf(name), file), 'utf8'));
+}
+
+function recordOf(name: string): CaseRecord {
+  return JSON.parse(readFileSync(join(SINGLE_FILES, name, 'case.json'), 'utf8')) as CaseRecord;
+}
+
+/** The case that has the configurations, shapes and names. */
+function likeOf(name: string): string {
+  return recordOf(name).like ?? name;
 }
 
 function shapesOf(name: string): Shapes {
-  return readCaseFile(name, 'tensors.json') as Shapes;
+  return { ...(readCaseFile(name, 'tensors.json') as Shapes), ...recordOf(name).more };
 }
 
 /** FNV-1a */
@@ -46,17 +65,18 @@ function valueOf(name: string, shape: readonly number[]): (u: number) => number 
   return (u) => scale * u;
 }
 
-/** In float16. */
-function madeTensor(name: string, shape: readonly number[]): StoredTensor {
+/** A float16 number, which a smaller type rounds. */
+function madeTensor(name: string, shape: readonly number[], type: StoredType): StoredTensor {
   const count = shape.reduce((product, size) => product * size, 1);
   const [hash, value] = [nameHash(name), valueOf(name, shape)];
   const data = new Float16Array(count);
   for (let index = 0; index < count; index++) data[index] = value(uniform(hash, index));
-  return { dtype: 'F16', shape, data: Buffer.from(data.buffer) };
+  return { shape, ...storedAs(type, data) };
 }
 
 function madeTensors(name: string): Map<string, StoredTensor> {
-  return new Map(Object.entries(shapesOf(name)).map(([tensor, shape]) => [tensor, madeTensor(tensor, shape)]));
+  const { type = 'float16' } = recordOf(name);
+  return new Map(Object.entries(shapesOf(name)).map(([tensor, shape]) => [tensor, madeTensor(tensor, shape, type)]));
 }
 
 /** Makes the case's file. @param change may add and remove tensors */
@@ -76,7 +96,7 @@ export function madeFile(
 /** The same weights in the diffusers layout, under the names that diffusers found for them. */
 export function madeFolder(t: Pick<TestContext, 'after'>, name: string): string {
   const folder = temporaryFolder(t);
-  cpSync(join(SINGLE_FILES, name, 'config'), folder, { recursive: true });
+  cpSync(join(SINGLE_FILES, likeOf(name), 'config'), folder, { recursive: true });
   copyTokenizers(name, folder);
   const tensors = madeTensors(name);
   const names = Object.entries(readCaseFile(name, 'names.json') as Names);
@@ -95,8 +115,7 @@ export function madeFolder(t: Pick<TestContext, 'after'>, name: string): string 
 }
 
 function copyTokenizers(name: string, folder: string): void {
-  const { tokenizers } = readCaseFile(name, 'case.json') as { tokenizers: Readonly<Record<string, string>> };
-  for (const [component, pad] of Object.entries(tokenizers)) {
+  for (const [component, pad] of Object.entries(recordOf(name).tokenizers)) {
     cpSync(TOKENIZER, join(folder, component), { recursive: true });
     setKeys(join(folder, component, 'special_tokens_map.json'), { pad_token: pad });
   }

@@ -1,0 +1,52 @@
+/** float16 numbers as the types that files store, rounded to the nearest and to the even one between two, as torch does. */
+
+export type StoredType = 'float16' | 'bfloat16' | 'float8_e4m3fn' | 'float8_e5m2';
+
+interface Stored {
+  readonly dtype: string;
+  readonly data: Buffer;
+}
+
+/** @param values within the type's range */
+export function storedAs(type: StoredType, values: Float16Array<ArrayBuffer>): Stored {
+  switch (type) {
+    case 'float16':
+      return { dtype: 'F16', data: Buffer.from(values.buffer) };
+    case 'bfloat16':
+      return { dtype: 'BF16', data: bfloat16(values) };
+    case 'float8_e4m3fn':
+      return { dtype: 'F8_E4M3', data: float8(values, 3, 7) };
+    case 'float8_e5m2':
+      return { dtype: 'F8_E5M2', data: float8(values, 2, 15) };
+  }
+}
+
+function bfloat16(values: Float16Array<ArrayBuffer>): Buffer {
+  const bits = new Uint32Array(Float32Array.from(values).buffer);
+  const halves = Uint16Array.from(bits, (value) => (value + 0x7fff + ((value >>> 16) & 1)) >>> 16);
+  return Buffer.from(halves.buffer);
+}
+
+function float8(values: Float16Array<ArrayBuffer>, mantissaBits: number, bias: number): Buffer {
+  return Buffer.from(
+    Uint8Array.from(values, (value) => (signBit(value) << 7) | magnitude(Math.abs(value), mantissaBits, bias)),
+  );
+}
+
+function signBit(value: number): number {
+  return value < 0 || Object.is(value, -0) ? 1 : 0;
+}
+
+/** The seven bits without the sign: whole steps counted from zero, so a carry goes into the exponent by itself. */
+function magnitude(value: number, mantissaBits: number, bias: number): number {
+  if (value === 0) return 0;
+  const exponent = Math.max(Math.floor(Math.log2(value)), 1 - bias);
+  const steps = roundedToEven((value / 2 ** exponent) * 2 ** mantissaBits);
+  return steps + ((exponent + bias - 1) << mantissaBits);
+}
+
+function roundedToEven(value: number): number {
+  const below = Math.floor(value);
+  const rest = value - below;
+  return rest > 0.5 || (rest === 0.5 && below % 2 === 1) ? below + 1 : below;
+}
