@@ -85,6 +85,11 @@ function keepCompiled(entry) {
   if (entry.endsWith('.ts') && existsSync(packages)) module.enableCompileCache(packages + '/.cache/text2img');
 }
 
+/** In a clone they lie beside the source; an installed package has them somewhere above. */
+function lacksPackages(entry) {
+  return entry.endsWith('.ts') && !existsSync(fileURLToPath(new URL('../node_modules', import.meta.url)));
+}
+
 async function runUnderPinned(entry) {
   const pinned = findPinnedNode();
   if (pinned !== undefined) await runUnder(pinned, entry);
@@ -105,6 +110,12 @@ async function runUnderPinned(entry) {
 const entry = findEntry();
 if (entry === undefined) {
   refuse('the package holds no compiled program; pack it with "npm run package".');
+} else if (lacksPackages(entry)) {
+  refuse(
+    'nothing is installed in this clone yet; run "npm ci" in ' +
+      fileURLToPath(new URL('..', import.meta.url)) +
+      ' first.',
+  );
 } else if (isNewEnough(process.versions.node)) {
   keepCompiled(entry);
   await import(pathToFileURL(entry).href);

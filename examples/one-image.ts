@@ -1,6 +1,6 @@
 /**
  * Generates one image with the demo model in this process, so that a debugger needs no second one. The engine child calls the same functions.
- * Usage: node [--inspect-brk] examples/one-image.ts [OUTPUT.png [MODEL_FOLDER [PROMPT]]]
+ * Usage: npx node [--inspect-brk] examples/one-image.ts [OUTPUT.png [MODEL_FOLDER [PROMPT]]]
  *
  * Places for a breakpoint, in order: `openCheckpoint` (files), `proveFit` (do they fit together), `NetworkOpener.open` (graph and runtime),
  * `JobsRun.#pass` (one pass of the denoising network), a scheduler's `step`, `encodePng`.

@@ -1,6 +1,7 @@
 /**
  * A producer: puts prompts into the queue, and waits until each has its image. It knows the documents only, not text2img's code.
- * Usage: MONGO_URI=mongodb://db.example/app node examples/producer.ts "a red fox" "a blue boat"
+ * It needs Node 24 or newer, which `npx node` starts in this clone.
+ * Usage: MONGO_URI=mongodb://db.example/app npx node examples/producer.ts "a red fox" "a blue boat"
  * Each job is one line of JSON on standard output. PROMPT_OPTIONS may hold more fields as JSON: {"width": 512, "height": 512, "num_inference_steps": 30}
  */
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -8,7 +9,8 @@ import { MongoClient } from 'mongodb';
 
 const { MONGO_URI: uri, PROMPT_OPTIONS: options = '{}' } = process.env;
 const texts = process.argv.slice(2);
-if (uri === undefined || texts.length === 0) throw new Error('usage: MONGO_URI=… node examples/producer.ts "PROMPT"…');
+if (uri === undefined || texts.length === 0)
+  throw new Error('usage: MONGO_URI=… npx node examples/producer.ts "PROMPT"…');
 
 await using client = new MongoClient(uri);
 // "majority": what the server has confirmed survives an election.

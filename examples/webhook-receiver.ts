@@ -1,6 +1,7 @@
 /**
  * A receiver of webhooks: verifies the Standard Webhooks signature and prints each result as one line of JSON. It uses Node's own modules only.
- * Usage: TEXT2IMG_WEBHOOK_SECRET=whsec_… PORT=8080 node examples/webhook-receiver.ts
+ * It needs Node 24 or newer, which `npx node` starts in this clone.
+ * Usage: TEXT2IMG_WEBHOOK_SECRET=whsec_… PORT=8080 npx node examples/webhook-receiver.ts
  * Then: text2img run --callback-url http://127.0.0.1:8080/ with the same secret.
  */
 import { createHmac, timingSafeEqual } from 'node:crypto';

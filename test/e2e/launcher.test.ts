@@ -1,10 +1,10 @@
-/** A Node that is too old: npm installs without warnings, and the launcher gives the pinned Node everything that it was given. */
+/** The launcher. A Node that is too old: npm installs without warnings, and the pinned Node gets everything that the launcher was given. */
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { copyFileSync, existsSync, mkdirSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
 import { test } from 'node:test';
-import { cleanEnvironment, launcher, root } from './run-cli.ts';
+import { cleanEnvironment, launcher, root, temporaryFolder } from './run-cli.ts';
 
 function findOldNode(): string | undefined {
   const candidates = (process.env['PATH'] ?? '').split(delimiter).map((folder) => join(folder, 'node'));
@@ -52,4 +52,17 @@ test('"npm ci" under an old Node prints no engine warnings, because .npmrc shows
     }).toString();
   assert.match(install('--loglevel=warn'), /EBADENGINE/);
   assert.doesNotMatch(install(''), /EBADENGINE|npm warn/i);
+});
+
+test('a clone in which nothing is installed says "npm ci", under an old Node and a new one', () => {
+  const clone = temporaryFolder();
+  for (const path of ['bin/text2img.js', 'package.json', 'src/cli/entry.ts']) {
+    mkdirSync(dirname(join(clone, path)), { recursive: true });
+    copyFileSync(join(root, path), join(clone, path));
+  }
+  for (const node of [process.execPath, oldNode].filter((path) => path !== undefined)) {
+    const { status, stderr } = spawnSync(node, [join(clone, 'bin/text2img.js'), '--help'], { encoding: 'utf8' });
+    assert.equal(status, 5);
+    assert.equal(stderr, `text2img: nothing is installed in this clone yet; run "npm ci" in ${clone}/ first.\n`);
+  }
 });

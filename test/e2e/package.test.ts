@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { spawnSync, type SpawnSyncReturns } from 'node:child_process';
-import { mkdirSync, readdirSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
@@ -71,6 +71,11 @@ test('the packed tarball installs without scripts in an empty folder and draws a
     assert.ok(loaded.files.includes('dist/cli/entry.js'), 'the hook sees what is loaded');
     assert.deepEqual(loaded.packages, packages, args.join(' '));
   }
+
+  const readme = await readFile(join(place, 'node_modules/text2img-service/README.md'), 'utf8');
+  const pages = [...readme.matchAll(/\]\((docs\/[^)#]*)/g)].map(([, page = '']) => page);
+  assert.ok(pages.length > 5);
+  for (const page of pages) assert.ok(existsSync(join(place, 'node_modules/text2img-service', page)), page);
 
   const model = 'node_modules/text2img-service/models/demo';
   const options = [
