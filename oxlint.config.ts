@@ -66,7 +66,12 @@ export const FOLDERS: Readonly<Record<string, Folder>> = {
   pipelines: {
     holds: 'tokens → embeddings → latents → pixels; no I/O',
     imports: ['errors', 'lib', 'job', 'schedulers', 'noise', 'onnx/graph.ts', 'networks', 'checkpoint', 'runtime/contract.ts', 'runtime/tensors.ts'],
-    folders: { parts: 'functions that families share', 'stable-diffusion': 'the family of Stable Diffusion 1.x' },
+    folders: {
+      parts: 'functions that families share',
+      'stable-diffusion': 'the family of Stable Diffusion 1.x and 2.x',
+      'stable-diffusion-xl': 'the family of Stable Diffusion XL',
+      'latent-consistency': 'the family of latent consistency models',
+    },
   },
   runtime: {
     holds: 'runs graphs: contract.ts, the compile cache, and one folder for each runtime',

@@ -66,4 +66,12 @@ export interface CheckpointFamily {
   readonly components: readonly ComponentSpec[];
   /** Checkpoints that lie in one file; absent: none is read. */
   readonly singleFiles?: readonly SingleFileLayout[];
+  /** Why a checkpoint with this index is another kind of model, as the end of a sentence. Asked before the components are looked at. */
+  refuses?(index: IndexedComponents): string | undefined;
+}
+
+/** The part of `model_index.json` that tells a kind of model from another. */
+interface IndexedComponents {
+  /** Component → class name. One that says `[null, null]` is not in it. */
+  readonly components: Readonly<Record<string, string>>;
 }

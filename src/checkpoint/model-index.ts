@@ -7,6 +7,7 @@ import { quote } from '../lib/foreign-text.ts';
 import type { NetworkClass } from '../networks/network-class.ts';
 import type { CheckpointFamily, ComponentSpec, NetworkSpec, TokenizerClass, TokenizerSpec } from './component-spec.ts';
 import { readJsonFile } from './json-file.ts';
+import { otherPipeline } from './other-pipelines.ts';
 
 export interface ModelIndex {
   /** The file, for messages. */
@@ -14,6 +15,8 @@ export interface ModelIndex {
   readonly pipelineClass: string;
   /** Component → class name. One that says `[null, null]` is not in it. */
   readonly components: Readonly<Record<string, string>>;
+  /** All other entries: the pipeline's own settings. */
+  readonly settings: Readonly<Record<string, unknown>>;
 }
 
 /** @throws `model_not_found`, `invalid_model_index` */
@@ -39,7 +42,8 @@ export function parseModelIndex(json: Readonly<Record<string, unknown>>, path: s
   const named = Object.entries(json).flatMap(([name, value]) =>
     Array.isArray(value) && typeof value[1] === 'string' ? [[name, value[1]] as const] : [],
   );
-  return { path, pipelineClass, components: Object.fromEntries(named) };
+  const settings = Object.entries(json).filter(([, value]) => !Array.isArray(value));
+  return { path, pipelineClass, components: Object.fromEntries(named), settings: Object.fromEntries(settings) };
 }
 
 /** The family whose pipeline the checkpoint is for, its components' classes checked. @throws `unsupported_class`, `invalid_model_index` */
@@ -48,11 +52,14 @@ export function familyOf<F extends CheckpointFamily>(index: ModelIndex, families
   const family = families.find(({ classes }) => classes.includes(pipelineClass));
   if (family === undefined) {
     const allowed = families.flatMap(({ classes }) => classes).join(', ');
+    const what = otherPipeline(pipelineClass);
     throw new Text2ImgError(
       'unsupported_class',
-      `${path}: the pipeline class ${quote(pipelineClass)} is not implemented; allowed: ${allowed}.`,
+      `${path}: the pipeline class ${quote(pipelineClass)}${what === undefined ? '' : `, for ${what},`} is not implemented; allowed: ${allowed}.`,
     );
   }
+  const reason = family.refuses?.(index);
+  if (reason !== undefined) throw new Text2ImgError('unsupported_class', `${path}: ${reason}.`);
   for (const spec of family.components) checkClass(index, spec);
   return family;
 }

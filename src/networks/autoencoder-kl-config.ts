@@ -19,6 +19,9 @@ const schema = z.object({
   sample_size: sampleSize.default(32),
   // Latents are divided by it; every published autoencoder has it between 0.01 and 10.
   scaling_factor: numberFrom(1e-4, 1e4).default(0.18215),
+  // Read by the XL pipelines only, and only both together.
+  latents_mean: z.array(numberFrom(-1e6, 1e6)).nullish(),
+  latents_std: z.array(numberFrom(-1e6, 1e6)).nullish(),
   mid_block_add_attention: z.boolean().default(true),
   use_post_quant_conv: z.boolean().default(true),
   // True: the decoder overflows in float16. diffusers' default is true, but its Stable Diffusion 1.x pipelines do not read the key. Most of their
@@ -36,8 +39,6 @@ export const AUTOENCODER_KL_RULES: ConfigRules<AutoencoderKlConfig> = {
     down_block_types: 'the encoder only',
     use_quant_conv: 'the encoder only',
     shift_factor: 'not read by the Stable Diffusion pipelines',
-    latents_mean: 'read only by the XL pipelines',
-    latents_std: 'read only by the XL pipelines',
   },
   onlyDefault: {},
   contradiction: ({ block_out_channels: channels, up_block_types: types, norm_num_groups: groups }) =>

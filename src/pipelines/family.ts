@@ -15,6 +15,8 @@ import type { Pipeline } from './contract.ts';
 interface FamilyFacts {
   readonly defaultWidthPx: number;
   readonly defaultHeightPx: number;
+  /** Fields of the family that this checkpoint does not read. */
+  readonly unreadFields?: readonly FieldName[];
   /**
    * For other fields, where the family's default is not the table's: four steps for a distilled model. A family that reads `scheduler` names its
    * checkpoint's here.

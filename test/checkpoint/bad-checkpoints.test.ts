@@ -56,8 +56,8 @@ const cases: readonly {
   {
     title: 'a pipeline that is not implemented',
     code: 'unsupported_class',
-    says: /"StableDiffusionXLPipeline".*allowed: StableDiffusionPipeline/,
-    spoil: (f) => edit(join(f, 'model_index.json'), (json) => (json['_class_name'] = 'StableDiffusionXLPipeline')),
+    says: /"StableDiffusion3Pipeline", for Stable Diffusion 3, is not implemented; allowed: StableDiffusionPipeline/,
+    spoil: (f) => edit(join(f, 'model_index.json'), (json) => (json['_class_name'] = 'StableDiffusion3Pipeline')),
   },
   {
     title: 'a network that is not implemented',

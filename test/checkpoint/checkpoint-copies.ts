@@ -5,16 +5,17 @@ import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
-const base = fileURLToPath(new URL('../golden/base', import.meta.url));
+/** A tiny checkpoint of each family. */
+type Base = 'base' | 'base-xl';
 
 export const UNET = 'unet/diffusion_pytorch_model.safetensors';
 export const VAE = 'vae/diffusion_pytorch_model.safetensors';
 export const TEXT = 'text_encoder/model.safetensors';
 
-export function copyOfBase(t: TestContext): string {
+export function copyOfBase(t: TestContext, base: Base = 'base'): string {
   const folder = mkdtempSync(join(tmpdir(), 'text2img-checkpoint-'));
   t.after(() => rmSync(folder, { recursive: true, force: true }));
-  cpSync(base, folder, { recursive: true });
+  cpSync(fileURLToPath(new URL(`../golden/${base}`, import.meta.url)), folder, { recursive: true });
   return folder;
 }
 

@@ -96,12 +96,13 @@ interface Findings extends Pick<ModelFacts, 'modelHash' | 'modelName' | 'warning
 }
 
 function factsOf({ checkpoint, family, device, loadMs, ...found }: Findings): ModelFacts {
+  const { unreadFields = [], ...facts } = family.facts(checkpoint);
   return {
     ...found,
     defaults: {},
-    ...family.facts(checkpoint),
+    ...facts,
     pipelineClass: checkpoint.index.pipelineClass,
-    fields: [...family.fields],
+    fields: family.fields.filter((name) => !unreadFields.includes(name)),
     maxBatchImages: maxBatchImages(device),
     device: device.device,
     deviceReason: device.reason,

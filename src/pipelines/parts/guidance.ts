@@ -12,3 +12,23 @@ export function guide(unconditional: Float32Array, conditional: Float32Array, gu
     (base, index) => base + Math.fround(scale * Math.fround((conditional[index] as number) - base)),
   );
 }
+
+/**
+ * Brings what guidance made back to the contrast of the prediction for the prompt alone, as far as `share` says, in float32.
+ * Source: arXiv 2305.08891, section 3.4; diffusers pipeline_stable_diffusion.py, rescale_noise_cfg.
+ */
+export function rescaleGuidance(guided: Float32Array, conditional: Float32Array, share: number): Float32Array {
+  const ratio = Math.fround(deviation(conditional) / deviation(guided));
+  const [rescaledShare, guidedShare] = [Math.fround(share), Math.fround(1 - share)];
+  return guided.map((value) => {
+    const rescaled = Math.fround(value * ratio);
+    return Math.fround(rescaledShare * rescaled) + Math.fround(guidedShare * value);
+  });
+}
+
+/** Of a sample: divided by one less than there are numbers. */
+function deviation(values: Float32Array): number {
+  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+  const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0);
+  return Math.fround(Math.sqrt(squares / (values.length - 1)));
+}

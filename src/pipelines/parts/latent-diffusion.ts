@@ -16,11 +16,12 @@ import type { PassPlan, Pipeline, PipelineJob, Prepared } from '../contract.ts';
 import { notAnImage, notFinite } from './check-image.ts';
 import { checkRequest } from './check-request.ts';
 import type { Conditioner, Conditions } from './conditions.ts';
-import { guide } from './guidance.ts';
+import { guide, rescaleGuidance } from './guidance.ts';
 import { toRgb } from './image-processor.ts';
 import { joined } from './joined.ts';
 import { latentsToRgb, type RgbFactors } from './latents-to-rgb.ts';
 import type { Denoiser, FullPrecision, Networks } from './networks.ts';
+import { unscaled } from './unscale-latents.ts';
 
 export interface LatentDiffusionParts extends Networks {
   readonly conditioner: Conditioner;
@@ -121,8 +122,7 @@ export class LatentDiffusion implements Pipeline<ImageState> {
     const size = noisePred.length / shape[0];
     const part = (index: number): Float32Array => noisePred.subarray(index * size, (index + 1) * size);
     for (const [index, state] of states.entries()) {
-      const { guidanceScale } = state.request;
-      const modelOutput = guided ? guide(part(index), part(states.length + index), guidanceScale) : part(index);
+      const modelOutput = guided ? guidedOutput(state.request, part(index), part(states.length + index)) : part(index);
       const { scheduler: own, latents, generator: noise } = state;
       const stepped = own.step({ modelOutput, sample: latents, pass, noise });
       state.latents = stepped.sample;
@@ -174,7 +174,7 @@ export class LatentDiffusion implements Pipeline<ImageState> {
   async #decodeLatents(state: ImageState, signal: AbortSignal): Promise<Float32Array> {
     const { request, latents, imageIndex, warnings } = state;
     const { vae, fullPrecision } = this.#parts;
-    const scaled = latents.map((value) => value / vae.scalingFactor);
+    const scaled = unscaled(latents, vae);
     const shape = this.#latentShape(request);
     const pixels = shape[1] * shape[2] * vae.scaleFactor ** 2;
     const decoded = await vae.decode(scaled, shape, signal);
@@ -189,4 +189,13 @@ export class LatentDiffusion implements Pipeline<ImageState> {
     );
     return again;
   }
+}
+
+function guidedOutput(
+  { guidanceScale, guidanceRescale }: ResolvedGenerationRequest,
+  unconditional: Float32Array,
+  conditional: Float32Array,
+): Float32Array {
+  const guided = guide(unconditional, conditional, guidanceScale);
+  return (guidanceRescale ?? 0) > 0 ? rescaleGuidance(guided, conditional, guidanceRescale ?? 0) : guided;
 }

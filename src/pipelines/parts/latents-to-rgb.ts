@@ -1,16 +1,35 @@
 /** A small, cheap look at latents: each pixel is a linear function of one latent, without any network. */
 import { MAX_PREVIEW_PX, type RawImage } from '../../job/raw-image.ts';
 
-/** One row a channel: how much of it is in red, green and blue. */
-export type RgbFactors = readonly (readonly [red: number, green: number, blue: number])[];
+type Rgb = readonly [red: number, green: number, blue: number];
+
+export interface RgbFactors {
+  /** One row a channel: how much of it is in red, green and blue. */
+  readonly rows: readonly Rgb[];
+  /** Added to every pixel. */
+  readonly bias?: Rgb;
+}
 
 /** Of the autoencoder of Stable Diffusion 1.x, fitted to its images. Source: ComfyUI comfy/latent_formats.py, SD15. */
-export const STABLE_DIFFUSION_RGB_FACTORS: RgbFactors = [
-  [0.3512, 0.2297, 0.3227],
-  [0.325, 0.4974, 0.235],
-  [-0.2829, 0.1762, 0.2721],
-  [-0.212, -0.2616, -0.7177],
-];
+export const STABLE_DIFFUSION_RGB_FACTORS: RgbFactors = {
+  rows: [
+    [0.3512, 0.2297, 0.3227],
+    [0.325, 0.4974, 0.235],
+    [-0.2829, 0.1762, 0.2721],
+    [-0.212, -0.2616, -0.7177],
+  ],
+};
+
+/** Of the autoencoder of Stable Diffusion XL. Source: the same file, SDXL. */
+export const STABLE_DIFFUSION_XL_RGB_FACTORS: RgbFactors = {
+  rows: [
+    [0.3651, 0.4232, 0.4341],
+    [-0.2533, -0.0042, 0.1068],
+    [0.1076, 0.1111, -0.0362],
+    [-0.3165, -0.2492, -0.2188],
+  ],
+  bias: [0.1084, -0.0175, -0.0011],
+};
 
 /**
  * One pixel a latent, or one of every few where the image would be larger than a preview may be. From −1 … 1 to bytes, as ComfyUI's
@@ -20,9 +39,9 @@ export const STABLE_DIFFUSION_RGB_FACTORS: RgbFactors = [
 export function latentsToRgb(
   latents: Float32Array,
   [channels, height, width]: readonly [channels: number, height: number, width: number],
-  factors: RgbFactors,
+  { rows, bias = [0, 0, 0] }: RgbFactors,
 ): RawImage {
-  if (factors.length !== channels) throw new RangeError(`${factors.length} factors do not fit ${channels} channels`);
+  if (rows.length !== channels) throw new RangeError(`${rows.length} factors do not fit ${channels} channels`);
   const stride = Math.ceil(Math.max(width, height) / MAX_PREVIEW_PX);
   const [widthPx, heightPx] = [Math.ceil(width / stride), Math.ceil(height / stride)];
   const pixels = new Uint8Array(widthPx * heightPx * 3);
@@ -30,8 +49,8 @@ export function latentsToRgb(
     for (let x = 0; x < widthPx; x++) {
       const place = y * stride * width + x * stride;
       for (let colour = 0; colour < 3; colour++) {
-        let value = 0;
-        for (const [channel, factor] of factors.entries())
+        let value = bias[colour] ?? 0;
+        for (const [channel, factor] of rows.entries())
           value += (latents[channel * height * width + place] ?? 0) * (factor[colour] ?? 0);
         pixels[(y * widthPx + x) * 3 + colour] = Math.min(1, Math.max(0, (value + 1) / 2)) * 255;
       }

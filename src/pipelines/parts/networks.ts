@@ -14,7 +14,8 @@ export interface EncodedText {
 export interface TextEncoder {
   /** How many tokens a prompt has after padding. */
   readonly maxTokens: number;
-  /** @param inputIds [maxTokens] @param skippedLayers how many layers at the encoder's end are left out */
+  readonly layers: number;
+  /** @param inputIds [maxTokens] @param skippedLayers how many layers at the encoder's end are left out, fewer than it has */
   encode(inputIds: Int32Array, skippedLayers: number, signal?: AbortSignal): Promise<EncodedText>;
 }
 
@@ -39,6 +40,8 @@ export interface VaeDecoder {
   readonly scaleFactor: number;
   /** Latents are divided by this before they are decoded. */
   readonly scalingFactor: number;
+  /** One number a latent channel. Latents were brought to mean 0 and deviation 1 with them. Absent: only scaled. */
+  readonly statistics?: { readonly mean: readonly number[]; readonly deviation: readonly number[] };
   /** One image at a time, so that its pixels do not depend on the batch. @param latents [1, C, h, w] @returns [1, 3, H, W] in −1 … 1 */
   decode(
     latents: Float32Array,

@@ -1,12 +1,13 @@
-/** Opens the networks of a latent diffusion model: they become the functions that the pipeline calls. */
+/** Opens the denoising network and the autoencoder of a latent diffusion model: they become the functions that the pipeline calls. */
 import type { CheckpointNetwork } from '../../checkpoint/checkpoint.ts';
 import { Text2ImgError } from '../../errors/text2img-error.ts';
+import { omitUndefined } from '../../lib/omit-undefined.ts';
 import type { AutoencoderKlConfig } from '../../networks/autoencoder-kl-config.ts';
 import type { UNet2DConditionConfig } from '../../networks/unet-2d-condition-config.ts';
-import { float32, floatsOf, int32 } from '../../runtime/tensors.ts';
+import { float32, floatsOf } from '../../runtime/tensors.ts';
 import type { LoadTools, OpenNetworkOptions } from '../family.ts';
 import { batchedConditions } from './conditions.ts';
-import type { Denoiser, FullPrecision, Networks, TextEncoder, VaeDecoder } from './networks.ts';
+import type { Denoiser, FullPrecision, Networks, VaeDecoder } from './networks.ts';
 import { nearestTileSize, tiledVaeDecoder } from './vae-tiling.ts';
 import { vaeSampleSizePx, vaeScaleFactor } from './vae-sizes.ts';
 
@@ -21,6 +22,12 @@ interface LatentCheckpoint {
   };
 }
 
+interface LatentOptions {
+  readonly vaeStatistics?: VaeDecoder['statistics'];
+  /** Where the autoencoder overflows in the device's compute type. */
+  readonly vaePrecision?: Precision;
+}
+
 /**
  * The denoising network and the autoencoder, and where the device computes in less than float32 the same in float32.
  * @throws `unsupported_config` for tiling with an autoencoder whose tiles do not join, and all of `LoadTools.open`
@@ -28,32 +35,17 @@ interface LatentCheckpoint {
 export async function openLatentNetworks(
   { networks: { unet, vae } }: LatentCheckpoint,
   tools: LoadTools,
+  { vaeStatistics, vaePrecision = {} }: LatentOptions = {},
 ): Promise<Networks & { readonly fullPrecision?: FullPrecision }> {
   if (tools.settings.vaeTiling) requireTiles(vae);
   const denoiser = (precision: Precision): Promise<Denoiser> => openDenoiser(unet.config, tools, precision);
-  const decoder = (precision: Precision): Promise<VaeDecoder> => openVae(vae.config, tools, precision);
-  const networks = { denoiser: await denoiser({}), vae: await decoder({}) };
+  const decoder = async (precision: Precision): Promise<VaeDecoder> => ({
+    ...(await openVae(vae.config, tools, precision)),
+    ...omitUndefined({ statistics: vaeStatistics }),
+  });
+  const networks = { denoiser: await denoiser({}), vae: await decoder(vaePrecision) };
   if (tools.settings.computeType === 'float32') return networks;
   return { ...networks, fullPrecision: { denoiser: () => denoiser(FULL), vae: () => decoder(FULL) } };
-}
-
-/** @param component its name in the family's list @param maxTokens its tokenizer's */
-export async function openTextEncoder(
-  { component, maxTokens }: { readonly component: string; readonly maxTokens: number },
-  tools: LoadTools,
-): Promise<{ readonly textEncoder: TextEncoder; readonly fullPrecision?: () => Promise<TextEncoder> }> {
-  const open = async (precision: Precision): Promise<TextEncoder> => {
-    const network = await tools.open(component, { use: 'once', ...precision });
-    return {
-      maxTokens,
-      encode: async (inputIds, _skippedLayers, signal) => {
-        const outputs = await network.run({ input_ids: int32(inputIds, [1, maxTokens]) }, { signal });
-        return { hiddenStates: floatsOf(outputs, 'last_hidden_state') };
-      },
-    };
-  };
-  const textEncoder = await open({});
-  return tools.settings.computeType === 'float32' ? { textEncoder } : { textEncoder, fullPrecision: () => open(FULL) };
 }
 
 async function openDenoiser(

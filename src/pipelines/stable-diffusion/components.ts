@@ -1,4 +1,4 @@
-/** The components of a Stable Diffusion 1.x checkpoint. The one list of its components' names. */
+/** The components of a Stable Diffusion 1.x or 2.x checkpoint. The one list of its components' names. */
 import type { ComponentSpec } from '../../checkpoint/component-spec.ts';
 import type { Checkpoint } from '../../checkpoint/checkpoint.ts';
 import { CLIP_TOKENIZER } from '../../checkpoint/tokenizer-files.ts';

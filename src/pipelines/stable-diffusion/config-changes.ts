@@ -3,6 +3,7 @@
  * Source: diffusers pipelines/stable_diffusion/pipeline_stable_diffusion.py, StableDiffusionPipeline.__init__.
  */
 import type { UNet2DConditionConfig } from '../../networks/unet-2d-condition-config.ts';
+import { sampleSizeOf } from '../parts/sample-size.ts';
 
 /**
  * Stable Diffusion's schedulers start one step later and never clip, even if an old file says otherwise or leaves it out. For the checkpoint's own
@@ -19,14 +20,11 @@ export function carriedSchedulerKeys(json: Readonly<Record<string, unknown>>): R
 }
 
 /** UNets saved before diffusers 0.9 say a size below 64 that was never meant. */
-export function defaultSampleSize({ sample_size: size, _diffusers_version: version }: UNet2DConditionConfig): {
-  readonly height: number;
-  readonly width: number;
-} {
-  const [height, width] = Array.isArray(size) ? size : [size ?? 64, size ?? 64];
+export function defaultSampleSize(config: UNet2DConditionConfig): ReturnType<typeof sampleSizeOf> {
+  const { sample_size: size, _diffusers_version: version } = config;
   if (typeof size === 'number' && size < 64 && version !== undefined && isBefore090(version))
     return { height: 64, width: 64 };
-  return { height, width };
+  return sampleSizeOf(config, 64);
 }
 
 function isBefore090(version: string): boolean {

@@ -1,33 +1,26 @@
-/** The family of Stable Diffusion 1.x. */
+/** The family of Stable Diffusion 1.x and 2.x. */
 import type { Family } from '../family.ts';
 import { STABLE_DIFFUSION_COMPONENTS, type StableDiffusionCheckpoint } from './components.ts';
 import { STABLE_DIFFUSION_FIELDS } from './fields.ts';
 import { loadStableDiffusion } from './load.ts';
 import { proveStableDiffusion } from './proofs.ts';
-import { vaeScaleFactor } from '../parts/vae-sizes.ts';
+import { defaultSizePx } from '../parts/sample-size.ts';
 import { defaultSampleSize } from './config-changes.ts';
 import { SD_TURBO_FILE, STABLE_DIFFUSION_1_FILE, STABLE_DIFFUSION_2_FILE } from './single-files.ts';
 
 export const STABLE_DIFFUSION = {
   name: 'stable-diffusion',
-  classes: ['StableDiffusionPipeline'],
+  // As diffusers' AutoPipelineForText2Image: the same components generate from text.
+  classes: ['StableDiffusionPipeline', 'StableDiffusionImg2ImgPipeline', 'StableDiffusionInpaintPipeline'],
   components: STABLE_DIFFUSION_COMPONENTS,
   singleFiles: [STABLE_DIFFUSION_1_FILE, STABLE_DIFFUSION_2_FILE, SD_TURBO_FILE],
   fields: STABLE_DIFFUSION_FIELDS,
   hashedNetwork: 'unet',
   prove: proveStableDiffusion,
   describe: ({ networks: { unet } }: StableDiffusionCheckpoint) => ({ sampleSize: unet.config.sample_size }),
-  facts: (checkpoint: StableDiffusionCheckpoint) => {
-    const size = defaultSampleSize(checkpoint.networks.unet.config);
-    const scaleFactor = vaeScaleFactor(checkpoint.networks.vae.config);
-    return {
-      defaultWidthPx: size.width * scaleFactor,
-      defaultHeightPx: size.height * scaleFactor,
-      defaults: {
-        negativePrompt: '',
-        scheduler: checkpoint.scheduler.className,
-      },
-    };
-  },
+  facts: ({ networks: { unet, vae }, scheduler }: StableDiffusionCheckpoint) => ({
+    ...defaultSizePx(defaultSampleSize(unet.config), vae.config),
+    defaults: { negativePrompt: '', scheduler: scheduler.className },
+  }),
   load: loadStableDiffusion,
 } as const satisfies Family;

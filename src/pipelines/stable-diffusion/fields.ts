@@ -7,6 +7,8 @@ export const STABLE_DIFFUSION_FIELDS: readonly FieldName[] = [
   'seed',
   'numInferenceSteps',
   'guidanceScale',
+  'guidanceRescale',
+  'clipSkip',
   'widthPx',
   'heightPx',
   'numImages',

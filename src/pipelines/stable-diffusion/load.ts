@@ -1,11 +1,12 @@
 /** Opens a checkpoint's networks and makes its pipeline. */
-import { carriedSchedulerConfig } from '../../schedulers/scheduler-config.ts';
 import type { CheckpointScheduler } from '../../schedulers/create-scheduler.ts';
 import type { LoadTools } from '../family.ts';
+import { checkpointScheduler } from '../parts/checkpoint-scheduler.ts';
 import { ClipTokenizer } from '../parts/clip-tokenizer.ts';
 import { LatentDiffusion } from '../parts/latent-diffusion.ts';
 import { STABLE_DIFFUSION_RGB_FACTORS } from '../parts/latents-to-rgb.ts';
-import { openLatentNetworks, openTextEncoder } from '../parts/open-networks.ts';
+import { openLatentNetworks } from '../parts/open-networks.ts';
+import { openTextEncoder } from '../parts/open-text-encoder.ts';
 import type { StableDiffusionCheckpoint } from './components.ts';
 import { carriedSchedulerKeys, ownSchedulerConfig } from './config-changes.ts';
 import { stableDiffusionConditioner } from './conditioner.ts';
@@ -15,21 +16,23 @@ export async function loadStableDiffusion(
   checkpoint: StableDiffusionCheckpoint,
   tools: LoadTools,
 ): Promise<LatentDiffusion> {
-  const tokenizer = new ClipTokenizer(checkpoint.tokenizers.tokenizer);
-  const encoder = await openTextEncoder({ component: 'text_encoder', maxTokens: tokenizer.maxTokens }, tools);
-  return new LatentDiffusion({
-    ...(await openLatentNetworks(checkpoint, tools)),
-    conditioner: stableDiffusionConditioner({ tokenizer, ...encoder }),
-    scheduler: schedulerOf(checkpoint),
-    rgbFactors: STABLE_DIFFUSION_RGB_FACTORS,
-  });
+  const changes = { own: ownSchedulerConfig, carried: carriedSchedulerKeys };
+  return loadWithScheduler(checkpoint, tools, checkpointScheduler(checkpoint.scheduler, changes));
 }
 
-function schedulerOf({ scheduler: { className: own, config } }: StableDiffusionCheckpoint): CheckpointScheduler {
-  return {
-    configFor: (scheduler) =>
-      scheduler.className === own
-        ? ownSchedulerConfig(config)
-        : carriedSchedulerConfig(scheduler, carriedSchedulerKeys(config)),
-  };
+/** @throws as `loadStableDiffusion` */
+export async function loadWithScheduler(
+  checkpoint: StableDiffusionCheckpoint,
+  tools: LoadTools,
+  scheduler: CheckpointScheduler,
+): Promise<LatentDiffusion> {
+  const { text_encoder: network, unet } = checkpoint.networks;
+  const tokenizer = new ClipTokenizer(checkpoint.tokenizers.tokenizer);
+  const encoder = await openTextEncoder({ component: 'text_encoder', network, maxTokens: tokenizer.maxTokens }, tools);
+  return new LatentDiffusion({
+    ...(await openLatentNetworks(checkpoint, tools)),
+    conditioner: stableDiffusionConditioner({ tokenizer, ...encoder }, unet.config.time_cond_proj_dim ?? null),
+    scheduler,
+    rgbFactors: STABLE_DIFFUSION_RGB_FACTORS,
+  });
 }

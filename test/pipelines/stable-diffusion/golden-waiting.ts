@@ -3,12 +3,8 @@
  * Who brings the code takes the line out: from then on a wrong pixel is an error.
  */
 export const WAITING: readonly { readonly cases: RegExp; readonly what: string }[] = [
-  { cases: /^xl-/u, what: 'the family of StableDiffusionXLPipeline' },
-  { cases: /^lcm-/u, what: 'the family of LatentConsistencyModelPipeline and LCMScheduler' },
-  { cases: /clip-skip/u, what: 'clip_skip' },
-  { cases: /guidance-rescale|^sd2-(?:guidance-1|zero-snr)/u, what: 'guidance_rescale' },
+  { cases: /^lcm-/u, what: 'LCMScheduler' },
   { cases: /vae-tiny/u, what: 'AutoencoderTiny' },
-  { cases: /^unet-mid-block-resnet/u, what: 'UNetMidBlock2D' },
   {
     cases: /^(?:ddim-eta|euler-(?:timesteps|sigmas|schedule)|dpmpp-2m-timesteps)/u,
     what: 'eta, timesteps, sigmas and schedule_type in requests',

@@ -25,7 +25,11 @@ interface Networks extends LatentNetworks {
 
 /** Networks by formula: embeddings of one feature, noise that is half of the latents, a picture that shows the latents. */
 const GOOD: Networks = {
-  textEncoder: { maxTokens: 77, encode: (ids) => Promise.resolve({ hiddenStates: Float32Array.from(ids) }) },
+  textEncoder: {
+    maxTokens: 77,
+    layers: 12,
+    encode: (ids) => Promise.resolve({ hiddenStates: Float32Array.from(ids) }),
+  },
   denoiser: { latentChannels: 3, predict: ({ sample }) => Promise.resolve(sample.map((value) => value / 2)) },
   vae: {
     scaleFactor: FACTOR,
@@ -164,6 +168,7 @@ const bad: readonly (readonly [title: string, networks: Networks, says: RegExp])
       ...GOOD,
       textEncoder: {
         maxTokens: 77,
+        layers: 12,
         encode: () => Promise.resolve({ hiddenStates: new Float32Array(77).fill(-Infinity, 9, 10) }),
       },
     },

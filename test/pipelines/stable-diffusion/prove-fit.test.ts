@@ -74,12 +74,6 @@ const cases: readonly {
       }),
   },
   {
-    title: 'a UNet of a latent consistency model',
-    code: 'unsupported_config',
-    says: [/"time_cond_proj_dim" is 256/],
-    spoil: (folder) => setKeys(join(folder, 'unet/config.json'), { time_cond_proj_dim: 256 }),
-  },
-  {
     title: 'a UNet that predicts a variance as well',
     code: 'unsupported_config',
     says: [/"out_channels" is 8/, /"in_channels" is 4/],

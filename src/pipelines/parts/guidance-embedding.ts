@@ -1,0 +1,29 @@
+/**
+ * The guidance as an input of the denoising network, for networks that were distilled with it (`time_cond_proj_dim`).
+ * Source: diffusers pipelines/latent_consistency_models/pipeline_latent_consistency_text2img.py, get_guidance_scale_embedding.
+ */
+import type { Condition } from './conditions.ts';
+
+/** The largest period of the sines. */
+const PERIOD = 10_000;
+
+/** @param features `time_cond_proj_dim` @returns [features]: sines, then cosines, in float32 */
+function guidanceEmbedding(guidanceScale: number, features: number): Float32Array {
+  // The papers count guidance from 0.
+  const scaled = Math.fround(Math.fround(guidanceScale - 1) * 1000);
+  const half = Math.floor(features / 2);
+  const exponent = Math.fround(Math.fround(Math.log(PERIOD)) / (half - 1));
+  const embedding = new Float32Array(features);
+  for (let index = 0; index < half; index++) {
+    const angle = Math.fround(scaled * Math.fround(Math.exp(Math.fround(index * -exponent))));
+    embedding[index] = Math.sin(angle);
+    embedding[half + index] = Math.cos(angle);
+  }
+  return embedding;
+}
+
+/** @param features null: the network has no such input */
+export function guidanceCondition(guidanceScale: number, features: number | null): Condition {
+  if (features === null) return {};
+  return { timestep_cond: { data: guidanceEmbedding(guidanceScale, features), shape: [features] } };
+}

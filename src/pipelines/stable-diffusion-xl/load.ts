@@ -1,0 +1,50 @@
+/** Opens a checkpoint's networks and makes its pipeline. */
+import type { AutoencoderKlConfig } from '../../networks/autoencoder-kl-config.ts';
+import { pooledFeatures } from '../../networks/unet-2d-condition-config.ts';
+import { omitUndefined } from '../../lib/omit-undefined.ts';
+import type { LoadTools } from '../family.ts';
+import { checkpointScheduler } from '../parts/checkpoint-scheduler.ts';
+import { ClipTokenizer } from '../parts/clip-tokenizer.ts';
+import { LatentDiffusion } from '../parts/latent-diffusion.ts';
+import { STABLE_DIFFUSION_XL_RGB_FACTORS } from '../parts/latents-to-rgb.ts';
+import type { VaeDecoder } from '../parts/networks.ts';
+import { openLatentNetworks } from '../parts/open-networks.ts';
+import { openInnerTextEncoder, openPooledTextEncoder } from '../parts/open-text-encoder.ts';
+import type { StableDiffusionXlCheckpoint } from './components.ts';
+import { xlConditioner } from './conditioner.ts';
+import { forcesZeros } from './settings.ts';
+
+/** @throws `unsupported_config` for tiling with an autoencoder whose tiles do not join, and all of `LoadTools.open` */
+export async function loadStableDiffusionXl(
+  checkpoint: StableDiffusionXlCheckpoint,
+  tools: LoadTools,
+): Promise<LatentDiffusion> {
+  const { networks, tokenizers, index, scheduler } = checkpoint;
+  const { text_encoder: network, text_encoder_2: secondNetwork, unet, vae } = networks;
+  const tokenizer = new ClipTokenizer(tokenizers.tokenizer);
+  const secondTokenizer = new ClipTokenizer(tokenizers.tokenizer_2);
+  const { maxTokens } = tokenizer;
+  const first = await openInnerTextEncoder({ component: 'text_encoder', network, maxTokens }, tools);
+  const second = await openPooledTextEncoder({ component: 'text_encoder_2', network: secondNetwork, maxTokens }, tools);
+  return new LatentDiffusion({
+    ...(await openLatentNetworks(checkpoint, tools, vaeOptions(vae.config))),
+    conditioner: xlConditioner({
+      first: { tokenizer, ...first },
+      second: { tokenizer: secondTokenizer, ...second },
+      zerosWithoutNegative: forcesZeros(index),
+      readsSizes: pooledFeatures(unet.config) !== undefined,
+      guidanceFeatures: unet.config.time_cond_proj_dim ?? null,
+    }),
+    scheduler: checkpointScheduler(scheduler),
+    rgbFactors: STABLE_DIFFUSION_XL_RGB_FACTORS,
+  });
+}
+
+/** The XL pipelines read `force_upcast`, whose default in diffusers is true, and the statistics of the latents. */
+function vaeOptions({ force_upcast: overflows, latents_mean: mean, latents_std: deviation }: AutoencoderKlConfig) {
+  const vaeStatistics: VaeDecoder['statistics'] = mean && deviation ? { mean, deviation } : undefined;
+  return {
+    ...omitUndefined({ vaeStatistics }),
+    vaePrecision: overflows === false || overflows === 0 ? {} : ({ computeType: 'float32' } as const),
+  };
+}
