@@ -2,13 +2,14 @@
  * Where the images of `text2img generate` go: files that the user named, a folder, or standard output. Everything that can be refused is refused
  * before anything is generated.
  */
-import { mkdir, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Writable } from 'node:stream';
 import type { ErrorCode } from '../errors/error-codes.ts';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import { messageOf, systemCode } from '../lib/disk-errors.ts';
 import { quote } from '../lib/foreign-text.ts';
+import { makeFolder } from '../lib/make-folder.ts';
 import { checkWritable, FileError, type FileFault, writePlainFile } from '../lib/plain-file.ts';
 
 /** As other tools take it. */
@@ -47,7 +48,7 @@ export async function outputPaths({ output, seed, numImages }: WantedOutput): Pr
 async function filePathOf(output: string | undefined, name: string): Promise<string> {
   if (output === undefined) return `./${name}`;
   if (output.endsWith('/')) {
-    await mkdir(output, { recursive: true }).catch((error: unknown) => {
+    await makeFolder(output).catch((error: unknown) => {
       throw new Text2ImgError(
         'store_unwritable',
         `The folder of --output ${quote(output)} cannot be made: ${messageOf(error)}.`,

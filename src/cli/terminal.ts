@@ -77,7 +77,7 @@ export class Terminal implements Disposable {
     });
   }
 
-  /** Why results are missing on standard output, if any are. */
+  /** Why Results are missing on standard output, if any are. */
   get lostResults(): Text2ImgError | undefined {
     return this.#lostResults;
   }
@@ -130,7 +130,7 @@ export class Terminal implements Disposable {
 
   #resultsAreLost(reason: string): void {
     if (this.#lostResults !== undefined) return;
-    this.#lostResults = new Text2ImgError('output_lost', `results are missing on standard output: ${reason}.`);
+    this.#lostResults = new Text2ImgError('output_lost', `Results are missing on standard output: ${reason}.`);
     this.line(`text2img: ${this.#lostResults.message} [${this.#lostResults.code}]`);
   }
 

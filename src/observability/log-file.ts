@@ -2,11 +2,12 @@
  * The file of `--log-file`. When its name leads to another file (logrotate), that one is written. After a failed write the next attempt is a
  * minute later, or at once when another file stands there. Missing lines are counted. Nothing here waits for a reader or stops the work.
  */
-import { closeSync, constants, fstatSync, mkdirSync, openSync, statSync, type Stats, writeSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, statSync, type Stats, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import { messageOf, systemCode } from '../lib/disk-errors.ts';
 import { quote } from '../lib/foreign-text.ts';
+import { makeFolderSync } from '../lib/make-folder.ts';
 
 const RETRY_MS = 60_000;
 /** Less what the process's umask takes away; what exists keeps its mode. */
@@ -41,7 +42,7 @@ export class LogFile implements Disposable {
     this.#path = path;
     this.#options = options;
     try {
-      mkdirSync(dirname(path), { recursive: true, mode: FOLDER_MODE });
+      makeFolderSync(dirname(path), { mode: FOLDER_MODE });
       this.#open();
     } catch (error) {
       throw new Text2ImgError('invalid_option', `--log-file ${quote(path)} cannot be written: ${reasonOf(error)}.`, {

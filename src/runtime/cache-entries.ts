@@ -3,11 +3,12 @@
  * or removed, because people point the cache at folders with other files.
  */
 import { createHash } from 'node:crypto';
-import { mkdir, mkdtemp, open, readdir, realpath, rename, rm, stat, statfs } from 'node:fs/promises';
+import { mkdtemp, open, readdir, realpath, rename, rm, stat, statfs } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { z } from 'zod';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import { systemCode } from '../lib/disk-errors.ts';
+import { makeFolder } from '../lib/make-folder.ts';
 import { readPlainFile, syncFolder, writePlainFile } from '../lib/plain-file.ts';
 import {
   digestFile,
@@ -163,7 +164,7 @@ export async function weightsDigest(folder: string, path: string, verify: Verify
   const real = await realpath(path);
   const digest = await digestFile(real);
   // A cache that may only be read is used all the same.
-  await mkdir(join(folder, DIGESTS_FOLDER), { recursive: true })
+  await makeFolder(join(folder, DIGESTS_FOLDER))
     .then(() => writePlainFile(digestPath(folder, real), Buffer.from(JSON.stringify(digest))))
     .catch(() => undefined);
   return digest.sha256;

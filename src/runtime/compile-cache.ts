@@ -3,11 +3,12 @@
  * of making it again. Only a cache: any entry may be deleted at any time, and an entry that is not what was written is made anew.
  */
 import { createHash } from 'node:crypto';
-import { mkdir, rm, utimes } from 'node:fs/promises';
+import { rm, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import { messageOf } from '../lib/disk-errors.ts';
 import { withFileLock } from '../lib/file-lock.ts';
+import { makeFolder } from '../lib/make-folder.ts';
 import type { BuiltGraph } from '../onnx/graph.ts';
 import {
   beginEntry,
@@ -51,7 +52,7 @@ export async function openThroughCache<N extends AsyncDisposable>(
   const { folder, minWeightBytes = MIN_WEIGHT_BYTES } = cache;
   if (folder === null || graph.weightBytes < minWeightBytes) return await form.compile();
   try {
-    await mkdir(folder, { recursive: true });
+    await makeFolder(folder);
     const entry = join(folder, await cacheKey({ graph, form, folder, cache }));
     const opening = { graph, form, cache, folder, entry };
     return (await loadEntry(opening)) ?? (await makeEntry(opening));

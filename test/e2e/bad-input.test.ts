@@ -1,7 +1,7 @@
 /** Bad input on the command line: a clear sentence, a stable code, the documented exit code; and nothing is drawn or added. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, readdirSync, statfsSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, statfsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { root, runCli, temporaryFolder } from './run-cli.ts';
@@ -97,7 +97,7 @@ const cases: readonly Case[] = [
     args: ['jobs', '--limit', '3'],
     exitCode: 2,
     code: 'unknown_option',
-    says: /text2img jobs list" or .*text2img jobs cancel"/,
+    says: /"text2img jobs list", .* or "text2img jobs cancel"/,
   },
   { title: 'an empty prompt', args: ['generate', ''], exitCode: 3, code: 'invalid_parameter', says: /not empty/ },
   {
@@ -151,13 +151,19 @@ const cases: readonly Case[] = [
     code: 'conflicting_options',
     says: /needs --mongo-uri/,
   },
-  { title: 'no prompt', args: ['generate'], exitCode: 2, code: 'conflicting_options', says: /give --prompt/ },
+  {
+    title: 'no prompt',
+    args: ['generate'],
+    exitCode: 2,
+    code: 'conflicting_options',
+    says: /or a prompt: text2img generate "a red circle"\./,
+  },
   {
     title: 'nothing to enqueue',
     args: ['enqueue', '--data-dir', folder],
     exitCode: 2,
     code: 'conflicting_options',
-    says: /give --prompt/,
+    says: /or one prompt: text2img enqueue --prompt "a red circle"\./,
   },
   {
     title: 'an output in a missing folder',
@@ -317,10 +323,25 @@ for (const [title, place] of [
     assert.equal(code, 5, stderr);
     assert.match(
       stderr,
-      title === 'full' ? /^text2img: no space .*\[disk_full\]$/m : /\[(?:queue_failed|store_unwritable)\]/,
+      title === 'full' ? /^text2img: No space .*\[disk_full\]$/m : /\[(?:queue_failed|store_unwritable)\]/,
     );
   });
 }
+
+test('a folder that the system neither has nor makes ends each command; Node’s own way to make it would never return', {
+  skip: existsSync('/proc/self') ? false : 'NOT CHECKED: a file system that makes no folders (no /proc here)',
+}, async () => {
+  for (const [args, code] of [
+    [['enqueue', '--prompt', 'x', '--data-dir', '/proc/none/data'], 5],
+    [['run', '--data-dir', '/proc/none/data'], 5],
+    [['generate', '--prompt', 'x', '--output', '/proc/none/'], 5],
+    [['jobs', 'list', '--log-file', '/proc/none/log'], 2],
+  ] as const) {
+    const result = await runCli({ args });
+    assert.equal(result.code, code, result.stderr);
+    assert.match(result.stderr, /ENOENT.* '\/proc\/none.*\[\w+\]\n$/);
+  }
+});
 
 const filling = mountTmpfs('filling', 'size=512k');
 
@@ -339,6 +360,6 @@ test('a disk that became full is disk_full in every command, and in one line', {
   ]) {
     const { code, stderr } = await runCli({ args: [...args, '--data-dir', dataDir] });
     assert.equal(code, 5, `${args.join(' ')}: ${stderr}`);
-    assert.match(stderr, /^text2img: no space is left for the queue "[^"\n]*"[^\n]*\[disk_full\]\n$/, args.join(' '));
+    assert.match(stderr, /^text2img: No space is left for the queue "[^"\n]*"[^\n]*\[disk_full\]\n$/, args.join(' '));
   }
 });

@@ -48,7 +48,7 @@ test('without a file health looks at all workers: one alone is told by its proce
   const health = async (...more: readonly string[]) => runCli({ args: ['health', ...more], environment });
   const none = await health();
   assert.equal(none.code, 5);
-  assert.match(none.stderr, /no worker runs: there is no health file in .*\[worker_unhealthy\]/);
+  assert.match(none.stderr, /No worker runs: there is no health file in .*\[worker_unhealthy\]/);
   assert.deepEqual(readdirSync(folder), [], 'looking makes nothing');
   const start = () => spawn(process.execPath, [launcher, 'run', '--watch'], { env: cleanEnvironment(environment) });
   const files = (): string[] => readdirSync(healthFolder, { encoding: 'utf8' });
@@ -142,7 +142,7 @@ test('a folder of health files that others may write is not believed', async () 
   const health = async () => runCli({ args: ['health'], environment: { TMPDIR: folder } });
   assert.equal((await health()).code, 0);
   chmodSync(shared, 0o777);
-  assert.match((await health()).stderr, /no worker runs/);
+  assert.match((await health()).stderr, /No worker runs/);
 });
 
 test('in a container the embedded mode has to be asked for', async () => {

@@ -93,7 +93,7 @@ test('results on a full disk: exit 5 and a sentence; a log on a full disk: nothi
   let said = '';
   lost.stderr?.on('data', (chunk) => (said += String(chunk)));
   assert.equal(await ended(lost), 5);
-  assert.match(said, /results are missing on standard output: ENOSPC.* \[output_lost\]/);
+  assert.match(said, /Results are missing on standard output: ENOSPC.* \[output_lost\]/);
   assert.equal(await ended(start(args, ['ignore', 'ignore', full])), 0);
   const { stdout } = await runCli({ args: ['jobs', 'list', '--json', '--data-dir', join(folder, 'full')] });
   assert.equal(stdout.trim().split('\n').length, 2, 'both prompts are in the queue');
@@ -116,7 +116,7 @@ test('what nobody caught is told as a bug, escaped, with exit 70', async () => {
   assert.equal(code, 70, stderr);
   assert.match(
     stderr,
-    /^text2img: unexpected error: odd\\u009b\\u202e\\u000amongodb:\/\/\[redacted\]@h \[internal\]\n/m,
+    /^text2img: Unexpected error: odd\\u009b\\u202e\\u000amongodb:\/\/\[redacted\]@h \[internal\]\n/m,
   );
   assert.match(stderr, /This is a bug of text2img/);
   assert.doesNotMatch(stderr, /[\u0080-\u009f\u202e]|Pa55/);

@@ -2,12 +2,13 @@
  * Downloads one file of a repository into the cache and resumes where an earlier attempt broke off. The file gets its name only when it is whole
  * and its sum is right. If several processes want it at once, one downloads it and the others wait.
  */
-import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { IncomingMessage } from 'node:http';
 import { Text2ImgError } from '../../errors/text2img-error.ts';
 import { withFileLock } from '../../lib/file-lock.ts';
 import { quote } from '../../lib/foreign-text.ts';
+import { makeFolder } from '../../lib/make-folder.ts';
 import { growingPauseMs, pause } from '../../lib/pause.ts';
 import type { HubFile } from './hub-answers.ts';
 import { busy, cacheError, networkError, refusal, Trouble, unreachable } from './hub-errors.ts';
@@ -57,7 +58,7 @@ const LOCK_PATIENCE_MS = 6 * 60 * 60_000;
 export async function downloadFile(file: HubFile, options: DownloadOptions): Promise<void> {
   const { path, check, access } = options;
   try {
-    await mkdir(dirname(path), { recursive: true });
+    await makeFolder(dirname(path));
     await withFileLock(
       `${path}.text2img-lock`,
       async () => {

@@ -6,9 +6,10 @@
  */
 import { createHash } from 'node:crypto';
 import type { Stats } from 'node:fs';
-import { copyFile, mkdir, readdir, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { copyFile, readdir, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import { systemCode } from '../../lib/disk-errors.ts';
+import { makeFolder } from '../../lib/make-folder.ts';
 import { type HubId, isCommit } from './hub-id.ts';
 
 export interface CachedSnapshot {
@@ -64,7 +65,7 @@ export class HubCache {
 
   /** Makes the folder of the branches' names, so that a cache that cannot be written is found out before anything is fetched. */
   async prepareRefs(id: string): Promise<void> {
-    await mkdir(join(this.repoFolder(id), 'refs'), { recursive: true });
+    await makeFolder(join(this.repoFolder(id), 'refs'));
   }
 
   /** Writes nothing where the name leads there already. */
@@ -136,7 +137,7 @@ export class HubCache {
    * branch or a file of the model.
    */
   async #write(id: string, path: string, write: (draft: string) => Promise<void>): Promise<void> {
-    await mkdir(dirname(path), { recursive: true });
+    await makeFolder(dirname(path));
     const draft = join(this.repoFolder(id), `.text2img-${process.pid}-${Math.random().toString(36).slice(2)}`);
     try {
       await write(draft);

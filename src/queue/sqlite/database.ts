@@ -3,11 +3,12 @@
  * lock, the statement is repeated after a pause, until the lock is free, the caller stops, or the patience ends. The next statement notices if the
  * open file was removed or replaced. SQLite itself would go on with a file that nobody can see any more.
  */
-import { type BigIntStats, closeSync, constants, mkdirSync, openSync, statSync } from 'node:fs';
+import { type BigIntStats, closeSync, constants, openSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { Text2ImgError } from '../../errors/text2img-error.ts';
 import { quote } from '../../lib/foreign-text.ts';
+import { makeFolderSync } from '../../lib/make-folder.ts';
 import { growingPauseMs, pause } from '../../lib/pause.ts';
 import { prepareSchema } from './schema.ts';
 import { isBusy, queueError } from './sqlite-errors.ts';
@@ -154,7 +155,7 @@ function statOf(path: string): BigIntStats | undefined {
 function makeFile(path: string): void {
   const existing = statOf(path);
   if (existing === undefined) {
-    mkdirSync(dirname(path), { recursive: true, mode: FOLDER_MODE });
+    makeFolderSync(dirname(path), { mode: FOLDER_MODE });
     closeSync(openSync(path, constants.O_CREAT | constants.O_RDWR, FILE_MODE));
   } else if (!existing.isFile()) {
     const what = existing.isDirectory() ? 'a folder' : 'no plain file';

@@ -1,19 +1,20 @@
 /** Writes the folder's files. Each is flushed before it takes its name, so that a power cut leaves the old file, the new one or none. */
 import { randomBytes } from 'node:crypto';
-import { link, mkdir, open, readlink, rename, rm } from 'node:fs/promises';
+import { link, open, readlink, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { Text2ImgError } from '../../errors/text2img-error.ts';
 import { isDiskFull, messageOf } from '../../lib/disk-errors.ts';
 import { quote } from '../../lib/foreign-text.ts';
+import { makeFolder } from '../../lib/make-folder.ts';
 
 /** Less the umask. A web server reads them as a member of the group; others have no business here. */
 const FOLDER_MODE = 0o750;
 const FILE_MODE = 0o640;
 
 /** @throws `store_unwritable` with the reason: for a link that leads to nothing, or a read-only disk, the system only says that something is missing */
-export async function makeFolder(path: string): Promise<void> {
+export async function makeStoreFolder(path: string): Promise<void> {
   try {
-    await mkdir(path, { recursive: true, mode: FOLDER_MODE });
+    await makeFolder(path, { mode: FOLDER_MODE });
   } catch (error) {
     if (isDiskFull(error)) throw error;
     throw new Text2ImgError(

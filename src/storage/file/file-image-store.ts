@@ -15,7 +15,7 @@ import { quote } from '../../lib/foreign-text.ts';
 import { FileError, type FileFault } from '../../lib/plain-file.ts';
 import { omitUndefined } from '../../lib/omit-undefined.ts';
 import { whoseObject } from '../doc-key.ts';
-import { makeFolder, replaceDurably, writeDurably } from './durable-files.ts';
+import { makeStoreFolder, replaceDurably, writeDurably } from './durable-files.ts';
 import {
   entriesPath,
   jsonBytes,
@@ -77,7 +77,7 @@ export class FileImageStore implements ImageStore {
     await this.#translate(async () => {
       const name = `${probeKey(this.#prefix)}-${randomBytes(6).toString('hex')}`;
       const path = this.#pathOf(name);
-      await makeFolder(dirname(entriesPath(path)));
+      await makeStoreFolder(dirname(entriesPath(path)));
       for (const [file, bytes] of [
         [path, sizeBytes],
         [entriesPath(path), 1],
@@ -136,7 +136,7 @@ export class FileImageStore implements ImageStore {
     return this.#translate(async () => {
       const path = this.#pathOf(object.name);
       try {
-        await makeFolder(dirname(entriesPath(path)));
+        await makeStoreFolder(dirname(entriesPath(path)));
         const result = await withFileLock(
           `${entriesPath(path)}.lock`,
           (lock) => {
@@ -162,7 +162,7 @@ export class FileImageStore implements ImageStore {
     return this.#translate(async () => {
       const path = this.#pathOf(name);
       if ((await readIfThere(path)) === undefined) return 'absent';
-      await makeFolder(dirname(entriesPath(path)));
+      await makeStoreFolder(dirname(entriesPath(path)));
       const adopt = async (lock: HeldLock): Promise<AdoptOutcome> => {
         const png = await readIfThere(path);
         if (png === undefined) return 'absent';

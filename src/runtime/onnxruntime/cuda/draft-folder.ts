@@ -2,9 +2,10 @@
  * A folder that is filled and then renamed into place. It holds gigabytes, so it is removed after a failure and after a signal that ends the process.
  * A killed process leaves its folder; the next process removes it.
  */
-import { lstatSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { lstatSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { chmod, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { makeFolderSync } from '../../../lib/make-folder.ts';
 
 const ENDING = '.draft-';
 /** A download writes all the time; one that is silent ends long before. */
@@ -18,7 +19,7 @@ export class DraftFolder implements AsyncDisposable {
   /** @param target the folder that it becomes; its parent is made */
   constructor(target: string) {
     this.#target = target;
-    mkdirSync(dirname(target), { recursive: true });
+    makeFolderSync(dirname(target));
     removeAbandoned(target);
     // Before the folder is there: a signal is looked at only when this function has returned.
     for (const signal of SIGNALS) process.on(signal, this.#onSignal);
