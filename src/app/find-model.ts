@@ -5,10 +5,11 @@
 import { stat } from 'node:fs/promises';
 import { basename, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type HubId, parseHubId } from '../checkpoint/hub/hub-id.ts';
+import { isAddress, parseHubAddress } from '../checkpoint/hub/hub-address.ts';
+import { type HubId, hubName, parseHubId } from '../checkpoint/hub/hub-id.ts';
 import { singleFileName } from '../checkpoint/single-file/single-file-name.ts';
 import type { BlobCheck } from '../checkpoint/hub/whole-blob.ts';
-import { hubEnvironment } from '../config/hub.ts';
+import { hubEndpoint, hubEnvironment } from '../config/hub.ts';
 import { readProxies } from '../lib/proxies.ts';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import { quote } from '../lib/foreign-text.ts';
@@ -49,8 +50,18 @@ export interface FindModelOptions {
 export async function findModel(settings: ModelSettings, options: FindModelOptions): Promise<ModelFolder> {
   const place = await placeOf(settings);
   if ('folder' in place) return place;
-  const folder = await pullModel(settings, place, options);
-  return { folder, name: place.id, ...(settings.model === undefined ? { note: 'the default model' } : {}) };
+  const folder = await pullModel(settings, place, options).catch((error: unknown) => {
+    throw withoutFile(error, place);
+  });
+  return { folder, name: hubName(place), ...(settings.model === undefined ? { note: 'the default model' } : {}) };
+}
+
+/** A path that is mistyped looks like a name on the hub. */
+function withoutFile(raw: unknown, place: HubId): Text2ImgError {
+  const error = Text2ImgError.from(raw);
+  if (error.code !== 'model_not_found' || place.file === undefined) return error;
+  const sentence = `${error.message} There is no file ${quote(hubName(place))} on this machine either.`;
+  return new Text2ImgError(error.code, sentence, { cause: error });
 }
 
 /** Asks nobody and downloads nothing. @throws `model_not_found` where the name is neither a folder nor a name on the hub */
@@ -66,11 +77,11 @@ async function placeOf(settings: ModelSettings): Promise<ModelFolder | HubId> {
   // A path that exists wins over a hub id.
   if (facts?.isDirectory()) return { folder: resolve(model), name: basename(resolve(model)) };
   if (facts !== undefined) return { folder: resolve(model), name: singleFileName(model) };
-  const hubId = parseHubId(model);
+  const hubId = isAddress(model) ? parseHubAddress(model, hubEndpoint(settings.environment)) : parseHubId(model);
   if (hubId === undefined)
     throw new Text2ImgError(
       'model_not_found',
-      `The model ${quote(model)} does not exist. Name the folder of a checkpoint in the diffusers layout, a .safetensors file, or a model of the Hugging Face hub as owner/name.`,
+      `The model ${quote(model)} does not exist. Name the folder of a checkpoint in the diffusers layout, a .safetensors file, or a model of the Hugging Face hub as owner/name or owner/name/file.safetensors.`,
     );
   return hubId;
 }
@@ -80,7 +91,7 @@ export interface PullOptions extends FindModelOptions {
   readonly check?: BlobCheck;
 }
 
-/** @returns the snapshot's folder @throws as `fetchCheckpoint` */
+/** @returns the snapshot's folder, or its one file @throws as `fetchCheckpoint` */
 export async function pullModel(
   { variant, offline, environment }: Omit<ModelSettings, 'model' | 'defaultModel'>,
   hubId: HubId,
@@ -91,7 +102,7 @@ export async function pullModel(
   const { FAMILIES } = await import('../pipelines/registry.ts');
   // Waiting for another process that fetches the same file takes as long as that takes, and every wait in there has an end.
   const alive = setInterval(() => events.onAlive?.(), ALIVE_MS);
-  logger.info('looking for the model', { model: hubId.id, revision: hubId.revision, cache: hub.cacheFolder });
+  logger.info('looking for the model', { model: hubName(hubId), revision: hubId.revision, cache: hub.cacheFolder });
   try {
     return await fetchCheckpoint(hubId, {
       cacheFolder: hub.cacheFolder,
@@ -104,11 +115,11 @@ export async function pullModel(
       logger,
       onProgress: (doneBytes, totalBytes) => {
         events.onAlive?.();
-        events.onProgress?.(hubId.id, doneBytes, totalBytes);
+        events.onProgress?.(hubName(hubId), doneBytes, totalBytes);
       },
     });
   } finally {
     clearInterval(alive);
-    events.onEnd?.(hubId.id);
+    events.onEnd?.(hubName(hubId));
   }
 }

@@ -7,6 +7,7 @@ import { type GoogleSettings, googleSettings } from '../config/google.ts';
 import type { Mode, QueueMode } from '../config/mode.ts';
 import type { Config } from '../config/options.ts';
 import { nameInUse } from '../config/parse.ts';
+import { omitUndefined } from '../lib/omit-undefined.ts';
 import { readProxies } from '../lib/proxies.ts';
 import { compileCacheFolder } from '../config/user-folders.ts';
 import type { EngineSettings } from '../engine/protocol.ts';
@@ -117,6 +118,7 @@ export function engineOptions(config: Config, environment: Environment): EngineO
   return {
     settings: {
       variant: config.variant ?? null,
+      ...omitUndefined({ predictionType: config.predictionType }),
       device: config.device,
       dtype: config.dtype,
       threads: config.threads,

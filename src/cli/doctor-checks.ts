@@ -18,7 +18,7 @@ import { modelSettings, storeSettings } from '../app/settings.ts';
 
 /** Reads everything but the weights themselves. */
 export async function inspectModel({ config, environment, logger }: CommandContext, mode: Mode): Promise<string> {
-  const { variant } = config;
+  const { variant, predictionType } = config;
   const defaultModel = mode.kind === 'production' ? DEFAULT_PRODUCTION_MODEL : undefined;
   const settings = modelSettings(config, { defaultModel, environment });
   // Looking must not fetch gigabytes.
@@ -26,7 +26,10 @@ export async function inspectModel({ config, environment, logger }: CommandConte
   const { openCheckpoint } = await import('../checkpoint/open-checkpoint.ts');
   const { proveFit } = await import('../pipelines/prove-fit.ts');
   const { FAMILIES } = await import('../pipelines/registry.ts');
-  const checkpoint = await openCheckpoint(folder, { families: FAMILIES, ...omitUndefined({ variant }) });
+  const checkpoint = await openCheckpoint(folder, {
+    families: FAMILIES,
+    ...omitUndefined({ variant, predictionType }),
+  });
   proveFit(checkpoint);
   const notes = checkpoint.warnings.length === 0 ? '' : `; ${boundedSentences(checkpoint.warnings).join(' ')}`;
   return `${folder}: ${checkpoint.index.pipelineClass}, ${checkpoint.scheduler.className}${notes}`;

@@ -59,6 +59,7 @@ export const EXAMPLES: Record<CommandName, readonly Example[]> = {
       'text2img models show stable-diffusion-v1-5/stable-diffusion-v1-5',
       'Show the revision, size and components of a model.',
     ],
+    ['text2img models show v1-5-pruned.safetensors', 'Show what a single file is, and what it lacks.'],
   ],
   doctor: [['text2img doctor', 'Check cores, memory, GPUs, model, store and queue.']],
   health: [

@@ -85,7 +85,7 @@ const SHAPES: readonly CommandShape[] = [
   },
   { command: 'models', action: 'pull', operand: '<id>', description: 'Download a model from the hub into the cache.' },
   { command: 'models', action: 'list', description: 'List the models in the cache.' },
-  { command: 'models', action: 'show', operand: '<id>', description: 'Show one model in the cache.' },
+  { command: 'models', action: 'show', operand: '<id|file>', description: 'Show one model in the cache, or one file.' },
   { command: 'doctor', description: 'Check this machine and suggest fixes.' },
   { command: 'health', description: 'Check that a worker is alive, by the age of its health file.' },
   {

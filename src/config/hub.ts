@@ -36,7 +36,7 @@ export async function hubEnvironment(environment: Environment): Promise<HubEnvir
   };
   const home = folder('HF_HOME', () => join(cacheHome(environment), 'huggingface'));
   return {
-    endpoint: endpointOf(environment),
+    endpoint: hubEndpoint(environment),
     cacheFolder: folder('HF_HUB_CACHE', () => join(home, 'hub')),
     token: statedToken(environment) ?? (await readToken(folder('HF_TOKEN_PATH', () => join(home, 'token')))),
     offline: YES.test(statedOffline(environment)?.value ?? ''),
@@ -61,11 +61,12 @@ export function unclearOffline(
 
 /** Finds errors in the hub's variables without reading a file, before anything else happens. @throws `invalid_option` */
 export function checkHubVariables(environment: Environment): void {
-  endpointOf(environment);
+  hubEndpoint(environment);
   statedToken(environment);
 }
 
-function endpointOf(environment: Environment): string {
+/** The hub's address, or its mirror's, without a slash at its end. @throws `invalid_option` */
+export function hubEndpoint(environment: Environment): string {
   const given = stated(environment, 'HF_ENDPOINT');
   if (given === undefined) return 'https://huggingface.co';
   const url = /^https?:\/\//i.test(given) ? URL.parse(given) : null;

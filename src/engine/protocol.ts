@@ -23,6 +23,8 @@ const engineSettingsSchema = z.object({
   modelName: z.string().nullable(),
   /** `fp16`: prefer weight files of this variant; null: the plain ones. */
   variant: z.string().nullable(),
+  /** The value that the denoising network predicts; absent: as the checkpoint says. */
+  predictionType: z.enum(['epsilon', 'v_prediction', 'sample']).optional(),
   device: z.string(),
   dtype: z.enum(['auto', 'float32', 'float16']),
   /** 0: as many as the machine offers. */

@@ -11,7 +11,8 @@ import { neededFiles, requiredFiles } from './needed-files.ts';
 import { omitUndefined } from '../../lib/omit-undefined.ts';
 
 export interface CachedSnapshot {
-  readonly folder: string;
+  /** The snapshot's folder, or the one file in it that was asked for. */
+  readonly path: string;
   readonly commit: string;
   /** A sentence's part: the first missing file, or why the model cannot be used. Absent: it is whole, as far as names tell. */
   readonly missing?: string;
@@ -33,8 +34,13 @@ export async function findCached(
   const folder = cache.snapshotFolder(hubId.id, commit);
   const files = await filesOf(folder);
   if (files.length === 0) return undefined;
-  const missing = await whatIsMissing(folder, files, { id: hubId.id, variant, families });
-  return { folder, commit, ...omitUndefined({ missing }) };
+  const { id, file } = hubId;
+  if (file !== undefined) {
+    const isThere = files.some(({ path }) => path === file);
+    return { path: join(folder, file), commit, ...(isThere ? {} : { missing: `${file} is missing` }) };
+  }
+  const missing = await whatIsMissing(folder, files, { id, variant, families });
+  return { path: folder, commit, ...omitUndefined({ missing }) };
 }
 
 /** Links that lead nowhere are not there. */

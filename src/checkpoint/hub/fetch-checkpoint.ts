@@ -1,4 +1,5 @@
-/** A checkpoint by its hub id: asks the hub, fetches what is missing, and gives the snapshot's folder in the cache. */
+/** A checkpoint by its hub id: asks the hub, and fetches what is missing. The result is the folder of the snapshot in the cache, or one file in it. */
+import { join } from 'node:path';
 import { Text2ImgError } from '../../errors/text2img-error.ts';
 import { quote } from '../../lib/foreign-text.ts';
 import { omitUndefined } from '../../lib/omit-undefined.ts';
@@ -12,9 +13,10 @@ import type { HubFile } from './hub-answers.ts';
 import { HubCache } from './hub-cache.ts';
 import { type AskOptions, listRepository, resolveCommit } from './hub-client.ts';
 import { cacheError, isReadOnly } from './hub-errors.ts';
-import type { HubId } from './hub-id.ts';
+import { type HubId, hubName } from './hub-id.ts';
 import type { HubAccess } from './hub-request.ts';
 import { indexFile, neededFiles } from './needed-files.ts';
+import { singleFileOf } from './single-files.ts';
 import { type BlobCheck, blobState } from './whole-blob.ts';
 
 export interface FetchCheckpointOptions {
@@ -39,15 +41,14 @@ export interface FetchCheckpointOptions {
 const TRIES_WITH_CACHE = 2;
 
 /**
- * @returns the snapshot's folder. Where the hub cannot be reached and the cache has the revision, that one is taken with a warning.
+ * @returns the snapshot's folder, or the file in it that was asked for. Where the hub cannot be reached and the cache has the revision, that one is taken with a warning.
  * @throws `model_not_found`, `model_gated`, `download_failed`, `unsafe_weights`, `invalid_model_index`, `unsupported_class`, `disk_full`,
  *   `store_unwritable`
  */
 export async function fetchCheckpoint(hubId: HubId, options: FetchCheckpointOptions): Promise<string> {
   const cache = new HubCache(options.cacheFolder);
   const cached = await findCached(cache, hubId, options);
-  if (options.offline || options.cacheOnly === true)
-    return cachedFolder(cached, hubId, { ...options, root: cache.root });
+  if (options.offline || options.cacheOnly === true) return cachedPath(cached, hubId, { ...options, root: cache.root });
   const pull = new Pull(cache, hubId, options);
   try {
     return await pull.run(cached?.missing === undefined && cached !== undefined);
@@ -55,22 +56,23 @@ export async function fetchCheckpoint(hubId: HubId, options: FetchCheckpointOpti
     const known = Text2ImgError.from(error);
     if (cached === undefined || cached.missing !== undefined || !pull.mayUseCached(known, cached)) throw known;
     options.logger.warning('the hub cannot be reached; the model is taken from the cache', {
-      model: hubId.id,
+      model: hubName(hubId),
       commit: cached.commit,
       error: known,
     });
-    return cached.folder;
+    return cached.path;
   }
 }
 
 /** @throws `model_not_found` */
-function cachedFolder(
+function cachedPath(
   cached: CachedSnapshot | undefined,
-  { id, revision }: HubId,
+  hubId: HubId,
   { root, offline }: { readonly root: string; readonly offline: boolean },
 ): string {
-  if (cached !== undefined && cached.missing === undefined) return cached.folder;
-  const name = `the model ${id} at revision ${quote(revision)}`;
+  if (cached !== undefined && cached.missing === undefined) return cached.path;
+  const model = hubName(hubId);
+  const name = `the model ${model} at revision ${quote(hubId.revision)}`;
   if (cached === undefined)
     throw new Text2ImgError(
       'model_not_found',
@@ -78,7 +80,7 @@ function cachedFolder(
     );
   throw new Text2ImgError(
     'model_not_found',
-    `${name} is not whole in the cache ${quote(root)}: ${cached.missing}. "text2img models pull ${id}" downloads the rest${offline ? ', which --offline forbids' : ''}.`,
+    `${name} is not whole in the cache ${quote(root)}: ${cached.missing}. "text2img models pull ${model}" downloads the rest${offline ? ', which --offline forbids' : ''}.`,
   );
 }
 
@@ -98,8 +100,8 @@ class Pull {
   }
 
   async run(isCached: boolean): Promise<string> {
-    const { access, variant, firstPauseMs, onProgress } = this.#options;
-    const { id } = this.#hubId;
+    const { access, firstPauseMs, onProgress } = this.#options;
+    const { id, file: single } = this.#hubId;
     const ask: AskOptions = {
       access,
       ...(isCached ? { tries: TRIES_WITH_CACHE } : {}),
@@ -107,9 +109,7 @@ class Pull {
     };
     const commit = await resolveCommit(this.#hubId, ask);
     const listed = await listRepository({ id, revision: commit }, ask);
-    const index = await this.#readIndex(indexFile(listed, id), commit);
-    const { components } = familyOf(index, this.#options.families);
-    const files = neededFiles(listed, { id, variant, index, components });
+    const files = await this.#filesOf(listed, commit);
     const totalBytes = files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
     let doneBytes = 0;
     // A model that is all in the cache is no download.
@@ -124,7 +124,17 @@ class Pull {
       if (hasFetched) onProgress?.(doneBytes, totalBytes);
     }
     await this.#writeRef(commit);
-    return this.#cache.snapshotFolder(id, commit);
+    const folder = this.#cache.snapshotFolder(id, commit);
+    return single === undefined ? folder : join(folder, single);
+  }
+
+  async #filesOf(listed: readonly HubFile[], commit: string): Promise<readonly HubFile[]> {
+    const { families, variant } = this.#options;
+    const { id, file } = this.#hubId;
+    if (file !== undefined) return [singleFileOf(listed, id, file)];
+    const index = await this.#readIndex(indexFile(listed, id), commit);
+    const { components } = familyOf(index, families);
+    return neededFiles(listed, { id, variant, index, components });
   }
 
   /** An older state of the model serves where the new one cannot be had; a damaged one never does. */

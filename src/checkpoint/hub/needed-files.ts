@@ -8,6 +8,7 @@ import type { ComponentSpec, NetworkSpec } from '../component-spec.ts';
 import { type ModelIndex, networkClassOf, presentComponents } from '../model-index.ts';
 import { chooseWeightFile, isPickle, namesVariant, shardsOf } from '../weight-files.ts';
 import type { HubFile } from './hub-answers.ts';
+import { othersOf } from './single-files.ts';
 
 /** Every repository has this file beside its components. */
 const INDEX = 'model_index.json';
@@ -28,7 +29,7 @@ export function indexFile(files: readonly HubFile[], id: string): HubFile {
   if (file !== undefined) return file;
   throw new Text2ImgError(
     'invalid_model_index',
-    `the repository ${id} has no model_index.json; a checkpoint in the diffusers layout is needed.`,
+    `the repository ${id} has no model_index.json, so it is no checkpoint in the diffusers layout. ${othersOf(files, id)}`,
   );
 }
 

@@ -26,30 +26,59 @@ export interface OpenSingleFileOptions<F extends CheckpointFamily> extends Check
 /** The checkpoint without the types that follow from its family's list. */
 type Opened<F> = Omit<Checkpoint, 'scheduler'> & { readonly scheduler: unknown; readonly family: F };
 
+/** A single file as far as its tensors say. */
+export interface RecognisedFile<F extends CheckpointFamily> {
+  readonly tensors: FileTensors;
+  readonly family: F;
+  readonly layout: SingleFileLayout;
+  readonly model: SingleFileModel;
+  /** Names of the components that its family needs and the file lacks. */
+  readonly missing: readonly string[];
+}
+
 /**
  * @throws `model_not_found`, `unsafe_weights`, `invalid_safetensors`, `unsupported_class` for a file that is something else, `unsupported_config`,
  *   `invalid_config`
  */
 export async function openSingleFile<F extends CheckpointFamily>(
   path: string,
-  { families, ...choices }: OpenSingleFileOptions<F>,
+  options: OpenSingleFileOptions<F>,
 ): Promise<Opened<F>> {
+  const { tensors, family, layout, model, missing } = await recogniseFile(path, options);
+  if (missing.length > 0)
+    throw new Text2ImgError('unsupported_class', `${path} is a checkpoint of ${layout.name} ${withoutParts(missing)}.`);
+  const index = indexOf(path, layout, model);
+  const opening = new SingleFileOpening(tensors, index, model);
+  return { ...(await opening.run(await realpath(path), familyOf(index, [family]))), family };
+}
+
+/** Reads its header only. @throws as `openSingleFile`, but not for a missing component */
+export async function recogniseFile<F extends CheckpointFamily>(
+  path: string,
+  { families, ...choices }: OpenSingleFileOptions<F>,
+): Promise<RecognisedFile<F>> {
   await refuseFile(path);
   const tensors = await readFileTensors(path);
   refuseTensors(tensors);
-  const layouts = families.flatMap(({ singleFiles = [] }) => singleFiles);
-  const layout = layouts.find((one) => one.recognise(tensors));
-  if (layout === undefined)
+  const known = families.flatMap((family) => (family.singleFiles ?? []).map((layout) => ({ family, layout })));
+  const found = known.find(({ layout }) => layout.recognise(tensors));
+  if (found === undefined)
     throw refuseUnknown(
       tensors,
-      layouts.map(({ name }) => name),
+      known.map(({ layout }) => layout.name),
     );
-  const model = layout.read(tensors, choices);
-  const index = indexOf(path, layout, model);
-  refuseMissing({ path, layout, model, families });
-  const family = familyOf(index, families);
-  const opening = new SingleFileOpening(tensors, index, model);
-  return { ...(await opening.run(await realpath(path), family)), family };
+  const model = found.layout.read(tensors, choices);
+  const missing = found.family.components
+    .filter((spec) => spec.kind === 'network' && !('optional' in spec) && own(model.networks, spec.name) === undefined)
+    .map(({ name }) => name);
+  return { ...found, tensors, model, missing };
+}
+
+/** The end of a sentence: what is missing, and what to do. */
+function withoutParts(missing: readonly string[]): string {
+  const [first] = missing;
+  if (missing.length === 1 && first === 'vae') return 'without an autoencoder (vae); name one with --vae';
+  return `without ${missing.join(' and ')}; a file that has all its networks is needed`;
 }
 
 /** As model_index.json would say it. */
@@ -58,31 +87,6 @@ function indexOf(path: string, { pipelineClass }: SingleFileLayout, model: Singl
   const classes = components.map(([name, { className }]) => [name, ['', className]] as const);
   return parseModelIndex({ _class_name: pipelineClass, ...model.index, ...Object.fromEntries(classes) }, path);
 }
-
-interface Completeness<F> {
-  readonly path: string;
-  readonly layout: SingleFileLayout;
-  readonly model: SingleFileModel;
-  readonly families: readonly F[];
-}
-
-/** @throws `unsupported_class` */
-function refuseMissing<F extends CheckpointFamily>({ path, layout, model, families }: Completeness<F>): void {
-  const family = families.find(({ singleFiles }) => singleFiles?.includes(layout));
-  const missing = (family?.components ?? [])
-    .filter((spec) => spec.kind === 'network' && !('optional' in spec) && own(model.networks, spec.name) === undefined)
-    .map(({ name }) => name);
-  if (missing.length === 0) return;
-  throw new Text2ImgError(
-    'unsupported_class',
-    `${path} is a checkpoint of ${layout.name} without ${missing.map((name) => WHAT_IS_MISSING[name] ?? name).join(' and ')}.`,
-  );
-}
-
-const WHAT_IS_MISSING: Readonly<Record<string, string>> = {
-  vae: 'an autoencoder (vae)',
-  text_encoder: 'a text encoder; a file that has it is needed',
-};
 
 class SingleFileOpening {
   readonly #tensors: FileTensors;
@@ -109,7 +113,7 @@ class SingleFileOpening {
     }
     return {
       folder,
-      modelName: singleFileName(folder),
+      modelName: singleFileName(this.#tensors.path),
       index: this.#index,
       networks,
       tokenizers,

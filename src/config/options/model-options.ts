@@ -4,11 +4,11 @@ import { matching, oneOf, onOrOff, text, wholeNumber } from './value-types.ts';
 
 export const MODEL_OPTIONS = {
   model: option({
-    placeholder: '<folder|id>',
+    placeholder: '<folder|file|id>',
     type: text,
     kind: 'path',
-    doc: 'Checkpoint folder, or a model of the Hugging Face hub: owner/name or owner/name@revision (default: runwayml/stable-diffusion-v1-5 with MongoDB, else the demo checkpoint).',
-    allowed: 'a folder or owner/name',
+    doc: 'Checkpoint: a folder, a safetensors file, or a model of the hub, as owner/name or owner/name/file.safetensors (default: runwayml/stable-diffusion-v1-5 with MongoDB, else the demo checkpoint).',
+    allowed: 'a folder, a safetensors file or owner/name',
     commands: ['run', 'generate', 'doctor'],
     environment: 'MODEL_ID',
     aliases: ['--model-id'],
@@ -19,6 +19,14 @@ export const MODEL_OPTIONS = {
     doc: 'Preferred variant of the weights, such as fp16.',
     allowed: 'a name like fp16',
     commands: ['run', 'generate', 'models', 'doctor'],
+  }),
+  predictionType: option({
+    placeholder: '<type>',
+    type: oneOf(['epsilon', 'v_prediction', 'sample']),
+    doc: 'The value that the UNet predicts: epsilon, v_prediction or sample (default: as the checkpoint says).',
+    allowed: 'epsilon, v_prediction or sample',
+    commands: ['run', 'generate', 'models', 'doctor'],
+    actions: ['show'],
   }),
   offline: option({
     type: onOrOff,
