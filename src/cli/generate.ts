@@ -50,7 +50,8 @@ export async function generate(context: CommandContext): Promise<ExitCode> {
   const request = resolveRequest(stated, { defaults: {}, limits: limitsOf(config), model: engine.model, seed });
   new AutomaticSchedules().tell(request, logger);
   const result = await draw(context, engine, request);
-  await writeImages(context, { request, result, engine, paths });
+  const asked = new Set(Object.keys(stated));
+  await writeImages(context, { request, asked, result, engine, paths });
   if (!config.json) terminal.line(summaryOf(paths, performance.now() - startedMs));
   return 0;
 }
@@ -75,6 +76,8 @@ async function draw(
 
 interface Drawn {
   readonly request: ResolvedGenerationRequest;
+  /** The fields that flags and PNG gave a value. */
+  readonly asked: ReadonlySet<string>;
   readonly result: JobResult;
   readonly engine: EngineHost;
   readonly paths: readonly string[];
@@ -87,10 +90,10 @@ function summaryOf(paths: readonly string[], elapsedMs: number): string {
   return madeText({ images: paths.length, place, elapsedMs });
 }
 
-async function writeImages(context: CommandContext, { request, result, engine, paths }: Drawn): Promise<void> {
-  const warnings = [...requestWarnings(request), ...result.warnings];
-  for (const warning of warnings) context.logger.warning('about the image', { warning });
+async function writeImages(context: CommandContext, { request, asked, result, engine, paths }: Drawn): Promise<void> {
   const { model } = engine;
+  const warnings = [...requestWarnings(request, { model, asked }), ...result.warnings];
+  for (const warning of warnings) context.logger.warning('about the image', { warning });
   for (const image of result.images) {
     const path = paths[image.imageIndex] as string;
     // The size as generated: some models cannot generate the one that was asked for.

@@ -84,6 +84,15 @@ export function toDocument(table: FieldTable, values: object): Readonly<Record<s
   );
 }
 
+/** @returns the fields that the document or the operator gave a value, by their names in the code */
+export function askedFields(document: Document, defaults: object): ReadonlySet<string> {
+  const byOperator = Object.entries(defaults).filter(([, value]) => value !== undefined);
+  const byDocument = Object.entries(REQUEST_FIELDS).filter(
+    ([, { wire }]) => (own(document, wire) ?? undefined) !== undefined,
+  );
+  return new Set([...byOperator, ...byDocument].map(([name]) => name));
+}
+
 /** A document whose fields stand before those of another one, which gives way. @param defaults in the wire's names */
 export function withDefaultFields(document: Document, defaults: Document): Document {
   const names = Object.entries(REQUEST_FIELDS).map(([name, { wire }]): [string, string] => [wire, name]);

@@ -3,7 +3,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { JobResult } from '../engine/engine-job.ts';
 import { encodePng } from '../image/encode-png.ts';
 import { imageParameters } from '../image/image-parameters.ts';
-import { usedParameters } from '../job/prompt-document.ts';
+import { askedFields, usedParameters } from '../job/prompt-document.ts';
 import { requestWarnings } from '../job/request-warnings.ts';
 import type { ClaimedJob } from './claimed-job.ts';
 import { type PlaceOptions, storeImages } from './image-places.ts';
@@ -93,7 +93,9 @@ export async function complete(
   }
   const left = surplusWarning(surplus);
   if (left !== undefined) options.logger.warning('images of an earlier run stay', { prompt_id: job.id, warning: left });
-  const ofRequest = requestWarnings(request, job.claim.fieldNames);
+  const { document, fieldNames } = job.claim;
+  const asked = askedFields(document, options.defaults);
+  const ofRequest = requestWarnings(request, { model, asked, fieldNames });
   for (const warning of ofRequest)
     options.logger.warning('perhaps something else was meant', { prompt_id: job.id, warning });
   const allWarnings = [...ofRequest, ...warnings, ...(left === undefined ? [] : [left])];

@@ -109,7 +109,10 @@ test('fields without a value are not written back, pairs are', () => {
 });
 
 test('prompt syntax without effect is told of the second prompts too', () => {
-  const [warning] = requestWarnings(aRequest({ prompt2: 'a (fox:1.2)', negativePrompt: null }));
+  const [warning] = requestWarnings(aRequest({ prompt2: 'a (fox:1.2)', negativePrompt: null }), {
+    model: XL,
+    asked: new Set(),
+  });
   assert.match(warning ?? '', /\(fox:1\.2\)/);
 });
 

@@ -3,9 +3,9 @@ import { Text2ImgError } from '../../errors/text2img-error.ts';
 import type { FieldName } from '../../job/request-fields.ts';
 import type { Family, LoadTools } from '../family.ts';
 import { checkpointScheduler } from '../parts/checkpoint-scheduler.ts';
+import { LATENT_DIFFUSION_FIELDS } from '../parts/latent-fields.ts';
 import { defaultSizePx, sampleSizeOf } from '../parts/sample-size.ts';
 import { STABLE_DIFFUSION_COMPONENTS, type StableDiffusionCheckpoint } from '../stable-diffusion/components.ts';
-import { STABLE_DIFFUSION_FIELDS } from '../stable-diffusion/fields.ts';
 import { loadWithScheduler } from '../stable-diffusion/load.ts';
 import { proveStableDiffusion } from '../stable-diffusion/proofs.ts';
 
@@ -14,14 +14,14 @@ const SAMPLE_SIZE = 64;
 /** Source: diffusers pipelines/latent_consistency_models/pipeline_latent_consistency_text2img.py, LatentConsistencyModelPipeline.__call__. */
 const DEFAULTS = { guidanceScale: 8.5, numInferenceSteps: 4 };
 
-/** There is no unconditional half, so nothing that belongs to it. */
-const UNREAD: readonly FieldName[] = ['negativePrompt', 'guidanceRescale'];
+/** There is no unconditional half, so nothing that belongs to it. diffusers' pipeline takes no `eta` and no `sigmas`. */
+const UNREAD: readonly FieldName[] = ['negativePrompt', 'guidanceRescale', 'eta', 'sigmas'];
 
 export const LATENT_CONSISTENCY = {
   name: 'latent-consistency',
   classes: ['LatentConsistencyModelPipeline', 'LatentConsistencyModelImg2ImgPipeline'],
   components: STABLE_DIFFUSION_COMPONENTS,
-  fields: STABLE_DIFFUSION_FIELDS.filter((name) => !UNREAD.includes(name)),
+  fields: LATENT_DIFFUSION_FIELDS.filter((name) => !UNREAD.includes(name)),
   hashedNetwork: 'unet',
   prove: (checkpoint: StableDiffusionCheckpoint) => {
     proveStableDiffusion(checkpoint);

@@ -1,5 +1,6 @@
-/** The request fields that the family reads: a field of the table that is not here is refused in documents and flags. */
+/** The request fields that the family reads. */
 import type { FieldName } from '../../job/request-fields.ts';
+import { LATENT_DIFFUSION_FIELDS } from '../parts/latent-fields.ts';
 
 /** Read by a UNet with `text_time` only. */
 export const SIZE_FIELDS = [
@@ -12,18 +13,8 @@ export const SIZE_FIELDS = [
 ] as const satisfies readonly FieldName[];
 
 export const STABLE_DIFFUSION_XL_FIELDS: readonly FieldName[] = [
-  'prompt',
-  'negativePrompt',
+  ...LATENT_DIFFUSION_FIELDS,
   'prompt2',
   'negativePrompt2',
-  'seed',
-  'numInferenceSteps',
-  'guidanceScale',
-  'guidanceRescale',
-  'clipSkip',
-  'widthPx',
-  'heightPx',
   ...SIZE_FIELDS,
-  'numImages',
-  'scheduler',
 ];

@@ -1,9 +1,9 @@
 /** The family of Stable Diffusion 1.x and 2.x. */
 import type { Family } from '../family.ts';
 import { STABLE_DIFFUSION_COMPONENTS, type StableDiffusionCheckpoint } from './components.ts';
-import { STABLE_DIFFUSION_FIELDS } from './fields.ts';
 import { loadStableDiffusion } from './load.ts';
 import { proveStableDiffusion } from './proofs.ts';
+import { LATENT_DIFFUSION_FIELDS } from '../parts/latent-fields.ts';
 import { defaultSizePx } from '../parts/sample-size.ts';
 import { defaultSampleSize } from './config-changes.ts';
 import { SD_TURBO_FILE, STABLE_DIFFUSION_1_FILE, STABLE_DIFFUSION_2_FILE } from './single-files.ts';
@@ -14,7 +14,7 @@ export const STABLE_DIFFUSION = {
   classes: ['StableDiffusionPipeline', 'StableDiffusionImg2ImgPipeline', 'StableDiffusionInpaintPipeline'],
   components: STABLE_DIFFUSION_COMPONENTS,
   singleFiles: [STABLE_DIFFUSION_1_FILE, STABLE_DIFFUSION_2_FILE, SD_TURBO_FILE],
-  fields: STABLE_DIFFUSION_FIELDS,
+  fields: LATENT_DIFFUSION_FIELDS,
   hashedNetwork: 'unet',
   prove: proveStableDiffusion,
   describe: ({ networks: { unet } }: StableDiffusionCheckpoint) => ({ sampleSize: unet.config.sample_size }),

@@ -1,7 +1,7 @@
-/** The request fields that the family reads: a field of the table that is not here is refused in documents and flags. */
+/** The request fields that every latent diffusion family reads. A family's list adds its own. A field in no list of the model is refused. */
 import type { FieldName } from '../../job/request-fields.ts';
 
-export const STABLE_DIFFUSION_FIELDS: readonly FieldName[] = [
+export const LATENT_DIFFUSION_FIELDS: readonly FieldName[] = [
   'prompt',
   'negativePrompt',
   'seed',
