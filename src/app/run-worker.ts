@@ -57,6 +57,8 @@ export interface RunOutcome {
   readonly delivered: DeliverySummary;
   /** The webhooks that the outbox still holds; undefined if the worker could not count them. */
   readonly owed: { readonly pending: number; readonly dead: number } | undefined;
+  /** No job was pending at the start, and the worker did not wait for jobs. */
+  readonly wasEmpty: boolean;
   /** Why the worker ended before its time. */
   readonly failure: Text2ImgError | undefined;
 }
@@ -105,7 +107,8 @@ export async function runUntilStopped(settings: RunSettings, options: RunOptions
   if (places.isWatching || signal.aborted || isUnreachable(failure)) await deliverer.stop();
   else await deliverer.drain({ withinMs: DELIVERY_DRAIN_MS, signal });
   const owed = await countOwed(queue.resource, failure !== undefined || signal.aborted);
-  return { delivered: deliverer.summary, owed, failure };
+  const wasEmpty = found.isDrained && !places.isWatching && failure === undefined;
+  return { delivered: deliverer.summary, owed, wasEmpty, failure };
 }
 
 function paceOf({ mode, leaseMs, maxAttempts, owner }: QueueSettings) {

@@ -1,5 +1,7 @@
 /** `text2img doctor`: checks this machine and suggests fixes. */
 import { resolve } from 'node:path';
+import { parseHubId } from '../checkpoint/hub/hub-id.ts';
+import { DEFAULT_PRODUCTION_MODEL } from '../config/hub.ts';
 import { type Mode, resolveMode } from '../config/mode.ts';
 import { environmentNameOf, flagOf, type OptionName } from '../config/options.ts';
 import { nameInUse } from '../config/parse.ts';
@@ -45,7 +47,7 @@ async function probePlaces(context: CommandContext): Promise<readonly DoctorFind
     return [finding, ...(['model', 'queue', 'prompts', 'store'] as const).map(notChecked)];
   }
   const place = mode.kind === 'production' ? 'MongoDB and a bucket' : `embedded, in ${resolve(mode.dataDir)}`;
-  const model = await probe('model', mode, () => inspectModel(context, mode));
+  const model = withModelId(await probe('model', mode, () => inspectModel(context, mode)), context, mode);
   const queue = await probe('queue', mode, () => inspectQueue(context, mode));
   const isFull = mode.kind === 'embedded' && queue.detail.endsWith('[disk_full]');
   return [
@@ -96,6 +98,13 @@ async function probe(topic: DoctorTopic, { kind }: Mode, look: () => Promise<str
   } catch (error) {
     return problem(topic, error, kind);
   }
+}
+
+/** The advice of a model of the hub names it, so that the line can be typed as it stands. */
+function withModelId(finding: DoctorFinding, { config }: CommandContext, { kind }: Mode): DoctorFinding {
+  const id = config.model ?? (kind === 'production' ? DEFAULT_PRODUCTION_MODEL : '');
+  if (finding.advice === undefined || parseHubId(id) === undefined) return finding;
+  return { ...finding, advice: finding.advice.replace('text2img models pull', `text2img models pull ${id}`) };
 }
 
 function problem(topic: DoctorTopic, error: unknown, kind: Mode['kind'] | undefined): DoctorFinding {

@@ -141,15 +141,15 @@ interface Change {
 }
 
 function change(context: CommandContext, id: string, { queue, done, verb, status, refusal }: Change): ExitCode {
-  if (done === undefined) throw noSuchJob(id, queue);
+  if (done === undefined) throw noSuchJob(id, queue, ' This command takes whole ids only.');
   if (!done) throw new Text2ImgError('wrong_job_state', `The job ${quote(id)} cannot be ${verb}: it ${refusal}.`);
   printResult(context, { json: { id, status }, text: `${excerpt(id, VALUE_LENGTH)} ${verb}` });
   return 0;
 }
 
-function noSuchJob(id: string, { description }: Pick<PromptQueue, 'description'>): Text2ImgError {
+function noSuchJob(id: string, { description }: Pick<PromptQueue, 'description'>, advice = ''): Text2ImgError {
   return new Text2ImgError(
     'not_found',
-    `There is no job ${quote(id)} in ${description}. List the jobs with "text2img jobs list".`,
+    `There is no job ${quote(id)} in ${description}.${advice} List the jobs with "text2img jobs list".`,
   );
 }

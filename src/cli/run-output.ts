@@ -43,6 +43,8 @@ export interface Ending {
   readonly place: string;
   readonly elapsedMs: number;
   readonly delivered: DeliverySummary;
+  /** No job was pending at the start. */
+  readonly wasEmpty: boolean;
   /** Webhooks that the outbox still holds; undefined where it could not be asked. */
   readonly owed: { readonly pending: number; readonly dead: number } | undefined;
 }
@@ -69,7 +71,8 @@ export function summarize({ config, terminal }: CommandContext, ending: Ending):
     counted(dead ?? 0, 'webhook dead', 'webhooks dead'),
   ].filter((text) => text !== '');
   const made = madeText({ images, place: shortPlace(place, process.cwd()), elapsedMs });
-  terminal.line([made, ...others].join(', '));
+  terminal.line([made, ...(ending.wasEmpty ? ['no job was pending'] : []), ...others].join(', '));
+  if (ending.wasEmpty) terminal.line('Add one: text2img enqueue --prompt "a red circle"');
 }
 
 function counted(count: number, one: string, several: string): string {

@@ -146,3 +146,14 @@ test('what is no file of prompts says what to type', async () => {
     assert.equal(result.stdout, '');
   }
 });
+
+test('the advice of doctor for a model that is not there names the model, as it is typed', async () => {
+  const folder = temporaryFolder();
+  const { code, stdout } = await runCli({
+    args: ['doctor', '--model', 'owner/name@v1', '--offline'],
+    cwd: folder,
+    environment: { HF_HOME: folder },
+  });
+  assert.equal(code, 5);
+  assert.match(stdout, /→ download it with "text2img models pull owner\/name@v1", or name another one with --model\n/);
+});

@@ -56,7 +56,7 @@ test('the beginning of several ids names them, at most ten, and retry and cancel
   for (const action of ['retry', 'cancel'])
     assert.match(
       (await runCli({ args: ['jobs', action, 'shop-'], environment })).stderr,
-      /There is no job "shop-" in /,
+      /There is no job "shop-" in .*\. This command takes whole ids only\./,
     );
 });
 

@@ -98,5 +98,8 @@ test('piped, each image has one line with its path, and the last line counts ima
   assert.match(stderr, /\n4 images in text2img-data\/generated \([\d.]+ s\), 2 jobs completed, 1 job failed\n$/);
 
   const empty = await runCli({ args: ['run'], cwd: temporaryFolder() });
-  assert.match(empty.stderr, /\n0 images \([\d.]+ s\)\n$/);
+  assert.match(
+    empty.stderr,
+    /\n0 images \([\d.]+ s\), no job was pending\nAdd one: text2img enqueue --prompt "a red circle"\n$/,
+  );
 });
