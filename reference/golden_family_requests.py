@@ -123,6 +123,7 @@ XL_CASES = {
         "vae_config": PLAYGROUND_VAE,
     },
     "xl-edm-euler": {"about": "EDM Euler out of Playground's checkpoint", "scheduler_config": EDM, "vae_config": PLAYGROUND_VAE, "request": {"scheduler": "EDMEulerScheduler"}, "reference": "xl-playground"},
+    "xl-class-img2img": {"about": "the index of an image-to-image checkpoint of XL", "index": {"_class_name": "StableDiffusionXLImg2ImgPipeline"}, "same_as": "xl-plain"},
     # networks
     "xl-ssd-1b": {
         "about": "SSD-1B and Vega: a middle block of one ResNet, transformer layers per attention of both halves",
@@ -180,6 +181,12 @@ LCM_CASES = {
     "lcm-guidance-0": {"about": "guidance 0 is the embedding of -1", "request": {"num_inference_steps": 4, "guidance_scale": 0}},
     "lcm-clip-skip": {"about": "clip_skip", "request": {"num_inference_steps": 4, "guidance_scale": 8.5, "clip_skip": 1}},
     "lcm-three-images": {"about": "noise between the steps, drawn per image", "request": {"num_inference_steps": 3, "guidance_scale": 8.5, "num_images": 3}},
+    "lcm-class-img2img": {
+        "about": "the index of an image-to-image latent consistency model",
+        "index": {"_class_name": "LatentConsistencyModelImg2ImgPipeline"},
+        "request": {"num_inference_steps": 4, "guidance_scale": 8.5},
+        "same_as": "lcm-plain",
+    },
     "lcm-timesteps": {"about": "timesteps by hand", "request": {"num_inference_steps": None, "timesteps": [999, 699, 399, 19], "guidance_scale": 8.5}},
 }
 
@@ -187,6 +194,14 @@ LCM_CASES = {
 BASE_CASES = {
     "unet-no-mid-block": {"about": "BK-SDM and tiny-sd: no middle block", "unet_config": {**SD1_TWO_BLOCKS, "mid_block_type": None}, "unet_weights": True},
     "unet-mid-block-resnet": {"about": "a middle block of one ResNet", "unet_config": {**SD1_TWO_BLOCKS, "mid_block_type": "UNetMidBlock2D"}, "unet_weights": True},
+    "unet-rare-options": {
+        "about": "time embeddings that scale and shift, gelu, wide kernels",
+        "unet_config": {**SD1_TWO_BLOCKS, "act_fn": "gelu", "conv_in_kernel": 5, "conv_out_kernel": 5, "resnet_time_scale_shift": "scale_shift"},
+        "unet_weights": True,
+    },
+    # A checkpoint of another task draws as AutoPipelineForText2Image lets it.
+    "class-img2img": {"about": "the index of an image-to-image checkpoint", "index": {"_class_name": "StableDiffusionImg2ImgPipeline"}, "same_as": "plain"},
+    "class-inpaint": {"about": "the index of an inpainting checkpoint whose UNet takes no mask", "index": {"_class_name": "StableDiffusionInpaintPipeline"}, "same_as": "plain"},
     "vae-tiny": {"about": "TAESD in the place of the VAE", "vae_config": TINY_VAE, "vae_weights": True},
     "vae-latents-mean": {"about": "Stable Diffusion 1.x does not use latents_mean and latents_std", "vae_config": {"latents_mean": [-0.4, 0.3, 0.1, -0.2], "latents_std": [1.2, 0.9, 1.1, 0.8]}, "same_as": "plain"},
     "vae-shift-factor": {"about": "Stable Diffusion 1.x does not use shift_factor", "vae_config": {"shift_factor": 0.3, "force_upcast": True}, "same_as": "plain"},

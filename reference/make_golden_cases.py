@@ -108,10 +108,13 @@ def load(folder: Path, case: dict, base: Base) -> diffusers.DiffusionPipeline:
     vae_class = getattr(diffusers, case.get("vae_config", {}).get("_class_name", base.vae["_class_name"]))
     unet = diffusers.UNet2DConditionModel.from_pretrained(folder / "unet", variant=variant, torch_dtype=torch.float32)
     vae = vae_class.from_pretrained(folder / "vae", torch_dtype=torch.float32)
-    pipeline_class = getattr(diffusers, base.pipeline)
+    # The checkpoint of another task is read as a user of diffusers reads it for text-to-image.
+    is_other_task = "_class_name" in case.get("index", {})
+    pipeline_class = diffusers.AutoPipelineForText2Image if is_other_task else getattr(diffusers, base.pipeline)
     pipe = pipeline_class.from_pretrained(folder, unet=unet, vae=vae, **base.load, torch_dtype=torch.float32, local_files_only=True)
     for module in (component for component in pipe.components.values() if isinstance(component, torch.nn.Module)):
         assert all(parameter.dtype == torch.float32 for parameter in module.parameters())
+    assert type(pipe).__name__ == base.pipeline
     pipe.set_progress_bar_config(disable=True)
     if case.get("vae_tiling"):
         pipe.vae.enable_tiling()
@@ -129,6 +132,9 @@ def draw(pipe: diffusers.DiffusionPipeline, request: dict) -> list:
     if "scheduler" in request:
         scheduler_class, settings = settings_of(request)
         pipe.scheduler = scheduler_class.from_config(pipe.scheduler.config, **settings)
+    if "sigmas" in arguments:
+        # A request's sigmas end before 0. diffusers takes the last of its list as the end of the loop, not as the start of a pass.
+        arguments["sigmas"] = [*arguments["sigmas"], 0.0]
     images = pipe(
         **arguments,
         generator=[torch.Generator().manual_seed(request["seed"] + k) for k in range(request.get("num_images", 1))],
