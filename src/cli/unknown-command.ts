@@ -13,11 +13,9 @@ const VERSION_WORD = 'version';
 export function refuseUnknownCommand(program: Command, args: readonly string[]): void {
   const [word, action] = args;
   if (word === undefined || word.startsWith('-')) return;
+  if (word === 'help') return refuseUnknownCommand(program, args.slice(1, 2));
   const group = program.commands.find((one) => one.name() === word);
-  if (group === undefined) {
-    if (word !== 'help') throw unknownCommand({ typed: word, meant: meantBy(program, word), help: '--help' });
-    return;
-  }
+  if (group === undefined) throw unknownCommand({ typed: word, meant: meantBy(program, word), help: '--help' });
   if (group.commands.length === 0 || action === undefined || HELP_WORDS.includes(action)) return;
   const actions = group.commands.map((one) => one.name());
   if (action.startsWith('-')) throw missingAction(word, actions);

@@ -121,6 +121,7 @@ for (const [args, code] of [
 
 for (const [args, says] of [
   [['generte', '--prompt', 'x'], /"generte".*"text2img generate"/],
+  [['help', 'generat'], /"generat".*"text2img generate"/],
   [['webhook'], /"text2img webhooks"/],
   [['modle', 'list'], /"text2img models"/],
   [['retry', '7'], /"text2img jobs retry"/],
