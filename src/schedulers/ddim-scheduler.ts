@@ -23,7 +23,7 @@ import type {
   SchedulerStepResult,
 } from './scheduler.ts';
 import { clipped, THRESHOLD_DEFAULTS, thresholded } from './thresholding.ts';
-import { thresholdingKeys, trainedRules } from './training-rules.ts';
+import { noSignalToDivide, thresholdingKeys, trainedRules } from './training-rules.ts';
 
 const f32 = Math.fround;
 
@@ -111,15 +111,9 @@ function varianceBetween(alpha: number, next: number): number {
   return f32(f32(f32(1 - next) / f32(1 - alpha)) * f32(1 - f32(alpha / next)));
 }
 
-/** At a signal of zero the noise says nothing about the image: diffusers divides by zero there. `leading` never begins at that timestep. */
+/** `leading` never begins at the timestep without a signal. */
 function divisionByZero(config: SchedulerConfig): string | undefined {
-  const {
-    rescale_betas_zero_snr: zeroSnr,
-    prediction_type: type = 'epsilon',
-    timestep_spacing: spacing = 'leading',
-  } = config;
-  if (zeroSnr !== true || type !== 'epsilon' || spacing === 'leading') return undefined;
-  return `"rescale_betas_zero_snr" is true and "prediction_type" is "epsilon"; allowed with it: "v_prediction", "sample"`;
+  return (config['timestep_spacing'] ?? 'leading') === 'leading' ? undefined : noSignalToDivide(config);
 }
 
 export const DDIM: SchedulerClass = {

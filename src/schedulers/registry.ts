@@ -4,10 +4,20 @@ import { DDIM } from './ddim-scheduler.ts';
 import { DPM_SOLVER_MULTISTEP } from './dpm-solver-multistep-scheduler.ts';
 import { EULER_ANCESTRAL } from './euler-ancestral-discrete-scheduler.ts';
 import { EULER } from './euler-discrete-scheduler.ts';
+import { LCM } from './lcm-scheduler.ts';
 import { PNDM } from './pndm-scheduler.ts';
 import type { SchedulerClass } from './scheduler.ts';
+import { TCD } from './tcd-scheduler.ts';
 
-export const SCHEDULERS: readonly SchedulerClass[] = [DDIM, PNDM, EULER, EULER_ANCESTRAL, DPM_SOLVER_MULTISTEP];
+export const SCHEDULERS: readonly SchedulerClass[] = [
+  DDIM,
+  PNDM,
+  EULER,
+  EULER_ANCESTRAL,
+  DPM_SOLVER_MULTISTEP,
+  LCM,
+  TCD,
+];
 
 const BY_CLASS_NAME = Object.fromEntries(SCHEDULERS.map((scheduler) => [scheduler.className, scheduler]));
 

@@ -55,25 +55,85 @@ export interface TrainedRules {
   /** Beside those that all share, or with a narrower range. */
   readonly keys: (z: Zod) => z.ZodRawShape;
   readonly onlyDefault?: ConfigRules<SchedulerConfig>['onlyDefault'];
+  /** Keys that the class has and does not read, with the reason. */
+  readonly withoutEffect?: Readonly<Record<string, string>>;
   /** Beside what all share. */
   readonly contradiction?: (config: SchedulerConfig) => string | undefined;
 }
 
 /** The rules of a scheduler whose model was trained with betas. */
-export function trainedRules({ keys, onlyDefault = {}, contradiction }: TrainedRules): SchedulerClass['rules'] {
+export function trainedRules({
+  keys,
+  onlyDefault = {},
+  withoutEffect = {},
+  contradiction,
+}: TrainedRules): SchedulerClass['rules'] {
   return (z) => {
     const own = keys(z);
-    const implemented = { ...trainingKeys(z), ...own };
+    const all = Object.entries({ ...trainingKeys(z), ...own });
+    const implemented = Object.fromEntries(all.filter(([key]) => !Object.hasOwn(withoutEffect, key)));
     return {
       implemented: z.object(implemented).partial(),
       implementedKeys: Object.keys(implemented),
-      withoutEffect: Object.hasOwn(own, 'clip_sample_range')
-        ? {}
-        : { clip_sample_range: 'read only when clip_sample is on' },
+      withoutEffect: {
+        ...(Object.hasOwn(own, 'clip_sample_range') ? {} : { clip_sample_range: 'read only when clip_sample is on' }),
+        ...withoutEffect,
+      },
       onlyDefault,
       contradiction: (config) => contradictoryTraining(config) ?? contradiction?.(config),
     };
   };
+}
+
+/** Their timesteps follow from the distillation, and they end at a signal that is known. */
+const NOT_SPACED = 'the timesteps are those of the distillation';
+const NO_END = 'the last step does not ask for it';
+
+/** The rules of consistency models. @param hasBoundary the class reads `timestep_scaling` and keeps the image within bounds, as LCMScheduler does */
+export function distillationRules(hasBoundary: boolean): SchedulerClass['rules'] {
+  return trainedRules({
+    keys: (z) => ({
+      original_inference_steps: z.int().positive().max(LONGEST_TRAINING),
+      rescale_betas_zero_snr: z.boolean(),
+      ...(hasBoundary
+        ? {
+            ...thresholdingKeys(z),
+            clip_sample: z.boolean(),
+            clip_sample_range: z.number().positive(),
+            timestep_scaling: z.number().positive().max(1e6),
+          }
+        : {}),
+    }),
+    withoutEffect: {
+      timestep_spacing: NOT_SPACED,
+      steps_offset: NOT_SPACED,
+      set_alpha_to_one: NO_END,
+      ...(hasBoundary
+        ? {}
+        : Object.fromEntries(
+            ['clip_sample', 'clip_sample_range', 'timestep_scaling', ...THRESHOLDING_KEYS].map((key) => [
+              key,
+              'the class has it and does not read it',
+            ]),
+          )),
+    },
+    contradiction: (config) => moreThanTrained(config) ?? noSignalToDivide(config),
+  });
+}
+
+const THRESHOLDING_KEYS = ['thresholding', 'dynamic_thresholding_ratio', 'sample_max_value'];
+
+function moreThanTrained(config: SchedulerConfig): string | undefined {
+  const { original_inference_steps: original = 50, num_train_timesteps: trained = 1000 } = config;
+  if (Number(original) <= Number(trained)) return undefined;
+  return `"original_inference_steps" is ${String(original)}; allowed is at most "num_train_timesteps", which is ${String(trained)}`;
+}
+
+/** At a signal of zero the noise says nothing about the image: diffusers divides by zero there. */
+export function noSignalToDivide(config: SchedulerConfig): string | undefined {
+  const { rescale_betas_zero_snr: zeroSnr, prediction_type: type = 'epsilon' } = config;
+  if (zeroSnr !== true || type !== 'epsilon') return undefined;
+  return `"rescale_betas_zero_snr" is true and "prediction_type" is "epsilon"; allowed with it: "v_prediction", "sample"`;
 }
 
 const SPACING_KEYS = ['use_karras_sigmas', 'use_exponential_sigmas', 'use_beta_sigmas'];

@@ -3,11 +3,10 @@
  * Who brings the code takes the line out: from then on a wrong pixel is an error.
  */
 export const WAITING: readonly { readonly cases: RegExp; readonly what: string }[] = [
-  { cases: /^(?:xl-)?lcm/u, what: 'LCMScheduler' },
   { cases: /^xl-(?:playground|edm)/u, what: 'the EDM schedulers' },
   { cases: /vae-tiny/u, what: 'AutoencoderTiny' },
   {
-    cases: /^scheduler-(?:ddpm|heun|lms|kdpm2|dpm-|unipc|deis|tcd|sa-solver)/u,
+    cases: /^scheduler-(?:ddpm|heun|lms|kdpm2|dpm-|unipc|deis|sa-solver)/u,
     what: 'the other schedulers',
   },
 ];
