@@ -19,7 +19,6 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { after, test } from 'node:test';
 import { openKnown } from '../checkpoint/open-known.ts';
-import { AUTOENCODER_KL } from '../../src/networks/autoencoder-kl.ts';
 import { CLIP_TEXT_MODEL } from '../../src/networks/clip-text-model.ts';
 import { UNET_2D_CONDITION_MODEL } from '../../src/networks/unet-2d-condition-model.ts';
 import type { CompileCacheSettings } from '../../src/runtime/contract.ts';
@@ -90,7 +89,7 @@ test('each network gives the same numbers from the cache, whatever constants its
       output: 'out_sample',
     },
     {
-      graph: AUTOENCODER_KL.build({ ...vae, computeType: 'float32' }),
+      graph: vae.networkClass.build({ ...vae, computeType: 'float32' }),
       inputs: { latent_sample: float32(wave(latents * 64), [1, latents, 8, 8]) },
       output: 'sample',
     },

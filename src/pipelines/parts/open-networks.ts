@@ -2,23 +2,24 @@
 import type { CheckpointNetwork } from '../../checkpoint/checkpoint.ts';
 import { Text2ImgError } from '../../errors/text2img-error.ts';
 import { omitUndefined } from '../../lib/omit-undefined.ts';
-import type { AutoencoderKlConfig } from '../../networks/autoencoder-kl-config.ts';
 import type { UNet2DConditionConfig } from '../../networks/unet-2d-condition-config.ts';
 import { float32, floatsOf } from '../../runtime/tensors.ts';
 import type { LoadTools, OpenNetworkOptions } from '../family.ts';
 import { batchedConditions } from './conditions.ts';
 import type { Denoiser, FullPrecision, Networks, VaeDecoder } from './networks.ts';
 import { nearestTileSize, tiledVaeDecoder } from './vae-tiling.ts';
-import { vaeSampleSizePx, vaeScaleFactor } from './vae-sizes.ts';
+import { type VaeConfig, vaeSampleSizePx, vaeScaleFactor } from './vae-sizes.ts';
 
 type Precision = Pick<OpenNetworkOptions, 'computeType'>;
 const FULL: Precision = { computeType: 'float32' };
+
+type Vae = Pick<CheckpointNetwork<VaeConfig>, 'config' | 'configPath'>;
 
 /** The part of a checkpoint that is opened here. */
 interface LatentCheckpoint {
   readonly networks: {
     readonly unet: CheckpointNetwork<UNet2DConditionConfig>;
-    readonly vae: CheckpointNetwork<AutoencoderKlConfig>;
+    readonly vae: Vae;
   };
 }
 
@@ -67,7 +68,7 @@ async function openDenoiser(
   };
 }
 
-async function openVae(config: AutoencoderKlConfig, tools: LoadTools, precision: Precision): Promise<VaeDecoder> {
+async function openVae(config: VaeConfig, tools: LoadTools, precision: Precision): Promise<VaeDecoder> {
   const network = await tools.open('vae', { use: 'once', ...precision });
   const decoder: VaeDecoder = {
     scaleFactor: vaeScaleFactor(config),
@@ -75,11 +76,12 @@ async function openVae(config: AutoencoderKlConfig, tools: LoadTools, precision:
     decode: async (latents, shape, signal) =>
       floatsOf(await network.run({ latent_sample: float32(latents, [1, ...shape]) }, { signal }), 'sample'),
   };
-  return tools.settings.vaeTiling ? tiledVaeDecoder(decoder, vaeSampleSizePx(config)) : decoder;
+  return tools.settings.vaeTiling && !isSmall(config) ? tiledVaeDecoder(decoder, vaeSampleSizePx(config)) : decoder;
 }
 
 /** @throws `unsupported_config` for an autoencoder whose tiles do not join */
-function requireTiles({ config, configPath }: CheckpointNetwork<AutoencoderKlConfig>): void {
+function requireTiles({ config, configPath }: Vae): void {
+  if (isSmall(config)) return;
   const size = vaeSampleSizePx(config);
   const nearest = nearestTileSize(size, vaeScaleFactor(config));
   if (nearest === size) return;
@@ -88,4 +90,9 @@ function requireTiles({ config, configPath }: CheckpointNetwork<AutoencoderKlCon
     `${configPath}: "sample_size" is ${size}, and tiles of that size do not join, so --vae-tiling cannot be used; ` +
       `the nearest size that works is ${nearest}.`,
   );
+}
+
+/** TAESD needs little memory, and diffusers tiles it in another way: it decodes every image whole. */
+function isSmall(config: VaeConfig): boolean {
+  return 'num_decoder_blocks' in config;
 }

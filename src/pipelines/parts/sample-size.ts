@@ -1,7 +1,6 @@
 /** The size of an image that nobody asked a size for. */
-import type { AutoencoderKlConfig } from '../../networks/autoencoder-kl-config.ts';
 import type { UNet2DConditionConfig } from '../../networks/unet-2d-condition-config.ts';
-import { vaeScaleFactor } from './vae-sizes.ts';
+import { type VaeConfig, vaeScaleFactor } from './vae-sizes.ts';
 
 /** In latents. */
 interface LatentSize {
@@ -20,7 +19,7 @@ export function sampleSizeOf(
 
 export function defaultSizePx(
   { height, width }: LatentSize,
-  vae: Pick<AutoencoderKlConfig, 'block_out_channels'>,
+  vae: Pick<VaeConfig, 'block_out_channels'>,
 ): { readonly defaultWidthPx: number; readonly defaultHeightPx: number } {
   const scaleFactor = vaeScaleFactor(vae);
   return { defaultWidthPx: width * scaleFactor, defaultHeightPx: height * scaleFactor };

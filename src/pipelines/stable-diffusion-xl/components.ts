@@ -3,6 +3,7 @@ import type { Checkpoint } from '../../checkpoint/checkpoint.ts';
 import type { ComponentSpec } from '../../checkpoint/component-spec.ts';
 import { CLIP_TOKENIZER } from '../../checkpoint/tokenizer-files.ts';
 import { AUTOENCODER_KL } from '../../networks/autoencoder-kl.ts';
+import { AUTOENCODER_TINY } from '../../networks/autoencoder-tiny.ts';
 import { CLIP_TEXT_MODEL, CLIP_TEXT_MODEL_WITH_PROJECTION } from '../../networks/clip-text-model.ts';
 import { UNET_2D_CONDITION_MODEL } from '../../networks/unet-2d-condition-model.ts';
 import { readSchedulerConfig } from '../../schedulers/scheduler-config.ts';
@@ -13,7 +14,7 @@ export const STABLE_DIFFUSION_XL_COMPONENTS = [
   { kind: 'network', name: 'text_encoder_2', classes: [CLIP_TEXT_MODEL_WITH_PROJECTION] },
   { kind: 'tokenizer', name: 'tokenizer_2', classes: [CLIP_TOKENIZER], encoder: 'text_encoder_2' },
   { kind: 'network', name: 'unet', classes: [UNET_2D_CONDITION_MODEL] },
-  { kind: 'network', name: 'vae', classes: [AUTOENCODER_KL] },
+  { kind: 'network', name: 'vae', classes: [AUTOENCODER_KL, AUTOENCODER_TINY] },
   { kind: 'scheduler', name: 'scheduler', readConfig: readSchedulerConfig },
 ] as const satisfies readonly ComponentSpec[];
 

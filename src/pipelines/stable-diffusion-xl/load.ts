@@ -1,5 +1,4 @@
 /** Opens a checkpoint's networks and makes its pipeline. */
-import type { AutoencoderKlConfig } from '../../networks/autoencoder-kl-config.ts';
 import { pooledFeatures } from '../../networks/unet-2d-condition-config.ts';
 import { omitUndefined } from '../../lib/omit-undefined.ts';
 import type { LoadTools } from '../family.ts';
@@ -8,6 +7,7 @@ import { ClipTokenizer } from '../parts/clip-tokenizer.ts';
 import { LatentDiffusion } from '../parts/latent-diffusion.ts';
 import { STABLE_DIFFUSION_XL_RGB_FACTORS } from '../parts/latents-to-rgb.ts';
 import type { VaeDecoder } from '../parts/networks.ts';
+import type { VaeConfig } from '../parts/vae-sizes.ts';
 import { openLatentNetworks } from '../parts/open-networks.ts';
 import { openInnerTextEncoder, openPooledTextEncoder } from '../parts/open-text-encoder.ts';
 import type { StableDiffusionXlCheckpoint } from './components.ts';
@@ -41,10 +41,13 @@ export async function loadStableDiffusionXl(
 }
 
 /** The XL pipelines read `force_upcast`, whose default in diffusers is true, and the statistics of the latents. */
-function vaeOptions({ force_upcast: overflows, latents_mean: mean, latents_std: deviation }: AutoencoderKlConfig) {
+function vaeOptions(config: VaeConfig) {
+  const { latents_mean: mean, latents_std: deviation } = config;
   const vaeStatistics: VaeDecoder['statistics'] = mean && deviation ? { mean, deviation } : undefined;
+  // TAESD has no such key.
+  const overflows = 'force_upcast' in config ? (config.force_upcast ?? true) : !('num_decoder_blocks' in config);
   return {
     ...omitUndefined({ vaeStatistics }),
-    vaePrecision: overflows === false || overflows === 0 ? {} : ({ computeType: 'float32' } as const),
+    vaePrecision: overflows ? ({ computeType: 'float32' } as const) : {},
   };
 }

@@ -3,6 +3,7 @@ import type { ComponentSpec } from '../../checkpoint/component-spec.ts';
 import type { Checkpoint } from '../../checkpoint/checkpoint.ts';
 import { CLIP_TOKENIZER } from '../../checkpoint/tokenizer-files.ts';
 import { AUTOENCODER_KL } from '../../networks/autoencoder-kl.ts';
+import { AUTOENCODER_TINY } from '../../networks/autoencoder-tiny.ts';
 import { CLIP_TEXT_MODEL } from '../../networks/clip-text-model.ts';
 import { UNET_2D_CONDITION_MODEL } from '../../networks/unet-2d-condition-model.ts';
 import { readSchedulerConfig } from '../../schedulers/scheduler-config.ts';
@@ -11,7 +12,7 @@ export const STABLE_DIFFUSION_COMPONENTS = [
   { kind: 'network', name: 'text_encoder', classes: [CLIP_TEXT_MODEL] },
   { kind: 'tokenizer', name: 'tokenizer', classes: [CLIP_TOKENIZER], encoder: 'text_encoder' },
   { kind: 'network', name: 'unet', classes: [UNET_2D_CONDITION_MODEL] },
-  { kind: 'network', name: 'vae', classes: [AUTOENCODER_KL] },
+  { kind: 'network', name: 'vae', classes: [AUTOENCODER_KL, AUTOENCODER_TINY] },
   { kind: 'scheduler', name: 'scheduler', readConfig: readSchedulerConfig },
   {
     kind: 'ignored',

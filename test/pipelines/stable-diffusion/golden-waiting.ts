@@ -4,7 +4,6 @@
  */
 export const WAITING: readonly { readonly cases: RegExp; readonly what: string }[] = [
   { cases: /^xl-(?:playground|edm)/u, what: 'the EDM schedulers' },
-  { cases: /vae-tiny/u, what: 'AutoencoderTiny' },
   {
     cases: /^scheduler-(?:ddpm|heun|lms|kdpm2|dpm-|unipc|deis|sa-solver)/u,
     what: 'the other schedulers',
