@@ -2,7 +2,8 @@
 
     python reference/make_single_file_cases.py [case …]
 
-A case that is like another has only `case.json` (what differs in its file: `more` tensors, another `type` of the weights) and the picture.
+A case that is like another has only `case.json` (what differs in its file: `more` tensors, `values` of some, another `type` of the weights, scales),
+the configurations that differ and the picture.
 Each other case has `tensors.json` (names and shapes; the weights follow from them, see original_layout.py), `names.json` (diffusers' name → the file's,
 found by comparing what `from_single_file` loaded with the file), `config/` (the folder that `from_single_file` is given), `case.json` (the request and
 the type of the weights) and `expected-1.png`.
@@ -20,7 +21,7 @@ import torch
 from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
 from golden_checkpoint import write_json
 from golden_family_requests import EDM as PLAYGROUND_SCHEDULER, PLAYGROUND_VAE
-from original_layout import clip, open_clip, unet, vae, weights
+from original_layout import clip, open_clip, uniform, unet, vae, weights
 from PIL import Image
 from safetensors.torch import save_file
 
@@ -163,7 +164,11 @@ CASES = {
     "xl-playground": {
         "about": "Playground 2.5: XL with edm_mean and edm_std",
         "pipeline": StableDiffusionXLPipeline,
-        "tensors": lambda: {**xl_tensors([[0, 0], [1, 1]], [[1, 1, 1], [0, 0, 0]], 1), "edm_mean": [1, 4, 1, 1], "edm_std": [1, 4, 1, 1]},
+        "tensors": lambda: xl_tensors([[0, 0], [1, 1]], [[1, 1, 1], [0, 0, 0]], 1),
+        "values": {
+            "edm_mean": {"dtype": "F32", "shape": [1, 4, 1, 1], "values": PLAYGROUND_VAE["latents_mean"]},
+            "edm_std": {"dtype": "F32", "shape": [1, 4, 1, 1], "values": PLAYGROUND_VAE["latents_std"]},
+        },
         "config": {
             **xl_config(xl_unet_config(transformer_layers_per_block=[1, 1])),
             "model_index.json": {**XL_INDEX, "scheduler": ["diffusers", "EDMDPMSolverMultistepScheduler"]},
@@ -178,6 +183,45 @@ CASES = {
     "sd-1-bf16": {"about": "weights in bfloat16", "like": "sd-1", "type": "bfloat16"},
     "sd-1-fp8-e4m3": {"about": "weights in float8 with four bits of exponent", "like": "sd-1", "type": "float8_e4m3fn"},
     "sd-1-fp8-e5m2": {"about": "weights in float8 with five bits of exponent", "like": "sd-1", "type": "float8_e5m2"},
+    "sd-1-fp8-scaled": {"about": "float8 matrices with scales beside them, under both names that programs give these", "like": "sd-1", "is_scaled": True},
+    "sd-2-base": {
+        "about": "Stable Diffusion 2 base: the step that it was saved at tells it from 2.1",
+        "like": "sd-2",
+        "values": {"global_step": {"dtype": "I64", "shape": [], "values": [875000]}},
+        "own_config": {
+            "scheduler/scheduler_config.json": {"_class_name": "DDIMScheduler", **TRAINING, "prediction_type": "epsilon"},
+            "unet/config.json": unet_config(block_out_channels=[64, 128], attention_head_dim=[1, 2], use_linear_projection=True, sample_size=64),
+            "vae/config.json": vae_config(scaling_factor=0.18215, sample_size=512),
+        },
+    },
+    "sd-turbo": {
+        "about": "SD-Turbo's own file: the newer names, a prompt 1024 wide, Euler with trailing steps",
+        "pipeline": StableDiffusionPipeline,
+        "tensors": lambda: {
+            **unet([64, 128], DOWN, UP, 1, 1024, True), **vae(VAE_CHANNELS, 1), **open_clip(1024, 2, 64, "conditioner.embedders.0.model."),
+        },
+        "config": {
+            "model_index.json": {**SD_INDEX, "scheduler": ["diffusers", "EulerDiscreteScheduler"]},
+            "scheduler/scheduler_config.json": {
+                "_class_name": "EulerDiscreteScheduler", **TRAINING, "prediction_type": "epsilon", "timestep_spacing": "trailing"},
+            "text_encoder/config.json": text_config(
+                hidden_act="gelu", hidden_size=1024, intermediate_size=64, num_attention_heads=16, num_hidden_layers=1, projection_dim=1024),
+            "unet/config.json": unet_config(
+                block_out_channels=[64, 128], attention_head_dim=[1, 2], use_linear_projection=True, cross_attention_dim=1024),
+            "vae/config.json": vae_config(scaling_factor=0.18215),
+        },
+        "pad": {"tokenizer": "!"},
+        "request": {"num_inference_steps": 2, "guidance_scale": 0},
+    },
+    "xl-v-prediction": {
+        "about": "two empty tensors say v-prediction and zero terminal SNR, as in NoobAI's file",
+        "like": "xl",
+        "values": {"v_pred": {"dtype": "F16", "shape": [0], "values": []}, "ztsnr": {"dtype": "F16", "shape": [0], "values": []}},
+        "own_config": {
+            "scheduler/scheduler_config.json": {
+                "_class_name": "EulerDiscreteScheduler", **XL_SCHEDULER, "prediction_type": "v_prediction", "rescale_betas_zero_snr": True},
+        },
+    },
     "xl-fp8-e4m3": {"about": "XL's weights in float8", "like": "xl", "type": "float8_e4m3fn"},
 }
 
@@ -214,10 +258,26 @@ def names_of(pipeline, stored: dict) -> dict:
     return names
 
 
-def stored_tensors(shapes: dict, type_name: str) -> dict:
+TYPES = {"F16": torch.float16, "F32": torch.float32, "I64": torch.int64}
+
+
+def stored_tensors(case: dict, shapes: dict) -> dict:
     """Each weight is a float16 number first; a smaller type rounds that."""
     half = {name: torch.from_numpy(weights(name, shape).astype(np.float16)) for name, shape in shapes.items()}
-    return {name: tensor.to(getattr(torch, type_name)) for name, tensor in half.items()}
+    stored = {name: tensor.to(getattr(torch, case.get("type", "float16"))) for name, tensor in half.items()}
+    for name, value in case.get("values", {}).items():
+        stored[name] = torch.tensor(value["values"], dtype=TYPES[value["dtype"]]).reshape(value["shape"])
+    return stored
+
+
+def with_scales(stored: dict) -> dict:
+    """The matrices as float8 times a scale of their own, widened to float32, for diffusers does not know scales. The scale follows from the name."""
+    widened = dict(stored)
+    for name, tensor in stored.items():
+        if tensor.ndim == 2 and name.endswith(".weight") and "embedding" not in name:
+            scale = np.float32(1 + 0.25 * uniform(f"{name} scale", 1)[0])
+            widened[name] = tensor.to(torch.float8_e4m3fn).to(torch.float32) * torch.tensor(scale)
+    return widened
 
 
 def make(name: str) -> None:
@@ -227,7 +287,10 @@ def make(name: str) -> None:
     folder = ROOT / name
     shutil.rmtree(folder, ignore_errors=True)
     shapes = {**case["tensors"](), **case.get("more", {})}
-    stored = stored_tensors(shapes, case.get("type", "float16"))
+    stored = stored_tensors(case, shapes)
+    if case.get("is_scaled"):
+        stored = with_scales(stored)
+    case["config"] = {**case["config"], **case.get("own_config", {})}
     with tempfile.TemporaryDirectory() as temporary:
         config, file = Path(temporary) / "config", Path(temporary) / "model.safetensors"
         write_config(config, case)
@@ -247,13 +310,17 @@ def make(name: str) -> None:
     pixels = np.asarray(image)
     print(name, image.size, "spread", pixels.std().round(1), "tensors", len(shapes))
     record = {"about": case["about"], "request": request, "tokenizers": case["pad"]}
+    for key in ("like", "more", "type", "values", "is_scaled"):
+        if key in variant:
+            record[key] = variant[key]
+    write_json(folder / "case.json", record)
+    for path, value in variant.get("own_config", {}).items():
+        write_json(folder / "config" / path, value)
     if "like" in variant:
-        write_json(folder / "case.json", {**record, "like": variant["like"], "more": case.get("more", {}), "type": case.get("type", "float16")})
         return
     (folder / "tensors.json").write_text(json.dumps(shapes, separators=(",", ":")).replace('],"', '],\n"') + "\n")
     names = names_of(pipeline, {name: tensor.float() for name, tensor in stored.items()})
     (folder / "names.json").write_text(json.dumps(names, separators=(",", ":")).replace('],"', '],\n"') + "\n")
-    write_json(folder / "case.json", record)
     for path, value in case["config"].items():
         write_json(folder / "config" / path, value)
 

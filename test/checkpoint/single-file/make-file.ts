@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { setKeys, type StoredTensor, writeTensors } from '../checkpoint-copies.ts';
-import { type StoredType, storedAs } from './stored-types.ts';
+import { scaledToFloat32, type StoredType, type StoredValues, storedAs, storedValues } from './stored-types.ts';
 
 export const SINGLE_FILES = fileURLToPath(new URL('../../single-files', import.meta.url));
 const TOKENIZER = fileURLToPath(new URL('../../golden/base/tokenizer', import.meta.url));
@@ -22,6 +22,10 @@ interface CaseRecord {
   readonly like?: string;
   readonly more?: Shapes;
   readonly type?: StoredType;
+  /** Tensors whose content says something. */
+  readonly values?: Readonly<Record<string, StoredValues>>;
+  /** Matrices are float8, each with a scale beside it. */
+  readonly is_scaled?: boolean;
   readonly tokenizers: Readonly<Record<string, string>>;
 }
 
@@ -74,9 +78,44 @@ function madeTensor(name: string, shape: readonly number[], type: StoredType): S
   return { shape, ...storedAs(type, data) };
 }
 
+/** As in the file. */
 function madeTensors(name: string): Map<string, StoredTensor> {
-  const { type = 'float16' } = recordOf(name);
-  return new Map(Object.entries(shapesOf(name)).map(([tensor, shape]) => [tensor, madeTensor(tensor, shape, type)]));
+  const { type = 'float16', values = {}, is_scaled: isScaled = false } = recordOf(name);
+  const made = Object.entries(shapesOf(name)).flatMap(([tensor, shape]): [string, StoredTensor][] =>
+    isScaled && isMatrix(tensor, shape)
+      ? scaledMatrix(tensor, madeTensor(tensor, shape, 'float8_e4m3fn'))
+      : [[tensor, madeTensor(tensor, shape, type)]],
+  );
+  return new Map([...made, ...Object.entries(values).map(([tensor, value]) => [tensor, storedValues(value)] as const)]);
+}
+
+function isMatrix(name: string, shape: readonly number[]): boolean {
+  return shape.length === 2 && name.endsWith('.weight') && !name.includes('embedding');
+}
+
+/** Follows from the name. */
+function scaleOf(name: string): number {
+  return Math.fround(1 + 0.25 * uniform(nameHash(`${name} scale`), 0));
+}
+
+/** Some programs call the scale `scale_weight` and make it a number, others call it `weight_scale` and make it a list of one. */
+function scaledMatrix(name: string, matrix: StoredTensor): [string, StoredTensor][] {
+  const isUNet = name.startsWith('model.diffusion_model.');
+  const scaleName = name.replace(/weight$/u, isUNet ? 'scale_weight' : 'weight_scale');
+  const scale = storedValues({ dtype: 'F32', shape: isUNet ? [] : [1], values: [scaleOf(name)] });
+  return [
+    [name, matrix],
+    [scaleName, scale],
+  ];
+}
+
+/** Without scales: the matrices multiplied by them in float32. */
+function widened(tensors: ReadonlyMap<string, StoredTensor>): Map<string, StoredTensor> {
+  return new Map(
+    [...tensors].map(([name, tensor]) =>
+      tensor.dtype === 'F8_E4M3' ? [name, scaledToFloat32(tensor, scaleOf(name))] : [name, tensor],
+    ),
+  );
 }
 
 /** Makes the case's file. @param change may add and remove tensors */
@@ -97,8 +136,10 @@ export function madeFile(
 export function madeFolder(t: Pick<TestContext, 'after'>, name: string): string {
   const folder = temporaryFolder(t);
   cpSync(join(SINGLE_FILES, likeOf(name), 'config'), folder, { recursive: true });
+  const ownConfig = join(SINGLE_FILES, name, 'config');
+  if (existsSync(ownConfig)) cpSync(ownConfig, folder, { recursive: true });
   copyTokenizers(name, folder);
-  const tensors = madeTensors(name);
+  const tensors = recordOf(name).is_scaled === true ? widened(madeTensors(name)) : madeTensors(name);
   const names = Object.entries(readCaseFile(name, 'names.json') as Names);
   for (const [component, group] of Map.groupBy(names, ([key]) => key.slice(0, key.indexOf('/')))) {
     const own = new Map(

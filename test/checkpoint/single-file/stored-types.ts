@@ -1,5 +1,7 @@
 /** float16 numbers as the types that files store, rounded to the nearest and to the even one between two, as torch does. */
 
+import type { StoredTensor } from '../checkpoint-copies.ts';
+
 export type StoredType = 'float16' | 'bfloat16' | 'float8_e4m3fn' | 'float8_e5m2';
 
 interface Stored {
@@ -49,4 +51,32 @@ function roundedToEven(value: number): number {
   const below = Math.floor(value);
   const rest = value - below;
   return rest > 0.5 || (rest === 0.5 && below % 2 === 1) ? below + 1 : below;
+}
+
+/** A small tensor, number by number. */
+export interface StoredValues {
+  readonly dtype: 'F16' | 'F32' | 'I64';
+  readonly shape: readonly number[];
+  readonly values: readonly number[];
+}
+
+export function storedValues({ dtype, shape, values }: StoredValues): StoredTensor {
+  const arrays = {
+    F16: () => Float16Array.from(values),
+    F32: () => Float32Array.from(values),
+    I64: () => BigInt64Array.from(values, BigInt),
+  };
+  return { dtype, shape, data: Buffer.from(arrays[dtype]().buffer) };
+}
+
+/** @param tensor of float8 with three bits of mantissa */
+export function scaledToFloat32({ shape, data }: StoredTensor, scale: number): StoredTensor {
+  const values = Float32Array.from(data, (byte) => fromE4m3(byte) * scale);
+  return { dtype: 'F32', shape, data: Buffer.from(values.buffer) };
+}
+
+function fromE4m3(byte: number): number {
+  const [exponent, mantissa] = [(byte >> 3) & 15, (byte & 7) / 8];
+  const size = exponent === 0 ? mantissa * 2 ** -6 : (1 + mantissa) * 2 ** (exponent - 7);
+  return byte > 127 ? -size : size;
 }
