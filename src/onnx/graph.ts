@@ -57,6 +57,8 @@ const STORED_TYPES: Partial<Record<SafetensorsDtype, ElementType>> = {
   F32: 'float32',
   F16: 'float16',
   BF16: 'bfloat16',
+  F8_E4M3: 'float8e4m3fn',
+  F8_E5M2: 'float8e5m2',
 };
 
 type Attribute = number | string | readonly number[];

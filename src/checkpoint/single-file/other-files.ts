@@ -20,6 +20,13 @@ const NEEDS_IMAGE: Readonly<Record<number, string>> = {
 
 /** @throws `unsupported_class` for a UNet that needs an image, and for quantised weights */
 export function refuseTensors(tensors: FileTensors): void {
+  if (tensors.hasModule(`${LDM_UNET_PREFIX}input_blocks.1.0.time_stack`))
+    throw refuse(
+      tensors,
+      'a Stable Video Diffusion checkpoint, which makes videos from an image and is not implemented',
+    );
+  if (tensors.hasModule('noise_augmentor'))
+    throw refuse(tensors, 'an unCLIP checkpoint, which makes variations of an image and is not implemented');
   const channels = tensors.shape(CONV_IN)?.[1];
   if (channels !== undefined && channels !== LATENT_CHANNELS) {
     const what = NEEDS_IMAGE[channels] ?? 'a checkpoint of another kind';

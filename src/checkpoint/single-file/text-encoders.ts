@@ -40,6 +40,9 @@ export interface OpenClipOptions {
   readonly leavesOutLast: boolean;
 }
 
+/** transformers reads 2 as: the pooled prompt is where the largest id stands. Every published SDXL says so. */
+const LARGEST_TOKEN = 2;
+
 /** @param prefix `cond_stage_model.model.` */
 export function readOpenClip(
   tensors: FileTensors,
@@ -61,7 +64,7 @@ export function readOpenClip(
       max_position_embeddings: tensors.shape(`${prefix}positional_embedding`)?.[0],
       hidden_act: 'gelu',
       ...(className === 'CLIPTextModelWithProjection'
-        ? { projection_dim: tensors.shape(`${prefix}text_projection`)?.[1] }
+        ? { projection_dim: tensors.shape(`${prefix}text_projection`)?.[1], eos_token_id: LARGEST_TOKEN }
         : {}),
     },
     names: new NameTable(prefix, openClipPairs(layers)),

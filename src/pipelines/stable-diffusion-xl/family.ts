@@ -8,6 +8,7 @@ import { SIZE_FIELDS, STABLE_DIFFUSION_XL_FIELDS } from './fields.ts';
 import { loadStableDiffusionXl } from './load.ts';
 import { proveStableDiffusionXl } from './proofs.ts';
 import { forcesZeros } from './settings.ts';
+import { PLAYGROUND_FILE, STABLE_DIFFUSION_XL_FILE } from './single-files.ts';
 
 /** Of a UNet that states none, in latents. */
 const SAMPLE_SIZE = 128;
@@ -18,6 +19,7 @@ export const STABLE_DIFFUSION_XL = {
   // As diffusers' AutoPipelineForText2Image: the same components generate from text.
   classes: ['StableDiffusionXLPipeline', 'StableDiffusionXLImg2ImgPipeline', 'StableDiffusionXLInpaintPipeline'],
   components: STABLE_DIFFUSION_XL_COMPONENTS,
+  singleFiles: [STABLE_DIFFUSION_XL_FILE, PLAYGROUND_FILE],
   fields: STABLE_DIFFUSION_XL_FIELDS,
   hashedNetwork: 'unet',
   refuses: ({ components }) =>

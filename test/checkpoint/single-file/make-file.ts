@@ -169,10 +169,17 @@ function partOf({ dtype, shape, data }: StoredTensor, part: number | 'transposed
     const bytes = data.length / 3;
     return { dtype, shape: [rows / 3, ...shape.slice(1)], data: data.subarray(part * bytes, (part + 1) * bytes) };
   }
-  const [from, to] = [new Uint16Array(data.buffer, data.byteOffset, rows * columns), new Uint16Array(rows * columns)];
+  const size = data.length / (rows * columns);
+  const turned = Buffer.alloc(data.length);
   for (let row = 0; row < rows; row++)
-    for (let column = 0; column < columns; column++) to[column * rows + row] = from[row * columns + column] as number;
-  return { dtype, shape: [columns, rows], data: Buffer.from(to.buffer) };
+    for (let column = 0; column < columns; column++)
+      data.copy(
+        turned,
+        (column * rows + row) * size,
+        (row * columns + column) * size,
+        (row * columns + column + 1) * size,
+      );
+  return { dtype, shape: [columns, rows], data: turned };
 }
 
 function temporaryFolder(t: Pick<TestContext, 'after'>): string {
