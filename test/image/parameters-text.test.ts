@@ -11,6 +11,7 @@ import {
 import { imageParameters } from '../../src/image/image-parameters.ts';
 import { VERSION } from '../../src/version.ts';
 import { aRequest, MODEL_FACTS } from '../job/a-request.ts';
+import { growthOf } from '../lib/growth.ts';
 
 const base: GenerationParameters = {
   prompt: 'a red circle',
@@ -200,24 +201,12 @@ test('pairs are told apart as in the web UI: quotation marks, commas, names with
   });
 });
 
-/** Milliseconds of reading a last line that is made of `n` times `piece`; the best of three, because other programs run beside it. */
-function readingMs(piece: string, n: number): number {
-  const text = `p\n${piece.repeat(n)}`;
-  const times = [1, 2, 3].map(() => {
-    const begun = performance.now();
-    parseGenerationParameters(text);
-    return performance.now() - begun;
-  });
-  return Math.min(...times);
-}
-
 for (const piece of ['a', ' ', 'a ', '"', 'a:"', '\\"', 'a: "\\', ':', ',', '-a/', 'é', 'a:', '\n', '\r\n ']) {
   test(`a line of ${JSON.stringify(piece)} is read in time that grows with its length only`, () => {
-    readingMs(piece, 10_000);
-    const short = readingMs(piece, 50_000);
-    const long = readingMs(piece, 400_000);
+    const make = (length: number): string => `p\n${piece.repeat(length)}`;
+    const ratio = growthOf({ make, use: parseGenerationParameters, size: 50_000, factor: 8 });
     // Eight times as long: the square would take 64 times as much.
-    assert.ok(long < 24 * Math.max(short, 2), `${short} ms, then ${long} ms`);
+    assert.ok(ratio < 32, `${ratio} times the time`);
   });
 }
 

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { boundedSentence, boundedSentences, cut, excerpt, printable, quote } from '../../src/lib/foreign-text.ts';
 import { OBEYED_RANGES } from './obeyed-characters.ts';
+import { growthOf } from './growth.ts';
 
 /** Surrogates are escaped where they stand alone, as each of them does here. */
 const ESCAPED = [...OBEYED_RANGES, [0xd800, 0xdfff]] as const;
@@ -56,16 +57,10 @@ test('text is cut without splitting a pair', () => {
   assert.equal(excerpt('\u001b'.repeat(100), 12), String.raw`\u001b\u001…`);
 });
 
-test('twice the text takes about twice the time', () => {
-  const timeOf = (length: number): number => {
-    const text = 'a\u009b'.repeat(length);
-    const startMs = performance.now();
-    for (let round = 0; round < 5; round++) printable(text);
-    return performance.now() - startMs;
-  };
-  timeOf(20_000);
-  const ratio = timeOf(400_000) / timeOf(200_000);
-  assert.ok(ratio < 5, `${ratio} times the time for twice the text`);
+test('eight times the text takes about eight times the time', () => {
+  const make = (length: number): string => 'a\u009b'.repeat(length);
+  const ratio = growthOf({ make, use: printable, size: 20_000, factor: 8 });
+  assert.ok(ratio < 32, `${ratio} times the time for eight times the text`);
 });
 
 test('sentences of one kind are bounded each and in number, and the rest is counted', () => {

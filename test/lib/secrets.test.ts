@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { boundedSentence, quote } from '../../src/lib/foreign-text.ts';
 import { withoutSecrets } from '../../src/lib/secrets.ts';
+import { growthOf } from './growth.ts';
 
 const SECRET = 'Pa55phrase';
 
@@ -103,18 +104,10 @@ test('eight times the text takes about eight times the time, whatever is repeate
     '#a=',
     '…',
   ];
-  // Processor time, because other programs take the clock's: the system counts it in ticks of 4 ms, so a measure is of 2.5 million characters.
-  const timeOf = (unit: string, length: number): number => {
-    const text = unit.repeat(Math.ceil(length / unit.length));
-    const before = process.threadCpuUsage();
-    for (let done = 0; done < 2_560_000; done += length) withoutSecrets(text);
-    const { user, system } = process.threadCpuUsage(before);
-    return user + system;
-  };
   for (const unit of UNITS) {
-    timeOf(unit, 20_000);
+    const make = (length: number): string => unit.repeat(Math.ceil(length / unit.length));
     // A square would be 64 times.
-    const ratio = 8 * (timeOf(unit, 640_000) / Math.max(10_000, timeOf(unit, 80_000)));
+    const ratio = growthOf({ make, use: withoutSecrets, size: 80_000, factor: 8 });
     assert.ok(ratio < 32, `${ratio} times the time for eight times ${JSON.stringify(unit)}`);
   }
 });

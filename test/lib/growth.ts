@@ -1,0 +1,30 @@
+/** How the processor time of a function grows with its input. The clock would also count the programs that run beside the tests. */
+
+/** The system counts processor time in ticks of some milliseconds, so a measure takes many of them. */
+const ENOUGH_MICROSECONDS = 60_000;
+
+export interface Growing<T> {
+  readonly make: (size: number) => T;
+  readonly use: (input: T) => unknown;
+  readonly size: number;
+  readonly factor: number;
+}
+
+/** @returns how many times the processor time `use` takes for `factor` times the size: about `factor` if it is linear, its square if it is a square */
+export function growthOf<T>({ make, use, size, factor }: Growing<T>): number {
+  const small = make(size);
+  const large = make(size * factor);
+  // Once to have it compiled.
+  use(small);
+  return microsecondsOf(() => use(large)) / microsecondsOf(() => use(small));
+}
+
+/** Of one call, on average. */
+function microsecondsOf(call: () => unknown): number {
+  const before = process.threadCpuUsage();
+  for (let calls = 1; ; calls++) {
+    call();
+    const { user, system } = process.threadCpuUsage(before);
+    if (user + system >= ENOUGH_MICROSECONDS) return (user + system) / calls;
+  }
+}
