@@ -9,17 +9,27 @@ import { MODEL_OPTIONS } from './options/model-options.ts';
 import { OUTPUT_OPTIONS } from './options/output-options.ts';
 import { QUEUE_OPTIONS } from './options/queue-options.ts';
 import { REQUEST_OPTIONS } from './options/request-options.ts';
+import { SELECTION_OPTIONS } from './options/selection-options.ts';
 import { WEBHOOK_OPTIONS } from './options/webhook-options.ts';
 import { WORKER_OPTIONS } from './options/worker-options.ts';
 
 export { COMMANDS, type CommandName, type OptionSpec } from './options/option-spec.ts';
 
+type Table = Readonly<Record<string, OptionSpec>>;
+
+/** The common options of a table, or the rare ones. */
+function half(table: Table, isRare: boolean): Table {
+  return Object.fromEntries(Object.entries(table).filter(([, spec]) => (spec.isRare ?? false) === isRare));
+}
+
 /** How the help and docs/options.md arrange the options. */
-export const OPTION_GROUPS: readonly (readonly [heading: string, options: Readonly<Record<string, OptionSpec>>])[] = [
+export const OPTION_GROUPS: readonly (readonly [heading: string, options: Table])[] = [
+  ['Selection', SELECTION_OPTIONS],
   ['Queue and store', QUEUE_OPTIONS],
   ['Worker', WORKER_OPTIONS],
   ['Webhooks', WEBHOOK_OPTIONS],
-  ['Image', REQUEST_OPTIONS],
+  ['Image', half(REQUEST_OPTIONS, false)],
+  ['Image, rarely needed', half(REQUEST_OPTIONS, true)],
   ['Files', IMAGE_FILE_OPTIONS],
   ['Model and device', MODEL_OPTIONS],
   ['Limits', LIMIT_OPTIONS],
@@ -27,6 +37,7 @@ export const OPTION_GROUPS: readonly (readonly [heading: string, options: Readon
 ];
 
 export const OPTIONS = {
+  ...SELECTION_OPTIONS,
   ...QUEUE_OPTIONS,
   ...WORKER_OPTIONS,
   ...WEBHOOK_OPTIONS,
@@ -54,6 +65,10 @@ export function environmentNameOf(name: OptionName): string {
   return variableOf(name, OPTIONS[name]);
 }
 
+/** In the order of the groups; one that makes a request has the options of the request first. */
 export function optionsOf(command: CommandName): readonly OptionName[] {
-  return OPTION_NAMES.filter((name) => (OPTIONS[name] as OptionSpec).commands.includes(command));
+  const names = OPTION_NAMES.filter((name) => (OPTIONS[name] as OptionSpec).commands.includes(command));
+  if (!names.includes('prompt')) return names;
+  const isOfRequest = (name: OptionName): boolean => name in REQUEST_OPTIONS;
+  return [...names.filter(isOfRequest), ...names.filter((name) => !isOfRequest(name))];
 }

@@ -24,6 +24,8 @@ interface FieldFlag {
   readonly aliases?: readonly string[];
   /** A text that a document may leave empty, but that nobody types empty on purpose. */
   readonly isNeverEmpty?: true;
+  /** The help lists it below the others. */
+  readonly isRare?: true;
   /** The variable where it is not `TEXT2IMG_<NAME>`. */
   readonly environment?: string;
 }

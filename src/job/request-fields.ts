@@ -58,7 +58,7 @@ export const REQUEST_FIELDS = {
     defaultText: 'the prompt',
     perJob: true,
     writtenBack: false,
-    flag: { placeholder: '<text>' },
+    flag: { placeholder: '<text>', isRare: true },
     png: 'Prompt 2',
   }),
   negativePrompt2: field<string>()({
@@ -67,7 +67,7 @@ export const REQUEST_FIELDS = {
     type: ({ maxPromptBytes: maxBytes }) => text({ maxBytes }),
     default: null,
     defaultText: 'the negative prompt',
-    flag: { placeholder: '<text>' },
+    flag: { placeholder: '<text>', isRare: true },
     png: 'Negative prompt 2',
   }),
   seed: field<number>()({
@@ -107,7 +107,7 @@ export const REQUEST_FIELDS = {
     type: () => decimal({ min: 0, max: 1 }),
     default: null,
     defaultText: '0',
-    flag: { placeholder: '<x>' },
+    flag: { placeholder: '<x>', isRare: true },
     png: 'CFG rescale',
   }),
   clipSkip: field<number>()({
@@ -116,7 +116,7 @@ export const REQUEST_FIELDS = {
     type: () => whole({ min: 0, max: MAX_CLIP_SKIP }),
     default: null,
     defaultText: '0',
-    flag: { placeholder: '<n>' },
+    flag: { placeholder: '<n>', isRare: true },
   }),
   widthPx: field<number>()({
     wire: 'width',
@@ -144,7 +144,7 @@ export const REQUEST_FIELDS = {
     type: () => sizePair,
     default: null,
     defaultText: 'the image’s size',
-    flag: { placeholder: '<WxH>' },
+    flag: { placeholder: '<WxH>', isRare: true },
     png: 'Original size',
   }),
   cropsCoordsTopLeft: field<Pair>()({
@@ -153,7 +153,7 @@ export const REQUEST_FIELDS = {
     type: () => cornerPair,
     default: null,
     defaultText: '0,0',
-    flag: { name: 'crop', placeholder: '<T,L>', aliases: ['--crops-coords-top-left'] },
+    flag: { name: 'crop', placeholder: '<T,L>', aliases: ['--crops-coords-top-left'], isRare: true },
     png: 'Crop top left',
   }),
   targetSize: field<Pair>()({
@@ -162,7 +162,7 @@ export const REQUEST_FIELDS = {
     type: () => sizePair,
     default: null,
     defaultText: 'the image’s size',
-    flag: { placeholder: '<WxH>' },
+    flag: { placeholder: '<WxH>', isRare: true },
     png: 'Target size',
   }),
   negativeOriginalSize: field<Pair>()({
@@ -171,7 +171,7 @@ export const REQUEST_FIELDS = {
     type: () => sizePair,
     default: null,
     defaultText: 'original_size',
-    flag: { placeholder: '<WxH>' },
+    flag: { placeholder: '<WxH>', isRare: true },
     png: 'Negative original size',
   }),
   negativeCropsCoordsTopLeft: field<Pair>()({
@@ -180,7 +180,7 @@ export const REQUEST_FIELDS = {
     type: () => cornerPair,
     default: null,
     defaultText: '0,0',
-    flag: { name: 'negativeCrop', placeholder: '<T,L>', aliases: ['--negative-crops-coords-top-left'] },
+    flag: { name: 'negativeCrop', placeholder: '<T,L>', aliases: ['--negative-crops-coords-top-left'], isRare: true },
     png: 'Negative crop top left',
   }),
   negativeTargetSize: field<Pair>()({
@@ -189,7 +189,7 @@ export const REQUEST_FIELDS = {
     type: () => sizePair,
     default: null,
     defaultText: 'target_size',
-    flag: { placeholder: '<WxH>' },
+    flag: { placeholder: '<WxH>', isRare: true },
     png: 'Negative target size',
   }),
   numImages: field<number>()({
@@ -225,7 +225,7 @@ export const REQUEST_FIELDS = {
     // Nothing is written back for the many schedulers that do not take it.
     default: null,
     defaultText: '0',
-    flag: { placeholder: '<x>' },
+    flag: { placeholder: '<x>', isRare: true },
     png: 'Eta',
   }),
   timesteps: field<readonly number[]>()({
@@ -240,7 +240,7 @@ export const REQUEST_FIELDS = {
       }),
     default: null,
     defaultText: 'none',
-    flag: { placeholder: '<n,…>' },
+    flag: { placeholder: '<n,…>', isRare: true },
     png: 'Timesteps',
     batchKey: (timesteps) => timesteps.join(),
   }),
@@ -256,7 +256,7 @@ export const REQUEST_FIELDS = {
       }),
     default: null,
     defaultText: 'none',
-    flag: { placeholder: '<x,…>' },
+    flag: { placeholder: '<x,…>', isRare: true },
     png: 'Sigmas',
     batchKey: (sigmas) => sigmas.join(),
   }),

@@ -67,6 +67,33 @@ test('other names are not in the help, letters are', () => {
   assert.doesNotMatch(help ?? '', /--steps|--sampler|--size|--clobber|--no-json/);
 });
 
+test('the options that most people need come first, and those that few need have a heading of their own', () => {
+  const program = buildProgram(() => {});
+  const find = (...path: readonly string[]) =>
+    path.reduce((command, name) => command.commands.find((one) => one.name() === name) ?? command, program);
+  const headings = (...path: readonly string[]) =>
+    [
+      ...find(...path)
+        .helpInformation()
+        .matchAll(/^(\S.*):$/gm),
+    ].map(([, heading]) => heading);
+  assert.deepEqual(headings('generate').slice(0, 3), ['Image', 'Image, rarely needed', 'Files']);
+  assert.deepEqual(headings('enqueue').slice(0, 3), ['Image', 'Image, rarely needed', 'Queue and store']);
+  assert.deepEqual(headings('jobs', 'list'), ['Selection', 'Queue and store', 'Output and logs']);
+  assert.deepEqual(headings('webhooks', 'redrive'), ['Queue and store', 'Output and logs']);
+  assert.equal(headings('run')[0], 'Queue and store');
+  const [, image = ''] = find('generate')
+    .helpInformation()
+    .split(/^Image.*:$/m);
+  assert.deepEqual(
+    [...image.matchAll(/^  (?:-., )?(--[a-z-]+)/gm)].map(([, flag]) => flag),
+    (
+      '--prompt --negative-prompt --seed --num-inference-steps --guidance-scale --width --height ' +
+      '--num-images --scheduler --schedule-type'
+    ).split(' '),
+  );
+});
+
 test('no letter and no other name is used twice', () => {
   for (const command of COMMANDS) {
     const flags = optionsOf(command).flatMap((name) => {

@@ -122,6 +122,13 @@ const cases: readonly Case[] = [
     says: /text\.png" exists/,
   },
   {
+    title: 'a value that is nearly one of a list',
+    args: ['jobs', 'list', '--status', 'pendin'],
+    exitCode: 2,
+    code: 'invalid_option',
+    says: /pending, processing, completed or error\. Did you mean "pending"\?/,
+  },
+  {
     title: 'a sampler that nobody has',
     args: ['generate', 'x', '--sampler', 'DPM++ 2M Karas'],
     exitCode: 3,

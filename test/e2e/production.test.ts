@@ -217,4 +217,13 @@ test('doctor and jobs speak of the database and the bucket', needsMongod, async 
   const doctor = await runCli({ args: ['doctor'], environment });
   assert.match(doctor.stdout, /✓ queue +MongoDB .*: 0 pending, 0 processing, 0 completed, 1 in error/);
   assert.match(doctor.stdout, /✓ store +gs:\/\/pictures.* can be written/);
+  // As another program may write it.
+  await using client = new MongoClient(environment.MONGO_URI);
+  await client.db().collection('prompts').insertOne({ text: 'a fox', status: 'Pending' });
+  const unseen = await runCli({ args: ['doctor'], environment });
+  assert.match(
+    unseen.stdout,
+    /✗ prompts +no worker sees: .*"Pending".*\n +→ set their status to "pending", in lower case and without spaces\n/,
+  );
+  assert.match(unseen.stdout, /\n\d problems?: .*prompts\n$/);
 });

@@ -34,6 +34,7 @@ export const MODEL_OPTIONS = {
     doc: 'Use models from the cache only. Never ask the hub.',
     allowed: 'on or off',
     commands: ['run', 'generate', 'models', 'doctor'],
+    actions: ['pull'],
   }),
   device: option({
     placeholder: '<device>',

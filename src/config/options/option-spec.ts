@@ -43,6 +43,8 @@ export interface OptionSpec {
   readonly short?: string;
   /** Other flags for the same option. The help leaves them out, docs/options.md lists them. */
   readonly aliases?: readonly string[];
+  /** Few need it: the help lists it in a group below the others. */
+  readonly isRare?: true;
   /** Describes the image: the code of a bad value when the command is about one image, whose fault it then is. */
   readonly requestFault?: 'invalid_parameter' | 'unknown_scheduler';
   /** May also come from the file that `<VARIABLE>_FILE` names; never quoted in an error. */

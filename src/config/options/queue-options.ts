@@ -28,6 +28,8 @@ export const QUEUE_OPTIONS = {
     doc: 'Google Cloud Storage bucket for the images. Needs --mongo-uri.',
     allowed: 'a bucket’s name without gs:// and slashes: 3 to 222 of a-z, 0-9, dot, dash and underscore',
     commands: QUEUE_COMMANDS,
+    // Only `jobs retry --adopt` looks into it.
+    actions: ['retry'],
     environment: 'GCS_BUCKET',
   }),
   gcsPrefix: option({
@@ -38,6 +40,7 @@ export const QUEUE_OPTIONS = {
     doc: 'First part of the images’ names, in the bucket or the data folder.',
     allowed: 'letters, digits, and . _ - / up to 200 characters, without empty parts and the parts . and ..',
     commands: ['run', 'jobs'],
+    actions: ['retry'],
   }),
   dataDir: option({
     placeholder: '<folder>',

@@ -47,11 +47,11 @@ export function requestOptions<Table extends FieldTable>(
 function specOf(field: FieldTable[string], commands: readonly CommandName[]): OptionSpec {
   // An operator's default may be more than a document may ask for.
   const type = field.type(NO_LIMITS);
-  const { placeholder, environment, short, aliases, isNeverEmpty } = field.flag ?? {};
+  const { placeholder, environment, short, aliases, isNeverEmpty, isRare } = field.flag ?? {};
   return {
     ...(placeholder === undefined ? {} : { placeholder }),
     ...(environment === undefined ? {} : { environment }),
-    ...omitUndefined({ short, aliases }),
+    ...omitUndefined({ short, aliases, isRare }),
     ...(type.verbatim ? { kind: 'text' } : {}),
     ...(type.verbatim && !isNeverEmpty ? { mayBeEmpty: true } : {}),
     type,

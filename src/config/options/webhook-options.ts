@@ -11,6 +11,7 @@ export const WEBHOOK_OPTIONS = {
     doc: 'Webhook URL for the results of jobs.',
     allowed: 'an http:// or https:// URL',
     commands: [...WEBHOOK_COMMANDS, 'doctor'],
+    actions: ['deliver'],
     environment: 'CALLBACK_URL',
   }),
   callbackEvents: option({
@@ -29,6 +30,7 @@ export const WEBHOOK_OPTIONS = {
     doc: 'Extra hosts allowed in a document’s callback_url, as host or host:port, with commas. They may be private or use plain http.',
     allowed: 'host names, with or without a port, separated by commas',
     commands: WEBHOOK_COMMANDS,
+    actions: ['deliver'],
   }),
   webhookSecret: option({
     placeholder: '<secret>',
@@ -36,6 +38,7 @@ export const WEBHOOK_OPTIONS = {
     doc: 'Secret that signs webhooks (Standard Webhooks): whsec_…. Give two with a comma to rotate it.',
     allowed: 'whsec_ and the base64 of 24 to 64 random bytes',
     commands: WEBHOOK_COMMANDS,
+    actions: ['deliver'],
     secret: true,
   }),
   publicUrlBase: option({
