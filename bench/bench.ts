@@ -1,6 +1,7 @@
 /**
- * `npm run bench`: seconds per UNet pass of the full SD 1.5 shape, as a share of the best matrix product in the same run; load times, memory, the
- * demo picture. `npm run bench -- --python PATH` also times diffusers in that Python, in the same run.
+ * `npm run bench`: seconds per UNet pass of the full SD 1.5 and SDXL shapes, as a share of the best matrix product in the same run; load times, memory,
+ * the demo picture. `npm run bench -- --python PATH` also times diffusers in that Python, in the same run. `--shapes sd15` leaves XL out, which takes
+ * minutes, 21 GB of disk below the cache folder and 13 GB of memory.
  */
 import { execFileSync } from 'node:child_process';
 import { rmSync } from 'node:fs';
@@ -12,14 +13,15 @@ import { loadModel } from '../src/engine/child/load-model.ts';
 import { FAMILIES } from '../src/pipelines/registry.ts';
 import { runJobs } from '../src/pipelines/run-jobs.ts';
 import { gemmFlopsPerSecond } from './gemm.ts';
-import { makeSd15Unet } from './sd15-unet.ts';
 import { median, timeRuns } from './timing.ts';
+import { isShapeName, makeUnet, SHAPES, type ShapeName } from './unet-shapes.ts';
 import { cpuSettings } from '../test/engine/cpu-settings.ts';
 import { aRequest } from '../test/job/a-request.ts';
 
 interface PassReport {
   readonly loadSeconds: number;
   readonly residentBytes: number;
+  readonly peakBytes: number;
   readonly weightBytes: number;
   readonly flops: number;
   readonly graphBytes: number;
@@ -27,7 +29,13 @@ interface PassReport {
 }
 
 const { values: flags } = parseArgs({
-  options: { python: { type: 'string' }, passes: { type: 'string', default: '3' } },
+  options: {
+    python: { type: 'string' },
+    passes: { type: 'string', default: '3' },
+    // A pass of XL takes as long as eight of SD 1.5.
+    'xl-passes': { type: 'string', default: '2' },
+    shapes: { type: 'string', default: Object.keys(SHAPES).join() },
+  },
 });
 const place = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'text2img', 'bench');
 const cache = join(place, 'compiled');
@@ -38,51 +46,75 @@ function say(what: string, value: string): void {
   console.log(`${what.padEnd(52)} ${value}`);
 }
 
+interface Measured {
+  readonly name: ShapeName;
+  readonly folder: string;
+  readonly passes: string;
+}
+
 /** In a process of its own, so that memory and load times are its own. */
-function passReport(cacheFolder: string, passes: string): PassReport {
-  const args = [here('unet-pass.ts'), unet, cacheFolder, String(threads), passes];
+function passReport({ name, folder, passes }: Measured, cacheFolder: string): PassReport {
+  const args = [here('unet-pass.ts'), name, folder, cacheFolder, String(threads), passes];
   return JSON.parse(
     execFileSync(process.execPath, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] }),
   ) as PassReport;
 }
 
-say('machine', `${cpus()[0]?.model ?? ''}, ${threads} threads`);
-const unet = await makeSd15Unet(place);
-const gemms = [await gemmFlopsPerSecond(1024, threads), await gemmFlopsPerSecond(2048, threads)];
-const best = Math.max(...gemms);
-say('GEMM 1024³, 2048³ through ONNX Runtime', gemms.map((rate) => `${(rate / 1e9).toFixed(0)} GFLOP/s`).join(', '));
-
-const plain = passReport('off', flags.passes);
-const rate = plain.flops / plain.passSeconds;
-say('UNet pass, SD 1.5 at 512×512, batch 1', `${plain.passSeconds.toFixed(2)} s (median of ${flags.passes})`);
-say(
-  '  arithmetic, counted from the graph',
-  `${(plain.flops / 1e12).toFixed(3)} TFLOP, graph ${(plain.graphBytes / 1000).toFixed(0)} kB`,
-);
-say('  speed, share of the best GEMM', `${(rate / 1e9).toFixed(0)} GFLOP/s, ${((100 * rate) / best).toFixed(0)} %`);
-say('  load without compile cache', `${plain.loadSeconds.toFixed(1)} s`);
-say('  resident after one pass / weights', `${(plain.residentBytes / plain.weightBytes).toFixed(2)}`);
-
-rmSync(cache, { recursive: true, force: true });
-const first = passReport(cache, '0');
-const second = passReport(cache, flags.passes);
-say('  load that fills the compile cache', `${first.loadSeconds.toFixed(1)} s`);
-say('  load with a warm compile cache', `${second.loadSeconds.toFixed(1)} s`);
-say(
-  '  pass, resident / weights with a warm cache',
-  `${second.passSeconds.toFixed(2)} s, ${(second.residentBytes / second.weightBytes).toFixed(2)}`,
-);
-if (flags.python !== undefined) {
-  const seconds = Number(
-    execFileSync(flags.python, [here('diffusers-unet-pass.py'), String(threads), flags.passes], { encoding: 'utf8' })
-      .trim()
-      .split('\n')
-      .at(-1),
+/** @param best of the matrix products, FLOP/s */
+function sayPass(report: PassReport, { name, passes }: Measured, best: number): void {
+  const rate = report.flops / report.passSeconds;
+  say(`UNet pass, ${SHAPES[name].about}, batch 1`, `${report.passSeconds.toFixed(2)} s (median of ${passes})`);
+  say(
+    '  arithmetic, counted from the graph',
+    `${(report.flops / 1e12).toFixed(3)} TFLOP, graph ${(report.graphBytes / 1000).toFixed(0)} kB`,
   );
+  say('  speed, share of the best GEMM', `${(rate / 1e9).toFixed(0)} GFLOP/s, ${((100 * rate) / best).toFixed(0)} %`);
+}
+
+const share = (bytes: number, { weightBytes }: PassReport): string => (bytes / weightBytes).toFixed(2);
+
+/** @returns seconds per pass */
+function measureShape(measured: Measured, best: number): number {
+  rmSync(cache, { recursive: true, force: true });
+  const plain = measured.name === 'sd15' ? passReport(measured, 'off') : undefined;
+  if (plain !== undefined) {
+    sayPass(plain, measured, best);
+    say('  load without compile cache', `${plain.loadSeconds.toFixed(1)} s`);
+    say('  resident after one pass / weights', share(plain.residentBytes, plain));
+  }
+  const first = passReport({ ...measured, passes: '0' }, cache);
+  const second = passReport(measured, cache);
+  if (plain === undefined) sayPass(second, measured, best);
+  say(
+    '  load that fills the compile cache',
+    `${first.loadSeconds.toFixed(1)} s, at most ${share(first.peakBytes, first)} × the weights resident`,
+  );
+  say('  load with a warm compile cache', `${second.loadSeconds.toFixed(1)} s`);
+  say(
+    '  pass, resident / weights with a warm cache',
+    `${second.passSeconds.toFixed(2)} s, ${share(second.residentBytes, second)}`,
+  );
+  return Math.min(plain?.passSeconds ?? Number.POSITIVE_INFINITY, second.passSeconds);
+}
+
+function compareWithDiffusers({ name, passes }: Measured, ownSeconds: number): void {
+  if (flags.python === undefined) return;
+  const args = [here('diffusers-unet-pass.py'), name, String(threads), passes];
+  const seconds = Number(execFileSync(flags.python, args, { encoding: 'utf8' }).trim().split('\n').at(-1));
   say(
     '  the same pass in diffusers on PyTorch, eager',
-    `${seconds.toFixed(2)} s; text2img is ${(seconds / Math.min(plain.passSeconds, second.passSeconds)).toFixed(2)} × as fast`,
+    `${seconds.toFixed(2)} s; text2img is ${(seconds / ownSeconds).toFixed(2)} × as fast`,
   );
+}
+
+say('machine', `${cpus()[0]?.model ?? ''}, ${threads} threads`);
+const gemms = [await gemmFlopsPerSecond(1024, threads), await gemmFlopsPerSecond(2048, threads)];
+say('GEMM 1024³, 2048³ through ONNX Runtime', gemms.map((rate) => `${(rate / 1e9).toFixed(0)} GFLOP/s`).join(', '));
+for (const name of flags.shapes.split(',')) {
+  if (!isShapeName(name)) throw new Error(`--shapes takes ${Object.keys(SHAPES).join(', ')}, not ${name}`);
+  const passes = name === 'sdxl' ? flags['xl-passes'] : flags.passes;
+  const measured = { name, folder: await makeUnet(name, place), passes };
+  compareWithDiffusers(measured, measureShape(measured, Math.max(...gemms)));
 }
 
 const demo = fileURLToPath(new URL('../models/demo', import.meta.url));

@@ -19,5 +19,15 @@ export function median(values: readonly number[]): number {
 
 /** This process's resident bytes, mapped pages included. */
 export function residentBytes(): number {
-  return Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1] ?? 0) * 1024;
+  return statusBytes('VmRSS');
+}
+
+/** The most that they have been. */
+export function peakBytes(): number {
+  return statusBytes('VmHWM');
+}
+
+function statusBytes(key: 'VmRSS' | 'VmHWM'): number {
+  const line = new RegExp(`^${key}:\\s+(\\d+) kB`, 'm').exec(readFileSync('/proc/self/status', 'utf8'));
+  return Number(line?.[1] ?? 0) * 1024;
 }

@@ -263,6 +263,20 @@ def tiny_case(name: str, half: str) -> Case:
     return Case(stored, about, "AutoencoderTiny", dims, inputs, lambda i: {result: module[half](i[source])}, config, module, weights_of=weights_of)
 
 
+def tiled_case() -> Case:
+    """What AutoencoderTiny.enable_tiling makes of tiles of 64 pixels, whose real size, 512, would make a large file."""
+    four = [4] * 4
+    config = {"decoder_block_out_channels": four, "encoder_block_out_channels": four, "num_decoder_blocks": [1] * 4, "num_encoder_blocks": [1] * 4}
+    vae = AutoencoderTiny.from_config(config)
+    shake(vae.decoder, seed=71, gain=1.2)
+    vae.enable_tiling()
+    vae.tile_sample_min_size, vae.tile_latent_min_size = 64, 8
+    module = torch.nn.ModuleDict({"decoder": vae.decoder}).eval()
+    inputs, dims = {"latent_sample": normal([1, 4, 9, 17], 74, 2.0)}, {"latent_sample": [1, 4, "height", "width"]}
+    about = "an image of six tiles"
+    return Case("vae-tiny-tiled", about, "AutoencoderTiny", dims, inputs, lambda i: {"sample": vae.decode(i["latent_sample"]).sample}, config, module)
+
+
 CLIP = {
     "hidden_size": 8,
     "intermediate_size": 20,
@@ -394,5 +408,6 @@ NETWORK_GROUPS = {
     "unet-xl": lambda: [unet_case(name, UNET_XL_CASES, UNET_XL) for name in UNET_XL_CASES],
     "vae-tiny": lambda: [tiny_case(name, "decoder") for name in TINY_CASES],
     "vae-tiny-encoder": lambda: [tiny_case(name, "encoder") for name in TINY_CASES],
+    "vae-tiny-tiled": lambda: [tiled_case()],
     "vae": lambda: [vae_case(name) for name in VAE_CASES],
 }
