@@ -31,6 +31,7 @@ const schema = keys.transform((config) => ({
   sample_size: TILE_PX,
   latents_mean: null,
   latents_std: null,
+  force_upcast: false,
 }));
 
 export type AutoencoderTinyConfig = z.infer<typeof schema>;

@@ -225,7 +225,7 @@ test('NaN and infinities as Python writes them are read where they stand as valu
   const folder = copyOfBase(t);
   const path = join(folder, 'vae/config.json');
   const json = readFileSync(path, 'utf8').trim();
-  writeFileSync(path, json.replace(/\}$/, ', "latents_mean": [NaN, -Infinity], "_note": "a \\"NaN: Infinity, b"}'));
+  writeFileSync(path, json.replace(/\}$/, ', "shift_factor": [NaN, -Infinity], "_note": "a \\"NaN: Infinity, b"}'));
   assert.ok((await openKnown(folder)).networks.vae.config.latent_channels > 0);
   writeFileSync(path, json.replace(/\}$/, ', "scaling_factor": NaN}'));
   assert.match(await message(folder), /"scaling_factor" is "NaN"/);

@@ -1,19 +1,18 @@
 /** Opens the denoising network and the autoencoder of a latent diffusion model: they become the functions that the pipeline calls. */
 import type { CheckpointNetwork } from '../../checkpoint/checkpoint.ts';
-import { Text2ImgError } from '../../errors/text2img-error.ts';
 import { omitUndefined } from '../../lib/omit-undefined.ts';
 import type { UNet2DConditionConfig } from '../../networks/unet-2d-condition-config.ts';
 import { float32, floatsOf } from '../../runtime/tensors.ts';
 import type { LoadTools, OpenNetworkOptions } from '../family.ts';
 import { batchedConditions } from './conditions.ts';
 import type { Denoiser, FullPrecision, Networks, VaeDecoder } from './networks.ts';
-import { nearestTileSize, tiledVaeDecoder } from './vae-tiling.ts';
-import { type VaeConfig, vaeSampleSizePx, vaeScaleFactor } from './vae-sizes.ts';
+import { type VaeConfig, vaeScaleFactor } from './vae-sizes.ts';
+import { requireTiles, tiledDecoder } from './vae-tiles.ts';
 
 type Precision = Pick<OpenNetworkOptions, 'computeType'>;
 const FULL: Precision = { computeType: 'float32' };
 
-type Vae = Pick<CheckpointNetwork<VaeConfig>, 'config' | 'configPath'>;
+type Vae = Pick<CheckpointNetwork<VaeConfig>, 'networkClass' | 'config' | 'configPath'>;
 
 /** The part of a checkpoint that is opened here. */
 interface LatentCheckpoint {
@@ -41,7 +40,7 @@ export async function openLatentNetworks(
   if (tools.settings.vaeTiling) requireTiles(vae);
   const denoiser = (precision: Precision): Promise<Denoiser> => openDenoiser(unet.config, tools, precision);
   const decoder = async (precision: Precision): Promise<VaeDecoder> => ({
-    ...(await openVae(vae.config, tools, precision)),
+    ...(await openVae(vae, tools, precision)),
     ...omitUndefined({ statistics: vaeStatistics }),
   });
   const networks = { denoiser: await denoiser({}), vae: await decoder(vaePrecision) };
@@ -68,7 +67,8 @@ async function openDenoiser(
   };
 }
 
-async function openVae(config: VaeConfig, tools: LoadTools, precision: Precision): Promise<VaeDecoder> {
+async function openVae(vae: Vae, tools: LoadTools, precision: Precision): Promise<VaeDecoder> {
+  const { config } = vae;
   const network = await tools.open('vae', { use: 'once', ...precision });
   const decoder: VaeDecoder = {
     scaleFactor: vaeScaleFactor(config),
@@ -77,22 +77,4 @@ async function openVae(config: VaeConfig, tools: LoadTools, precision: Precision
       floatsOf(await network.run({ latent_sample: float32(latents, [1, ...shape]) }, { signal }), 'sample'),
   };
   return tools.settings.vaeTiling && !isSmall(config) ? tiledVaeDecoder(decoder, vaeSampleSizePx(config)) : decoder;
-}
-
-/** @throws `unsupported_config` for an autoencoder whose tiles do not join */
-function requireTiles({ config, configPath }: Vae): void {
-  if (isSmall(config)) return;
-  const size = vaeSampleSizePx(config);
-  const nearest = nearestTileSize(size, vaeScaleFactor(config));
-  if (nearest === size) return;
-  throw new Text2ImgError(
-    'unsupported_config',
-    `${configPath}: "sample_size" is ${size}, and tiles of that size do not join, so --vae-tiling cannot be used; ` +
-      `the nearest size that works is ${nearest}.`,
-  );
-}
-
-/** TAESD needs little memory, and diffusers tiles it in another way: it decodes every image whole. */
-function isSmall(config: VaeConfig): boolean {
-  return 'num_decoder_blocks' in config;
 }

@@ -1,0 +1,41 @@
+/** Which tiles an autoencoder decodes in: each class has its own. */
+import type { CheckpointNetwork } from '../../checkpoint/checkpoint.ts';
+import { Text2ImgError } from '../../errors/text2img-error.ts';
+import { AUTOENCODER_TINY } from '../../networks/autoencoder-tiny.ts';
+import type { VaeDecoder } from './networks.ts';
+import { type VaeConfig, vaeSampleSizePx, vaeScaleFactor } from './vae-sizes.ts';
+import { nearestTileSize, tiledVaeDecoder } from './vae-tiling.ts';
+import { tiledTinyVaeDecoder } from './vae-tiling-tiny.ts';
+
+type Vae = Pick<CheckpointNetwork<VaeConfig>, 'networkClass' | 'config' | 'configPath'>;
+
+/** AutoencoderTiny's tiles in diffusers fit only decoders that enlarge as much as this. */
+const TINY_SCALE_FACTOR = 8;
+
+/** `decoder`, tile by tile. @param vae one that `requireTiles` allows */
+export function tiledDecoder(decoder: VaeDecoder, { networkClass, config }: Vae): VaeDecoder {
+  const sizePx = vaeSampleSizePx(config);
+  return isTiny(networkClass) ? tiledTinyVaeDecoder(decoder, sizePx) : tiledVaeDecoder(decoder, sizePx);
+}
+
+/** @throws `unsupported_config` for an autoencoder whose tiles do not join */
+export function requireTiles({ networkClass, config, configPath }: Vae): void {
+  const scale = vaeScaleFactor(config);
+  if (isTiny(networkClass)) {
+    if (scale === TINY_SCALE_FACTOR) return;
+    throw new Text2ImgError(
+      'unsupported_config',
+      `${configPath}: one latent becomes ${scale} pixels wide, so --vae-tiling cannot be used; tiles of AutoencoderTiny need ${TINY_SCALE_FACTOR}.`,
+    );
+  }
+  const size = vaeSampleSizePx(config);
+  const nearest = nearestTileSize(size, scale);
+  if (nearest === size) return;
+  throw new Text2ImgError(
+    'unsupported_config',
+    `${configPath}: "sample_size" is ${size}, and tiles of that size do not join, so --vae-tiling cannot be used; ` +
+      `the nearest size that works is ${nearest}.`,
+  );
+}
+
+const isTiny = ({ className }: Vae['networkClass']): boolean => className === AUTOENCODER_TINY.className;
