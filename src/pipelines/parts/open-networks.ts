@@ -76,5 +76,5 @@ async function openVae(vae: Vae, tools: LoadTools, precision: Precision): Promis
     decode: async (latents, shape, signal) =>
       floatsOf(await network.run({ latent_sample: float32(latents, [1, ...shape]) }, { signal }), 'sample'),
   };
-  return tools.settings.vaeTiling && !isSmall(config) ? tiledVaeDecoder(decoder, vaeSampleSizePx(config)) : decoder;
+  return tools.settings.vaeTiling ? tiledDecoder(decoder, vae) : decoder;
 }

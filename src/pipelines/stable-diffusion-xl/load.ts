@@ -41,13 +41,10 @@ export async function loadStableDiffusionXl(
 }
 
 /** The XL pipelines read `force_upcast`, whose default in diffusers is true, and the statistics of the latents. */
-function vaeOptions(config: VaeConfig) {
-  const { latents_mean: mean, latents_std: deviation } = config;
+function vaeOptions({ force_upcast: stated, latents_mean: mean, latents_std: deviation }: VaeConfig) {
   const vaeStatistics: VaeDecoder['statistics'] = mean && deviation ? { mean, deviation } : undefined;
-  // TAESD has no such key.
-  const overflows = 'force_upcast' in config ? (config.force_upcast ?? true) : !('num_decoder_blocks' in config);
   return {
     ...omitUndefined({ vaeStatistics }),
-    vaePrecision: overflows ? ({ computeType: 'float32' } as const) : {},
+    vaePrecision: (stated ?? true) ? ({ computeType: 'float32' } as const) : {},
   };
 }

@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import { readConfig } from '../../../src/lib/config-rules.ts';
 import { AUTOENCODER_TINY } from '../../../src/networks/autoencoder-tiny.ts';
 import type { VaeDecoder } from '../../../src/pipelines/parts/networks.ts';
+import { requireTiles } from '../../../src/pipelines/parts/vae-tiles.ts';
 import { tiledTinyVaeDecoder } from '../../../src/pipelines/parts/vae-tiling-tiny.ts';
 import { float32, floatsOf } from '../../../src/runtime/tensors.ts';
 import { assertClose, readVectors } from '../../networks/vectors.ts';
@@ -48,3 +49,20 @@ test('an image of one tile is what the decoder gives, bit for bit', () =>
     const few = latents.data.slice(0, channels * 6);
     assert.deepEqual(await tiledTinyVaeDecoder(decoder, TILE_PX).decode(few, shape), await decoder.decode(few, shape));
   }));
+
+test('an AutoencoderTiny of another factor than 8 is refused where tiles are asked for, with its factor', () => {
+  const vae = (stages: number) => {
+    const each = Array.from({ length: stages }, () => 4);
+    const json = { decoder_block_out_channels: each, num_decoder_blocks: each };
+    return {
+      networkClass: AUTOENCODER_TINY,
+      config: readConfig(AUTOENCODER_TINY, json, 'c').config,
+      configPath: 'vae/c',
+    };
+  };
+  requireTiles(vae(4));
+  assert.throws(() => requireTiles(vae(3)), {
+    code: 'unsupported_config',
+    message: /^vae\/c: one latent becomes 4 pixels wide, so --vae-tiling cannot be used; .* need 8\.$/,
+  });
+});
