@@ -1,5 +1,6 @@
 /** Errors in the command line, in our words. */
 import type { CommanderError } from 'commander';
+import { COMMANDS, optionsOf } from '../config/options.ts';
 import { flagNamed, PICTURE } from '../config/options/option-spec.ts';
 import { optionNameOf } from '../config/options/request-options.ts';
 import { Text2ImgError } from '../errors/text2img-error.ts';
@@ -7,6 +8,8 @@ import { fieldOfOtherTools } from '../job/foreign-fields.ts';
 import type { FieldTable } from '../job/request-field.ts';
 import { REQUEST_FIELDS } from '../job/request-fields.ts';
 import { quote } from '../lib/foreign-text.ts';
+import { nearestName } from '../lib/nearest-name.ts';
+import { aliasesOf, SIZE_FLAG, takesSize } from './flag-names.ts';
 
 /** The command that was typed; `run` where none was named. */
 export interface TypedCommand {
@@ -49,8 +52,15 @@ function describeUnknownOption(message: string, command: string): string {
   const [, typed = '', suggested] =
     /^error: unknown option '([^]*?)'(?:\n\(Did you mean (--[\w-]+)\?\))?$/.exec(message) ?? [];
   const name = typed.startsWith('--') ? (/^[^=]*/.exec(typed)?.[0] ?? '') : typed.slice(0, 2);
-  const meant = suggested ?? flagOfOtherTools(name, command);
+  const near = nearestName(name, [...(suggested === undefined ? [] : [suggested]), ...otherSpellings(command)]);
+  const meant = suggested === undefined ? (flagOfOtherTools(name, command) ?? near) : (near ?? suggested);
   return `There is no option ${quote(name)}.${meant === undefined ? '' : ` Did you mean ${meant}?`}`;
+}
+
+/** Flags that the help leaves out, so commander does not suggest them. */
+function otherSpellings(command: string): readonly string[] {
+  const known = COMMANDS.find((one) => one === command) ?? 'run';
+  return [...optionsOf(known).flatMap(aliasesOf), ...(takesSize(known) ? [SIZE_FLAG] : [])];
 }
 
 /** `--n-iter` of another tool is our `--num-images`. */

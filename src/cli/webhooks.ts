@@ -43,7 +43,7 @@ export async function webhooks(context: QueueContext, { action, id }: WebhooksIn
       if (redriven === 0 && id !== undefined)
         throw new Text2ImgError(
           'not_found',
-          `There is no dead webhook ${quote(id)}. List them with "text2img webhooks list --state dead".`,
+          `There is no dead webhook ${quote(id)}. List webhooks with "text2img webhooks list". To send a pending one, type "text2img webhooks deliver --now ${id}".`,
         );
       printResult(context, { json: { redriven }, text: `${webhookCount(redriven)} pending again` });
       return 0;

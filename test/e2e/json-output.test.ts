@@ -6,20 +6,12 @@ import { after, test } from 'node:test';
 import type { Command } from 'commander';
 import { buildProgram } from '../../src/cli/program.ts';
 import { cudaLibraryFolder } from '../../src/runtime/onnxruntime/cuda/library-folder.ts';
-import { parseStrictly } from '../observability/strict-json.ts';
+import { assertSnakeCase, parseStrictly } from '../observability/strict-json.ts';
 import { HubServer } from '../servers/hub-server.ts';
 import { startWebhookReceiver } from '../servers/webhook-receiver.ts';
 import { root, runCli, temporaryFolder } from './run-cli.ts';
 
-const SNAKE_CASE = /^[a-z][a-z0-9]*(?:_[a-z0-9]+)*$/;
-
 type Json = Readonly<Record<string, unknown>>;
-
-function namesIn(value: unknown): string[] {
-  if (Array.isArray(value)) return value.flatMap(namesIn);
-  if (typeof value !== 'object' || value === null) return [];
-  return Object.entries(value).flatMap(([name, one]) => [name, ...namesIn(one)]);
-}
 
 /** The path of each command that takes `--json`. */
 function commandsWithJson(command: Command): string[] {
@@ -61,7 +53,7 @@ async function outputOf(command: string, args: readonly string[] = [], exitCode 
   });
   assert.equal(code, exitCode, `${command}: ${stderr}`);
   const lines = stdout.trimEnd().split('\n').map(parseStrictly);
-  for (const name of lines.flatMap(namesIn)) assert.match(name, SNAKE_CASE, `${command}: ${stdout}`);
+  assertSnakeCase(lines, `${command}: ${stdout}`);
   walked.add(command);
   return lines as Json[];
 }

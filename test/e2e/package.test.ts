@@ -1,13 +1,13 @@
 /**
- * The ways to the command that README names. The tarball: packed, installed in an empty folder and used to draw, with nothing of the clone in
- * reach. Beside it the tarball for all folders, `npm link`, and `npx` in the clone.
+ * The package in one folder, and `npx` in the clone. The tarball: packed, installed in an empty folder and used to draw, with nothing of the clone
+ * in reach. `packed.test.ts` and `fresh-clone.test.ts` install for all folders and link.
  */
 import assert from 'node:assert/strict';
 import { spawnSync, type SpawnSyncReturns } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { after, test } from 'node:test';
 import { loadedBy } from './packages-of.ts';
@@ -92,34 +92,6 @@ test('the packed tarball installs without scripts in an empty folder and draws a
   const png = await readFile(join(place, 'x.png'));
   assert.equal(png.subarray(1, 4).toString('latin1'), 'PNG');
   assert.equal(png.readUInt32BE(16), 256, 'width');
-});
-
-/** A global folder of npm's that is not the machine's own. */
-function withPrefix(name: string): Readonly<Record<string, string>> {
-  const prefix = join(place, name);
-  const commands = process.platform === 'win32' ? prefix : join(prefix, 'bin');
-  return { npm_config_prefix: prefix, PATH: `${commands}${delimiter}${process.env['PATH'] ?? ''}` };
-}
-
-test('the tarball that is installed for all folders puts "text2img" into the path, and sentences say it so', (t) => {
-  const environment = withPrefix('global');
-  const args = ['install', '--global', '--ignore-scripts', '--prefer-offline', '--no-audit', `./${tarball}`];
-  const install = runInPlace('npm', args, place, environment);
-  if (UNREACHABLE.test(install.stderr))
-    return t.skip(`NOT RUN: the npm registry cannot be reached: ${install.stderr.slice(0, 300)}`);
-  succeed(install, 'npm install --global');
-  const elsewhere = join(place, 'elsewhere');
-  mkdirSync(elsewhere);
-  const mistyped = runInPlace('text2img', ['generat'], elsewhere, environment);
-  assert.match(mistyped.stderr, /Did you mean "text2img generate"\?/);
-  assert.match(succeed(runInPlace('text2img', ['--help'], elsewhere, environment), 'help'), /^Usage: text2img /);
-});
-
-test('"npm link" puts "text2img" of the clone into the path', () => {
-  const environment = withPrefix('linked');
-  succeed(runInPlace('npm', ['link'], root, environment), 'npm link');
-  const mistyped = runInPlace('text2img', ['generat'], place, environment);
-  assert.match(mistyped.stderr, /Did you mean "text2img generate"\?/);
 });
 
 test('"npx text2img" starts the program in the clone and below it, without asking a registry', () => {

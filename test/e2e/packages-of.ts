@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { cleanEnvironment } from './run-cli.ts';
+import { cleanEnvironment, PACKAGE } from './run-cli.ts';
 
 /** Also what is loaded by `require`. Children inherit the hook and are told apart by their channel to the parent. */
 const HOOK = `import { registerHooks } from 'node:module';
@@ -70,5 +70,5 @@ export function loadedBy({ args, launcher, cwd, environment = {}, exitCode = 0 }
 /** Undefined for a file of our own, which lies in `node_modules` too where the program is installed. */
 function packageOf(url: string): string | undefined {
   const name = /^.*\/node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(url)?.[1];
-  return name === 'text2img-service' ? undefined : name;
+  return name === PACKAGE.name ? undefined : name;
 }

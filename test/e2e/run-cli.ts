@@ -1,12 +1,18 @@
 /** Starts the program as its users do: the launcher in a process of its own, with nothing of the caller's environment that it reads. */
 import { spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 export const root = fileURLToPath(new URL('../..', import.meta.url));
 export const launcher = join(root, 'bin', 'text2img.js');
+
+export const PACKAGE = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
+  readonly name: string;
+  readonly version: string;
+  readonly private?: boolean;
+};
 
 export interface CliResult {
   readonly code: number | null;

@@ -4,25 +4,8 @@ import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { ESCAPES, NO_TERMINAL as skip, onTerminalOf } from './pseudo-terminal.ts';
 import { cleanEnvironment, launcher, runCli, temporaryFolder } from './run-cli.ts';
-
-const hasPython = spawnSync('python3', ['-c', 'import pty, fcntl']).status === 0;
-const skip = hasPython ? false : 'NOT RUN: there is no python3 to make a pseudo terminal with';
-
-/** Opens a terminal of `columns` (0: one that does not know its size), runs the rest of the arguments on it, and prints what they wrote. */
-const ON_TERMINAL = `
-import fcntl, os, pty, struct, sys, termios
-pid, fd = pty.fork()
-if pid == 0:
-    fcntl.ioctl(1, termios.TIOCSWINSZ, struct.pack('HHHH', 24, int(sys.argv[1]), 0, 0))
-    os.execvp(sys.argv[2], sys.argv[2:])
-while True:
-    try: data = os.read(fd, 65536)
-    except OSError: break
-    if not data: break
-    sys.stdout.buffer.write(data)
-sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
-`;
 
 interface Screen {
   readonly columns?: number;
@@ -30,20 +13,18 @@ interface Screen {
 }
 
 function onTerminal(args: readonly string[], cwd: string, { columns = 80, environment = {} }: Screen = {}): string {
-  const { stdout, stderr, status } = spawnSync(
-    'python3',
-    ['-c', ON_TERMINAL, String(columns), process.execPath, launcher, ...args],
-    { cwd, env: cleanEnvironment({ TERM: 'xterm', ...environment }), encoding: 'utf8' },
-  );
+  const [python = '', ...before] = onTerminalOf(columns);
+  const { stdout, stderr, status } = spawnSync(python, [...before, process.execPath, launcher, ...args], {
+    cwd,
+    env: cleanEnvironment({ TERM: 'xterm', ...environment }),
+    encoding: 'utf8',
+  });
   assert.equal(status, 0, stdout + stderr);
   return stdout;
 }
 
 const SMALL = ['--width=64', '--height=64', '--num-inference-steps=60', '--device=cpu'];
 const GENERATE = ['generate', '--prompt=a red circle', '--seed=7', ...SMALL];
-
-// oxlint-disable-next-line no-control-regex
-const ESCAPES = /\u001b\[\d*[A-Za-z]/g;
 
 /** Each text that stood in a row, without what moves the cursor. Log lines may be longer than a row. */
 function bars(written: string): string[] {

@@ -1,4 +1,5 @@
 /** A parser of JSON that refuses an object with one name twice. `JSON.parse` keeps the last value, other readers the first, and nobody says so. */
+import assert from 'node:assert/strict';
 
 const STRING = /"(?:[^"\\]|\\.)*"/y;
 
@@ -25,4 +26,17 @@ export function parseStrictly(text: string): unknown {
 function addName(names: Set<string> | undefined, name: string): void {
   if (names?.has(name)) throw new Error(`the name ${JSON.stringify(name)} stands twice in one object`);
   names?.add(name);
+}
+
+const SNAKE_CASE = /^[a-z][a-z0-9]*(?:_[a-z0-9]+)*$/;
+
+/** Every name in the value, at any depth. */
+export function assertSnakeCase(value: unknown, where: string): void {
+  for (const name of namesIn(value)) assert.match(name, SNAKE_CASE, where);
+}
+
+function namesIn(value: unknown): string[] {
+  if (Array.isArray(value)) return value.flatMap(namesIn);
+  if (typeof value !== 'object' || value === null) return [];
+  return Object.entries(value).flatMap(([name, one]) => [name, ...namesIn(one)]);
 }
