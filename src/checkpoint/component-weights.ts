@@ -4,6 +4,7 @@ import { quote } from '../lib/foreign-text.ts';
 import { openCheckpointFile } from './checkpoint-file.ts';
 import { type ComponentFiles, findWeightFiles } from './find-weight-files.ts';
 import { readExactly, readSafetensorsHeader } from './safetensors.ts';
+import { withScales } from './weight-scales.ts';
 import { SMALL_TENSOR_BYTES, type TensorPlace, type Weights } from '../onnx/weights.ts';
 
 /** @throws `model_not_found`, `unsafe_weights`, `invalid_safetensors`, `invalid_config` */
@@ -11,7 +12,8 @@ export async function openComponentWeights(files: ComponentFiles): Promise<Weigh
   const paths = await findWeightFiles(files);
   const places = new Map<string, TensorPlace>();
   for (const path of paths) {
-    for (const [name, place] of await readSafetensorsHeader(path)) places.set(name, place);
+    const { places: scaled } = await withScales(path, await readSafetensorsHeader(path));
+    for (const [name, place] of scaled) places.set(name, place);
   }
   const { component, folder } = files;
   return loadSmallTensors({ component, where: folder, storedName: (name) => name }, places);

@@ -184,10 +184,19 @@ export class GraphBuilder {
         ],
       });
     }
-    const value = this.cast({ name, type, shape: asked }, this.computeType);
+    const stored: Value = { name, type, shape: asked };
+    const value = this.cast(place.scale === undefined ? stored : this.#scaled(stored, place.scale), this.computeType);
     this.#weightValues.set(name, value);
     if (place.transposed === true) this.#transposed.add(name);
     return value;
+  }
+
+  /** In float32, so that a large scale does not overflow. */
+  #scaled(stored: Value, scale: readonly number[]): Value {
+    const shape = [scale.length, ...stored.shape.slice(1).map(() => 1)];
+    return this.node('Mul', [this.cast(stored, 'float32'), this.constant(scale, shape, 'float32')], {
+      shape: stored.shape,
+    });
   }
 
   /** Whether a weight that was asked for lies in the file the other way round. */

@@ -45,6 +45,8 @@ export interface TensorPlace {
   readonly lengthBytes: number;
   /** Its name in the file, where that is another than the graph's. */
   readonly storedName?: string;
+  /** The weight is the stored value times this: one number, or one for each of the stored rows. */
+  readonly scale?: readonly number[];
   /** The file has the matrix the other way round than the graph asks for it. */
   readonly transposed?: true;
 }

@@ -2,9 +2,10 @@
  * The tensors of a single file: names and places, and the values of the few small ones that say something about the model (`global_step`, `edm_mean`).
  */
 import { openCheckpointFile } from '../checkpoint-file.ts';
+import { readNumbers } from '../read-numbers.ts';
 import { readExactly, readSafetensorsHeader } from '../safetensors.ts';
+import { type ScaledPlaces, withScales } from '../weight-scales.ts';
 import type { TensorPlace } from '../../onnx/weights.ts';
-import { readNumbers } from './read-numbers.ts';
 
 /** Facts about the model have no dot in their names: weights always have one. */
 const FACT = /^[^.]+$/;
@@ -15,16 +16,19 @@ export class FileTensors {
   readonly path: string;
   readonly #places: ReadonlyMap<string, TensorPlace>;
   readonly #facts: ReadonlyMap<string, readonly number[]>;
+  /** Tensors that are read already, with others. */
+  readonly #scales: ReadonlySet<string>;
   /** Every beginning of a name that ends before a dot. */
   readonly #modules = new Set<string>();
 
   constructor(
     path: string,
-    places: ReadonlyMap<string, TensorPlace>,
+    { places, scales }: ScaledPlaces,
     facts: ReadonlyMap<string, readonly number[]> = new Map(),
   ) {
     this.path = path;
     this.#places = places;
+    this.#scales = scales;
     this.#facts = facts;
     for (const name of places.keys())
       for (let dot = name.indexOf('.'); dot !== -1; dot = name.indexOf('.', dot + 1))
@@ -55,6 +59,11 @@ export class FileTensors {
     return this.#places.get(name)?.shape;
   }
 
+  /** Whether the tensor is the scale of another one. */
+  isScale(name: string): boolean {
+    return this.#scales.has(name);
+  }
+
   /** The numbers of a small tensor without a dot in its name. */
   fact(name: string): readonly number[] | undefined {
     return this.#facts.get(name);
@@ -73,5 +82,5 @@ export async function readFileTensors(path: string): Promise<FileTensors> {
     const numbers = readNumbers(bytes, dtype);
     if (numbers !== undefined) facts.set(name, numbers);
   }
-  return new FileTensors(path, places, facts);
+  return new FileTensors(path, await withScales(path, places), facts);
 }

@@ -34,5 +34,14 @@ function partOf(place: TensorPlace, stored: StoredName | undefined): TensorPlace
   // A shape that cannot be right is left as it is: the graph refuses it with both shapes.
   if (rows % of !== 0) return named;
   const lengthBytes = place.lengthBytes / of;
-  return { ...named, shape: [rows / of, ...rest], offsetBytes: place.offsetBytes + part * lengthBytes, lengthBytes };
+  // A scale for each row has as many parts as the rows.
+  const scale =
+    (place.scale?.length ?? 1) === 1 ? place.scale : place.scale?.slice((part * rows) / of, ((part + 1) * rows) / of);
+  return {
+    ...named,
+    shape: [rows / of, ...rest],
+    offsetBytes: place.offsetBytes + part * lengthBytes,
+    lengthBytes,
+    ...omitUndefined({ scale }),
+  };
 }

@@ -155,7 +155,9 @@ class SingleFileOpening {
 
   /** Tensors that nobody reads: an average of the weights, leftovers of training, of other tools. */
   #details(): readonly string[] {
-    const ignored = [...this.#tensors.places.keys()].filter((name) => !this.#used.has(name));
+    const ignored = [...this.#tensors.places.keys()].filter(
+      (name) => !this.#used.has(name) && !this.#tensors.isScale(name),
+    );
     if (ignored.length === 0) return [];
     const named = ignored.slice(0, 3).map((name) => quote(name, 80));
     const rest = ignored.length > named.length ? `, and ${ignored.length - named.length} more` : '';

@@ -22,7 +22,6 @@ const cases = readdirSync(SINGLE_FILES, { withFileTypes: true })
 /** Cases whose code is not there yet, with what they wait for. They run all the same, and are reported as "todo". */
 const WAITING: readonly { readonly cases: RegExp; readonly what: string }[] = [
   { cases: /^xl-playground/u, what: 'the EDM schedulers' },
-  { cases: /fp8-scaled/u, what: 'the scales of float8 weights' },
 ];
 
 function waitingFor(name: string): { readonly todo?: string } {

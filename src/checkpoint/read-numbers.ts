@@ -1,5 +1,5 @@
 /** Reads the numbers of a small tensor: a scale, a step, the mean of the latents. */
-import type { SafetensorsDtype } from '../../onnx/weights.ts';
+import type { SafetensorsDtype } from '../onnx/weights.ts';
 
 type Read = (view: DataView, at: number) => number;
 
