@@ -329,5 +329,6 @@ def make(name: str) -> None:
         write_json(folder / "config" / path, value)
 
 
-for name in sys.argv[1:] or CASES:
-    make(name)
+if __name__ == "__main__":
+    for name in sys.argv[1:] or CASES:
+        make(name)
