@@ -1,4 +1,4 @@
-/** Prints how long the sentences of README, docs/ and help are, and which break a rule: `node scripts/measure-prose.ts`. */
+/** Prints how long the sentences of README, docs/ and help are, and which break a rule: `npx node scripts/measure-prose.ts`. */
 import { measureProse, type Passage } from './prose.ts';
 import {
   commentPassages,

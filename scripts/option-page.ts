@@ -11,7 +11,7 @@ import {
 export function optionPage(): string {
   return `# Options
 
-This page is written by \`node scripts/write-option-page.ts\` from \`src/config/options/\`.
+This page is written by \`npx node scripts/write-option-page.ts\` from \`src/config/options/\`.
 
 An option is a flag or an environment variable. A flag beats its variable. An empty variable counts as unset.
 

@@ -14,7 +14,7 @@ export function requestPage(table: FieldTable = REQUEST_FIELDS): string {
   const perJob = Object.values<Field>({ ...table, ...DOCUMENT_FIELDS }).filter(({ perJob }) => perJob === true);
   return `# Request fields
 
-This page is written by \`node scripts/write-request-page.ts\` from \`src/job/request-fields.ts\`.
+This page is written by \`npx node scripts/write-request-page.ts\` from \`src/job/request-fields.ts\`.
 
 A prompt document has these fields. Only \`text\` is required. A field that is \`null\` counts as absent, and so does \`seed: -1\`.
 The service ignores all other fields: they are yours. It warns of names that look like a misspelled field (\`num_inference_step\`) or like another

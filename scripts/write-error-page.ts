@@ -1,4 +1,4 @@
-/** Writes docs/errors.md from the table of error codes: `node scripts/write-error-page.ts`. */
+/** Writes docs/errors.md from the table of error codes: `npx node scripts/write-error-page.ts`. */
 import { writeFile } from 'node:fs/promises';
 import { ERROR_CODES, EXIT_CODE_OF_FAULT } from '../src/errors/error-codes.ts';
 

@@ -1,4 +1,4 @@
-/** Writes the part of ARCHITECTURE.md's map that shows `src/`: `node scripts/write-map.ts`. */
+/** Writes the part of ARCHITECTURE.md's map that shows `src/`: `npx node scripts/write-map.ts`. */
 import { readFile, writeFile } from 'node:fs/promises';
 import { sourceMap } from './source-map.ts';
 

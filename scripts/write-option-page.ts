@@ -1,4 +1,4 @@
-/** Writes docs/options.md from the tables of options: `node scripts/write-option-page.ts`. */
+/** Writes docs/options.md from the tables of options: `npx node scripts/write-option-page.ts`. */
 import { writeFile } from 'node:fs/promises';
 import { optionPage } from './option-page.ts';
 

@@ -1,4 +1,4 @@
-/** Writes docs/requests.md from the table of request fields: `node scripts/write-request-page.ts`. */
+/** Writes docs/requests.md from the table of request fields: `npx node scripts/write-request-page.ts`. */
 import { writeFile } from 'node:fs/promises';
 import { requestPage } from './request-page.ts';
 

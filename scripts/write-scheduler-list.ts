@@ -1,4 +1,4 @@
-/** Writes README.md's list of schedulers from the registry: `node scripts/write-scheduler-list.ts`. */
+/** Writes README.md's list of schedulers from the registry: `npx node scripts/write-scheduler-list.ts`. */
 import { readFile, writeFile } from 'node:fs/promises';
 import { SHORT_SCHEDULER_NAMES } from '../src/schedulers/scheduler-names.ts';
 

@@ -11,7 +11,7 @@ const block = /## The map[\s\S]*?```\n([\s\S]*?)```/.exec(page)?.[1] ?? '';
 
 test('ARCHITECTURE.md names every folder and file of src/, and nothing that is not there', async () => {
   const shown = /^src\/\n(?: .*\n)*/m.exec(block)?.[0];
-  assert.equal(shown, await sourceMap(), 'run: node scripts/write-map.ts');
+  assert.equal(shown, await sourceMap(), 'run: npx node scripts/write-map.ts');
 });
 
 test('every other folder that ARCHITECTURE.md names exists', async () => {
@@ -21,6 +21,7 @@ test('every other folder that ARCHITECTURE.md names exists', async () => {
   assert.deepEqual(
     others.filter((name) => !top.has(name)),
     [],
+    'correct the map in ARCHITECTURE.md, below src/: nothing of that name is there',
   );
 });
 
@@ -28,5 +29,5 @@ test('the index of the decisions names every page', async () => {
   const index = await readFile(`${root}/docs/decisions/README.md`, 'utf8');
   const named = [...index.matchAll(/\]\(([\w-]+\.md)\)/g)].map((match) => match[1] ?? '');
   const pages = (await readdir(`${root}/docs/decisions`)).filter((name) => name !== 'README.md');
-  assert.deepEqual(named.toSorted(), pages.toSorted());
+  assert.deepEqual(named.toSorted(), pages.toSorted(), 'give each page its line in docs/decisions/README.md');
 });

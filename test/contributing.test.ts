@@ -12,13 +12,14 @@ const page = readFileSync(join(root, 'CONTRIBUTING.md'), 'utf8');
 
 test('every file and folder that CONTRIBUTING and SECURITY name is there', () => {
   const security = readFileSync(join(root, 'SECURITY.md'), 'utf8');
-  const quoted = page.matchAll(/`(?:node )?((?:src|test|scripts|examples|reference|docs|\.vscode)\/[\w./-]*)`/g);
+  const quoted = page.matchAll(/`(?:npx node )?((?:src|test|scripts|examples|reference|docs|\.vscode)\/[\w./-]*)`/g);
   const linked = `${page}${security}`.matchAll(/\]\(([\w./-]+)\)/g);
   const names = [...quoted, ...linked].map(([, name = '']) => name);
   assert.ok(names.length > 40, `${names.length} names were found`);
   assert.deepEqual(
     names.filter((name) => !existsSync(join(root, name))),
     [],
+    'correct these names in CONTRIBUTING.md or SECURITY.md: nothing of that name is there',
   );
 });
 
@@ -38,8 +39,10 @@ test('the table "To add …, touch …" has a row for each thing that others add
       'option',
       'error code',
     ],
+    'give each thing that others add its row in the table "To add …, touch …" of CONTRIBUTING.md, and its name in this test',
   );
-  for (const [what, shownBy = ''] of rows) assert.match(shownBy, /`test\/[\w./-]+\.ts`/, what);
+  for (const [what, shownBy = ''] of rows)
+    assert.match(shownBy, /`test\/[\w./-]+\.ts`/, `name the test in the last cell of "${what}" in CONTRIBUTING.md`);
 });
 
 test('every command of the table of options can be typed and has its page of help', () => {
@@ -47,7 +50,7 @@ test('every command of the table of options can be typed and has its page of hel
   for (const command of COMMANDS)
     assert.ok(
       shown.some((source) => `${source} `.startsWith(`text2img ${command} `)),
-      `${command}: ${shown.join(', ')}`,
+      `give ${command} its row in src/cli/program.ts; it has: ${shown.join(', ')}`,
     );
 });
 
@@ -58,8 +61,16 @@ test('the version stands in package.json, and the lock file, the changelog and R
     version: string;
     packages: Record<string, { version: string }>;
   };
-  assert.deepEqual([lock.version, lock.packages['']?.version], [version, version]);
-  assert.equal(/^## \[([\d.]+)\] - \d{4}-\d\d-\d\d$/m.exec(read('CHANGELOG.md'))?.[1], version);
+  assert.deepEqual(
+    [lock.version, lock.packages['']?.version],
+    [version, version],
+    'run: npm install --package-lock-only',
+  );
+  assert.equal(
+    /^## \[([\d.]+)\] - \d{4}-\d\d-\d\d$/m.exec(read('CHANGELOG.md'))?.[1],
+    version,
+    'begin CHANGELOG.md with this version',
+  );
   const tarballs = [...read('README.md').matchAll(/[\w.-]+\.tgz/g)].map(([file]) => file);
-  assert.deepEqual([...new Set(tarballs)], [`${name}-${version}.tgz`]);
+  assert.deepEqual([...new Set(tarballs)], [`${name}-${version}.tgz`], 'correct the tarball in README.md');
 });

@@ -20,7 +20,7 @@ test('the reference page lists every error code with its fault, exit code, conse
     assert.deepEqual(
       rows.get(code)?.slice(2, 6),
       [facts.fault, String(EXIT_CODE_OF_FAULT[facts.fault]), facts.consequence, facts.meaning],
-      `the row of ${code} in docs/errors.md`,
+      `the row of ${code} in docs/errors.md; run: npx node scripts/write-error-page.ts`,
     );
   }
 });
@@ -29,5 +29,6 @@ test('the reference page lists no code that does not exist', () => {
   assert.deepEqual(
     [...rows.keys()].filter((code) => code !== undefined && !(code in ERROR_CODES)),
     [],
+    'run: npx node scripts/write-error-page.ts',
   );
 });

@@ -1,4 +1,4 @@
-/** README, docs/, ARCHITECTURE, the help, errors, logs and comments keep the rules of plain English that a program can count (`node scripts/measure-prose.ts --all` lists what breaks them). */
+/** README, docs/, ARCHITECTURE, the help, errors, logs and comments keep the rules of plain English that a program can count (`npx node scripts/measure-prose.ts --all` lists what breaks them). */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { measureProse, MOST_WORDS, passagesOf } from '../scripts/prose.ts';
@@ -14,6 +14,8 @@ import {
 
 const MOST_MEAN_WORDS = 15;
 const MOST_COLUMNS = 80;
+const ADVICE =
+  'make these sentences shorter, or take the word that is named; npx node scripts/measure-prose.ts --all lists them';
 
 const pages = await pagePassages(await pagesForUsers());
 
@@ -28,12 +30,12 @@ for (const [name, passages] of [
 
   test(`sentences of ${name} have at most ${MOST_MEAN_WORDS} words on average and ${MOST_WORDS} at most`, () => {
     assert.ok(sentences > 50, `${sentences} sentences were found`);
-    assert.ok(meanWords <= MOST_MEAN_WORDS, `${meanWords} words on average`);
-    assert.deepEqual(long, []);
+    assert.ok(meanWords <= MOST_MEAN_WORDS, `${meanWords} words on average: ${ADVICE}`);
+    assert.deepEqual(long, [], ADVICE);
   });
 
   test(`${name} use the glossary’s words`, () => {
-    assert.deepEqual(forbidden, []);
+    assert.deepEqual(forbidden, [], ADVICE);
   });
 }
 
@@ -41,12 +43,13 @@ test('the help of every command fits into 80 columns', () => {
   const commands = printedHelp();
   assert.ok(commands.length > 15);
   for (const { source, text } of commands)
-    for (const line of text.split('\n')) assert.ok(Array.from(line).length <= MOST_COLUMNS, `${source}: ${line}`);
+    for (const line of text.split('\n'))
+      assert.ok(Array.from(line).length <= MOST_COLUMNS, `shorten this line of the help of ${source}: ${line}`);
 });
 
 test('every command has an example in its help, and shows its options in groups', () => {
   for (const { source, text } of printedHelp().filter((help) => help.source !== 'text2img')) {
-    assert.match(text, /\nExamples:\n {2}\S/, source);
+    assert.match(text, /\nExamples:\n {2}\S/, `${source}: add an example in src/cli/help-texts.ts`);
     if (text.includes('--json')) assert.match(text, /\nOutput and logs:\n[\s\S]*--json[\s\S]*-h, --help/, source);
   }
 });

@@ -7,18 +7,22 @@ import { flagOf, OPTION_GROUPS, OPTION_NAMES, OPTIONS } from '../../src/config/o
 
 const page = await readFile(new URL('../../docs/options.md', import.meta.url), 'utf8');
 
-test('docs/options.md is what `node scripts/write-option-page.ts` writes', () => {
-  assert.equal(page, optionPage(), 'run: node scripts/write-option-page.ts');
+test('docs/options.md is what `npx node scripts/write-option-page.ts` writes', () => {
+  assert.equal(page, optionPage(), 'run: npx node scripts/write-option-page.ts');
 });
 
 test('every option stands in one group of the help, and once in docs/options.md', () => {
   const grouped = OPTION_GROUPS.flatMap(([, options]) => Object.entries(options));
-  assert.deepEqual(grouped.map(([name]) => name).toSorted(), OPTION_NAMES.toSorted());
+  assert.deepEqual(
+    grouped.map(([name]) => name).toSorted(),
+    OPTION_NAMES.toSorted(),
+    'name each table of options in OPTION_GROUPS and in OPTIONS of src/config/options.ts',
+  );
   for (const [name, spec] of grouped) assert.equal(spec, OPTIONS[name as keyof typeof OPTIONS]);
   for (const name of OPTION_NAMES)
     assert.equal(
       page.split('\n').filter((line) => /^\| `--(?:no-)?([^`]+)`/.exec(line)?.[1] === flagOf(name).slice(2)).length,
       1,
-      name,
+      `${name}; run: npx node scripts/write-option-page.ts`,
     );
 });

@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { test } from 'node:test';
 import { requestPage } from '../../scripts/request-page.ts';
 
-test('docs/requests.md is what `node scripts/write-request-page.ts` writes', async () => {
+test('docs/requests.md is what `npx node scripts/write-request-page.ts` writes', async () => {
   const page = await readFile(new URL('../../docs/requests.md', import.meta.url), 'utf8');
-  assert.equal(page, requestPage(), 'run: node scripts/write-request-page.ts');
+  assert.equal(page, requestPage(), 'run: npx node scripts/write-request-page.ts');
 });

@@ -196,7 +196,11 @@ for (const [name, network] of Object.entries(NETWORKS)) {
       const varied = network.keys.filter((key) =>
         cases.some(({ options }) => JSON.stringify(options[key]) !== JSON.stringify(base[key])),
       );
-      assert.deepEqual([...varied, ...network.elsewhere].toSorted(), [...network.keys].toSorted());
+      assert.deepEqual(
+        [...varied, ...network.elsewhere].toSorted(),
+        [...network.keys].toSorted(),
+        'give each key a case in reference/network_vectors.py, then run: python reference/make_network_vectors.py',
+      );
     });
   });
 }

@@ -1,6 +1,6 @@
 /** The committed vectors of `test/networks/vectors/` (its README says what they are), and how a graph's results are held against them. */
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { openComponentWeights } from '../../src/checkpoint/component-weights.ts';
 import type { Weights } from '../../src/onnx/weights.ts';
@@ -31,6 +31,10 @@ export interface VectorCase extends Omit<CaseRecord, 'inputs' | 'weights_of'> {
 
 /** @param group `layers`, `clip`, `unet`, `vae` */
 export async function readVectors(group: string): Promise<readonly VectorCase[]> {
+  if (!existsSync(`${folder}/${group}.json`))
+    throw new Error(
+      `test/networks/vectors has no ${group}.json: add its cases in reference/network_vectors.py, then run: python reference/make_network_vectors.py`,
+    );
   const records = JSON.parse(readFileSync(`${folder}/${group}.json`, 'utf8')) as CaseRecord[];
   const tensors = readTensors(`${folder}/${group}.safetensors`);
   const stored = await openComponentWeights({ component: group, folder, baseName: group });

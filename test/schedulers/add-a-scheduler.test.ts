@@ -90,5 +90,5 @@ test('no two schedulers share a name, and each says what the web UI calls it', (
 
 test('README lists the short names of the registry', async () => {
   const listed = /Schedulers: `([^`]*)`/.exec(await readFile(join(root, 'README.md'), 'utf8'))?.[1];
-  assert.equal(listed, SHORT_SCHEDULER_NAMES.join(' '), 'run: node scripts/write-scheduler-list.ts');
+  assert.equal(listed, SHORT_SCHEDULER_NAMES.join(' '), 'run: npx node scripts/write-scheduler-list.ts');
 });

@@ -106,7 +106,10 @@ function waitingFor(name: string): { readonly todo?: string } {
 const names = readdirSync(golden).filter((name) => existsSync(join(golden, name, 'case.json')));
 
 suite('every pixel is within 1/255 of diffusers', () => {
-  assert.ok(names.length >= 45, `the cases are there: ${names.length}`);
+  assert.ok(
+    names.length >= 45,
+    `test/golden has ${names.length} cases only; run: python reference/make_golden_cases.py`,
+  );
   for (const name of names) {
     const golden_ = readCase(name);
     test(`${name}: ${golden_.about}`, waitingFor(name), async () => {
@@ -116,7 +119,7 @@ suite('every pixel is within 1/255 of diffusers', () => {
         const file = golden_.expected[index] as string;
         assert.ok(
           largestDifference(image, join(golden, name, file)) <= 1,
-          `${file} differs by ${largestDifference(image, join(golden, name, file))}`,
+          `test/golden/${name}/${file} differs by ${largestDifference(image, join(golden, name, file))}; examples/one-image.ts generates in one process, for a debugger`,
         );
       }
     });
