@@ -60,10 +60,13 @@ function isOpen(descriptor) {
   }
 }
 
-async function runUnder(node, entry) {
+/** This file again, so that the other Node keeps what it compiled too. */
+async function runUnder(node) {
   const { spawn } = await import('node:child_process');
   const { constants } = await import('node:os');
-  const child = spawn(node, [entry].concat(process.argv.slice(2)), { stdio: inheritedStreams() });
+  const child = spawn(node, [fileURLToPath(import.meta.url)].concat(process.argv.slice(2)), {
+    stdio: inheritedStreams(),
+  });
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
     // A terminal sends Ctrl-C to the whole group, so the child has it already; what is left is to stay until it ends.
     process.on(signal, () => {
@@ -90,9 +93,9 @@ function lacksPackages(entry) {
   return entry.endsWith('.ts') && !existsSync(fileURLToPath(new URL('../node_modules', import.meta.url)));
 }
 
-async function runUnderPinned(entry) {
+async function runUnderPinned() {
   const pinned = findPinnedNode();
-  if (pinned !== undefined) await runUnder(pinned, entry);
+  if (pinned !== undefined) await runUnder(pinned);
   else
     refuse(
       'Node ' +
@@ -120,5 +123,5 @@ if (entry === undefined) {
   keepCompiled(entry);
   await import(pathToFileURL(entry).href);
 } else {
-  await runUnderPinned(entry);
+  await runUnderPinned();
 }

@@ -24,7 +24,7 @@ A finished job lists such names in \`job.warnings\`, in one entry. It also has o
 
 \`text2img generate\` and \`text2img enqueue\` take the flags. \`text2img run\` takes them too, as defaults for documents that leave a field out,
 except for ${list(perJob.flatMap(flagsOf))}. A flag beats its environment variable.
-The last column says where a PNG keeps the value, in its \`parameters\` text. \`text2img generate --from\` reads it there.
+The last column says where a PNG keeps the value, in its \`parameters\` text. \`text2img generate --from x.png\` reads it there.
 
 A value out of its range ends the document with \`invalid_parameter\`, \`invalid_prompt\`, \`prompt_too_large\` or \`unknown_scheduler\`
 ([error codes](errors.md)). So does a field that the model does not read. \`run\` ignores a default that the model does not read.

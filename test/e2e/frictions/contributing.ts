@@ -1,6 +1,6 @@
 /** Friction 20 and the pages that were missing, in a clone. */
 import assert from 'node:assert/strict';
-import { readFileSync, rmSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { Place } from './places.ts';
@@ -11,6 +11,11 @@ export function testContributing(place: Place): void {
 
   test('18: npm ci says nothing about engines', async () => {
     await shell.type('npm ci --dry-run', { never: /EBADENGINE|npm warn/i });
+  });
+
+  test('18: a clone keeps what Node compiled, also where the Node of the machine is too old and starts the pinned one', () => {
+    const kept = readdirSync(join(place.program, 'node_modules/.cache/text2img'), { recursive: true });
+    assert.ok(kept.length > 50, `${kept.length} files`);
   });
 
   test('20: npm test with a file runs that file', async () => {

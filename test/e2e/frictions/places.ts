@@ -56,6 +56,8 @@ export function freshClone(): Place {
   const modules = [join(root, 'node_modules'), join(program, 'node_modules')];
   if (run('cp', ['-al', ...modules], { cwd: folder }).status !== 0)
     succeed(run('cp', ['-a', ...modules], { cwd: folder }), 'cp');
+  // As after `npm ci`: nothing was compiled yet.
+  rmSync(join(program, 'node_modules/.cache'), { recursive: true, force: true });
   const prefix = join(folder, 'prefix');
   const environment = { npm_config_prefix: prefix, npm_config_offline: 'true' };
   succeed(run('npm', ['link'], { cwd: program, environment }), 'npm link');
