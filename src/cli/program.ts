@@ -21,7 +21,7 @@ import type { ExitCode } from './command-context.ts';
 import { aliasesOf, joinAliases, SIZE_FLAG, takesSize } from './flag-names.ts';
 import { EXAMPLES, EXIT_CODES_HELP } from './help-texts.ts';
 import { asTyped, lineAsTyped, type OwnName } from './own-name.ts';
-import { HELP_WORDS, refuseUnknownCommand } from './unknown-command.ts';
+import { HELP_WORDS, refuseUnknownCommand, withHelpFlag } from './unknown-command.ts';
 import { describeUsageError, type TypedCommand } from './usage-errors.ts';
 
 /** The typed command line: the command's path and everything behind it. */
@@ -105,8 +105,9 @@ const GROUP_DESCRIPTIONS: Partial<Record<CommandName, string>> = {
 /** Looks at the words before commander does, which would take a mistyped command for an argument of the default one. */
 class Program extends Command {
   override async parseAsync(args: readonly string[] = [], options?: ParseOptions): Promise<this> {
-    refuseUnknownCommand(this, args);
-    return await super.parseAsync(args, options);
+    const words = withHelpFlag(this, args);
+    refuseUnknownCommand(this, words);
+    return await super.parseAsync(words, options);
   }
 }
 

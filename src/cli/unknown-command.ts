@@ -9,11 +9,19 @@ export const HELP_WORDS: readonly string[] = ['help', '-h', '--help'];
 /** A command of other programs. */
 const VERSION_WORD = 'version';
 
+/** `help jobs list` and `jobs help list` are `jobs list --help`: commander's own word takes one command only. */
+export function withHelpFlag(program: Command, args: readonly string[]): readonly string[] {
+  const [word, action] = args;
+  const isOfGroup = action === 'help' && program.commands.some((one) => one.name() === word && one.commands.length > 0);
+  if (word !== 'help' && !isOfGroup) return args;
+  const wanted = [...args.slice(0, word === 'help' ? 0 : 1), ...args.slice(word === 'help' ? 1 : 2)];
+  return [...wanted.filter((one) => one !== 'help'), '--help'];
+}
+
 /** @throws `unknown_option` with the command that was perhaps meant */
 export function refuseUnknownCommand(program: Command, args: readonly string[]): void {
   const [word, action] = args;
   if (word === undefined || word.startsWith('-')) return;
-  if (word === 'help') return refuseUnknownCommand(program, args.slice(1, 2));
   const group = program.commands.find((one) => one.name() === word);
   if (group === undefined) throw unknownCommand({ typed: word, meant: meantBy(program, word), help: '--help' });
   if (group.commands.length === 0 || action === undefined || HELP_WORDS.includes(action)) return;

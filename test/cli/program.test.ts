@@ -149,6 +149,8 @@ for (const [args, code] of [
 for (const [args, says] of [
   [['generte', '--prompt', 'x'], /"generte".*"text2img generate"/],
   [['help', 'generat'], /"generat".*"text2img generate"/],
+  [['help', 'jobs', 'lst'], /"jobs lst".*"text2img jobs list"/],
+  [['jobs', 'help', 'lst'], /"jobs lst".*"text2img jobs list"/],
   [['webhook'], /"text2img webhooks"/],
   [['modle', 'list'], /"text2img models"/],
   [['retry', '7'], /"text2img jobs retry"/],
@@ -188,6 +190,32 @@ for (const [args, says] of [
     });
   });
 }
+
+for (const [args, usage] of [
+  [['help'], 'text2img [options] [command]'],
+  [['help', 'help'], 'text2img [options] [command]'],
+  [['help', 'generate'], 'text2img generate [options] [prompt]'],
+  [['help', 'jobs'], 'text2img jobs [options] [command]'],
+  [['help', 'jobs', 'show'], 'text2img jobs show [options] <id>'],
+  [['jobs', 'help', 'show'], 'text2img jobs show [options] <id>'],
+  [['jobs', 'help'], 'text2img jobs [options] [command]'],
+] as const) {
+  test(`${args.join(' ')} prints the help of "${usage}"`, async () => {
+    let written = '';
+    const program = buildProgram(() => {});
+    for (const command of [program, ...program.commands, ...program.commands.flatMap((group) => group.commands)])
+      command.configureOutput({
+        writeOut: (text) => void (written += text),
+        writeErr: (text) => void (written += text),
+      });
+    await assert.rejects(program.parseAsync(args, { from: 'user' }), { exitCode: 0 });
+    assert.equal(written.split('\n')[0], `Usage: ${usage}`);
+  });
+}
+
+test('a prompt may be the word help', async () => {
+  assert.deepEqual((await parse('generate', 'help')).flags, { prompt: 'help' });
+});
 
 test('the same model under both names is one model', async () => {
   assert.deepEqual((await parse('generate', '--model', 'm', '--model-id', 'm')).flags, { model: 'm' });
