@@ -247,3 +247,19 @@ test('where the log on standard error is JSON, nothing else is written there: no
   terminal.jsonLine('{}');
   assert.deepEqual(texts, ['{}\n']);
 });
+
+test('people read commands as they type them; JSON and the log keep one form', () => {
+  const advice = 'no model; "text2img models pull a/b" downloads it';
+  const typed = 'no model; "npx text2img models pull a/b" downloads it';
+  const { terminal, written } = open(false, { environment: { npm_lifecycle_script: "'text2img'" } });
+  terminal.line(advice);
+  terminal.resultForPeople([advice, advice]);
+  terminal.result(JSON.stringify({ advice }));
+  terminal.jsonLine(advice);
+  const logged: string[] = [];
+  terminal.speakJson((line) => logged.push(line));
+  terminal.line(advice);
+  assert.equal(written.err, `${typed}\n${advice}\n`);
+  assert.equal(written.out, `${typed}\n${typed}\n${JSON.stringify({ advice })}\n`);
+  assert.deepEqual(logged, [advice]);
+});
