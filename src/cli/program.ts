@@ -127,7 +127,7 @@ export async function parseArguments(
     { withOptions: namedIn(args), ownName },
   );
   try {
-    await program.parseAsync(args, { from: 'user' });
+    await program.parseAsync(withHelpLast(args), { from: 'user' });
     return invocation ?? 0;
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
@@ -135,6 +135,11 @@ export async function parseArguments(
     if (error.code === 'commander.help') return NOTHING_DONE;
     throw describeUsageError(error, typedCommand(args));
   }
+}
+
+/** `help jobs list` is `jobs list --help`: commander's own command for help knows one word only. */
+function withHelpLast(args: readonly string[]): readonly string[] {
+  return args.length > 2 && args[0] === 'help' ? [...args.slice(1), '--help'] : args;
 }
 
 function typedCommand([word, action]: readonly string[]): TypedCommand {

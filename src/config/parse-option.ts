@@ -5,6 +5,7 @@
 import type { ErrorCode } from '../errors/error-codes.ts';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import { quote } from '../lib/foreign-text.ts';
+import { own } from '../lib/foreign-record.ts';
 import { didYouMean } from '../lib/nearest-name.ts';
 import { type Environment, stated } from './environment.ts';
 import { type CommandName, flagNamed, type OptionSpec, variableOf } from './options/option-spec.ts';
@@ -56,7 +57,7 @@ export function parseOption<Spec extends OptionSpec>(
   const refuse = (reason: string | undefined): never => {
     const code: ErrorCode = command === 'run' ? 'invalid_option' : (spec.requestFault ?? 'invalid_option');
     const why = reason === undefined ? '' : `: ${reason}`;
-    const meant = spec.secret ? '' : didYouMean(value.trim(), spec.type.names ?? []);
+    const meant = spec.secret ? '' : meantBy(value.trim(), spec);
     throw new Text2ImgError(
       code,
       `${source} ${shown(spec, value)} is not allowed${why}; it must be ${spec.allowed}.${meant}`,
@@ -68,6 +69,11 @@ export function parseOption<Spec extends OptionSpec>(
   if (control.test(text)) refuse('it holds a control character');
   const parsed = spec.type.parseText(text) as ReturnType<Spec['type']['parseText']>;
   return parsed ?? refuse(spec.type.reasonAgainst?.(text));
+}
+
+function meantBy(value: string, { type }: OptionSpec): string {
+  const word = own(type.otherWords ?? {}, value.toLowerCase());
+  return word === undefined ? didYouMean(value, type.names ?? []) : ` Did you mean "${word}"?`;
 }
 
 function prepared({ kind }: OptionSpec, value: string, environment: Environment): string {

@@ -245,3 +245,22 @@ test('~ at the start of a path is the home folder, in variables and flags', asyn
   const other = await load({ environment: { HOME: '/home/zoe', TEXT2IMG_DATA_DIR: '~other/x' } });
   assert.equal(other.dataDir, '~other/x');
 });
+
+test('the words of other tools are refused with ours, and ours are taken', async () => {
+  let count = 0;
+  for (const name of OPTION_NAMES) {
+    const { type, commands }: OptionSpec = OPTIONS[name];
+    for (const [word, meant] of Object.entries(type.otherWords ?? {})) {
+      count++;
+      const [command = 'run'] = commands;
+      const flags = { [name]: word.toUpperCase() };
+      await assert.rejects(load({ command, flags }), {
+        code: 'invalid_option',
+        message: new RegExp(`^${flagOf(name)} "${word.toUpperCase()}" .* Did you mean "${meant}"\\?$`),
+      });
+      assert.equal(type.parseText(word), undefined, word);
+      assert.notEqual(type.parseText(meant), undefined, meant);
+    }
+  }
+  assert.ok(count > 10);
+});

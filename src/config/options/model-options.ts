@@ -38,7 +38,7 @@ export const MODEL_OPTIONS = {
   }),
   device: option({
     placeholder: '<device>',
-    type: matching(/^(?:auto|cpu|webgpu|cuda(?::\d{1,3})?)$/),
+    type: matching(/^(?:auto|cpu|webgpu|cuda(?::\d{1,3})?)$/, { gpu: 'cuda', nvidia: 'cuda' }),
     default: 'auto',
     doc: 'Device for the networks: auto, cpu, cuda, cuda:N or webgpu.',
     allowed: 'auto, cpu, cuda, cuda:N or webgpu',
@@ -46,7 +46,13 @@ export const MODEL_OPTIONS = {
   }),
   dtype: option({
     placeholder: '<type>',
-    type: oneOf(['auto', 'float32', 'float16']),
+    type: oneOf(['auto', 'float32', 'float16'], {
+      fp16: 'float16',
+      half: 'float16',
+      fp32: 'float32',
+      float: 'float32',
+      full: 'float32',
+    }),
     default: 'auto',
     doc: 'Compute type: auto, float32 or float16. auto takes float16 on a GPU, float32 on a CPU.',
     allowed: 'auto, float32 or float16',

@@ -8,7 +8,18 @@ const ERROR_CODE_NAMES = Object.keys(ERROR_CODES) as ErrorCode[];
 export const SELECTION_OPTIONS = {
   status: option({
     placeholder: '<status>',
-    type: oneOf(['pending', 'processing', 'completed', 'error']),
+    type: oneOf(['pending', 'processing', 'completed', 'error'], {
+      queued: 'pending',
+      waiting: 'pending',
+      running: 'processing',
+      active: 'processing',
+      done: 'completed',
+      finished: 'completed',
+      succeeded: 'completed',
+      success: 'completed',
+      failed: 'error',
+      failure: 'error',
+    }),
     doc: 'Status of the jobs to list or retry: pending, processing, completed or error.',
     allowed: 'pending, processing, completed or error',
     commands: ['jobs'],
@@ -16,7 +27,7 @@ export const SELECTION_OPTIONS = {
   }),
   state: option({
     placeholder: '<state>',
-    type: oneOf(['pending', 'delivered', 'dead']),
+    type: oneOf(['pending', 'delivered', 'dead'], { failed: 'dead', error: 'dead', sent: 'delivered', due: 'pending' }),
     doc: 'State of the webhooks to list: pending, delivered or dead.',
     allowed: 'pending, delivered or dead',
     commands: ['webhooks'],

@@ -7,6 +7,8 @@
 export interface ValueType<T> {
   /** Where the values are names: those that somebody may have meant who typed another one. */
   readonly names?: readonly string[];
+  /** Words that other tools say for them: `half` is `float16`. */
+  readonly otherWords?: Readonly<Record<string, string>>;
   /** @returns undefined where the text is not allowed */
   parseText(text: string): T | undefined;
   /** Why it is not, where "it must be …" does not say it. Never quotes: the text may be a secret. */
@@ -21,8 +23,8 @@ interface Range {
 export const text: ValueType<string> = { parseText: (value) => value };
 
 /** A text of this form. */
-export function matching(form: RegExp): ValueType<string> {
-  return { parseText: (value) => (form.test(value) ? value : undefined) };
+export function matching(form: RegExp, otherWords: Readonly<Record<string, string>> = {}): ValueType<string> {
+  return { otherWords, parseText: (value) => (form.test(value) ? value : undefined) };
 }
 
 /** A text that nothing speaks against. @param reasonAgainst undefined: nothing */
@@ -49,8 +51,11 @@ function numberOf(form: RegExp, isAllowed: (value: number) => boolean): ValueTyp
   };
 }
 
-export function oneOf<const Names extends readonly string[]>(names: Names): ValueType<Names[number]> {
-  return { names, parseText: (value) => names.find((name) => name === value) };
+export function oneOf<const Names extends readonly string[]>(
+  names: Names,
+  otherWords: Readonly<Record<string, Names[number]>> = {},
+): ValueType<Names[number]> {
+  return { names, otherWords, parseText: (value) => names.find((name) => name === value) };
 }
 
 const UNITS_MS: Readonly<Record<string, number>> = { s: 1000, m: 60_000, min: 60_000, h: 3_600_000, d: 86_400_000 };

@@ -24,6 +24,9 @@ export function testWords(place: Place): void {
       ['run --wach', '--watch'],
       ['generate x --step 4', '--steps'],
       ['jobs list --status eror', 'error'],
+      ['jobs list --status failed', 'error'],
+      ['generate x --dtype fp16', 'float16'],
+      ['generate x --device GPU', 'cuda'],
       ['generate x --sampler "DPM++ 2M Karra"', 'DPM\\+\\+ 2M Karras', 3],
     ] as const;
     for (const [words, meant, code = 2] of wrong) {
@@ -33,6 +36,7 @@ export function testWords(place: Place): void {
       });
       assert.match(stderr, new RegExp(`Did you mean "?${meant}"?\\?`));
     }
+    await shell.type('text2img help jobs list', { prints: /^Usage: text2img jobs list /, says: /^$/ });
     for (const group of ['jobs', 'webhooks', 'models', 'setup']) {
       const help = await shell.type(`text2img ${group}`, { code: 2 });
       assert.match(`${help.stdout}${help.stderr}`, /^Usage: .*\n[\s\S]*\nCommands:\n[\s\S]*\nExamples:\n/);
