@@ -1,6 +1,8 @@
 /**
  * The tensors of a single file: names and places, and the values of the few small ones that say something about the model (`global_step`, `edm_mean`).
  */
+import { Text2ImgError } from '../../errors/text2img-error.ts';
+import { quote } from '../../lib/foreign-text.ts';
 import { openCheckpointFile } from '../checkpoint-file.ts';
 import { readNumbers } from '../read-numbers.ts';
 import { readExactly, readSafetensorsHeader } from '../safetensors.ts';
@@ -57,6 +59,16 @@ export class FileTensors {
 
   shape(name: string): readonly number[] | undefined {
     return this.#places.get(name)?.shape;
+  }
+
+  /** For one that the configuration is read off. @throws `missing_tensor` */
+  requiredShape(name: string): readonly number[] {
+    const shape = this.shape(name);
+    if (shape !== undefined) return shape;
+    throw new Text2ImgError(
+      'missing_tensor',
+      `${this.path} has no tensor ${quote(name)}, which every such checkpoint has.`,
+    );
   }
 
   /** Whether the tensor is the scale of another one. */

@@ -39,7 +39,7 @@ function channelsOf({ layers }: LdmLevel): number {
 
 function configOf(tensors: FileTensors, blocks: LdmBlocks): Readonly<Record<string, unknown>> {
   const { down, up } = blocks;
-  const shape = (name: string): readonly number[] => tensors.shape(LDM_UNET_PREFIX + name) ?? [];
+  const shape = (name: string): readonly number[] => tensors.requiredShape(LDM_UNET_PREFIX + name);
   const firstAttention = [...down, ...up].flatMap(({ layers }) => layers).find(({ depth }) => depth !== undefined);
   const attention = firstAttention === undefined ? 'middle_block.1' : `${firstAttention.module}.1`;
   checkHalves(tensors, blocks);
@@ -56,13 +56,13 @@ function configOf(tensors: FileTensors, blocks: LdmBlocks): Readonly<Record<stri
     ...depthsOf(tensors, blocks),
     cross_attention_dim: shape(`${attention}.transformer_blocks.0.attn2.to_k.weight`)[1],
     use_linear_projection: shape(`${attention}.proj_in.weight`).length === 2,
-    ...conditionsOf(shape('label_emb.0.0.weight')),
+    ...conditionsOf(tensors.shape(`${LDM_UNET_PREFIX}label_emb.0.0.weight`)),
   };
 }
 
 /** The vector beside the prompt: SDXL's sizes and pooled text. */
-function conditionsOf(embedding: readonly number[]): Readonly<Record<string, unknown>> {
-  if (embedding.length === 0) return {};
+function conditionsOf(embedding: readonly number[] | undefined): Readonly<Record<string, unknown>> {
+  if (embedding === undefined) return {};
   return {
     addition_embed_type: 'text_time',
     addition_time_embed_dim: 256,

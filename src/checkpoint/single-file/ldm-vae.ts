@@ -25,7 +25,7 @@ export function readLdmVae(
   prefix = PREFIX,
 ): SingleFileNetwork {
   const levels = tensors.count(`${prefix}decoder.up`);
-  const shape = (name: string): readonly number[] => tensors.shape(prefix + name) ?? [];
+  const shape = (name: string): readonly number[] => tensors.requiredShape(prefix + name);
   const channels = Array.from({ length: levels }, (_, level) => shape(`decoder.up.${level}.block.0.conv2.weight`)[0]);
   return {
     className: 'AutoencoderKL',

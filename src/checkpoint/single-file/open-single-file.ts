@@ -6,6 +6,7 @@ import { realpath } from 'node:fs/promises';
 import { Text2ImgError } from '../../errors/text2img-error.ts';
 import { readConfig } from '../../lib/config-rules.ts';
 import { own } from '../../lib/foreign-record.ts';
+import { countText } from '../../lib/count-text.ts';
 import { quote } from '../../lib/foreign-text.ts';
 import type { Checkpoint, CheckpointNetwork, CheckpointScheduler } from '../checkpoint.ts';
 import type { CheckpointChoices } from '../checkpoint-choices.ts';
@@ -13,6 +14,7 @@ import type { CheckpointFamily, NetworkSpec, SchedulerSpec, TokenizerSpec } from
 import { familyOf, type ModelIndex, networkClassOf, parseModelIndex } from '../model-index.ts';
 import type { ReadTokenizer } from '../read-tokenizer.ts';
 import { type FileTensors, readFileTensors } from './file-tensors.ts';
+import { LDM_UNET_PREFIX } from './ldm-unet.ts';
 import { mappedWeights } from './mapped-weights.ts';
 import { refuseTensors, refuseUnknown } from './other-files.ts';
 import { refuseFile } from './refusals.ts';
@@ -111,6 +113,7 @@ class SingleFileOpening {
       if (spec.kind === 'tokenizer') await this.#tokenizer(spec, networks, tokenizers);
       else if (spec.kind === 'scheduler') scheduler = this.#scheduler(spec);
     }
+    this.#warnAboutUNet();
     return {
       folder,
       modelName: singleFileName(this.#tensors.path),
@@ -155,12 +158,30 @@ class SingleFileOpening {
 
   /** Tensors that nobody reads: an average of the weights, leftovers of training, of other tools. */
   #details(): readonly string[] {
-    const ignored = [...this.#tensors.places.keys()].filter(
-      (name) => !this.#used.has(name) && !this.#tensors.isScale(name),
-    );
-    if (ignored.length === 0) return [];
-    const named = ignored.slice(0, 3).map((name) => quote(name, 80));
-    const rest = ignored.length > named.length ? `, and ${ignored.length - named.length} more` : '';
-    return [`${this.#tensors.path} has ${ignored.length} tensors that are not needed: ${named.join(', ')}${rest}.`];
+    const ignored = this.#ignored();
+    return ignored.length === 0 ? [] : [`${this.#tensors.path} has ${listed(ignored, 'that are not needed')}`];
   }
+
+  /** A UNet with more weights than its graph reads is another one, and would generate other images. */
+  #warnAboutUNet(): void {
+    const extra = this.#ignored().filter((name) => name.startsWith(LDM_UNET_PREFIX) && !LEFTOVER.test(name));
+    if (extra.length > 0)
+      this.#warnings.push(
+        `The UNet of the file has ${listed(extra, 'that no implemented UNet reads')} Its images may differ.`,
+      );
+  }
+
+  #ignored(): readonly string[] {
+    return [...this.#tensors.places.keys()].filter((name) => !this.#used.has(name) && !this.#tensors.isScale(name));
+  }
+}
+
+/** Tensors of a UNet's modules that change nothing. */
+const LEFTOVER = /lora_|\.alpha$|\.(?:scale_input|input_scale|comfy_quant)$/;
+
+/** Number and first names. @param which completes "3 tensors …" */
+function listed(names: readonly string[], which: string): string {
+  const named = names.slice(0, 3).map((name) => quote(name, 80));
+  const rest = names.length > named.length ? `, and ${names.length - named.length} more` : '';
+  return `${countText(names.length, 'tensor', 'tensors')} ${which}: ${named.join(', ')}${rest}.`;
 }

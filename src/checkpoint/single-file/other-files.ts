@@ -25,6 +25,11 @@ export function refuseTensors(tensors: FileTensors): void {
       tensors,
       'a Stable Video Diffusion checkpoint, which makes videos from an image and is not implemented',
     );
+  if (tensors.hasModule(`${LDM_UNET_PREFIX}time_embed.cond_proj`))
+    throw refuse(
+      tensors,
+      'a latent consistency checkpoint with an embedding of the guidance, which is implemented for folders only; name its repository or folder',
+    );
   if (tensors.hasModule('noise_augmentor'))
     throw refuse(tensors, 'an unCLIP checkpoint, which makes variations of an image and is not implemented');
   const channels = tensors.shape(CONV_IN)?.[1];

@@ -13,14 +13,14 @@ const HEAD_CHANNELS = 64;
 /** @param prefix `cond_stage_model.transformer.`; merges may lack the `text_model.` behind it */
 export function readClipTextModel(tensors: FileTensors, prefix: string): SingleFileNetwork {
   const inner = tensors.hasModule(`${prefix}text_model`) ? `${prefix}text_model.` : prefix;
-  const [positions] = tensors.shape(`${inner}embeddings.position_embedding.weight`) ?? [];
-  const [vocabulary, width = 0] = tensors.shape(`${inner}embeddings.token_embedding.weight`) ?? [];
+  const [positions] = tensors.requiredShape(`${inner}embeddings.position_embedding.weight`);
+  const [vocabulary, width = 0] = tensors.requiredShape(`${inner}embeddings.token_embedding.weight`);
   return {
     className: 'CLIPTextModel',
     json: {
       vocab_size: vocabulary,
       hidden_size: width,
-      intermediate_size: tensors.shape(`${inner}encoder.layers.0.mlp.fc1.weight`)?.[0],
+      intermediate_size: tensors.requiredShape(`${inner}encoder.layers.0.mlp.fc1.weight`)[0],
       num_hidden_layers: tensors.count(`${inner}encoder.layers`),
       num_attention_heads: headsOf(width),
       max_position_embeddings: positions,
@@ -52,19 +52,19 @@ export function readOpenClip(
   const stored = tensors.count(`${prefix}transformer.resblocks`);
   // Some files leave out what nobody uses.
   const layers = leavesOutLast && stored !== 23 ? stored - 1 : stored;
-  const [vocabulary, width = 0] = tensors.shape(`${prefix}token_embedding.weight`) ?? [];
+  const [vocabulary, width = 0] = tensors.requiredShape(`${prefix}token_embedding.weight`);
   return {
     className,
     json: {
       vocab_size: vocabulary,
       hidden_size: width,
-      intermediate_size: tensors.shape(`${prefix}transformer.resblocks.0.mlp.c_fc.weight`)?.[0],
+      intermediate_size: tensors.requiredShape(`${prefix}transformer.resblocks.0.mlp.c_fc.weight`)[0],
       num_hidden_layers: layers,
       num_attention_heads: headsOf(width),
-      max_position_embeddings: tensors.shape(`${prefix}positional_embedding`)?.[0],
+      max_position_embeddings: tensors.requiredShape(`${prefix}positional_embedding`)[0],
       hidden_act: 'gelu',
       ...(className === 'CLIPTextModelWithProjection'
-        ? { projection_dim: tensors.shape(`${prefix}text_projection`)?.[1], eos_token_id: LARGEST_TOKEN }
+        ? { projection_dim: tensors.requiredShape(`${prefix}text_projection`)[1], eos_token_id: LARGEST_TOKEN }
         : {}),
     },
     names: new NameTable(prefix, openClipPairs(layers)),
