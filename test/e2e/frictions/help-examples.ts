@@ -1,8 +1,9 @@
 /** What must come of each example of the help. */
-import { mkdirSync, symlinkSync } from 'node:fs';
+import { copyFileSync, mkdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { EXAMPLES } from '../../../src/cli/help-texts.ts';
 import { cudaLibraryFolder } from '../../../src/runtime/onnxruntime/cuda/library-folder.ts';
+import { madeFile } from '../../checkpoint/single-file/make-file.ts';
 import { NO_MONGOD } from '../../servers/find-mongod.ts';
 import type { Neighbours } from './neighbours.ts';
 import type { Place } from './places.ts';
@@ -13,6 +14,7 @@ import type { Expectations, Expected } from './texts.ts';
 export const HELP_LINES: readonly string[] = Object.keys(EXAMPLES).map((command) => `text2img ${command} --help`);
 
 const ID = '65f1c0ffee0123456789abcd';
+const atExit = { after: (clean: () => void) => void process.once('exit', clean) };
 const isCudaPlatform = process.platform === 'linux' && process.arch === 'x64';
 
 /** With the libraries there already, so that nothing is downloaded. */
@@ -94,6 +96,10 @@ export function helpExpectations(place: Place, { mongo, hook }: Neighbours): Exp
     'text2img models pull stable-diffusion-v1-5/stable-diffusion-v1-5': { prints: /\/snapshots\/\w+\n$/ },
     'text2img models list': { prints: /^stable-diffusion-v1-5\/stable-diffusion-v1-5 .*ready$/m },
     'text2img models show stable-diffusion-v1-5/stable-diffusion-v1-5': { prints: /^ {2}unet +UNet2DConditionModel$/m },
+    'text2img models show v1-5-pruned.safetensors': {
+      before: (shell) => copyFileSync(madeFile(atExit, 'sd-1'), join(shell.folder, 'v1-5-pruned.safetensors')),
+      prints: /StableDiffusionPipeline/,
+    },
     'text2img doctor': { prints: /\nno problems\n$/ },
     'text2img health': { code: 5, says: /no worker runs.*\[worker_unhealthy\]\n$/ },
     'text2img health --heartbeat-file /tmp/heartbeat': {
