@@ -14,14 +14,13 @@ import {
   type Level,
   levelOf,
 } from './dpm-solver-update.ts';
+import { multistepTimesteps } from './multistep-schedule.ts';
 import {
   cumulatedAlphas,
   requireSteps,
   sigmaOf,
-  spreadTimesteps,
   TRAINING_DEFAULTS,
   timestepOfSigma,
-  trailingTimesteps,
   withDefaults,
 } from './noise-schedule.ts';
 import { firstPassOf, PassOrder, passAt } from './passes.ts';
@@ -192,9 +191,8 @@ function evenLogSigmas(highest: number, lowest: number, count: number): number[]
 
 function timestepsOf(settings: typeof DEFAULTS, alphas: Float32Array, steps: number): number[] {
   const { num_train_timesteps: trained, timestep_spacing: spacing, steps_offset: offset } = settings;
-  const used = trained - clippedTimesteps(alphas, settings.lambda_min_clipped);
-  if (spacing === 'trailing') return trailingTimesteps(used, trained / steps);
-  return spreadTimesteps({ spacing, steps: steps + 1, used, offset, round: roundHalfEven }).slice(0, -1);
+  const clipped = clippedTimesteps(alphas, settings.lambda_min_clipped);
+  return multistepTimesteps({ spacing, steps, trained, offset, clipped });
 }
 
 /** How many of the noisiest timesteps lie below the smallest λ that is used (for cosine schedules, whose λ runs off at the end). */

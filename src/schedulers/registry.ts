@@ -1,6 +1,7 @@
 /** The schedulers that there are. A new one is its own file and a line here; names, configuration keys, help and PNG texts follow from it. */
 import { own } from '../lib/foreign-record.ts';
 import { DDIM } from './ddim-scheduler.ts';
+import { DEIS } from './deis-multistep-scheduler.ts';
 import { DPM_SOLVER_MULTISTEP } from './dpm-solver-multistep-scheduler.ts';
 import { EULER_ANCESTRAL } from './euler-ancestral-discrete-scheduler.ts';
 import { EULER } from './euler-discrete-scheduler.ts';
@@ -8,6 +9,7 @@ import { LCM } from './lcm-scheduler.ts';
 import { PNDM } from './pndm-scheduler.ts';
 import type { SchedulerClass } from './scheduler.ts';
 import { TCD } from './tcd-scheduler.ts';
+import { UNIPC } from './unipc-multistep-scheduler.ts';
 
 export const SCHEDULERS: readonly SchedulerClass[] = [
   DDIM,
@@ -17,6 +19,8 @@ export const SCHEDULERS: readonly SchedulerClass[] = [
   DPM_SOLVER_MULTISTEP,
   LCM,
   TCD,
+  UNIPC,
+  DEIS,
 ];
 
 const BY_CLASS_NAME = Object.fromEntries(SCHEDULERS.map((scheduler) => [scheduler.className, scheduler]));
