@@ -24,6 +24,7 @@ import type {
   SchedulerStep,
   SchedulerStepResult,
 } from './scheduler.ts';
+import { rootOfSquarePlusOne } from './sigma-timetable.ts';
 import { trainedRules } from './training-rules.ts';
 
 const f32 = Math.fround;
@@ -87,10 +88,6 @@ class EulerAncestralDiscreteScheduler implements Scheduler {
     const { sigma } = passAt(this.passes, pass);
     return original.map((value, index) => value + f32((noise[index] as number) * sigma));
   }
-}
-
-function rootOfSquarePlusOne(sigma: number): number {
-  return f32(Math.sqrt(f32(f32(sigma * sigma) + 1)));
 }
 
 export const EULER_ANCESTRAL: SchedulerClass = {

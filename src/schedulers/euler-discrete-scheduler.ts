@@ -23,6 +23,7 @@ import type {
   SchedulerStepResult,
 } from './scheduler.ts';
 import { PLAIN_SPACING, spacedSigmas } from './sigma-schedules.ts';
+import { rootOfSquarePlusOne } from './sigma-timetable.ts';
 import { sigmaKey, sigmaSpacingKeys, trainedRules } from './training-rules.ts';
 
 const f32 = Math.fround;
@@ -89,10 +90,6 @@ class EulerDiscreteScheduler implements Scheduler {
     const { sigma } = passAt(this.passes, pass);
     return original.map((value, index) => value + f32((noise[index] as number) * sigma));
   }
-}
-
-function rootOfSquarePlusOne(sigma: number): number {
-  return f32(Math.sqrt(f32(f32(sigma * sigma) + 1)));
 }
 
 interface Schedule {

@@ -73,15 +73,33 @@ function trainingBetas({
     case 'scaled_linear':
       return torchLinspace(Math.sqrt(beta_start), Math.sqrt(beta_end), count).map((root) => root * root);
     case 'squaredcos_cap_v2':
-      return Float32Array.from({ length: count }, (_, index) =>
-        Math.min(1 - cosineAlpha((index + 1) / count) / cosineAlpha(index / count), 0.999),
+      return betasOf(cosineAlpha, count);
+    case 'laplace':
+      return betasOf(laplaceAlpha, count);
+    case 'sigmoid':
+      return torchLinspace(-6, 6, count).map(
+        (value) => f32(f32(1 / (1 + Math.exp(-value))) * f32(beta_end - beta_start)) + f32(beta_start),
       );
     default:
       throw new Text2ImgError(
         'unsupported_config',
-        `the scheduler's "beta_schedule" is "${beta_schedule}"; allowed: linear, scaled_linear, squaredcos_cap_v2.`,
+        `the scheduler's "beta_schedule" is "${beta_schedule}"; allowed: linear, scaled_linear, squaredcos_cap_v2, sigmoid, laplace.`,
       );
   }
+}
+
+/** @param alphaAt how much of the signal's variance is left at a time from 0 to 1 */
+function betasOf(alphaAt: (time: number) => number, count: number): Float32Array {
+  return Float32Array.from({ length: count }, (_, index) =>
+    Math.min(1 - alphaAt((index + 1) / count) / alphaAt(index / count), 0.999),
+  );
+}
+
+/** Source: diffusers schedulers/scheduling_utils.py, betas_for_alpha_bar with the laplace transform. */
+function laplaceAlpha(time: number): number {
+  const side = 0.5 - time >= 0 ? 1 : -1;
+  const snr = Math.exp(-0.5 * side * Math.log(1 - 2 * Math.abs(0.5 - time) + 1e-6));
+  return Math.sqrt(snr / (1 + snr));
 }
 
 /** Source: diffusers schedulers/scheduling_utils.py, betas_for_alpha_bar with the cosine transform. */

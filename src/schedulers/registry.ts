@@ -1,11 +1,15 @@
 /** The schedulers that there are. A new one is its own file and a line here; names, configuration keys, help and PNG texts follow from it. */
 import { own } from '../lib/foreign-record.ts';
 import { DDIM } from './ddim-scheduler.ts';
+import { DDPM } from './ddpm-scheduler.ts';
 import { DEIS } from './deis-multistep-scheduler.ts';
 import { DPM_SOLVER_MULTISTEP } from './dpm-solver-multistep-scheduler.ts';
 import { EULER_ANCESTRAL } from './euler-ancestral-discrete-scheduler.ts';
 import { EULER } from './euler-discrete-scheduler.ts';
+import { KDPM2_ANCESTRAL } from './k-dpm-2-ancestral-discrete-scheduler.ts';
+import { KDPM2 } from './k-dpm-2-discrete-scheduler.ts';
 import { LCM } from './lcm-scheduler.ts';
+import { LMS } from './lms-discrete-scheduler.ts';
 import { PNDM } from './pndm-scheduler.ts';
 import type { SchedulerClass } from './scheduler.ts';
 import { TCD } from './tcd-scheduler.ts';
@@ -21,6 +25,10 @@ export const SCHEDULERS: readonly SchedulerClass[] = [
   TCD,
   UNIPC,
   DEIS,
+  DDPM,
+  LMS,
+  KDPM2,
+  KDPM2_ANCESTRAL,
 ];
 
 const BY_CLASS_NAME = Object.fromEntries(SCHEDULERS.map((scheduler) => [scheduler.className, scheduler]));
