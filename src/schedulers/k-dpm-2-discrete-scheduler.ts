@@ -1,6 +1,7 @@
 /**
- * DPM-Solver-2 as k-diffusion has it (arXiv 2206.00927, algorithm 1): each step goes to a sigma in the middle and then, with the derivative from
- * there, to its end. So n steps take 2n − 1 passes. Source: diffusers schedulers/scheduling_k_dpm_2_discrete.py, KDPM2DiscreteScheduler.
+ * DPM-Solver-2 as k-diffusion has it (arXiv 2206.00927, algorithm 1). Each step goes to a sigma in the middle. With the derivative from there it goes
+ * from its start to its end. So n steps take 2n − 1 passes.
+ * Source: diffusers schedulers/scheduling_k_dpm_2_discrete.py, KDPM2DiscreteScheduler.
  */
 import { timestepOfSigma, TRAINING_DEFAULTS, withDefaults } from './noise-schedule.ts';
 import { firstPassOf, passAt, PassOrder } from './passes.ts';

@@ -43,8 +43,8 @@ export function multistepSchedule(
   trained: Float32Array,
   steps: number,
 ): MultistepSchedule {
-  const highest = settings.sigma_max ?? (trained.at(-1) as number);
-  const lowest = settings.sigma_min ?? (trained[0] as number);
+  const highest = settings.sigma_max ?? trained.at(-1) ?? 0;
+  const lowest = settings.sigma_min ?? trained[0] ?? 0;
   const spaced = spacedSigmas(settings, { highest, lowest, count: steps });
   if (spaced !== undefined) {
     // diffusers rounds Karras' timesteps and cuts the others.
