@@ -13,7 +13,12 @@ export interface MakeEngineOptions {
 /** Not started yet. */
 export function makeEngine({ settings, environment }: EngineOptions, { model, logger }: MakeEngineOptions): EngineHost {
   return new EngineHost({
-    settings: { ...settings, checkpointFolder: model.folder, modelName: model.name },
+    settings: {
+      ...settings,
+      checkpointFolder: model.folder,
+      modelName: model.name,
+      ...omitUndefined({ vae: model.vae }),
+    },
     logger,
     environment,
   });

@@ -15,7 +15,8 @@ import type { DeliverySummary, WebhookDeliverer } from '../webhook/deliverer.ts'
 import { jobsLeft } from '../worker/jobs-left.ts';
 import type { WorkerEvent, WorkerOptions } from '../worker/worker-contract.ts';
 import { runWorker } from '../worker/worker.ts';
-import { checkModelName, type DownloadEvents, findModel, type ModelFolder } from './find-model.ts';
+import { checkModelName, findModel, type ModelFolder } from './find-model.ts';
+import type { DownloadEvents } from './pull-model.ts';
 import { LocalEnginePool } from '../engine/engine-pool.ts';
 import { makeEngine, startEngine } from './open-engines.ts';
 import { openQueue } from './open-queue.ts';

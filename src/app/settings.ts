@@ -93,6 +93,8 @@ export interface ModelSettings {
   readonly model: string | undefined;
   /** Used without `model`; undefined: the demo checkpoint of the package. */
   readonly defaultModel: string | undefined;
+  /** A folder, a file or a name on the hub; undefined: the model's own autoencoder. */
+  readonly vae: string | undefined;
   readonly variant: string | undefined;
   /** Takes models from the cache only. */
   readonly offline: boolean;
@@ -101,15 +103,15 @@ export interface ModelSettings {
 }
 
 export function modelSettings(
-  { model, variant, offline }: Config,
+  { model, vae, variant, offline }: Config,
   { defaultModel, environment }: Pick<ModelSettings, 'defaultModel' | 'environment'>,
 ): ModelSettings {
-  return { model, defaultModel, variant, offline, environment };
+  return { model, defaultModel, vae, variant, offline, environment };
 }
 
 /** The settings and the environment of an engine process. `find-model.ts` finds the checkpoint. */
 export interface EngineOptions {
-  readonly settings: Omit<EngineSettings, 'checkpointFolder' | 'modelName'>;
+  readonly settings: Omit<EngineSettings, 'checkpointFolder' | 'modelName' | 'vae'>;
   /** The child's whole environment. */
   readonly environment: Environment;
 }

@@ -6,4 +6,6 @@ export type PredictionType = 'epsilon' | 'v_prediction' | 'sample';
 export interface CheckpointChoices {
   /** Absent: as the checkpoint says. */
   readonly predictionType?: PredictionType;
+  /** Folder or file of the autoencoder to use. Absent: the checkpoint's own. */
+  readonly vae?: string;
 }

@@ -15,6 +15,8 @@ export interface NetworkSpec {
   readonly classes: readonly NetworkClass[];
   /** A checkpoint may leave it out, or say `[null, null]`. */
   readonly optional?: true;
+  /** Keys of its configuration that the family has, for weights that are given without one. */
+  readonly untold?: Readonly<Record<string, unknown>>;
 }
 
 /** A class of tokenizers: which files it is saved in, and how they are read. */

@@ -30,6 +30,7 @@ import {
   tokenizerClassOf,
 } from './model-index.ts';
 import type { ReadTokenizer } from './read-tokenizer.ts';
+import { openVae, VAE } from './open-vae.ts';
 import { openSingleFile } from './single-file/open-single-file.ts';
 import { renamedWeights } from './weight-names.ts';
 
@@ -77,7 +78,8 @@ class Opening {
   async run(variant: string | undefined): Promise<Omit<Checkpoint, 'scheduler'> & { scheduler: unknown }> {
     this.#warnAboutIgnored();
     const specs = this.#components.filter((spec): spec is NetworkSpec => spec.kind === 'network');
-    if (variant !== undefined) await this.#warnAboutVariant(specs, variant);
+    const inFolder = specs.filter(({ name }) => !this.#isReplaced(name));
+    if (variant !== undefined) await this.#warnAboutVariant(inFolder, variant);
     const networks: Record<string, CheckpointNetwork> = {};
     for (const spec of specs) networks[spec.name] = await this.#network(spec, variant);
     const tokenizers: Record<string, ReadTokenizer> = {};
@@ -102,7 +104,25 @@ class Opening {
       if (warning !== undefined && own(this.#index.components, name) !== undefined) this.#warnings.push(warning);
   }
 
+  #isReplaced(name: string): boolean {
+    return name === VAE && this.#choices.vae !== undefined;
+  }
+
+  async #replacedVae(path: string, spec: NetworkSpec, variant: string | undefined): Promise<CheckpointNetwork> {
+    const networkClass = networkClassOf(this.#index, spec);
+    const configPath = join(this.#folder, spec.name, 'config.json');
+    // It only says what the other one is compared with, so it may be missing or broken.
+    const own = await readJsonFile(configPath)
+      .then((json) => readConfig(networkClass, json, configPath).config)
+      .catch(() => undefined);
+    const { network, warnings } = await openVae(path, { spec, variant, own });
+    this.#warnings.push(...warnings);
+    return network;
+  }
+
   async #network(spec: NetworkSpec, variant: string | undefined): Promise<CheckpointNetwork> {
+    const { vae } = this.#choices;
+    if (spec.name === VAE && vae !== undefined) return this.#replacedVae(vae, spec, variant);
     const networkClass = networkClassOf(this.#index, spec);
     const configPath = join(this.#folder, spec.name, 'config.json');
     const { config, warnings } = readConfig(networkClass, await readJsonFile(configPath), configPath);

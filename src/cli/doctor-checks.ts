@@ -22,13 +22,13 @@ export async function inspectModel({ config, environment, logger }: CommandConte
   const defaultModel = mode.kind === 'production' ? DEFAULT_PRODUCTION_MODEL : undefined;
   const settings = modelSettings(config, { defaultModel, environment });
   // Looking must not fetch gigabytes.
-  const { folder } = await findModel(settings, { logger, cacheOnly: true });
+  const { folder, vae } = await findModel(settings, { logger, cacheOnly: true });
   const { openCheckpoint } = await import('../checkpoint/open-checkpoint.ts');
   const { proveFit } = await import('../pipelines/prove-fit.ts');
   const { FAMILIES } = await import('../pipelines/registry.ts');
   const checkpoint = await openCheckpoint(folder, {
     families: FAMILIES,
-    ...omitUndefined({ variant, predictionType }),
+    ...omitUndefined({ variant, predictionType, vae }),
   });
   proveFit(checkpoint);
   const notes = checkpoint.warnings.length === 0 ? '' : `; ${boundedSentences(checkpoint.warnings).join(' ')}`;

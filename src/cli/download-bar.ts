@@ -1,5 +1,5 @@
 /** The progress of a download. */
-import type { DownloadEvents } from '../app/find-model.ts';
+import type { DownloadEvents } from '../app/pull-model.ts';
 import type { Terminal } from './terminal.ts';
 
 export function downloadBar(terminal: Terminal): Required<Pick<DownloadEvents, 'onProgress' | 'onEnd'>> {

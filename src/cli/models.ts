@@ -11,7 +11,7 @@ import { type HubId, hubName, parseHubId } from '../checkpoint/hub/hub-id.ts';
 import { openCheckpoint } from '../checkpoint/open-checkpoint.ts';
 import { proveFit } from '../pipelines/prove-fit.ts';
 import { type CommandContext, type ExitCode, printResult } from './command-context.ts';
-import { pullModel } from '../app/find-model.ts';
+import { pullModel } from '../app/pull-model.ts';
 import { downloadBar } from './download-bar.ts';
 import { hubIdOf, megabytes, openOptions, showModel } from './show-model.ts';
 import { countText } from '../lib/count-text.ts';

@@ -20,8 +20,9 @@ export async function makeFolder(path: string, options: MakeFolderOptions = {}):
     const facts = await stat(path).catch(() => undefined);
     if (isFolder(facts)) return;
     const parent = dirname(path);
-    if (!mayLackParent(error, path) || isFolder(await stat(parent).catch(() => undefined))) throw error;
-    await makeFolder(parent, options);
+    if (!mayLackParent(error, path)) throw error;
+    // Another process may have made it since. One more try of the last folder then ends in any case.
+    if (!isFolder(await stat(parent).catch(() => undefined))) await makeFolder(parent, options);
     await makeLast(path, options);
   }
 }
@@ -40,8 +41,8 @@ export function makeFolderSync(path: string, options: MakeFolderOptions = {}): v
   } catch (error) {
     if (isFolder(lookAt(path))) return;
     const parent = dirname(path);
-    if (!mayLackParent(error, path) || isFolder(lookAt(parent))) throw error;
-    makeFolderSync(parent, options);
+    if (!mayLackParent(error, path)) throw error;
+    if (!isFolder(lookAt(parent))) makeFolderSync(parent, options);
     try {
       mkdirSync(path, options);
     } catch (last) {

@@ -4,7 +4,7 @@ import { FAMILIES } from '../../src/pipelines/registry.ts';
 
 export function openKnown(
   folder: string,
-  options: { readonly variant?: string } = {},
+  options: { readonly variant?: string; readonly vae?: string } = {},
 ): Promise<OpenedCheckpoint<(typeof FAMILIES)[number]>> {
   return openCheckpoint(folder, { ...options, families: FAMILIES });
 }

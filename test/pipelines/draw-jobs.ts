@@ -6,6 +6,7 @@ import { DEFAULT_LIMITS } from '../../src/job/limits.ts';
 import { parsePromptDocument } from '../../src/job/prompt-document.ts';
 import { resolveRequest } from '../../src/job/resolve-request.ts';
 import type { Pipeline } from '../../src/pipelines/contract.ts';
+import { omitUndefined } from '../../src/lib/omit-undefined.ts';
 import { FAMILIES } from '../../src/pipelines/registry.ts';
 import { runJobs } from '../../src/pipelines/run-jobs.ts';
 import { cpuSettings } from '../engine/cpu-settings.ts';
@@ -21,14 +22,16 @@ interface Drawing {
   readonly maxBatchImages?: number;
   /** Told of each pass how many images share it. */
   readonly onPass?: (images: number) => void;
+  /** Folder or file of another autoencoder. */
+  readonly vae?: string;
 }
 
 export async function drawDocuments(
   folder: string,
   documents: readonly Readonly<Record<string, unknown>>[],
-  { maxBatchImages = 1, onPass = () => undefined }: Drawing = {},
+  { maxBatchImages = 1, onPass = () => undefined, vae }: Drawing = {},
 ): Promise<readonly Drawn[]> {
-  await using model = await loadModel(cpuSettings(folder, { threads: 1 }), FAMILIES);
+  await using model = await loadModel(cpuSettings(folder, { threads: 1, ...omitUndefined({ vae }) }), FAMILIES);
   const results = documents.map((): Drawn => ({ pixels: [], warnings: [], error: undefined }));
   const of = (jobId: string): Drawn => {
     const result = results[Number(jobId)];

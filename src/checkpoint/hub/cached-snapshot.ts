@@ -4,6 +4,7 @@ import { join, sep } from 'node:path';
 import { Text2ImgError } from '../../errors/text2img-error.ts';
 import type { CheckpointFamily, ComponentSpec } from '../component-spec.ts';
 import { familyOf, type ModelIndex, presentComponents, readModelIndex } from '../model-index.ts';
+import { componentFiles, type HubComponent } from './component-files.ts';
 import type { HubFile } from './hub-answers.ts';
 import type { HubCache } from './hub-cache.ts';
 import type { HubId } from './hub-id.ts';
@@ -21,13 +22,15 @@ export interface CachedSnapshot {
 export interface WantedSnapshot {
   readonly variant: string | undefined;
   readonly families: readonly CheckpointFamily[];
+  /** Only this one is wanted. */
+  readonly component?: HubComponent;
 }
 
 /** Undefined: nothing of this revision is there. */
 export async function findCached(
   cache: HubCache,
   hubId: HubId,
-  { variant, families }: WantedSnapshot,
+  { variant, families, component }: WantedSnapshot,
 ): Promise<CachedSnapshot | undefined> {
   const commit = await cache.readRef(hubId);
   if (commit === undefined) return undefined;
@@ -39,8 +42,28 @@ export async function findCached(
     const isThere = files.some(({ path }) => path === file);
     return { path: join(folder, file), commit, ...(isThere ? {} : { missing: `${file} is missing` }) };
   }
+  if (component !== undefined) return cachedComponent({ folder, commit, files, id, component, variant });
   const missing = await whatIsMissing(folder, files, { id, variant, families });
   return { path: folder, commit, ...omitUndefined({ missing }) };
+}
+
+interface CachedComponent {
+  readonly folder: string;
+  readonly commit: string;
+  readonly files: readonly HubFile[];
+  readonly id: string;
+  readonly component: HubComponent;
+  readonly variant: string | undefined;
+}
+
+function cachedComponent({ folder, commit, files, ...wanted }: CachedComponent): CachedSnapshot {
+  try {
+    const choice = componentFiles(files, wanted);
+    const missing = missingShard(choice.files.map(({ path }) => path));
+    return { path: join(folder, choice.folder), commit, ...omitUndefined({ missing }) };
+  } catch {
+    return { path: folder, commit, missing: `its ${wanted.component.name} is missing` };
+  }
 }
 
 /** Links that lead nowhere are not there. */

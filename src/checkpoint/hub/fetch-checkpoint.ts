@@ -8,6 +8,7 @@ import type { CheckpointFamily } from '../component-spec.ts';
 import { readJsonFile } from '../json-file.ts';
 import { familyOf, type ModelIndex, parseModelIndex } from '../model-index.ts';
 import { type CachedSnapshot, findCached } from './cached-snapshot.ts';
+import { componentFiles, type HubComponent } from './component-files.ts';
 import { downloadFile, type Patience } from './download-file.ts';
 import type { HubFile } from './hub-answers.ts';
 import { HubCache } from './hub-cache.ts';
@@ -29,6 +30,8 @@ export interface FetchCheckpointOptions {
   readonly variant: string | undefined;
   /** The families that the model may belong to: which files are needed follows from its family's components. */
   readonly families: readonly CheckpointFamily[];
+  /** Only this network of the repository, whose root may be it. The result is its folder. */
+  readonly component?: HubComponent;
   readonly logger: Logger;
   /** How well what is in the cache is looked at. With `digest` the user asks for this very model: a cache that cannot take it is then an error. */
   readonly check?: BlobCheck;
@@ -92,16 +95,19 @@ class Pull {
   /** The commit of which something in the cache is not what it should be. */
   #damagedCommit: string | undefined;
   #hasWritten = false;
+  /** Of the result, in the snapshot. */
+  #place: string;
 
   constructor(cache: HubCache, hubId: HubId, options: FetchCheckpointOptions) {
     this.#cache = cache;
     this.#hubId = hubId;
     this.#options = options;
+    this.#place = hubId.file ?? '';
   }
 
   async run(isCached: boolean): Promise<string> {
     const { access, firstPauseMs, onProgress } = this.#options;
-    const { id, file: single } = this.#hubId;
+    const { id } = this.#hubId;
     const ask: AskOptions = {
       access,
       ...(isCached ? { tries: TRIES_WITH_CACHE } : {}),
@@ -125,13 +131,18 @@ class Pull {
     }
     await this.#writeRef(commit);
     const folder = this.#cache.snapshotFolder(id, commit);
-    return single === undefined ? folder : join(folder, single);
+    return join(folder, this.#place);
   }
 
   async #filesOf(listed: readonly HubFile[], commit: string): Promise<readonly HubFile[]> {
-    const { families, variant } = this.#options;
+    const { families, variant, component } = this.#options;
     const { id, file } = this.#hubId;
     if (file !== undefined) return [singleFileOf(listed, id, file)];
+    if (component !== undefined) {
+      const choice = componentFiles(listed, { id, component, variant });
+      this.#place = choice.folder;
+      return choice.files;
+    }
     const index = await this.#readIndex(indexFile(listed, id), commit);
     const { components } = familyOf(index, families);
     return neededFiles(listed, { id, variant, index, components });

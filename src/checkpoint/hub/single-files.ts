@@ -23,7 +23,7 @@ export function singleFileOf(files: readonly HubFile[], id: string, name: string
 }
 
 /** Sentences that list the files in the root that may be checkpoints, and how to name the first. */
-export function othersOf(files: readonly HubFile[], id: string): string {
+export function othersOf(files: readonly HubFile[], id: string, flag = '--model'): string {
   const found = files.filter(({ path }) => SAFETENSORS.test(path) && !path.includes('/'));
   const [first] = found;
   if (first === undefined) return 'It has no .safetensors file in its root.';
@@ -31,5 +31,5 @@ export function othersOf(files: readonly HubFile[], id: string): string {
     .slice(0, MOST_NAMED)
     .map(({ path, sizeBytes }) => `${quote(path, 60)} (${(sizeBytes / 1e9).toFixed(2)} GB)`);
   const more = found.length > named.length ? ` and ${found.length - named.length} more` : '';
-  return `It has ${named.join(', ')}${more}. Name one, as in --model ${id}/${first.path}.`;
+  return `It has ${named.join(', ')}${more}. Name one, as in ${flag} ${id}/${first.path}.`;
 }

@@ -8,10 +8,12 @@ import { readConfig } from '../../lib/config-rules.ts';
 import { own } from '../../lib/foreign-record.ts';
 import { countText } from '../../lib/count-text.ts';
 import { quote } from '../../lib/foreign-text.ts';
+import { omitUndefined } from '../../lib/omit-undefined.ts';
 import type { Checkpoint, CheckpointNetwork, CheckpointScheduler } from '../checkpoint.ts';
 import type { CheckpointChoices } from '../checkpoint-choices.ts';
 import type { CheckpointFamily, NetworkSpec, SchedulerSpec, TokenizerSpec } from '../component-spec.ts';
 import { familyOf, type ModelIndex, networkClassOf, parseModelIndex } from '../model-index.ts';
+import { openVae, VAE } from '../open-vae.ts';
 import type { ReadTokenizer } from '../read-tokenizer.ts';
 import { type FileTensors, readFileTensors } from './file-tensors.ts';
 import { LDM_UNET_PREFIX } from './ldm-unet.ts';
@@ -46,11 +48,13 @@ export async function openSingleFile<F extends CheckpointFamily>(
   path: string,
   options: OpenSingleFileOptions<F>,
 ): Promise<Opened<F>> {
-  const { tensors, family, layout, model, missing } = await recogniseFile(path, options);
+  const { tensors, family, layout, model, missing: lacking } = await recogniseFile(path, options);
+  const { vae } = options;
+  const missing = lacking.filter((name) => name !== VAE || vae === undefined);
   if (missing.length > 0)
     throw new Text2ImgError('unsupported_class', `${path} is a checkpoint of ${layout.name} ${withoutParts(missing)}.`);
   const index = indexOf(path, layout, model);
-  const opening = new SingleFileOpening(tensors, index, model);
+  const opening = new SingleFileOpening(tensors, index, { ...model, ...omitUndefined({ vae }) });
   return { ...(await opening.run(await realpath(path), familyOf(index, [family]))), family };
 }
 
@@ -83,9 +87,17 @@ function withoutParts(missing: readonly string[]): string {
   return `without ${missing.join(' and ')}; a file that has all its networks is needed`;
 }
 
+/** Of a checkpoint without an autoencoder, for which another one is given. */
+const GIVEN_VAE = { className: 'AutoencoderKL' };
+
 /** As model_index.json would say it. */
 function indexOf(path: string, { pipelineClass }: SingleFileLayout, model: SingleFileModel): ModelIndex {
-  const components = Object.entries({ ...model.networks, ...model.tokenizers, scheduler: model.scheduler });
+  const components = Object.entries({
+    [VAE]: GIVEN_VAE,
+    ...model.networks,
+    ...model.tokenizers,
+    scheduler: model.scheduler,
+  });
   const classes = components.map(([name, { className }]) => [name, ['', className]] as const);
   return parseModelIndex({ _class_name: pipelineClass, ...model.index, ...Object.fromEntries(classes) }, path);
 }
@@ -93,11 +105,11 @@ function indexOf(path: string, { pipelineClass }: SingleFileLayout, model: Singl
 class SingleFileOpening {
   readonly #tensors: FileTensors;
   readonly #index: ModelIndex;
-  readonly #model: SingleFileModel;
+  readonly #model: SingleFileModel & Pick<CheckpointChoices, 'vae'>;
   readonly #used = new Set<string>();
   readonly #warnings: string[];
 
-  constructor(tensors: FileTensors, index: ModelIndex, model: SingleFileModel) {
+  constructor(tensors: FileTensors, index: ModelIndex, model: SingleFileModel & Pick<CheckpointChoices, 'vae'>) {
     this.#tensors = tensors;
     this.#index = index;
     this.#model = model;
@@ -128,6 +140,11 @@ class SingleFileOpening {
 
   async #network(spec: NetworkSpec, networks: Record<string, CheckpointNetwork>): Promise<void> {
     const network = own(this.#model.networks, spec.name);
+    const { vae } = this.#model;
+    if (spec.name === VAE && vae !== undefined) {
+      networks[VAE] = await this.#givenVae(vae, spec);
+      return;
+    }
     if (network === undefined) return;
     const networkClass = networkClassOf(this.#index, spec);
     const { path } = this.#tensors;
@@ -136,6 +153,16 @@ class SingleFileOpening {
     for (const name of used) this.#used.add(name);
     this.#warnings.push(...warnings);
     networks[spec.name] = { networkClass, configPath: path, config, weights };
+  }
+
+  async #givenVae(path: string, spec: NetworkSpec): Promise<CheckpointNetwork> {
+    const stored = own(this.#model.networks, spec.name);
+    const networkClass = networkClassOf(this.#index, spec);
+    const ownConfig =
+      stored === undefined ? undefined : readConfig(networkClass, stored.json, this.#tensors.path).config;
+    const { network, warnings } = await openVae(path, { spec, variant: undefined, own: ownConfig });
+    this.#warnings.push(...warnings);
+    return network;
   }
 
   async #tokenizer(

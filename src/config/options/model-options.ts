@@ -28,6 +28,14 @@ export const MODEL_OPTIONS = {
     commands: ['run', 'generate', 'models', 'doctor'],
     actions: ['show'],
   }),
+  vae: option({
+    placeholder: '<folder|file|id>',
+    type: text,
+    kind: 'path',
+    doc: 'Autoencoder to use instead of the model’s own: a folder, a file, or owner/name of the Hugging Face hub.',
+    allowed: 'a folder, a .safetensors file or owner/name',
+    commands: ['run', 'generate', 'doctor'],
+  }),
   offline: option({
     type: onOrOff,
     default: 'off',

@@ -28,10 +28,10 @@ export interface LoadedModel extends AsyncDisposable {
  */
 export async function loadModel(settings: EngineSettings, families: readonly Family[]): Promise<LoadedModel> {
   const startMs = performance.now();
-  const { checkpointFolder, variant, predictionType, compileCacheFolder: folder, verifyCache: verify } = settings;
+  const { checkpointFolder, variant, predictionType, vae, compileCacheFolder: folder, verifyCache: verify } = settings;
   const checkpoint = await openCheckpoint(checkpointFolder, {
     families,
-    ...omitUndefined({ variant: variant ?? undefined, predictionType }),
+    ...omitUndefined({ variant: variant ?? undefined, predictionType, vae }),
   });
   const device = await chooseDevice(RUNTIMES, settings.device, settings.dtype);
   const { computeType } = device;

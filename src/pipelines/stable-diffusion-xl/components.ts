@@ -14,7 +14,12 @@ export const STABLE_DIFFUSION_XL_COMPONENTS = [
   { kind: 'network', name: 'text_encoder_2', classes: [CLIP_TEXT_MODEL_WITH_PROJECTION] },
   { kind: 'tokenizer', name: 'tokenizer_2', classes: [CLIP_TOKENIZER], encoder: 'text_encoder_2' },
   { kind: 'network', name: 'unet', classes: [UNET_2D_CONDITION_MODEL] },
-  { kind: 'network', name: 'vae', classes: [AUTOENCODER_KL, AUTOENCODER_TINY] },
+  {
+    kind: 'network',
+    name: 'vae',
+    classes: [AUTOENCODER_KL, AUTOENCODER_TINY],
+    untold: { scaling_factor: 0.13025, sample_size: 1024 },
+  },
   { kind: 'scheduler', name: 'scheduler', readConfig: readSchedulerConfig },
 ] as const satisfies readonly ComponentSpec[];
 

@@ -12,7 +12,12 @@ export const STABLE_DIFFUSION_COMPONENTS = [
   { kind: 'network', name: 'text_encoder', classes: [CLIP_TEXT_MODEL] },
   { kind: 'tokenizer', name: 'tokenizer', classes: [CLIP_TOKENIZER], encoder: 'text_encoder' },
   { kind: 'network', name: 'unet', classes: [UNET_2D_CONDITION_MODEL] },
-  { kind: 'network', name: 'vae', classes: [AUTOENCODER_KL, AUTOENCODER_TINY] },
+  {
+    kind: 'network',
+    name: 'vae',
+    classes: [AUTOENCODER_KL, AUTOENCODER_TINY],
+    untold: { scaling_factor: 0.18215, sample_size: 512 },
+  },
   { kind: 'scheduler', name: 'scheduler', readConfig: readSchedulerConfig },
   {
     kind: 'ignored',

@@ -1,0 +1,23 @@
+/** The autoencoder of `--vae`: the user's folder or file, or one of the hub by its name. */
+import { type FindModelOptions, placeNamed, pullModel } from './pull-model.ts';
+import type { ModelSettings } from './settings.ts';
+
+const COMPONENT = { name: 'vae', baseName: 'diffusion_pytorch_model' };
+const ALLOWED =
+  'Name a folder with an autoencoder in the diffusers layout, a .safetensors file, or one of the Hugging Face hub as owner/name or owner/name/file.safetensors.';
+
+/** Fetches what is missing. @returns its absolute path; undefined where the option is not given @throws `model_not_found`, and what fetching throws */
+export async function findVae(settings: ModelSettings, options: FindModelOptions): Promise<string | undefined> {
+  const place = await vaePlace(settings);
+  if (place === undefined || 'folder' in place) return place?.folder;
+  return pullModel(settings, place, { ...options, component: COMPONENT });
+}
+
+/** Asks nobody and downloads nothing. @throws `model_not_found` */
+export async function checkVaeName(settings: ModelSettings): Promise<void> {
+  await vaePlace(settings);
+}
+
+async function vaePlace({ vae, environment }: ModelSettings): Promise<ReturnType<typeof placeNamed> | undefined> {
+  return vae === undefined ? undefined : placeNamed(vae, { environment, what: 'The autoencoder', allowed: ALLOWED });
+}
