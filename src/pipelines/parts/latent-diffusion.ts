@@ -180,7 +180,7 @@ export class LatentDiffusion implements Pipeline<ImageState> {
     const decoded = await vae.decode(scaled, shape, signal);
     const fault = notAnImage(decoded, pixels);
     if (fault === undefined) return decoded;
-    if (fullPrecision === undefined) throw fault;
+    if (fullPrecision?.vae === undefined) throw fault;
     const again = await (await fullPrecision.vae()).decode(scaled, shape, signal);
     const lastFault = notAnImage(again, pixels);
     if (lastFault !== undefined) throw lastFault;

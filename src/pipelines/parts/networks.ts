@@ -58,5 +58,6 @@ export interface Networks {
 /** The same networks in float32, each opened when it is first asked for. */
 export interface FullPrecision {
   denoiser(): Promise<Denoiser>;
-  vae(): Promise<VaeDecoder>;
+  /** Absent where the autoencoder computes in float32 anyway. */
+  vae?(): Promise<VaeDecoder>;
 }

@@ -45,7 +45,12 @@ export async function openLatentNetworks(
   });
   const networks = { denoiser: await denoiser({}), vae: await decoder(vaePrecision) };
   if (tools.settings.computeType === 'float32') return networks;
-  return { ...networks, fullPrecision: { denoiser: () => denoiser(FULL), vae: () => decoder(FULL) } };
+  const isWide =
+    vae.networkClass.computeType(vae.config, vaePrecision.computeType ?? tools.settings.computeType) === 'float32';
+  return {
+    ...networks,
+    fullPrecision: { denoiser: () => denoiser(FULL), ...(isWide ? {} : { vae: () => decoder(FULL) }) },
+  };
 }
 
 async function openDenoiser(

@@ -76,13 +76,15 @@ interface Result {
 
 interface Drawing {
   readonly full?: Networks;
+  /** The autoencoder computes in float32 anyway. */
+  readonly isVaeWide?: boolean;
   readonly size?: readonly [number, number];
   readonly seeds?: readonly number[];
 }
 
 async function draw(
   networks: Networks,
-  { full, size: [widthPx, heightPx] = [64, 64], seeds = [1] }: Drawing = {},
+  { full, isVaeWide = false, size: [widthPx, heightPx] = [64, 64], seeds = [1] }: Drawing = {},
 ): Promise<Result[]> {
   const prompts = { tokenizer, textEncoder: networks.textEncoder };
   const pipeline = new LatentDiffusion({
@@ -91,7 +93,10 @@ async function draw(
       full === undefined ? prompts : { ...prompts, fullPrecision: () => Promise.resolve(full.textEncoder) },
     ),
     ...(full && {
-      fullPrecision: { denoiser: () => Promise.resolve(full.denoiser), vae: () => Promise.resolve(full.vae) },
+      fullPrecision: {
+        denoiser: () => Promise.resolve(full.denoiser),
+        ...(isVaeWide ? {} : { vae: () => Promise.resolve(full.vae) }),
+      },
     }),
     rgbFactors: STABLE_DIFFUSION_RGB_FACTORS,
     scheduler: { configFor: () => ({ beta_schedule: 'scaled_linear', beta_start: 0.00085, beta_end: 0.012 }) },
@@ -206,6 +211,24 @@ for (const [title, networks, says] of bad) {
     assert.equal((await drawOne(networks, { full: networks })).error?.code, 'invalid_image');
   });
 }
+
+test('what an autoencoder in float32 decodes to no image beside a UNet in lower precision is not decoded twice', async () => {
+  let decoded = 0;
+  const networks = decodingTo(() => Number.NaN);
+  const counted: Networks = {
+    ...networks,
+    vae: {
+      ...networks.vae,
+      decode: (...latents) => {
+        decoded++;
+        return networks.vae.decode(...latents);
+      },
+    },
+  };
+  const { error } = await drawOne(counted, { full: counted, isVaeWide: true });
+  assert.equal(error?.code, 'invalid_image');
+  assert.equal(decoded, 1);
+});
 
 test('white, black and a picture of one other pixel are images', async () => {
   // Clamped to white or black, but not constant before.
