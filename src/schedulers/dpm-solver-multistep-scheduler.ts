@@ -3,7 +3,6 @@
  * Source: diffusers schedulers/scheduling_dpmsolver_multistep.py, DPMSolverMultistepScheduler.
  */
 import { interpolate, numpyLinspace, roundHalfEven } from '../lib/float32.ts';
-import { quote } from '../lib/foreign-text.ts';
 import {
   DPM_ALGORITHMS,
   type DpmAlgorithm,
@@ -14,7 +13,7 @@ import {
   type Level,
   levelOf,
 } from './dpm-solver-update.ts';
-import { multistepTimesteps } from './multistep-schedule.ts';
+import { clippedAway, clippedTimesteps, endsAtZero, multistepTimesteps } from './multistep-schedule.ts';
 import {
   cumulatedAlphas,
   requireSteps,
@@ -195,35 +194,10 @@ function timestepsOf(settings: typeof DEFAULTS, alphas: Float32Array, steps: num
   return multistepTimesteps({ spacing, steps, trained, offset, clipped });
 }
 
-/** How many of the noisiest timesteps lie below the smallest λ that is used (for cosine schedules, whose λ runs off at the end). */
-function clippedTimesteps(alphas: Float32Array, lambdaMin: number | string | null): number {
-  if (typeof lambdaMin !== 'number') return 0;
-  const upwards = alphas
-    .map((alpha) => f32(Math.log(f32(Math.sqrt(alpha)))) - f32(Math.log(f32(Math.sqrt(f32(1 - alpha))))))
-    .toReversed();
-  const index = upwards.findIndex((lambda) => lambda >= lambdaMin);
-  return index === -1 ? upwards.length : index;
-}
-
-/** Source: diffusers schedulers/scheduling_dpmsolver_multistep.py, __init__. */
-function endsAtZero(config: SchedulerConfig): string | undefined {
-  const { algorithm_type: algorithm = 'dpmsolver++', final_sigmas_type: final = 'zero' } = config;
-  if (algorithm === 'dpmsolver++' || algorithm === 'sde-dpmsolver++' || final !== 'zero') return undefined;
-  return `"final_sigmas_type" is "zero", which "algorithm_type" ${quote(algorithm)} does not allow; allowed: "sigma_min"`;
-}
-
 /** diffusers has no third order of this one: its step ends in an error. */
 function noThirdOrder({ algorithm_type: algorithm, solver_order: order }: SchedulerConfig): string | undefined {
   if (algorithm !== 'sde-dpmsolver' || order !== 3) return undefined;
   return '"solver_order" is 3, which "algorithm_type" "sde-dpmsolver" does not have; allowed: 1, 2';
-}
-
-/** All timesteps below the smallest λ that is used: there is nothing to spread the steps over. */
-function clippedAway(config: SchedulerConfig): string | undefined {
-  const settings = withDefaults(DEFAULTS, config);
-  const left = settings.num_train_timesteps - clippedTimesteps(cumulatedAlphas(settings), settings.lambda_min_clipped);
-  if (left >= 1) return undefined;
-  return `"lambda_min_clipped" is ${settings.lambda_min_clipped}, which leaves no timestep; allowed are smaller numbers`;
 }
 
 export const DPM_SOLVER_MULTISTEP: SchedulerClass = {

@@ -53,7 +53,7 @@ export interface DpmWeights {
 }
 
 /** How much an update takes of the sample, of the newest output, of the outputs' slope and curve, and of noise. */
-interface Terms {
+export interface Terms {
   readonly keep: number;
   readonly value: number;
   readonly midpointSlope: number;
@@ -100,7 +100,7 @@ interface Interval {
   readonly h: number;
 }
 
-function termsOf(algorithm: DpmAlgorithm, { here, target, h }: Interval): Terms {
+export function termsOf(algorithm: DpmAlgorithm, { here, target, h }: Interval): Terms {
   switch (algorithm) {
     case 'dpmsolver++': {
       const growth = Math.exp(-h) - 1;

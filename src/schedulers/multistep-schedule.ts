@@ -3,8 +3,19 @@
  * Source: diffusers schedulers/scheduling_unipc_multistep.py and scheduling_deis_multistep.py, set_timesteps.
  */
 import { interpolate, roundHalfEven } from '../lib/float32.ts';
-import { spreadTimesteps, timestepOfSigma, trailingTimesteps } from './noise-schedule.ts';
+import { quote } from '../lib/foreign-text.ts';
+import {
+  cumulatedAlphas,
+  spreadTimesteps,
+  timestepOfSigma,
+  TRAINING_DEFAULTS,
+  trailingTimesteps,
+  withDefaults,
+} from './noise-schedule.ts';
+import type { SchedulerConfig } from './scheduler.ts';
 import { type SigmaSpacing, spacedSigmas } from './sigma-schedules.ts';
+
+const f32 = Math.fround;
 
 interface MultistepSpread {
   readonly spacing: string;
@@ -59,4 +70,29 @@ export function multistepSchedule(
     sigmas: timesteps.map((timestep) => interpolate(trained, timestep)),
     lowest: trained[0] as number,
   };
+}
+
+/** How many of the noisiest timesteps lie below the smallest λ that is used (for cosine schedules, whose λ runs off at the end). */
+export function clippedTimesteps(alphas: Float32Array, lambdaMin: number | string | null): number {
+  if (typeof lambdaMin !== 'number') return 0;
+  const upwards = alphas
+    .map((alpha) => f32(Math.log(f32(Math.sqrt(alpha)))) - f32(Math.log(f32(Math.sqrt(f32(1 - alpha))))))
+    .toReversed();
+  const index = upwards.findIndex((lambda) => lambda >= lambdaMin);
+  return index === -1 ? upwards.length : index;
+}
+
+/** Source: diffusers schedulers/scheduling_dpmsolver_multistep.py, __init__. */
+export function endsAtZero(config: SchedulerConfig): string | undefined {
+  const { algorithm_type: algorithm = 'dpmsolver++', final_sigmas_type: final = 'zero' } = config;
+  if (algorithm === 'dpmsolver++' || algorithm === 'sde-dpmsolver++' || final !== 'zero') return undefined;
+  return `"final_sigmas_type" is "zero", which "algorithm_type" ${quote(algorithm)} does not allow; allowed: "sigma_min"`;
+}
+
+/** All timesteps below the smallest λ that is used: there is nothing to spread the steps over. */
+export function clippedAway(config: SchedulerConfig): string | undefined {
+  const settings = withDefaults({ ...TRAINING_DEFAULTS, lambda_min_clipped: Number.NEGATIVE_INFINITY }, config);
+  const left = settings.num_train_timesteps - clippedTimesteps(cumulatedAlphas(settings), settings.lambda_min_clipped);
+  if (left >= 1) return undefined;
+  return `"lambda_min_clipped" is ${settings.lambda_min_clipped}, which leaves no timestep; allowed are smaller numbers`;
 }

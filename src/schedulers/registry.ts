@@ -4,6 +4,7 @@ import { DDIM } from './ddim-scheduler.ts';
 import { DDPM } from './ddpm-scheduler.ts';
 import { DEIS } from './deis-multistep-scheduler.ts';
 import { DPM_SOLVER_MULTISTEP } from './dpm-solver-multistep-scheduler.ts';
+import { DPM_SOLVER_SINGLESTEP } from './dpm-solver-singlestep-scheduler.ts';
 import { EULER_ANCESTRAL } from './euler-ancestral-discrete-scheduler.ts';
 import { EULER } from './euler-discrete-scheduler.ts';
 import { KDPM2_ANCESTRAL } from './k-dpm-2-ancestral-discrete-scheduler.ts';
@@ -29,6 +30,7 @@ export const SCHEDULERS: readonly SchedulerClass[] = [
   LMS,
   KDPM2,
   KDPM2_ANCESTRAL,
+  DPM_SOLVER_SINGLESTEP,
 ];
 
 const BY_CLASS_NAME = Object.fromEntries(SCHEDULERS.map((scheduler) => [scheduler.className, scheduler]));

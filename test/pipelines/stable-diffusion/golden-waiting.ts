@@ -5,7 +5,7 @@
 export const WAITING: readonly { readonly cases: RegExp; readonly what: string }[] = [
   { cases: /^xl-(?:playground|edm)/u, what: 'the EDM schedulers' },
   {
-    cases: /^scheduler-(?:heun|dpm-|sa-solver)/u,
+    cases: /^scheduler-(?:heun|dpm-sde|sa-solver)/u,
     what: 'the other schedulers',
   },
 ];
