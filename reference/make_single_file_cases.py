@@ -10,6 +10,7 @@ the type of the weights) and `expected-1.png`.
 """
 import same_arithmetic  # noqa: F401, I001 (before torch)
 
+import gzip
 import json
 import shutil
 import sys
@@ -80,9 +81,9 @@ XL_INDEX = {
 XL_SCHEDULER = {**{key: value for key, value in TRAINING.items() if key not in ("clip_sample", "set_alpha_to_one")}, "timestep_spacing": "leading"}
 
 
-def xl_tensors(down, up, middle):
+def xl_tensors(down, up, middle, channels=XL_CHANNELS):
     return {
-        **unet(XL_CHANNELS, down, up, middle, XL_CONTEXT, True, added=XL_ADDED), **vae(VAE_CHANNELS, 1),
+        **unet(channels, down, up, middle, XL_CONTEXT, True, added=XL_ADDED), **vae(VAE_CHANNELS, 1),
         **clip(64, 3, 96, "conditioner.embedders.0.transformer."), **open_clip(128, 3, 192, "conditioner.embedders.1.model."),
     }
 
@@ -104,6 +105,57 @@ def xl_config(unet, **changes):
         "unet/config.json": unet,
         "vae/config.json": vae_config(scaling_factor=0.13025, sample_size=1024, force_upcast=True),
         **changes,
+    }
+
+
+# With it, float64 and float32 of the deepest give the same picture.
+CALM = 0.65
+
+
+def level_types(depths: list, kind: str) -> list:
+    return [f"CrossAttn{kind}Block2D" if any(level) else f"{kind}Block2D" for level in depths]
+
+
+# The depths are the real checkpoints' (ComfyUI comfy/model_detection.py, unet_config_from_diffusers_unet); each level is 64 wide.
+def distilled_xl(about: str, structure: tuple, **changes) -> dict:
+    down, up, middle = structure
+    channels = [64] * len(down)
+    return {
+        "about": about,
+        "pipeline": StableDiffusionXLPipeline,
+        "tensors": lambda: xl_tensors(down, up, middle, channels),
+        "config": xl_config({
+            **xl_unet_config(), "block_out_channels": channels, "attention_head_dim": [1] * len(channels),
+            "down_block_types": level_types(down, "Down"), "up_block_types": level_types(up, "Up"), **changes,
+        }),
+        "pad": {"tokenizer": "<|endoftext|>", "tokenizer_2": "!"},
+        "is_packed": True,
+        "calm": CALM,
+    }
+
+
+# As src/unet_config/bk_small and bk_tiny of Nota-NetsPresso/BK-SDM; each level is 64 wide.
+def distilled_sd(about: str, structure: tuple) -> dict:
+    down, up = structure
+    channels = [64] * len(down)
+    return {
+        "about": about,
+        "pipeline": StableDiffusionPipeline,
+        "tensors": lambda: {
+            **unet(channels, down, up, None, 128, False), **vae(VAE_CHANNELS, 1), **clip(128, 2, 192, "cond_stage_model.transformer."),
+        },
+        "config": {
+            "model_index.json": {**SD_INDEX, "scheduler": ["diffusers", "PNDMScheduler"]},
+            "scheduler/scheduler_config.json": {"_class_name": "PNDMScheduler", **TRAINING, "skip_prk_steps": True},
+            "text_encoder/config.json": text_config(),
+            "unet/config.json": unet_config(
+                block_out_channels=channels, down_block_types=level_types(down, "Down"), up_block_types=level_types(up, "Up"), layers_per_block=1,
+                mid_block_type=None),
+            "vae/config.json": vae_config(scaling_factor=0.18215),
+        },
+        "pad": {"tokenizer": "<|endoftext|>"},
+        "is_packed": True,
+        "calm": CALM,
     }
 
 
@@ -157,14 +209,26 @@ CASES = {
         "request": FEW_STEPS,
         "pad": {"tokenizer": "<|endoftext|>", "tokenizer_2": "!"},
     },
-    "xl-ssd-1b": {
-        "about": "SSD-1B: another depth of each attention in both halves, a middle block of one ResNet",
-        "pipeline": StableDiffusionXLPipeline,
-        "tensors": lambda: xl_tensors([[0, 0], [2, 1]], [[3, 1, 1], [0, 0, 0]], "resnet"),
-        "config": xl_config(xl_unet_config(
-            transformer_layers_per_block=[0, [2, 1]], reverse_transformer_layers_per_block=[[3, 1, 1], 0], mid_block_type="UNetMidBlock2D")),
-        "pad": {"tokenizer": "<|endoftext|>", "tokenizer_2": "!"},
-    },
+    "xl-ssd-1b": distilled_xl(
+        "SSD-1B: another depth of each attention on the way up, a middle block of one ResNet",
+        ([[0, 0], [2, 2], [4, 4]], [[4, 4, 10], [2, 1, 1], [0, 0, 0]], "resnet"),
+        transformer_layers_per_block=[0, 2, 4], reverse_transformer_layers_per_block=[[4, 4, 10], [2, 1, 1], 0], mid_block_type="UNetMidBlock2D",
+    ),
+    "xl-vega": distilled_xl(
+        "Segmind Vega", ([[0, 0], [1, 1], [2, 2]], [[2, 2, 2], [1, 1, 1], [0, 0, 0]], "resnet"),
+        transformer_layers_per_block=[0, 1, 2], mid_block_type="UNetMidBlock2D",
+    ),
+    "xl-koala-700m": distilled_xl(
+        "KOALA 700M: one ResNet a level, no middle block", ([[0], [2], [5]], [[5, 5], [2, 2], [0, 0]], None),
+        layers_per_block=1, transformer_layers_per_block=[0, 2, 5], mid_block_type=None,
+    ),
+    "xl-koala-1b": distilled_xl(
+        "KOALA 1B", ([[0], [2], [6]], [[6, 6], [2, 2], [0, 0]], 6), layers_per_block=1, transformer_layers_per_block=[0, 2, 6],
+    ),
+    "sd-1-bk-small": distilled_sd(
+        "BK-SDM small and small-sd: one ResNet a level, no middle block", ([[1], [1], [1], [0]], [[0, 0], [1, 1], [1, 1], [1, 1]])),
+    "sd-1-bk-tiny": distilled_sd(
+        "BK-SDM tiny and tiny-sd: three levels, each with attention, no middle block", ([[1], [1], [1]], [[1, 1], [1, 1], [1, 1]])),
     "xl-playground": {
         "about": "Playground 2.5: XL with edm_mean and edm_std",
         "pipeline": StableDiffusionXLPipeline,
@@ -267,7 +331,7 @@ TYPES = {"F16": torch.float16, "F32": torch.float32, "I64": torch.int64}
 
 def stored_tensors(case: dict, shapes: dict) -> dict:
     """Each weight is a float16 number first; a smaller type rounds that."""
-    half = {name: torch.from_numpy(weights(name, shape).astype(np.float16)) for name, shape in shapes.items()}
+    half = {name: torch.from_numpy(weights(name, shape, case.get("calm", 1.0)).astype(np.float16)) for name, shape in shapes.items()}
     stored = {name: tensor.to(getattr(torch, case.get("type", "float16"))) for name, tensor in half.items()}
     for name, value in case.get("values", {}).items():
         stored[name] = torch.tensor(value["values"], dtype=TYPES[value["dtype"]]).reshape(value["shape"])
@@ -282,6 +346,15 @@ def with_scales(stored: dict) -> dict:
             scale = np.float32(1 + 0.25 * uniform(f"{name} scale", 1)[0])
             widened[name] = tensor.to(torch.float8_e4m3fn).to(torch.float32) * torch.tensor(scale)
     return widened
+
+
+def write_lines(path: Path, value: dict, case: dict) -> None:
+    """One entry a line. Long lists of the distilled models are packed."""
+    text = json.dumps(value, separators=(",", ":")).replace('],"', '],\n"') + "\n"
+    if case.get("is_packed"):
+        path.with_name(f"{path.name}.gz").write_bytes(gzip.compress(text.encode(), mtime=0))
+    else:
+        path.write_text(text)
 
 
 def make(name: str) -> None:
@@ -314,7 +387,7 @@ def make(name: str) -> None:
     pixels = np.asarray(image)
     print(name, image.size, "spread", pixels.std().round(1), "tensors", len(shapes))
     record = {"about": case["about"], "request": request, "tokenizers": case["pad"]}
-    for key in ("like", "more", "type", "values", "is_scaled"):
+    for key in ("like", "more", "type", "values", "is_scaled", "calm"):
         if key in variant:
             record[key] = variant[key]
     write_json(folder / "case.json", record)
@@ -322,9 +395,8 @@ def make(name: str) -> None:
         write_json(folder / "config" / path, value)
     if "like" in variant:
         return
-    (folder / "tensors.json").write_text(json.dumps(shapes, separators=(",", ":")).replace('],"', '],\n"') + "\n")
-    names = names_of(pipeline, {name: tensor.float() for name, tensor in stored.items()})
-    (folder / "names.json").write_text(json.dumps(names, separators=(",", ":")).replace('],"', '],\n"') + "\n")
+    write_lines(folder / "tensors.json", shapes, case)
+    write_lines(folder / "names.json", names_of(pipeline, {name: tensor.float() for name, tensor in stored.items()}), case)
     for path, value in case["config"].items():
         write_json(folder / "config" / path, value)
 

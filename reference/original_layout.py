@@ -167,8 +167,10 @@ def uniform(name, count):
     return (x >> np.uint32(8)).astype(np.float64) / 8388608.0 - 1.0
 
 
-def weights(name, shape):
-    """In float64. Raised gains, biases that matter, norms around one: a wrong detail shows in the pixels."""
+def weights(name, shape, calm=1.0):
+    """In float64. Raised gains, biases that matter, norms around one: a wrong detail shows in the pixels. `calm` lowers the gains: a deep network
+    makes the rounding of float32 as large as that.
+    """
     u = uniform(name, int(np.prod(shape)))
     if len(shape) == 1 and TAESD.match(name):
         values = (0.5 if TAESD_LAST.match(name) else 0.15) + 0.2 * u
@@ -177,7 +179,7 @@ def weights(name, shape):
     elif "embedding" in name:
         values = 1.7 * u
     else:
-        values = gain(name) * np.sqrt(3.0 / np.prod(shape[1:])) * u
+        values = calm * gain(name) * np.sqrt(3.0 / np.prod(shape[1:])) * u
     return values.reshape(shape)
 
 
