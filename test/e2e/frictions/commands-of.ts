@@ -2,7 +2,7 @@
 
 /** Programs that our texts start. */
 const PROGRAM = /^(?:npx|npm|docker|node|text2img)(?: |$)/;
-const FENCE = /^```sh\n([\s\S]*?)^```$/gm;
+const FENCE = /^```(?:sh|bash)\n([\s\S]*?)^```$/gm;
 const SPAN = /`([^`\n]+)`/g;
 
 /** The same command, however it is started: pages begin with `npx` where the command is not on the path. */
@@ -10,7 +10,7 @@ export function plainCommand(line: string): string {
   return line.replace(/^npx (?:--no-install )?/, '');
 }
 
-/** Each once: the lines of its `sh` blocks, and the spans of its sentences and tables. */
+/** Each once: the lines of its blocks for a shell, and the spans of its sentences and tables. */
 export function commandsOfPage(page: string): readonly string[] {
   const blocks = [...page.matchAll(FENCE)].flatMap(([, block = '']) => linesOfBlock(block));
   const prose = page.replaceAll(/^```[\s\S]*?^```$/gm, '');
