@@ -20,6 +20,7 @@ export function readmeExpectations({ mongo, hook }: Neighbours): Expectations {
   };
   return {
     'npm ci && npm run demo': { notTyped: CI, typedBy: ['test/e2e/demo.test.ts', "'demo'"] },
+    'text2img generate "a red circle on a white background"': { prints: /^\.\/text2img-\d+\.png/ },
     'text2img generate "a red fox on a hill" --model stable-diffusion-v1-5/stable-diffusion-v1-5 --output fox.png': {
       prints: /^fox\.png/,
       makes: ['fox.png'],
