@@ -5,6 +5,8 @@ import { DDPM } from './ddpm-scheduler.ts';
 import { DEIS } from './deis-multistep-scheduler.ts';
 import { DPM_SOLVER_MULTISTEP } from './dpm-solver-multistep-scheduler.ts';
 import { DPM_SOLVER_SINGLESTEP } from './dpm-solver-singlestep-scheduler.ts';
+import { EDM_DPM_SOLVER_MULTISTEP } from './edm-dpm-solver-multistep-scheduler.ts';
+import { EDM_EULER } from './edm-euler-scheduler.ts';
 import { EULER_ANCESTRAL } from './euler-ancestral-discrete-scheduler.ts';
 import { EULER } from './euler-discrete-scheduler.ts';
 import { KDPM2_ANCESTRAL } from './k-dpm-2-ancestral-discrete-scheduler.ts';
@@ -31,6 +33,8 @@ export const SCHEDULERS: readonly SchedulerClass[] = [
   KDPM2,
   KDPM2_ANCESTRAL,
   DPM_SOLVER_SINGLESTEP,
+  EDM_EULER,
+  EDM_DPM_SOLVER_MULTISTEP,
 ];
 
 const BY_CLASS_NAME = Object.fromEntries(SCHEDULERS.map((scheduler) => [scheduler.className, scheduler]));

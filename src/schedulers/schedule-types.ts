@@ -36,10 +36,15 @@ const PLAIN_SIGMAS: Settings = {
   use_lu_lambdas: false,
 };
 
-/** The configuration keys that a schedule decides; all others stay as they are. */
+/** The configuration keys that a schedule decides; all others stay as they are. `sigma_schedule` is EDM's. */
 const SETTINGS: Readonly<Record<ScheduleType, Settings>> = {
-  karras: { ...PLAIN_SIGMAS, use_karras_sigmas: true },
-  exponential: { ...PLAIN_SIGMAS, use_exponential_sigmas: true, timestep_spacing: 'linspace' },
+  karras: { ...PLAIN_SIGMAS, use_karras_sigmas: true, sigma_schedule: 'karras' },
+  exponential: {
+    ...PLAIN_SIGMAS,
+    use_exponential_sigmas: true,
+    timestep_spacing: 'linspace',
+    sigma_schedule: 'exponential',
+  },
   beta: { ...PLAIN_SIGMAS, use_beta_sigmas: true, timestep_spacing: 'linspace' },
   sgm_uniform: { ...PLAIN_SIGMAS, timestep_spacing: 'trailing' },
   normal: { ...PLAIN_SIGMAS, timestep_spacing: 'linspace' },

@@ -110,8 +110,8 @@ test('a class offers the schedules that its keys can do, and no other', () => {
   for (const { className, rules, scheduleTypes = [], takes = [] } of SCHEDULERS) {
     const keys = rules(z).implementedKeys;
     const can = {
-      karras: keys.includes('use_karras_sigmas'),
-      exponential: keys.includes('use_exponential_sigmas'),
+      karras: keys.includes('use_karras_sigmas') || keys.includes('sigma_schedule'),
+      exponential: keys.includes('use_exponential_sigmas') || keys.includes('sigma_schedule'),
       beta: keys.includes('use_beta_sigmas'),
       sgm_uniform: keys.includes('timestep_spacing'),
       normal: keys.includes('timestep_spacing'),

@@ -3,7 +3,6 @@
  * Who brings the code takes the line out: from then on a wrong pixel is an error.
  */
 export const WAITING: readonly { readonly cases: RegExp; readonly what: string }[] = [
-  { cases: /^xl-(?:playground|edm)/u, what: 'the EDM schedulers' },
   {
     cases: /^scheduler-(?:heun|dpm-sde|sa-solver)/u,
     what: 'the other schedulers',
