@@ -52,8 +52,12 @@ export async function openCheckpoint<F extends CheckpointFamily>(
   { families, variant, ...choices }: OpenCheckpointOptions<F>,
 ): Promise<OpenedCheckpoint<F>> {
   // Both casts: the type follows from the list, which TypeScript cannot see through the loop over it.
-  if ((await stat(path).catch(() => undefined))?.isFile() === true)
-    return (await openSingleFile(path, { families, ...choices })) as unknown as OpenedCheckpoint<F>;
+  if ((await stat(path).catch(() => undefined))?.isFile() === true) {
+    const opened = await openSingleFile(path, { families, ...choices });
+    const notes =
+      variant === undefined ? [] : [`A single file has no variants, so ${quote(variant)} is not looked for.`];
+    return { ...opened, warnings: [...notes, ...opened.warnings] } as unknown as OpenedCheckpoint<F>;
+  }
   const index = await readModelIndex(path);
   const family = familyOf(index, families);
   const opening = new Opening(await realpath(path), index, family.components, choices);

@@ -12,25 +12,33 @@ const MERGES = fileURLToPath(new URL('../../../models/clip-tokenizer/merges.txt.
 /** Every published CLIP reads this many tokens. */
 const CLIP_TOKENS = 77;
 
+type Words = Pick<TokenizerFiles, 'vocab' | 'merges'>;
+/** Both encoders of SDXL share them. */
+let words: Promise<Words> | undefined;
+
 /** @param padToken pads a short prompt: the end mark for CLIP-L, `!` for open_clip */
 export async function packagedClipTokenizer(
   padToken: '<|endoftext|>' | '!',
   maxTokens = CLIP_TOKENS,
 ): Promise<TokenizerFiles> {
-  const text = gunzipSync(await readFile(MERGES)).toString('utf8');
-  const merges = text
-    .split('\n')
-    .filter((line) => line !== '')
-    .map((line) => line.split(' ') as [string, string]);
   const mark = (content: string): Readonly<Record<string, unknown>> => ({ content, normalized: true });
+  words ??= readWords();
   return tokenizerFilesOf({
-    vocab: vocabularyOf(merges),
-    merges,
+    ...(await words),
     added: [],
     special: { bos_token: mark(START), eos_token: mark(END), unk_token: mark(END), pad_token: padToken },
     config: {},
     maxTokens,
   });
+}
+
+async function readWords(): Promise<Words> {
+  const text = gunzipSync(await readFile(MERGES)).toString('utf8');
+  const merges = text
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => line.split(' ') as [string, string]);
+  return { merges, vocab: vocabularyOf(merges) };
 }
 
 /** Bytes, bytes that end a word, merges in their order, then the two marks. */

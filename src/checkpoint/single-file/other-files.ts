@@ -122,7 +122,7 @@ const OTHER_FILES: readonly OtherFile[] = [
   { is: isUNetAlone, sentence: `a UNet alone in the diffusers layout; ${WHOLE_FILE}` },
   { is: (tensors) => tensors.has(CONV_IN), sentence: `a UNet without a text encoder; ${WHOLE_FILE}` },
   {
-    is: (tensors) => tensors.has('input_blocks.0.0.weight'),
+    is: (tensors) => ['', 'diffusion_model.'].some((prefix) => tensors.has(`${prefix}input_blocks.0.0.weight`)),
     sentence: `a UNet alone in the original layout; ${WHOLE_FILE}`,
   },
   { is: isAutoencoder, sentence: 'an autoencoder (VAE) alone; name it with --vae, beside a checkpoint' },

@@ -8,7 +8,7 @@ import { FAMILIES } from '../../../src/pipelines/registry.ts';
 import { proveFit } from '../../../src/pipelines/prove-fit.ts';
 import { type StoredTensor, zeros } from '../checkpoint-copies.ts';
 import { drawnBy } from './draw.ts';
-import { madeFile } from './make-file.ts';
+import { madeFile, madeFolder } from './make-file.ts';
 
 type Change = (tensors: Map<string, StoredTensor>) => void;
 
@@ -157,3 +157,16 @@ function float32Of(digits: Buffer, shape: readonly number[], row: (index: number
   });
   return { dtype: 'F32', shape, data: Buffer.from(values.buffer) };
 }
+
+test('a variant of a file is a note', async (t) => {
+  const { warnings } = await openCheckpoint(madeFile(t, 'sd-1'), { families: FAMILIES, variant: 'fp16' });
+  assert.deepEqual(warnings, ['A single file has no variants, so "fp16" is not looked for.']);
+});
+
+test('the operator says what a folder or a file predicts', async (t) => {
+  const predictionType = 'v_prediction';
+  for (const path of [madeFile(t, 'sd-1'), madeFolder(t, 'sd-1')]) {
+    const { scheduler } = await openCheckpoint(path, { families: FAMILIES, predictionType });
+    assert.equal(scheduler?.config['prediction_type'], predictionType);
+  }
+});
