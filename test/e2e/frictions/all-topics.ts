@@ -18,6 +18,12 @@ import { testWorkers } from './workers.ts';
 export async function testAllTopics(place: Place): Promise<void> {
   const neighbours = await startNeighbours();
   after(() => neighbours[Symbol.asyncDispose]());
+  const shellFor = (name: string): Shell => new Shell(place, name, { ...SMALL_IMAGES, ...neighbours.environment });
+  const help = shellFor('help');
+  const printed = await Promise.all(HELP_LINES.map((line) => help.type(line)));
+  const examples = printed.flatMap(({ stdout }) => examplesOfHelp(stdout));
+
+  // All tests are made without a pause, or those before it would end the neighbours when they are done.
   testWords(place);
   testDrawing(place);
   testFields(place);
@@ -25,11 +31,6 @@ export async function testAllTopics(place: Place): Promise<void> {
   testJobs(place, neighbours);
   testWorkers(place, neighbours);
   if (place.kind === 'clone') testContributing(place);
-
-  const shellFor = (name: string): Shell => new Shell(place, name, { ...SMALL_IMAGES, ...neighbours.environment });
-  const help = shellFor('help');
-  const printed = await Promise.all(HELP_LINES.map((line) => help.type(line)));
-  const examples = printed.flatMap(({ stdout }) => examplesOfHelp(stdout));
   testText({ name: 'help', commands: examples, expectations: helpExpectations(place, neighbours) }, help);
   // At last: README also says how to remove the package.
   const expectations = readmeExpectations(neighbours);
