@@ -6,7 +6,7 @@ import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
 /** A tiny checkpoint of each family. */
-type Base = 'base' | 'base-xl';
+type Base = 'base' | 'base-xl' | 'base-lcm';
 
 export const UNET = 'unet/diffusion_pytorch_model.safetensors';
 export const VAE = 'vae/diffusion_pytorch_model.safetensors';
