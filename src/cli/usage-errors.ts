@@ -1,6 +1,6 @@
 /** Errors in the command line, in our words. */
 import type { CommanderError } from 'commander';
-import { COMMANDS, optionsOf } from '../config/options.ts';
+import { COMMANDS, OPTIONS, type OptionSpec, optionsOf } from '../config/options.ts';
 import { flagNamed, PICTURE } from '../config/options/option-spec.ts';
 import { optionNameOf } from '../config/options/request-options.ts';
 import { Text2ImgError } from '../errors/text2img-error.ts';
@@ -52,9 +52,18 @@ function describeUnknownOption(message: string, command: string): string {
   const [, typed = '', suggested] =
     /^error: unknown option '([^]*?)'(?:\n\(Did you mean (--[\w-]+)\?\))?$/.exec(message) ?? [];
   const name = typed.startsWith('--') ? (/^[^=]*/.exec(typed)?.[0] ?? '') : typed.slice(0, 2);
+  const meantLetter = lettersOf(command).find((letter) => letter.toLowerCase() === name.toLowerCase());
+  if (meantLetter !== undefined) return `There is no option ${quote(name)}. Did you mean ${meantLetter}?`;
   const near = nearestName(name, [...(suggested === undefined ? [] : [suggested]), ...otherSpellings(command)]);
   const meant = suggested === undefined ? (flagOfOtherTools(name, command) ?? near) : (near ?? suggested);
   return `There is no option ${quote(name)}.${meant === undefined ? '' : ` Did you mean ${meant}?`}`;
+}
+
+/** `-W` and the like, and that of the version. */
+function lettersOf(command: string): readonly string[] {
+  const known = COMMANDS.find((one) => one === command) ?? 'run';
+  const specs: readonly OptionSpec[] = optionsOf(known).map((name) => OPTIONS[name]);
+  return ['-V', ...specs.flatMap(({ short }) => short ?? [])];
 }
 
 /** Flags that the help leaves out, so commander does not suggest them. */

@@ -177,6 +177,9 @@ for (const [args, says] of [
   [['generate', '--seed'], 'There is no value after the option: -s, --seed <n>.'],
   [['generate', 'x', '--steps'], 'There is no value after the option: --steps <n>.'],
   [['--wach'], 'There is no option "--wach". Did you mean --watch?'],
+  [['generate', 'x', '-w', '64'], 'There is no option "-w". Did you mean -W?'],
+  [['-v'], 'There is no option "-v". Did you mean -V?'],
+  [['generate', '-x'], 'There is no option "-x".'],
   [['jobs', 'list', '--stat', 'error'], 'There is no option "--stat".'],
 ] as const) {
   test(`${JSON.stringify(args)} is answered with what is missing or unknown, and with the help of that command`, async () => {
