@@ -196,7 +196,7 @@ export class WebhookDeliverer implements AsyncDisposable {
    * @returns how many there were
    */
   #take(signal: AbortSignal): Promise<number> {
-    const taking = this.#claimDue(signal);
+    const taking = this.#claimDue();
     const ended = taking.then(
       () => undefined,
       () => undefined,
@@ -210,10 +210,11 @@ export class WebhookDeliverer implements AsyncDisposable {
     return taking;
   }
 
-  async #claimDue(signal: AbortSignal): Promise<number> {
+  async #claimDue(): Promise<number> {
     const { outbox, leaseMs = LEASE_MS } = this.#options;
     const takenMs = performance.now();
-    const due = await outbox.claimDue({ limit: this.#slots.free, leaseMs, signal });
+    // Not the asker's signal: a claim that the server makes while nobody waits for it holds its webhooks until the lease ends.
+    const due = await outbox.claimDue({ limit: this.#slots.free, leaseMs, signal: this.#cut.signal });
     if (this.#stopping !== undefined) await this.#giveBack(due);
     else for (const webhook of due) this.#place({ webhook, lane: this.#laneOf(webhook), takenMs });
     return due.length;

@@ -308,6 +308,29 @@ test('a webhook that is being taken when the worker begins its drain is sent by 
   assert.equal(receiver.received.length, 1);
 });
 
+test('the end of a worker’s work does not cut the claim of a webhook, whose answer would be lost', async (t) => {
+  const queue = await openQueue(t);
+  const receiver = await startReceiver(t);
+  await owe(queue, 1);
+  const { promise: asked, resolve } = Promise.withResolvers<void>();
+  // As a database does: the claim is made, and nobody hears of it once the caller has given up.
+  const outbox = outboxWith(queue, {
+    claimDue: async (options) => {
+      const due = await queue.outbox.claimDue(options);
+      if (due.length > 0) resolve();
+      await sleep(300, undefined, { signal: options.signal });
+      return due;
+    },
+  });
+  const deliverer = makeDeliverer(queue, { operatorUrl: receiver.url, outbox });
+  const running = new AbortController();
+  const run = deliverer.run(running.signal);
+  await asked;
+  running.abort();
+  await run;
+  assert.equal((await deliverer.drain({ withinMs: 30_000, signal: NEVER })).delivered, 1);
+});
+
 test('a webhook that is being taken when the worker stops is given back: the next one need not wait for the lease', async (t) => {
   const queue = await openQueue(t);
   const receiver = await startReceiver(t);
