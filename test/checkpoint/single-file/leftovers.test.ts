@@ -158,6 +158,13 @@ function float32Of(digits: Buffer, shape: readonly number[], row: (index: number
   return { dtype: 'F32', shape, data: Buffer.from(values.buffer) };
 }
 
+for (const name of ['sd-1', 'sd-2-base', 'sd-turbo', 'xl'])
+  test(`${name}: a file that says all has no notes`, async (t) => {
+    const { warnings, details } = await opened(t, name, () => undefined);
+    assert.deepEqual(warnings, []);
+    assert.ok(details.length <= 1);
+  });
+
 test('a variant of a file is a note', async (t) => {
   const { warnings } = await openCheckpoint(madeFile(t, 'sd-1'), { families: FAMILIES, variant: 'fp16' });
   assert.deepEqual(warnings, ['A single file has no variants, so "fp16" is not looked for.']);
