@@ -5,10 +5,13 @@
  * A value's `shape` is the one it has at the builder's nominal sizes of batch, height and width. It serves to count
  * arithmetic and to check weights; the graph itself stays free of it, so one graph runs at every size.
  */
+import { basename, dirname } from 'node:path';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import { quote } from '../lib/foreign-text.ts';
+import { omitUndefined } from '../lib/omit-undefined.ts';
 import { commonFolder, externalLocation } from './external-files.ts';
-import type { SafetensorsDtype, Weights } from './weights.ts';
+import { elementsOf, type ExternalWeight, placeInOneFile, type WidenedFile } from './widening.ts';
+import type { SafetensorsDtype, TensorPlace, Weights } from './weights.ts';
 import {
   type AttributeProto,
   ELEMENT_TYPES,
@@ -32,6 +35,12 @@ export type Dimension = number | string;
 /** Precision of weights and arithmetic; graph inputs and outputs are always float32. */
 export type ComputeType = 'float32' | 'float16';
 
+/** The same graph over one file with all of its weights in the compute type. */
+export interface Widening extends WidenedFile {
+  /** @param file that `writeWidened` wrote */
+  readonly graphOver: (file: string) => BuiltGraph;
+}
+
 export interface BuiltGraph {
   readonly model: Uint8Array;
   /** Precision of its arithmetic; its inputs and outputs are always float32. */
@@ -40,8 +49,10 @@ export interface BuiltGraph {
   readonly weightsFolder: string;
   /** The files that the external initialisers lie in. */
   readonly weightFiles: readonly string[];
-  /** Bytes of the external initialisers. */
+  /** Bytes of the external initialisers in the compute type. */
   readonly weightBytes: number;
+  /** Absent: the files have every external initialiser in the compute type. */
+  readonly widening?: Widening;
   /** Of the largest tensor that stands in the graph itself. */
   readonly largestInlineBytes: number;
   /** 2 × multiply-adds of Conv, MatMul and attention at the nominal sizes. */
@@ -77,7 +88,7 @@ export class GraphBuilder {
   readonly weights: Weights;
   readonly #nodes: NodeProto[] = [];
   readonly #initializers: TensorProto[] = [];
-  readonly #external: { readonly index: number; readonly file: string; readonly bytes: number }[] = [];
+  readonly #external: (ExternalWeight & { readonly index: number })[] = [];
   readonly #inputs: ValueInfoProto[] = [];
   readonly #outputs: ValueInfoProto[] = [];
   readonly #weightValues = new Map<string, Value>();
@@ -169,23 +180,16 @@ export class GraphBuilder {
       );
     }
     const tensor = { name, dims: asked, dataType: ELEMENT_TYPES[type] };
+    const index = this.#initializers.length;
     const inline = this.weights.smallTensor(name);
-    if (inline !== undefined) {
-      this.#initializers.push({ ...tensor, rawData: inline });
-    } else {
-      this.#external.push({ index: this.#initializers.length, file: place.file, bytes: place.lengthBytes });
-      this.#initializers.push({
-        ...tensor,
-        dataLocation: 1,
-        externalData: [
-          { key: 'location', value: '' },
-          { key: 'offset', value: String(place.offsetBytes) },
-          { key: 'length', value: String(place.lengthBytes) },
-        ],
-      });
-    }
+    this.#initializers.push(
+      inline === undefined ? { ...tensor, ...externalAt(place) } : { ...tensor, rawData: inline },
+    );
+    const firstNode = this.#nodes.length;
     const stored: Value = { name, type, shape: asked };
     const value = this.cast(place.scale === undefined ? stored : this.#scaled(stored, place.scale), this.computeType);
+    const converters = this.#nodes.slice(firstNode).map((node) => node.name);
+    if (inline === undefined) this.#external.push({ index, place, valueName: value.name, converters });
     this.#weightValues.set(name, value);
     if (place.transposed === true) this.#transposed.add(name);
     return value;
@@ -228,35 +232,84 @@ export class GraphBuilder {
 
   /** The finished model. */
   build(name: string): BuiltGraph {
-    const folder = commonFolder(this.#external.map(({ file }) => file));
+    const files = this.#external.map(({ place }) => place.file);
+    const folder = commonFolder(files);
     const initializer = [...this.#initializers];
-    for (const { index, file } of this.#external) {
-      const tensor = initializer[index] as TensorProto;
-      const externalData = [
-        { key: 'location', value: externalLocation(folder, file) },
-        ...(tensor.externalData ?? []).slice(1),
-      ];
-      initializer[index] = { ...tensor, externalData };
-    }
-    const model = encodeModel({
+    for (const { index, place } of this.#external)
+      initializer[index] = at(initializer[index] as TensorProto, externalLocation(folder, place.file));
+    const facts = {
+      computeType: this.computeType,
+      weightBytes: this.#external.reduce(
+        (sum, { place }) => sum + elementsOf(place) * ELEMENT_BYTES[this.computeType],
+        0,
+      ),
+      largestInlineBytes: this.#initializers.reduce((max, { rawData }) => Math.max(max, rawData?.length ?? 0), 0),
+      flops: this.#flops,
+    };
+    return {
+      ...facts,
+      model: this.#encode(name, this.#nodes, initializer),
+      weightsFolder: folder,
+      weightFiles: [...new Set(files)],
+      ...omitUndefined({ widening: this.#widening(name, facts) }),
+    };
+  }
+
+  #encode(name: string, node: readonly NodeProto[], initializer: readonly TensorProto[]): Uint8Array {
+    return encodeModel({
       irVersion: IR_VERSION,
       producerName: 'text2img',
       opsetImport: [
         { domain: '', version: ONNX_OPSET },
         { domain: MICROSOFT_DOMAIN, version: 1 },
       ],
-      graph: { name, node: this.#nodes, initializer, input: this.#inputs, output: this.#outputs },
+      graph: { name, node, initializer, input: this.#inputs, output: this.#outputs },
     });
+  }
+
+  /** Of graphs that compute in float32: other types are not made here. */
+  #widening(name: string, facts: Omit<BuiltGraph, 'model' | 'weightsFolder' | 'weightFiles'>): Widening | undefined {
+    const converters = new Set(this.#external.flatMap((weight) => weight.converters));
+    if (this.computeType !== 'float32' || converters.size === 0) return undefined;
+    const { tensors, bytes } = placeInOneFile(this.#external.map(({ place }) => place));
+    const nodes = this.#nodes.filter((node) => !converters.has(node.name));
     return {
-      model,
-      computeType: this.computeType,
-      weightsFolder: folder,
-      weightFiles: [...new Set(this.#external.map(({ file }) => file))],
-      weightBytes: this.#external.reduce((sum, { bytes }) => sum + bytes, 0),
-      largestInlineBytes: this.#initializers.reduce((max, { rawData }) => Math.max(max, rawData?.length ?? 0), 0),
-      flops: this.#flops,
+      tensors,
+      bytes,
+      graphOver: (file) => {
+        const initializer = [...this.#initializers];
+        for (const [k, { index, valueName }] of this.#external.entries()) {
+          const { offsetBytes, lengthBytes } = tensors[k] as (typeof tensors)[number];
+          const { dims } = initializer[index] as TensorProto;
+          const tensor = { name: valueName, dims, dataType: ELEMENT_TYPES.float32 };
+          initializer[index] = at({ ...tensor, ...externalAt({ offsetBytes, lengthBytes }) }, basename(file));
+        }
+        const model = this.#encode(name, nodes, initializer);
+        return { ...facts, model, weightsFolder: dirname(file), weightFiles: [file] };
+      },
     };
   }
+}
+
+const ELEMENT_BYTES = { float32: 4, float16: 2 } as const satisfies Record<ComputeType, number>;
+
+/** A tensor in a file that `at` names. */
+function externalAt({
+  offsetBytes,
+  lengthBytes,
+}: Pick<TensorPlace, 'offsetBytes' | 'lengthBytes'>): Partial<TensorProto> {
+  return {
+    dataLocation: 1,
+    externalData: [
+      { key: 'location', value: '' },
+      { key: 'offset', value: String(offsetBytes) },
+      { key: 'length', value: String(lengthBytes) },
+    ],
+  };
+}
+
+function at(tensor: TensorProto, location: string): TensorProto {
+  return { ...tensor, externalData: [{ key: 'location', value: location }, ...(tensor.externalData ?? []).slice(1)] };
 }
 
 function squeezed(shape: readonly number[]): string {

@@ -6,10 +6,11 @@ import { createHash } from 'node:crypto';
 import { rm, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Text2ImgError } from '../errors/text2img-error.ts';
-import { messageOf } from '../lib/disk-errors.ts';
+import { isDiskFull, messageOf } from '../lib/disk-errors.ts';
 import { withFileLock } from '../lib/file-lock.ts';
 import { makeFolder } from '../lib/make-folder.ts';
-import type { BuiltGraph } from '../onnx/graph.ts';
+import type { BuiltGraph, Widening } from '../onnx/graph.ts';
+import { writeWidened } from '../onnx/widening.ts';
 import {
   beginEntry,
   checkEntry,
@@ -28,8 +29,8 @@ export interface CompiledForm<N extends AsyncDisposable> {
   readonly key: string;
   /** From a folder that `compileInto` filled. @throws `engine_out_of_memory`: the folder is kept; any other error: it is made anew */
   load(folder: string): Promise<N>;
-  /** Leaves its files in the folder. */
-  compileInto(folder: string): Promise<N>;
+  /** Leaves its files in the folder, to be loaded from there. @param graph the cache's form of the graph: its weights may lie elsewhere */
+  compileInto(folder: string, graph: BuiltGraph): Promise<void>;
   /** Without the cache. */
   compile(): Promise<N>;
 }
@@ -55,7 +56,7 @@ export async function openThroughCache<N extends AsyncDisposable>(
     await makeFolder(folder);
     const entry = join(folder, await cacheKey({ graph, form, folder, cache }));
     const opening = { graph, form, cache, folder, entry };
-    return (await loadEntry(opening)) ?? (await makeEntry(opening));
+    return (await loadEntry(opening)) ?? (await makeEntry(opening)) ?? (await form.compile());
   } catch (error) {
     // Without the cache the same memory would be missing.
     if (isOutOfMemory(error)) throw error;
@@ -95,9 +96,13 @@ async function loadEntry<N extends AsyncDisposable>({ entry, form, cache }: Open
   return undefined;
 }
 
-/** One writer: others wait for it and load what it made. */
-async function makeEntry<N extends AsyncDisposable>(opening: Opening<N>): Promise<N> {
-  const { graph, form, cache, folder, entry } = opening;
+/**
+ * One writer: others wait for it and load what it made. The writer loads it too, because what it compiled lies in its own memory and an entry is
+ * mapped.
+ * @returns undefined where the new entry does not load
+ */
+async function makeEntry<N extends AsyncDisposable>(opening: Opening<N>): Promise<N | undefined> {
+  const { graph, cache, folder, entry } = opening;
   return await withFileLock(
     `${entry}.lock`,
     async () => {
@@ -107,20 +112,49 @@ async function makeEntry<N extends AsyncDisposable>(opening: Opening<N>): Promis
       await makeRoom(folder, (cache.capBytes ?? DEFAULT_CAP_BYTES) - graph.weightBytes);
       await checkRoom(folder, graph.weightBytes);
       const draft = await beginEntry(entry);
-      let compiled: N | undefined;
       try {
-        compiled = await form.compileInto(draft);
+        await compileInto(draft, opening);
         await finishEntry(draft, entry);
-        return compiled;
-      } catch (error) {
-        await compiled?.[Symbol.asyncDispose]();
-        throw error;
       } finally {
         await rm(draft, { recursive: true, force: true });
       }
+      return await loadEntry(opening);
     },
     LOCK,
   );
+}
+
+const WIDENED_FILE = 'widened-weights.bin';
+
+async function compileInto<N extends AsyncDisposable>(draft: string, opening: Opening<N>): Promise<void> {
+  const { graph, form, cache, folder } = opening;
+  const { widening } = graph;
+  const file = join(draft, WIDENED_FILE);
+  try {
+    const widened = widening === undefined ? undefined : await widenInto(file, { widening, folder, cache });
+    await form.compileInto(draft, widened ?? graph);
+  } finally {
+    await rm(file, { force: true });
+  }
+}
+
+interface Widen extends Pick<Opening<AsyncDisposable>, 'folder' | 'cache'> {
+  readonly widening: Widening;
+}
+
+/** @returns undefined, with a note, where the disk has no room for the file: then the graph converts its weights itself */
+async function widenInto(file: string, { widening, folder, cache }: Widen): Promise<BuiltGraph | undefined> {
+  try {
+    // The entry is as large.
+    await checkRoom(folder, 2 * widening.bytes);
+    await writeWidened(widening, file);
+    return widening.graphOver(file);
+  } catch (error) {
+    if (!isDiskFull(error) && !(error instanceof Text2ImgError && error.code === 'disk_full')) throw error;
+    await rm(file, { force: true });
+    cache.onNote?.(`The weights are converted in memory, which then needs twice their size: ${messageOf(error)}`);
+    return undefined;
+  }
 }
 
 /** Everything that the compiled form depends on. */

@@ -7,9 +7,9 @@ import type { BuiltGraph } from '../../onnx/graph.ts';
 import type { CompiledForm } from '../compile-cache.ts';
 import {
   createSession,
-  createSessionAndSave,
   loadOptimizedSession,
   type OnnxRuntimeSession,
+  saveOptimized,
   type SessionSettings,
 } from './session.ts';
 
@@ -19,7 +19,7 @@ export function compiledForm(graph: BuiltGraph, settings: SessionSettings): Comp
   return {
     key: onnxRuntimeVersion() + cpuIdentity(),
     load: (folder) => loadOptimizedSession(join(folder, MODEL_FILE), settings),
-    compileInto: (folder) => createSessionAndSave(graph, settings, join(folder, MODEL_FILE)),
+    compileInto: (folder, widened) => saveOptimized(widened, settings, join(folder, MODEL_FILE)),
     compile: () => createSession(graph, settings),
   };
 }

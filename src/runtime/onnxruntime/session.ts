@@ -35,11 +35,7 @@ export async function createSession(graph: BuiltGraph, settings: SessionSettings
 const MIN_MAPPED_BYTES = 1024;
 
 /** Writes the optimised graph, weights in the form the kernels want, so that `loadOptimizedSession` starts in a fraction of the time. */
-export async function createSessionAndSave(
-  graph: BuiltGraph,
-  settings: SessionSettings,
-  modelPath: string,
-): Promise<OnnxRuntimeSession> {
+export async function saveOptimized(graph: BuiltGraph, settings: SessionSettings, modelPath: string): Promise<void> {
   const weightsName = `${basename(modelPath)}.data`;
   const options = sessionOptions(settings, {
     ...weightsEntry(graph),
@@ -49,14 +45,13 @@ export async function createSessionAndSave(
     ),
     save_external_prepacked_constant_initializers: '1',
   });
-  return new OnnxRuntimeSession(
-    await translateErrors(() =>
-      InferenceSession.create(graph.model, { ...options, optimizedModelFilePath: modelPath }),
-    ),
+  const session = await translateErrors(() =>
+    InferenceSession.create(graph.model, { ...options, optimizedModelFilePath: modelPath }),
   );
+  await session.release();
 }
 
-/** Loads what `createSessionAndSave` wrote; its weights are mapped, and shared between processes. */
+/** Loads what `saveOptimized` wrote; its weights are mapped, and shared between processes. */
 export async function loadOptimizedSession(modelPath: string, settings: SessionSettings): Promise<OnnxRuntimeSession> {
   const options = sessionOptions(settings, {});
   return new OnnxRuntimeSession(

@@ -1,0 +1,52 @@
+/**
+ * `open-many-weights.ts FOLDER TYPE CACHE`: writes 48 matrices of 1024 × 1024 in a type of safetensors, waits for a byte, and opens a graph that
+ * multiplies with all of them through the compile cache. It prints a line before and one after. `widening.test.ts` measures its memory.
+ */
+import { mkdir } from 'node:fs/promises';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { openComponentWeights } from '../../src/checkpoint/component-weights.ts';
+import { GraphBuilder } from '../../src/onnx/graph.ts';
+import { float32 } from '../../src/runtime/tensors.ts';
+import { writeTensors } from '../checkpoint/checkpoint-copies.ts';
+import { openOnCpu } from './open-on-cpu.ts';
+
+const [, , folder, dtype, cache] = process.argv as [string, string, string, 'F32' | 'F16' | 'BF16', string];
+const SIDE = 1024;
+const MATRICES = 48;
+
+await mkdir(folder, { recursive: true });
+const data = Buffer.alloc(SIDE * SIDE * (dtype === 'F32' ? 4 : 2), 1);
+const names = Array.from({ length: MATRICES }, (_, k) => `matrix_${k}`);
+writeTensors(
+  join(folder, 'model.safetensors'),
+  new Map(names.map((name) => [name, { dtype, shape: [SIDE, SIDE], data }])),
+);
+const g = new GraphBuilder(await openComponentWeights({ component: 'unet', folder, baseName: 'model' }), 'float32');
+let x = g.input('x', 'float32', [1, SIDE], [1, SIDE]);
+for (const name of names) x = g.node('MatMul', [x, g.weight(name, [SIDE, SIDE])], { shape: [1, SIDE] });
+g.output('y', x, [1, SIDE]);
+const graph = g.build('many weights');
+{
+  // The native library itself is no part of the measurement.
+  const small = new GraphBuilder(
+    {
+      component: 'unet',
+      names: () => [],
+      has: () => false,
+      place: () => {
+        throw new Error('no weights');
+      },
+      smallTensor: () => undefined,
+    },
+    'float32',
+  );
+  small.output('y', small.cast(small.input('x', 'float32', [1], [1]), 'float16'), [1]);
+  await using network = await openOnCpu(small.build('small'));
+  await network.run({ x: float32(Float32Array.of(1), [1]) });
+}
+process.stdout.write('ready\n');
+await once(process.stdin, 'data');
+await using network = await openOnCpu(graph, { folder: cache, minWeightBytes: 0 });
+await network.run({ x: float32(new Float32Array(SIDE), [1, SIDE]) });
+process.stdout.write('done\n');
