@@ -131,19 +131,21 @@ async function compileInto<N extends AsyncDisposable>(draft: string, opening: Op
   const { widening } = graph;
   const file = join(draft, WIDENED_FILE);
   try {
-    const widened = widening === undefined ? undefined : await widenInto(file, { widening, folder, cache });
-    await form.compileInto(draft, widened ?? graph);
+    const widened = widening === undefined ? graph : await widenInto(file, { widening, folder });
+    await form.compileInto(draft, typeof widened === 'string' ? graph : widened);
+    if (typeof widened === 'string') cache.onNote?.(widened);
   } finally {
     await rm(file, { force: true });
   }
 }
 
-interface Widen extends Pick<Opening<AsyncDisposable>, 'folder' | 'cache'> {
+interface Widen {
   readonly widening: Widening;
+  readonly folder: string;
 }
 
-/** @returns undefined, with a note, where the disk has no room for the file: then the graph converts its weights itself */
-async function widenInto(file: string, { widening, folder, cache }: Widen): Promise<BuiltGraph | undefined> {
+/** @returns a sentence where the disk has no room for the file: then the graph converts its weights itself */
+async function widenInto(file: string, { widening, folder }: Widen): Promise<BuiltGraph | string> {
   try {
     // The entry is as large.
     await checkRoom(folder, 2 * widening.bytes);
@@ -152,8 +154,7 @@ async function widenInto(file: string, { widening, folder, cache }: Widen): Prom
   } catch (error) {
     if (!isDiskFull(error) && !(error instanceof Text2ImgError && error.code === 'disk_full')) throw error;
     await rm(file, { force: true });
-    cache.onNote?.(`The weights are converted in memory, which then needs twice their size: ${messageOf(error)}`);
-    return undefined;
+    return `The weights were converted in memory, which took about twice their size: ${messageOf(error)}`;
   }
 }
 
