@@ -12,6 +12,7 @@ import diffusers
 import torch
 
 SHAPE = (1, 4, 1, 5)
+SEED = 7
 ELEMENTS = math.prod(SHAPE)
 INPUTS = ("scheduler", "config", "steps", "timesteps", "sigmas", "eta", "strength", "elements")
 
@@ -21,7 +22,10 @@ def rounded(numbers):
 
 
 def begin(case):
-    scheduler = getattr(diffusers, case["scheduler"])(**case["config"])
+    scheduler_class = getattr(diffusers, case["scheduler"])
+    # text2img's noise is that of the image's seed.
+    seed = {"noise_sampler_seed": SEED} if "noise_sampler_seed" in inspect.signature(scheduler_class.__init__).parameters else {}
+    scheduler = scheduler_class(**case["config"], **seed)
     if "timesteps" in case:
         scheduler.set_timesteps(timesteps=case["timesteps"])
     elif "sigmas" in case:
@@ -38,7 +42,7 @@ def wave(function, frequency):
 def fill(case):
     scheduler = begin(case)
     order = scheduler.order
-    generator = torch.Generator().manual_seed(7)
+    generator = torch.Generator().manual_seed(SEED)
     timesteps = scheduler.timesteps
     noised = None
     first = 0

@@ -5,6 +5,7 @@ import { DDPM } from './ddpm-scheduler.ts';
 import { DEIS } from './deis-multistep-scheduler.ts';
 import { DPM_SOLVER_MULTISTEP } from './dpm-solver-multistep-scheduler.ts';
 import { DPM_SOLVER_SINGLESTEP } from './dpm-solver-singlestep-scheduler.ts';
+import { DPM_SOLVER_SDE } from './dpm-solver-sde-scheduler.ts';
 import { EDM_DPM_SOLVER_MULTISTEP } from './edm-dpm-solver-multistep-scheduler.ts';
 import { EDM_EULER } from './edm-euler-scheduler.ts';
 import { EULER_ANCESTRAL } from './euler-ancestral-discrete-scheduler.ts';
@@ -35,6 +36,7 @@ export const SCHEDULERS: readonly SchedulerClass[] = [
   DPM_SOLVER_SINGLESTEP,
   EDM_EULER,
   EDM_DPM_SOLVER_MULTISTEP,
+  DPM_SOLVER_SDE,
 ];
 
 const BY_CLASS_NAME = Object.fromEntries(SCHEDULERS.map((scheduler) => [scheduler.className, scheduler]));

@@ -29,16 +29,16 @@ export interface SigmaTimetable {
   readonly initNoiseSigma: number;
 }
 
-/** @param hasWholeKarras the class rounds the timesteps of Karras sigmas @throws `invalid_parameter` */
+/** @param hasWholeKarras the class rounds the timesteps of Karras sigmas @param isDouble its timesteps are no float32 @throws `invalid_parameter` */
 export function sigmaTimetable(
   settings: TimetableSettings,
   steps: number,
-  { hasWholeKarras }: { readonly hasWholeKarras: boolean },
+  { hasWholeKarras, isDouble = false }: { readonly hasWholeKarras: boolean; readonly isDouble?: boolean },
 ): SigmaTimetable {
   const { num_train_timesteps: used, timestep_spacing: spacing, steps_offset: offset } = settings;
   requireSteps(steps, 1, used);
   const trained = cumulatedAlphas(settings).map(sigmaOf);
-  const even = spreadTimesteps({ spacing, steps, used, offset, round: f32 });
+  const even = spreadTimesteps({ spacing, steps, used, offset, round: isDouble ? Number : f32 });
   const evenSigmas = even.map((position) => interpolate(trained, position));
   const [highest, lowest] = [evenSigmas[0] as number, evenSigmas.at(-1) as number];
   const spaced = spacedSigmas(settings, { highest, lowest, count: steps });

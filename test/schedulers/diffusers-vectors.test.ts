@@ -8,7 +8,7 @@ import { readFile } from 'node:fs/promises';
 import { suite, test } from 'node:test';
 import { z } from 'zod';
 import { Text2ImgError } from '../../src/errors/text2img-error.ts';
-import { TorchCpuGenerator } from '../../src/noise/torch-cpu-random.ts';
+import { imageNoise } from '../../src/noise/image-noise.ts';
 import { createScheduler } from '../../src/schedulers/create-scheduler.ts';
 import { SCHEDULERS } from '../../src/schedulers/registry.ts';
 import { SCHEDULE_TYPES, type ScheduleType } from '../../src/schedulers/schedule-types.ts';
@@ -34,8 +34,11 @@ interface Vector {
   readonly result: readonly number[];
 }
 
-/** diffusers' third order of DEIS takes differences of large numbers in float32; ours are in double. */
-const TOLERANCES: Readonly<Record<string, number>> = { DEISMultistepScheduler: 3e-5 };
+/**
+ * diffusers' third order of DEIS takes differences of large numbers in float32; ours are in double. torchsde rounds the ends of a Brownian path to 6
+ * digits, and torch's logarithms differ in the 7th from one machine to another: the path's piece is then another one.
+ */
+const TOLERANCES: Readonly<Record<string, number>> = { DEISMultistepScheduler: 3e-5, DPMSolverSDEScheduler: 1e-3 };
 
 function assertNear(actual: Float32Array | undefined, expected: readonly number[], what: string): void {
   const tolerance = TOLERANCES[what.split(' ')[0] ?? ''] ?? 1e-5;
@@ -66,7 +69,7 @@ function compare(vector: Vector): void {
   assert.ok(Math.abs(initNoiseSigma / vector.initNoiseSigma - 1) < 1e-6, `${what}: ${initNoiseSigma}`);
   const firstPass = strength === undefined ? 0 : scheduler.firstPass(strength);
   assert.equal(firstPass, vector.first, what);
-  const noise = new TorchCpuGenerator(7);
+  const noise = imageNoise(7, scheduler.noiseInterval);
   let start: Float32Array = Float32Array.from(
     result,
     (_, index) => Math.fround(Math.sin(1.3 * index)) * initNoiseSigma,

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import { Text2ImgError } from '../../src/errors/text2img-error.ts';
 import type { NoiseSource } from '../../src/noise/noise-source.ts';
+import { imageNoise } from '../../src/noise/image-noise.ts';
 import { TorchCpuGenerator } from '../../src/noise/torch-cpu-random.ts';
 import type { Scheduler, SchedulerClass } from '../../src/schedulers/scheduler.ts';
 
@@ -48,7 +49,7 @@ function loop(scheduler: Scheduler, start: Float32Array, noise: NoiseSource): Fl
 }
 
 function sameNoise(values: Float32Array): NoiseSource {
-  return { next: () => values };
+  return { next: () => values, between: () => values };
 }
 
 export function schedulerConformance({ className: name, create: createClass }: SchedulerClass): void {
@@ -87,7 +88,7 @@ export function schedulerConformance({ className: name, create: createClass }: S
       const [zero, one] = [Float32Array.of(0), Float32Array.of(1)];
       for (const strength of [0.3, 0.75, 1]) {
         const scheduler = create({ ...CONFIG, set_alpha_to_one: true }, 20);
-        const noise = new TorchCpuGenerator(5);
+        const noise = imageNoise(5, scheduler.noiseInterval);
         const firstPass = scheduler.firstPass(strength);
         let sample = scheduler.addNoise({ original, noise: noise.next(24), pass: firstPass });
         for (let pass = firstPass; pass < scheduler.passes.length; pass++) {
@@ -159,8 +160,13 @@ export function schedulerConformance({ className: name, create: createClass }: S
       const [first, second] = [new TorchCpuGenerator(1).next(32), new TorchCpuGenerator(2).next(32)];
       const both = Float32Array.of(...first, ...second);
       const noises = (seeds: readonly number[]): NoiseSource => {
-        const generators = seeds.map((seed) => new TorchCpuGenerator(seed));
-        return { next: () => Float32Array.from(generators.flatMap((generator) => Array.from(generator.next(32)))) };
+        const sources = seeds.map((seed) => imageNoise(seed, create(CONFIG, 6).noiseInterval));
+        const joined = (of: (source: NoiseSource) => Float32Array | undefined): Float32Array =>
+          Float32Array.from(sources.flatMap((source) => Array.from(of(source) ?? [])));
+        return {
+          next: () => joined((source) => source.next(32)),
+          between: (from, to) => joined((source) => source.between?.(from, to, 32)),
+        };
       };
       const together = loop(create(CONFIG, 6), both, noises([1, 2]));
       const alone = loop(create(CONFIG, 6), second, noises([2]));
@@ -169,8 +175,8 @@ export function schedulerConformance({ className: name, create: createClass }: S
 
     test('every result is finite, also with one step and with nearly as many as were trained', () => {
       for (const steps of [1, 999]) {
-        const generator = new TorchCpuGenerator(3);
         const scheduler = create(CONFIG, steps);
+        const generator = imageNoise(3, scheduler.noiseInterval);
         const start = generator.next(16).map((value) => value * scheduler.initNoiseSigma);
         assert.ok(loop(scheduler, start, generator).every(Number.isFinite), `${steps} steps`);
       }
@@ -178,9 +184,9 @@ export function schedulerConformance({ className: name, create: createClass }: S
 
     test('a cosine schedule, whose first sigma is thousands of times the second, ends in finite numbers', () => {
       for (const steps of [2, 4, 20]) {
-        const generator = new TorchCpuGenerator(3);
         const config = { ...CONFIG, beta_schedule: 'squaredcos_cap_v2', timestep_spacing: 'linspace' };
         const scheduler = create({ ...config, prediction_type: 'v_prediction' }, steps);
+        const generator = imageNoise(3, scheduler.noiseInterval);
         const start = generator.next(16).map((value) => value * scheduler.initNoiseSigma);
         assert.ok(loop(scheduler, start, generator).every(Number.isFinite), `${steps} steps`);
       }

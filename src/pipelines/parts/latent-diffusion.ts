@@ -8,7 +8,8 @@
 import { Text2ImgError } from '../../errors/text2img-error.ts';
 import type { ResolvedGenerationRequest } from '../../job/generation-request.ts';
 import type { RawImage } from '../../job/raw-image.ts';
-import { TorchCpuGenerator } from '../../noise/torch-cpu-random.ts';
+import { imageNoise } from '../../noise/image-noise.ts';
+import type { NoiseSource } from '../../noise/noise-source.ts';
 import { type CheckpointScheduler, createScheduler } from '../../schedulers/create-scheduler.ts';
 import { passAt } from '../../schedulers/passes.ts';
 import type { Scheduler } from '../../schedulers/scheduler.ts';
@@ -40,7 +41,7 @@ interface ImageState {
   readonly denoiser: Denoiser;
   /** It is generated in float32 because it overflowed in lower precision. */
   readonly isAgain: boolean;
-  readonly generator: TorchCpuGenerator;
+  readonly noise: NoiseSource;
   readonly scheduler: Scheduler;
   /** The job's. */
   readonly warnings: string[];
@@ -74,17 +75,17 @@ export class LatentDiffusion implements Pipeline<ImageState> {
     const warnings = this.#sizeWarnings(request);
     const conditions = await this.#parts.conditioner.encode({ request, warnings, signal });
     const begin = (imageIndex: number, denoiser: Denoiser, isAgain: boolean): ImageState => {
-      const generator = new TorchCpuGenerator(request.seed + imageIndex);
       const scheduler = this.#scheduler(request);
+      const noise = imageNoise(request.seed + imageIndex, scheduler.noiseInterval);
       const size = this.#latentShape(request).reduce((product, count) => product * count, 1);
-      const latents = generator.next(size).map((value) => value * scheduler.initNoiseSigma);
+      const latents = noise.next(size).map((value) => value * scheduler.initNoiseSigma);
       return {
         conditions,
         request,
         imageIndex,
         denoiser,
         isAgain,
-        generator,
+        noise,
         scheduler,
         warnings,
         latents,
@@ -123,7 +124,7 @@ export class LatentDiffusion implements Pipeline<ImageState> {
     const part = (index: number): Float32Array => noisePred.subarray(index * size, (index + 1) * size);
     for (const [index, state] of states.entries()) {
       const modelOutput = guided ? guidedOutput(state.request, part(index), part(states.length + index)) : part(index);
-      const { scheduler: own, latents, generator: noise } = state;
+      const { scheduler: own, latents, noise } = state;
       const stepped = own.step({ modelOutput, sample: latents, pass, noise });
       state.latents = stepped.sample;
       state.original = stepped.original;
