@@ -129,9 +129,6 @@ def draw(pipe: diffusers.DiffusionPipeline, request: dict) -> list:
         for pair in (name, f"negative_{name}"):
             if pair in arguments:
                 arguments[pair] = tuple(arguments[pair])
-    if "sigmas" in arguments:
-        # text2img's users leave the final 0 out; diffusers wants it.
-        arguments["sigmas"] = [*arguments["sigmas"], 0.0]
     if "scheduler" in request:
         scheduler_class, settings = settings_of(request)
         pipe.scheduler = scheduler_class.from_config(pipe.scheduler.config, **settings)
