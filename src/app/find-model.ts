@@ -8,7 +8,7 @@ import { type HubId, hubName } from '../checkpoint/hub/hub-id.ts';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import { quote } from '../lib/foreign-text.ts';
 import { omitUndefined } from '../lib/omit-undefined.ts';
-import { checkVaeName, findVae } from './find-vae.ts';
+import { checkVaeName, type FoundVae, findVae } from './find-vae.ts';
 import { type FindModelOptions, type NamedPlace, placeNamed, pullModel } from './pull-model.ts';
 import type { ModelSettings } from './settings.ts';
 
@@ -18,8 +18,8 @@ const ALLOWED =
   'Name the folder of a checkpoint in the diffusers layout, a .safetensors file, or a model of the Hugging Face hub as owner/name or owner/name/file.safetensors.';
 
 export interface ModelFolder extends NamedPlace {
-  /** Absolute path of the autoencoder that replaces the checkpoint's own. */
-  readonly vae?: string;
+  /** The autoencoder that replaces the checkpoint's own. */
+  readonly vae?: FoundVae;
   /** Why this one, where the user did not say. */
   readonly note?: string;
 }

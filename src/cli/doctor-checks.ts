@@ -28,7 +28,7 @@ export async function inspectModel({ config, environment, logger }: CommandConte
   const { FAMILIES } = await import('../pipelines/registry.ts');
   const checkpoint = await openCheckpoint(folder, {
     families: FAMILIES,
-    ...omitUndefined({ variant, predictionType, vae }),
+    ...omitUndefined({ variant, predictionType, vae: vae?.path }),
   });
   proveFit(checkpoint);
   const notes = checkpoint.warnings.length === 0 ? '' : `; ${boundedSentences(checkpoint.warnings).join(' ')}`;

@@ -4,6 +4,7 @@
 import { dirname, resolve } from 'node:path';
 import type { EngineHost } from '../engine/engine-host.ts';
 import type { JobResult } from '../engine/engine-job.ts';
+import { singleFileName } from '../checkpoint/single-file/single-file-name.ts';
 import { encodePng } from '../image/encode-png.ts';
 import { imageParameters } from '../image/image-parameters.ts';
 import { AutomaticSchedules } from '../job/automatic-schedules.ts';
@@ -45,6 +46,7 @@ export async function generate(context: CommandContext): Promise<ExitCode> {
   });
   await using engine = await openEngine(engineOptions(config, environment), { model, logger });
   warnOfOtherModel(context, wanted.drawnBy, engine);
+  warnOfOtherVae(context, wanted.drawnBy, engine);
   const { seed } = wanted.request;
   const stated = statedFor(context, wanted, engine.model);
   const request = resolveRequest(stated, { defaults: {}, limits: limitsOf(config), model: engine.model, seed });
@@ -161,6 +163,20 @@ function warnOfOtherModel(
       drawn_by: drawnBy.modelName ?? drawnBy.modelHash,
       model: model.modelName,
     });
+}
+
+/** Web UIs write the file's whole name. Without a name the image may come from any. */
+function warnOfOtherVae(
+  { logger }: CommandContext,
+  drawnBy: RequestWithSource['drawnBy'],
+  { model }: EngineHost,
+): void {
+  const { vaeName } = drawnBy ?? {};
+  if (vaeName === undefined || singleFileName(vaeName) === singleFileName(model.vaeName ?? '')) return;
+  logger.warning('another autoencoder generated the PNG', {
+    drawn_by: vaeName,
+    vae: model.vaeName ?? 'the model’s own',
+  });
 }
 
 /** Ten digits, as today's tools write; older ones took eight of another sum. */

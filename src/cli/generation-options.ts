@@ -27,7 +27,7 @@ export interface RequestWithSource {
   /** Its seed is decided. */
   readonly request: GenerationRequest & { readonly seed: number };
   /** The model that generated the PNG of `--from`, when it says so. */
-  readonly drawnBy: { readonly modelName: string | undefined; readonly modelHash: string | undefined } | undefined;
+  readonly drawnBy: Partial<Record<'modelName' | 'modelHash' | 'vaeName', string | undefined>> | undefined;
   /** Settings in the PNG of `--from` that text2img does not use. */
   readonly notTaken: readonly string[];
   /** `clip_skip` is another tool's, in the PNG of `--from`. */
@@ -49,7 +49,9 @@ export async function requestOf(config: Config): Promise<RequestWithSource> {
   const { request } = parsePromptDocument(toDocument(REQUEST_FIELDS, stated), limitsOf(config));
   const { seed = randomInt(RANDOM_SEEDS) } = request;
   const drawnBy =
-    source === undefined ? undefined : { modelName: source.modelName, modelHash: source.modelHash ?? undefined };
+    source === undefined
+      ? undefined
+      : { modelName: source.modelName, modelHash: source.modelHash ?? undefined, vaeName: source.vaeName };
   return {
     request: { ...request, seed },
     drawnBy,

@@ -30,8 +30,8 @@ const engineSettingsSchema = z.object({
   /** 0: as many as the machine offers. */
   threads: z.number().int().nonnegative(),
   vaeTiling: z.boolean(),
-  /** Absolute path of the autoencoder's folder or file; absent: the checkpoint's own. */
-  vae: z.string().optional(),
+  /** The autoencoder's folder or file, and its name in images; absent: the checkpoint's own. */
+  vae: z.object({ path: z.string(), name: z.string() }).optional(),
   /** Folder of the compile cache; null: off. */
   compileCacheFolder: z.string().nullable(),
   verifyCache: z.enum(['changed', 'always', 'never']).default('changed'),

@@ -1,6 +1,7 @@
 /** The facts of one image in the `parameters` text: the values of its request that the model read, and facts of the generated image. */
 import type { ResolvedGenerationRequest } from '../job/generation-request.ts';
 import type { ModelFacts } from '../job/model-facts.ts';
+import { omitUndefined } from '../lib/omit-undefined.ts';
 import type { GenerationParameters } from './parameters-text.ts';
 
 interface MadeImage {
@@ -13,7 +14,13 @@ interface MadeImage {
 /** A field that the model does not read has no part in the image, so its default is left out. */
 export function imageParameters(
   request: ResolvedGenerationRequest,
-  { modelName, modelHash, fields, defaults }: Pick<ModelFacts, 'modelName' | 'modelHash' | 'fields' | 'defaults'>,
+  {
+    modelName,
+    modelHash,
+    vaeName,
+    fields,
+    defaults,
+  }: Pick<ModelFacts, 'modelName' | 'modelHash' | 'vaeName' | 'fields' | 'defaults'>,
   { seed, widthPx, heightPx }: MadeImage,
 ): GenerationParameters {
   const read: Partial<ResolvedGenerationRequest> = Object.fromEntries(
@@ -30,5 +37,6 @@ export function imageParameters(
     heightPx,
     modelName,
     modelHash,
+    ...omitUndefined({ vaeName }),
   };
 }

@@ -37,6 +37,8 @@ interface JoinedValues
   readonly isEmptyNegativeMeant?: true;
   readonly modelName: string;
   readonly modelHash: string | null;
+  /** Of an autoencoder that replaces the model's own. */
+  readonly vaeName?: string;
 }
 
 /** The parameters in a `parameters` text; other tools leave things out. */
@@ -75,7 +77,7 @@ const NEGATIVE_PREFIX = 'Negative prompt: ';
 const SCHEDULE_TYPE = 'Schedule type';
 
 /** The usual order. Names of the table that are not in it follow, then `LAST_NAMES`. */
-const FIRST_NAMES = ['Steps', 'Sampler', SCHEDULE_TYPE, 'CFG scale', 'Seed', 'Size', 'Model hash', 'Model'];
+const FIRST_NAMES = ['Steps', 'Sampler', SCHEDULE_TYPE, 'CFG scale', 'Seed', 'Size', 'Model hash', 'Model', 'VAE'];
 const CLIP_SKIP = 'Clip skip';
 const LAST_NAMES = [CLIP_SKIP, 'Scheduler', 'Prompts', 'Version'];
 /** Schedules of the web UI that are the sampler's own here. */
@@ -93,8 +95,17 @@ export function parametersText<Table extends BaseTable>(table: Table): Parameter
 
   function layOut(parameters: Parameters<Table>, exactPrompts: string | undefined): string {
     const values: Readonly<Record<string, FieldValue | null | undefined>> = { ...parameters };
-    const { prompt, scheduler, scheduleType, widthPx, heightPx, modelName, modelHash, clipSkip }: JoinedValues =
-      parameters;
+    const {
+      prompt,
+      scheduler,
+      scheduleType,
+      widthPx,
+      heightPx,
+      modelName,
+      modelHash,
+      vaeName,
+      clipSkip,
+    }: JoinedValues = parameters;
     const pairs: Readonly<Record<string, string | undefined>> = {
       ...Object.fromEntries(fields.map(({ name, png, type }) => [png, formatted(type, values[name])])),
       Sampler: scheduler === undefined ? undefined : samplerOfScheduler(scheduler),
@@ -102,6 +113,7 @@ export function parametersText<Table extends BaseTable>(table: Table): Parameter
       Size: `${widthPx}x${heightPx}`,
       'Model hash': modelHash ?? undefined,
       Model: modelName,
+      VAE: vaeName,
       [CLIP_SKIP]: formatClipSkip(clipSkip),
       Scheduler: scheduler,
       Prompts: exactPrompts,
@@ -131,6 +143,7 @@ export function parametersText<Table extends BaseTable>(table: Table): Parameter
       heightPx,
       modelName: pairs.get('Model'),
       modelHash: pairs.get('Model hash'),
+      vaeName: pairs.get('VAE'),
       clipSkip: readClipSkip(pairs),
     };
     // Each value was read by the type of its field.

@@ -12,6 +12,8 @@ export const modelFactsSchema = z.object({
   modelName: foreignText,
   /** null: not known yet, or the weights lie in several files. */
   modelHash: modelHashSchema.nullable(),
+  /** Of an autoencoder that replaces the checkpoint's own. */
+  vaeName: foreignText.optional(),
   pipelineClass: foreignText,
   /** Names of the request fields that the model reads. A document that states another is refused. */
   fields: z.array(z.string()),

@@ -131,3 +131,10 @@ test('a numbered prompt of one’s own is no slip of prompt_2, prompt2 is', () =
     ],
   );
 });
+
+test('a PNG names the autoencoder that replaced the model’s own', () => {
+  const text = pngOf({}, { ...XL, vaeName: 'owner/vae' });
+  assert.match(text, /, Model: m, VAE: owner\/vae,/);
+  assert.equal(parseGenerationParameters(text).vaeName, 'owner/vae');
+  assert.doesNotMatch(pngOf({}), /VAE/);
+});

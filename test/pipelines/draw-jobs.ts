@@ -6,7 +6,6 @@ import { DEFAULT_LIMITS } from '../../src/job/limits.ts';
 import { parsePromptDocument } from '../../src/job/prompt-document.ts';
 import { resolveRequest } from '../../src/job/resolve-request.ts';
 import type { Pipeline } from '../../src/pipelines/contract.ts';
-import { omitUndefined } from '../../src/lib/omit-undefined.ts';
 import { FAMILIES } from '../../src/pipelines/registry.ts';
 import { runJobs } from '../../src/pipelines/run-jobs.ts';
 import { cpuSettings } from '../engine/cpu-settings.ts';
@@ -31,7 +30,10 @@ export async function drawDocuments(
   documents: readonly Readonly<Record<string, unknown>>[],
   { maxBatchImages = 1, onPass = () => undefined, vae }: Drawing = {},
 ): Promise<readonly Drawn[]> {
-  await using model = await loadModel(cpuSettings(folder, { threads: 1, ...omitUndefined({ vae }) }), FAMILIES);
+  await using model = await loadModel(
+    cpuSettings(folder, { threads: 1, ...(vae !== undefined && { vae: { path: vae, name: 'vae' } }) }),
+    FAMILIES,
+  );
   const results = documents.map((): Drawn => ({ pixels: [], warnings: [], error: undefined }));
   const of = (jobId: string): Drawn => {
     const result = results[Number(jobId)];

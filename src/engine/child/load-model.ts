@@ -31,7 +31,7 @@ export async function loadModel(settings: EngineSettings, families: readonly Fam
   const { checkpointFolder, variant, predictionType, vae, compileCacheFolder: folder, verifyCache: verify } = settings;
   const checkpoint = await openCheckpoint(checkpointFolder, {
     families,
-    ...omitUndefined({ variant: variant ?? undefined, predictionType, vae }),
+    ...omitUndefined({ variant: variant ?? undefined, predictionType, vae: vae?.path }),
   });
   const device = await chooseDevice(RUNTIMES, settings.device, settings.dtype);
   const { computeType } = device;
@@ -60,6 +60,7 @@ export async function loadModel(settings: EngineSettings, families: readonly Fam
     family,
     modelHash,
     modelName: settings.modelName ?? checkpoint.modelName,
+    ...omitUndefined({ vaeName: vae?.name }),
     device,
     warnings: [...checkpoint.warnings, ...opener.notes],
     loadMs: performance.now() - startMs,
@@ -89,7 +90,7 @@ async function hashOf(
   return { modelHash: null, hashLater: (onHash) => hashInBackground(file, memory, onHash) };
 }
 
-interface Findings extends Pick<ModelFacts, 'modelHash' | 'modelName' | 'warnings' | 'loadMs'> {
+interface Findings extends Pick<ModelFacts, 'modelHash' | 'modelName' | 'vaeName' | 'warnings' | 'loadMs'> {
   readonly checkpoint: Checkpoint;
   readonly family: Family;
   readonly device: ChosenDevice<unknown>;
