@@ -139,8 +139,8 @@ const NETWORKS: Readonly<Record<string, Network>> = {
   },
   vae: {
     keys: AUTOENCODER_KL.rules.implementedKeys,
-    // `force_upcast` decides what the graph is built in, before it is built.
-    elsewhere: ['sample_size', 'scaling_factor', 'act_fn', 'force_upcast'],
+    // `force_upcast` decides what the graph is built in, before it is built. The statistics are the pipeline's business.
+    elsewhere: ['sample_size', 'scaling_factor', 'latents_mean', 'latents_std', 'act_fn', 'force_upcast'],
     inFloat32: () => ({ 'decoder.conv_out': 2 }),
     build: (vector, computeType, isActual = false) => {
       const { config } = readConfig(AUTOENCODER_KL, vector.options, vector.name);
