@@ -56,7 +56,7 @@ export async function claimWebhooks(
     return given.visit;
   });
   if (unproven > 0)
-    prompts.logger.warning('webhooks in documents failed: they have no proof that this service recorded them', {
+    prompts.logger.warning('webhooks in documents are dead: they have no proof that this service recorded them', {
       count: unproven,
       see: 'text2img webhooks list --state dead',
     });

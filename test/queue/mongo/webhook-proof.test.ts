@@ -91,7 +91,7 @@ suite('webhooks in documents', servers === undefined ? { skip: NO_MONGOD } : {},
     const [listed] = await queue.outbox.list({ state: 'dead', limit: 5 });
     assert.match(listed?.error ?? '', /it has no proof/);
     assert.equal(
-      warnings.filter((line) => line.includes('webhooks in documents failed')).length,
+      warnings.filter((line) => line.includes('webhooks in documents are dead')).length,
       1,
       'one sentence for all of a look',
     );
