@@ -48,11 +48,12 @@ interface MultistepSchedule {
   readonly lowest: number;
 }
 
-/** @param trained sigmas of training, upwards */
+/** @param trained sigmas of training, upwards @param clipped how many of the noisiest timesteps are left out */
 export function multistepSchedule(
   settings: MultistepSettings,
   trained: Float32Array,
   steps: number,
+  clipped = 0,
 ): MultistepSchedule {
   const highest = settings.sigma_max ?? trained.at(-1) ?? 0;
   const lowest = settings.sigma_min ?? trained[0] ?? 0;
@@ -64,7 +65,7 @@ export function multistepSchedule(
     return { timesteps, sigmas: spaced, lowest: spaced.at(-1) as number };
   }
   const { timestep_spacing: spacing, num_train_timesteps: count, steps_offset: offset } = settings;
-  const timesteps = multistepTimesteps({ spacing, steps, trained: count, offset });
+  const timesteps = multistepTimesteps({ spacing, steps, trained: count, offset, clipped });
   return {
     timesteps,
     sigmas: timesteps.map((timestep) => interpolate(trained, timestep)),

@@ -15,6 +15,7 @@ import { KDPM2 } from './k-dpm-2-discrete-scheduler.ts';
 import { LCM } from './lcm-scheduler.ts';
 import { LMS } from './lms-discrete-scheduler.ts';
 import { PNDM } from './pndm-scheduler.ts';
+import { SA_SOLVER } from './sa-solver-scheduler.ts';
 import type { SchedulerClass } from './scheduler.ts';
 import { TCD } from './tcd-scheduler.ts';
 import { UNIPC } from './unipc-multistep-scheduler.ts';
@@ -34,6 +35,7 @@ export const SCHEDULERS: readonly SchedulerClass[] = [
   KDPM2,
   KDPM2_ANCESTRAL,
   DPM_SOLVER_SINGLESTEP,
+  SA_SOLVER,
   EDM_EULER,
   EDM_DPM_SOLVER_MULTISTEP,
   DPM_SOLVER_SDE,

@@ -23,7 +23,7 @@ function toleranceOf(name: string, firstPass: number): number {
   // These mix the network's last outputs, which a loop that begins later does not have.
   if (name === 'PNDMScheduler' || name === 'LMSDiscreteScheduler') return firstPass > 0 ? 0.2 : 1e-5;
   // These end at the lowest sigma of training and leave its noise.
-  return name === 'TCDScheduler' || name === 'DEISMultistepScheduler' ? 0.2 : 1e-5;
+  return ['TCDScheduler', 'DEISMultistepScheduler', 'SASolverScheduler'].includes(name) ? 0.2 : 1e-5;
 }
 
 /** Their timesteps are logarithms of sigmas, and their networks predict neither the noise nor the image. */

@@ -4,7 +4,7 @@
  */
 export const WAITING: readonly { readonly cases: RegExp; readonly what: string }[] = [
   {
-    cases: /^scheduler-(?:heun|sa-solver)/u,
+    cases: /^scheduler-heun/u,
     what: 'the other schedulers',
   },
 ];
