@@ -226,7 +226,7 @@ BASE_CASES = {
             ("kdpm2-ancestral", "KDPM2AncestralDiscreteScheduler", "KDPM2 ancestral, noise per image", {"num_images": 2}),
             ("dpm-singlestep", "DPMSolverSinglestepScheduler", "DPM-Solver singlestep", {"num_inference_steps": 6}),
             ("dpmpp-2m-sde", "dpmpp_2m_sde", "DPM-Solver multistep SDE, noise per image", {"num_images": 2}),
-            ("dpm-sde", "DPMSolverSDEScheduler", "DPM-Solver SDE: Brownian noise of the image's seed", {}),
+            ("dpm-sde", "DPMSolverSDEScheduler", "DPM-Solver SDE: Brownian noise of each image's seed", {"num_images": 2}),
             ("unipc", "UniPCMultistepScheduler", "UniPC", {}),
             ("deis", "DEISMultistepScheduler", "DEIS", {}),
             ("tcd", "TCDScheduler", "TCD with eta 0", {}),

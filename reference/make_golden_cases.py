@@ -123,6 +123,18 @@ def load(folder: Path, case: dict, base: Base) -> diffusers.DiffusionPipeline:
     return pipe
 
 
+def draw_all(pipe: diffusers.DiffusionPipeline, request: dict) -> list:
+    """Brownian noise has one seed for a whole batch in diffusers. Here each image has its own, so it is drawn alone."""
+    if request.get("scheduler") != "DPMSolverSDEScheduler":
+        return draw(pipe, request)
+    own = pipe.scheduler
+    images = []
+    for k in range(request["num_images"]):
+        pipe.scheduler = own
+        images += draw(pipe, {**request, "seed": request["seed"] + k, "num_images": 1})
+    return images
+
+
 def draw(pipe: diffusers.DiffusionPipeline, request: dict) -> list:
     arguments = {ARGUMENTS.get(name, name): value for name, value in request.items() if name not in ("scheduler", "schedule_type", "seed")}
     for name in ("original_size", "crops_coords_top_left", "target_size"):
@@ -165,7 +177,7 @@ def make_case(name: str, case: dict) -> None:
     request = {key: value for key, value in {**DEFAULTS, **case.get("request", {})}.items() if value is not None}
     with tempfile.TemporaryDirectory() as temporary:
         pipe = load(assemble(name, case, Path(temporary) / "checkpoint"), case, base)
-        images = draw(pipe, request)
+        images = draw_all(pipe, request)
     expected = [f"expected-{k + 1}.png" for k in range(len(images))]
     for file, image in zip(expected, images):
         Image.fromarray(image).save(folder / file, optimize=True)
