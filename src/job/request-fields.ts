@@ -2,18 +2,8 @@
  * Every field of a request, once. From this table follow: documents, the queues' projections, `job.parameters`, defaults, flags, the engine's
  * protocol, PNGs, batches and docs/requests.md. Names and defaults are those of diffusers' `StableDiffusionPipeline.__call__`.
  */
-import {
-  cornerPair,
-  decimal,
-  descending,
-  line,
-  type Pair,
-  schedulerName,
-  scheduleType,
-  sizePair,
-  text,
-  whole,
-} from './field-types.ts';
+import { cornerPair, decimal, line, type Pair, sizePair, text, whole } from './field-types.ts';
+import { descending, schedulerName, scheduleType } from './scheduler-field-types.ts';
 import { field } from './request-field.ts';
 
 /** diffusers refuses a side that 8 does not divide. */

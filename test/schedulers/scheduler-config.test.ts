@@ -53,6 +53,33 @@ const OWN: readonly (readonly [className: string, config: Config, says: readonly
     { rescale_betas_zero_snr: true, timestep_spacing: 'trailing' },
     ['rescale_betas_zero_snr', 'epsilon'],
   ],
+  ['LCMScheduler', { original_inference_steps: 2000 }, ['original_inference_steps', '2000', '1000']],
+  ['LCMScheduler', { rescale_betas_zero_snr: true }, ['rescale_betas_zero_snr', 'epsilon']],
+  ['TCDScheduler', { original_inference_steps: 0 }, ['original_inference_steps', '0']],
+  ['UniPCMultistepScheduler', { predict_x0: false }, ['predict_x0', 'final_sigmas_type', 'sigma_min']],
+  ['UniPCMultistepScheduler', { solver_type: 'bh1' }, ['bh1', 'final_sigmas_type', 'sigma_min']],
+  ['UniPCMultistepScheduler', { lower_order_final: false }, ['lower_order_final', 'sigma_min']],
+  ['UniPCMultistepScheduler', { use_flow_sigmas: true }, ['use_flow_sigmas', 'true']],
+  ['DEISMultistepScheduler', { solver_order: 4 }, ['solver_order', '4']],
+  ['DDPMScheduler', { variance_type: 'learned' }, ['variance_type', 'learned']],
+  ['DDPMScheduler', { variance_type: 'fixed_large_log' }, ['variance_type', 'fixed_large_log']],
+  [
+    'LMSDiscreteScheduler',
+    { use_karras_sigmas: true, use_beta_sigmas: true },
+    ['use_karras_sigmas', 'use_beta_sigmas'],
+  ],
+  ['KDPM2DiscreteScheduler', { prediction_type: 'sample' }, ['prediction_type', 'sample']],
+  [
+    'DPMSolverSinglestepScheduler',
+    { algorithm_type: 'dpmsolver', final_sigmas_type: 'sigma_min', thresholding: true },
+    ['thresholding', 'dpmsolver'],
+  ],
+  ['DPMSolverSinglestepScheduler', { algorithm_type: 'dpmsolver' }, ['final_sigmas_type', 'sigma_min']],
+  ['SASolverScheduler', { algorithm_type: 'noise_prediction', thresholding: true }, ['thresholding']],
+  ['SASolverScheduler', { predictor_order: 5 }, ['predictor_order', '5']],
+  ['EDMEulerScheduler', { sigma_min: 90 }, ['sigma_min', '90', 'sigma_max', '80']],
+  ['EDMDPMSolverMultistepScheduler', { algorithm_type: 'sde-dpmsolver++', solver_order: 3 }, ['solver_order']],
+  ['EDMDPMSolverMultistepScheduler', { prediction_type: 'sample' }, ['prediction_type', 'sample']],
 ];
 
 for (const [className, config, says] of OWN) {

@@ -33,6 +33,20 @@ for (const [written, resolved] of [
   ['DPM++ 3M SDE Exponential', 'dpmpp_3m_sde_exponential'],
   ['PLMS', 'PNDMScheduler'],
   ['DPMSolverMultistepScheduler beta', 'DPMSolverMultistepScheduler_beta'],
+  ['DPM++ SDE', 'DPMSolverSDEScheduler'],
+  ['DPM++ SDE Karras', 'dpmpp_sde_karras'],
+  ['DPM2', 'KDPM2DiscreteScheduler'],
+  ['DPM2 a Karras', 'dpm2_a_karras'],
+  ['dpm_2_ancestral', 'KDPM2AncestralDiscreteScheduler'],
+  ['LMS Karras', 'lms_karras'],
+  ['UniPC', 'UniPCMultistepScheduler'],
+  ['uni_pc', 'UniPCMultistepScheduler'],
+  ['uni_pc_bh2', 'unipc_bh2'],
+  ['LCM', 'LCMScheduler'],
+  ['TCD', 'TCDScheduler'],
+  ['DEIS', 'DEISMultistepScheduler'],
+  ['ddpm', 'DDPMScheduler'],
+  ['sa_solver', 'SASolverScheduler'],
 ] as const) {
   test(`"${written}" is ${resolved}, and so is that name itself`, () => {
     assert.equal(resolveSchedulerName(written), resolved);
