@@ -51,6 +51,21 @@ const OTHERS: readonly (readonly [what: string, shapes: Shapes, sentence: RegExp
   ['an upscaler', convIn(7), /is an upscaler: its UNet takes 7 channels/],
   ['a depth-to-image checkpoint', convIn(5), /is a depth-to-image checkpoint: its UNet takes 5 channels/],
   [
+    'Stable Video Diffusion',
+    { ...convIn(8), 'model.diffusion_model.input_blocks.1.0.time_stack.in_layers.0.weight': [4] },
+    /is a Stable Video Diffusion checkpoint, which makes videos/,
+  ],
+  [
+    'unCLIP',
+    { ...convIn(4), 'noise_augmentor.time_embed.weight': [4] },
+    /is an unCLIP checkpoint, which makes variations of an image/,
+  ],
+  [
+    'a UNet that ComfyUI saved alone',
+    { 'diffusion_model.input_blocks.0.0.weight': [4, 4, 3, 3] },
+    /is a UNet alone in the original layout/,
+  ],
+  [
     'the SDXL refiner',
     {
       'model.diffusion_model.input_blocks.0.0.weight': [8, 4, 3, 3],
