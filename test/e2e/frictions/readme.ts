@@ -75,7 +75,7 @@ export function readmeExpectations({ mongo, hook }: Neighbours): Expectations {
     'text2img webhooks redrive': { prints: /^0 / },
     'text2img webhooks redrive ID': { code: 2, says: /There is no dead webhook "ID".*\[not_found\]\n$/ },
     'text2img models pull ID': { typed: withModel, prints: /\/snapshots\/\w+\n$/ },
-    'text2img models list': { prints: /^stable-diffusion-v1-5\/stable-diffusion-v1-5 .*ready$/m },
+    'text2img models list': { prints: /^owner\/demo .*ready$/m },
     'text2img models show ID': { typed: withModel, prints: /^id +owner\/demo$/m },
     'text2img health': { code: 5, says: /no worker runs.*\[worker_unhealthy\]\n$/ },
     'text2img doctor': { prints: /\nno problems\n$/ },
