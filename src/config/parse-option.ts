@@ -58,10 +58,9 @@ export function parseOption<Spec extends OptionSpec>(
     const code: ErrorCode = command === 'run' ? 'invalid_option' : (spec.requestFault ?? 'invalid_option');
     const why = reason === undefined ? '' : `: ${reason}`;
     const meant = spec.secret ? '' : meantBy(value.trim(), spec);
-    throw new Text2ImgError(
-      code,
-      `${source} ${shown(spec, value)} is not allowed${why}; it must be ${spec.allowed}.${meant}`,
-    );
+    // The suggestion comes first: a sentence is cut at its end, and some lists are long.
+    const must = meant === '' ? `; it must be ${spec.allowed}.` : `.${meant} It must be ${spec.allowed}.`;
+    throw new Text2ImgError(code, `${source} ${shown(spec, value)} is not allowed${why}${must}`);
   };
   const text = prepared(spec, value, environment);
   if (text.trim() === '' && spec.mayBeEmpty !== true) refuse(undefined);

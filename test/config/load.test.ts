@@ -110,7 +110,7 @@ test('schedulers have class names and short names, and become the name that requ
   ]);
   await assert.rejects(async () => named('dpm++'), {
     code: 'unknown_scheduler',
-    message: /^--scheduler "dpm\+\+" is not allowed; it must be one of .*ddim/,
+    message: /^--scheduler "dpm\+\+" is not allowed.* it must be one of .*ddim/i,
   });
   await assert.rejects(async () => await load({ flags: { scheduler: 'dpm++' } }), { code: 'invalid_option' });
 });

@@ -256,7 +256,9 @@ test('the words of other tools are refused with ours, and ours are taken', async
       const flags = { [name]: word.toUpperCase() };
       await assert.rejects(load({ command, flags }), {
         code: 'invalid_option',
-        message: new RegExp(`^${flagOf(name)} "${word.toUpperCase()}" .* Did you mean "${meant}"\\?$`),
+        message: new RegExp(
+          `^${flagOf(name)} "${word.toUpperCase()}" is not allowed\\. Did you mean "${meant}"\\? It must be .*`,
+        ),
       });
       assert.equal(type.parseText(word), undefined, word);
       assert.notEqual(type.parseText(meant), undefined, meant);
