@@ -27,6 +27,8 @@ export interface FieldType<T> {
   readonly code: 'invalid_parameter' | 'unknown_scheduler';
   /** Where the values are names: those that somebody may have meant who typed another one. */
   readonly names?: readonly string[];
+  /** Why a text is not allowed that means something. */
+  reasonAgainst?(text: string): string | undefined;
   /** Every character counts: an option does not trim the text, may be empty and may hold line ends. */
   readonly verbatim?: true;
   /** A value that says the same as none: a document's field counts as absent, an option's beats what else would give a value. */

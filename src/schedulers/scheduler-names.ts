@@ -58,9 +58,10 @@ export function isSchedulerName(name: string): boolean {
 /** @throws `unknown_scheduler` */
 export function parseSchedulerName(name: string): NamedScheduler {
   const found = namedScheduler(name);
-  const problem = found === undefined ? undefined : unableTo(found);
-  if (found !== undefined && problem === undefined) return found;
-  throw new Text2ImgError('unknown_scheduler', `the scheduler is ${quote(name)}${problem ?? whyUnknown(name)}`);
+  if (found !== undefined && unableTo(found) === undefined) return found;
+  const reason = reasonAgainstScheduler(name);
+  const why = reason === undefined ? `.${didYouMean(name, [...SCHEDULER_NAMES, ...SAMPLER_NAMES])}` : `: ${reason}.`;
+  throw new Text2ImgError('unknown_scheduler', `the scheduler is ${quote(name)}${why} Allowed: ${ALLOWED_SCHEDULERS}.`);
 }
 
 function namedScheduler(name: string): NamedScheduler | undefined {
@@ -76,20 +77,21 @@ function namedScheduler(name: string): NamedScheduler | undefined {
   return undefined;
 }
 
-/** The rest of a sentence about a schedule that the class does not have. */
+/** Why a name is not allowed that means something; undefined for one that means nothing, and for those that are allowed. */
+export function reasonAgainstScheduler(name: string): string | undefined {
+  const named = namedScheduler(name);
+  if (named !== undefined) return unableTo(named);
+  const reason = reasonAgainst(withoutSchedule(name));
+  if (reason !== undefined) return `not implemented, because ${reason}`;
+  return parseScheduleType(name) === undefined ? undefined : 'it is a schedule: give it as "schedule_type"';
+}
+
+/** About a schedule that the class does not have. */
 function unableTo({ scheduler, scheduleType }: NamedScheduler): string | undefined {
   const { className, scheduleTypes = [] } = scheduler;
   if (scheduleType === undefined || scheduleTypes.includes(scheduleType)) return undefined;
   const allowed = scheduleTypes.length === 0 ? 'none but the model’s own' : scheduleTypes.join(', ');
-  return `; ${className} cannot do the schedule ${scheduleType}; allowed: ${allowed}.`;
-}
-
-function whyUnknown(name: string): string {
-  const reason = reasonAgainst(withoutSchedule(name));
-  if (reason !== undefined) return `, which is not implemented: ${reason}. Allowed: ${ALLOWED_SCHEDULERS}.`;
-  if (parseScheduleType(name) !== undefined)
-    return `, which is a schedule: give it as "schedule_type". Allowed: ${ALLOWED_SCHEDULERS}.`;
-  return `.${didYouMean(name, [...SCHEDULER_NAMES, ...SAMPLER_NAMES])} Allowed: ${ALLOWED_SCHEDULERS}.`;
+  return `${className} cannot do the schedule ${scheduleType}, only ${allowed}`;
 }
 
 function withoutSchedule(name: string): string {

@@ -1,6 +1,7 @@
 /** Names of schedulers as users of diffusers, web UIs and ComfyUI write them. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { settle } from '../../src/config/load.ts';
 import { AutomaticSchedules } from '../../src/job/automatic-schedules.ts';
 import { createScheduler } from '../../src/schedulers/create-scheduler.ts';
 import { SCHEDULERS } from '../../src/schedulers/registry.ts';
@@ -77,6 +78,20 @@ for (const [name, reason] of [
     );
   });
 }
+
+test('a flag says the reason too', async () => {
+  for (const [scheduler, reason] of [
+    ['DPM++ 2S a', /^--scheduler "DPM\+\+ 2S a" is not allowed: not implemented, because .*same algorithm; it must be/],
+    [
+      'PLMS Karras',
+      /is not allowed: PNDMScheduler cannot do the schedule karras, only sgm_uniform, normal; it must be/,
+    ],
+  ] as const)
+    await assert.rejects(settle({ command: 'generate', flags: { scheduler }, environment: {}, secrets: new Map() }), {
+      code: 'unknown_scheduler',
+      message: reason,
+    });
+});
 
 test('every name of every class leads to that class, with each schedule that it can do', () => {
   for (const scheduler of SCHEDULERS) {
