@@ -126,7 +126,7 @@ const cases: readonly Case[] = [
     args: ['jobs', 'list', '--status', 'pendin'],
     exitCode: 2,
     code: 'invalid_option',
-    says: /pending, processing, completed or error\. Did you mean "pending"\?/,
+    says: /Did you mean "pending"\? It must be pending, processing, completed or error\./,
   },
   {
     title: 'a sampler that nobody has',
