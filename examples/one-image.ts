@@ -29,6 +29,7 @@ await using model = await loadModel(
     dtype: 'auto',
     threads: 0,
     vaeTiling: false,
+    lowMemory: 'off',
     compileCacheFolder: null,
     verifyCache: 'changed',
   },

@@ -125,6 +125,7 @@ export function engineOptions(config: Config, environment: Environment): EngineO
       dtype: config.dtype,
       threads: config.threads,
       vaeTiling: config.vaeTiling,
+      lowMemory: config.lowMemory,
       compileCacheFolder: compileCacheFolder(config, environment),
       verifyCache: config.verifyCache,
     },

@@ -30,6 +30,8 @@ const engineSettingsSchema = z.object({
   /** 0: as many as the machine offers. */
   threads: z.number().int().nonnegative(),
   vaeTiling: z.boolean(),
+  /** Whether one network at a time is in memory; auto: where all together do not fit. */
+  lowMemory: z.enum(['auto', 'on', 'off']).default('auto'),
   /** The autoencoder's folder or file, and its name in images; absent: the checkpoint's own. */
   vae: z.object({ path: z.string(), name: z.string() }).optional(),
   /** Folder of the compile cache; null: off. */

@@ -10,6 +10,7 @@ export function cpuSettings(checkpointFolder: string, changes: Partial<EngineSet
     dtype: 'auto',
     threads: 0,
     vaeTiling: false,
+    lowMemory: 'off',
     compileCacheFolder: null,
     verifyCache: 'changed',
     ...changes,

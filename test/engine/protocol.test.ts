@@ -37,6 +37,7 @@ const PARENT: Record<ParentMessage['type'], ParentMessage> = {
       dtype: 'auto',
       threads: 0,
       vaeTiling: false,
+      lowMemory: 'off',
       compileCacheFolder: null,
       verifyCache: 'changed',
     },

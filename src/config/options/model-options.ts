@@ -81,6 +81,14 @@ export const MODEL_OPTIONS = {
     allowed: 'on or off',
     commands: DRAWING,
   }),
+  lowMemory: option({
+    placeholder: '<when>',
+    type: oneOf(['auto', 'on', 'off']),
+    default: 'auto',
+    doc: 'Hold one network at a time in memory: on, off, or auto (where all of them do not fit). The images stay the same.',
+    allowed: 'auto, on or off',
+    commands: DRAWING,
+  }),
   compileCache: option({
     placeholder: '<folder|off>',
     type: text,

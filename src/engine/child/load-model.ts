@@ -3,6 +3,7 @@ import type { Checkpoint } from '../../checkpoint/checkpoint.ts';
 import { openCheckpoint } from '../../checkpoint/open-checkpoint.ts';
 import type { ModelFacts } from '../../job/model-facts.ts';
 import { own } from '../../lib/foreign-record.ts';
+import { freeMemoryBytes } from '../../lib/free-memory.ts';
 import { omitUndefined } from '../../lib/omit-undefined.ts';
 import type { Pipeline } from '../../pipelines/contract.ts';
 import type { Family } from '../../pipelines/family.ts';
@@ -12,6 +13,7 @@ import { digestFile, identityOf } from '../../runtime/file-digest.ts';
 import { RUNTIMES } from '../../runtime/registry.ts';
 import type { EngineSettings } from '../protocol.ts';
 import { hashInBackground, knownModelHash, modelHashOf } from './model-hash.ts';
+import { takeTurns } from './one-at-a-time.ts';
 import { NetworkOpener } from './open-networks.ts';
 
 export interface LoadedModel extends AsyncDisposable {
@@ -36,6 +38,12 @@ export async function loadModel(settings: EngineSettings, families: readonly Fam
   const device = await chooseDevice(RUNTIMES, settings.device, settings.dtype);
   const { computeType } = device;
   const proved = proveFit(checkpoint, computeType);
+  const turns = takeTurns({
+    // A GPU has memory of its own.
+    lowMemory: settings.lowMemory === 'auto' && device.kind !== 'cpu' ? 'off' : settings.lowMemory,
+    weightBytes: Object.values(proved).map((graph) => graph?.weightBytes ?? 0),
+    freeBytes: freeMemoryBytes(),
+  });
   await using stack = new AsyncDisposableStack();
   const opener = stack.use(
     new NetworkOpener({
@@ -48,6 +56,7 @@ export async function loadModel(settings: EngineSettings, families: readonly Fam
       },
       threads: settings.threads,
       cache: { folder, verify },
+      oneAtATime: turns !== false,
     }),
   );
   const { family } = checkpoint;
@@ -62,7 +71,7 @@ export async function loadModel(settings: EngineSettings, families: readonly Fam
     modelName: settings.modelName ?? checkpoint.modelName,
     ...omitUndefined({ vaeName: vae?.name }),
     device,
-    warnings: [...checkpoint.warnings, ...opener.notes],
+    warnings: [...checkpoint.warnings, ...(typeof turns === 'string' ? [turns] : []), ...opener.notes],
     loadMs: performance.now() - startMs,
   });
   const resources = stack.move();

@@ -3,6 +3,7 @@ import type { BuiltGraph, ComputeType } from '../../onnx/graph.ts';
 import type { LoadTools, OpenNetworkOptions } from '../../pipelines/family.ts';
 import type { WantedGraph } from '../../pipelines/prove-fit.ts';
 import type { CompileCacheSettings, Network, Runtime } from '../../runtime/contract.ts';
+import { OneAtATime } from './one-at-a-time.ts';
 
 export interface NetworkOpenerOptions {
   readonly runtime: Pick<Runtime, 'open'>;
@@ -14,6 +15,8 @@ export interface NetworkOpenerOptions {
   /** 0: as many as the machine offers. */
   readonly threads: number;
   readonly cache: Pick<CompileCacheSettings, 'folder' | 'verify'>;
+  /** One network at a time is in memory. */
+  readonly oneAtATime?: boolean;
 }
 
 export class NetworkOpener implements AsyncDisposable {
@@ -22,6 +25,7 @@ export class NetworkOpener implements AsyncDisposable {
   readonly #graphs = new Map<string, BuiltGraph>();
   readonly #networks = new Map<string, Promise<Network>>();
   readonly #notes: string[] = [];
+  readonly #turns = new OneAtATime();
 
   constructor(options: NetworkOpenerOptions) {
     this.#options = options;
@@ -65,7 +69,10 @@ export class NetworkOpener implements AsyncDisposable {
       threads,
       cache: { ...cache, onNote: (sentence) => void this.#notes.push(sentence) },
     });
-    return this.#opened.use(network);
+    this.#opened.use(network);
+    if (this.#options.oneAtATime !== true) return network;
+    await network.rest();
+    return this.#turns.share(network);
   }
 }
 

@@ -6,7 +6,9 @@ import { test, type TestContext } from 'node:test';
 import { openKnown } from '../../checkpoint/open-known.ts';
 import { runJobs } from '../../../src/pipelines/run-jobs.ts';
 import type { Family } from '../../../src/pipelines/family.ts';
+import type { Network, Runtime } from '../../../src/runtime/contract.ts';
 import { DEFAULT_RUNTIME } from '../../../src/runtime/registry.ts';
+import { takeTurns } from '../../../src/engine/child/one-at-a-time.ts';
 import { NetworkOpener } from '../../../src/engine/child/open-networks.ts';
 import { buildGraph } from '../../../src/pipelines/prove-fit.ts';
 import type { RawImage } from '../../../src/job/raw-image.ts';
@@ -21,7 +23,12 @@ interface Drawing {
   readonly widened: number;
 }
 
-async function draw(folder: string, computeType: ComputeType): Promise<Drawing> {
+interface Changes {
+  readonly runtime?: Pick<Runtime, 'open'>;
+  readonly oneAtATime?: true;
+}
+
+async function draw(folder: string, computeType: ComputeType, changes: Changes = {}): Promise<Drawing> {
   const checkpoint = await openKnown(folder);
   let widened = 0;
   await using opener = new NetworkOpener({
@@ -34,6 +41,7 @@ async function draw(folder: string, computeType: ComputeType): Promise<Drawing> 
     },
     threads: 1,
     cache: { folder: null },
+    ...changes,
   });
   const family: Family = checkpoint.family;
   await using pipeline = await family.load(checkpoint, {
@@ -153,4 +161,51 @@ test('XL: an autoencoder whose configuration says nothing about float16 decodes 
   setKeys(join(folder, 'vae/config.json'), { force_upcast: false });
   const again = await draw(folder, 'float16');
   assert.equal(again.warnings.length, 2);
+});
+
+/** The runtime itself, and how many of its networks hold their weights. */
+function counting(): { readonly runtime: Pick<Runtime, 'open'>; readonly most: () => number } {
+  const awake = new Set<Network>();
+  let most = 0;
+  const wakes = (network: Network): void => {
+    awake.add(network);
+    most = Math.max(most, awake.size);
+  };
+  const open: Runtime['open'] = async (graph, options) => {
+    const network = await DEFAULT_RUNTIME.open(graph, options);
+    wakes(network);
+    const run = network.run.bind(network) as (...call: unknown[]) => unknown;
+    const rest = network.rest.bind(network);
+    return Object.assign(network, {
+      run: (...call: unknown[]) => {
+        wakes(network);
+        return run(...call);
+      },
+      rest: async () => {
+        await rest();
+        awake.delete(network);
+      },
+    });
+  };
+  return { runtime: { open }, most: () => most };
+}
+
+for (const base of [undefined, 'base-xl'] as const)
+  test(`one network at a time in memory gives the same bytes (${base ?? 'Stable Diffusion 1.x'})`, async (t) => {
+    const folder = copyOfBase(t, base);
+    const [all, one] = [counting(), counting()];
+    const expected = await draw(folder, 'float32', { runtime: all.runtime });
+    const { rgb } = await draw(folder, 'float32', { runtime: one.runtime, oneAtATime: true });
+    assert.deepEqual(rgb, expected.rgb);
+    assert.equal(one.most(), 1);
+    assert.ok(all.most() >= 3, String(all.most()));
+  });
+
+test('networks take turns where they are told to, or where all together do not fit and the largest does', () => {
+  const weightBytes = [10e9, 3e9, 1e9];
+  const ask = (lowMemory: 'auto' | 'on' | 'off', freeBytes: number): boolean | string =>
+    takeTurns({ lowMemory, weightBytes, freeBytes });
+  assert.deepEqual([ask('on', 99e9), ask('off', 1e9)], [true, false]);
+  assert.deepEqual([ask('auto', 14e9), ask('auto', 9e9)], [false, false]);
+  assert.match(String(ask('auto', 12e9)), /all need 14\.0 GB, the largest 10\.0 GB, and 12\.0 GB are free/);
 });
