@@ -127,8 +127,13 @@ export function engineOptions(config: Config, environment: Environment): EngineO
       vaeTiling: config.vaeTiling,
       lowMemory: config.lowMemory,
       compileCacheFolder: compileCacheFolder(config, environment),
+      ...omitUndefined({ compileCacheBytes: gigabytes(config.compileCacheSize) }),
       verifyCache: config.verifyCache,
     },
     environment: engineEnvironment(environment),
   };
+}
+
+function gigabytes(size: number | undefined): number | undefined {
+  return size === undefined ? undefined : size * 1e9;
 }

@@ -36,6 +36,8 @@ const engineSettingsSchema = z.object({
   vae: z.object({ path: z.string(), name: z.string() }).optional(),
   /** Folder of the compile cache; null: off. */
   compileCacheFolder: z.string().nullable(),
+  /** The most that its entries may have; absent: the cache's own choice. */
+  compileCacheBytes: z.number().positive().optional(),
   verifyCache: z.enum(['changed', 'always', 'never']).default('changed'),
 });
 export type EngineSettings = z.infer<typeof engineSettingsSchema>;

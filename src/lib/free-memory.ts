@@ -31,7 +31,7 @@ function groupsOf(root: string): Group[] {
   });
 }
 
-/** A container often sees its own group as the root, whatever its path is outside. */
+/** A container often sees its own group as the root, although its path outside is longer. */
 function foldersOf(top: string, path: string): string[] {
   const folders = [top];
   for (let folder = join(top, path); folder.length > top.length; folder = dirname(folder)) folders.push(folder);

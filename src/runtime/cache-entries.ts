@@ -25,6 +25,8 @@ const DRAFT_PREFIX = 'draft-';
 const DIGESTS_FOLDER = 'weights-digests';
 const MARKER_BYTES = 64 * 1024;
 const HOUR_MS = 3_600_000;
+/** The unit of `Stats.blocks`; the file system's own unit does not count. */
+const STAT_BLOCK_BYTES = 512;
 
 const markerSchema = z.object({
   made_by: z.literal('text2img compile cache'),
@@ -104,17 +106,47 @@ export async function removeEntry(entry: string): Promise<void> {
   if ((await readMarker(entry)) !== undefined) await rm(entry, { recursive: true, force: true });
 }
 
-/** Removes the entries that were used least recently, and temporary folders of processes that crashed, until the rest has at most `capBytes`. */
-export async function makeRoom(folder: string, capBytes: number): Promise<void> {
+/** Room for four Stable Diffusion 1.x UNets. */
+const LEAST_LIMIT_BYTES = 16 * 2 ** 30;
+
+interface WantedRoom {
+  /** Of the entry that the caller makes next. */
+  readonly entryBytes: number;
+  /** The operator's limit. Absent: the larger of 16 GiB and twice the largest entry, but never more than the cache holds and half of what is free. */
+  readonly limitBytes: number | undefined;
+}
+
+/** Removes the entries that were used least recently, and temporary folders of processes that crashed, until the new entry is within the limit. */
+export async function makeRoom(folder: string, { entryBytes, limitBytes }: WantedRoom): Promise<void> {
   const entries = (await Promise.all((await readdir(folder)).map((name) => lookAt(folder, name)))).filter(
     (entry) => entry !== undefined,
   );
-  let kept = 0;
+  const sizes = entries.filter(({ isDraft }) => !isDraft).map(({ bytes }) => bytes);
+  const limit = limitBytes ?? defaultLimit({ sizes, entryBytes, freeBytes: (await freeIn(folder)) ?? Infinity });
+  let kept = entryBytes;
   for (const { path, bytes, usedMs, isDraft } of entries.toSorted((a, b) => b.usedMs - a.usedMs)) {
     kept += bytes;
     const isAbandoned = isDraft && usedMs < Date.now() - HOUR_MS;
-    if (isAbandoned || (!isDraft && kept > capBytes)) await rm(path, { recursive: true, force: true });
+    if (isAbandoned || (!isDraft && kept > limit)) await rm(path, { recursive: true, force: true });
   }
+}
+
+interface CacheSizes extends Pick<WantedRoom, 'entryBytes'> {
+  /** Of the entries that are there. */
+  readonly sizes: readonly number[];
+  readonly freeBytes: number;
+}
+
+/** XL's entries have 14 GB together, so 16 GiB alone would not hold two models of it. */
+export function defaultLimit({ sizes, entryBytes, freeBytes }: CacheSizes): number {
+  const held = sizes.reduce((sum, bytes) => sum + bytes, 0);
+  return Math.min(Math.max(LEAST_LIMIT_BYTES, 2 * Math.max(entryBytes, ...sizes)), held + freeBytes / 2);
+}
+
+/** undefined: some file systems of networks do not say how large they are. */
+async function freeIn(folder: string): Promise<number | undefined> {
+  const { blocks, bavail, bsize } = await statfs(folder);
+  return blocks === 0 ? undefined : bavail * bsize;
 }
 
 /**
@@ -123,10 +155,8 @@ export async function makeRoom(folder: string, capBytes: number): Promise<void> 
  * @throws `disk_full`
  */
 export async function checkRoom(folder: string, bytes: number): Promise<void> {
-  const { blocks, bavail, bsize } = await statfs(folder);
-  const free = bavail * bsize;
-  // Some file systems of networks do not say how large they are.
-  if (blocks === 0 || free >= bytes) return;
+  const free = await freeIn(folder);
+  if (free === undefined || free >= bytes) return;
   throw new Text2ImgError(
     'disk_full',
     `its disk has ${inMegabytes(free)} left, but the entry needs at least ${inMegabytes(bytes)}.`,
@@ -149,7 +179,8 @@ async function lookAt(folder: string, name: string): Promise<FoundEntry | undefi
   if ((await readMarker(path)) === undefined) return undefined;
   const sizes = (await readdir(path)).map((file) =>
     stat(join(path, file)).then(
-      ({ size }) => size,
+      // Windows counts no blocks.
+      ({ size, blocks }) => (blocks > 0 ? blocks * STAT_BLOCK_BYTES : size),
       () => 0,
     ),
   );

@@ -35,9 +35,6 @@ export interface CompiledForm<N extends AsyncDisposable> {
   compile(): Promise<N>;
 }
 
-/** Room for four Stable Diffusion 1.x UNets. */
-const DEFAULT_CAP_BYTES = 16 * 2 ** 30;
-
 /** Smaller networks load in less time than their cache entry takes to look up and map. */
 const MIN_WEIGHT_BYTES = 100 * 2 ** 20;
 
@@ -109,7 +106,7 @@ async function makeEntry<N extends AsyncDisposable>(opening: Opening<N>): Promis
       const made = await loadEntry(opening);
       if (made !== undefined) return made;
       await removeDrafts(entry);
-      await makeRoom(folder, (cache.capBytes ?? DEFAULT_CAP_BYTES) - graph.weightBytes);
+      await makeRoom(folder, { entryBytes: graph.weightBytes, limitBytes: cache.limitBytes });
       await checkRoom(folder, graph.weightBytes);
       const draft = await beginEntry(entry);
       try {

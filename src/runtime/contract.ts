@@ -52,7 +52,8 @@ export interface CompileCacheSettings {
   /** null: off. */
   readonly folder: string | null;
   readonly verify?: VerifyCache;
-  readonly capBytes?: number;
+  /** Of all entries, in bytes on the disk; absent: as `defaultLimit` in `cache-entries.ts` says. */
+  readonly limitBytes?: number | undefined;
   /** Networks with less are not cached. */
   readonly minWeightBytes?: number;
   /** Sentences for the log. */

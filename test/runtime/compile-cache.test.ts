@@ -24,6 +24,7 @@ import { UNET_2D_CONDITION_MODEL } from '../../src/networks/unet-2d-condition-mo
 import type { CompileCacheSettings } from '../../src/runtime/contract.ts';
 import { float32, floatsOf, int32 } from '../../src/runtime/tensors.ts';
 import type { BuiltGraph } from '../../src/onnx/graph.ts';
+import { defaultLimit } from '../../src/runtime/cache-entries.ts';
 import { openOnCpu } from './open-on-cpu.ts';
 
 const place = await mkdtemp(join(tmpdir(), 'text2img-compile-'));
@@ -211,7 +212,7 @@ test('what others keep in the folder is neither counted nor removed, whatever it
   }
   await writeFile(join(folder, 'draft-notes.txt'), 'x');
   for (const name of [...others, 'photos', 'draft-notes.txt']) await utimes(join(folder, name), 1e9, 1e9);
-  await openThrough(folder, { capBytes: 1 });
+  await openThrough(folder, { limitBytes: 1 });
   for (const name of others) assert.equal(await readFile(join(folder, name, 'text.txt'), 'utf8'), 'dear');
   assert.equal((await stat(join(folder, 'photos/a.jpg'))).size, 17 * 2 ** 30);
   assert.equal(await readFile(join(folder, 'draft-notes.txt'), 'utf8'), 'x');
@@ -225,11 +226,21 @@ test('beyond its cap the cache removes its own entries, the least recently used 
   await utimes(join(folder, 'draft-abandoned'), 1e9, 1e9);
   await utimes(first as string, 1e9, 1e9);
   await overwrite(weights, (bytes) => void (bytes[bytes.length - 1] = (bytes[bytes.length - 1] as number) ^ 1));
-  await openThrough(folder, { capBytes: 1 });
+  await openThrough(folder, { limitBytes: 1 });
   const left = await entriesOf(folder);
   assert.equal(left.length, 1);
   assert.notEqual(left[0], first);
   assert.ok(!(await readdir(folder)).includes('draft-abandoned'));
+});
+
+test('without a limit of the operator’s the cache keeps what fits into 16 GiB or twice its largest entry, and never fills the disk', () => {
+  const gib = 2 ** 30;
+  const limit = (sizes: readonly number[], entryBytes: number, freeBytes: number): number =>
+    defaultLimit({ sizes, entryBytes, freeBytes });
+  assert.equal(limit([], 3 * gib, 100 * gib), 16 * gib);
+  assert.equal(limit([3 * gib], 10 * gib, 100 * gib), 20 * gib);
+  assert.equal(limit([10 * gib], 3 * gib, 100 * gib), 20 * gib);
+  assert.equal(limit([2 * gib, 3 * gib], 3 * gib, 4 * gib), 7 * gib);
 });
 
 test('several openings at once make one entry, and all get the same numbers', async () => {

@@ -1,6 +1,6 @@
 /** Options: the model and the machine. */
 import { DRAWING, option, type OptionSpec } from './option-spec.ts';
-import { matching, oneOf, onOrOff, text, wholeNumber } from './value-types.ts';
+import { decimalNumber, matching, oneOf, onOrOff, text, wholeNumber } from './value-types.ts';
 
 export const MODEL_OPTIONS = {
   model: option({
@@ -95,6 +95,13 @@ export const MODEL_OPTIONS = {
     kind: 'path',
     doc: 'Folder of compiled networks, or off (default: text2img in the user’s cache folder).',
     allowed: 'a folder or off',
+    commands: DRAWING,
+  }),
+  compileCacheSize: option({
+    placeholder: '<GB>',
+    type: decimalNumber({ min: 0.1, max: 1e6 }),
+    doc: 'Most gigabytes of compiled networks (default: the larger of 17.2 and twice the largest network, and at most half of what the disk has free).',
+    allowed: 'a number from 0.1 to 1000000',
     commands: DRAWING,
   }),
   verifyCache: option({

@@ -55,7 +55,7 @@ export async function loadModel(settings: EngineSettings, families: readonly Fam
         return (isProved ? own(proved, component) : undefined) ?? buildGraph(checkpoint, component, wanted);
       },
       threads: settings.threads,
-      cache: { folder, verify },
+      cache: { folder, verify, limitBytes: settings.compileCacheBytes },
       oneAtATime: turns !== false,
     }),
   );

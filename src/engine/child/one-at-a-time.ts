@@ -1,6 +1,6 @@
 /**
- * Networks of which one at a time is in memory. Before another one runs, the one before it rests: it frees its weights, and its next run opens it
- * again, out of the compile cache where there is one. So results are the same bytes.
+ * Networks that take turns: one at a time is in memory. Before another one runs, the one before it frees its weights. Its next run opens it again, out
+ * of the compile cache where there is one. So results are the same bytes.
  */
 import type { Network, Tensors } from '../../runtime/contract.ts';
 

@@ -14,7 +14,7 @@ export interface NetworkOpenerOptions {
   readonly graphOf: (component: string, wanted: WantedGraph) => BuiltGraph;
   /** 0: as many as the machine offers. */
   readonly threads: number;
-  readonly cache: Pick<CompileCacheSettings, 'folder' | 'verify'>;
+  readonly cache: Pick<CompileCacheSettings, 'folder' | 'verify' | 'limitBytes'>;
   /** One network at a time is in memory. */
   readonly oneAtATime?: boolean;
 }
