@@ -4,7 +4,7 @@
  */
 import type { Network, Tensors } from '../../runtime/contract.ts';
 
-export type LowMemory = 'auto' | 'on' | 'off';
+type LowMemory = 'auto' | 'on' | 'off';
 
 export class OneAtATime {
   #resident: Network | undefined;
