@@ -57,7 +57,7 @@ export function parseOption<Spec extends OptionSpec>(
   const refuse = (reason: string | undefined): never => {
     const code: ErrorCode = command === 'run' ? 'invalid_option' : (spec.requestFault ?? 'invalid_option');
     const why = reason === undefined ? '' : `: ${reason}`;
-    const meant = spec.secret ? '' : meantBy(value.trim(), spec);
+    const meant = spec.secret || reason !== undefined ? '' : meantBy(value.trim(), spec);
     // The suggestion comes first: a sentence is cut at its end, and some lists are long.
     const must = meant === '' ? `; it must be ${spec.allowed}.` : `.${meant} It must be ${spec.allowed}.`;
     throw new Text2ImgError(code, `${source} ${shown(spec, value)} is not allowed${why}${must}`);
