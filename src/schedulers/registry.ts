@@ -10,6 +10,7 @@ import { EDM_DPM_SOLVER_MULTISTEP } from './edm-dpm-solver-multistep-scheduler.t
 import { EDM_EULER } from './edm-euler-scheduler.ts';
 import { EULER_ANCESTRAL } from './euler-ancestral-discrete-scheduler.ts';
 import { EULER } from './euler-discrete-scheduler.ts';
+import { HEUN } from './heun-discrete-scheduler.ts';
 import { KDPM2_ANCESTRAL } from './k-dpm-2-ancestral-discrete-scheduler.ts';
 import { KDPM2 } from './k-dpm-2-discrete-scheduler.ts';
 import { LCM } from './lcm-scheduler.ts';
@@ -32,6 +33,7 @@ export const SCHEDULERS: readonly SchedulerClass[] = [
   DEIS,
   DDPM,
   LMS,
+  HEUN,
   KDPM2,
   KDPM2_ANCESTRAL,
   DPM_SOLVER_SINGLESTEP,

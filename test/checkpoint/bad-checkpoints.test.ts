@@ -68,9 +68,8 @@ const cases: readonly {
   {
     title: 'a scheduler that is not implemented',
     code: 'unsupported_class',
-    says: /"HeunDiscreteScheduler".*DDIMScheduler/,
-    spoil: (f) =>
-      edit(join(f, 'model_index.json'), (json) => (json['scheduler'] = ['diffusers', 'HeunDiscreteScheduler'])),
+    says: /"NoSuchScheduler".*DDIMScheduler/,
+    spoil: (f) => edit(join(f, 'model_index.json'), (json) => (json['scheduler'] = ['diffusers', 'NoSuchScheduler'])),
   },
   {
     title: 'an option of the UNet that is not implemented',
