@@ -198,25 +198,43 @@ function openClip(l: Layout, { width, layers }: TextPlan): void {
 
 /** A file whose weights are a hole: it says its full size and takes a few kilobytes of the disk. */
 export function sparseFile(t: TestContext, plan: UNetPlan, texts: readonly TextPlan[]): string {
+  const folder = mkdtempSync(join(tmpdir(), 'text2img-full-size-'));
+  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  const path = join(folder, 'full.safetensors');
+  writeHeader(path, { unet: plan, texts });
+  return path;
+}
+
+export interface FullSizeTensor {
+  readonly name: string;
+  readonly shape: readonly number[];
+  /** Of its float16 values in the file. */
+  readonly offsetBytes: number;
+}
+
+/** Writes a file with all names and shapes, and zeros that take no room on the disk. @returns where the weights belong */
+export function writeHeader(
+  path: string,
+  { unet: plan, texts }: { readonly unet: UNetPlan; readonly texts: readonly TextPlan[] },
+): FullSizeTensor[] {
   const layout = new Layout();
   layout.below('model.diffusion_model.', () => unet(layout, plan));
   layout.below('first_stage_model.', () => vaeDecoder(layout));
   for (const text of texts) layout.below(text.prefix, () => (text.isOpenClip ? openClip : clip)(layout, text));
   let end = 0;
-  const header = [...layout.shapes].map(([name, shape]) => {
+  const tensors = [...layout.shapes].map(([name, shape]) => {
     const from = end;
     end += 2 * shape.reduce((product, size) => product * size, 1);
-    return [name, { dtype: 'F16', shape, data_offsets: [from, end] }];
+    return { name, shape, from, to: end };
   });
-  const folder = mkdtempSync(join(tmpdir(), 'text2img-full-size-'));
-  t.after(() => rmSync(folder, { recursive: true, force: true }));
-  const path = join(folder, 'full.safetensors');
+  const header = tensors.map(({ name, shape, from, to }) => [name, { dtype: 'F16', shape, data_offsets: [from, to] }]);
   const json = Buffer.from(JSON.stringify(Object.fromEntries(header)));
   const start = Buffer.alloc(8);
   start.writeBigUInt64LE(BigInt(json.length));
   const file = openSync(path, 'w');
   writeSync(file, Buffer.concat([start, json]));
-  ftruncateSync(file, 8 + json.length + end);
+  const dataAt = start.length + json.length;
+  ftruncateSync(file, dataAt + end);
   closeSync(file);
-  return path;
+  return tensors.map(({ name, shape, from }) => ({ name, shape, offsetBytes: dataAt + from }));
 }
