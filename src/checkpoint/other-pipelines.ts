@@ -1,7 +1,7 @@
 /** Pipelines of diffusers that are not implemented, by the families and tasks that people know them by. Source: diffusers 0.42, __init__.py. */
 
 /** The first that fits. */
-const OTHER_PIPELINES: readonly (readonly [classes: RegExp, what: string])[] = [
+export const OTHER_PIPELINES: readonly (readonly [classes: RegExp, what: string])[] = [
   [/^StableDiffusion3/, 'Stable Diffusion 3'],
   [/^Flux2/, 'FLUX.2'],
   [/^Flux/, 'FLUX'],

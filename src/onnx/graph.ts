@@ -63,7 +63,7 @@ const ONNX_OPSET = 20;
 const IR_VERSION = 9;
 const MICROSOFT_DOMAIN = 'com.microsoft';
 
-const STORED_TYPES: Partial<Record<SafetensorsDtype, ElementType>> = {
+export const STORED_TYPES: Partial<Record<SafetensorsDtype, ElementType>> = {
   F64: 'float64',
   F32: 'float32',
   F16: 'float16',

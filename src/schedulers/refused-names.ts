@@ -4,7 +4,7 @@ import { plainName } from './plain-name.ts';
 const FLOW = 'it belongs to flow-matching models (SD 3, FLUX), and this model is none';
 const NOT_IN_DIFFUSERS = 'diffusers has no such method';
 
-const REFUSED: readonly (readonly [names: readonly string[], reason: string])[] = [
+export const REFUSED_SAMPLERS: readonly (readonly [names: readonly string[], reason: string])[] = [
   [
     ['DPM++ 2S a', 'dpmpp_2s_a', 'dpmpp_2s_ancestral', 'dpmpp_2s_ancestral_cfg_pp'],
     'it is an ancestral method, and diffusers’ DPMSolverSinglestepScheduler is not the same algorithm',
@@ -26,7 +26,7 @@ const REFUSED: readonly (readonly [names: readonly string[], reason: string])[] 
 ];
 
 const REASONS: ReadonlyMap<string, string> = new Map(
-  REFUSED.flatMap(([names, reason]) => names.map((name) => [plainName(name), reason] as const)),
+  REFUSED_SAMPLERS.flatMap(([names, reason]) => names.map((name) => [plainName(name), reason] as const)),
 );
 
 /** @returns why this sampler is not implemented; undefined for a name that is none of those */

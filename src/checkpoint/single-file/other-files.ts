@@ -20,18 +20,8 @@ const NEEDS_IMAGE: Readonly<Record<number, string>> = {
 
 /** @throws `unsupported_class` for a UNet that needs an image, and for quantised weights */
 export function refuseTensors(tensors: FileTensors): void {
-  if (tensors.hasModule(`${LDM_UNET_PREFIX}input_blocks.1.0.time_stack`))
-    throw refuse(
-      tensors,
-      'a Stable Video Diffusion checkpoint, which makes videos from an image and is not implemented',
-    );
-  if (tensors.hasModule(`${LDM_UNET_PREFIX}time_embed.cond_proj`))
-    throw refuse(
-      tensors,
-      'a latent consistency checkpoint with an embedding of the guidance, which is implemented for folders only; name its repository or folder',
-    );
-  if (tensors.hasModule('noise_augmentor'))
-    throw refuse(tensors, 'an unCLIP checkpoint, which makes variations of an image and is not implemented');
+  const another = ANOTHER_TASK.find(({ is }) => is(tensors));
+  if (another !== undefined) throw refuse(tensors, another.sentence);
   const channels = tensors.shape(CONV_IN)?.[1];
   if (channels !== undefined && channels !== LATENT_CHANNELS) {
     const what = NEEDS_IMAGE[channels] ?? 'a checkpoint of another kind';
@@ -77,6 +67,23 @@ const below =
   (...modules: readonly string[]) =>
   (tensors: FileTensors): boolean =>
     modules.some((module) => tensors.hasModule(module) || tensors.hasModule(LDM_UNET_PREFIX + module));
+
+/** They have all the tensors of a layout, and more. */
+const ANOTHER_TASK: readonly OtherFile[] = [
+  {
+    is: (tensors) => tensors.hasModule(`${LDM_UNET_PREFIX}input_blocks.1.0.time_stack`),
+    sentence: 'a Stable Video Diffusion checkpoint, which makes videos from an image and is not implemented',
+  },
+  {
+    is: (tensors) => tensors.hasModule(`${LDM_UNET_PREFIX}time_embed.cond_proj`),
+    sentence:
+      'a latent consistency checkpoint with an embedding of the guidance, which is implemented for folders only; name its repository or folder',
+  },
+  {
+    is: (tensors) => tensors.hasModule('noise_augmentor'),
+    sentence: 'an unCLIP checkpoint, which makes variations of an image and is not implemented',
+  },
+];
 
 const ANOTHER_FAMILY = 'checkpoint, which is a transformer and not implemented';
 const WHOLE_FILE = 'use a file that has text encoder, UNet and autoencoder, or a folder in the diffusers layout';
@@ -131,6 +138,13 @@ const OTHER_FILES: readonly OtherFile[] = [
     sentence: `a text encoder alone; ${WHOLE_FILE}`,
   },
   { is: isEmbedding, sentence: 'an embedding (textual inversion), which is no checkpoint and not implemented' },
+];
+
+/** For docs/checkpoints.md: what a safetensors file may be, and is not used as. */
+export const REFUSED_FILES: readonly string[] = [
+  ...[...ANOTHER_TASK, ...OTHER_FILES].map(({ sentence }) => sentence),
+  ...Object.entries(NEEDS_IMAGE).map(([channels, what]) => `${what}: its UNet takes ${channels} channels`),
+  ...QUANTISED.map(([, name]) => `quantised (${name}), which is not implemented`),
 ];
 
 function isRefiner(tensors: FileTensors): boolean {

@@ -1,0 +1,40 @@
+/** docs/checkpoints.md says what the code does, and what it says about known checkpoints is in the tests. */
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { test } from 'node:test';
+import { checkpointPage, seenAs } from '../../scripts/checkpoint-page.ts';
+import { KNOWN_CHECKPOINTS } from '../../scripts/known-checkpoints.ts';
+import { FAMILIES } from '../../src/pipelines/registry.ts';
+import { SCHEDULERS } from '../../src/schedulers/registry.ts';
+import { WAITING } from '../pipelines/stable-diffusion/golden-waiting.ts';
+
+const text = await readFile(new URL('../../docs/checkpoints.md', import.meta.url), 'utf8');
+
+test('docs/checkpoints.md is what `npx node scripts/write-checkpoint-page.ts` writes', () => {
+  assert.equal(text, checkpointPage(), 'run: npx node scripts/write-checkpoint-page.ts');
+});
+
+test('the page has a row for each pipeline class and each scheduler', () => {
+  const named = [...FAMILIES.flatMap(({ classes }) => classes), ...SCHEDULERS.map(({ className }) => className)];
+  assert.deepEqual(
+    named.filter((name) => !text.includes(`\`${name}\``)),
+    [],
+  );
+});
+
+test('each checkpoint that people name is seen in the tests that the page names, or is called not seen', async () => {
+  const fullSize = await readFile(new URL('single-file/full-size.test.ts', import.meta.url), 'utf8');
+  const families = FAMILIES.map(({ name }): string => name);
+  for (const known of KNOWN_CHECKPOINTS) {
+    const { name, family, tiny = [] } = known;
+    assert.ok(families.includes(family), name);
+    for (const folder of tiny) {
+      assert.ok(existsSync(new URL(`../${folder}/expected-1.png`, import.meta.url)), `${name}: ${folder}`);
+      const waits = WAITING.some(({ cases }) => cases.test(folder.replace('golden/', '')));
+      assert.ok(!waits, `${name}: ${folder} waits for its code`);
+    }
+    for (const model of known.fullSize ?? []) assert.ok(fullSize.includes(`'${model}': {`), `${name}: ${model}`);
+    assert.ok(text.includes(`| ${name} | \`${family}\` | ${seenAs(known)} |`), name);
+  }
+});
