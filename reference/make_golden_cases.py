@@ -28,6 +28,7 @@ from golden_checkpoint import (
 )
 from golden_families import BASES, Base
 from golden_family_requests import FAMILY_CASES
+from golden_known_checkpoints import KNOWN_CASES
 from golden_requests import CASES, DEFAULTS
 from golden_schedulers import settings_of
 from PIL import Image
@@ -35,7 +36,7 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parent.parent / "test" / "golden"
 DEMO_TOKENIZER = ROOT.parent.parent / "models" / "demo" / "tokenizer"
 UNET_FILE = "diffusion_pytorch_model.safetensors"
-ALL_CASES = {**CASES, **FAMILY_CASES}
+ALL_CASES = {**CASES, **FAMILY_CASES, **KNOWN_CASES}
 # How diffusers' pipelines call the fields whose name differs.
 ARGUMENTS = {"text": "prompt", "num_images": "num_images_per_prompt"}
 
@@ -67,7 +68,7 @@ def write_overlay(folder: Path, case: dict, base: Base) -> None:
         config = case["scheduler_config"]
         write_json(checkpoint / "scheduler" / "scheduler_config.json", config)
         # The class is the index's; the one in the scheduler's own file is not looked at.
-        index["scheduler"] = ["diffusers", config["_class_name"]]
+        index["scheduler"] = case.get("index", {}).get("scheduler", ["diffusers", config["_class_name"]])
     index["vae"] = ["diffusers", vae["_class_name"]]
     if index != base.index or "scheduler_config" in case:
         write_json(checkpoint / "model_index.json", index)

@@ -100,12 +100,15 @@ ${rows(refusedFileCells())}
 
 No weights of these models were loaded here. The tests have what is known of them:
 
-- **configuration**: a tiny checkpoint with random weights and the model's configuration. diffusers generated the same images.
+- **configuration**: a tiny checkpoint with random weights that is built like the model. diffusers generated the same images.
+- **scheduler**: the model’s own scheduler, with the tiny networks of its family. diffusers generated the same images.
 - **tensor list**: every tensor of the model by name and shape, in full size, without weights. All graphs find their tensors.
 - **not seen**: nothing of the model itself is in the tests.
 
-| model | family | seen as | in \`test/\` |
-|---|---|---|---|
+Models that are trained from another one have its structure. So the rows of Stable Diffusion 1.5 and XL say more about them than their own.
+
+| model | family | seen as | in \`test/\` | facts from |
+|---|---|---|---|---|
 ${rows(KNOWN_CHECKPOINTS.map(knownCells))}
 `;
 }
@@ -209,15 +212,16 @@ function refusedFileCells(): readonly (readonly string[])[] {
   ]);
 }
 
-/** The first words for the table of what was seen. */
-export function seenAs({ tiny = [], fullSize = [] }: KnownCheckpoint): string {
-  const seen = [...(tiny.length === 0 ? [] : ['configuration']), ...(fullSize.length === 0 ? [] : ['tensor list'])];
+/** The column of the table that says how much of a model the tests have. */
+export function seenAs({ tiny = [], scheduler = [], fullSize = [] }: KnownCheckpoint): string {
+  const kinds = Object.entries({ configuration: tiny, scheduler, 'tensor list': fullSize });
+  const seen = kinds.filter(([, places]) => places.length > 0).map(([kind]) => kind);
   return seen.length === 0 ? 'not seen' : seen.join(', ');
 }
 
 function knownCells(known: KnownCheckpoint): readonly string[] {
-  const { name, family, tiny = [], fullSize = [], note } = known;
-  const places = [...tiny.map(code), ...(fullSize.length === 0 ? [] : [`full-size.test.ts: ${fullSize.join(', ')}`])];
-  const where = places.length === 0 ? '–' : places.join(', ');
-  return [name, code(family), seenAs(known), note === undefined ? where : `${where}. ${note}`];
+  const { name, family, tiny = [], scheduler = [], fullSize = [], source = '–' } = known;
+  const lists = fullSize.length === 0 ? [] : [`full-size.test.ts: ${fullSize.join(', ')}`];
+  const places = [...[...tiny, ...scheduler].map(code), ...lists];
+  return [name, code(family), seenAs(known), places.length === 0 ? '–' : places.join(', '), source];
 }

@@ -8,6 +8,7 @@ import { KNOWN_CHECKPOINTS } from '../../scripts/known-checkpoints.ts';
 import { FAMILIES } from '../../src/pipelines/registry.ts';
 import { SCHEDULERS } from '../../src/schedulers/registry.ts';
 import { WAITING } from '../pipelines/stable-diffusion/golden-waiting.ts';
+import { KNOWN_CHECKPOINTS as FULL_SIZE } from './single-file/known-checkpoints.ts';
 
 const text = await readFile(new URL('../../docs/checkpoints.md', import.meta.url), 'utf8');
 
@@ -23,18 +24,17 @@ test('the page has a row for each pipeline class and each scheduler', () => {
   );
 });
 
-test('each checkpoint that people name is seen in the tests that the page names, or is called not seen', async () => {
-  const fullSize = await readFile(new URL('single-file/full-size.test.ts', import.meta.url), 'utf8');
+test('each checkpoint that people name is seen in the tests that the page names, or is called not seen', () => {
   const families = FAMILIES.map(({ name }): string => name);
   for (const known of KNOWN_CHECKPOINTS) {
-    const { name, family, tiny = [] } = known;
+    const { name, family, tiny = [], scheduler = [] } = known;
     assert.ok(families.includes(family), name);
-    for (const folder of tiny) {
+    for (const folder of [...tiny, ...scheduler]) {
       assert.ok(existsSync(new URL(`../${folder}/expected-1.png`, import.meta.url)), `${name}: ${folder}`);
       const waits = WAITING.some(({ cases }) => cases.test(folder.replace('golden/', '')));
       assert.ok(!waits, `${name}: ${folder} waits for its code`);
     }
-    for (const model of known.fullSize ?? []) assert.ok(fullSize.includes(`'${model}': {`), `${name}: ${model}`);
+    for (const model of known.fullSize ?? []) assert.ok(Object.hasOwn(FULL_SIZE, model), `${name}: ${model}`);
     assert.ok(text.includes(`| ${name} | \`${family}\` | ${seenAs(known)} |`), name);
   }
 });
