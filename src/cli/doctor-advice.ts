@@ -5,7 +5,7 @@
 import type { Mode } from '../config/mode.ts';
 import type { ERROR_CODES, ErrorCode } from '../errors/error-codes.ts';
 
-export type DoctorTopic = 'settings' | 'model' | 'queue' | 'prompts' | 'store';
+export type DoctorTopic = 'settings' | 'model' | 'vae' | 'queue' | 'prompts' | 'store';
 
 type Advice = string | Readonly<Record<Mode['kind'], string>>;
 type ModelCode = {
@@ -33,6 +33,25 @@ const MODEL = {
   unsupported_config: OTHER_MODEL,
   unsafe_weights: `${NEWER_OR_OTHER}: only safetensors files are read`,
   invalid_image: OTHER_MODEL,
+} as const satisfies Record<ModelCode, Advice>;
+
+const OTHER_VAE = 'name another autoencoder with --vae, or leave it out';
+const VAE_AGAIN = `check the files of the autoencoder, or ${OTHER_VAE}`;
+
+/** Each code with fault `model`, where the model without `--vae` is good. */
+const VAE = {
+  model_not_found: `let this machine reach the hub: "text2img run" and "text2img generate" download an autoencoder; or ${OTHER_VAE}`,
+  model_gated: `accept its terms on the hub and set HF_TOKEN, or ${OTHER_VAE}`,
+  invalid_model_index: VAE_AGAIN,
+  invalid_config: VAE_AGAIN,
+  invalid_safetensors: VAE_AGAIN,
+  missing_tensor: VAE_AGAIN,
+  wrong_tensor_shape: VAE_AGAIN,
+  invalid_tokenizer: VAE_AGAIN,
+  unsupported_class: OTHER_VAE,
+  unsupported_config: OTHER_VAE,
+  unsafe_weights: `${OTHER_VAE}: only safetensors files are read`,
+  invalid_image: OTHER_VAE,
 } as const satisfies Record<ModelCode, Advice>;
 
 const QUEUE = {
@@ -69,6 +88,12 @@ const STORE = {
   },
 } as const satisfies Record<StoreCode, Advice>;
 
+/** Of the model and of `--vae`. */
+const HUB_CACHE = {
+  store_unwritable: 'let this user write the folder, or name another one with HF_HOME',
+  disk_full: 'free some space on this disk, or name another folder with HF_HOME',
+} as const satisfies Partial<Record<ErrorCode, Advice>>;
+
 /** Wherever they are met. */
 const EVERYWHERE: Partial<Readonly<Record<ErrorCode, Advice>>> = {
   invalid_option: 'correct the option or variable that the sentence names',
@@ -81,11 +106,10 @@ const BY_TOPIC: Readonly<Record<DoctorTopic, Partial<Readonly<Record<ErrorCode, 
   settings: {},
   model: {
     ...MODEL,
-    // The cache of the hub.
-    store_unwritable: 'let this user write the folder, or name another one with HF_HOME',
-    disk_full: 'free some space on this disk, or name another folder with HF_HOME',
+    ...HUB_CACHE,
     download_failed: 'check the network and HTTPS_PROXY, then run "text2img models pull"',
   },
+  vae: { ...VAE, ...HUB_CACHE, download_failed: 'check the network and HTTPS_PROXY' },
   queue: { ...QUEUE, disk_full: 'free some space on the disk of --data-dir, or choose another --data-dir' },
   prompts: {
     ...QUEUE,

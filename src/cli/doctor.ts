@@ -47,7 +47,7 @@ async function probePlaces(context: CommandContext): Promise<readonly DoctorFind
     return [finding, ...(['model', 'queue', 'prompts', 'store'] as const).map(notChecked)];
   }
   const place = mode.kind === 'production' ? 'MongoDB and a bucket' : `embedded, in ${resolve(mode.dataDir)}`;
-  const model = withModelId(await probe('model', mode, () => inspectModel(context, mode)), context, mode);
+  const model = await probeModel(context, mode);
   const queue = await probe('queue', mode, () => inspectQueue(context, mode));
   const isFull = mode.kind === 'embedded' && queue.detail.endsWith('[disk_full]');
   return [
@@ -98,6 +98,16 @@ async function probe(topic: DoctorTopic, { kind }: Mode, look: () => Promise<str
   } catch (error) {
     return problem(topic, error, kind);
   }
+}
+
+/** With `--vae` a fault is the model's only where it is there without that autoencoder too. */
+async function probeModel(context: CommandContext, mode: Mode): Promise<DoctorFinding> {
+  const look = (config: CommandContext['config']) => inspectModel({ ...context, config }, mode);
+  const found = await probe('model', mode, () => look(context.config));
+  if (found.status === 'ok' || context.config.vae === undefined) return withModelId(found, context, mode);
+  const alone = await probe('model', mode, () => look({ ...context.config, vae: undefined }));
+  if (alone.status !== 'ok') return withModelId(alone, context, mode);
+  return { ...(await probe('vae', mode, () => look(context.config))), name: 'model' };
 }
 
 /** The advice of a model of the hub names it, so that the line can be typed as it stands. */

@@ -5,6 +5,7 @@ import { DEFAULT_PRODUCTION_MODEL } from '../config/hub.ts';
 import { resolveMode } from '../config/mode.ts';
 import { untilAborted } from '../lib/until-aborted.ts';
 import { defaultHealthFile } from '../observability/health-worker.ts';
+import { removeStaleHealthFiles } from '../observability/stale-health-files.ts';
 import type { ExitCode, QueueContext } from './command-context.ts';
 import { downloadBar } from './download-bar.ts';
 import { defaultsOf, limitsOf } from './request-settings.ts';
@@ -27,6 +28,8 @@ async function runAndTell(context: QueueContext, settings: RunSettings, { signal
   const { config, logger, terminal } = context;
   const tally = new Tally();
   const startedMs = performance.now();
+  const { healthFile } = settings;
+  if (config.heartbeatFile === undefined && healthFile !== undefined) await removeStaleHealthFiles(healthFile);
   const outcome = await runUntilStopped(settings, {
     logger,
     signal,

@@ -33,8 +33,8 @@ export const SCHEDULER_NAMES: readonly string[] = [...CLASS_NAMES, ...SHORT_SCHE
 /** The web UI's names for them. These names are allowed too. */
 export const SAMPLER_NAMES: readonly string[] = SHORT_NAMES.flatMap(({ short }) => webUiName(short) ?? []);
 
-/** For sentences; one may be cut, so the short names come first. */
-export const ALLOWED_SCHEDULERS = `${[...SHORT_SCHEDULER_NAMES, ...CLASS_NAMES].join(', ')}, or a web UI’s name such as ${SAMPLER_NAMES.at(-1) ?? ''}`;
+/** For sentences, which have 600 characters: with every class name the list was cut. */
+export const ALLOWED_SCHEDULERS = `${SHORT_SCHEDULER_NAMES.join(', ')}, a class name of diffusers such as ${CLASS_NAMES[0] ?? ''}, or a web UI’s name such as ${SAMPLER_NAMES.at(-1) ?? ''}`;
 
 /** By plain name. The first of equals counts. */
 const NAMED: ReadonlyMap<string, NamedScheduler> = new Map(

@@ -5,7 +5,7 @@ import type { Mode } from '../../src/config/mode.ts';
 import { ERROR_CODES, type ErrorCode } from '../../src/errors/error-codes.ts';
 
 const MODES = ['embedded', 'production'] as const satisfies readonly Mode['kind'][];
-const TOPICS = ['settings', 'model', 'queue', 'prompts', 'store'] as const satisfies readonly DoctorTopic[];
+const TOPICS = ['settings', 'model', 'vae', 'queue', 'prompts', 'store'] as const satisfies readonly DoctorTopic[];
 const CODES = Object.keys(ERROR_CODES) as ErrorCode[];
 const OPTIONS: readonly ErrorCode[] = ['invalid_option', 'conflicting_options', 'internal'];
 
@@ -13,6 +13,7 @@ const OPTIONS: readonly ErrorCode[] = ['invalid_option', 'conflicting_options', 
 const REACHED: Readonly<Record<DoctorTopic, readonly ErrorCode[]>> = {
   settings: OPTIONS,
   model: [...CODES.filter((code) => ERROR_CODES[code].fault === 'model'), ...OPTIONS, 'disk_full', 'store_unwritable'],
+  vae: [...CODES.filter((code) => ERROR_CODES[code].fault === 'model'), ...OPTIONS, 'disk_full', 'store_unwritable'],
   queue: [...CODES.filter((code) => code.startsWith('queue_')), ...OPTIONS, 'disk_full'],
   prompts: [...CODES.filter((code) => code.startsWith('queue_')), ...OPTIONS, 'disk_full', 'invalid_document'],
   store: [...CODES.filter((code) => code.startsWith('store_')), ...OPTIONS, 'disk_full'],

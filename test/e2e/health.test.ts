@@ -81,6 +81,36 @@ test('without a file health looks at all workers: one alone is told by its proce
   assert.deepEqual(files(), [`worker-${worker.pid}.json`], 'a worker removes only its own');
 });
 
+test('a worker that starts removes the default health files that are older than a day and whose processes ended here, and no other', async () => {
+  const folder = temporaryFolder();
+  const healthFolder = join(folder, `text2img-health-${process.getuid?.() ?? 'user'}`);
+  mkdirSync(healthFolder, { mode: 0o700 });
+  // No system has a process of this number.
+  const gone = { ...thisWorker(), pid: 999_999_999 };
+  const [hourMs, dayMs] = [3_600_000, 86_400_000];
+  const files: readonly (readonly [name: string, content: string, ageMs: number, isKept: boolean])[] = [
+    ['worker-1.json', JSON.stringify(gone), 2 * dayMs, false],
+    ['worker-2.json', JSON.stringify(gone), dayMs - hourMs, true],
+    ['worker-3.json', JSON.stringify({ ...gone, host: 'elsewhere' }), 2 * dayMs, true],
+    ['worker-4.json', JSON.stringify(thisWorker()), 2 * dayMs, true],
+    ['worker-5.json', 'nothing that can be read', 2 * dayMs, true],
+    ['notes.json', JSON.stringify(gone), 2 * dayMs, true],
+  ];
+  for (const [name, content, ageMs] of files) {
+    writeFileSync(join(healthFolder, name), content);
+    const at = new Date(Date.now() - ageMs);
+    utimesSync(join(healthFolder, name), at, at);
+  }
+  const environment = { TMPDIR: folder, TEXT2IMG_DATA_DIR: join(folder, 'data') };
+  const looked = await runCli({ args: ['health'], environment });
+  assert.equal(looked.code, 5);
+  assert.equal(readdirSync(healthFolder).length, files.length, 'looking removes nothing');
+  const { code, stderr } = await runCli({ args: ['run'], environment });
+  assert.equal(code, 0, stderr);
+  const kept = files.filter(([, , , isKept]) => isKept).map(([name]) => name);
+  assert.deepEqual(readdirSync(healthFolder).toSorted(), kept.toSorted());
+});
+
 async function ended(child: ReturnType<typeof spawn>): Promise<void> {
   if (child.exitCode === null && child.signalCode === null) await new Promise((resolve) => child.once('exit', resolve));
 }

@@ -48,6 +48,35 @@ test('models show of a folder says how a folder is checked, and an empty cache i
   assert.equal(listed.stderr, `0 models in ${join(folder, 'hub')}\n`);
 });
 
+test('models pull of a folder says that it is here already, and which option takes it', async () => {
+  const folder = newFolder();
+  mkdirSync(join(folder, 'own'));
+  const pulled = await runCli({ args: ['models', 'pull', './own'], cwd: folder, environment: { HF_HOME: folder } });
+  assert.equal(pulled.code, 2);
+  assert.match(pulled.stderr, /"\.\/own" is on this machine.*Give it to --model\. \[invalid_option\]\n$/);
+  assert.deepEqual(readdirSync(folder), ['own']);
+});
+
+test('doctor advises for --vae where the model is good without it, and for the model where it is not', async () => {
+  const folder = newFolder();
+  const missing = join(folder, 'missing');
+  const model = async (...args: readonly string[]): Promise<string> => {
+    const { code, stdout } = await runCli({ args: ['doctor', ...args], cwd: folder, environment: { HF_HOME: folder } });
+    assert.equal(code, 5, stdout);
+    return /✗ model .*\n +→ .*\n/.exec(stdout)?.[0] ?? stdout;
+  };
+  writeFileSync(join(folder, 'vae.safetensors'), 'no weights');
+  assert.match(
+    await model('--vae', 'vae.safetensors'),
+    /→ check the files of the autoencoder, or name another .*--vae/,
+  );
+  assert.match(
+    await model('--vae', missing),
+    /The autoencoder .*missing.*\[model_not_found\]\n.*--vae, or leave it out/,
+  );
+  assert.match(await model('--vae', missing, '--model', join(folder, 'none')), /The model .*none.*\n.* with --model\n/);
+});
+
 test('doctor tells that a file stands where the folder of the queue should be made', async () => {
   const folder = newFolder();
   writeFileSync(join(folder, 'file'), '');

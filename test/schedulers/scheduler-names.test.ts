@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import { settle } from '../../src/config/load.ts';
 import { AutomaticSchedules } from '../../src/job/automatic-schedules.ts';
 import { createScheduler } from '../../src/schedulers/create-scheduler.ts';
+import { schedulerName } from '../../src/job/scheduler-field-types.ts';
 import { SCHEDULERS } from '../../src/schedulers/registry.ts';
 import { SCHEDULE_TYPES } from '../../src/schedulers/schedule-types.ts';
 import {
@@ -12,6 +13,7 @@ import {
   resolveSchedulerName,
   samplerOfScheduler,
   schedulerOfSampler,
+  SHORT_SCHEDULER_NAMES,
 } from '../../src/schedulers/scheduler-names.ts';
 import { aRequest } from '../job/a-request.ts';
 
@@ -88,6 +90,22 @@ test('a flag says the reason too', async () => {
       code: 'unknown_scheduler',
       message: reason,
     });
+});
+
+test('the sentence of a name that nobody knows lists every short name and both other kinds of names, uncut, as a field and as a flag', async () => {
+  const name = 'x'.repeat(80);
+  const isWhole = (message: string): boolean =>
+    [...SHORT_SCHEDULER_NAMES, 'class name of diffusers', 'web UI’s name'].every((part) => message.includes(part)) &&
+    message.endsWith('.');
+  assert.throws(
+    () => parseSchedulerName(name),
+    (error: Error) => isWhole(error.message),
+  );
+  assert.ok(isWhole(schedulerName.refuse('scheduler', name).message));
+  await assert.rejects(
+    settle({ command: 'generate', flags: { scheduler: name }, environment: {}, secrets: new Map() }),
+    (error: Error) => isWhole(error.message),
+  );
 });
 
 test('every name of every class leads to that class, with each schedule that it can do', () => {
