@@ -18,9 +18,9 @@ export function checkpointPage(): string {
 
 This page is written by \`npx node scripts/write-checkpoint-page.ts\` from the tables of the code.
 
-It lists what text2img reads, what it refuses, and why. It refuses a model before it generates anything, names the value and exits with 4
-([error codes](errors.md)). Nothing is approximated: a setting that is not implemented is an error. How to name, download and inspect a model,
-[models.md](models.md) says.
+It lists what text2img reads, what it refuses, and why. It refuses a model before it generates anything. The error names the value, and the command
+exits with 4 ([error codes](errors.md)). Nothing is approximated: a setting that is not implemented is an error. See [models.md](models.md) for how to
+name, download and inspect a model.
 
 ## Families
 
@@ -105,7 +105,7 @@ No weights of these models were loaded here. The tests have what is known of the
 - **tensor list**: every tensor of the model by name and shape, in full size, without weights. All graphs find their tensors.
 - **not seen**: nothing of the model itself is in the tests.
 
-Models that are trained from another one have its structure. So the rows of Stable Diffusion 1.5 and XL say more about them than their own.
+A model that is trained from another one has its networks. So the rows of Stable Diffusion 1.5 and XL count for most models with \`scheduler\` too.
 
 | model | family | seen as | in \`test/\` | facts from |
 |---|---|---|---|---|
