@@ -11,7 +11,7 @@ const block = /## The map[\s\S]*?```\n([\s\S]*?)```/.exec(page)?.[1] ?? '';
 
 test('ARCHITECTURE.md names every folder and file of src/, and nothing that is not there', async () => {
   const shown = /^src\/\n(?: .*\n)*/m.exec(block)?.[0];
-  assert.equal(shown, await sourceMap(), 'run: npx node scripts/write-map.ts');
+  assert.equal(shown, await sourceMap(), 'run: npm run pages');
 });
 
 test('every other folder that ARCHITECTURE.md names exists', async () => {

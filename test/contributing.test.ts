@@ -1,6 +1,6 @@
 /** CONTRIBUTING's table "To add …, touch …" names files that are there, each command can be typed, and the version is the same in every place. */
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -43,6 +43,19 @@ test('the table "To add …, touch …" has a row for each thing that others add
   );
   for (const [what, shownBy = ''] of rows)
     assert.match(shownBy, /`test\/[\w./-]+\.ts`/, `name the test in the last cell of "${what}" in CONTRIBUTING.md`);
+});
+
+test('npm run pages writes every page that a program writes', () => {
+  const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
+    scripts: Record<string, string>;
+  };
+  const writers = globSync('scripts/write-*.ts', { cwd: root }).toSorted();
+  assert.ok(writers.length > 4, `${writers.length} programs were found`);
+  assert.deepEqual(
+    scripts['pages']?.split(' && ').toSorted(),
+    writers.map((file) => `node ${file.replaceAll('\\', '/')}`),
+    'name each scripts/write-*.ts in the script "pages" of package.json',
+  );
 });
 
 test('every command of the table of options can be typed and has its page of help', () => {

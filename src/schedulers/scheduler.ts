@@ -45,7 +45,7 @@ export interface NoisedSample {
 }
 
 /**
- * One run over the passes, for one image or one batch. It begins at any pass and goes on one by one. A method that looks back at earlier passes
+ * One run over the passes, for one image or one batch. It begins at a pass that `firstPass` gives and goes on one by one. A method that looks back at earlier passes
  * refuses any other order with `internal`; the others take every pass at any time.
  */
 export interface Scheduler {

@@ -8,7 +8,8 @@ import { flagOf, OPTION_GROUPS, OPTION_NAMES, OPTIONS } from '../../src/config/o
 const page = await readFile(new URL('../../docs/options.md', import.meta.url), 'utf8');
 
 test('docs/options.md is what `npx node scripts/write-option-page.ts` writes', () => {
-  assert.equal(page, optionPage(), 'run: npx node scripts/write-option-page.ts');
+  // assert.equal would print both pages.
+  assert.ok(page === optionPage(), 'docs/options.md is not what the tables say; run: npm run pages');
 });
 
 test('every option stands in one group of the help, and once in docs/options.md', () => {

@@ -6,5 +6,6 @@ import { requestPage } from '../../scripts/request-page.ts';
 
 test('docs/requests.md is what `npx node scripts/write-request-page.ts` writes', async () => {
   const page = await readFile(new URL('../../docs/requests.md', import.meta.url), 'utf8');
-  assert.equal(page, requestPage(), 'run: npx node scripts/write-request-page.ts');
+  // assert.equal would print both pages.
+  assert.ok(page === requestPage(), 'docs/requests.md is not what the table says; run: npm run pages');
 });

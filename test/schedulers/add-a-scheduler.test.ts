@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { SCHEDULERS } from '../../src/schedulers/registry.ts';
-import { SCHEDULER_NAMES, SHORT_SCHEDULER_NAMES } from '../../src/schedulers/scheduler-names.ts';
+import { ALLOWED_SCHEDULERS, SCHEDULER_NAMES, SHORT_SCHEDULER_NAMES } from '../../src/schedulers/scheduler-names.ts';
 import { FIXTURE } from './fixture-scheduler.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -88,7 +88,13 @@ test('no two schedulers share a name, and each says what the web UI calls it', (
   for (const { names } of SCHEDULERS) assert.ok(names.some(({ sampler }) => sampler !== undefined));
 });
 
-test('README lists the short names of the registry', async () => {
-  const listed = /Schedulers: `([^`]*)`/.exec(await readFile(join(root, 'README.md'), 'utf8'))?.[1];
-  assert.equal(listed, SHORT_SCHEDULER_NAMES.join(' '), 'run: npx node scripts/write-scheduler-list.ts');
+test('README and the pages of options and requests list the names of the registry', async () => {
+  const read = (page: string): Promise<string> => readFile(join(root, page), 'utf8');
+  const listed = /Schedulers: `([^`]*)`/.exec(await read('README.md'))?.[1];
+  assert.ok(listed === SHORT_SCHEDULER_NAMES.join(' '), 'README.md lists other schedulers; run: npm run pages');
+  for (const page of ['docs/options.md', 'docs/requests.md'])
+    assert.ok(
+      (await read(page)).includes(`one of ${ALLOWED_SCHEDULERS}`),
+      `${page} lists other schedulers; run: npm run pages`,
+    );
 });

@@ -13,7 +13,7 @@ import { createScheduler } from '../../src/schedulers/create-scheduler.ts';
 import { SCHEDULERS } from '../../src/schedulers/registry.ts';
 import { SCHEDULE_TYPES, type ScheduleType } from '../../src/schedulers/schedule-types.ts';
 import { readSchedulerConfig } from '../../src/schedulers/scheduler-config.ts';
-import { noVectors } from './no-vectors.ts';
+import { missingCase, noVectors } from './no-vectors.ts';
 import { pseudoLoop } from './pseudo-network.ts';
 
 interface Vector {
@@ -89,6 +89,13 @@ function compare(vector: Vector): void {
   assertNear(sample, result, `${what}: result`);
 }
 
+/** Loops of other files, which `schedulers.test.ts` and `image-start.test.ts` compare. */
+const elsewhere = await Promise.all(
+  ['vectors.json', 'image-start-vectors.json'].map(
+    async (name) => JSON.parse(await readFile(new URL(name, import.meta.url), 'utf8')) as Vector[],
+  ),
+);
+
 async function vectorsOf(className: string): Promise<readonly Vector[]> {
   const file = new URL(`vectors/${className}.json`, import.meta.url);
   assert.ok(existsSync(file), noVectors(className));
@@ -96,15 +103,16 @@ async function vectorsOf(className: string): Promise<readonly Vector[]> {
 }
 
 suite('schedulers give what diffusers gives, with every option', () => {
-  for (const { className, takes = [] } of SCHEDULERS) {
+  for (const { className, rules, takes = [] } of SCHEDULERS) {
     test(`${className}: all loops end within ${TOLERANCES[className] ?? 1e-5} of diffusers, at the same timesteps`, async () => {
       const vectors = await vectorsOf(className);
       assert.ok(vectors.length > 0, noVectors(className));
-      for (const argument of takes)
-        assert.ok(
-          vectors.some((vector) => vector[argument] !== undefined),
-          `no loop has ${argument}`,
-        );
+      const cases = [...vectors, ...elsewhere.flat().filter(({ scheduler }) => scheduler === className)];
+      const problem = missingCase(
+        { className, keys: rules(z).implementedKeys, takes },
+        cases.map((own) => ({ ...own })),
+      );
+      assert.equal(problem, undefined, problem);
       for (const vector of vectors) {
         assert.equal(vector.scheduler, className);
         compare(vector);
