@@ -62,7 +62,7 @@ for (const name of PAGES) {
   test(`each link of docs/${name} leads to a page, and to a heading of it`, () => {
     for (const [, path = '', anchor] of page.matchAll(/\]\(([^)#]*)(?:#([^)]+))?\)/g)) {
       if (/^https?:/.test(path)) continue;
-      const target = join(dirname(join(DOCS, name)), path);
+      const target = path === '' ? join(DOCS, name) : join(dirname(join(DOCS, name)), path);
       assert.ok(existsSync(target), path);
       if (anchor === undefined) continue;
       const headings = readFileSync(target, 'utf8').match(/^#+ .*$/gm) ?? [];
