@@ -69,13 +69,19 @@ export async function writeWidened(plan: WidenedFile, path: string, pieceBytes =
         const stored = await readStored(file, from, { first, count });
         const values = toFloat32(stored, from.dtype);
         if (from.scale !== undefined) multiply(values, { scale: from.scale, first, elements });
-        await target.write(values, 0, values.byteLength, offsetBytes + first * FLOAT32_BYTES);
+        await writeWhole(target, new Uint8Array(values.buffer), offsetBytes + first * FLOAT32_BYTES);
       }
     }
   }
 }
 
 type WeightFile = Awaited<ReturnType<typeof open>>;
+
+/** A disk that becomes full takes a part without an error, and the rest would be zeros. */
+async function writeWhole(file: WeightFile, bytes: Uint8Array, at: number): Promise<void> {
+  for (let done = 0; done < bytes.length; )
+    done += (await file.write(bytes, done, bytes.length - done, at + done)).bytesWritten;
+}
 
 async function readStored(
   file: WeightFile,

@@ -138,7 +138,7 @@ export const DPM_SOLVER_SDE: SchedulerClass = {
     keys: (z) => ({ ...sigmaSpacingKeys(z), prediction_type: z.enum(['epsilon', 'v_prediction']) }),
     withoutEffect: { noise_sampler_seed: 'each image has its own seed' },
   }),
-  names: [{ name: 'dpmpp_sde', settings: {}, sampler: 'DPM++ SDE', automatic: 'karras' }],
+  names: [{ name: 'dpmpp_sde', settings: {}, sampler: 'DPM++ SDE', aliases: ['dpmpp_sde_gpu'], automatic: 'karras' }],
   scheduleTypes: ['karras', 'exponential', 'beta', 'sgm_uniform', 'normal'],
   create: (config, options) => new DPMSolverSDEScheduler(config, options),
 };

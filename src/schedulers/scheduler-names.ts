@@ -145,7 +145,10 @@ export function scheduleOfName(name: string): ScheduleType | undefined {
 
 /** For the log: a web UI would have taken this schedule, where the request names none. */
 export function automaticScheduleOf(name: string): ScheduleType | undefined {
-  return scheduleOfName(name) === undefined ? namedScheduler(name)?.short?.automatic : undefined;
+  if (scheduleOfName(name) !== undefined) return undefined;
+  const { short, scheduler } = namedScheduler(name) ?? {};
+  // A request carries the class for a short name that says no more (`resolveSchedulerName`).
+  return (short ?? scheduler?.names.find(({ settings }) => Object.keys(settings).length === 0))?.automatic;
 }
 
 function webUiName(short: SchedulerName | undefined): string | undefined {

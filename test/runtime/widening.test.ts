@@ -1,6 +1,6 @@
 /** Weights of a file in another type than a graph computes in: the compile cache writes them in float32 before it compiles, and no number changes. */
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { openComponentWeights } from '../../src/checkpoint/component-weights.ts';
 import { GraphBuilder } from '../../src/onnx/graph.ts';
 import type { TensorPlace, Weights } from '../../src/onnx/weights.ts';
-import { writeWidened } from '../../src/onnx/widening.ts';
+import { placeInOneFile, writeWidened } from '../../src/onnx/widening.ts';
 import { float32, floatsOf } from '../../src/runtime/tensors.ts';
 import { type StoredTensor, writeTensors } from '../checkpoint/checkpoint-copies.ts';
 import { openOnCpu } from './open-on-cpu.ts';
@@ -98,6 +98,18 @@ test('the file is the same however small the pieces are that it is written in', 
     files.push(await readFile(file));
   }
   for (const file of files) assert.ok(file.equals(files[0] as Buffer));
+});
+
+test('a disk that takes only a part of a piece is full, and no zeros stand for the rest', async (t) => {
+  const folder = join(place, 'small-disk');
+  await mkdir(folder);
+  const page = 4096;
+  const plan = placeInOneFile([(await weightsOf(join(place, 'part'))).place('half')]);
+  const mount = ['-t', 'tmpfs', '-o', `size=${plan.bytes - 4 * page}`, 'tmpfs', folder];
+  if (spawnSync('mount', mount).status !== 0)
+    return t.skip('NOT RUN: a file on a full disk, because no tmpfs can be mounted here (needs root on Linux)');
+  t.after(() => void spawnSync('umount', [folder]));
+  await assert.rejects(writeWidened(plan, join(folder, 'widened.bin')), { code: 'ENOSPC' });
 });
 
 test('the cache keeps the compiled graph only', async () => {

@@ -33,6 +33,10 @@ for (const [written, resolved] of [
   ['DPM++ 2M SDE', 'dpmpp_2m_sde'],
   ['DPM++ 2M SDE Karras', 'dpmpp_2m_sde_karras'],
   ['dpmpp_3m_sde', 'dpmpp_3m_sde'],
+  // ComfyUI's names for noise that the GPU makes.
+  ['dpmpp_2m_sde_gpu', 'dpmpp_2m_sde'],
+  ['dpmpp_3m_sde_gpu', 'dpmpp_3m_sde'],
+  ['dpmpp_sde_gpu_karras', 'dpmpp_sde_karras'],
   ['DPM++ 3M SDE Exponential', 'dpmpp_3m_sde_exponential'],
   ['PLMS', 'PNDMScheduler'],
   ['DPMSolverMultistepScheduler beta', 'DPMSolverMultistepScheduler_beta'],
@@ -158,11 +162,20 @@ test('the log says once which schedule a web UI would have taken, and nothing wh
     ['dpmpp_2m_sde_beta', null],
     ['dpmpp_2m_sde', null],
     ['EulerDiscreteScheduler', null],
+    ['DPMSolverMultistepScheduler', null],
+    // As requests carry them.
+    [resolveSchedulerName('DPM++ SDE'), null],
+    [resolveSchedulerName('DPM2'), null],
+    [resolveSchedulerName('DPM2 a'), null],
+    [resolveSchedulerName('DPM2 Karras'), null],
   ] as const)
     schedules.tell(aRequest({ scheduler, scheduleType }), logger);
   const message = 'the scheduler takes the model’s own sigmas';
   assert.deepEqual(lines, [
     [message, { scheduler: 'dpmpp_2m', web_ui_schedule_type: 'karras' }],
     [message, { scheduler: 'dpmpp_2m_sde', web_ui_schedule_type: 'exponential' }],
+    [message, { scheduler: 'DPMSolverSDEScheduler', web_ui_schedule_type: 'karras' }],
+    [message, { scheduler: 'KDPM2DiscreteScheduler', web_ui_schedule_type: 'karras' }],
+    [message, { scheduler: 'KDPM2AncestralDiscreteScheduler', web_ui_schedule_type: 'karras' }],
   ]);
 });

@@ -11,8 +11,18 @@ export class OneAtATime {
   /** Settled when all runs that were asked for so far are done: two at once would be two networks in memory. */
   #last: Promise<unknown> = Promise.resolve();
 
-  /** @param network that rests, or that is the only one which does not */
-  share(network: Network): Network {
+  /** Opens a network while no other one is in memory, and lets it rest. */
+  async open(open: () => Promise<Network>): Promise<Network> {
+    return await this.#inOrder(async () => {
+      await this.#resident?.rest();
+      this.#resident = undefined;
+      const network = await open();
+      await network.rest();
+      return this.#share(network);
+    });
+  }
+
+  #share(network: Network): Network {
     // A cast: one function serves both signatures of `run`.
     const run = ((inputs: Tensors, options?: { readonly keep: readonly string[] }) =>
       this.#inOrder(async () => {

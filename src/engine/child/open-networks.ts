@@ -62,17 +62,17 @@ export class NetworkOpener implements AsyncDisposable {
 
   async #openGraph(graph: BuiltGraph, use: OpenNetworkOptions['use']): Promise<Network> {
     const { runtime, device, threads, cache } = this.#options;
-    const network = await runtime.open(graph, {
-      use,
-      computeType: graph.computeType,
-      device,
-      threads,
-      cache: { ...cache, onNote: (sentence) => void this.#notes.push(sentence) },
-    });
-    this.#opened.use(network);
-    if (this.#options.oneAtATime !== true) return network;
-    await network.rest();
-    return this.#turns.share(network);
+    const open = async (): Promise<Network> =>
+      this.#opened.use(
+        await runtime.open(graph, {
+          use,
+          computeType: graph.computeType,
+          device,
+          threads,
+          cache: { ...cache, onNote: (sentence) => void this.#notes.push(sentence) },
+        }),
+      );
+    return this.#options.oneAtATime === true ? await this.#turns.open(open) : await open();
   }
 }
 

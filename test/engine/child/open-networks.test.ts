@@ -201,6 +201,13 @@ for (const base of [undefined, 'base-xl'] as const)
     assert.ok(all.most() >= 3, String(all.most()));
   });
 
+test('a network that is opened between two runs finds no other one in memory', async (t) => {
+  const folder = withLarge(t, VAE, 'decoder.up_blocks.1.resnets.0.conv1.bias');
+  const one = counting();
+  const { widened } = await draw(folder, 'float16', { runtime: one.runtime, oneAtATime: true });
+  assert.deepEqual([widened, one.most()], [1, 1]);
+});
+
 test('networks take turns where they are told to, or where all together do not fit and the largest does', () => {
   const weightBytes = [10e9, 3e9, 1e9];
   const ask = (lowMemory: 'auto' | 'on' | 'off', freeBytes: number): boolean | string =>
