@@ -102,12 +102,16 @@ async function probe(topic: DoctorTopic, { kind }: Mode, look: () => Promise<str
 
 /** With `--vae` a fault is the model's only where it is there without that autoencoder too. */
 async function probeModel(context: CommandContext, mode: Mode): Promise<DoctorFinding> {
-  const look = (config: CommandContext['config']) => inspectModel({ ...context, config }, mode);
-  const found = await probe('model', mode, () => look(context.config));
-  if (found.status === 'ok' || context.config.vae === undefined) return withModelId(found, context, mode);
-  const alone = await probe('model', mode, () => look({ ...context.config, vae: undefined }));
-  if (alone.status !== 'ok') return withModelId(alone, context, mode);
-  return { ...(await probe('vae', mode, () => look(context.config))), name: 'model' };
+  try {
+    return { name: 'model', status: 'ok', detail: await inspectModel(context, mode) };
+  } catch (error) {
+    if (context.config.vae === undefined) return withModelId(problem('model', error, mode.kind), context, mode);
+    const config = { ...context.config, vae: undefined };
+    const alone = await probe('model', mode, () => inspectModel({ ...context, config }, mode));
+    return alone.status === 'ok'
+      ? { ...problem('vae', error, mode.kind), name: 'model' }
+      : withModelId(alone, context, mode);
+  }
 }
 
 /** The advice of a model of the hub names it, so that the line can be typed as it stands. */

@@ -139,7 +139,9 @@ export class ClaimedJob implements Disposable {
       prompt_id: this.id,
       attempt: this.claim.attempt,
       verdict: verdict.kind,
+      model: this.#modelName,
       worker: this.#options.owner,
+      duration_ms: Math.round(performance.now() - this.#context.claimedAtMs),
       error: { ...errorFields(error), ...failure },
     });
     return verdict.kind === 'fail' ? this.#fail(failure) : this.#retryLater(failure, verdict.delayMs);
@@ -170,7 +172,7 @@ export class ClaimedJob implements Disposable {
     const options = { attempts: 1 + this.innocentAttempts };
     const outcome = await this.#write('release', () => queue.release(this.claim, options));
     if (outcome === 'lost') return this.lose();
-    logger.info('prompt released', { prompt_id: this.id });
+    logger.info('prompt released', { prompt_id: this.id, worker: this.#options.owner });
     this.#tell({ type: 'released', id: this.id });
   }
 

@@ -10,6 +10,8 @@ interface Line {
   readonly message: string;
   readonly prompt_id?: string;
   readonly worker?: string;
+  readonly model?: string;
+  readonly duration_ms?: number;
   readonly error?: { readonly code: string; readonly message: string; readonly stack?: string };
 }
 
@@ -33,6 +35,10 @@ test('a refused prompt is a warning with its code and sentence and no stack; a f
   assert.equal(of('a')?.error?.code, 'invalid_parameter');
   assert.match(of('a')?.error?.message ?? '', /^"height" /);
   assert.ok(!('stack' in (of('a')?.error ?? {})));
+  for (const id of ['a', 'b']) {
+    assert.equal(of(id)?.model, 'instant');
+    assert.ok(Number.isInteger(of(id)?.duration_ms));
+  }
   assert.equal(of('b')?.level, 'ERROR');
   assert.equal(of('b')?.error?.code, 'attempts_exhausted');
   assert.ok(!('stack' in (of('b')?.error ?? {})));
