@@ -32,7 +32,8 @@ export async function inspectModel({ config, environment, logger }: CommandConte
   });
   proveFit(checkpoint);
   const notes = checkpoint.warnings.length === 0 ? '' : `; ${boundedSentences(checkpoint.warnings).join(' ')}`;
-  return `${folder}: ${checkpoint.index.pipelineClass}, ${checkpoint.scheduler.className}${notes}`;
+  const replaced = vae === undefined ? '' : `, the autoencoder ${quote(vae.name)}`;
+  return `${folder}: ${checkpoint.index.pipelineClass}, ${checkpoint.scheduler.className}${replaced}${notes}`;
 }
 
 /** Writes a probe, but makes no folder: looking must not leave anything behind. */

@@ -43,6 +43,8 @@ export interface Widening extends WidenedFile {
 
 export interface BuiltGraph {
   readonly model: Uint8Array;
+  /** The model with numbers in the place of its weight files' names: the same for files that only moved. Absent: it names none that may move. */
+  readonly unplacedModel?: () => Uint8Array;
   /** Precision of its arithmetic; its inputs and outputs are always float32. */
   readonly computeType: ComputeType;
   /** The folder that the external initialisers' locations are relative to. */
@@ -234,9 +236,13 @@ export class GraphBuilder {
   build(name: string): BuiltGraph {
     const files = this.#external.map(({ place }) => place.file);
     const folder = commonFolder(files);
-    const initializer = [...this.#initializers];
-    for (const { index, place } of this.#external)
-      initializer[index] = at(initializer[index] as TensorProto, externalLocation(folder, place.file));
+    const weightFiles = [...new Set(files)];
+    const encoded = (locationOf: (file: string) => string): Uint8Array => {
+      const initializer = [...this.#initializers];
+      for (const { index, place } of this.#external)
+        initializer[index] = at(initializer[index] as TensorProto, locationOf(place.file));
+      return this.#encode(name, this.#nodes, initializer);
+    };
     const facts = {
       computeType: this.computeType,
       weightBytes: this.#external.reduce(
@@ -248,9 +254,10 @@ export class GraphBuilder {
     };
     return {
       ...facts,
-      model: this.#encode(name, this.#nodes, initializer),
+      model: encoded((file) => externalLocation(folder, file)),
+      unplacedModel: () => encoded((file) => String(weightFiles.indexOf(file))),
       weightsFolder: folder,
-      weightFiles: [...new Set(files)],
+      weightFiles,
       ...omitUndefined({ widening: this.#widening(name, facts) }),
     };
   }
@@ -268,7 +275,10 @@ export class GraphBuilder {
   }
 
   /** Of graphs that compute in float32: other types are not made here. */
-  #widening(name: string, facts: Omit<BuiltGraph, 'model' | 'weightsFolder' | 'weightFiles'>): Widening | undefined {
+  #widening(
+    name: string,
+    facts: Omit<BuiltGraph, 'model' | 'unplacedModel' | 'weightsFolder' | 'weightFiles'>,
+  ): Widening | undefined {
     const converters = new Set(this.#external.flatMap((weight) => weight.converters));
     if (this.computeType !== 'float32' || converters.size === 0) return undefined;
     const { tensors, bytes } = placeInOneFile(this.#external.map(({ place }) => place));

@@ -162,7 +162,9 @@ async function cacheKey<N extends AsyncDisposable>({
   folder,
   cache,
 }: Omit<Opening<N>, 'entry'>): Promise<string> {
-  const hash = createHash('sha256').update(form.key).update(graph.model);
+  const hash = createHash('sha256')
+    .update(form.key)
+    .update(graph.unplacedModel?.() ?? graph.model);
   const { verify = 'changed' } = cache;
   for (const file of graph.weightFiles) hash.update(`${await weightsDigest(folder, file, verify)}\n`);
   return hash.digest('hex').slice(0, 32);

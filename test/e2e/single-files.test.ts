@@ -126,10 +126,12 @@ test('a file without an autoencoder: shown with what is missing, refused for gen
   assert.match(refused.stderr, /Stable Diffusion 1\.x without an autoencoder \(vae\); name one with --vae/);
 });
 
-test('doctor checks a file', async () => {
+test('doctor checks a file, and names the autoencoder beside it', async () => {
   const environment = { TEXT2IMG_DATA_DIR: temporaryFolder() };
   const checked = await runCli({ args: ['doctor', '--model', file], environment });
   assert.match(checked.stdout, /✓ model +\S+sd-1\.safetensors: StableDiffusionPipeline, PNDMScheduler/);
+  const given = await runCli({ args: ['doctor', '--model', withoutVae(), '--vae', file], environment });
+  assert.match(given.stdout, /✓ model .*StableDiffusionPipeline, PNDMScheduler, the autoencoder "sd-1"/);
   const broken = await runCli({ args: ['doctor', '--model', withoutVae()], environment });
   assert.match(broken.stdout, /✗ model .*without an autoencoder/);
 });

@@ -177,7 +177,7 @@ test('weights that were replaced under their old size and time are seen', async 
   assert.equal((await entriesOf(folder)).length, 2);
 });
 
-test('weights that only moved to another name or time keep their entry', async () => {
+test('weights that only got another time keep their entry', async () => {
   const folder = join(place, 'moved');
   await openThrough(folder);
   await utimes(weights, new Date(1e12), new Date(1e12));
