@@ -7,6 +7,7 @@ import { z } from 'zod';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import { isRecord } from '../lib/foreign-record.ts';
 import { quote } from '../lib/foreign-text.ts';
+import { readFully } from '../lib/read-fully.ts';
 import { openCheckpointFile } from './checkpoint-file.ts';
 import { SAFETENSORS_BITS, type SafetensorsDtype, type TensorPlace } from '../onnx/weights.ts';
 import { TELLTALE_BYTES, wrongContent } from './wrong-content.ts';
@@ -42,11 +43,8 @@ interface Piece {
 
 /** Fills `bytes` with what lies at `at`. @throws `invalid_safetensors` when the file ends before */
 export async function readExactly(handle: FileHandle, { bytes, at, path }: Piece): Promise<void> {
-  for (let done = 0; done < bytes.length; ) {
-    const { bytesRead } = await handle.read(bytes, done, bytes.length - done, at + done);
-    if (bytesRead === 0) throw refuse(path, `it ends at byte ${at + done}, inside a tensor or its header`);
-    done += bytesRead;
-  }
+  const bytesRead = await readFully(handle, bytes, at);
+  if (bytesRead < bytes.length) throw refuse(path, `it ends at byte ${at + bytesRead}, inside a tensor or its header`);
 }
 
 function refuse(path: string, what: string): Text2ImgError {

@@ -10,7 +10,6 @@ import { isDiskFull, messageOf } from '../lib/disk-errors.ts';
 import { withFileLock } from '../lib/file-lock.ts';
 import { makeFolder } from '../lib/make-folder.ts';
 import type { BuiltGraph, Widening } from '../onnx/graph.ts';
-import { writeWidened } from '../onnx/widening.ts';
 import {
   beginEntry,
   checkEntry,
@@ -22,6 +21,7 @@ import {
   weightsDigest,
 } from './cache-entries.ts';
 import type { CompileCacheSettings } from './contract.ts';
+import { writeWidened } from './write-widened.ts';
 
 /** A graph as a runtime compiled it. The cache owns the folder, its lock and its size. */
 export interface CompiledForm<N extends AsyncDisposable> {
