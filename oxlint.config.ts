@@ -76,7 +76,7 @@ export const FOLDERS: Readonly<Record<string, Folder>> = {
   runtime: {
     holds: 'runs graphs: contract.ts, the compile cache, and one folder for each runtime',
     imports: ['errors', 'lib', 'onnx'],
-    folders: { onnxruntime: 'the only importer of onnxruntime-node', 'onnxruntime/cuda': 'the downloads of setup cuda' },
+    folders: { onnxruntime: 'the only importer of onnxruntime-node', 'onnxruntime/cuda': 'the downloads of setup cuda', openvino: 'OpenVINO, a second runtime for the CPU' },
   },
   engine: {
     holds: 'the process boundary: the parent owns the state, the child owns the model',

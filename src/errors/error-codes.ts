@@ -152,6 +152,11 @@ export const ERROR_CODES = {
     consequence: 'give-back',
     meaning: 'The device asked for cannot be used on this machine.',
   },
+  runtime_unavailable: {
+    fault: 'infrastructure',
+    consequence: 'give-back',
+    meaning: 'The runtime asked for cannot be used: its libraries are missing, broken or of another version.',
+  },
   engine_crashed: {
     fault: 'infrastructure',
     consequence: 'retry-alone',
