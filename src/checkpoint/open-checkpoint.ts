@@ -30,7 +30,7 @@ import {
   tokenizerClassOf,
 } from './model-index.ts';
 import type { ReadTokenizer } from './read-tokenizer.ts';
-import { openVae, VAE } from './open-vae.ts';
+import { openVae, type OpenVaeOptions, VAE } from './open-vae.ts';
 import { openSingleFile } from './single-file/open-single-file.ts';
 import { renamedWeights } from './weight-names.ts';
 
@@ -60,19 +60,21 @@ export async function openCheckpoint<F extends CheckpointFamily>(
   }
   const index = await readModelIndex(path);
   const family = familyOf(index, families);
-  const opening = new Opening(await realpath(path), index, family.components, choices);
+  const opening = new Opening(await realpath(path), index, family.components, { ...choices, families });
   return { ...(await opening.run(variant)), family } as unknown as OpenedCheckpoint<F>;
 }
+
+type OpeningChoices = CheckpointChoices & Pick<OpenVaeOptions, 'families'>;
 
 /** One opening: collects warnings on its way. */
 class Opening {
   readonly #folder: string;
   readonly #index: ModelIndex;
   readonly #components: readonly ComponentSpec[];
-  readonly #choices: CheckpointChoices;
+  readonly #choices: OpeningChoices;
   readonly #warnings: string[] = [];
 
-  constructor(folder: string, index: ModelIndex, components: readonly ComponentSpec[], choices: CheckpointChoices) {
+  constructor(folder: string, index: ModelIndex, components: readonly ComponentSpec[], choices: OpeningChoices) {
     this.#choices = choices;
     this.#folder = folder;
     this.#index = index;
@@ -119,7 +121,7 @@ class Opening {
     const own = await readJsonFile(configPath)
       .then((json) => readConfig(networkClass, json, configPath).config)
       .catch(() => undefined);
-    const { network, warnings } = await openVae(path, { spec, variant, own });
+    const { network, warnings } = await openVae(path, { spec, variant, own, families: this.#choices.families });
     this.#warnings.push(...warnings);
     return network;
   }

@@ -11,13 +11,14 @@ import { isRecord, own } from '../lib/foreign-record.ts';
 import { quote } from '../lib/foreign-text.ts';
 import type { NetworkClass } from '../networks/network-class.ts';
 import type { CheckpointNetwork } from './checkpoint.ts';
-import type { NetworkSpec } from './component-spec.ts';
+import type { CheckpointFamily, NetworkSpec } from './component-spec.ts';
 import { loadSmallTensors, openComponentWeights } from './component-weights.ts';
 import { readJsonFile } from './json-file.ts';
 import { type FileTensors, readFileTensors } from './single-file/file-tensors.ts';
 import { hasLdmVae, readLdmVae } from './single-file/ldm-vae.ts';
 import { mappedWeights } from './single-file/mapped-weights.ts';
 import { refuseFile } from './single-file/refusals.ts';
+import type { SingleFileNetwork } from './single-file/single-file-layout.ts';
 import { renamedWeights } from './weight-names.ts';
 
 /** The component's name in every family that has one. */
@@ -29,6 +30,8 @@ export interface OpenVaeOptions {
   readonly variant: string | undefined;
   /** The checkpoint's own configuration: a file says none, and its tensors not all of it. Undefined: the checkpoint has no autoencoder. */
   readonly own: unknown;
+  /** A whole checkpoint of one file belongs to one of them, which says what its tensors do not. */
+  readonly families: readonly CheckpointFamily[];
 }
 
 export interface OpenedVae {
@@ -77,8 +80,12 @@ async function openFile(path: string, options: OpenVaeOptions): Promise<OpenedVa
   await refuseFile(path);
   const tensors = await readFileTensors(path);
   const { spec } = options;
+  const layout = options.families.flatMap(({ singleFiles = [] }) => singleFiles).find((one) => one.recognise(tensors));
+  const ofCheckpoint = layout?.readVae(tensors);
+  if (ofCheckpoint !== undefined) return openLdmFile(tensors, ofCheckpoint, options);
   for (const prefix of ['first_stage_model.', ''])
-    if (hasLdmVae(tensors, prefix)) return openLdmFile(tensors, prefix, options);
+    if (hasLdmVae(tensors, prefix))
+      return openLdmFile(tensors, readLdmVae(tensors, untoldFacts(options), prefix), options);
   if (isTaesd(tensors)) return openNamedFile(tensors, classOf(spec, 'AutoencoderTiny', path), taesdJson(tensors));
   if (tensors.hasModule('decoder.up_blocks.0'))
     return openNamedFile(tensors, classOf(spec, 'AutoencoderKL', path), diffusersJson(tensors, options));
@@ -97,9 +104,11 @@ function untoldFacts({ spec, own: ownConfig }: OpenVaeOptions): Readonly<Record<
   return { ...spec.untold, ...Object.fromEntries(stated) };
 }
 
-async function openLdmFile(tensors: FileTensors, prefix: string, options: OpenVaeOptions): Promise<OpenedVae> {
-  const { spec } = options;
-  const { className, json, names } = readLdmVae(tensors, untoldFacts(options), prefix);
+async function openLdmFile(
+  tensors: FileTensors,
+  { className, json, names }: SingleFileNetwork,
+  { spec }: OpenVaeOptions,
+): Promise<OpenedVae> {
   const networkClass = classOf(spec, className, tensors.path);
   const { config, warnings } = readConfig(networkClass, json, tensors.path);
   const { weights } = await mappedWeights(tensors, names, spec.name);

@@ -154,6 +154,32 @@ test('a scale of another family is warned of once; TAESD, which has none, is not
   );
 });
 
+for (const [model, vae, given, expected] of [
+  ['sd-1', 'xl', '0.13025', '0.18215'],
+  ['xl', 'sd-1', '0.18215', '0.13025'],
+  ['xl', 'xl-playground', '0.5', '0.13025'],
+] as const)
+  test(`a whole file of ${vae} beside ${model} has the scale of its own family, with one warning`, async (t) => {
+    for (const folder of [madeFile(t, model), madeFolder(t, model)]) {
+      const scaling = (await warningsOf(folder, madeFile(t, vae))).filter((one) => one.includes('scaling_factor'));
+      assert.equal(scaling.length, 1);
+      const says = `${vae}.safetensors: "scaling_factor" is ${given}, and the model's own autoencoder has ${expected}.`;
+      assert.ok(scaling[0]?.includes(says), scaling[0]);
+    }
+  });
+
+for (const [model, vae] of [
+  ['sd-1', 'sd-2'],
+  ['xl', 'xl-vega'],
+] as const)
+  test(`a whole file of ${vae} beside ${model} has the same scale, without a warning`, async (t) => {
+    const warnings = await warningsOf(madeFile(t, model), madeFile(t, vae));
+    assert.deepEqual(
+      warnings.filter((one) => one.includes('scaling_factor')),
+      [],
+    );
+  });
+
 const refused: readonly (readonly [
   what: string,
   make: (t: TestContext, folder: string) => string,

@@ -13,7 +13,7 @@ import type { Checkpoint, CheckpointNetwork, CheckpointScheduler } from '../chec
 import type { CheckpointChoices } from '../checkpoint-choices.ts';
 import type { CheckpointFamily, NetworkSpec, SchedulerSpec, TokenizerSpec } from '../component-spec.ts';
 import { familyOf, type ModelIndex, networkClassOf, parseModelIndex } from '../model-index.ts';
-import { openVae, VAE } from '../open-vae.ts';
+import { openVae, type OpenVaeOptions, VAE } from '../open-vae.ts';
 import type { ReadTokenizer } from '../read-tokenizer.ts';
 import { type FileTensors, readFileTensors } from './file-tensors.ts';
 import { LDM_UNET_PREFIX } from './ldm-unet.ts';
@@ -54,7 +54,8 @@ export async function openSingleFile<F extends CheckpointFamily>(
   if (missing.length > 0)
     throw new Text2ImgError('unsupported_class', `${path} is a checkpoint of ${layout.name} ${withoutParts(missing)}.`);
   const index = indexOf(path, layout, model);
-  const opening = new SingleFileOpening(tensors, index, { ...model, ...omitUndefined({ vae }) });
+  const { families } = options;
+  const opening = new SingleFileOpening(tensors, index, { ...model, families, ...omitUndefined({ vae }) });
   return { ...(await opening.run(await realpath(path), familyOf(index, [family]))), family };
 }
 
@@ -102,14 +103,16 @@ function indexOf(path: string, { pipelineClass }: SingleFileLayout, model: Singl
   return parseModelIndex({ _class_name: pipelineClass, ...model.index, ...Object.fromEntries(classes) }, path);
 }
 
+type OpeningModel = SingleFileModel & Pick<CheckpointChoices, 'vae'> & Pick<OpenVaeOptions, 'families'>;
+
 class SingleFileOpening {
   readonly #tensors: FileTensors;
   readonly #index: ModelIndex;
-  readonly #model: SingleFileModel & Pick<CheckpointChoices, 'vae'>;
+  readonly #model: OpeningModel;
   readonly #used = new Set<string>();
   readonly #warnings: string[];
 
-  constructor(tensors: FileTensors, index: ModelIndex, model: SingleFileModel & Pick<CheckpointChoices, 'vae'>) {
+  constructor(tensors: FileTensors, index: ModelIndex, model: OpeningModel) {
     this.#tensors = tensors;
     this.#index = index;
     this.#model = model;
@@ -160,7 +163,8 @@ class SingleFileOpening {
     const networkClass = networkClassOf(this.#index, spec);
     const ownConfig =
       stored === undefined ? undefined : readConfig(networkClass, stored.json, this.#tensors.path).config;
-    const { network, warnings } = await openVae(path, { spec, variant: undefined, own: ownConfig });
+    const { families } = this.#model;
+    const { network, warnings } = await openVae(path, { spec, variant: undefined, own: ownConfig, families });
     this.#warnings.push(...warnings);
     return network;
   }

@@ -40,4 +40,6 @@ export interface SingleFileLayout {
   recognise(tensors: FileTensors): boolean;
   /** @throws `unsupported_config` for a structure that diffusers cannot describe */
   read(tensors: FileTensors, choices: CheckpointChoices): SingleFileModel;
+  /** The autoencoder alone, for a model that borrows it. @returns undefined where the file lacks it @throws `unsupported_config` */
+  readVae(tensors: FileTensors): SingleFileNetwork | undefined;
 }

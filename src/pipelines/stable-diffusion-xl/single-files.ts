@@ -7,8 +7,9 @@ import { packagedClipTokenizer } from '../../checkpoint/single-file/clip-vocabul
 import { LDM_UNET_PREFIX, readLdmUNet } from '../../checkpoint/single-file/ldm-unet.ts';
 import { hasLdmVae, readLdmVae } from '../../checkpoint/single-file/ldm-vae.ts';
 import { trainedAs } from '../../checkpoint/single-file/prediction.ts';
-import type { SingleFileLayout, SingleFileModel } from '../../checkpoint/single-file/single-file-layout.ts';
+import type { SingleFileLayout, SingleFileModel, SingleFileNetwork } from '../../checkpoint/single-file/single-file-layout.ts';
 import { readClipTextModel, readOpenClip } from '../../checkpoint/single-file/text-encoders.ts';
+import { omitUndefined } from '../../lib/omit-undefined.ts';
 
 const PIPELINE_CLASS = 'StableDiffusionXLPipeline';
 const FIRST_ENCODER = 'conditioner.embedders.0.transformer';
@@ -20,10 +21,24 @@ function isXl(tensors: FileTensors): boolean {
   return tensors.has(`${LDM_UNET_PREFIX}input_blocks.0.0.weight`) && tensors.hasModule(SECOND_ENCODER);
 }
 
-/** @param vae facts of the autoencoder that no tensor says */
+/** @param more facts that no tensor says */
+function readVae(tensors: FileTensors, more: Readonly<Record<string, unknown>>): SingleFileNetwork | undefined {
+  return hasLdmVae(tensors) ? readLdmVae(tensors, { sample_size: 1024, force_upcast: true, ...more }) : undefined;
+}
+
+const readXlVae = (tensors: FileTensors): SingleFileNetwork | undefined =>
+  readVae(tensors, { scaling_factor: 0.13025 });
+
+const readPlaygroundVae = (tensors: FileTensors): SingleFileNetwork | undefined =>
+  readVae(tensors, {
+    scaling_factor: 0.5,
+    latents_mean: tensors.fact(EDM_MEAN),
+    latents_std: tensors.fact(EDM_STD),
+  });
+
 function readXl(
   tensors: FileTensors,
-  vae: Readonly<Record<string, unknown>>,
+  vae: SingleFileNetwork | undefined,
 ): Pick<SingleFileModel, 'networks' | 'tokenizers' | 'index'> {
   return {
     networks: {
@@ -33,7 +48,7 @@ function readXl(
         leavesOutLast: false,
       }),
       unet: readLdmUNet(tensors, { heads: { channels: 64 }, more: { sample_size: 128 } }),
-      ...(hasLdmVae(tensors) ? { vae: readLdmVae(tensors, { sample_size: 1024, force_upcast: true, ...vae }) } : {}),
+      ...omitUndefined({ vae }),
     },
     tokenizers: {
       tokenizer: { className: 'CLIPTokenizer', read: (maxTokens) => packagedClipTokenizer('<|endoftext|>', maxTokens) },
@@ -48,7 +63,7 @@ export const STABLE_DIFFUSION_XL_FILE: SingleFileLayout = {
   pipelineClass: PIPELINE_CLASS,
   recognise: (tensors) => isXl(tensors) && !tensors.has(EDM_MEAN),
   read: (tensors, choices) => ({
-    ...readXl(tensors, { scaling_factor: 0.13025 }),
+    ...readXl(tensors, readXlVae(tensors)),
     scheduler: {
       className: 'EulerDiscreteScheduler',
       json: {
@@ -64,6 +79,7 @@ export const STABLE_DIFFUSION_XL_FILE: SingleFileLayout = {
     },
     warnings: [],
   }),
+  readVae: readXlVae,
 };
 
 export const PLAYGROUND_FILE: SingleFileLayout = {
@@ -71,11 +87,7 @@ export const PLAYGROUND_FILE: SingleFileLayout = {
   pipelineClass: PIPELINE_CLASS,
   recognise: (tensors) => isXl(tensors) && tensors.has(EDM_MEAN),
   read: (tensors, choices) => ({
-    ...readXl(tensors, {
-      scaling_factor: 0.5,
-      latents_mean: tensors.fact(EDM_MEAN),
-      latents_std: tensors.fact(EDM_STD),
-    }),
+    ...readXl(tensors, readPlaygroundVae(tensors)),
     scheduler: {
       className: 'EDMDPMSolverMultistepScheduler',
       json: {
@@ -98,4 +110,5 @@ export const PLAYGROUND_FILE: SingleFileLayout = {
     },
     warnings: [],
   }),
+  readVae: readPlaygroundVae,
 };

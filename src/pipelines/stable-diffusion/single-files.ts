@@ -7,8 +7,9 @@ import { packagedClipTokenizer } from '../../checkpoint/single-file/clip-vocabul
 import { LDM_UNET_PREFIX, readLdmUNet } from '../../checkpoint/single-file/ldm-unet.ts';
 import { hasLdmVae, readLdmVae } from '../../checkpoint/single-file/ldm-vae.ts';
 import { trainedAs } from '../../checkpoint/single-file/prediction.ts';
-import type { SingleFileLayout, SingleFileModel } from '../../checkpoint/single-file/single-file-layout.ts';
+import type { SingleFileLayout, SingleFileModel, SingleFileNetwork } from '../../checkpoint/single-file/single-file-layout.ts';
 import { readClipTextModel, readOpenClip } from '../../checkpoint/single-file/text-encoders.ts';
+import { omitUndefined } from '../../lib/omit-undefined.ts';
 
 const PIPELINE_CLASS = 'StableDiffusionPipeline';
 const TRAINING = {
@@ -25,8 +26,8 @@ const TRAINING = {
 const isUNet = (tensors: FileTensors): boolean => tensors.has(`${LDM_UNET_PREFIX}input_blocks.0.0.weight`);
 
 /** @param imageSizePx of the images that the model was trained with */
-function vaeOf(tensors: FileTensors, imageSizePx: number): SingleFileModel['networks'] {
-  return hasLdmVae(tensors) ? { vae: readLdmVae(tensors, { scaling_factor: 0.18215, sample_size: imageSizePx }) } : {};
+function readVae(tensors: FileTensors, imageSizePx: number): SingleFileNetwork | undefined {
+  return hasLdmVae(tensors) ? readLdmVae(tensors, { scaling_factor: 0.18215, sample_size: imageSizePx }) : undefined;
 }
 
 export const STABLE_DIFFUSION_1_FILE: SingleFileLayout = {
@@ -39,7 +40,7 @@ export const STABLE_DIFFUSION_1_FILE: SingleFileLayout = {
       networks: {
         text_encoder: readClipTextModel(tensors, 'cond_stage_model.transformer.'),
         unet: readLdmUNet(tensors, { heads: { perBlock: 8 }, more: { sample_size: 64 } }),
-        ...vaeOf(tensors, 512),
+        ...omitUndefined({ vae: readVae(tensors, 512) }),
       },
       tokenizers: {
         tokenizer: {
@@ -51,6 +52,7 @@ export const STABLE_DIFFUSION_1_FILE: SingleFileLayout = {
       warnings: [],
     };
   },
+  readVae: (tensors) => readVae(tensors, 512),
 };
 
 /** The newer layout, which SD-Turbo's own file has. */
@@ -79,6 +81,7 @@ export const STABLE_DIFFUSION_2_FILE: SingleFileLayout = {
         : [],
     };
   },
+  readVae: (tensors) => readVae(tensors, 768),
 };
 
 /** Width of the prompt that tells it from the SDXL refiner, which has the same encoder's name. */
@@ -100,6 +103,7 @@ export const SD_TURBO_FILE: SingleFileLayout = {
     },
     warnings: [],
   }),
+  readVae: (tensors) => readVae(tensors, 512),
 };
 
 function openClipModel(
@@ -111,7 +115,7 @@ function openClipModel(
     networks: {
       text_encoder: readOpenClip(tensors, `${encoder}.`, { className: 'CLIPTextModel', leavesOutLast: true }),
       unet: readLdmUNet(tensors, { heads: { channels: 64 }, more: { sample_size: imageSizePx / 8 } }),
-      ...vaeOf(tensors, imageSizePx),
+      ...omitUndefined({ vae: readVae(tensors, imageSizePx) }),
     },
     tokenizers: {
       tokenizer: { className: 'CLIPTokenizer', read: (maxTokens) => packagedClipTokenizer('!', maxTokens) },
