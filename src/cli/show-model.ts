@@ -1,12 +1,13 @@
 /** `text2img models show`: the facts of a model in the hub's cache, or of a checkpoint that is one file. */
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { placeNamed } from '../app/pull-model.ts';
 import { modelsIn, type CachedModel } from '../checkpoint/hub/cached-models.ts';
 import { isAddress, parseHubAddress } from '../checkpoint/hub/hub-address.ts';
 import { HubCache } from '../checkpoint/hub/hub-cache.ts';
 import { type HubId, hubName, parseHubId } from '../checkpoint/hub/hub-id.ts';
 import { openCheckpoint, type OpenCheckpointOptions } from '../checkpoint/open-checkpoint.ts';
-import { hubEndpoint, hubEnvironment } from '../config/hub.ts';
+import { hubEnvironment } from '../config/hub.ts';
 import type { Config } from '../config/options.ts';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import { boundedSentences, excerpt, quote } from '../lib/foreign-text.ts';
@@ -30,17 +31,22 @@ export function openOptions({
   return { families: FAMILIES, ...omitUndefined({ variant, predictionType }) };
 }
 
-/** @param text a file, or a name on the hub @throws `invalid_option`, `not_found` and as `openCheckpoint` */
+const ALLOWED =
+  'Name a .safetensors file, or a model of the Hugging Face hub as owner/name or owner/name/file.safetensors.';
+
+/** @param text a file, or a name on the hub @throws `invalid_option`, `not_found`, `model_not_found` and as `openCheckpoint` */
 export async function showModel(context: CommandContext, text: string): Promise<ExitCode> {
-  const facts = await stat(text).catch(() => undefined);
-  if (facts?.isFile() === true) return await showOneFile(context, text, []);
-  // A folder wins over a hub id, as with `--model`.
-  if (facts?.isDirectory() === true)
+  const { environment } = context;
+  const place = await placeNamed(text, { environment, what: 'The model', allowed: ALLOWED });
+  // A file or a folder wins over a hub id, as with `--model`.
+  const isFolder = 'folder' in place && (await stat(place.folder)).isDirectory();
+  if (isFolder)
     throw new Text2ImgError(
       'invalid_option',
       `${quote(text)} is a folder, and only models of the hub and single files can be shown. Check the folder with "text2img doctor --model ${text}".`,
     );
-  const model = await cachedModel(context, hubIdOf(text, hubEndpoint(context.environment)));
+  if ('folder' in place) return await showOneFile(context, text, []);
+  const model = await cachedModel(context, place);
   const { file, folder } = model;
   return file === undefined
     ? await showSnapshot(context, model)
@@ -68,7 +74,7 @@ async function cachedModel(context: CommandContext, hubId: HubId): Promise<Cache
   if (found !== undefined) return found;
   throw new Text2ImgError(
     'not_found',
-    `The model ${quote(hubName(hubId))} at revision ${quote(hubId.revision)} is not in the cache ${quote(cache.root)}; "text2img models pull ${hubName(hubId)}" downloads it.`,
+    `The model ${quote(hubName(hubId))} at revision ${quote(hubId.revision)} is not in the cache ${quote(cache.root)}; "text2img models pull ${hubName(hubId)}" downloads it.${file === undefined ? '' : ` There is no file ${quote(hubName(hubId))} on this machine either.`}`,
   );
 }
 

@@ -116,6 +116,24 @@ test('models show says what a file is', async () => {
   );
 });
 
+test('a missing path: models show, generate and doctor say the same, and end with 4 where they need it', async () => {
+  const missing = join(temporaryFolder(), 'nope.safetensors');
+  const environment = { TEXT2IMG_DATA_DIR: temporaryFolder() };
+  const says = `he model ${JSON.stringify(missing)} does not exist. Name `;
+  for (const args of [
+    ['models', 'show', missing],
+    ['generate', '--model', missing, ...SMALL],
+  ]) {
+    const refused = await runCli({ args, environment });
+    assert.equal(refused.code, 4, refused.stderr);
+    assert.ok(refused.stderr.includes(says) && refused.stderr.endsWith('[model_not_found]\n'), refused.stderr);
+  }
+  const checked = await runCli({ args: ['doctor', '--model', missing], environment });
+  assert.ok(checked.stdout.includes(says), checked.stdout);
+  const hubLike = await runCli({ args: ['models', 'show', 'sub/x/nope.safetensors'], environment });
+  assert.match(hubLike.stderr, /downloads it\. There is no file "sub\/x\/nope\.safetensors" on this machine either\./);
+});
+
 test('a file without an autoencoder: shown with what is missing, refused for generating with the option that helps', async () => {
   const path = withoutVae();
   const shown = await runCli({ args: ['models', 'show', path] });
