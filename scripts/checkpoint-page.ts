@@ -8,7 +8,7 @@ import type { ConfigRules } from '../src/lib/config-rules.ts';
 import { STORED_TYPES } from '../src/onnx/graph.ts';
 import type { Family } from '../src/pipelines/family.ts';
 import { FAMILIES } from '../src/pipelines/registry.ts';
-import { REFUSED_SAMPLERS } from '../src/schedulers/refused-names.ts';
+import { REFUSED_SAMPLERS, REFUSED_SCHEDULES } from '../src/schedulers/refused-names.ts';
 import { SCHEDULERS } from '../src/schedulers/registry.ts';
 import type { SchedulerClass, SchedulerName } from '../src/schedulers/scheduler.ts';
 import { KNOWN_CHECKPOINTS, type KnownCheckpoint } from './known-checkpoints.ts';
@@ -73,6 +73,12 @@ These samplers are refused by name:
 | sampler | because |
 |---|---|
 ${rows(REFUSED_SAMPLERS.map(([names, reason]) => [list(names.map(code)), `${reason}.`]))}
+
+So are these schedules:
+
+| schedule | because |
+|---|---|
+${rows(REFUSED_SCHEDULES.map(([names, reason]) => [list(names.map(code)), `${reason}.`]))}
 
 The keys of \`scheduler_config.json\`. A key that the class does not have is ignored with a warning.
 

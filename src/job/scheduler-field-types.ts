@@ -1,5 +1,6 @@
 /** The types of the fields that say how the scheduler steps: its name, its schedule, and lists of numbers by hand. */
 import { Text2ImgError } from '../errors/text2img-error.ts';
+import { reasonAgainstSchedule } from '../schedulers/refused-names.ts';
 import { AUTOMATIC, parseScheduleType, SCHEDULE_LABELS, SCHEDULE_TYPES } from '../schedulers/schedule-types.ts';
 import {
   ALLOWED_SCHEDULERS,
@@ -102,5 +103,15 @@ export const scheduleType: FieldType<string> = {
   parseText: parseScheduleType,
   readText: (name) => name,
   format: (type) => (SCHEDULE_LABELS as Readonly<Record<string, string>>)[type] ?? type,
-  refuse: refusal(`${SCHEDULE_TYPES.join(', ')} and ${AUTOMATIC}`),
+  reasonAgainst: (text) => {
+    const reason = reasonAgainstSchedule(text);
+    return reason === undefined ? undefined : `not implemented, because ${reason}`;
+  },
+  refuse: (name, value) => {
+    const allowed = `${SCHEDULE_TYPES.join(', ')} and ${AUTOMATIC}`;
+    const reason = typeof value === 'string' ? reasonAgainstSchedule(value) : undefined;
+    if (reason === undefined) return refusal(allowed)(name, value);
+    const sentence = `"${name}" is ${stated(value)}: not implemented, because ${reason}. Allowed are ${allowed}.`;
+    return new Text2ImgError('invalid_parameter', sentence);
+  },
 };

@@ -233,6 +233,14 @@ export const DPM_SOLVER_MULTISTEP: SchedulerClass = {
       automatic: 'exponential',
     },
     {
+      // k-diffusion's sample_dpmpp_2m_sde with solver_type "heun" has the same two terms, with eta 1.
+      name: 'dpmpp_2m_sde_heun',
+      settings: { algorithm_type: 'sde-dpmsolver++', solver_type: 'heun' },
+      sampler: 'DPM++ 2M SDE Heun',
+      aliases: ['dpmpp_2m_sde_heun_gpu'],
+      automatic: 'exponential',
+    },
+    {
       name: 'dpmpp_3m_sde',
       settings: { algorithm_type: 'sde-dpmsolver++', solver_order: 3 },
       sampler: 'DPM++ 3M SDE',

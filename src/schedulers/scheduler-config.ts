@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import { type ReadConfig, readConfig } from '../lib/config-rules.ts';
 import { quote } from '../lib/foreign-text.ts';
+import { reasonAgainst } from './refused-names.ts';
 import { SCHEDULERS, schedulerClassOf } from './registry.ts';
 import type { SchedulerClass, SchedulerConfig } from './scheduler.ts';
 
@@ -14,9 +15,10 @@ export function readSchedulerConfig(
 ): ReadConfig<SchedulerConfig> {
   const scheduler = schedulerClassOf(className);
   if (scheduler === undefined) {
+    const reason = reasonAgainst(className);
     throw new Text2ImgError(
       'unsupported_class',
-      `${where}: the scheduler class ${quote(className)} is not implemented; allowed: ${SCHEDULERS.map((known) => known.className).join(', ')}.`,
+      `${where}: the scheduler class ${quote(className)} is not implemented${reason === undefined ? '' : `, because ${reason}`}; allowed: ${SCHEDULERS.map((known) => known.className).join(', ')}.`,
     );
   }
   const { warnings } = readConfig({ className, rules: scheduler.rules(z) }, json, where);

@@ -6,7 +6,7 @@ import { Text2ImgError } from '../errors/text2img-error.ts';
 import { quote } from '../lib/foreign-text.ts';
 import { didYouMean } from '../lib/nearest-name.ts';
 import { plainName } from './plain-name.ts';
-import { reasonAgainst } from './refused-names.ts';
+import { reasonAgainst, reasonAgainstSchedule, reasonAgainstScheduleBehind } from './refused-names.ts';
 import { SCHEDULERS } from './registry.ts';
 import { AUTOMATIC, parseScheduleType, SCHEDULE_LABELS, SCHEDULE_TYPES, type ScheduleType } from './schedule-types.ts';
 import type { SchedulerClass, SchedulerName } from './scheduler.ts';
@@ -83,7 +83,11 @@ export function reasonAgainstScheduler(name: string): string | undefined {
   if (named !== undefined) return unableTo(named);
   const reason = reasonAgainst(withoutSchedule(name));
   if (reason !== undefined) return `not implemented, because ${reason}`;
-  return parseScheduleType(name) === undefined ? undefined : 'it is a schedule: give it as "schedule_type"';
+  if (parseScheduleType(name) !== undefined) return 'it is a schedule: give it as "schedule_type"';
+  const ofSchedule = reasonAgainstSchedule(name);
+  if (ofSchedule !== undefined) return `it is a schedule that is not implemented, because ${ofSchedule}`;
+  const behind = reasonAgainstScheduleBehind(name, (sampler) => NAMED.has(sampler));
+  return behind === undefined ? undefined : `its schedule is not implemented, because ${behind}`;
 }
 
 /** About a schedule that the class does not have. */

@@ -4,12 +4,13 @@ import { test } from 'node:test';
 import { settle } from '../../src/config/load.ts';
 import { AutomaticSchedules } from '../../src/job/automatic-schedules.ts';
 import { createScheduler } from '../../src/schedulers/create-scheduler.ts';
-import { schedulerName } from '../../src/job/scheduler-field-types.ts';
+import { scheduleType, schedulerName } from '../../src/job/scheduler-field-types.ts';
 import { SCHEDULERS } from '../../src/schedulers/registry.ts';
 import { SCHEDULE_TYPES } from '../../src/schedulers/schedule-types.ts';
 import {
   isSchedulerName,
   parseSchedulerName,
+  reasonAgainstScheduler,
   resolveSchedulerName,
   samplerOfScheduler,
   schedulerOfSampler,
@@ -37,6 +38,9 @@ for (const [written, resolved] of [
   ['dpmpp_2m_sde_gpu', 'dpmpp_2m_sde'],
   ['dpmpp_3m_sde_gpu', 'dpmpp_3m_sde'],
   ['dpmpp_sde_gpu_karras', 'dpmpp_sde_karras'],
+  ['DPM++ 2M SDE Heun', 'dpmpp_2m_sde_heun'],
+  ['dpmpp_2m_sde_heun_gpu', 'dpmpp_2m_sde_heun'],
+  ['DPM++ 2M SDE Heun Karras', 'dpmpp_2m_sde_heun_karras'],
   ['DPM++ 3M SDE Exponential', 'dpmpp_3m_sde_exponential'],
   ['PLMS', 'PNDMScheduler'],
   ['DPMSolverMultistepScheduler beta', 'DPMSolverMultistepScheduler_beta'],
@@ -68,6 +72,32 @@ for (const [name, reason] of [
   ['DPM fast', 'diffusers has no such method'],
   ['dpm_adaptive', 'diffusers has no such method'],
   ['Restart', 'diffusers has no such method'],
+  ['heunpp2', 'diffusers has no such method'],
+  ['HeunPP2 Karras', 'diffusers has no such method'],
+  ['exp_heun_2_x0_sde', 'diffusers has no such method'],
+  ['res_multistep', 'diffusers has no such method'],
+  ['res_multistep_ancestral', 'diffusers has no such method'],
+  ['gradient_estimation', 'diffusers has no such method'],
+  ['er_sde', 'diffusers has no such method'],
+  ['seeds_2', 'diffusers has no such method'],
+  ['ipndm_v', 'diffusers has no such method'],
+  ['sa_solver_pece', 'diffusers has no such method'],
+  ['Euler SMEA Dy', 'diffusers has no such method'],
+  ['deis_2m', 'RES4LYF'],
+  ['DDIM CFG++', 'CFG++'],
+  ['euler_cfg_pp', 'CFG++'],
+  ['Euler a CFG++', 'CFG++'],
+  ['dpmpp_2m_cfg_pp', 'CFG++'],
+  ['dpmpp_2s_ancestral_cfg_pp', 'CFG++'],
+  ['res_multistep_cfg_pp', 'CFG++'],
+  ['gradient_estimation_cfg_pp', 'CFG++'],
+  ['DDIMParallelScheduler', 'DDIMScheduler computes the same'],
+  ['DDIMInverseScheduler', 'turns images back into noise'],
+  ['CosineDPMSolverMultistepScheduler', 'audio model'],
+  ['SCMScheduler', 'another kind of model'],
+  ['kl_optimal', 'it is a schedule that is not implemented, because diffusers has no such schedule'],
+  ['DPM++ 2M Align Your Steps', 'its schedule is not implemented, because it is a list of sigmas'],
+  ['euler_ddim_uniform', 'its schedule is not implemented'],
   ['IPNDMScheduler', 'audio model'],
   ['ipndm', 'audio model'],
   ['FlowMatchEulerDiscreteScheduler', 'flow-matching'],
@@ -110,6 +140,68 @@ test('the sentence of a name that nobody knows lists every short name and both o
     settle({ command: 'generate', flags: { scheduler: name }, environment: {}, secrets: new Map() }),
     (error: Error) => isWhole(error.message),
   );
+});
+
+// Source: ComfyUI comfy/samplers.py, KSAMPLER_NAMES and SAMPLER_NAMES of October 2026; AUTOMATIC1111 1.10, its lists of samplers.
+const COMFYUI =
+  'euler euler_cfg_pp euler_ancestral euler_ancestral_cfg_pp heun heunpp2 exp_heun_2_x0 exp_heun_2_x0_sde dpm_2 dpm_2_ancestral lms dpm_fast dpm_adaptive ' +
+  'dpmpp_2s_ancestral dpmpp_2s_ancestral_cfg_pp dpmpp_sde dpmpp_sde_gpu dpmpp_2m dpmpp_2m_cfg_pp dpmpp_2m_sde dpmpp_2m_sde_gpu dpmpp_2m_sde_heun ' +
+  'dpmpp_2m_sde_heun_gpu dpmpp_3m_sde dpmpp_3m_sde_gpu ddpm lcm ipndm ipndm_v deis cfgpp_ud10_ab res_multistep res_multistep_cfg_pp res_multistep_ancestral ' +
+  'res_multistep_ancestral_cfg_pp gradient_estimation gradient_estimation_cfg_pp er_sde seeds_2 seeds_3 sa_solver sa_solver_pece ddim uni_pc uni_pc_bh2';
+const WEB_UI = [
+  ...['DPM++ 2M', 'DPM++ SDE', 'DPM++ 2M SDE', 'DPM++ 2M SDE Heun', 'DPM++ 2S a', 'DPM++ 3M SDE', 'Euler a', 'Euler'],
+  ...[
+    'LMS',
+    'Heun',
+    'DPM2',
+    'DPM2 a',
+    'DPM fast',
+    'DPM adaptive',
+    'Restart',
+    'DDIM',
+    'DDIM CFG++',
+    'PLMS',
+    'UniPC',
+    'LCM',
+  ],
+];
+
+test('each sampler of ComfyUI and of the web UI is a scheduler, or is refused with a reason', () => {
+  const unknown = [...COMFYUI.split(' '), ...WEB_UI].filter(
+    (name) => !isSchedulerName(name) && reasonAgainstScheduler(name) === undefined,
+  );
+  assert.deepEqual(unknown, []);
+});
+
+test('each schedule of ComfyUI and of the web UI is one, or is refused with a reason, as a field and as a flag', async () => {
+  const comfyUI = 'simple sgm_uniform karras exponential ddim_uniform beta normal linear_quadratic kl_optimal';
+  const webUI = [
+    'Automatic',
+    'Uniform',
+    'Polyexponential',
+    'SGM Uniform',
+    'KL Optimal',
+    'Align Your Steps',
+    'DDIM',
+    'Turbo',
+  ];
+  for (const name of [...comfyUI.split(' '), ...webUI]) {
+    if (scheduleType.parse(name) !== undefined) continue;
+    const says = `not implemented, because ${scheduleType.reasonAgainst?.(name)?.split(', because ')[1]}`;
+    const refused = scheduleType.refuse('schedule_type', name);
+    assert.ok(refused.message.includes(says) && says.length > 50, refused.message);
+    const flags = { scheduleType: name };
+    await assert.rejects(settle({ command: 'generate', flags, environment: {}, secrets: new Map() }), (error: Error) =>
+      error.message.includes(says),
+    );
+  }
+});
+
+test('DPM++ 2M SDE Heun is the multistep solver of the SDE with Heun’s second term', () => {
+  assert.deepEqual(parseSchedulerName('DPM++ 2M SDE Heun').short?.settings, {
+    algorithm_type: 'sde-dpmsolver++',
+    solver_type: 'heun',
+  });
 });
 
 test('every name of every class leads to that class, with each schedule that it can do', () => {

@@ -7,7 +7,11 @@ import { packagedClipTokenizer } from '../../checkpoint/single-file/clip-vocabul
 import { LDM_UNET_PREFIX, readLdmUNet } from '../../checkpoint/single-file/ldm-unet.ts';
 import { hasLdmVae, readLdmVae } from '../../checkpoint/single-file/ldm-vae.ts';
 import { trainedAs } from '../../checkpoint/single-file/prediction.ts';
-import type { SingleFileLayout, SingleFileModel, SingleFileNetwork } from '../../checkpoint/single-file/single-file-layout.ts';
+import type {
+  SingleFileLayout,
+  SingleFileModel,
+  SingleFileNetwork,
+} from '../../checkpoint/single-file/single-file-layout.ts';
 import { readClipTextModel, readOpenClip } from '../../checkpoint/single-file/text-encoders.ts';
 import { omitUndefined } from '../../lib/omit-undefined.ts';
 
