@@ -31,16 +31,16 @@ export class PendingJob {
     return this.#end.promise;
   }
 
-  /** Until its last step, by the time its steps took; undefined before its second step. */
+  /** Until its last step, by the time its passes took; undefined before its second pass. */
   get remainingMs(): number | undefined {
     return this.#clock.remainingMs();
   }
 
-  /** @returns how long the step took */
-  progress({ stage, step, steps }: About<'progress'>): number {
-    const stepMs = this.#clock.tick(step, steps);
+  /** @returns how long the pass took */
+  progress({ stage, step, steps, pass, passes }: About<'progress'>): number {
+    const passMs = this.#clock.tick(pass, passes);
     this.#events.onProgress?.(this.jobId, { stage, step, steps });
-    return stepMs;
+    return passMs;
   }
 
   /** One that was on its way when the watching ended, and one that is larger than agreed, are dropped. */

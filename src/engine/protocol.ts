@@ -11,7 +11,7 @@ import { foreignText, warningsSchema } from '../lib/foreign-schemas.ts';
 import { requestSchemaOf } from './request-schema.ts';
 
 /** Bumped whenever a message changes; the child sends it first and a mismatch ends it. */
-export const PROTOCOL_VERSION = 5;
+export const PROTOCOL_VERSION = 6;
 
 const errorCode = z.enum(Object.keys(ERROR_CODES) as [ErrorCode, ...ErrorCode[]]);
 const errorSchema = z.object({ code: errorCode, message: foreignText, stack: foreignText.optional() });
@@ -95,6 +95,9 @@ export const childMessageSchema = z.discriminatedUnion('type', [
     /** Of all the job's images together. */
     step: z.number().int().nonnegative(),
     steps: z.number().int().positive(),
+    /** Calls of the denoising network, which take the time: a scheduler may need several for a step. */
+    pass: z.number().int().nonnegative(),
+    passes: z.number().int().nonnegative(),
   }),
   /** The image so far: small, at most one a second, and only for a job that is watched. */
   z.object({ type: z.literal('preview'), jobId: z.string(), image: rawImageSchema }),

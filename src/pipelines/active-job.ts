@@ -10,6 +10,9 @@ interface JobProgress {
   /** Of all the job's images together, as the user counts steps: a scheduler may need more passes. */
   readonly step: number;
   readonly steps: number;
+  /** Of all the job's images together, calls of the denoising network. */
+  readonly pass: number;
+  readonly passes: number;
 }
 
 export interface JobImage {
@@ -97,7 +100,8 @@ export class ActiveJob {
 
   tell(stage: PipelineStage): void {
     const step = Math.floor((this.#passesDone * this.#steps) / Math.max(this.passes, 1));
-    this.#observer.onProgress(this.job.jobId, { stage, step, steps: this.#imagesTotal * this.#steps });
+    const [steps, passes] = [this.#steps, this.passes].map((ofOne) => this.#imagesTotal * ofOne) as [number, number];
+    this.#observer.onProgress(this.job.jobId, { stage, step, steps, pass: this.#passesDone, passes });
   }
 
   /** The last image ends the job. */

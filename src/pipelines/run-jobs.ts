@@ -67,7 +67,8 @@ class JobsRun {
     try {
       signal.throwIfAborted();
       const { passes, steps = passes } = this.#pipeline.check(job);
-      observer.onProgress(jobId, { stage: 'encode', step: 0, steps: steps * request.numImages });
+      const [allSteps, allPasses] = [steps * request.numImages, passes * request.numImages];
+      observer.onProgress(jobId, { stage: 'encode', step: 0, steps: allSteps, pass: 0, passes: allPasses });
       const prepared = await this.#pipeline.prepare(job, signal);
       await yieldToEventLoop();
       const encodeMs = performance.now() - startMs;

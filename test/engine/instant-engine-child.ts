@@ -84,11 +84,11 @@ async function draw(jobId: string, request: ResolvedGenerationRequest): Promise<
   const stepMs = Number(order(request.prompt, 'slow') ?? 0);
   const beganMs = performance.now();
   try {
-    send({ type: 'progress', jobId, stage: 'encode', step: 0, steps });
+    send({ type: 'progress', jobId, stage: 'encode', step: 0, steps, pass: 0, passes: steps });
     for (let step = 1; step <= steps; step++) {
       await (stepMs > 0 ? sleep(stepMs) : new Promise((resolve) => setImmediate(resolve)));
       if (cancelled.has(jobId)) throw new Text2ImgError('cancelled', 'the job was cancelled.');
-      send({ type: 'progress', jobId, stage: 'denoise', step, steps });
+      send({ type: 'progress', jobId, stage: 'denoise', step, steps, pass: step, passes: steps });
       if (watched.isDue(jobId)) send({ type: 'preview', jobId, image: PREVIEW });
       if (step === 1) await misbehave(request.prompt);
     }

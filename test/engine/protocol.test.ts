@@ -69,7 +69,7 @@ const CHILD: Record<ChildMessage['type'], ChildMessage> = {
     },
   },
   'load-failed': { type: 'load-failed', error: { code: 'model_not_found', message: 'there is no folder.' } },
-  progress: { type: 'progress', jobId: 'a', stage: 'denoise', step: 3, steps: 20 },
+  progress: { type: 'progress', jobId: 'a', stage: 'denoise', step: 3, steps: 20, pass: 5, passes: 39 },
   preview: { type: 'preview', jobId: 'a', image },
   image: { type: 'image', jobId: 'a', imageIndex: 0, seed: 7, image },
   'job-done': { type: 'job-done', jobId: 'a', warnings: ['cut'], durationsMs: { encode: 1, denoise: 20, decode: 3 } },

@@ -164,16 +164,22 @@ test('jobs with unequal numbers of passes share none, although their requests ar
   assert.deepEqual([ended.get('a')?.images, ended.get('b')?.images], [[3], [4]]);
 });
 
-test('progress counts steps, where a scheduler needs more passes than steps', async () => {
+test('progress counts steps, where a scheduler needs more passes than steps, and the passes beside them', async () => {
   const steps = async (passes: number): Promise<string[]> => {
     const seen: string[] = [];
-    const onProgress: JobObserver['onProgress'] = (_, { stage, step, steps: of }) =>
-      void (stage === 'denoise' && seen.push(`${step}/${of}`));
+    const seenPasses: string[] = [];
+    const onProgress: JobObserver['onProgress'] = (_, { stage, step, steps: of, pass, passes: ofPasses }) => {
+      if (stage !== 'denoise') return;
+      seen.push(`${step}/${of}`);
+      seenPasses.push(`${pass}/${ofPasses}`);
+    };
     await run([job('a', { numImages: 2 })], {
       pipeline: new Counting({ check: () => ({ passes, steps: 3 }) }),
       maxBatchImages: 1,
       observer: { onProgress },
     });
+    const all = Array.from({ length: 2 * passes }, (_, index) => `${index + 1}/${2 * passes}`);
+    assert.deepEqual(seenPasses, all);
     return seen;
   };
   // As Heun's method: 2 · 3 − 1.
