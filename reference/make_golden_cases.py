@@ -16,6 +16,7 @@ from pathlib import Path
 import diffusers
 import numpy as np
 import torch
+from diffusers.callbacks import SDCFGCutoffCallback, SDXLCFGCutoffCallback
 from golden_checkpoint import (
     make_text_encoder,
     make_unet,
@@ -125,8 +126,8 @@ def load(folder: Path, case: dict, base: Base) -> diffusers.DiffusionPipeline:
 
 
 def draw_all(pipe: diffusers.DiffusionPipeline, request: dict) -> list:
-    """Brownian noise has one seed for a whole batch in diffusers. Here each image has its own, so it is drawn alone."""
-    if request.get("scheduler") != "DPMSolverSDEScheduler":
+    """Brownian noise has one seed for a whole batch in diffusers, and the callback that ends guidance keeps one prompt of a batch. Such images are drawn alone."""
+    if request.get("scheduler") != "DPMSolverSDEScheduler" and "guidance_stop" not in request:
         return draw(pipe, request)
     own = pipe.scheduler
     images = []
@@ -142,6 +143,9 @@ def draw(pipe: diffusers.DiffusionPipeline, request: dict) -> list:
         for pair in (name, f"negative_{name}"):
             if pair in arguments:
                 arguments[pair] = tuple(arguments[pair])
+    if "guidance_stop" in arguments:
+        cutoff = SDXLCFGCutoffCallback if isinstance(pipe, diffusers.StableDiffusionXLPipeline) else SDCFGCutoffCallback
+        arguments["callback_on_step_end"] = cutoff(cutoff_step_ratio=float(arguments.pop("guidance_stop")))
     if "scheduler" in request:
         scheduler_class, settings = settings_of(request)
         pipe.scheduler = scheduler_class.from_config(pipe.scheduler.config, **settings)

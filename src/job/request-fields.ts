@@ -100,6 +100,16 @@ export const REQUEST_FIELDS = {
     flag: { placeholder: '<x>', isRare: true },
     png: 'CFG rescale',
   }),
+  guidanceStop: field<number>()({
+    wire: 'guidance_stop',
+    help: 'Share of the steps after which guidance ends; a step without guidance takes about half the time',
+    type: () => decimal({ min: 0, max: 1 }),
+    default: null,
+    defaultText: '1',
+    flag: { placeholder: '<x>', isRare: true },
+    png: 'Guidance stop',
+    // No batch key: a pass may hold images with and without guidance.
+  }),
   clipSkip: field<number>()({
     wire: 'clip_skip',
     help: 'Layers to leave out at the end of the text encoder; web UIs count one more',

@@ -15,7 +15,7 @@ const SAMPLE_SIZE = 64;
 const DEFAULTS = { guidanceScale: 8.5, numInferenceSteps: 4 };
 
 /** There is no unconditional half, so nothing that belongs to it. diffusers' pipeline takes no `eta` and no `sigmas`. */
-const UNREAD: readonly FieldName[] = ['negativePrompt', 'guidanceRescale', 'eta', 'sigmas'];
+const UNREAD: readonly FieldName[] = ['negativePrompt', 'guidanceRescale', 'guidanceStop', 'eta', 'sigmas'];
 
 export const LATENT_CONSISTENCY = {
   name: 'latent-consistency',

@@ -34,7 +34,7 @@ interface EncodingJob {
 export interface Conditioner {
   /** Before anything is computed. @throws `invalid_parameter` */
   check(request: ResolvedGenerationRequest): void;
-  /** Whether each pass predicts an unconditional half too. Equal for all requests whose batch keys are equal. */
+  /** Whether passes predict an unconditional half too, until `guidance_stop` ends it. */
   isGuided(request: ResolvedGenerationRequest): boolean;
   /** @throws `invalid_image`, `inference_failed`, `engine_out_of_memory`, `cancelled` */
   encode(job: EncodingJob): Promise<Conditions>;

@@ -5,6 +5,15 @@ export function isGuided(guidanceScale: number): boolean {
   return guidanceScale > 1;
 }
 
+/**
+ * The last pass that is guided. The share counts passes, of which some schedulers have two a step. Guidance ends after the pass with this number, so
+ * that the first one is always guided, and a share of 1 changes nothing.
+ * Source: diffusers callbacks.py, SDCFGCutoffCallback.callback_fn.
+ */
+export function lastGuidedPass(passes: number, guidanceStop: number | null): number {
+  return guidanceStop === null ? passes : Math.trunc(passes * guidanceStop);
+}
+
 /** u + s · (c − u), in float32. */
 export function guide(unconditional: Float32Array, conditional: Float32Array, guidanceScale: number): Float32Array {
   const scale = Math.fround(guidanceScale);

@@ -17,7 +17,7 @@ import type { PassPlan, Pipeline, PipelineJob, Prepared } from '../contract.ts';
 import { notAnImage, notFinite } from './check-image.ts';
 import { checkRequest } from './check-request.ts';
 import type { Conditioner, Conditions } from './conditions.ts';
-import { guide, rescaleGuidance } from './guidance.ts';
+import { guide, lastGuidedPass, rescaleGuidance } from './guidance.ts';
 import { toRgb } from './image-processor.ts';
 import { joined } from './joined.ts';
 import { latentsToRgb, type RgbFactors } from './latents-to-rgb.ts';
@@ -108,22 +108,27 @@ export class LatentDiffusion implements Pipeline<ImageState> {
     };
   }
 
-  /** One pass of the UNet. */
+  /** One pass of the UNet. Images whose guidance has ended have one row in it, the others two. */
   async step(states: readonly ImageState[], pass: number, signal: AbortSignal): Promise<void> {
     const { request, denoiser, scheduler } = states[0] as ImageState;
     const { timestep } = passAt(scheduler.passes, pass);
-    const guided = this.#parts.conditioner.isGuided(request);
-    const inputs = states.map((state) => state.scheduler.scaleModelInput(state.latents, pass));
-    const conditional = states.map(({ conditions }) => conditions.conditional);
-    const unconditional = states.map(({ conditions }) => conditions.unconditional);
-    const sample = joined(guided ? [...inputs, ...inputs] : inputs); // [B or 2B, C, h, w]
-    const conditions = guided ? [...unconditional, ...conditional] : conditional;
-    const shape = [conditions.length, ...this.#latentShape(request)] as const;
+    const inputs = new Map(states.map((state) => [state, state.scheduler.scaleModelInput(state.latents, pass)]));
+    const guided = states.filter((state) => this.#isGuided(state, pass));
+    const rows = [...guided, ...states];
+    const sample = joined(rows.map((state) => inputs.get(state) ?? new Float32Array())); // [G + B, C, h, w]
+    const conditions = [
+      ...guided.map((state) => state.conditions.unconditional),
+      ...states.map((state) => state.conditions.conditional),
+    ];
+    const shape = [rows.length, ...this.#latentShape(request)] as const;
     const noisePred = await denoiser.predict({ sample, shape, timestep, conditions, signal });
-    const size = noisePred.length / shape[0];
-    const part = (index: number): Float32Array => noisePred.subarray(index * size, (index + 1) * size);
+    const size = noisePred.length / rows.length;
+    const part = (row: number): Float32Array => noisePred.subarray(row * size, (row + 1) * size);
     for (const [index, state] of states.entries()) {
-      const modelOutput = guided ? guidedOutput(state.request, part(index), part(states.length + index)) : part(index);
+      const conditional = part(guided.length + index);
+      const unconditionalRow = guided.indexOf(state);
+      const modelOutput =
+        unconditionalRow === -1 ? conditional : guidedOutput(state.request, part(unconditionalRow), conditional);
       const { scheduler: own, latents, noise } = state;
       const stepped = own.step({ modelOutput, sample: latents, pass, noise });
       state.latents = stepped.sample;
@@ -146,6 +151,11 @@ export class LatentDiffusion implements Pipeline<ImageState> {
     const [heightPx, widthPx] = [height * scaleFactor, width * scaleFactor];
     const decoded = await this.#decodeLatents(state, signal); // [1, 3, H, W]
     return { widthPx, heightPx, channels: 3, pixels: toRgb(decoded, heightPx * widthPx) };
+  }
+
+  #isGuided({ request, scheduler }: ImageState, pass: number): boolean {
+    if (!this.#parts.conditioner.isGuided(request)) return false;
+    return pass <= lastGuidedPass(scheduler.passes.length, request.guidanceStop);
   }
 
   /** It made nothing but the networks' inputs. */

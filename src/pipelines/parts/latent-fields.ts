@@ -8,6 +8,7 @@ export const LATENT_DIFFUSION_FIELDS: readonly FieldName[] = [
   'numInferenceSteps',
   'guidanceScale',
   'guidanceRescale',
+  'guidanceStop',
   'clipSkip',
   'widthPx',
   'heightPx',

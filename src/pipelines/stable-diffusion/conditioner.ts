@@ -2,6 +2,7 @@
  * Makes the inputs of Stable Diffusion's UNet from a request: the embeddings of its two prompts, and the guidance where the UNet reads it.
  * Source: diffusers pipelines/stable_diffusion/pipeline_stable_diffusion.py, StableDiffusionPipeline.encode_prompt.
  */
+import type { ResolvedGenerationRequest } from '../../job/generation-request.ts';
 import { checkClipSkip } from '../parts/check-clip-skip.ts';
 import type { Condition, Conditioner } from '../parts/conditions.ts';
 import { encodePrompt, type PromptEncoder } from '../parts/encode-prompt.ts';
@@ -14,9 +15,11 @@ export function stableDiffusionConditioner(
   guidanceFeatures: number | null = null,
 ): Conditioner {
   const { maxTokens } = prompts.textEncoder;
+  const guided = ({ guidanceScale }: ResolvedGenerationRequest): boolean =>
+    guidanceFeatures === null && isGuided(guidanceScale);
   return {
     check: (request) => checkClipSkip(request, prompts.textEncoder),
-    isGuided: ({ guidanceScale }) => guidanceFeatures === null && isGuided(guidanceScale),
+    isGuided: guided,
     encode: async ({ request, ...job }) => {
       const { prompt, negativePrompt, clipSkip, guidanceScale } = request;
       const guidance = guidanceCondition(guidanceScale, guidanceFeatures);
@@ -24,14 +27,10 @@ export function stableDiffusionConditioner(
         const { hiddenStates: data } = await encodePrompt(prompts, { ...job, text, what, skippedLayers });
         return { encoder_hidden_states: { data, shape: [maxTokens, data.length / maxTokens] }, ...guidance };
       };
-      const ofPrompt = (): Promise<Condition> => encode(prompt, 'prompt', clipSkip ?? 0);
-      if (guidanceFeatures !== null) {
-        const conditional = await ofPrompt();
-        return { conditional, unconditional: conditional };
-      }
+      const conditional = await encode(prompt, 'prompt', clipSkip ?? 0);
+      if (!guided(request)) return { conditional, unconditional: conditional };
       // diffusers leaves out no layer for the negative prompt.
-      const unconditional = await encode(negativePrompt ?? '', 'negative prompt', 0);
-      return { conditional: await ofPrompt(), unconditional };
+      return { conditional, unconditional: await encode(negativePrompt ?? '', 'negative prompt', 0) };
     },
   };
 }

@@ -18,7 +18,13 @@ test('four steps and guidance 8.5 are its own defaults', async (t) => {
   assert.deepEqual([numInferenceSteps, guidanceScale], [4, 8.5]);
 });
 
-for (const field of [{ negative_prompt: 'dark' }, { guidance_rescale: 0.5 }, { eta: 0.5 }, { sigmas: [9, 2] }])
+for (const field of [
+  { negative_prompt: 'dark' },
+  { guidance_rescale: 0.5 },
+  { guidance_stop: 0.5 },
+  { eta: 0.5 },
+  { sigmas: [9, 2] },
+])
   test(`${Object.keys(field).join()} is refused by name`, async (t) => {
     const { num_inference_steps: _, ...rest } = SMALL;
     await assert.rejects(drawDocuments(copyOfBase(t, 'base-lcm'), [{ ...rest, ...field }]), {

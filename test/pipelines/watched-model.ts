@@ -1,0 +1,120 @@
+/** A checkpoint whose networks tell what they do: each run and each rest, by the component's name, in their order. */
+import { NetworkOpener } from '../../src/engine/child/open-networks.ts';
+import type { Text2ImgError } from '../../src/errors/text2img-error.ts';
+import type { ResolvedGenerationRequest } from '../../src/job/generation-request.ts';
+import type { BuiltGraph, ComputeType } from '../../src/onnx/graph.ts';
+import type { Pipeline } from '../../src/pipelines/contract.ts';
+import type { Family } from '../../src/pipelines/family.ts';
+import { buildGraph } from '../../src/pipelines/prove-fit.ts';
+import { runJobs } from '../../src/pipelines/run-jobs.ts';
+import type { Tensors } from '../../src/runtime/contract.ts';
+import { DEFAULT_RUNTIME } from '../../src/runtime/registry.ts';
+import { openKnown } from '../checkpoint/open-known.ts';
+
+interface NetworkEvent {
+  readonly component: string;
+  readonly what: 'run' | 'rest';
+  readonly computeType: ComputeType;
+  /** Of a run: how many rows its first input has. */
+  readonly rows: number;
+}
+
+interface WatchedDrawing {
+  readonly pixels: Uint8Array[];
+  warnings: readonly string[];
+  error: Text2ImgError | undefined;
+}
+
+export interface WatchedModel extends AsyncDisposable {
+  /** Of all drawings so far; a test may empty it. */
+  readonly events: NetworkEvent[];
+  draw(
+    requests: readonly ResolvedGenerationRequest[],
+    options?: { readonly maxBatchImages?: number; readonly signal?: AbortSignal },
+  ): Promise<readonly WatchedDrawing[]>;
+}
+
+interface WatchedOptions {
+  readonly computeType?: ComputeType;
+  readonly oneAtATime?: boolean;
+  /** Called before a network runs; what it throws is the run's error. */
+  readonly beforeRun?: (component: string) => void;
+}
+
+export async function watchedModel(folder: string, options: WatchedOptions = {}): Promise<WatchedModel> {
+  const { computeType = 'float32', oneAtATime = false, beforeRun = () => undefined } = options;
+  const checkpoint = await openKnown(folder);
+  const components = new Map<BuiltGraph, string>();
+  const events: NetworkEvent[] = [];
+  await using stack = new AsyncDisposableStack();
+  const opener = stack.use(
+    new NetworkOpener({
+      runtime: {
+        open: async (graph, opening) => {
+          const network = await DEFAULT_RUNTIME.open(graph, opening);
+          const tell = (what: NetworkEvent['what'], rows: number): void => {
+            const component = components.get(graph) ?? '';
+            events.push({ component, what, computeType: opening.computeType, rows });
+          };
+          return {
+            run: async (inputs: Tensors) => {
+              beforeRun(components.get(graph) ?? '');
+              tell('run', Object.values(inputs)[0]?.shape[0] ?? 0);
+              return await network.run(inputs);
+            },
+            rest: async () => {
+              tell('rest', 0);
+              await network.rest();
+            },
+            [Symbol.asyncDispose]: () => network[Symbol.asyncDispose](),
+          };
+        },
+      },
+      device: 'cpu',
+      computeType,
+      graphOf: (component, wanted) => {
+        const graph = buildGraph(checkpoint, component, wanted);
+        components.set(graph, component);
+        return graph;
+      },
+      threads: 1,
+      cache: { folder: null },
+      oneAtATime,
+    }),
+  );
+  const family: Family = checkpoint.family;
+  const pipeline = stack.use(
+    await family.load(checkpoint, { open: opener.open, settings: { computeType, vaeTiling: false } }),
+  );
+  const resources = stack.move();
+  return {
+    events,
+    draw: (requests, drawing) => drawWatched(pipeline, requests, drawing),
+    [Symbol.asyncDispose]: () => resources.disposeAsync(),
+  };
+}
+
+async function drawWatched(
+  pipeline: Pipeline,
+  requests: readonly ResolvedGenerationRequest[],
+  { maxBatchImages = 1, signal = new AbortController().signal }: Parameters<WatchedModel['draw']>[1] = {},
+): Promise<readonly WatchedDrawing[]> {
+  const drawings = requests.map((): WatchedDrawing => ({ pixels: [], warnings: [], error: undefined }));
+  const of = (jobId: string): WatchedDrawing => drawings[Number(jobId)] as WatchedDrawing;
+  const jobs = requests.map((request, index) => ({ jobId: String(index), request, images: [], signal }));
+  await runJobs(pipeline, jobs, {
+    maxBatchImages,
+    yieldToEventLoop: () => Promise.resolve(),
+    observer: {
+      onProgress: () => undefined,
+      onImage: (jobId, { image }) => of(jobId).pixels.push(image.pixels),
+      onDone: (jobId, warnings) => {
+        of(jobId).warnings = warnings;
+      },
+      onFailed: (jobId, error) => {
+        of(jobId).error = error;
+      },
+    },
+  });
+  return drawings;
+}
