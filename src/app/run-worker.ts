@@ -17,8 +17,7 @@ import type { WorkerEvent, WorkerOptions } from '../worker/worker-contract.ts';
 import { runWorker } from '../worker/worker.ts';
 import { checkModelName, findModel, type ModelFolder } from './find-model.ts';
 import type { DownloadEvents } from './pull-model.ts';
-import { LocalEnginePool } from '../engine/engine-pool.ts';
-import { makeEngine, startEngine } from './open-engines.ts';
+import { WorkerEngines } from './open-engines.ts';
 import { openQueue } from './open-queue.ts';
 import { openStore } from './open-store.ts';
 import { DELIVERY_DRAIN_MS, webhookDeliverer, webhookPolicy } from './open-webhooks.ts';
@@ -153,15 +152,15 @@ interface Work {
 /** Generates, and sends webhooks beside it. */
 async function work({ settings, options, deliverer, model, healthFile }: Work): Promise<void> {
   const { signal, logger } = options;
-  const engine = makeEngine(settings.engine, { model, logger });
-  await using pool = new LocalEnginePool({ engines: [engine], logger });
+  await using engines = new WorkerEngines(settings.engine, { model, logger });
+  const { pool } = engines;
   {
     // One long wait, in which no loop turns.
     using _ = healthFile.whileStarting(MAX_LOAD_MS);
-    await untilAborted(startEngine(engine, { model, logger }), signal);
+    await untilAborted(engines.start(), signal);
   }
   // A load cannot be interrupted, and nobody waits for it.
-  if (signal.aborted) return engine.kill(new Text2ImgError('engine_unavailable', 'the engine was stopped.'));
+  if (signal.aborted) return pool.kill(new Text2ImgError('engine_unavailable', 'the engine was stopped.'));
   const finished = new AbortController();
   const delivering = deliverer.run(finished.signal);
   // While images are finished webhooks go on; what hangs there must not begin to hang only then.

@@ -13,6 +13,7 @@ import { compileCacheFolder } from '../config/user-folders.ts';
 import type { EngineSettings } from '../engine/protocol.ts';
 import type { Proxies } from '../lib/proxies.ts';
 import { engineEnvironment } from './engine-environment.ts';
+import { type EnginePlan, planEngines } from './engine-plans.ts';
 
 export interface QueueSettings {
   readonly mode: QueueMode;
@@ -111,7 +112,9 @@ export function modelSettings(
 
 /** The settings and the environment of an engine process. `find-model.ts` finds the checkpoint. */
 export interface EngineOptions {
-  readonly settings: Omit<EngineSettings, 'checkpointFolder' | 'modelName' | 'vae'>;
+  readonly settings: Omit<EngineSettings, 'checkpointFolder' | 'modelName' | 'vae' | keyof EnginePlan>;
+  /** One for each engine of a worker. A command with one engine takes the first. */
+  readonly plans: readonly [EnginePlan, ...EnginePlan[]];
   /** The child's whole environment. */
   readonly environment: Environment;
 }
@@ -121,15 +124,14 @@ export function engineOptions(config: Config, environment: Environment): EngineO
     settings: {
       variant: config.variant ?? null,
       ...omitUndefined({ predictionType: config.predictionType }),
-      device: config.device,
       dtype: config.dtype,
-      threads: config.threads,
       vaeTiling: config.vaeTiling,
       lowMemory: config.lowMemory,
       compileCacheFolder: compileCacheFolder(config, environment),
       ...omitUndefined({ compileCacheBytes: gigabytes(config.compileCacheSize) }),
       verifyCache: config.verifyCache,
     },
+    plans: planEngines(config),
     environment: engineEnvironment(environment),
   };
 }

@@ -1,9 +1,12 @@
 /** Options of `run` that need or exclude each other. The other commands find out when they open the queue. */
+import { availableParallelism } from 'node:os';
 import { Text2ImgError } from '../errors/text2img-error.ts';
+import { countText } from '../lib/count-text.ts';
 import type { Environment } from './environment.ts';
 import { emulatorEndpoint } from './google.ts';
 import type { Mode } from './mode.ts';
 import type { Config } from './options.ts';
+import { nameInUse } from './parse.ts';
 
 export interface Together {
   readonly mode: Mode;
@@ -19,6 +22,23 @@ export function checkTogether(config: Config, { mode, environment }: Together): 
     throw conflict('give either --public-url-base or --signed-urls, not both');
   if (config.webhookSecret !== undefined && config.callbackUrl === undefined)
     throw conflict('--webhook-secret needs --callback-url: only webhooks to that URL are signed');
+  checkEngines(config);
+}
+
+function checkEngines(config: Config): void {
+  const { device, engines } = config;
+  const [first] = device;
+  if (engines > 1 && (device.length > 1 || !['auto', 'cpu'].includes(first)))
+    throw conflict(
+      `--engines shares the CPU and cannot be used with --device ${device.join(',')}; for an engine on each GPU name them, as --device cuda:0,cuda:1`,
+    );
+  const cores = availableParallelism();
+  if (engines <= cores) return;
+  const name = nameInUse(config, 'engines');
+  throw new Text2ImgError(
+    'invalid_option',
+    `${name} ${engines} is not allowed: this process may use ${countText(cores, 'core', 'cores')}, and each engine needs one. The largest number is ${cores}.`,
+  );
 }
 
 function conflict(sentence: string): Text2ImgError {

@@ -19,6 +19,8 @@ import { type StallLimits, StallWatch } from './stall-watch.ts';
 export interface EngineHostOptions extends StallLimits {
   readonly settings: EngineSettings;
   readonly logger: Logger;
+  /** Asked at each start: how many engines have still to load into the memory that is free, this one included. Default: this one alone. */
+  readonly sharers?: () => number;
   /** Another child that speaks the protocol, for tests. */
   readonly childPath?: string;
   readonly environment?: Readonly<Record<string, string | undefined>>;
@@ -171,7 +173,8 @@ export class EngineHost implements AsyncDisposable {
   }
 
   #spawn(): Promise<ModelFacts> {
-    const { settings, logger, childPath = fileURLToPath(DEFAULT_CHILD), environment } = this.#options;
+    const { logger, childPath = fileURLToPath(DEFAULT_CHILD), environment } = this.#options;
+    const settings = { ...this.#options.settings, ...omitUndefined({ sharers: this.#options.sharers?.() }) };
     const ready = Promise.withResolvers<ModelFacts>();
     ready.promise.catch(() => undefined);
     const life: Life = {

@@ -38,6 +38,10 @@ export class LocalEnginePool implements EnginePool {
     });
   }
 
+  get size(): number {
+    return this.#engines.length;
+  }
+
   async nextSlot({ leadMs, signal }: NextSlotOptions): Promise<EngineSlot | undefined> {
     while (!signal.aborted) {
       const { refusal } = this;

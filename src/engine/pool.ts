@@ -10,6 +10,8 @@ export interface NextSlotOptions {
 }
 
 export interface EnginePool extends AsyncDisposable {
+  /** How many engines there are, whether or not they can be used. */
+  readonly size: number;
   /**
    * Waits for an engine that is idle, or will be within `leadMs` by the estimate of its jobs. Undefined: the signal came first.
    * @throws why none can be had, when no engine of the pool can be used

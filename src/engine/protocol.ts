@@ -29,6 +29,13 @@ const engineSettingsSchema = z.object({
   dtype: z.enum(['auto', 'float32', 'float16']),
   /** 0: as many as the machine offers. */
   threads: z.number().int().nonnegative(),
+  /** The logical processors that the engine keeps to, as `taskset -c` takes them; absent: all that it may use. */
+  cpus: z
+    .string()
+    .regex(/^\d+(?:-\d+)?(?:,\d+(?:-\d+)?)*$/)
+    .optional(),
+  /** Engines that have still to load into the memory that is free now, this one included; absent: this one alone. */
+  sharers: z.number().int().positive().optional(),
   vaeTiling: z.boolean(),
   /** Whether one network at a time is in memory; auto: where all together do not fit. */
   lowMemory: z.enum(['auto', 'on', 'off']).default('auto'),

@@ -9,6 +9,7 @@ import { resolveRequest, seedOfRun } from '../job/resolve-request.ts';
 import type { ClaimedPrompt, CompletionRecord, FailureRecord, TransitionOutcome } from '../queue/prompt-queue.ts';
 import type { OwedWebhook } from '../queue/webhook-outbox.ts';
 import type { FinishedPrompt } from '../webhook/webhook-policy.ts';
+import { omitUndefined } from '../lib/omit-undefined.ts';
 import { errorFields } from '../observability/error-fields.ts';
 import { Lease } from './lease.ts';
 import { ObjectNames } from './object-names.ts';
@@ -41,6 +42,8 @@ export class ClaimedJob implements Disposable {
   /** The document's own, once it is known to be one. */
   #callbackUrl: string | undefined;
   #modelName: string | undefined;
+  /** The engine that generates it, or did. */
+  engine: string | undefined;
   /** The engine is done with it, well or badly. */
   isGenerated = false;
   /** It was cancelled because the worker stops, not because somebody wanted that: it is released. */
@@ -111,12 +114,18 @@ export class ClaimedJob implements Disposable {
       seed,
       ...this.#loggedSize(record),
       model: this.#modelName,
+      ...this.#loggedEngine,
       worker: this.#options.owner,
       duration_ms: Math.round(performance.now() - this.#context.claimedAtMs),
       durations_ms: this.times.logFields,
     });
     const { prompt } = this.#finished();
     this.#tell({ type: 'completed', id: this.id, prompt, model: this.#modelName, ...record, durationsMs });
+  }
+
+  /** Of several. */
+  get #loggedEngine(): Readonly<Record<string, unknown>> {
+    return this.#options.pool.size > 1 ? omitUndefined({ engine: this.engine }) : {};
   }
 
   #loggedSize({ parameters }: CompletionRecord): Readonly<Record<string, unknown>> {
@@ -140,6 +149,7 @@ export class ClaimedJob implements Disposable {
       attempt: this.claim.attempt,
       verdict: verdict.kind,
       model: this.#modelName,
+      ...this.#loggedEngine,
       worker: this.#options.owner,
       duration_ms: Math.round(performance.now() - this.#context.claimedAtMs),
       error: { ...errorFields(error), ...failure },

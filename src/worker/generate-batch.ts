@@ -29,6 +29,7 @@ export async function generateBatch(
 
 async function generate(batch: readonly PreparedJob[], slot: EngineSlot, context: WorkerContext): Promise<void> {
   const { failures } = context;
+  for (const { job } of batch) job.engine = slot.engine;
   const byJobId = new Map(batch.map(({ job }) => [job.jobId, job]));
   const results: readonly Promise<JobResult>[] = slot.generate(
     batch.map(({ job, request }) => ({ jobId: job.jobId, request, images: [] })),

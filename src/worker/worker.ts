@@ -153,12 +153,23 @@ class Worker implements Disposable {
     const { until } = this.#options;
     const underWay = until === 'drained' ? [...this.#generating, ...this.#publishing] : [...this.#generating];
     if (underWay.length > 0 && (until === 'drained' || !this.#mayClaim)) {
-      await this.#alive.during(Promise.race(underWay));
+      await this.#alive.during(this.#mayClaim ? this.#untilOneEnds(underWay) : Promise.race(underWay));
       return false;
     }
     if (until === 'drained' && (await isDrained(this.#context))) return true;
     await (this.#trouble.isRefused ? sitOut(this.#context) : idle(this.#options));
     return false;
+  }
+
+  /** Or until there may be something to claim: another engine may be idle for as long as one of a job's images takes. */
+  async #untilOneEnds(underWay: readonly Promise<void>[]): Promise<void> {
+    const ended = new AbortController();
+    const signal = AbortSignal.any([this.#options.signal, ended.signal]);
+    try {
+      await Promise.race([...underWay, idle({ ...this.#options, signal })]);
+    } finally {
+      ended.abort();
+    }
   }
 
   [Symbol.dispose](): void {

@@ -1,4 +1,5 @@
 /** Options: the model and the machine. */
+import { deviceList } from './device-list.ts';
 import { DRAWING, option, type OptionSpec } from './option-spec.ts';
 import { decimalNumber, matching, oneOf, onOrOff, text, wholeNumber } from './value-types.ts';
 
@@ -46,10 +47,10 @@ export const MODEL_OPTIONS = {
   }),
   device: option({
     placeholder: '<device>',
-    type: matching(/^(?:auto|cpu|webgpu|cuda(?::\d{1,3})?)$/, { gpu: 'cuda', nvidia: 'cuda' }),
+    type: deviceList,
     default: 'auto',
-    doc: 'Device for the networks: auto, cpu, cuda, cuda:N or webgpu.',
-    allowed: 'auto, cpu, cuda, cuda:N or webgpu',
+    doc: 'Device for the networks: auto, cpu, cuda, cuda:N or webgpu. Several GPUs, as cuda:0,cuda:1: run starts an engine on each.',
+    allowed: 'auto, cpu, cuda, cuda:N or webgpu, or several different GPUs as cuda:0,cuda:1',
     commands: ['run', 'generate', 'doctor'],
   }),
   dtype: option({
@@ -70,7 +71,7 @@ export const MODEL_OPTIONS = {
     placeholder: '<n>',
     type: wholeNumber({ min: 0, max: 1024 }),
     default: '0',
-    doc: 'CPU threads. 0 uses all cores.',
+    doc: 'CPU threads of each engine. 0 uses all cores, shared among the engines.',
     allowed: 'a whole number from 0 to 1024',
     commands: DRAWING,
   }),

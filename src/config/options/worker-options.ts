@@ -19,6 +19,14 @@ export const WORKER_OPTIONS = {
     commands: ['run'],
     environment: 'BATCH_SIZE',
   }),
+  engines: option({
+    placeholder: '<n>',
+    type: wholeNumber({ min: 1, max: 1024 }),
+    default: '1',
+    doc: 'Engines that share the CPU, each with its own cores and jobs. For several GPUs name them with --device.',
+    allowed: 'a whole number from 1 to 1024',
+    commands: ['run'],
+  }),
   // A statement to a database may take a second, and is repeated within half a lease.
   leaseSeconds: option({
     placeholder: '<s>',

@@ -12,6 +12,7 @@ import { type ChosenDevice, chooseDevice } from '../../runtime/choose-device.ts'
 import { digestFile, identityOf } from '../../runtime/file-digest.ts';
 import { RUNTIMES } from '../../runtime/registry.ts';
 import type { EngineSettings } from '../protocol.ts';
+import { keepToCpus } from './keep-to-cpus.ts';
 import { hashInBackground, knownModelHash, modelHashOf } from './model-hash.ts';
 import { takeTurns } from './one-at-a-time.ts';
 import { NetworkOpener } from './open-networks.ts';
@@ -31,6 +32,7 @@ export interface LoadedModel extends AsyncDisposable {
 export async function loadModel(settings: EngineSettings, families: readonly Family[]): Promise<LoadedModel> {
   const startMs = performance.now();
   const { checkpointFolder, variant, predictionType, vae, compileCacheFolder: folder, verifyCache: verify } = settings;
+  const spread = settings.cpus === undefined ? undefined : await notKept(settings.cpus);
   const checkpoint = await openCheckpoint(checkpointFolder, {
     families,
     ...omitUndefined({ variant: variant ?? undefined, predictionType, vae: vae?.path }),
@@ -71,11 +73,18 @@ export async function loadModel(settings: EngineSettings, families: readonly Fam
     modelName: settings.modelName ?? checkpoint.modelName,
     ...omitUndefined({ vaeName: vae?.name }),
     device,
-    warnings: [...checkpoint.warnings, ...(typeof turns === 'string' ? [turns] : []), ...opener.notes],
+    warnings: [...checkpoint.warnings, turns, spread, ...opener.notes].filter((note) => typeof note === 'string'),
     loadMs: performance.now() - startMs,
   });
   const resources = stack.move();
   return { pipeline, facts, hashLater, [Symbol.asyncDispose]: () => resources.disposeAsync() };
+}
+
+/** A sentence for the log where the engine cannot keep to its cores. */
+async function notKept(cpus: string): Promise<string | undefined> {
+  const problem = await keepToCpus(cpus);
+  if (problem === undefined) return undefined;
+  return `The engine cannot keep to the cores ${cpus}: ${problem}. It runs on all cores, which may be slower.`;
 }
 
 /** Hashed within 0.1 s (0.4 GB/s). So the images of a small model carry its hash from the first one on, and `--from` makes the same bytes. */
