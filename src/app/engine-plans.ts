@@ -1,4 +1,4 @@
-/** What the engines of one worker differ in: one for each GPU that `--device` names, or `--engines` of them that share the CPU. */
+/** Plans the engines of one worker: one for each GPU that `--device` names, or `--engines` of them that share the CPU. */
 import type { Config } from '../config/options.ts';
 import type { EngineSettings } from '../engine/protocol.ts';
 import { type CpuMachine, shareCpus } from '../lib/cpu-shares.ts';

@@ -2,7 +2,6 @@
 import { EngineHost } from '../engine/engine-host.ts';
 import { LocalEnginePool } from '../engine/engine-pool.ts';
 import { Text2ImgError } from '../errors/text2img-error.ts';
-import type { ModelFacts } from '../job/model-facts.ts';
 import { omitUndefined } from '../lib/omit-undefined.ts';
 import { loggerWith } from '../observability/logger-with.ts';
 import type { Logger } from '../observability/logger.ts';
@@ -15,6 +14,8 @@ export interface MakeEngineOptions {
   readonly model: ModelFolder;
   readonly logger: Logger;
 }
+
+type Facts = EngineHost['model'];
 
 interface PlannedEngine {
   readonly plan: EnginePlan;
@@ -65,7 +66,7 @@ export class WorkerEngines implements AsyncDisposable {
     await this.pool[Symbol.asyncDispose]();
   }
 
-  async #startOne({ plan, host, logger }: PlannedEngine): Promise<ModelFacts> {
+  async #startOne({ plan, host, logger }: PlannedEngine): Promise<Facts> {
     try {
       const facts = await host.start();
       logReady(facts, { plan, logger, isOneOfSeveral: this.#engines.length > 1 });
@@ -129,7 +130,7 @@ interface ReadyOptions extends Omit<PlannedEngine, 'host'> {
   readonly isOneOfSeveral: boolean;
 }
 
-function logReady(facts: ModelFacts, { plan, logger, isOneOfSeveral }: ReadyOptions): void {
+function logReady(facts: Facts, { plan, logger, isOneOfSeveral }: ReadyOptions): void {
   const { threads, cpus } = plan;
   logger.info('model ready', {
     model: facts.modelName,

@@ -49,7 +49,7 @@ test('kill -9 of one engine while both generate: its document is generated again
     'completed 2',
     ...Array<string>(ids.length - 2).fill('completed 1'),
   ]);
-  assert.deepEqual([...new Set(engineOf.values())].toSorted(), ['engine 1', 'engine 2'], 'the log says which engine');
+  assert.deepEqual(new Set(engineOf.values()), new Set(['engine 1', 'engine 2']), 'the log says which engine');
 });
 
 test('a document that the second engine generates is cancelled there, and the first goes on', ENDS, async (t) => {
