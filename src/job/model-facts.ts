@@ -27,7 +27,7 @@ export const modelFactsSchema = z.object({
   deviceReason: foreignText,
   /** The runtime's message about a device that it cannot use. */
   deviceDetail: foreignText.optional(),
-  dtype: z.enum(['float32', 'float16']),
+  dtype: z.enum(['float32', 'float16', 'bfloat16']),
   loadMs: z.number(),
   warnings: warningsSchema,
   /** Sentences about the checkpoint for somebody who looks for the reason of something. */

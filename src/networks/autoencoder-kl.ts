@@ -23,7 +23,7 @@ function buildDecoder({ config, weights, computeType, sizes = {} }: NetworkBuild
   const shape = [1, config.latent_channels, sizes.height ?? 64, sizes.width ?? 64];
   const latents = g.cast(
     g.input('latent_sample', 'float32', [1, config.latent_channels, 'height', 'width'], shape),
-    computeType,
+    g.graphType,
   );
   let hidden = config.use_post_quant_conv
     ? conv2d(g, latents, 'post_quant_conv', { outChannels: config.latent_channels, kernel: 1 })
@@ -75,6 +75,6 @@ export const AUTOENCODER_KL: NetworkClass<AutoencoderKlConfig> = {
       /\.(query|key|value|proj_attn)\.(weight|bias)$/,
       (_, old: string, kind: string) => `.${OLD_ATTENTION_NAMES[old]}.${kind}`,
     ),
-  computeType: ({ force_upcast: overflows }, wanted) => (overflows ? 'float32' : wanted),
+  computeType: ({ force_upcast: overflows }, wanted) => (overflows && wanted === 'float16' ? 'float32' : wanted),
   build: buildDecoder,
 };

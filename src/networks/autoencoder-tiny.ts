@@ -24,7 +24,7 @@ function buildDecoder({ config, weights, computeType, sizes = {} }: NetworkBuild
   const latents = g.input('latent_sample', 'float32', [1, channels, 'height', 'width'], shape);
   const layers = new Layers(g, 'decoder.layers', activation);
   const features = config.decoder_block_out_channels[0] ?? 0;
-  let hidden = layers.conv(bounded(g, g.cast(latents, computeType)), { outChannels: features });
+  let hidden = layers.conv(bounded(g, g.cast(latents, g.graphType)), { outChannels: features });
   hidden = layers.activate(hidden);
   for (const [stage, blocks] of stages.entries()) {
     for (let block = 0; block < blocks; block++) hidden = layers.block(hidden);
@@ -46,7 +46,7 @@ function buildEncoder({ config, weights, computeType, sizes = {} }: NetworkBuild
   const { in_channels: channels, act_fn: activation, num_encoder_blocks: stages } = config;
   const scale = 2 ** (stages.length - 1);
   const shape = [1, channels, (sizes.height ?? 64) * scale, (sizes.width ?? 64) * scale];
-  const image = g.cast(g.input('sample', 'float32', [1, channels, 'image_height', 'image_width'], shape), computeType);
+  const image = g.cast(g.input('sample', 'float32', [1, channels, 'image_height', 'image_width'], shape), g.graphType);
   const layers = new Layers(g, 'encoder.layers', activation);
   const features = config.encoder_block_out_channels[0] ?? 0;
   let hidden = divideBy(g, add(g, image, g.constant([1], [1])), 2);

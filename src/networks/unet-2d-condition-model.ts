@@ -30,9 +30,9 @@ function buildUNet({ config, weights, computeType, sizes }: NetworkBuild<UNet2DC
   const context = g.input('encoder_hidden_states', 'float32', ['batch', 'tokens', contextFeatures], contextShape);
 
   const time = embedTime(g, { config, timestep, batch: nominal.batch });
-  const network = new UNetBlocks(g, config, time, g.cast(context, computeType));
+  const network = new UNetBlocks(g, config, time, g.cast(context, g.graphType));
   const skips: Value[] = [];
-  let hidden = conv2d(g, centred(g, g.cast(sample, computeType), config), 'conv_in', {
+  let hidden = conv2d(g, centred(g, g.cast(sample, g.graphType), config), 'conv_in', {
     outChannels: plans[0]?.channels ?? 0,
     kernel: config.conv_in_kernel,
   });

@@ -41,7 +41,7 @@ function withGuidance(g: GraphBuilder, projected: Value, { config, batch }: Time
   if (typeof width !== 'number') return projected;
   const condition = g.input('timestep_cond', 'float32', ['batch', width], [batch, width]);
   const outFeatures = projected.shape.at(-1) ?? 0;
-  const own = linear(g, g.cast(condition, g.computeType), 'time_embedding.cond_proj', { outFeatures, bias: false });
+  const own = linear(g, g.cast(condition, g.graphType), 'time_embedding.cond_proj', { outFeatures, bias: false });
   return add(g, own, projected);
 }
 
@@ -57,7 +57,7 @@ function withSizes(g: GraphBuilder, time: Value, { config, batch }: TimeInputs):
   const sizes = g.node('Reshape', [projected, g.integers([0, TIME_IDS * channels])], {
     shape: [batch, TIME_IDS * channels],
   });
-  const both = concat(g, [g.cast(text, g.computeType), sizes], 1);
+  const both = concat(g, [g.cast(text, g.graphType), sizes], 1);
   // The configuration's `act_fn` is not for this one.
   const added = timestepEmbedding(g, both, 'add_embedding', { outFeatures: time.shape.at(-1) ?? 0 });
   return add(g, time, added);

@@ -32,8 +32,19 @@ export interface Value {
 /** A dimension of a graph input or output: fixed, or a name for one that varies. */
 export type Dimension = number | string;
 
-/** Precision of weights and arithmetic; graph inputs and outputs are always float32. */
-export type ComputeType = 'float32' | 'float16';
+/**
+ * Precision of weights and arithmetic; graph inputs and outputs are always float32. A graph for `bfloat16` is written in float32, and the runtime
+ * computes in less where it may: with the exponents of float32, nothing overflows.
+ */
+export const COMPUTE_TYPES = ['float32', 'float16', 'bfloat16'] as const;
+export type ComputeType = (typeof COMPUTE_TYPES)[number];
+
+/** The types that a graph is written in. */
+export type GraphType = 'float32' | 'float16';
+
+export function graphTypeOf(computeType: ComputeType): GraphType {
+  return computeType === 'float16' ? 'float16' : 'float32';
+}
 
 /** The same graph over one file with all of its weights in the compute type. */
 export interface Widening extends WidenedFile {
@@ -41,10 +52,17 @@ export interface Widening extends WidenedFile {
   readonly graphOver: (file: string) => BuiltGraph;
 }
 
+/** Where a runtime finds a weight file. */
+export interface WeightFilePlace {
+  readonly location: string;
+  /** Added to the tensors' offsets; absent: 0. */
+  readonly startBytes?: number;
+}
+
 export interface BuiltGraph {
   readonly model: Uint8Array;
-  /** The model with numbers in the place of its weight files' names: the same for files that only moved. Absent: it names none that may move. */
-  readonly unplacedModel?: () => Uint8Array;
+  /** The model with its weight files elsewhere: below another folder, or in memory. Absent: it has none. */
+  readonly modelOver?: (placeOf: (file: string) => WeightFilePlace) => Uint8Array;
   /** Precision of its arithmetic; its inputs and outputs are always float32. */
   readonly computeType: ComputeType;
   /** The folder that the external initialisers' locations are relative to. */
@@ -86,7 +104,9 @@ export interface NodeOptions {
 }
 
 export class GraphBuilder {
-  readonly computeType: ComputeType;
+  /** The type of weights and arithmetic in the graph. */
+  readonly graphType: GraphType;
+  readonly #computeType: ComputeType;
   readonly weights: Weights;
   readonly #nodes: NodeProto[] = [];
   readonly #initializers: TensorProto[] = [];
@@ -101,7 +121,8 @@ export class GraphBuilder {
 
   constructor(weights: Weights, computeType: ComputeType) {
     this.weights = weights;
-    this.computeType = computeType;
+    this.#computeType = computeType;
+    this.graphType = graphTypeOf(computeType);
   }
 
   input(name: string, type: ElementType, dimensions: readonly Dimension[], nominal: readonly number[]): Value {
@@ -185,11 +206,11 @@ export class GraphBuilder {
     const index = this.#initializers.length;
     const inline = this.weights.smallTensor(name);
     this.#initializers.push(
-      inline === undefined ? { ...tensor, ...externalAt(place) } : { ...tensor, rawData: inline },
+      inline === undefined ? tensor : { ...tensor, rawData: inline },
     );
     const firstNode = this.#nodes.length;
     const stored: Value = { name, type, shape: asked };
-    const value = this.cast(place.scale === undefined ? stored : this.#scaled(stored, place.scale), this.computeType);
+    const value = this.cast(place.scale === undefined ? stored : this.#scaled(stored, place.scale), this.graphType);
     const converters = this.#nodes.slice(firstNode).map((node) => node.name);
     if (inline === undefined) this.#external.push({ index, place, valueName: value.name, converters });
     this.#weightValues.set(name, value);
@@ -211,7 +232,7 @@ export class GraphBuilder {
   }
 
   /** A small constant in the compute type, or in float32 on request. */
-  constant(data: readonly number[], shape: readonly number[], type: ComputeType = this.computeType): Value {
+  constant(data: readonly number[], shape: readonly number[], type: GraphType = this.graphType): Value {
     const bytes = type === 'float32' ? new Float32Array(data) : new Float16Array(data);
     return this.#constant(type, shape, new Uint8Array(bytes.buffer));
   }
@@ -237,16 +258,16 @@ export class GraphBuilder {
     const files = this.#external.map(({ place }) => place.file);
     const folder = commonFolder(files);
     const weightFiles = [...new Set(files)];
-    const encoded = (locationOf: (file: string) => string): Uint8Array => {
+    const modelOver = (placeOf: (file: string) => WeightFilePlace): Uint8Array => {
       const initializer = [...this.#initializers];
       for (const { index, place } of this.#external)
-        initializer[index] = at(initializer[index] as TensorProto, locationOf(place.file));
+        initializer[index] = { ...(initializer[index] as TensorProto), ...externalAt(place, placeOf(place.file)) };
       return this.#encode(name, this.#nodes, initializer);
     };
     const facts = {
-      computeType: this.computeType,
+      computeType: this.#computeType,
       weightBytes: this.#external.reduce(
-        (sum, { place }) => sum + elementsOf(place) * ELEMENT_BYTES[this.computeType],
+        (sum, { place }) => sum + elementsOf(place) * ELEMENT_BYTES[this.#computeType],
         0,
       ),
       largestInlineBytes: this.#initializers.reduce((max, { rawData }) => Math.max(max, rawData?.length ?? 0), 0),
@@ -254,8 +275,8 @@ export class GraphBuilder {
     };
     return {
       ...facts,
-      model: encoded((file) => externalLocation(folder, file)),
-      unplacedModel: () => encoded((file) => String(weightFiles.indexOf(file))),
+      model: modelOver((file) => ({ location: externalLocation(folder, file) })),
+      modelOver,
       weightsFolder: folder,
       weightFiles,
       ...omitUndefined({ widening: this.#widening(name, facts) }),
@@ -277,49 +298,47 @@ export class GraphBuilder {
   /** Of graphs that compute in float32: other types are not made here. */
   #widening(
     name: string,
-    facts: Omit<BuiltGraph, 'model' | 'unplacedModel' | 'weightsFolder' | 'weightFiles'>,
+    facts: Omit<BuiltGraph, 'model' | 'modelOver' | 'weightsFolder' | 'weightFiles'>,
   ): Widening | undefined {
     const converters = new Set(this.#external.flatMap((weight) => weight.converters));
-    if (this.computeType !== 'float32' || converters.size === 0) return undefined;
+    if (this.graphType !== 'float32' || converters.size === 0) return undefined;
     const { tensors, bytes } = placeInOneFile(this.#external.map(({ place }) => place));
     const nodes = this.#nodes.filter((node) => !converters.has(node.name));
     return {
       tensors,
       bytes,
       graphOver: (file) => {
-        const initializer = [...this.#initializers];
-        for (const [k, { index, valueName }] of this.#external.entries()) {
-          const { offsetBytes, lengthBytes } = tensors[k] as (typeof tensors)[number];
-          const { dims } = initializer[index] as TensorProto;
-          const tensor = { name: valueName, dims, dataType: ELEMENT_TYPES.float32 };
-          initializer[index] = at({ ...tensor, ...externalAt({ offsetBytes, lengthBytes }) }, basename(file));
-        }
-        const model = this.#encode(name, nodes, initializer);
-        return { ...facts, model, weightsFolder: dirname(file), weightFiles: [file] };
+        const modelOver = (placeOf: (file: string) => WeightFilePlace): Uint8Array => {
+          const initializer = [...this.#initializers];
+          for (const [k, { index, valueName }] of this.#external.entries()) {
+            const { dims } = initializer[index] as TensorProto;
+            const tensor = { name: valueName, dims, dataType: ELEMENT_TYPES.float32 };
+            initializer[index] = { ...tensor, ...externalAt(tensors[k] as (typeof tensors)[number], placeOf(file)) };
+          }
+          return this.#encode(name, nodes, initializer);
+        };
+        const model = modelOver(() => ({ location: basename(file) }));
+        return { ...facts, model, modelOver, weightsFolder: dirname(file), weightFiles: [file] };
       },
     };
   }
 }
 
-const ELEMENT_BYTES = { float32: 4, float16: 2 } as const satisfies Record<ComputeType, number>;
+const ELEMENT_BYTES = { float32: 4, float16: 2, bfloat16: 2 } as const satisfies Record<ComputeType, number>;
 
-/** A tensor in a file that `at` names. */
-function externalAt({
-  offsetBytes,
-  lengthBytes,
-}: Pick<TensorPlace, 'offsetBytes' | 'lengthBytes'>): Partial<TensorProto> {
+/** A tensor at a place of a file that the runtime finds where `location` says. */
+function externalAt(
+  { offsetBytes, lengthBytes }: Pick<TensorPlace, 'offsetBytes' | 'lengthBytes'>,
+  { location, startBytes = 0 }: WeightFilePlace,
+): Partial<TensorProto> {
   return {
     dataLocation: 1,
     externalData: [
-      { key: 'location', value: '' },
-      { key: 'offset', value: String(offsetBytes) },
+      { key: 'location', value: location },
+      { key: 'offset', value: String(startBytes + offsetBytes) },
       { key: 'length', value: String(lengthBytes) },
     ],
   };
-}
-
-function at(tensor: TensorProto, location: string): TensorProto {
-  return { ...tensor, externalData: [{ key: 'location', value: location }, ...(tensor.externalData ?? []).slice(1)] };
 }
 
 function squeezed(shape: readonly number[]): string {

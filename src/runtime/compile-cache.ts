@@ -164,7 +164,8 @@ async function cacheKey<N extends AsyncDisposable>({
 }: Omit<Opening<N>, 'entry'>): Promise<string> {
   const hash = createHash('sha256')
     .update(form.key)
-    .update(graph.unplacedModel?.() ?? graph.model);
+    // The same for weight files that only moved.
+    .update(graph.modelOver?.((file) => ({ location: String(graph.weightFiles.indexOf(file)) })) ?? graph.model);
   const { verify = 'changed' } = cache;
   for (const file of graph.weightFiles) hash.update(`${await weightsDigest(folder, file, verify)}\n`);
   return hash.digest('hex').slice(0, 32);

@@ -27,7 +27,7 @@ export async function loadStableDiffusionXl(
   const first = await openInnerTextEncoder({ component: 'text_encoder', network, maxTokens }, tools);
   const second = await openPooledTextEncoder({ component: 'text_encoder_2', network: secondNetwork, maxTokens }, tools);
   return new LatentDiffusion({
-    ...(await openLatentNetworks(checkpoint, tools, vaeOptions(vae.config))),
+    ...(await openLatentNetworks(checkpoint, tools, vaeOptions(vae.config, tools.settings))),
     conditioner: xlConditioner({
       first: { tokenizer, ...first },
       second: { tokenizer: secondTokenizer, ...second },
@@ -40,11 +40,17 @@ export async function loadStableDiffusionXl(
   });
 }
 
-/** The XL pipelines read `force_upcast`, whose default in diffusers is true, and the statistics of the latents. */
-function vaeOptions({ force_upcast: stated, latents_mean: mean, latents_std: deviation }: VaeConfig) {
+/**
+ * The XL pipelines read `force_upcast`, whose default in diffusers is true, and the statistics of the latents. Like diffusers, they upcast from float16
+ * only: bfloat16 has the exponents of float32.
+ */
+function vaeOptions(
+  { force_upcast: stated, latents_mean: mean, latents_std: deviation }: VaeConfig,
+  { computeType }: Pick<LoadTools['settings'], 'computeType'>,
+) {
   const vaeStatistics: VaeDecoder['statistics'] = mean && deviation ? { mean, deviation } : undefined;
   return {
     ...omitUndefined({ vaeStatistics }),
-    vaePrecision: (stated ?? true) ? ({ computeType: 'float32' } as const) : {},
+    vaePrecision: (stated ?? true) && computeType === 'float16' ? ({ computeType: 'float32' } as const) : {},
   };
 }

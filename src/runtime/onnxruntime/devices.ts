@@ -1,31 +1,20 @@
 /** ONNX Runtime's devices, each tried in a child process. This file loads no native library. */
-import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { totalmem } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { createRequire } from 'node:module';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
-import { z } from 'zod';
-import { messageOf } from '../../lib/disk-errors.ts';
 import { omitUndefined } from '../../lib/omit-undefined.ts';
 import type { DeviceReport } from '../contract.ts';
+import { tryInChild } from '../try-in-child.ts';
 import { providerOf } from './execution-provider.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-const run = promisify(execFile);
 const CHILD = new URL(
   import.meta.url.endsWith('.ts') ? './try-device-child.ts' : './try-device-child.js',
   import.meta.url,
 );
-const TIMEOUT_MS = 60_000;
 const CUDA_ADVICE = '"text2img setup cuda" downloads its libraries; an NVIDIA driver must be installed.';
-
-const answerSchema = z.object({
-  computeTypes: z.array(z.enum(['float32', 'float16'])),
-  problem: z.string().optional(),
-});
 
 /** `cpu`, every CUDA GPU that answers (or `cuda:0` with its problem) and `webgpu`; or only the one that is named. */
 export async function tryDevices(
@@ -56,7 +45,7 @@ async function report(device: string, environment: Environment): Promise<DeviceR
   const { name } = providerOf(device);
   const answer = isCudaMissing(name, environment)
     ? { computeTypes: [], problem: 'ONNX Runtime’s CUDA provider is not installed' }
-    : await ask(device, environment);
+    : await tryInChild({ child: CHILD, parameters: [device], environment });
   return {
     device,
     kind: name === 'cpu' ? 'cpu' : 'gpu',
@@ -65,16 +54,6 @@ async function report(device: string, environment: Environment): Promise<DeviceR
     ...omitUndefined({ problem: answer.problem }),
     ...(name === 'cuda' && answer.computeTypes.length === 0 ? { advice: CUDA_ADVICE } : {}),
   };
-}
-
-async function ask(device: string, environment: Environment): Promise<z.infer<typeof answerSchema>> {
-  try {
-    const options = { timeout: TIMEOUT_MS, env: environment };
-    const { stdout } = await run(process.execPath, [fileURLToPath(CHILD), device], options);
-    return answerSchema.parse(JSON.parse(stdout));
-  } catch (error) {
-    return { computeTypes: [], problem: `the process that tried it ended: ${messageOf(error).split('\n')[0]}` };
-  }
 }
 
 /**

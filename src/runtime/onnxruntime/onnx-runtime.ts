@@ -17,6 +17,6 @@ export const ONNX_RUNTIME: Runtime = {
 };
 
 async function openNetwork(graph: BuiltGraph, options: OpenOptions): Promise<Network> {
-  const { OnnxRuntimeNetwork } = await import('./network.ts');
-  return await OnnxRuntimeNetwork.open(graph, options);
+  const network = await import('./network.ts');
+  return await network.openNetwork(graph, options);
 }

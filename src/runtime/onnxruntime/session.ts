@@ -8,6 +8,7 @@ import { memoryRefusal } from '../../lib/memory-errors.ts';
 import type { BuiltGraph } from '../../onnx/graph.ts';
 import type { ElementType, HostTensor, HostTensors } from '../contract.ts';
 import type { ExecutionProvider } from './execution-provider.ts';
+import type { Session } from '../session-network.ts';
 import { errorText } from './error-text.ts';
 
 export interface SessionSettings {
@@ -76,15 +77,15 @@ function sessionOptions(
   };
 }
 
-/** A session with the project's tensors. Its owner sees to it that nothing runs while it is closed. */
-export class OnnxRuntimeSession implements AsyncDisposable {
+/** A session with the project's tensors. */
+export class OnnxRuntimeSession implements Session {
   readonly #session: InferenceSession;
 
   constructor(session: InferenceSession) {
     this.#session = session;
   }
 
-  /** Blocks this thread until it is done. @throws `inference_failed`, `engine_out_of_memory` */
+  /** Blocks this thread until it is done: the Node binding cannot stop a run. @throws `inference_failed`, `engine_out_of_memory` */
   async run(inputs: HostTensors): Promise<HostTensors> {
     const feeds = Object.fromEntries(Object.entries(inputs).map(([name, tensor]) => [name, toOrt(tensor)]));
     const results = await translateErrors(() => this.#session.run(feeds));

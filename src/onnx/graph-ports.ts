@@ -1,0 +1,25 @@
+/** The inputs and outputs of a graph as its bytes say them, for runtimes that do not name them reliably. */
+import { decodeModel, ELEMENT_TYPES, type ElementType } from './onnx-schema.ts';
+
+export interface GraphPort {
+  readonly name: string;
+  /** undefined: a type that this project does not use. */
+  readonly type: ElementType | undefined;
+}
+
+export interface GraphPorts {
+  readonly inputs: readonly GraphPort[];
+  readonly outputs: readonly GraphPort[];
+}
+
+/** @throws an error of the protobuf reader for bytes that are no graph */
+export function readPorts(model: Uint8Array): GraphPorts {
+  const { graph } = decodeModel(model);
+  return { inputs: graph.input.map(portOf), outputs: graph.output.map(portOf) };
+}
+
+function portOf({ name, type }: ReturnType<typeof decodeModel>['graph']['input'][number]): GraphPort {
+  const { elemType } = type.tensorType;
+  const found = Object.entries(ELEMENT_TYPES).find(([, number]) => number === elemType);
+  return { name, type: found?.[0] as ElementType | undefined };
+}

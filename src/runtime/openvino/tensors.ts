@@ -1,0 +1,73 @@
+/** The project's tensors as OpenVINO's, and back. */
+import { Text2ImgError } from '../../errors/text2img-error.ts';
+import type { ElementType, HostTensor } from '../contract.ts';
+import { ELEMENT_NUMBERS, type Handle, type HostShape, type NativeShape } from './bindings.ts';
+import type { OpenVinoCore } from './core.ts';
+
+/** Memory that OpenVINO reads in place: it must stay referenced, because nothing else keeps it from being collected. */
+export interface LentTensor {
+  readonly handle: Handle;
+  readonly memory: readonly ArrayBufferView[];
+}
+
+/** The same memory as an input of OpenVINO. @throws `inference_failed` */
+export function lend(core: OpenVinoCore, { type, shape, data }: HostTensor): LentTensor {
+  const hostShape: HostShape = { rank: shape.length, dims: BigInt64Array.from(shape, BigInt) };
+  const handle = core.make('an input of a network could not be made', (box) =>
+    core.functions.createTensor(ELEMENT_NUMBERS[type], hostShape, data, box),
+  );
+  return { handle, memory: [data, hostShape.dims] };
+}
+
+/** A copy of an output, whose memory the next run overwrites. @throws `inference_failed` */
+export function copyOutput(core: OpenVinoCore, tensor: Handle): HostTensor {
+  const { functions } = core;
+  const what = 'an output of a network could not be read';
+  const number: [number] = [0];
+  core.check(what, functions.tensorType(tensor, number));
+  const bytes: [number] = [0];
+  core.check(what, functions.tensorBytes(tensor, bytes));
+  const shape = shapeOf(core, tensor);
+  // A tensor without elements may have no memory.
+  const buffer =
+    bytes[0] === 0
+      ? new ArrayBuffer()
+      : functions.bytesAt(
+          core.make(what, (box) => functions.tensorData(tensor, box)),
+          bytes[0],
+        );
+  return typed(typeOf(number[0]), shape, buffer);
+}
+
+function shapeOf(core: OpenVinoCore, tensor: Handle): number[] {
+  const shape: Partial<NativeShape> = {};
+  core.check("the shape of an output could not be read", core.functions.tensorShape(tensor, shape));
+  const { rank = 0, dims = null } = shape;
+  if (dims === null) return [];
+  const sizes = Array.from(new BigInt64Array(core.functions.bytesAt(dims, rank * BigInt64Array.BYTES_PER_ELEMENT)), Number);
+  core.functions.freeShape({ rank, dims });
+  return sizes;
+}
+
+function typeOf(number: number): ElementType {
+  for (const [type, known] of Object.entries(ELEMENT_NUMBERS)) if (known === number) return type as ElementType;
+  throw new Text2ImgError(
+    'internal',
+    `an output of a network has OpenVINO's element type ${number}; allowed are ${Object.values(ELEMENT_NUMBERS).join(', ')}.`,
+  );
+}
+
+function typed(type: ElementType, shape: readonly number[], buffer: ArrayBuffer): HostTensor {
+  switch (type) {
+    case 'float32':
+      return { type, shape, data: new Float32Array(buffer) };
+    case 'float16':
+      return { type, shape, data: new Float16Array(buffer) };
+    case 'int32':
+      return { type, shape, data: new Int32Array(buffer) };
+    case 'int64':
+      return { type, shape, data: new BigInt64Array(buffer) };
+    case 'uint8':
+      return { type, shape, data: new Uint8Array(buffer) };
+  }
+}

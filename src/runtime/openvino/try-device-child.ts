@@ -1,0 +1,4 @@
+/** Tries OpenVINO on the CPU and prints its answer as one JSON line. It has its own process, because a library that fails may crash its process. */
+import { tryDevice } from './try-device.ts';
+
+process.stdout.write(`${JSON.stringify(await tryDevice(process.argv[2] ?? ''))}\n`);
