@@ -120,6 +120,7 @@ const PARENT_IMPORTS = ['errors', 'lib', 'observability', 'job', 'runtime/regist
 /** Foreign library → the only places that may import it. */
 export const DOORS: Record<string, readonly string[]> = {
   'onnxruntime-node': ['src/runtime/onnxruntime/**'],
+  koffi: ['src/runtime/openvino/bindings.ts'],
   'node:sqlite': ['src/queue/sqlite/**'],
   '@google-cloud/storage': ['src/storage/gcs/gcs-client.ts'],
   '@huggingface/hub': ['src/checkpoint/hub/hub-client.ts'],

@@ -1,11 +1,15 @@
-/** One process: loads a UNet of full shape once and measures forward passes, batch 1. Prints one JSON line. Usage: unet-pass.ts SHAPE UNET_FOLDER CACHE_FOLDER|off THREADS PASSES */
+/** One process: loads a UNet of full shape once and measures forward passes, batch 1. Prints one JSON line. Usage: unet-pass.ts SHAPE UNET_FOLDER CACHE_FOLDER|off THREADS PASSES [COMPUTE_TYPE [OPENVINO_FOLDER]] */
 import { openComponentWeights } from '../src/checkpoint/component-weights.ts';
 import { UNET_2D_CONDITION_MODEL } from '../src/networks/unet-2d-condition-model.ts';
-import { DEFAULT_RUNTIME } from '../src/runtime/registry.ts';
+import { COMPUTE_TYPES } from '../src/onnx/graph.ts';
+import { DEFAULT_RUNTIME, openvinoIn } from '../src/runtime/registry.ts';
 import { median, peakBytes, residentBytes, timeRuns } from './timing.ts';
 import { configOf, inputsOf, isShapeName, SHAPES, sizesOf } from './unet-shapes.ts';
 
-const [name = '', folder = '', cache = 'off', threads = '2', passes = '3'] = process.argv.slice(2);
+const [name = '', folder = '', cache = 'off', threads = '2', passes = '3', type = 'float32', libraries = ''] =
+  process.argv.slice(2);
+const computeType = COMPUTE_TYPES.find((known) => known === type) ?? 'float32';
+const runtime = libraries === '' ? DEFAULT_RUNTIME : openvinoIn(libraries);
 if (!isShapeName(name)) throw new Error(`no shape ${name}`);
 const shape = SHAPES[name];
 const startMs = performance.now();
@@ -13,12 +17,12 @@ const weights = await openComponentWeights({ component: 'unet', folder, baseName
 const graph = UNET_2D_CONDITION_MODEL.build({
   config: configOf(shape),
   weights,
-  computeType: 'float32',
+  computeType,
   sizes: sizesOf(shape),
 });
-await using network = await DEFAULT_RUNTIME.open(graph, {
+await using network = await runtime.open(graph, {
   device: 'cpu',
-  computeType: 'float32',
+  computeType,
   threads: Number(threads),
   use: 'every-step',
   cache: {

@@ -205,9 +205,7 @@ export class GraphBuilder {
     const tensor = { name, dims: asked, dataType: ELEMENT_TYPES[type] };
     const index = this.#initializers.length;
     const inline = this.weights.smallTensor(name);
-    this.#initializers.push(
-      inline === undefined ? tensor : { ...tensor, rawData: inline },
-    );
+    this.#initializers.push(inline === undefined ? tensor : { ...tensor, rawData: inline });
     const firstNode = this.#nodes.length;
     const stored: Value = { name, type, shape: asked };
     const value = this.cast(place.scale === undefined ? stored : this.#scaled(stored, place.scale), this.graphType);

@@ -66,10 +66,21 @@ const TENSORS: readonly HostTensor[] = [
   { type: 'float32', shape: [1, 0], data: new Float32Array() },
 ];
 
+/** The same tensor with the largest whole numbers of so many bits. */
+function within(bits: 32 | 64, tensor: HostTensor): HostTensor {
+  if (tensor.type !== 'int64' || bits === 64) return tensor;
+  return { ...tensor, data: BigInt64Array.of(-(2n ** 31n), 0n, 7n, 2n ** 31n - 1n) };
+}
+
 const [A, B] = [float32(Float32Array.of(2, 3), [2]), float32(Float32Array.of(10, 20), [2])];
 
+interface Limits {
+  /** Whole numbers with more bits are refused. */
+  readonly wholeNumberBits?: 32 | 64;
+}
+
 /** @param device one on which the runtime can run here */
-export function runtimeConformance(runtime: Runtime, device: string): void {
+export function runtimeConformance(runtime: Runtime, device: string, { wholeNumberBits = 64 }: Limits = {}): void {
   const open = (graph: BuiltGraph, changes: Partial<OpenOptions> = {}): Promise<Network> =>
     runtime.open(graph, { device, computeType: 'float32', threads: 1, use: 'once', ...changes });
   const refusedAs =
@@ -104,11 +115,21 @@ export function runtimeConformance(runtime: Runtime, device: string): void {
         }
     });
 
-    for (const tensor of TENSORS)
+    for (const tensor of TENSORS.map((tensor) => within(wholeNumberBits, tensor)))
       test(`${tensor.type} of the shape ${JSON.stringify(tensor.shape)} goes in and comes out bit for bit`, async () => {
         await using network = await open(identity(tensor.type));
         const { y } = await network.run({ x: tensor });
         assert.deepEqual({ ...y, shape: [...(y?.shape ?? [])] }, tensor);
+      });
+
+    if (wholeNumberBits === 32)
+      test('a whole number that it cannot hold is inference_failed, never another number', async () => {
+        await using network = await open(identity('int64'));
+        for (const number of [2n ** 31n, -(2n ** 31n) - 1n, 2n ** 63n - 1n])
+          await assert.rejects(
+            network.run({ x: { type: 'int64', shape: [1, 1], data: BigInt64Array.of(number) } }),
+            refusedAs('inference_failed'),
+          );
       });
 
     test('one graph runs at other sizes, and a run never changes its inputs', async () => {

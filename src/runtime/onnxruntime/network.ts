@@ -1,5 +1,6 @@
 /** Opens a network in ONNX Runtime, through the compile cache on a CPU. */
 import { availableParallelism } from 'node:os';
+import { Text2ImgError } from '../../errors/text2img-error.ts';
 import type { BuiltGraph } from '../../onnx/graph.ts';
 import { openThroughCache } from '../compile-cache.ts';
 import type { Network, OpenOptions } from '../contract.ts';
@@ -14,6 +15,8 @@ export async function openNetwork(graph: BuiltGraph, options: OpenOptions): Prom
 }
 
 function opener(graph: BuiltGraph, options: OpenOptions): () => Promise<OnnxRuntimeSession> {
+  if (options.computeType === 'bfloat16')
+    throw new Text2ImgError('device_unavailable', 'ONNX Runtime does not compute in bfloat16; OpenVINO does.');
   const settings = {
     provider: providerOf(options.device),
     // ONNX Runtime's own choice is one thread per physical core, which leaves half of a small virtual machine idle.

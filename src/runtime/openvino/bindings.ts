@@ -2,10 +2,10 @@
  * OpenVINO's C API from Node, through koffi. Names and parameters are those of the headers in the release's package (`openvino/include/openvino/c/*.h`),
  * and so are the numbers of both enumerations. The numbers have moved between releases, so `core.ts` refuses every other release.
  */
-import type { KoffiFunction, LibraryHandle } from 'koffi';
-import { Text2ImgError } from '../../errors/text2img-error.ts';
+import type { LibraryHandle, TypeObject } from 'koffi';
 import { messageOf } from '../../lib/disk-errors.ts';
 import type { ElementType } from '../contract.ts';
+import { openvinoUnavailable } from './library-folder.ts';
 
 /** The address of one of OpenVINO's objects. */
 export type Handle = bigint;
@@ -53,19 +53,20 @@ export interface StatusFunction<A extends readonly unknown[]> {
 
 export type OpenVinoFunctions = ReturnType<typeof declare>;
 
-/** @throws `device_unavailable` where koffi or the library cannot be loaded */
+/** @throws `runtime_unavailable` where koffi or the library cannot be loaded */
 export async function loadFunctions(libraryPath: string): Promise<OpenVinoFunctions> {
   try {
     const { default: koffi } = await import('koffi');
     return declare(koffi, koffi.load(libraryPath));
   } catch (error) {
-    throw new Text2ImgError('device_unavailable', `OpenVINO could not be loaded: ${messageOf(error)}.`, {
-      cause: error,
-    });
+    throw openvinoUnavailable(`it could not be loaded: ${messageOf(error)}.`, { cause: error });
   }
 }
 
 type Koffi = typeof import('koffi').default;
+/** koffi exports no name for what `out` makes. */
+type TypeSpec = string | TypeObject | ReturnType<Koffi['out']>;
+type KoffiFunction = ReturnType<LibraryHandle['func']>;
 
 function declare(koffi: Koffi, library: LibraryHandle) {
   const address = koffi.pointer(koffi.opaque());
@@ -75,12 +76,13 @@ function declare(koffi: Koffi, library: LibraryHandle) {
   const partialShape = koffi.struct({ rankMin: 'int64_t', rankMax: 'int64_t', dims: 'int64_t *' });
   const version = koffi.struct({ buildNumber: 'const char *', description: 'const char *' });
   const property = koffi.struct({ key: 'const char *', value: 'const char *' });
-  type Types = Parameters<LibraryHandle['func']>[2];
-  const status = <A extends readonly unknown[]>(name: string, types: Types): StatusFunction<A> =>
-    statusFunction(library.func(name, 'int', types));
+  const status = <A extends readonly unknown[]>(name: string, types: readonly TypeSpec[]): StatusFunction<A> =>
+    statusFunction(library.func(name, 'int', [...types]));
   const free = (name: string): ((object: Handle) => void) => library.func(name, 'void', [address]);
   return {
-    version: status<[version: { buildNumber?: string }]>('ov_get_openvino_version', [koffi.out(koffi.pointer(version))]),
+    version: status<[version: { buildNumber?: string }]>('ov_get_openvino_version', [
+      koffi.out(koffi.pointer(version)),
+    ]),
     lastError: library.func('ov_get_last_err_msg', address, []) as () => Handle | null,
     freeText: free('ov_free'),
     createCore: status<[core: Box]>('ov_core_create', [made]),

@@ -1,15 +1,15 @@
 /** OpenVINO's core: one per library and process. It checks the release, and says in our errors what a function's status means. */
-import { join } from 'node:path';
 import { Text2ImgError } from '../../errors/text2img-error.ts';
 import { excerpt, quote } from '../../lib/foreign-text.ts';
 import { memoryRefusal } from '../../lib/memory-errors.ts';
 import { type Box, type Handle, loadFunctions, type OpenVinoFunctions, STATUS } from './bindings.ts';
 import { errorText } from './error-text.ts';
-import { LIBRARY_NAME, RELEASE } from './library-folder.ts';
+import { openvinoUnavailable, requireLibraries } from './library-folder.ts';
+import { OPENVINO_VERSION } from './release.ts';
 
 const cores = new Map<string, Promise<OpenVinoCore>>();
 
-/** @param folder with OpenVINO's libraries @throws `device_unavailable` */
+/** @param folder with OpenVINO's libraries @throws `runtime_unavailable` */
 export async function openCore(folder: string): Promise<OpenVinoCore> {
   const known = cores.get(folder);
   if (known !== undefined) return await known;
@@ -30,15 +30,14 @@ export class OpenVinoCore {
   }
 
   static async load(folder: string): Promise<OpenVinoCore> {
-    const functions = await loadFunctions(join(folder, LIBRARY_NAME));
+    const functions = await loadFunctions(requireLibraries(folder));
     const version: { buildNumber?: string } = {};
     functions.version(version);
     const { buildNumber = '' } = version;
     // "2026.4.1-22982-…": the release, then the build.
-    if (buildNumber.split('-')[0] !== RELEASE)
-      throw new Text2ImgError(
-        'device_unavailable',
-        `the OpenVINO library in ${folder} is ${quote(buildNumber)}; this version of text2img needs ${RELEASE}.`,
+    if (buildNumber.split('-')[0] !== OPENVINO_VERSION)
+      throw openvinoUnavailable(
+        `the library in ${folder} is of release ${quote(buildNumber)}, not ${OPENVINO_VERSION}.`,
       );
     return new OpenVinoCore(functions);
   }

@@ -74,7 +74,7 @@ export function requireLibraries(folder: string, build: OpenvinoBuild | undefine
 }
 
 /** @param why sentences: the fault, and the command that mends it */
-function openvinoUnavailable(why: string, options?: ErrorOptions): Text2ImgError {
+export function openvinoUnavailable(why: string, options?: ErrorOptions): Text2ImgError {
   return new Text2ImgError('runtime_unavailable', `OpenVINO cannot be used: ${why}`, options);
 }
 

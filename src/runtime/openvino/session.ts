@@ -136,9 +136,7 @@ export class OpenVinoSession implements Session {
   }
 
   #output(request: Handle, index: number): HostTensor {
-    const handle = this.#core.make('an output is missing', (box) =>
-      this.#core.functions.output(request, index, box),
-    );
+    const handle = this.#core.make('an output is missing', (box) => this.#core.functions.output(request, index, box));
     try {
       return copyOutput(this.#core, handle);
     } finally {

@@ -11,12 +11,27 @@ export interface LentTensor {
 }
 
 /** The same memory as an input of OpenVINO. @throws `inference_failed` */
-export function lend(core: OpenVinoCore, { type, shape, data }: HostTensor): LentTensor {
+export function lend(core: OpenVinoCore, tensor: HostTensor): LentTensor {
+  refuseLargeNumbers(tensor);
+  const { type, shape, data } = tensor;
+  // An empty array has no address, and OpenVINO asks for one.
+  const memory = data.length === 0 ? new Uint8Array(1) : data;
   const hostShape: HostShape = { rank: shape.length, dims: BigInt64Array.from(shape, BigInt) };
   const handle = core.make('an input of a network could not be made', (box) =>
-    core.functions.createTensor(ELEMENT_NUMBERS[type], hostShape, data, box),
+    core.functions.createTensor(ELEMENT_NUMBERS[type], hostShape, memory, box),
   );
-  return { handle, memory: [data, hostShape.dims] };
+  return { handle, memory: [memory, hostShape.dims] };
+}
+
+/** OpenVINO computes with 32 bits of whole numbers on a CPU, and drops the others without a word (2026.4). */
+function refuseLargeNumbers({ type, data }: HostTensor): void {
+  if (type !== 'int64') return;
+  const large = data.find((value) => BigInt.asIntN(32, value) !== value);
+  if (large === undefined) return;
+  throw new Text2ImgError(
+    'inference_failed',
+    `an input of a network has the number ${large}; OpenVINO computes with whole numbers of 32 bits.`,
+  );
 }
 
 /** A copy of an output, whose memory the next run overwrites. @throws `inference_failed` */
@@ -41,10 +56,13 @@ export function copyOutput(core: OpenVinoCore, tensor: Handle): HostTensor {
 
 function shapeOf(core: OpenVinoCore, tensor: Handle): number[] {
   const shape: Partial<NativeShape> = {};
-  core.check("the shape of an output could not be read", core.functions.tensorShape(tensor, shape));
+  core.check('the shape of an output could not be read', core.functions.tensorShape(tensor, shape));
   const { rank = 0, dims = null } = shape;
   if (dims === null) return [];
-  const sizes = Array.from(new BigInt64Array(core.functions.bytesAt(dims, rank * BigInt64Array.BYTES_PER_ELEMENT)), Number);
+  const sizes = Array.from(
+    new BigInt64Array(core.functions.bytesAt(dims, rank * BigInt64Array.BYTES_PER_ELEMENT)),
+    Number,
+  );
   core.functions.freeShape({ rank, dims });
   return sizes;
 }
