@@ -1,7 +1,7 @@
 /** The inputs and outputs of a graph as its bytes say them, for runtimes that do not name them reliably. */
 import { decodeModel, ELEMENT_TYPES, type ElementType } from './onnx-schema.ts';
 
-export interface GraphPort {
+interface GraphPort {
   readonly name: string;
   /** undefined: a type that this project does not use. */
   readonly type: ElementType | undefined;

@@ -53,7 +53,7 @@ export interface Widening extends WidenedFile {
 }
 
 /** Where a runtime finds a weight file. */
-export interface WeightFilePlace {
+interface WeightFilePlace {
   readonly location: string;
   /** Added to the tensors' offsets; absent: 0. */
   readonly startBytes?: number;

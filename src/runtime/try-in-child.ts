@@ -25,7 +25,8 @@ export interface Trial {
   /** The program, without its extension. It writes a `DeviceAnswer` as JSON. */
   readonly child: URL;
   readonly parameters: readonly string[];
-  readonly environment: Readonly<Record<string, string | undefined>>;
+  /** undefined: this process' own. */
+  readonly environment?: Readonly<Record<string, string | undefined>> | undefined;
 }
 
 export async function tryInChild({ child, parameters, environment }: Trial): Promise<DeviceAnswer> {

@@ -2,7 +2,7 @@
  * OpenVINO's C API from Node, through koffi. Names and parameters are those of the headers in the release's package (`openvino/include/openvino/c/*.h`),
  * and so are the numbers of both enumerations. The numbers have moved between releases, so `core.ts` refuses every other release.
  */
-import type { LibraryHandle, TypeObject } from 'koffi';
+import type { default as Koffi, LibraryHandle, TypeObject } from 'koffi';
 import { messageOf } from '../../lib/disk-errors.ts';
 import type { ElementType } from '../contract.ts';
 import { openvinoUnavailable } from './library-folder.ts';
@@ -46,7 +46,7 @@ export interface Property {
 }
 
 /** A function that answers with `ov_status_e`. `later` runs it on a thread of its own. */
-export interface StatusFunction<A extends readonly unknown[]> {
+interface StatusFunction<A extends readonly unknown[]> {
   (...parameters: A): number;
   later(...parameters: A): Promise<number>;
 }
@@ -63,12 +63,11 @@ export async function loadFunctions(libraryPath: string): Promise<OpenVinoFuncti
   }
 }
 
-type Koffi = typeof import('koffi').default;
 /** koffi exports no name for what `out` makes. */
-type TypeSpec = string | TypeObject | ReturnType<Koffi['out']>;
+type TypeSpec = string | TypeObject | ReturnType<(typeof Koffi)['out']>;
 type KoffiFunction = ReturnType<LibraryHandle['func']>;
 
-function declare(koffi: Koffi, library: LibraryHandle) {
+function declare(koffi: typeof Koffi, library: LibraryHandle) {
   const address = koffi.pointer(koffi.opaque());
   const made = koffi.out(koffi.pointer(address));
   const shape = koffi.struct({ rank: 'int64_t', dims: 'int64_t *' });
@@ -148,7 +147,6 @@ function statusFunction<A extends readonly unknown[]>(native: KoffiFunction): St
   const later = (...parameters: A): Promise<number> =>
     new Promise((resolve, reject) => {
       native.async(...parameters, (error: unknown, status: number) => {
-        // oxlint-disable-next-line prefer-promise-reject-errors -- koffi's own error
         if (error === null || error === undefined) resolve(status);
         else reject(error);
       });

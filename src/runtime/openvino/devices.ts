@@ -2,7 +2,7 @@
 import { totalmem } from 'node:os';
 import { omitUndefined } from '../../lib/omit-undefined.ts';
 import type { DeviceReport } from '../contract.ts';
-import { tryInChild } from '../try-in-child.ts';
+import { type Trial, tryInChild } from '../try-in-child.ts';
 import { findLibraries } from './library-folder.ts';
 
 const CHILD = new URL(
@@ -15,7 +15,7 @@ const ADVICE = '"text2img setup openvino" downloads its libraries.';
 export async function tryDevices(
   libraryFolder: string,
   only: string | undefined,
-  environment: Readonly<Record<string, string | undefined>> = process.env,
+  environment?: Trial['environment'],
 ): Promise<DeviceReport[]> {
   if (only !== undefined && only !== 'cpu')
     return [{ device: only, kind: 'gpu', computeTypes: [], problem: 'OpenVINO runs on the CPU only here' }];
