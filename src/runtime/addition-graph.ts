@@ -5,7 +5,7 @@ import { messageOf } from '../lib/disk-errors.ts';
 import type { HostTensors } from './contract.ts';
 import { float32, floatsOf } from './tensors.ts';
 
-/** @returns what went wrong; undefined where the sum is right */
+/** @returns the problem; undefined where the sum is right */
 export async function addWith(
   what: string,
   run: (inputs: HostTensors) => Promise<HostTensors>,

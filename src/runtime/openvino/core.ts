@@ -15,7 +15,7 @@ export async function openCore(folder: string): Promise<OpenVinoCore> {
   if (known !== undefined) return await known;
   const core = OpenVinoCore.load(folder);
   cores.set(folder, core);
-  // What could not be loaded may be mended.
+  // The libraries may be mended meanwhile.
   core.catch(() => cores.delete(folder));
   return await core;
 }
@@ -50,7 +50,7 @@ export class OpenVinoCore {
     return this.#take(text);
   }
 
-  /** What a function made. @throws as `check` */
+  /** The object that a function made. @throws as `check` */
   make(what: string, call: (box: Box) => number): Handle {
     const box: Box = [null];
     this.check(what, call(box));

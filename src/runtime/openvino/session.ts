@@ -11,7 +11,7 @@ import { copyOutput, lend, type LentTensor } from './tensors.ts';
 
 export interface SessionSettings {
   readonly threads: number;
-  /** What Conv, MatMul and attention are computed in. Inputs and outputs stay as the graph has them. */
+  /** Of Conv, MatMul and attention. Inputs and outputs stay as the graph has them. */
   readonly precision: 'f32' | 'bf16';
 }
 
@@ -30,7 +30,7 @@ export class OpenVinoSession implements Session {
   readonly #model: OpenVinoModel;
   readonly #properties: readonly Property[];
   #compiled: Compiled | undefined;
-  /** What the running request reads. */
+  /** Memory that the running request reads. */
   #lent: readonly LentTensor[] = [];
 
   private constructor(core: OpenVinoCore, model: OpenVinoModel, properties: readonly Property[]) {
