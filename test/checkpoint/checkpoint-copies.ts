@@ -1,4 +1,5 @@
 /** Copies of the small checkpoint of `test/golden/base` with something changed in them. */
+import assert from 'node:assert/strict';
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -76,4 +77,16 @@ export function editTensors(path: string, change: (tensors: Map<string, StoredTe
 
 export function zeros(shape: readonly number[]): StoredTensor {
   return { dtype: 'F32', shape, data: Buffer.alloc(4 * shape.reduce((product, size) => product * size, 1)) };
+}
+
+/** A copy whose network overflows in float16: a vector of its weights has numbers that are more than float16 holds, and nothing for float32. */
+export function copyWithLarge(t: TestContext, file: string, name: string, base?: Base): string {
+  const folder = copyOfBase(t, base);
+  editTensors(join(folder, file), (tensors) => {
+    const tensor = tensors.get(name);
+    assert.ok(tensor !== undefined && tensor.shape.length === 1, name);
+    const large = Float32Array.from({ length: tensor.shape[0] ?? 0 }, (_, index) => (index % 2 === 0 ? 1e6 : -1e6));
+    tensors.set(name, { ...tensor, dtype: 'F32', data: Buffer.from(large.buffer) });
+  });
+  return folder;
 }

@@ -57,10 +57,10 @@ export async function watchedModel(folder: string, options: WatchedOptions = {})
             events.push({ component, what, computeType: opening.computeType, rows });
           };
           return {
-            run: async (inputs: Tensors) => {
+            run: async (inputs: Tensors, run?: { readonly signal?: AbortSignal | undefined }) => {
               beforeRun(components.get(graph) ?? '');
               tell('run', Object.values(inputs)[0]?.shape[0] ?? 0);
-              return await network.run(inputs);
+              return await network.run(inputs, { signal: run?.signal });
             },
             rest: async () => {
               tell('rest', 0);

@@ -4,6 +4,7 @@ import type { ClipTextConfig } from '../../networks/clip-text-config.ts';
 import type { Network } from '../../runtime/contract.ts';
 import { floatsOf, int32 } from '../../runtime/tensors.ts';
 import type { LoadTools, OpenNetworkOptions } from '../family.ts';
+import { KeptEmbeddings } from './kept-embeddings.ts';
 import type { TextEncoder } from './networks.ts';
 
 type Precision = Pick<OpenNetworkOptions, 'computeType'>;
@@ -20,6 +21,8 @@ interface OpenedTextEncoder {
   readonly textEncoder: TextEncoder;
   /** Where the device computes in less than float32: the same in float32. */
   readonly fullPrecision?: () => Promise<TextEncoder>;
+  /** For as long as the encoder is open. */
+  readonly kept: KeptEmbeddings;
 }
 
 type OpenTextEncoder = (options: EncoderOptions, tools: LoadTools) => Promise<OpenedTextEncoder>;
@@ -87,7 +90,7 @@ async function inBothPrecisions(
   { settings }: LoadTools,
   open: (precision: Precision) => Promise<TextEncoder>,
 ): Promise<OpenedTextEncoder> {
-  const textEncoder = await open({});
-  if (settings.computeType === 'float32') return { textEncoder };
-  return { textEncoder, fullPrecision: () => open({ computeType: 'float32' }) };
+  const opened = { textEncoder: await open({}), kept: new KeptEmbeddings() };
+  if (settings.computeType === 'float32') return opened;
+  return { ...opened, fullPrecision: () => open({ computeType: 'float32' }) };
 }

@@ -27,10 +27,10 @@ export function stableDiffusionConditioner(
         const { hiddenStates: data } = await encodePrompt(prompts, { ...job, text, what, skippedLayers });
         return { encoder_hidden_states: { data, shape: [maxTokens, data.length / maxTokens] }, ...guidance };
       };
-      const conditional = await encode(prompt, 'prompt', clipSkip ?? 0);
-      if (!guided(request)) return { conditional, unconditional: conditional };
       // diffusers leaves out no layer for the negative prompt.
-      return { conditional, unconditional: await encode(negativePrompt ?? '', 'negative prompt', 0) };
+      const unconditional = guided(request) ? await encode(negativePrompt ?? '', 'negative prompt', 0) : undefined;
+      const conditional = await encode(prompt, 'prompt', clipSkip ?? 0);
+      return { conditional, unconditional: unconditional ?? conditional };
     },
   };
 }

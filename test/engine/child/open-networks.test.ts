@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { test, type TestContext } from 'node:test';
+import { test } from 'node:test';
 import { openKnown } from '../../checkpoint/open-known.ts';
 import { runJobs } from '../../../src/pipelines/run-jobs.ts';
 import type { Family } from '../../../src/pipelines/family.ts';
@@ -13,7 +13,7 @@ import { NetworkOpener } from '../../../src/engine/child/open-networks.ts';
 import { buildGraph } from '../../../src/pipelines/prove-fit.ts';
 import type { RawImage } from '../../../src/job/raw-image.ts';
 import type { ComputeType } from '../../../src/onnx/graph.ts';
-import { copyOfBase, editTensors, setKeys, UNET, VAE } from '../../checkpoint/checkpoint-copies.ts';
+import { copyOfBase, copyWithLarge, setKeys, UNET, VAE } from '../../checkpoint/checkpoint-copies.ts';
 import { aRequest } from '../../job/a-request.ts';
 
 interface Drawing {
@@ -87,25 +87,13 @@ async function draw(folder: string, computeType: ComputeType, changes: Changes =
   return { rgb: Buffer.concat(images.map(({ pixels }) => pixels)), warnings, widened };
 }
 
-/** Fills a vector of the weights with numbers that are more than float16 holds, and nothing for float32. */
-function withLarge(t: TestContext, file: string, name: string, base?: 'base-xl'): string {
-  const folder = copyOfBase(t, base);
-  editTensors(join(folder, file), (tensors) => {
-    const tensor = tensors.get(name);
-    assert.ok(tensor !== undefined && tensor.shape.length === 1, name);
-    const large = Float32Array.from({ length: tensor.shape[0] ?? 0 }, (_, index) => (index % 2 === 0 ? 1e6 : -1e6));
-    tensors.set(name, { ...tensor, dtype: 'F32', data: Buffer.from(large.buffer) });
-  });
-  return folder;
-}
-
 test('what float16 can hold is drawn in float16, and no network is opened twice', async (t) => {
   const { warnings, widened } = await draw(copyOfBase(t), 'float16');
   assert.deepEqual([warnings, widened], [[], 0]);
 });
 
 test('an autoencoder that overflows decodes again in float32', async (t) => {
-  const folder = withLarge(t, VAE, 'decoder.up_blocks.1.resnets.0.conv1.bias');
+  const folder = copyWithLarge(t, VAE, 'decoder.up_blocks.1.resnets.0.conv1.bias');
   const { warnings, widened } = await draw(folder, 'float16');
   assert.equal(widened, 1);
   assert.deepEqual(
@@ -115,7 +103,7 @@ test('an autoencoder that overflows decodes again in float32', async (t) => {
 });
 
 test('an autoencoder whose configuration says that it overflows decodes in float32 at once, beside a UNet in float16', async (t) => {
-  const folder = withLarge(t, VAE, 'decoder.up_blocks.1.resnets.0.conv1.bias');
+  const folder = copyWithLarge(t, VAE, 'decoder.up_blocks.1.resnets.0.conv1.bias');
   setKeys(join(folder, 'vae/config.json'), { force_upcast: true });
   const { rgb, warnings, widened } = await draw(folder, 'float16');
   assert.deepEqual([warnings, widened], [[], 0]);
@@ -125,7 +113,7 @@ test('an autoencoder whose configuration says that it overflows decodes in float
 });
 
 test('a UNet that overflows draws again in float32, and only the text encoder and the autoencoder keep float16', async (t) => {
-  const folder = withLarge(t, UNET, 'mid_block.resnets.0.conv1.bias');
+  const folder = copyWithLarge(t, UNET, 'mid_block.resnets.0.conv1.bias');
   const { warnings, rgb } = await draw(folder, 'float16');
   assert.deepEqual(
     warnings.map((sentence) => sentence.replace(/,.*/, '')),
@@ -144,7 +132,7 @@ test('XL: a pooled prompt that overflows is encoded again in float32, and nothin
     readFileSync(new URL('../../golden/base-xl/text_encoder_2/config.json', import.meta.url), 'utf8'),
   ) as { num_hidden_layers: number };
   const name = `text_model.encoder.layers.${layers - 1}.mlp.fc1.bias`;
-  const { warnings, widened } = await draw(withLarge(t, SECOND_TEXT, name, 'base-xl'), 'float16');
+  const { warnings, widened } = await draw(copyWithLarge(t, SECOND_TEXT, name, 'base-xl'), 'float16');
   assert.deepEqual(
     warnings.map((sentence) => sentence.replace(/,.*/, '')),
     ['The prompt was encoded again in float32', 'The negative prompt was encoded again in float32'],
@@ -154,7 +142,7 @@ test('XL: a pooled prompt that overflows is encoded again in float32, and nothin
 });
 
 test('XL: an autoencoder whose configuration says nothing about float16 decodes in float32 at once; one that says that it fits does so when it overflows', async (t) => {
-  const folder = withLarge(t, VAE, 'decoder.up_blocks.1.resnets.0.conv1.bias', 'base-xl');
+  const folder = copyWithLarge(t, VAE, 'decoder.up_blocks.1.resnets.0.conv1.bias', 'base-xl');
   setKeys(join(folder, 'vae/config.json'), { force_upcast: undefined });
   const { warnings, widened } = await draw(folder, 'float16');
   assert.deepEqual([warnings, widened], [[], 1]);
@@ -202,7 +190,7 @@ for (const base of [undefined, 'base-xl'] as const)
   });
 
 test('a network that is opened between two runs finds no other one in memory', async (t) => {
-  const folder = withLarge(t, VAE, 'decoder.up_blocks.1.resnets.0.conv1.bias');
+  const folder = copyWithLarge(t, VAE, 'decoder.up_blocks.1.resnets.0.conv1.bias');
   const one = counting();
   const { widened } = await draw(folder, 'float16', { runtime: one.runtime, oneAtATime: true });
   assert.deepEqual([widened, one.most()], [1, 1]);

@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { test } from 'node:test';
 import { readTokenizerFiles } from '../../../src/checkpoint/tokenizer-files.ts';
 import { ClipTokenizer } from '../../../src/pipelines/parts/clip-tokenizer.ts';
+import { KeptEmbeddings } from '../../../src/pipelines/parts/kept-embeddings.ts';
 import type { Networks as LatentNetworks, TextEncoder } from '../../../src/pipelines/parts/networks.ts';
 import type { JobImage } from '../../../src/pipelines/active-job.ts';
 import { runJobs } from '../../../src/pipelines/run-jobs.ts';
@@ -86,7 +87,7 @@ async function draw(
   networks: Networks,
   { full, isVaeWide = false, size: [widthPx, heightPx] = [64, 64], seeds = [1] }: Drawing = {},
 ): Promise<Result[]> {
-  const prompts = { tokenizer, textEncoder: networks.textEncoder };
+  const prompts = { tokenizer, textEncoder: networks.textEncoder, kept: new KeptEmbeddings() };
   const pipeline = new LatentDiffusion({
     ...networks,
     conditioner: stableDiffusionConditioner(
@@ -177,7 +178,7 @@ const bad: readonly (readonly [title: string, networks: Networks, says: RegExp])
         encode: () => Promise.resolve({ hiddenStates: new Float32Array(77).fill(-Infinity, 9, 10) }),
       },
     },
-    /1 of the 77 numbers of the text encoder’s result for the negative prompt/,
+    /1 of the 77 numbers of the text encoder’s result for the prompt/,
   ],
   ['latents that overflow', overflowing(() => true), /48 of the 48 numbers of the latents after step 1 of 3/],
   ['one infinite pixel', decodingTo((value, index) => (index === 77 ? Infinity : value)), /1 of the 12288 numbers/],
