@@ -11,6 +11,7 @@ import argparse
 import logging
 import shutil
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 
 import diffusers
@@ -27,19 +28,22 @@ from golden_checkpoint import (
     write_clip_tokenizer,
     write_json,
 )
+from golden_deep_cache import DEEP_CACHE_CASES
 from golden_families import BASES, Base
 from golden_family_requests import FAMILY_CASES
 from golden_known_checkpoints import KNOWN_CASES
 from golden_requests import CASES, DEFAULTS
 from golden_schedulers import settings_of
+from DeepCache import DeepCacheSDHelper
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parent.parent / "test" / "golden"
 DEMO_TOKENIZER = ROOT.parent.parent / "models" / "demo" / "tokenizer"
 UNET_FILE = "diffusion_pytorch_model.safetensors"
-ALL_CASES = {**CASES, **FAMILY_CASES, **KNOWN_CASES}
+ALL_CASES = {**CASES, **FAMILY_CASES, **KNOWN_CASES, **DEEP_CACHE_CASES}
 # How diffusers' pipelines call the fields whose name differs.
 ARGUMENTS = {"text": "prompt", "num_images": "num_images_per_prompt"}
+NO_ARGUMENTS = ("scheduler", "schedule_type", "seed", "deep_cache", "deep_cache_branch")
 
 
 def write_base(name: str, bpe_file: Path) -> None:
@@ -137,8 +141,32 @@ def draw_all(pipe: diffusers.DiffusionPipeline, request: dict) -> list:
     return images
 
 
+@contextmanager
+def cached_features(pipe: diffusers.DiffusionPipeline, request: dict):
+    """The published method, by its own package."""
+    if "deep_cache" not in request:
+        yield
+        return
+    has_middle = pipe.unet.mid_block is not None
+    if not has_middle:
+        # The package wraps the middle block of every UNet.
+        pipe.unet.mid_block = NoBlock()
+    helper = DeepCacheSDHelper(pipe=pipe)
+    helper.set_params(cache_interval=request["deep_cache"], cache_branch_id=request.get("deep_cache_branch", 0))
+    helper.enable()
+    yield
+    helper.disable()
+    if not has_middle:
+        pipe.unet.mid_block = None
+
+
+class NoBlock(torch.nn.Module):
+    def forward(self, sample: torch.Tensor, *_: object) -> torch.Tensor:
+        return sample
+
+
 def draw(pipe: diffusers.DiffusionPipeline, request: dict) -> list:
-    arguments = {ARGUMENTS.get(name, name): value for name, value in request.items() if name not in ("scheduler", "schedule_type", "seed")}
+    arguments = {ARGUMENTS.get(name, name): value for name, value in request.items() if name not in NO_ARGUMENTS}
     for name in ("original_size", "crops_coords_top_left", "target_size"):
         for pair in (name, f"negative_{name}"):
             if pair in arguments:
@@ -152,11 +180,12 @@ def draw(pipe: diffusers.DiffusionPipeline, request: dict) -> list:
     if "sigmas" in arguments:
         # A request's sigmas end before 0. diffusers takes the last of its list as the end of the loop, not as the start of a pass.
         arguments["sigmas"] = [*arguments["sigmas"], 0.0]
-    images = pipe(
-        **arguments,
-        generator=[torch.Generator().manual_seed(request["seed"] + k) for k in range(request.get("num_images", 1))],
-        output_type="np",
-    ).images
+    with cached_features(pipe, request):
+        images = pipe(
+            **arguments,
+            generator=[torch.Generator().manual_seed(request["seed"] + k) for k in range(request.get("num_images", 1))],
+            output_type="np",
+        ).images
     return [np.round(image * 255).astype(np.uint8) for image in images]
 
 
@@ -182,13 +211,22 @@ def make_case(name: str, case: dict) -> None:
     request = {key: value for key, value in {**DEFAULTS, **case.get("request", {})}.items() if value is not None}
     with tempfile.TemporaryDirectory() as temporary:
         pipe = load(assemble(name, case, Path(temporary) / "checkpoint"), case, base)
+        own = pipe.scheduler
         images = draw_all(pipe, request)
+        if "deep_cache" in request:
+            pipe.scheduler = own
+            prove_caching(name, images[0], draw_all(pipe, {key: value for key, value in request.items() if not key.startswith("deep_cache")})[0])
     expected = [f"expected-{k + 1}.png" for k in range(len(images))]
     for file, image in zip(expected, images):
         Image.fromarray(image).save(folder / file, optimize=True)
     record = record_of(case, request, expected)
     write_json(folder / "case.json", record)
     report(name, images[0], record.get("same_as"), case)
+
+
+def prove_caching(name: str, image: np.ndarray, whole: np.ndarray) -> None:
+    difference = int(np.abs(image.astype(int) - whole.astype(int)).max())
+    assert difference >= 8, f"{name}: differs by {difference} from what the whole network draws"
 
 
 def plain_of(case: dict) -> str:

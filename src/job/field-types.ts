@@ -92,25 +92,31 @@ interface WholeOptions extends Range {
   readonly multipleOf?: number;
   /** The number that counts as none, and what follows from it. */
   readonly absent?: { readonly value: number; readonly meaning: string };
+  /** A number outside the range that is allowed all the same, and what follows from it. */
+  readonly also?: { readonly value: number; readonly meaning: string };
 }
 
 /** Whole numbers that JSON keeps exactly. */
-export function whole({ min, max, multipleOf = 1, absent }: WholeOptions): FieldType<number> {
+export function whole({ min, max, multipleOf = 1, absent, also }: WholeOptions): FieldType<number> {
   const range = { min, max: Math.floor(max / multipleOf) * multipleOf };
   const parse = (value: unknown): number | undefined =>
-    typeof value === 'number' && Number.isSafeInteger(value) && value >= min && value <= max && value % multipleOf === 0
+    typeof value === 'number' &&
+    ((Number.isSafeInteger(value) && value >= min && value <= max && value % multipleOf === 0) || value === also?.value)
       ? value
       : undefined;
   const isAny = multipleOf === 1;
-  const orAbsent = absent === undefined ? '' : `, or ${absent.value} for ${absent.meaning}`;
+  const others = [absent, also].flatMap((other) =>
+    other === undefined ? [] : [`, or ${other.value} for ${other.meaning}`],
+  );
+  const orOther = others.join('');
   return {
     json: {
       type: 'integer',
-      minimum: Math.min(min, absent?.value ?? min),
+      minimum: Math.min(min, absent?.value ?? min, also?.value ?? min),
       ...(Number.isFinite(max) ? { maximum: range.max } : {}),
       ...(isAny ? {} : { multipleOf }),
     },
-    allowed: `a whole number${rangeText(range, ', at least')}${isAny ? '' : ` and divisible by ${multipleOf}`}${orAbsent}`,
+    allowed: `a whole number${rangeText(range, ', at least')}${isAny ? '' : ` and divisible by ${multipleOf}`}${orOther}`,
     code: 'invalid_parameter',
     ...(absent === undefined ? {} : { absent: absent.value }),
     parse,
@@ -121,7 +127,7 @@ export function whole({ min, max, multipleOf = 1, absent }: WholeOptions): Field
     readText: finiteNumber,
     format: formatNumber,
     refuse: numberRefusal(
-      `${isAny ? 'whole numbers' : `multiples of ${multipleOf}`}${rangeText(range, ' from')}${orAbsent}`,
+      `${isAny ? 'whole numbers' : `multiples of ${multipleOf}`}${rangeText(range, ' from')}${orOther}`,
     ),
   };
 }

@@ -26,6 +26,8 @@ interface FieldFlag {
   readonly isNeverEmpty?: true;
   /** The help lists it below the others. */
   readonly isRare?: true;
+  /** About how images are generated, not what they show: a bad value is the command's fault (exit code 2), not the request's. */
+  readonly isSetting?: true;
   /** The variable where it is not `TEXT2IMG_<NAME>`. */
   readonly environment?: string;
 }

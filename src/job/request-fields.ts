@@ -19,6 +19,8 @@ const LARGEST_SIGMA = 100_000;
 const MAX_URL_LENGTH = 2048;
 /** More layers than any text encoder has; the model says how many it has. */
 const MAX_CLIP_SKIP = 99;
+/** More branches than any UNet has; the model says how many it has. */
+const MAX_DEEP_CACHE_BRANCH = 99;
 
 export const REQUEST_FIELDS = {
   prompt: field<string>()({
@@ -259,6 +261,28 @@ export const REQUEST_FIELDS = {
     flag: { placeholder: '<x,…>', isRare: true },
     png: 'Sigmas',
     batchKey: (sigmas) => sigmas.join(),
+  }),
+  // Source: arXiv 2312.00858; diffusers has no argument for it.
+  deepCache: field<number>()({
+    wire: 'deep_cache',
+    help: 'Run the whole network in every n-th pass only',
+    type: ({ maxSteps }) => whole({ min: 2, max: maxSteps, also: { value: 0, meaning: 'never' } }),
+    default: null,
+    defaultText: 'in every pass',
+    flag: { placeholder: '<n>', isRare: true, isSetting: true },
+    png: 'Deep cache',
+    // The images of a pass run the same graph.
+    batchKey: (interval) => interval,
+  }),
+  deepCacheBranch: field<number>()({
+    wire: 'deep_cache_branch',
+    help: 'How deep the other passes of deep_cache go',
+    type: () => whole({ min: 0, max: MAX_DEEP_CACHE_BRANCH }),
+    default: null,
+    defaultText: '0',
+    flag: { placeholder: '<n>', isRare: true, isSetting: true },
+    png: 'Deep cache branch',
+    batchKey: (branch) => branch,
   }),
 } as const;
 

@@ -24,6 +24,8 @@ export interface GraphSizes {
 export interface GraphChoice {
   /** A name of `moreGraphs`; absent: the graph that text-to-image needs. */
   readonly graph?: string;
+  /** Of a UNet's graphs for feature caching: where the feature lies. An image needs both graphs of a branch by turns. */
+  readonly branch?: number;
 }
 
 export interface NetworkBuild<C> {
@@ -33,6 +35,8 @@ export interface NetworkBuild<C> {
   /** As `NetworkClass.computeType` gave it. */
   readonly computeType: ComputeType;
   readonly sizes?: GraphSizes;
+  /** As in `GraphChoice`. */
+  readonly branch?: number;
 }
 
 /**

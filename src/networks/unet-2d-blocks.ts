@@ -20,6 +20,13 @@ interface BlockContext {
   readonly skips: Value[];
 }
 
+interface UpContext extends BlockContext {
+  /** The layer to begin with; absent: the first. */
+  readonly from?: number;
+  /** Called with what enters each layer. */
+  readonly onEntry?: (layer: number, hidden: Value) => void;
+}
+
 export class UNetBlocks {
   readonly #g: GraphBuilder;
   readonly #config: UNet2DConditionConfig;
@@ -57,9 +64,10 @@ export class UNetBlocks {
     return this.#resnet(hidden, `${prefix}.resnets.1`, plan.channels, scale);
   }
 
-  upBlock(x: Value, prefix: string, plan: BlockPlan, { isLast, skips }: BlockContext): Value {
+  upBlock(x: Value, prefix: string, plan: BlockPlan, { isLast, skips, from = 0, onEntry }: UpContext): Value {
     let hidden = x;
-    for (let layer = 0; layer < plan.layers; layer++) {
+    for (let layer = from; layer < plan.layers; layer++) {
+      onEntry?.(layer, hidden);
       hidden = concat(this.#g, [hidden, skips.pop() as Value], 1);
       hidden = this.#resnet(hidden, `${prefix}.resnets.${layer}`, plan.channels);
       if (plan.crossAttention) hidden = this.#transformer(hidden, `${prefix}.attentions.${layer}`, plan, layer);

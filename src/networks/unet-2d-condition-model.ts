@@ -2,10 +2,11 @@
  * The denoising network: latents, a timestep and the prompt's embeddings in, the predicted noise (or velocity) out.
  * Source: diffusers models/unets/unet_2d_condition.py, UNet2DConditionModel.forward.
  */
-import { type BuiltGraph, GraphBuilder, type Value } from '../onnx/graph.ts';
+import { type BuiltGraph, type Dimension, GraphBuilder, type Value } from '../onnx/graph.ts';
 import { activate, add, conv2d, groupNorm, multiply } from './layers/primitives.ts';
 import type { NetworkBuild, NetworkClass } from './network-class.ts';
 import { type BlockPlan, UNetBlocks } from './unet-2d-blocks.ts';
+import { branchAt, DEFAULT_BRANCH } from './unet-2d-branches.ts';
 import { attends, type UNet2DConditionConfig, type UNetBlock, unetBlocks } from './unet-2d-condition-config.ts';
 import { UNET_2D_CONDITION_RULES } from './unet-2d-condition-rules.ts';
 import { embedTime } from './unet-2d-time-embedding.ts';
@@ -15,42 +16,114 @@ const DEFAULT_SIZES = { batch: 1, height: 64, width: 64, tokens: 77 };
 /**
  * Inputs: `sample` [B, C, h, w], `timestep` [1], `encoder_hidden_states` [B, T, D]; output: `out_sample` [B, C', h, w]; all float32. With
  * `addition_embed_type` "text_time" also `text_embeds` [B, P] and `time_ids` [B, 6]; with `time_cond_proj_dim` also `timestep_cond` [B, that].
+ * The output `feature` [B, F, h', w'] is the result of the deep blocks, which the shallow graph of the same branch takes.
  * @throws `missing_tensor`, `wrong_tensor_shape`
  */
-function buildUNet({ config, weights, computeType, sizes }: NetworkBuild<UNet2DConditionConfig>): BuiltGraph {
+function buildUNet(options: NetworkBuild<UNet2DConditionConfig>): BuiltGraph {
+  const { config, branch = DEFAULT_BRANCH } = options;
+  const { g, network, sample, blocks } = beginUNet(options);
+  const plans = blocks.map((block) => planOf(block, 'down'));
+  const entry = branchAt(config, branch);
+  const skips: Value[] = [];
+  let hidden = convolveIn(g, sample, options, skips);
+  for (const [index, plan] of plans.entries()) {
+    hidden = network.downBlock(hidden, `down_blocks.${index}`, plan, { isLast: index === plans.length - 1, skips });
+  }
+  if (config.mid_block_type !== null) hidden = network.midBlock(hidden, 'mid_block', plans.at(-1) as BlockPlan);
+  let feature: Value | undefined;
+  for (const [index, plan] of upwardPlans(blocks).entries()) {
+    const isLast = index === plans.length - 1;
+    const block = plans.length - 1 - index;
+    const onEntry = (layer: number, entering: Value): void => {
+      if (block === entry.block && plan.layers - 1 - layer === entry.layer) feature = entering;
+    };
+    hidden = network.upBlock(hidden, `up_blocks.${index}`, plan, { isLast, skips, onEntry });
+  }
+  convolveOut(g, hidden, config);
+  if (feature !== undefined) g.output('feature', feature, featureDimensions(feature.shape[1] as number));
+  return g.build('UNet2DConditionModel');
+}
+
+/**
+ * The blocks between the latents and a branch, and the way back. The result of the deep blocks comes from an earlier pass. Inputs and outputs are
+ * those of the whole graph, but `feature` is an input.
+ * @throws `missing_tensor`, `wrong_tensor_shape`
+ */
+function buildShallowUNet(options: NetworkBuild<UNet2DConditionConfig>): BuiltGraph {
+  const { config, branch = DEFAULT_BRANCH } = options;
+  const { g, network, sample, blocks, sizes } = beginUNet(options);
+  const entry = branchAt(config, branch);
+  const [height, width] = [sizes.height, sizes.width].map((side) => Math.ceil(side / 2 ** entry.block));
+  const featureShape = [sizes.batch, entry.channels, height as number, width as number];
+  const feature = g.input('feature', 'float32', featureDimensions(entry.channels), featureShape);
+  const skips: Value[] = [];
+  let down = convolveIn(g, sample, options, skips);
+  for (const [index, block] of blocks.slice(0, entry.block + 1).entries()) {
+    const isEntered = index === entry.block;
+    const plan = planOf(block, 'down');
+    const layers = isEntered ? entry.layer : plan.layers;
+    down = network.downBlock(down, `down_blocks.${index}`, { ...plan, layers }, { isLast: isEntered, skips });
+  }
+  let hidden = g.cast(feature, g.graphType);
+  const plans = upwardPlans(blocks);
+  for (let block = entry.block; block >= 0; block--) {
+    const index = plans.length - 1 - block;
+    const plan = plans[index] as BlockPlan;
+    const from = block === entry.block ? plan.layers - 1 - entry.layer : 0;
+    hidden = network.upBlock(hidden, `up_blocks.${index}`, plan, { isLast: block === 0, skips, from });
+  }
+  convolveOut(g, hidden, config);
+  return g.build('UNet2DConditionModel');
+}
+
+interface Beginning {
+  readonly g: GraphBuilder;
+  readonly network: UNetBlocks;
+  readonly sample: Value;
+  readonly blocks: readonly UNetBlock[];
+  readonly sizes: typeof DEFAULT_SIZES;
+}
+
+/** The inputs and the time embedding. */
+function beginUNet({ config, weights, computeType, sizes }: NetworkBuild<UNet2DConditionConfig>): Beginning {
   const nominal = { ...DEFAULT_SIZES, ...sizes };
   const g = new GraphBuilder(weights, computeType);
-  const blocks = unetBlocks(config);
-  const plans = blocks.map((block) => planOf(block, 'down'));
   const contextFeatures = promptFeatures(config);
   const latentShape = [nominal.batch, config.in_channels, nominal.height, nominal.width];
   const sample = g.input('sample', 'float32', ['batch', config.in_channels, 'height', 'width'], latentShape);
   const timestep = g.input('timestep', 'float32', [1], [1]);
   const contextShape = [nominal.batch, nominal.tokens, contextFeatures];
   const context = g.input('encoder_hidden_states', 'float32', ['batch', 'tokens', contextFeatures], contextShape);
-
   const time = embedTime(g, { config, timestep, batch: nominal.batch });
   const network = new UNetBlocks(g, config, time, g.cast(context, g.graphType));
-  const skips: Value[] = [];
-  let hidden = conv2d(g, centred(g, g.cast(sample, g.graphType), config), 'conv_in', {
-    outChannels: plans[0]?.channels ?? 0,
+  return { g, network, sample, blocks: unetBlocks(config), sizes: nominal };
+}
+
+function convolveIn(
+  g: GraphBuilder,
+  sample: Value,
+  { config }: NetworkBuild<UNet2DConditionConfig>,
+  skips: Value[],
+): Value {
+  const hidden = conv2d(g, centred(g, g.cast(sample, g.graphType), config), 'conv_in', {
+    outChannels: config.block_out_channels[0] ?? 0,
     kernel: config.conv_in_kernel,
   });
   skips.push(hidden);
-  for (const [index, plan] of plans.entries()) {
-    hidden = network.downBlock(hidden, `down_blocks.${index}`, plan, { isLast: index === plans.length - 1, skips });
-  }
-  if (config.mid_block_type !== null) hidden = network.midBlock(hidden, 'mid_block', plans.at(-1) as BlockPlan);
-  for (const [index, plan] of upwardPlans(blocks).entries()) {
-    hidden = network.upBlock(hidden, `up_blocks.${index}`, plan, { isLast: index === plans.length - 1, skips });
-  }
+  return hidden;
+}
+
+function convolveOut(g: GraphBuilder, hidden: Value, config: UNet2DConditionConfig): void {
   const normal = groupNorm(g, hidden, 'conv_norm_out', { groups: config.norm_num_groups, epsilon: config.norm_eps });
   const result = conv2d(g, activate(g, normal, config.act_fn), 'conv_out', {
     outChannels: config.out_channels,
     kernel: config.conv_out_kernel,
   });
   g.output('out_sample', result, ['batch', config.out_channels, 'height', 'width']);
-  return g.build('UNet2DConditionModel');
+}
+
+function featureDimensions(channels: number): readonly Dimension[] {
+  return ['batch', channels, 'feature_height', 'feature_width'];
 }
 
 function centred(g: GraphBuilder, sample: Value, config: UNet2DConditionConfig): Value {
@@ -85,4 +158,5 @@ export const UNET_2D_CONDITION_MODEL: NetworkClass<UNet2DConditionConfig> = {
   tensorName: (stored) => stored,
   computeType: (_, wanted) => wanted,
   build: buildUNet,
+  moreGraphs: { whole: { build: buildUNet }, shallow: { build: buildShallowUNet } },
 };

@@ -11,6 +11,7 @@ import { own } from '../lib/foreign-record.ts';
 import { quote } from '../lib/foreign-text.ts';
 import { omitUndefined } from '../lib/omit-undefined.ts';
 import type { GraphChoice, GraphSizes } from '../networks/network-class.ts';
+import { DEFAULT_BRANCH } from '../networks/unet-2d-branches.ts';
 import type { BuiltGraph, ComputeType } from '../onnx/graph.ts';
 import type { Family } from './family.ts';
 
@@ -49,7 +50,7 @@ export function proveFit<F extends ProvableFamily>(
 export function buildGraph(
   checkpoint: OpenedCheckpoint<ProvableFamily>,
   component: string,
-  { graph, computeType: wanted }: WantedGraph,
+  { graph, branch, computeType: wanted }: WantedGraph,
 ): BuiltGraph {
   const network = own(checkpoint.networks, component);
   const builder = graph === undefined ? network?.networkClass : own(network?.networkClass.moreGraphs ?? {}, graph);
@@ -60,7 +61,21 @@ export function buildGraph(
     );
   const { networkClass, config, weights } = network;
   const computeType = networkClass.computeType(config, wanted);
-  return builder.build({ config, weights, computeType, sizes: sizesOf(checkpoint, component) });
+  return builder.build({
+    config,
+    weights,
+    computeType,
+    sizes: sizesOf(checkpoint, component),
+    ...omitUndefined({ branch }),
+  });
+}
+
+/**
+ * Which whole network a graph belongs to. A UNet's whole graphs of two branches hold the same weights, so only one of them need be in memory. The
+ * first graph is that of the default branch.
+ */
+export function wholeNetwork({ branch = DEFAULT_BRANCH }: GraphChoice): string {
+  return String(branch);
 }
 
 /** A text encoder reads prompts of the length that its tokenizer makes. */

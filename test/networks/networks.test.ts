@@ -83,7 +83,8 @@ const NETWORKS: Readonly<Record<string, Network>> = {
     inFloat32: ({ block_out_channels: channels, addition_time_embed_dim: each }) => ({
       input: 4 + (((channels as number[])[0] as number) % 2),
       ...(each === undefined ? {} : { 'time_embedding.linear_2': 5 + (Number(each) % 2) }),
-      conv_out: 2,
+      // The prediction and the feature, each cast and named.
+      conv_out: 4,
     }),
     build: (vector, computeType, isActual = false) => {
       const { config } = readConfig(UNET_2D_CONDITION_MODEL, vector.options, vector.name);

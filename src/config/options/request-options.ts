@@ -47,7 +47,7 @@ export function requestOptions<Table extends FieldTable>(
 function specOf(field: FieldTable[string], commands: readonly CommandName[]): OptionSpec {
   // An operator's default may be more than a document may ask for.
   const type = field.type(NO_LIMITS);
-  const { placeholder, environment, short, aliases, isNeverEmpty, isRare } = field.flag ?? {};
+  const { placeholder, environment, short, aliases, isNeverEmpty, isRare, isSetting } = field.flag ?? {};
   return {
     ...(placeholder === undefined ? {} : { placeholder }),
     ...(environment === undefined ? {} : { environment }),
@@ -58,7 +58,7 @@ function specOf(field: FieldTable[string], commands: readonly CommandName[]): Op
     doc: helpOf(field, type),
     allowed: isNeverEmpty ? `${type.allowed} that is not empty` : type.allowed,
     commands: commands.filter((command) => command !== 'run' || field.perJob !== true),
-    requestFault: type.code,
+    ...(isSetting ? {} : { requestFault: type.code }),
   };
 }
 

@@ -1,32 +1,44 @@
 /**
- * Networks that take turns: one at a time is in memory. Before another one runs, the one before it frees its weights. Its next run opens it again, out
- * of the compile cache where there is one. So results are the same bytes.
+ * Networks that take turns: one set of them at a time is in memory. Before a network of another set runs, those of the set before it free their
+ * weights. Their next run opens them again, out of the compile cache where there is one. So results are the same bytes.
  */
 import type { Network, Tensors } from '../../runtime/contract.ts';
 
 type LowMemory = 'auto' | 'on' | 'off';
 
+export interface TurnOptions {
+  /** A network that was opened frees its weights until its first run. */
+  readonly restAfterOpening: boolean;
+}
+
 export class OneAtATime {
-  #resident: Network | undefined;
+  readonly #options: TurnOptions;
+  readonly #residents = new Set<Network>();
+  #set: string | undefined;
   /** Settled when all runs that were asked for so far are done: two at once would be two networks in memory. */
   #last: Promise<unknown> = Promise.resolve();
 
-  /** Opens a network while no other one is in memory, and lets it rest. */
-  async open(open: () => Promise<Network>): Promise<Network> {
+  constructor(options: TurnOptions) {
+    this.#options = options;
+  }
+
+  /** Opens a network while none of another set is in memory. @param set whose networks may be in memory together */
+  async open(set: string, open: () => Promise<Network>): Promise<Network> {
     return await this.#inOrder(async () => {
-      await this.#resident?.rest();
-      this.#resident = undefined;
+      await this.#makeRoom(set);
       const network = await open();
-      await network.rest();
-      return this.#share(network);
+      if (this.#options.restAfterOpening) await network.rest();
+      else this.#residents.add(network);
+      return this.#share(set, network);
     });
   }
 
-  #share(network: Network): Network {
+  #share(set: string, network: Network): Network {
     // A cast: one function serves both signatures of `run`.
     const run = ((inputs: Tensors, options?: { readonly keep: readonly string[] }) =>
       this.#inOrder(async () => {
-        await this.#makeResident(network);
+        await this.#makeRoom(set);
+        this.#residents.add(network);
         return await (options === undefined ? network.run(inputs) : network.run(inputs, options));
       })) as Network['run'];
     return {
@@ -36,10 +48,11 @@ export class OneAtATime {
     };
   }
 
-  async #makeResident(network: Network): Promise<void> {
-    if (this.#resident === network) return;
-    await this.#resident?.rest();
-    this.#resident = network;
+  async #makeRoom(set: string): Promise<void> {
+    if (this.#set === set) return;
+    for (const network of this.#residents) await network.rest();
+    this.#residents.clear();
+    this.#set = set;
   }
 
   #inOrder<T>(action: () => Promise<T>): Promise<T> {

@@ -1,7 +1,7 @@
 /** Opens a checkpoint's networks on a device, each graph of them once per compute type. Closing it closes all that it opened. */
 import type { BuiltGraph, ComputeType } from '../../onnx/graph.ts';
 import type { LoadTools, OpenNetworkOptions } from '../../pipelines/family.ts';
-import type { WantedGraph } from '../../pipelines/prove-fit.ts';
+import { type WantedGraph, wholeNetwork } from '../../pipelines/prove-fit.ts';
 import type { CompileCacheSettings, Network, Runtime } from '../../runtime/contract.ts';
 import { OneAtATime } from './one-at-a-time.ts';
 
@@ -25,7 +25,8 @@ export class NetworkOpener implements AsyncDisposable {
   readonly #graphs = new Map<string, BuiltGraph>();
   readonly #networks = new Map<string, Promise<Network>>();
   readonly #notes: string[] = [];
-  readonly #turns = new OneAtATime();
+  /** Of all networks where one at a time is in memory, else of each component's graphs. */
+  readonly #turns = new Map<string, OneAtATime>();
 
   constructor(options: NetworkOpenerOptions) {
     this.#options = options;
@@ -42,7 +43,9 @@ export class NetworkOpener implements AsyncDisposable {
     const key = keyOf(component, { ...choice, computeType: graph.computeType });
     const known = this.#networks.get(key);
     if (known !== undefined) return await known;
-    const network = this.#openGraph(graph, use);
+    const network = this.#inTurns(component, { ...choice, computeType: graph.computeType }, () =>
+      this.#openGraph(graph, use),
+    );
     this.#networks.set(key, network);
     // A network that failed to open may be opened again, for example when memory is free.
     network.catch(() => this.#networks.delete(key));
@@ -62,18 +65,30 @@ export class NetworkOpener implements AsyncDisposable {
 
   async #openGraph(graph: BuiltGraph, use: OpenNetworkOptions['use']): Promise<Network> {
     const { runtime, device, threads, cache } = this.#options;
-    const open = async (): Promise<Network> =>
-      this.#opened.use(
-        await runtime.open(graph, {
-          use,
-          computeType: graph.computeType,
-          device,
-          threads,
-          cache: { ...cache, onNote: (sentence) => void this.#notes.push(sentence) },
-        }),
-      );
-    return this.#options.oneAtATime === true ? await this.#turns.open(open) : await open();
+    return this.#opened.use(
+      await runtime.open(graph, {
+        use,
+        computeType: graph.computeType,
+        device,
+        threads,
+        cache: { ...cache, onNote: (sentence) => void this.#notes.push(sentence) },
+      }),
+    );
   }
+
+  async #inTurns(component: string, wanted: WantedGraph, open: () => Promise<Network>): Promise<Network> {
+    const { oneAtATime: restAfterOpening = false } = this.#options;
+    const key = restAfterOpening ? '' : component;
+    const turns = this.#turns.get(key) ?? new OneAtATime({ restAfterOpening });
+    this.#turns.set(key, turns);
+    return await turns.open(restAfterOpening ? oneNetwork(component, wanted) : wholeNetwork(wanted), open);
+  }
+}
+
+/** A whole network and its shallow graph are needed by turns within an image; every other graph is alone. */
+function oneNetwork(component: string, wanted: WantedGraph): string {
+  const graph = wanted.branch === undefined ? wanted.graph : undefined;
+  return [component, wanted.computeType, wholeNetwork(wanted), graph].join();
 }
 
 function keyOf(component: string, wanted: WantedGraph): string {

@@ -7,7 +7,7 @@ import type { Tensors } from '../../runtime/contract.ts';
 import { float32 } from '../../runtime/tensors.ts';
 import { joined } from './joined.ts';
 
-interface ConditionRow {
+export interface ConditionRow {
   readonly data: Float32Array;
   /** Without the batch. */
   readonly shape: readonly number[];

@@ -17,11 +17,19 @@ import type { PassPlan, Pipeline, PipelineJob, Prepared } from '../contract.ts';
 import { notAnImage, notFinite } from './check-image.ts';
 import { checkRequest } from './check-request.ts';
 import type { Conditioner, Conditions } from './conditions.ts';
+import {
+  cachingWarnings,
+  checkBranch,
+  featureCaching,
+  type Features,
+  isWholePass,
+  withFeature,
+} from './feature-caching.ts';
 import { guide, lastGuidedPass, rescaleGuidance } from './guidance.ts';
 import { toRgb } from './image-processor.ts';
 import { joined } from './joined.ts';
 import { latentsToRgb, type RgbFactors } from './latents-to-rgb.ts';
-import type { Denoiser, FullPrecision, Networks } from './networks.ts';
+import type { Denoiser, DenoiserInput, FullPrecision, Networks } from './networks.ts';
 import { unscaled } from './unscale-latents.ts';
 
 export interface LatentDiffusionParts extends Networks {
@@ -49,6 +57,14 @@ interface ImageState {
   latents: Float32Array;
   /** [C, h, w], what the latents become without their noise, as far as the scheduler says. */
   original: Float32Array | undefined;
+  /** Of the last whole pass, where features are cached. */
+  features: Features;
+}
+
+/** One row of the network's inputs and outputs. */
+interface Row {
+  readonly state: ImageState;
+  readonly half: keyof Conditions;
 }
 
 type LatentShape = readonly [channels: number, height: number, width: number];
@@ -68,11 +84,12 @@ export class LatentDiffusion implements Pipeline<ImageState> {
       );
     checkRequest(request, this.#parts.vae.scaleFactor);
     this.#parts.conditioner.check(request);
+    checkBranch(request, this.#parts.denoiser);
     return { passes: this.#scheduler(request).passes.length, steps: request.numInferenceSteps };
   }
 
   async prepare({ request }: PipelineJob, signal: AbortSignal): Promise<Prepared<ImageState>> {
-    const warnings = this.#sizeWarnings(request);
+    const warnings = [...this.#sizeWarnings(request), ...cachingWarnings(request, this.#scheduler(request).passes)];
     const conditions = await this.#parts.conditioner.encode({ request, warnings, signal });
     const begin = (imageIndex: number, denoiser: Denoiser, isAgain: boolean): ImageState => {
       const scheduler = this.#scheduler(request);
@@ -90,6 +107,7 @@ export class LatentDiffusion implements Pipeline<ImageState> {
         warnings,
         latents,
         original: undefined,
+        features: {},
       };
     };
     return {
@@ -110,18 +128,17 @@ export class LatentDiffusion implements Pipeline<ImageState> {
 
   /** One pass of the UNet. Images whose guidance has ended have one row in it, the others two. */
   async step(states: readonly ImageState[], pass: number, signal: AbortSignal): Promise<void> {
-    const { request, denoiser, scheduler } = states[0] as ImageState;
+    const { request, scheduler } = states[0] as ImageState;
     const { timestep } = passAt(scheduler.passes, pass);
     const inputs = new Map(states.map((state) => [state, state.scheduler.scaleModelInput(state.latents, pass)]));
     const guided = states.filter((state) => this.#isGuided(state, pass));
-    const rows = [...guided, ...states];
-    const sample = joined(rows.map((state) => inputs.get(state) ?? new Float32Array())); // [G + B, C, h, w]
-    const conditions = [
-      ...guided.map((state) => state.conditions.unconditional),
-      ...states.map((state) => state.conditions.conditional),
+    const rows: Row[] = [
+      ...guided.map((state) => ({ state, half: 'unconditional' }) as const),
+      ...states.map((state) => ({ state, half: 'conditional' }) as const),
     ];
+    const sample = joined(rows.map(({ state }) => inputs.get(state) ?? new Float32Array())); // [G + B, C, h, w]
     const shape = [rows.length, ...this.#latentShape(request)] as const;
-    const noisePred = await denoiser.predict({ sample, shape, timestep, conditions, signal });
+    const noisePred = await predict(rows, pass, { sample, shape, timestep, signal });
     const size = noisePred.length / rows.length;
     const part = (row: number): Float32Array => noisePred.subarray(row * size, (row + 1) * size);
     for (const [index, state] of states.entries()) {
@@ -200,6 +217,27 @@ export class LatentDiffusion implements Pipeline<ImageState> {
     );
     return again;
   }
+}
+
+/** One call of the denoising network: whole, or shallow where features are cached. @returns [rows, C, h, w] */
+async function predict(
+  rows: readonly Row[],
+  pass: number,
+  input: Omit<DenoiserInput, 'conditions'>,
+): Promise<Float32Array> {
+  const { request, denoiser, scheduler } = (rows[0] as Row).state;
+  const conditions = rows.map(({ state, half }) => state.conditions[half]);
+  const caching = featureCaching(request);
+  if (caching === undefined) return await denoiser.predict({ ...input, conditions });
+  const network = await denoiser.caching(caching.branch);
+  if (!isWholePass(scheduler.passes, pass, caching)) {
+    const shallow = rows.map(({ state, half }, row) => withFeature(conditions[row] ?? {}, state.features[half]));
+    return await network.shallow({ ...input, conditions: shallow });
+  }
+  const { noisePred, features } = await network.whole({ ...input, conditions });
+  for (const { state } of rows) state.features = {};
+  for (const [row, { state, half }] of rows.entries()) state.features = { ...state.features, [half]: features[row] };
+  return noisePred;
 }
 
 function guidedOutput(

@@ -18,4 +18,6 @@ export const LATENT_DIFFUSION_FIELDS: readonly FieldName[] = [
   'eta',
   'timesteps',
   'sigmas',
+  'deepCache',
+  'deepCacheBranch',
 ];

@@ -2,7 +2,7 @@
  * A text encoder, a denoiser and a decoder as functions from numbers to numbers, without devices and files. A `signal` ends them with `cancelled`
  * where the runtime can.
  */
-import type { Condition } from './conditions.ts';
+import type { Condition, ConditionRow } from './conditions.ts';
 
 export interface EncodedText {
   /** [T, D] */
@@ -19,7 +19,7 @@ export interface TextEncoder {
   encode(inputIds: Int32Array, skippedLayers: number, signal?: AbortSignal): Promise<EncodedText>;
 }
 
-interface DenoiserInput {
+export interface DenoiserInput {
   /** [B, C, h, w] */
   readonly sample: Float32Array;
   readonly shape: readonly [batch: number, channels: number, height: number, width: number];
@@ -31,8 +31,25 @@ interface DenoiserInput {
 
 export interface Denoiser {
   readonly latentChannels: number;
+  /** The largest that `caching` takes. */
+  readonly largestBranch: number;
   /** @returns [B, C, h, w] */
   predict(input: DenoiserInput): Promise<Float32Array>;
+  /** The network in two forms, opened when they are first asked for. @throws all of `LoadTools.open` */
+  caching(branch: number): Promise<CachingDenoiser>;
+}
+
+interface WholePass {
+  /** [B, C, h, w] */
+  readonly noisePred: Float32Array;
+  /** The result of the deep blocks, for each row of the batch: [F, h', w']. */
+  readonly features: readonly ConditionRow[];
+}
+
+export interface CachingDenoiser {
+  whole(input: DenoiserInput): Promise<WholePass>;
+  /** @param input each condition has an earlier pass's result as its input `feature` @returns [B, C, h, w] */
+  shallow(input: DenoiserInput): Promise<Float32Array>;
 }
 
 export interface VaeDecoder {

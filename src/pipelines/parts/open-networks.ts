@@ -4,8 +4,8 @@ import { omitUndefined } from '../../lib/omit-undefined.ts';
 import type { UNet2DConditionConfig } from '../../networks/unet-2d-condition-config.ts';
 import { float32, floatsOf } from '../../runtime/tensors.ts';
 import type { LoadTools, OpenNetworkOptions } from '../family.ts';
-import { batchedConditions } from './conditions.ts';
 import type { Denoiser, FullPrecision, Networks, VaeDecoder } from './networks.ts';
+import { openDenoiser } from './open-denoiser.ts';
 import { type VaeConfig, vaeScaleFactor } from './vae-sizes.ts';
 import { requireTiles, tiledDecoder } from './vae-tiles.ts';
 
@@ -50,25 +50,6 @@ export async function openLatentNetworks(
   return {
     ...networks,
     fullPrecision: { denoiser: () => denoiser(FULL), ...(isWide ? {} : { vae: () => decoder(FULL) }) },
-  };
-}
-
-async function openDenoiser(
-  { in_channels: latentChannels }: UNet2DConditionConfig,
-  tools: LoadTools,
-  precision: Precision,
-): Promise<Denoiser> {
-  const network = await tools.open('unet', { use: 'every-step', ...precision });
-  return {
-    latentChannels,
-    predict: async ({ sample, shape, timestep, conditions, signal }) => {
-      const inputs = {
-        sample: float32(sample, shape),
-        timestep: float32(Float32Array.of(timestep), [1]),
-        ...batchedConditions(conditions),
-      };
-      return floatsOf(await network.run(inputs, { signal }), 'out_sample');
-    },
   };
 }
 

@@ -31,7 +31,12 @@ const GOOD: Networks = {
     layers: 12,
     encode: (ids) => Promise.resolve({ hiddenStates: Float32Array.from(ids) }),
   },
-  denoiser: { latentChannels: 3, predict: ({ sample }) => Promise.resolve(sample.map((value) => value / 2)) },
+  denoiser: {
+    latentChannels: 3,
+    largestBranch: 0,
+    predict: ({ sample }) => Promise.resolve(sample.map((value) => value / 2)),
+    caching: () => assert.fail('no request caches features'),
+  },
   vae: {
     scaleFactor: FACTOR,
     scalingFactor: 1,
@@ -248,7 +253,7 @@ test('one image of a pass that overflows touches none of the others', async () =
   const networks: Networks = {
     ...GOOD,
     denoiser: {
-      latentChannels: 3,
+      ...GOOD.denoiser,
       predict: ({ sample, shape }) => {
         const size = sample.length / shape[0];
         if (shape[0] === 3) spoilt = sample[size] as number;
