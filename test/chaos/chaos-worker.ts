@@ -1,6 +1,6 @@
 /**
  * One worker of the chaos test: everything real but the pixels, which the instant engine child draws behind the real protocol.
- * Usage: chaos-worker.ts MONGO_URI GCS_URL CALLBACK_URL OWNER LEASE_MS MODEL_FOLDER. SIGTERM stops it gracefully.
+ * Usage: chaos-worker.ts MONGO_URI GCS_URL CALLBACK_URL OWNER LEASE_MS MODEL_FOLDER ENGINES. SIGTERM stops it gracefully.
  */
 import { DEFAULT_LIMITS } from '../../src/job/limits.ts';
 import { silentLogger } from '../../src/observability/logger.ts';
@@ -13,7 +13,8 @@ import { runWorker } from '../../src/worker/worker.ts';
 import { COLLECTION, MAX_ATTEMPTS, MODEL_STEPS } from './settings.ts';
 import { INSTANT_SETTINGS, startInstantPool } from '../engine/instant-engine.ts';
 
-const [uri = '', gcsUrl = '', callbackUrl = '', owner = '', lease = '', modelFolder = ''] = process.argv.slice(2);
+const [uri = '', gcsUrl = '', callbackUrl = '', owner = '', lease = '', modelFolder = '', engines = '1'] =
+  process.argv.slice(2);
 const leaseMs = Number(lease);
 const logger = {
   ...silentLogger,
@@ -32,12 +33,13 @@ await using queue = new MongoPromptQueue({
   owner,
   logger,
 });
-await using pool = await startInstantPool({
+const engine = {
   respawnMs: 10,
   stallMs: 5000,
   settings: { ...INSTANT_SETTINGS, checkpointFolder: modelFolder },
   environment: { ...process.env, INSTANT_ENGINE_READS_FOLDER: '1' },
-});
+};
+await using pool = await startInstantPool(...Array.from({ length: Number(engines) }, () => engine));
 await using deliverer = new WebhookDeliverer({
   outbox: queue.outbox,
   logger: silentLogger,

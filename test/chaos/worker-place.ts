@@ -23,6 +23,7 @@ export class WorkerPlace {
   #process: ChildProcess | undefined;
   #isClosing = false;
   #started = 0;
+  #kills = 0;
 
   private constructor(number: number, workerArguments: WorkerArguments, ailment: Ailment) {
     this.#number = number;
@@ -39,11 +40,13 @@ export class WorkerPlace {
     return this.#process as ChildProcess;
   }
 
-  /** Its engine, and whatever else it has started. */
+  /** One of its engines: the other one, if it has two, goes on. */
   async killEngine(): Promise<void> {
     const { pid } = this.process;
     const children = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8');
-    for (const child of children.trim().split(' ').filter(Boolean)) process.kill(Number(child), 'SIGKILL');
+    const pids = children.trim().split(' ').filter(Boolean).map(Number);
+    const engine = pids[this.#kills++ % pids.length];
+    if (engine !== undefined) process.kill(engine, 'SIGKILL');
   }
 
   /** What its engine suffers from, as the instant child knows it; empty: nothing. */
@@ -60,7 +63,9 @@ export class WorkerPlace {
   #start(): void {
     const { mongoUri, gcsUrl, callbackUrl, leaseMs, modelFolder } = this.#arguments;
     const owner = `w${this.#number}.${this.#started++}`;
-    const worker = fork(WORKER, [mongoUri, gcsUrl, callbackUrl, owner, String(leaseMs), modelFolder], {
+    // Every second place has two engines.
+    const engines = String(1 + (this.#number % 2));
+    const worker = fork(WORKER, [mongoUri, gcsUrl, callbackUrl, owner, String(leaseMs), modelFolder, engines], {
       stdio: ['ignore', 'ignore', process.env['CHAOS_LOG'] === undefined ? 'ignore' : 'inherit', 'ipc'],
       env: this.#ailment.environment,
     });
