@@ -1,6 +1,7 @@
 /** Starts the engine processes with the settings' model, each on its device or its cores. */
 import { EngineHost } from '../engine/engine-host.ts';
 import { LocalEnginePool } from '../engine/engine-pool.ts';
+import type { EngineSettings } from '../engine/protocol.ts';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import { omitUndefined } from '../lib/omit-undefined.ts';
 import { loggerWith } from '../observability/logger-with.ts';
@@ -30,21 +31,21 @@ export class WorkerEngines implements AsyncDisposable {
   readonly #engines: readonly PlannedEngine[];
   readonly #made: MakeEngineOptions;
   readonly #environment: EngineOptions['environment'];
+  /** The first engine decides for all how many networks are in memory at a time, at its first start. */
+  #shared: Pick<EngineSettings, 'sharers'> & Partial<Pick<EngineSettings, 'lowMemory'>>;
 
   /** Not started yet. */
   constructor(options: EngineOptions, made: MakeEngineOptions) {
     const { plans, environment } = options;
     this.#made = made;
+    this.#shared = sharesCpu(plans) ? { sharers: plans.length } : {};
     this.#environment = environment;
-    const hosts: EngineHost[] = [];
     this.#engines = plans.map((plan, index) => {
       const logger = plans.length === 1 ? made.logger : loggerWith(made.logger, { engine: engineName(index) });
-      const sharers = (): number => 1 + hosts.filter((other) => other !== hosts[index] && !other.isReady).length;
-      const host = makeEngine(options, { plan, sharers, model: made.model, logger });
-      hosts.push(host);
+      const host = makeEngine(options, { plan, model: made.model, logger, changes: () => this.#shared });
       return { plan, host, logger };
     });
-    this.pool = new LocalEnginePool({ engines: hosts, logger: made.logger });
+    this.pool = new LocalEnginePool({ engines: this.#engines.map(({ host }) => host), logger: made.logger });
   }
 
   /** The models are loaded when this resolves. @throws what loading throws, `invalid_option`, `conflicting_options` */
@@ -52,13 +53,14 @@ export class WorkerEngines implements AsyncDisposable {
     logLoading(this.#made);
     const [first, ...others] = this.#engines;
     if (first === undefined) return;
-    if (others.some(({ plan }) => plan.device !== first.plan.device)) {
+    if (!sharesCpu(this.#engines.map(({ plan }) => plan))) {
       await Promise.all(this.#engines.map((engine) => this.#startOne(engine)));
       return;
     }
     // The first fills the compile cache, which the others then share.
     const facts = await this.#startOne(first);
-    if (others.length > 0 && facts.device !== 'cpu') throw sharesNoGpu(this.#engines.length, facts.device);
+    if (facts.device !== 'cpu') throw sharesNoGpu(this.#engines.length, facts.device);
+    this.#shared = { lowMemory: facts.lowMemory === true ? 'on' : 'off' };
     await Promise.all(others.map((engine) => this.#startOne(engine)));
   }
 
@@ -98,23 +100,31 @@ export async function openEngine(options: EngineOptions, made: MakeEngineOptions
 
 interface OneEngine extends MakeEngineOptions {
   readonly plan: EnginePlan;
-  readonly sharers?: () => number;
+  /** Asked at each start. */
+  readonly changes?: () => Partial<EngineSettings>;
 }
 
 /** Not started yet. */
-function makeEngine({ settings, environment }: EngineOptions, { plan, model, logger, sharers }: OneEngine): EngineHost {
+function makeEngine(
+  { settings, environment }: EngineOptions,
+  { plan, model, logger, changes = () => ({}) }: OneEngine,
+): EngineHost {
   return new EngineHost({
-    settings: {
+    settings: () => ({
       ...settings,
       ...plan,
       checkpointFolder: model.folder,
       modelName: model.name,
       ...omitUndefined({ vae: model.vae }),
-    },
+      ...changes(),
+    }),
     logger,
     environment,
-    ...omitUndefined({ sharers }),
   });
+}
+
+function sharesCpu([first, second]: readonly EnginePlan[]): boolean {
+  return second !== undefined && first?.device === second.device;
 }
 
 /** As the pool names them. */

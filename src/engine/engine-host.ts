@@ -17,10 +17,9 @@ import { type ChildMessage, type EngineSettings, PROTOCOL_VERSION } from './prot
 import { type StallLimits, StallWatch } from './stall-watch.ts';
 
 export interface EngineHostOptions extends StallLimits {
-  readonly settings: EngineSettings;
+  /** A function is asked at each start of a child. */
+  readonly settings: EngineSettings | (() => EngineSettings);
   readonly logger: Logger;
-  /** Asked at each start: how many engines have still to load into the memory that is free, this one included. Default: this one alone. */
-  readonly sharers?: () => number;
   /** Another child that speaks the protocol, for tests. */
   readonly childPath?: string;
   readonly environment?: Readonly<Record<string, string | undefined>>;
@@ -173,8 +172,7 @@ export class EngineHost implements AsyncDisposable {
   }
 
   #spawn(): Promise<ModelFacts> {
-    const { logger, childPath = fileURLToPath(DEFAULT_CHILD), environment } = this.#options;
-    const settings = { ...this.#options.settings, ...omitUndefined({ sharers: this.#options.sharers?.() }) };
+    const { settings, logger, childPath = fileURLToPath(DEFAULT_CHILD), environment } = this.#options;
     const ready = Promise.withResolvers<ModelFacts>();
     ready.promise.catch(() => undefined);
     const life: Life = {
@@ -191,7 +189,11 @@ export class EngineHost implements AsyncDisposable {
     this.#life = life;
     this.#latest = life.process;
     this.#watchForStall();
-    life.process.send({ type: 'load', protocolVersion: PROTOCOL_VERSION, settings });
+    life.process.send({
+      type: 'load',
+      protocolVersion: PROTOCOL_VERSION,
+      settings: typeof settings === 'function' ? settings() : settings,
+    });
     return ready.promise;
   }
 

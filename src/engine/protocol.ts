@@ -34,7 +34,7 @@ const engineSettingsSchema = z.object({
     .string()
     .regex(/^\d+(?:-\d+)?(?:,\d+(?:-\d+)?)*$/)
     .optional(),
-  /** Engines that have still to load into the memory that is free now, this one included; absent: this one alone. */
+  /** Engines that will share the memory that is free now, this one included; absent: this one alone. */
   sharers: z.number().int().positive().optional(),
   vaeTiling: z.boolean(),
   /** Whether one network at a time is in memory; auto: where all together do not fit. */

@@ -28,6 +28,8 @@ export const modelFactsSchema = z.object({
   /** The runtime's message about a device that it cannot use. */
   deviceDetail: foreignText.optional(),
   dtype: z.enum(['float32', 'float16', 'bfloat16']),
+  /** One network at a time is in memory. */
+  lowMemory: z.boolean().optional(),
   loadMs: z.number(),
   warnings: warningsSchema,
   /** Sentences about the checkpoint for somebody who looks for the reason of something. */
