@@ -73,6 +73,7 @@ export async function loadModel(settings: EngineSettings, families: readonly Fam
     modelName: settings.modelName ?? checkpoint.modelName,
     ...omitUndefined({ vaeName: vae?.name }),
     device,
+    lowMemory: turns !== false,
     warnings: [...checkpoint.warnings, turns, spread, ...opener.notes].filter((note) => typeof note === 'string'),
     loadMs: performance.now() - startMs,
   });
@@ -108,7 +109,8 @@ async function hashOf(
   return { modelHash: null, hashLater: (onHash) => hashInBackground(file, memory, onHash) };
 }
 
-interface Findings extends Pick<ModelFacts, 'modelHash' | 'modelName' | 'vaeName' | 'warnings' | 'loadMs'> {
+interface Findings
+  extends Pick<ModelFacts, 'modelHash' | 'modelName' | 'vaeName' | 'lowMemory' | 'warnings' | 'loadMs'> {
   readonly checkpoint: Checkpoint;
   readonly family: Family;
   readonly device: ChosenDevice<unknown>;
