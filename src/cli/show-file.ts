@@ -6,6 +6,7 @@ import { recogniseFile, type RecognisedFile } from '../checkpoint/single-file/op
 import type { CheckpointFamily } from '../checkpoint/component-spec.ts';
 import { proveFit } from '../pipelines/prove-fit.ts';
 import type { FAMILIES } from '../pipelines/registry.ts';
+import { shownSettings } from '../schedulers/shown-settings.ts';
 
 type OneFamily = (typeof FAMILIES)[number];
 
@@ -31,14 +32,16 @@ export async function showFile(path: string, options: OpenCheckpointOptions<OneF
   const { layout, model, missing, tensors } = file;
   const whole = missing.length === 0 ? await provedFacts(path, options) : { described: {}, warnings: model.warnings };
   const { className, json } = model.scheduler;
+  const { prediction, stated, text: settings } = shownSettings(className, json);
   const sizes = networkSizes(file);
   const facts = {
     file: resolve(path),
     sizeBytes: (await stat(path)).size,
     recognisedAs: layout.name,
     pipeline: layout.pipelineClass,
-    prediction: json['prediction_type'],
+    prediction,
     scheduler: className,
+    schedulerConfig: stated,
     components: Object.fromEntries(Object.entries(model.networks).map(([name, network]) => [name, network.className])),
     networks: sizes,
     tensors: tensors.places.size,
@@ -48,8 +51,9 @@ export async function showFile(path: string, options: OpenCheckpointOptions<OneF
   const rows: ShownFile['rows'] = [
     ['recognised as', facts.recognisedAs],
     ['pipeline', facts.pipeline],
-    ['prediction', String(facts.prediction)],
-    ['scheduler', facts.scheduler],
+    ['prediction', prediction],
+    ['scheduler', className],
+    ['scheduler settings', settings],
     ...Object.entries(whole.described).map(
       ([name, value]) => [label(name), typeof value === 'string' ? value : JSON.stringify(value)] as const,
     ),

@@ -14,6 +14,7 @@ import { boundedSentences, excerpt, quote } from '../lib/foreign-text.ts';
 import { omitUndefined } from '../lib/omit-undefined.ts';
 import { proveFit } from '../pipelines/prove-fit.ts';
 import { FAMILIES } from '../pipelines/registry.ts';
+import { shownSettings } from '../schedulers/shown-settings.ts';
 import { type CommandContext, type ExitCode, printResult } from './command-context.ts';
 import { showFile } from './show-file.ts';
 
@@ -96,11 +97,14 @@ async function showSnapshot(context: CommandContext, snapshot: CachedModel): Pro
   const checkpoint = await openCheckpoint(snapshot.folder, openOptions(context.config));
   proveFit(checkpoint);
   const { index, scheduler, warnings, family } = checkpoint;
+  const { prediction, stated, text: settings } = shownSettings(scheduler.className, scheduler.config);
   const facts = {
     ...snapshot,
     pipeline: index.pipelineClass,
     components: index.components,
+    prediction,
     scheduler: scheduler.className,
+    schedulerConfig: stated,
     ...family.describe(checkpoint),
     warnings,
   };
@@ -110,7 +114,9 @@ async function showSnapshot(context: CommandContext, snapshot: CachedModel): Pro
     ['folder', facts.folder],
     ['size', megabytes(facts.sizeBytes)],
     ['pipeline', facts.pipeline],
+    ['prediction', prediction],
     ['scheduler', facts.scheduler],
+    ['scheduler settings', settings],
     ...componentRows(facts.components),
     ...noteRows(warnings),
   ];

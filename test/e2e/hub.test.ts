@@ -41,10 +41,13 @@ test('a gated model is fetched with a token, drawn with by its name, and drawn w
     (await runCli({ args: ['models', 'list'], environment })).stdout,
     /^owner\/demo +aaaaaaaaaa main +\S+ MB +ready\n$/,
   );
-  assert.match(
-    (await runCli({ args: ['models', 'show', 'owner/demo'], environment })).stdout,
-    /pipeline +StableDiffusionPipeline/,
-  );
+  const shown = (await runCli({ args: ['models', 'show', 'owner/demo'], environment })).stdout;
+  for (const row of [
+    /^pipeline +StableDiffusionPipeline$/m,
+    /^prediction +v_prediction$/m,
+    /^scheduler settings .*timestep_spacing trailing, .*rescale_betas_zero_snr true/m,
+  ])
+    assert.match(shown, row);
   assert.equal((await runCli({ args: ['models', 'show', 'owner/other'], environment })).code, 2);
 
   const args = [

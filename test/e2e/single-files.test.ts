@@ -102,6 +102,7 @@ test('models show says what a file is', async () => {
     /^recognised as +Stable Diffusion 1\.x$/m,
     /^pipeline +StableDiffusionPipeline$/m,
     /^prediction +epsilon$/m,
+    /^scheduler settings +num_train_timesteps 1000, .*beta_schedule scaled_linear, .*steps_offset 1/m,
     /^default size +256x256$/m,
     /^ {2}unet +UNet2DConditionModel, [\d.]+ M parameters, F16$/m,
   ])
@@ -114,6 +115,27 @@ test('models show says what a file is', async () => {
     [json['file'], json['prediction'], json['missing'], json['size_bytes']],
     [file, 'v_prediction', [], bytes.length],
   );
+});
+
+test('models show says what the scheduler of a file does with its two empty tensors', async (t) => {
+  const path = madeFile(t, 'xl-v-prediction');
+  const shown = await runCli({ args: ['models', 'show', path] });
+  assert.match(shown.stdout, /^prediction +v_prediction$/m, shown.stderr);
+  assert.match(shown.stdout, /^scheduler settings .*timestep_spacing leading, .*rescale_betas_zero_snr true$/m);
+  const json = JSON.parse((await runCli({ args: ['models', 'show', path, '--json'] })).stdout) as {
+    scheduler_config: object;
+  };
+  assert.deepEqual(json.scheduler_config, {
+    beta_end: 0.012,
+    beta_schedule: 'scaled_linear',
+    beta_start: 0.00085,
+    num_train_timesteps: 1000,
+    prediction_type: 'v_prediction',
+    rescale_betas_zero_snr: true,
+    steps_offset: 1,
+    timestep_spacing: 'leading',
+    trained_betas: null,
+  });
 });
 
 test('a missing path: models show, generate and doctor say the same, and end with 4 where they need it', async () => {
