@@ -108,7 +108,7 @@ XL_CASES = {
         "request": {"num_inference_steps": 4, "guidance_scale": 0},
     },
     "xl-v-prediction": {
-        "about": "v-prediction, zero terminal SNR, trailing, as NoobAI's v-prediction checkpoint",
+        "about": "v-prediction, zero terminal SNR, trailing",
         "scheduler_config": {**EULER, "prediction_type": "v_prediction", "rescale_betas_zero_snr": True, "timestep_spacing": "trailing"},
         "request": {"guidance_rescale": 0.5},
     },

@@ -6,7 +6,7 @@ import type { FileTensors } from '../../checkpoint/single-file/file-tensors.ts';
 import { packagedClipTokenizer } from '../../checkpoint/single-file/clip-vocabulary.ts';
 import { LDM_UNET_PREFIX, readLdmUNet } from '../../checkpoint/single-file/ldm-unet.ts';
 import { hasLdmVae, readLdmVae } from '../../checkpoint/single-file/ldm-vae.ts';
-import { trainedAs } from '../../checkpoint/single-file/prediction.ts';
+import { type TrainedAs, trainedAs } from '../../checkpoint/single-file/prediction.ts';
 import type {
   SingleFileLayout,
   SingleFileModel,
@@ -34,6 +34,21 @@ function readVae(tensors: FileTensors, imageSizePx: number): SingleFileNetwork |
   return hasLdmVae(tensors) ? readLdmVae(tensors, { scaling_factor: 0.18215, sample_size: imageSizePx }) : undefined;
 }
 
+/** PNDM as on the hub; diffusers' class has no zero terminal SNR, and would ignore it. */
+function scheduler1Of(trained: TrainedAs): Pick<SingleFileModel, 'scheduler' | 'warnings'> {
+  if (trained.rescale_betas_zero_snr === undefined)
+    return {
+      scheduler: { className: 'PNDMScheduler', json: { ...TRAINING, skip_prk_steps: true, ...trained } },
+      warnings: [],
+    };
+  return {
+    scheduler: { className: 'DDIMScheduler', json: { ...TRAINING, ...trained } },
+    warnings: [
+      'The file says that it was trained with zero terminal SNR ("ztsnr"), which PNDMScheduler cannot do; DDIMScheduler is its scheduler instead.',
+    ],
+  };
+}
+
 export const STABLE_DIFFUSION_1_FILE: SingleFileLayout = {
   name: 'Stable Diffusion 1.x',
   pipelineClass: PIPELINE_CLASS,
@@ -52,8 +67,7 @@ export const STABLE_DIFFUSION_1_FILE: SingleFileLayout = {
           read: (maxTokens) => packagedClipTokenizer('<|endoftext|>', maxTokens),
         },
       },
-      scheduler: { className: 'PNDMScheduler', json: { ...TRAINING, skip_prk_steps: true, ...trained } },
-      warnings: [],
+      ...scheduler1Of(trained),
     };
   },
   readVae: (tensors) => readVae(tensors, 512),

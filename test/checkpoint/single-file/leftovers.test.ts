@@ -1,12 +1,15 @@
 /** Single files that are not quite as they should be: missing, misshapen, renamed and superfluous tensors, and scales of rows. */
 import assert from 'node:assert/strict';
-import { renameSync } from 'node:fs';
+import { readFileSync, renameSync } from 'node:fs';
+import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { openCheckpoint, type OpenedCheckpoint } from '../../../src/checkpoint/open-checkpoint.ts';
 import { Text2ImgError } from '../../../src/errors/text2img-error.ts';
 import { FAMILIES } from '../../../src/pipelines/registry.ts';
 import { proveFit } from '../../../src/pipelines/prove-fit.ts';
-import { type StoredTensor, zeros } from '../checkpoint-copies.ts';
+import { createScheduler } from '../../../src/schedulers/create-scheduler.ts';
+import { setKeys, type StoredTensor, zeros } from '../checkpoint-copies.ts';
 import { drawnBy } from './draw.ts';
 import { madeFile, madeFolder } from './make-file.ts';
 
@@ -32,6 +35,10 @@ async function refusal(t: TestContext, name: string, change: Change): Promise<Te
 }
 
 const UNET = 'model.diffusion_model';
+/** The page that `case.json` beside it names. */
+const PUBLISHED = fileURLToPath(
+  new URL('../../golden/known-noobai-v-pred/checkpoint/scheduler/scheduler_config.json', import.meta.url),
+);
 
 for (const [case_, stored] of [
   ['sd-1', `${UNET}.input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight`],
@@ -168,6 +175,47 @@ for (const name of ['sd-1', 'sd-2-base', 'sd-turbo', 'xl'])
 test('a variant of a file is a note', async (t) => {
   const { warnings } = await openCheckpoint(madeFile(t, 'sd-1'), { families: FAMILIES, variant: 'fp16' });
   assert.deepEqual(warnings, ['A single file has no variants, so "fp16" is not looked for.']);
+});
+
+const MARK: StoredTensor = { dtype: 'F16', shape: [0], data: Buffer.alloc(0) };
+
+function mark(tensors: Map<string, StoredTensor>): void {
+  for (const name of ['v_pred', 'ztsnr']) tensors.set(name, MARK);
+}
+
+test('a 1.x file with zero terminal SNR has DDIM, which can do it, instead of PNDM, and a note says so', async (t) => {
+  const { scheduler, warnings } = await opened(t, 'sd-1', mark);
+  assert.equal(scheduler.className, 'DDIMScheduler');
+  assert.equal(scheduler.config['rescale_betas_zero_snr'], true);
+  assert.equal(warnings.length, 1);
+  assert.match(warnings[0] ?? '', /"ztsnr".*PNDMScheduler cannot do; DDIMScheduler is its scheduler/);
+  // The same weights in a folder, with the scheduler that it should have.
+  const folder = madeFolder(t, 'sd-1');
+  setKeys(join(folder, 'model_index.json'), { scheduler: ['diffusers', 'DDIMScheduler'] });
+  const zeroSnr = { prediction_type: 'v_prediction', rescale_betas_zero_snr: true, skip_prk_steps: undefined };
+  setKeys(join(folder, 'scheduler/scheduler_config.json'), { _class_name: 'DDIMScheduler', ...zeroSnr });
+  const request = { text: 'a red square', seed: 3, num_inference_steps: 2, width: 64, height: 48 };
+  assert.deepEqual(await drawnBy(madeFile(t, 'sd-1', mark), request), await drawnBy(folder, request));
+});
+
+test('a NoobAI v-pred file has the scheduler that its page publishes', async (t) => {
+  const { scheduler } = await openCheckpoint(madeFile(t, 'xl-v-prediction'), { families: FAMILIES });
+  assert.ok(scheduler !== undefined);
+  const published = JSON.parse(readFileSync(PUBLISHED, 'utf8')) as Readonly<Record<string, unknown>>;
+  const { _class_name: className } = published;
+  assert.equal(scheduler.className, className);
+  const stated = Object.entries(scheduler.config);
+  assert.deepEqual(
+    stated,
+    Object.keys(scheduler.config).map((key) => [key, published[key]]),
+  );
+  for (const steps of [1, 7, 28, 1000]) {
+    const [ours, theirs] = [scheduler.config, published].map((config) =>
+      createScheduler(String(className), { configFor: () => config }, { steps }),
+    );
+    assert.deepEqual(ours?.passes, theirs?.passes);
+    assert.equal(ours?.initNoiseSigma, theirs?.initNoiseSigma);
+  }
 });
 
 test('the operator says what a folder or a file predicts', async (t) => {
