@@ -25,11 +25,16 @@ export function shownSettings(className: string, config: SchedulerConfig): Shown
   const isOn = ([key, value]: readonly [string, unknown]): boolean =>
     key !== PREDICTION && value !== false && value !== null;
   return {
-    prediction: String(own(config, PREDICTION) ?? 'epsilon'),
+    prediction: shown(own(config, PREDICTION) ?? 'epsilon'),
     stated: Object.fromEntries(stated),
     text: stated
       .filter(isOn)
-      .map(([key, value]) => `${key} ${Array.isArray(value) ? `of ${value.length} numbers` : String(value)}`)
+      .map(([key, value]) => `${key} ${shown(value)}`)
       .join(', '),
   };
+}
+
+function shown(value: unknown): string {
+  if (Array.isArray(value)) return `of ${value.length} numbers`;
+  return typeof value === 'string' ? value : JSON.stringify(value);
 }
