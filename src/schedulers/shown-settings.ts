@@ -5,7 +5,7 @@ import { schedulerClassOf } from './registry.ts';
 import type { SchedulerConfig } from './scheduler.ts';
 
 export interface ShownSettings {
-  /** What the network predicts. All classes of diffusers take epsilon where the configuration does not say. */
+  /** The value that the network predicts. All classes of diffusers take epsilon where the configuration does not say. */
   readonly prediction: string;
   /** Keys of `scheduler_config.json`. All others have the class's defaults. */
   readonly stated: SchedulerConfig;
