@@ -14,6 +14,7 @@ import { buildGraph } from '../../../src/pipelines/prove-fit.ts';
 import type { RawImage } from '../../../src/job/raw-image.ts';
 import type { ComputeType } from '../../../src/onnx/graph.ts';
 import { copyOfBase, copyWithLarge, setKeys, UNET, VAE } from '../../checkpoint/checkpoint-copies.ts';
+import type { ResolvedGenerationRequest } from '../../../src/job/generation-request.ts';
 import { aRequest } from '../../job/a-request.ts';
 
 interface Drawing {
@@ -26,9 +27,14 @@ interface Drawing {
 interface Changes {
   readonly runtime?: Pick<Runtime, 'open'>;
   readonly oneAtATime?: true;
+  readonly request?: Partial<ResolvedGenerationRequest>;
 }
 
-async function draw(folder: string, computeType: ComputeType, changes: Changes = {}): Promise<Drawing> {
+async function draw(
+  folder: string,
+  computeType: ComputeType,
+  { request: asked = {}, ...changes }: Changes = {},
+): Promise<Drawing> {
   const checkpoint = await openKnown(folder);
   let widened = 0;
   await using opener = new NetworkOpener({
@@ -57,6 +63,7 @@ async function draw(folder: string, computeType: ComputeType, changes: Changes =
     numInferenceSteps: 2,
     guidanceScale: 4,
     numImages: 2,
+    ...asked,
   };
   await runJobs(
     pipeline,
@@ -151,22 +158,37 @@ test('XL: an autoencoder whose configuration says nothing about float16 decodes 
   assert.equal(again.warnings.length, 2);
 });
 
+interface Counting {
+  readonly runtime: Pick<Runtime, 'open'>;
+  /** How many networks held their weights at once. */
+  readonly most: () => number;
+  readonly mostBytes: () => number;
+  /** Of the largest network. */
+  readonly largestBytes: () => number;
+}
+
 /** The runtime itself, and how many of its networks hold their weights. */
-function counting(): { readonly runtime: Pick<Runtime, 'open'>; readonly most: () => number } {
-  const awake = new Set<Network>();
-  let most = 0;
-  const wakes = (network: Network): void => {
-    awake.add(network);
+function counting(): Counting {
+  const awake = new Map<Network, number>();
+  let [most, mostBytes, largestBytes] = [0, 0, 0];
+  const wakes = (network: Network, weightBytes: number): void => {
+    awake.set(network, weightBytes);
     most = Math.max(most, awake.size);
+    mostBytes = Math.max(
+      mostBytes,
+      [...awake.values()].reduce((sum, bytes) => sum + bytes, 0),
+    );
+    largestBytes = Math.max(largestBytes, weightBytes);
   };
   const open: Runtime['open'] = async (graph, options) => {
     const network = await DEFAULT_RUNTIME.open(graph, options);
-    wakes(network);
+    const { weightBytes } = graph;
+    wakes(network, weightBytes);
     const run = network.run.bind(network) as (...call: unknown[]) => unknown;
     const rest = network.rest.bind(network);
     return Object.assign(network, {
       run: (...call: unknown[]) => {
-        wakes(network);
+        wakes(network, weightBytes);
         return run(...call);
       },
       rest: async () => {
@@ -175,7 +197,7 @@ function counting(): { readonly runtime: Pick<Runtime, 'open'>; readonly most: (
       },
     });
   };
-  return { runtime: { open }, most: () => most };
+  return { runtime: { open }, most: () => most, mostBytes: () => mostBytes, largestBytes: () => largestBytes };
 }
 
 for (const base of [undefined, 'base-xl'] as const)
@@ -194,6 +216,45 @@ test('a network that is opened between two runs finds no other one in memory', a
   const one = counting();
   const { widened } = await draw(folder, 'float16', { runtime: one.runtime, oneAtATime: true });
   assert.deepEqual([widened, one.most()], [1, 1]);
+});
+
+const CACHING = { numInferenceSteps: 4, deepCache: 2 };
+
+test('feature caching at the first branch opens no second whole network; at another one the whole networks take turns', async (t) => {
+  const folder = copyOfBase(t);
+  const [plain, first, other] = [counting(), counting(), counting()];
+  await draw(folder, 'float32', { runtime: plain.runtime });
+  await draw(folder, 'float32', { runtime: first.runtime, request: CACHING });
+  await draw(folder, 'float32', { runtime: other.runtime, request: { ...CACHING, deepCacheBranch: 3 } });
+  const wholeBytes = plain.largestBytes();
+  for (const { most, mostBytes } of [first, other]) {
+    assert.equal(most(), plain.most() + 1, 'the shallow graph');
+    const more = mostBytes() - plain.mostBytes();
+    assert.ok(more > 0 && more < wholeBytes / 2, `${more} bytes of weights more; the UNet has ${wholeBytes}`);
+  }
+});
+
+for (const deepCacheBranch of [0, 3])
+  test(`with one network at a time, both graphs of branch ${deepCacheBranch} stay in memory through an image, which has the same bytes`, async (t) => {
+    const folder = copyOfBase(t);
+    const request = { ...CACHING, deepCacheBranch };
+    const one = counting();
+    const expected = await draw(folder, 'float32', { request });
+    const { rgb } = await draw(folder, 'float32', { runtime: one.runtime, oneAtATime: true, request });
+    assert.deepEqual(rgb, expected.rgb);
+    assert.equal(one.most(), 2);
+  });
+
+test('feature caching in float16 that overflows is generated again in float32, with features of its own', async (t) => {
+  const folder = copyWithLarge(t, UNET, 'mid_block.resnets.0.conv1.bias');
+  const { warnings, rgb } = await draw(folder, 'float16', { request: CACHING });
+  assert.deepEqual(
+    warnings.map((sentence) => sentence.replace(/,.*/, '')),
+    ['Image 1 was generated again in float32', 'Image 2 was generated again in float32'],
+  );
+  const { rgb: whole } = await draw(folder, 'float32', { request: CACHING });
+  const largest = rgb.reduce((most, value, index) => Math.max(most, Math.abs(value - (whole[index] as number))), 0);
+  assert.ok(largest <= 8, `differs by ${largest} of 255 from float32 alone`);
 });
 
 test('networks take turns where they are told to, or where all together do not fit and the largest does', () => {
