@@ -109,7 +109,8 @@ function pooledOutput({ g, config, states, inputIds }: Encoded, endToken: number
   const last = layerNorm(g, states.at(-1) as Value, 'final_layer_norm', config.layer_norm_eps);
   // As float32, which holds every id: devices have no ArgMax of whole numbers.
   const ids = g.cast(inputIds, 'float32');
-  const marks = endToken === WRONG_END_TOKEN ? ids : isEqual(g, ids, endToken);
+  // In bfloat16 the ids of the start and of the end token of CLIP would be one number.
+  const marks = g.inFloat32(endToken === WRONG_END_TOKEN ? ids : isEqual(g, ids, endToken));
   const position = g.node('ArgMax', [marks], {
     attributes: { axis: 1, keepdims: 1 },
     shape: [1, 1],

@@ -136,6 +136,22 @@ export class GraphBuilder {
     this.#outputs.push(valueInfo(name, 'float32', dimensions));
   }
 
+  /**
+   * The same float32 value, also where the runtime computes in bfloat16, back to the last convolution or product before it. OpenVINO has no mark for
+   * that which an ONNX graph could carry, but it leaves everything on the way to an output alone (2026.4, `Graph::EnforceInferencePrecision` of its CPU
+   * plugin). So the value becomes one more output, which nobody reads.
+   */
+  inFloat32(value: Value): Value {
+    if (this.#computeType !== 'bfloat16') return value;
+    const name = `float32/${this.#outputs.length}`;
+    this.output(
+      name,
+      value,
+      value.shape.map((_, axis) => `${name}/${axis}`),
+    );
+    return value;
+  }
+
   /** Adds one operator with one result. An input that is undefined is left out, as ONNX does for optional ones. */
   node(opType: string, inputs: readonly (Value | undefined)[], options: NodeOptions): Value {
     return this.nodes(opType, inputs, options, [options.shape])[0] as Value;

@@ -31,6 +31,8 @@ export interface CompiledForm<N extends AsyncDisposable> {
   load(folder: string): Promise<N>;
   /** Leaves its files in the folder, to be loaded from there. @param graph the cache's form of the graph: its weights may lie elsewhere */
   compileInto(folder: string, graph: BuiltGraph): Promise<void>;
+  /** The weights in float32, where `compileInto` was given them in a file, stay in the entry as `WIDENED_FILE`. */
+  readonly keepsWidened?: true;
   /** Without the cache. */
   compile(): Promise<N>;
 }
@@ -106,8 +108,9 @@ async function makeEntry<N extends AsyncDisposable>(opening: Opening<N>): Promis
       const made = await loadEntry(opening);
       if (made !== undefined) return made;
       await removeDrafts(entry);
-      await makeRoom(folder, { entryBytes: graph.weightBytes, limitBytes: cache.limitBytes });
-      await checkRoom(folder, graph.weightBytes);
+      const entryBytes = entryBytesOf(opening);
+      await makeRoom(folder, { entryBytes, limitBytes: cache.limitBytes });
+      await checkRoom(folder, entryBytes);
       const draft = await beginEntry(entry);
       try {
         await compileInto(draft, opening);
@@ -121,31 +124,39 @@ async function makeEntry<N extends AsyncDisposable>(opening: Opening<N>): Promis
   );
 }
 
-const WIDENED_FILE = 'widened-weights.bin';
+function entryBytesOf<N extends AsyncDisposable>({ graph, form }: Opening<N>): number {
+  return form.keepsWidened === true ? (graph.widening?.bytes ?? 0) : graph.weightBytes;
+}
+
+/** Of the weights in float32, in the entry's folder. */
+export const WIDENED_FILE = 'widened-weights.bin';
 
 async function compileInto<N extends AsyncDisposable>(draft: string, opening: Opening<N>): Promise<void> {
   const { graph, form, cache, folder } = opening;
   const { widening } = graph;
   const file = join(draft, WIDENED_FILE);
   try {
-    const widened = widening === undefined ? graph : await widenInto(file, { widening, folder });
+    // Most entries hold the weights a second time, in the order of the kernels.
+    const neededBytes = (form.keepsWidened === true ? 1 : 2) * (widening?.bytes ?? 0);
+    const widened = widening === undefined ? graph : await widenInto(file, { widening, folder, neededBytes });
     await form.compileInto(draft, typeof widened === 'string' ? graph : widened);
     if (typeof widened === 'string') cache.onNote?.(widened);
   } finally {
-    await rm(file, { force: true });
+    if (form.keepsWidened !== true) await rm(file, { force: true });
   }
 }
 
 interface Widen {
   readonly widening: Widening;
   readonly folder: string;
+  /** Of the disk. */
+  readonly neededBytes: number;
 }
 
 /** @returns a sentence where the disk has no room for the file: then the graph converts its weights itself */
-async function widenInto(file: string, { widening, folder }: Widen): Promise<BuiltGraph | string> {
+async function widenInto(file: string, { widening, folder, neededBytes }: Widen): Promise<BuiltGraph | string> {
   try {
-    // The entry is as large.
-    await checkRoom(folder, 2 * widening.bytes);
+    await checkRoom(folder, neededBytes);
     await writeWidened(widening, file);
     return widening.graphOver(file);
   } catch (error) {

@@ -10,6 +10,7 @@ import type { Family } from '../../pipelines/family.ts';
 import { buildGraph, proveFit } from '../../pipelines/prove-fit.ts';
 import { type ChosenDevice, chooseDevice } from '../../runtime/choose-device.ts';
 import { digestFile, identityOf } from '../../runtime/file-digest.ts';
+import type { Runtime } from '../../runtime/contract.ts';
 import { RUNTIMES } from '../../runtime/registry.ts';
 import type { EngineSettings } from '../protocol.ts';
 import { keepToCpus } from './keep-to-cpus.ts';
@@ -27,9 +28,14 @@ export interface LoadedModel extends AsyncDisposable {
 /**
  * Every component is compared with every other before any weight is loaded.
  * @param families the checkpoint may belong to
+ * @param runtimes the preferred one first
  * @throws every code of `openCheckpoint`, `proveFit` and `Family.load`, `invalid_option`, `device_unavailable`
  */
-export async function loadModel(settings: EngineSettings, families: readonly Family[]): Promise<LoadedModel> {
+export async function loadModel(
+  settings: EngineSettings,
+  families: readonly Family[],
+  runtimes: readonly [Runtime, ...Runtime[]] = RUNTIMES,
+): Promise<LoadedModel> {
   const startMs = performance.now();
   const { checkpointFolder, variant, predictionType, vae, compileCacheFolder: folder, verifyCache: verify } = settings;
   const spread = settings.cpus === undefined ? undefined : await notKept(settings.cpus);
@@ -37,7 +43,7 @@ export async function loadModel(settings: EngineSettings, families: readonly Fam
     families,
     ...omitUndefined({ variant: variant ?? undefined, predictionType, vae: vae?.path }),
   });
-  const device = await chooseDevice(RUNTIMES, settings.device, settings.dtype);
+  const device = await chooseDevice(runtimes, settings.device, settings.dtype);
   const { computeType } = device;
   const proved = proveFit(checkpoint, computeType);
   const turns = takeTurns({

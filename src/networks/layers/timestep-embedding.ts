@@ -28,7 +28,8 @@ export function timestepProjection(
   const cosine = g.node('Cos', [angles], { shape: angles.shape });
   const halves = flipSinToCos ? [cosine, sine] : [sine, cosine];
   const joined = concat(g, halves, angles.shape.length - 1);
-  return g.cast(channels % 2 === 0 ? joined : endWithZero(g, joined), g.graphType);
+  // In bfloat16 an angle of 999 would be 1000.
+  return g.cast(g.inFloat32(channels % 2 === 0 ? joined : endWithZero(g, joined)), g.graphType);
 }
 
 /** An odd number of channels ends with a zero. */

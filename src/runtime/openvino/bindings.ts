@@ -113,7 +113,8 @@ function declare(koffi: typeof Koffi, library: LibraryHandle) {
       'size_t',
       made,
     ]),
-    infer: status<[request: Handle]>('ov_infer_request_infer', [address]),
+    start: status<[request: Handle]>('ov_infer_request_start_async', [address]),
+    wait: status<[request: Handle]>('ov_infer_request_wait', [address]),
     cancel: status<[request: Handle]>('ov_infer_request_cancel', [address]),
     createTensor: status<[type: number, shape: HostShape, data: ArrayBufferView, tensor: Box]>(
       'ov_tensor_create_from_host_ptr',

@@ -34,11 +34,20 @@ function portsOf(model: Uint8Array): GraphPorts {
  * outside. So the process is there for as long as one call that does not wait. A graph file would need a folder on the weights' file system.
  */
 function inFolder<T>(folder: string, action: () => T): T {
-  const before = process.cwd();
+  const before = workingFolder();
   process.chdir(folder);
   try {
     return action();
   } finally {
-    process.chdir(before);
+    if (before !== undefined) process.chdir(before);
+  }
+}
+
+/** undefined: it was deleted below the process, which then cannot go back to it. */
+function workingFolder(): string | undefined {
+  try {
+    return process.cwd();
+  } catch {
+    return undefined;
   }
 }

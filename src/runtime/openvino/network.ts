@@ -1,10 +1,12 @@
-/** Opens a network in OpenVINO. */
+/** Opens a network in OpenVINO: its weights where they lie, or in float32 out of the compile cache. */
 import { availableParallelism } from 'node:os';
 import type { BuiltGraph } from '../../onnx/graph.ts';
+import { openThroughCache } from '../compile-cache.ts';
 import type { Network, OpenOptions } from '../contract.ts';
-import { SessionNetwork } from '../session-network.ts';
+import { type Session, SessionNetwork } from '../session-network.ts';
 import { openCore } from './core.ts';
 import { OpenVinoSession } from './session.ts';
+import { widenedForm } from './widened-form.ts';
 
 /** @throws `runtime_unavailable`, `inference_failed`, `engine_out_of_memory` */
 export async function openNetwork(libraryFolder: string, graph: BuiltGraph, options: OpenOptions): Promise<Network> {
@@ -14,5 +16,9 @@ export async function openNetwork(libraryFolder: string, graph: BuiltGraph, opti
     threads: options.threads === 0 ? availableParallelism() : options.threads,
     precision: options.computeType === 'bfloat16' ? 'bf16' : 'f32',
   } as const;
-  return await SessionNetwork.open(async () => OpenVinoSession.open(core, graph, settings));
+  const open = (written: BuiltGraph): Session => OpenVinoSession.open(core, written, settings);
+  const { widening } = graph;
+  const { cache } = options;
+  if (widening === undefined || cache === undefined) return await SessionNetwork.open(async () => open(graph));
+  return await SessionNetwork.open(() => openThroughCache(graph, widenedForm({ graph, widening, open }), cache));
 }

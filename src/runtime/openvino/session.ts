@@ -22,9 +22,6 @@ interface Compiled {
   readonly request: Handle;
 }
 
-/** How long a run that is cancelled may not have begun yet on its thread. */
-const CANCEL_AGAIN_MS = 20;
-
 export class OpenVinoSession implements Session {
   readonly #core: OpenVinoCore;
   readonly #model: OpenVinoModel;
@@ -118,20 +115,18 @@ export class OpenVinoSession implements Session {
     functions.freeCompiled(compiled.handle);
   }
 
-  /** On another thread. A cancel that comes before that thread has begun has no effect, so it is repeated. */
+  /** Started and waited for, because OpenVINO 2026.4 ends a run in its midst only if it was started. One that it runs itself goes on to its end. */
   async #infer(request: Handle, signal: AbortSignal | undefined): Promise<void> {
-    let repeating: NodeJS.Timeout | undefined;
-    const cancel = (): void => {
-      this.#core.functions.cancel(request);
-      repeating ??= setInterval(cancel, CANCEL_AGAIN_MS);
-    };
+    const what = 'OpenVINO failed';
+    const { functions } = this.#core;
+    const cancel = (): void => void functions.cancel(request);
+    this.#core.check(what, functions.start(request));
     signal?.addEventListener('abort', cancel);
     try {
       if (signal?.aborted === true) cancel();
-      this.#core.check('OpenVINO failed', await this.#core.functions.infer.later(request));
+      this.#core.check(what, await functions.wait.later(request));
     } finally {
       signal?.removeEventListener('abort', cancel);
-      clearInterval(repeating);
     }
   }
 
