@@ -101,7 +101,7 @@ async function loadEntry<N extends AsyncDisposable>({ entry, form, cache }: Open
  * @returns undefined where the new entry does not load
  */
 async function makeEntry<N extends AsyncDisposable>(opening: Opening<N>): Promise<N | undefined> {
-  const { graph, cache, folder, entry } = opening;
+  const { cache, folder, entry } = opening;
   return await withFileLock(
     `${entry}.lock`,
     async () => {
