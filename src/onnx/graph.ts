@@ -137,9 +137,9 @@ export class GraphBuilder {
   }
 
   /**
-   * The same float32 value, also where the runtime computes in bfloat16, back to the last convolution or product before it. OpenVINO has no mark for
-   * that which an ONNX graph could carry, but it leaves everything on the way to an output alone (2026.4, `Graph::EnforceInferencePrecision` of its CPU
-   * plugin). So the value becomes one more output, which nobody reads.
+   * The same float32 value, also where the runtime computes in bfloat16, back to the last convolution or product before it. An ONNX graph has no mark
+   * for that. But OpenVINO leaves everything on the way to an output alone (2026.4, `Graph::EnforceInferencePrecision` of its CPU plugin). So the value
+   * becomes one more output, which nobody reads.
    */
   inFloat32(value: Value): Value {
     if (this.#computeType !== 'bfloat16') return value;
