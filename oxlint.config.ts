@@ -76,7 +76,7 @@ export const FOLDERS: Readonly<Record<string, Folder>> = {
   runtime: {
     holds: 'runs graphs: contract.ts, the compile cache, and one folder for each runtime',
     imports: ['errors', 'lib', 'onnx'],
-    folders: { onnxruntime: 'the only importer of onnxruntime-node', 'onnxruntime/cuda': 'the downloads of setup cuda', openvino: 'OpenVINO, a second runtime for the CPU' },
+    folders: { onnxruntime: 'the only importer of onnxruntime-node', 'onnxruntime/cuda': 'the libraries of setup cuda', openvino: 'OpenVINO, a second runtime for the CPU', wheels: 'downloads libraries out of Python packages' },
   },
   engine: {
     holds: 'the process boundary: the parent owns the state, the child owns the model',
@@ -127,7 +127,7 @@ export const DOORS: Record<string, readonly string[]> = {
   mongodb: ['src/queue/mongo/**', 'test/**', 'bench/**', 'examples/**'],
   protobufjs: ['src/onnx/**'],
   'fast-png': ['test/**'],
-  fflate: ['src/runtime/onnxruntime/cuda/**'],
+  fflate: ['src/runtime/wheels/**'],
   'ipaddr.js': ['src/webhook/**'],
   pino: ['src/observability/**'],
   commander: ['src/cli/**'],

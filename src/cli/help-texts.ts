@@ -69,7 +69,10 @@ export const EXAMPLES: Record<CommandName, readonly Example[]> = {
       'Exit with 0 if the file is younger than --max-age, else with 5.',
     ],
   ],
-  setup: [['text2img setup cuda', 'Download ONNX Runtime’s CUDA provider and its libraries.']],
+  setup: [
+    ['text2img setup cuda', 'Download ONNX Runtime’s CUDA provider and its libraries.'],
+    ['text2img setup openvino', 'Download OpenVINO’s libraries. Mend them if one is broken.'],
+  ],
 };
 
 export const EXIT_CODES_HELP = `Exit codes:

@@ -141,7 +141,7 @@ async function dispatch(
     case 'health':
       return (await import('./health.ts')).health(context);
     case 'setup':
-      return (await import('./setup.ts')).setupCuda(context);
+      return (await import('./setup.ts')).setup(context, action ?? 'cuda');
   }
 }
 

@@ -93,6 +93,11 @@ const SHAPES: readonly CommandShape[] = [
     action: 'cuda',
     description: 'Download the libraries for NVIDIA GPUs and check their checksums.',
   },
+  {
+    command: 'setup',
+    action: 'openvino',
+    description: 'Download OpenVINO, a second runtime for the CPU, and check its checksums.',
+  },
 ];
 
 const GROUP_DESCRIPTIONS: Partial<Record<CommandName, string>> = {

@@ -130,6 +130,8 @@ test('the commands about the machine', async () => {
     mkdirSync(cudaLibraryFolder(environment.XDG_DATA_HOME), { recursive: true });
     await outputOf('setup cuda');
   } else await outputOf('setup cuda', [], 5);
+  // Nobody listens at this mirror.
+  await outputOf('setup openvino', ['--packages-url', 'http://127.0.0.1:9'], 5);
 });
 
 test('no command with --json was left out', () => {

@@ -82,6 +82,12 @@ test('setup cuda loads what unpacks, and nothing of the engine', {
   assert.deepEqual(packages, ['commander', 'fflate']);
 });
 
+test('setup openvino loads what unpacks, and nothing of OpenVINO', () => {
+  const args = ['setup', 'openvino', '--packages-url', 'http://127.0.0.1:9'];
+  const { packages } = loadedBy({ args, launcher, cwd: folder, environment, exitCode: 5 });
+  assert.deepEqual(packages, ['commander', 'fflate']);
+});
+
 test('MongoDB’s and Google’s packages are loaded by who names a database and a bucket, and ONNX Runtime by no command itself', () => {
   const args = ['doctor', ...DEMO, '--mongo-uri', 'mongodb://127.0.0.1:1/d', '--gcs-bucket', 'pictures'];
   const { packages } = loadedBy({ args, launcher, cwd: folder, environment, exitCode: 5 });

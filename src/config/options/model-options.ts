@@ -1,6 +1,7 @@
 /** Options: the model and the machine. */
 import { deviceList } from './device-list.ts';
 import { DRAWING, option, type OptionSpec } from './option-spec.ts';
+import { webUrl } from './strict-names.ts';
 import { decimalNumber, matching, oneOf, onOrOff, text, wholeNumber } from './value-types.ts';
 
 export const MODEL_OPTIONS = {
@@ -104,6 +105,14 @@ export const MODEL_OPTIONS = {
     doc: 'Most gigabytes of compiled networks (default: the larger of 17.2 and twice the largest network, and at most half of what the disk has free).',
     allowed: 'a number from 0.1 to 1000000',
     commands: DRAWING,
+  }),
+  packagesUrl: option({
+    placeholder: '<url>',
+    type: webUrl,
+    kind: 'url',
+    doc: 'Mirror’s folder of Python packages, with the same paths as at PyPI (default: PyPI’s own).',
+    allowed: 'an http:// or https:// URL',
+    commands: ['setup'],
   }),
   verifyCache: option({
     placeholder: '<when>',

@@ -5,7 +5,6 @@
 import { existsSync, type Stats, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { Text2ImgError } from '../../errors/text2img-error.ts';
-import { digestFile } from '../file-digest.ts';
 import { C_LIBRARY, OPENVINO_VERSION, type OpenvinoBuild, openvinoBuild } from './release.ts';
 
 const OPENVINO_SETUP = 'text2img setup openvino';
@@ -38,24 +37,6 @@ export function findLibraries(folder: string, build: OpenvinoBuild | undefined =
   return { state: 'good', cLibrary: join(folder, C_LIBRARY) };
 }
 
-/** Reads every file, which takes about a second where the disk is slow. */
-export async function verifyLibraries(
-  folder: string,
-  build: OpenvinoBuild | undefined = openvinoBuild(),
-): Promise<OpenvinoLibraries> {
-  const found = findLibraries(folder, build);
-  if (found.state !== 'good' || build === undefined) return found;
-  for (const { name, sha256 } of build.files) {
-    const path = join(folder, name);
-    if ((await digestFile(path)).sha256 !== sha256)
-      return {
-        state: 'broken',
-        problem: `${path} is not the file of OpenVINO ${OPENVINO_VERSION}: its SHA-256 differs`,
-      };
-  }
-  return found;
-}
-
 /** The path of the C API's library. @throws `runtime_unavailable`, with the command that mends it */
 export function requireLibraries(folder: string, build: OpenvinoBuild | undefined = openvinoBuild()): string {
   const found = findLibraries(folder, build);
@@ -67,10 +48,14 @@ export function requireLibraries(folder: string, build: OpenvinoBuild | undefine
     case 'missing':
       throw openvinoUnavailable(`its libraries are not in ${folder}. Run "${OPENVINO_SETUP}" to download them.`);
     case 'unsupported':
-      throw openvinoUnavailable(
-        `it is used on linux-x64 and linux-arm64 only; this is ${process.platform}-${process.arch}.`,
-      );
+      throw unsupported();
   }
+}
+
+export function unsupported(): Text2ImgError {
+  return openvinoUnavailable(
+    `it is used on linux-x64 and linux-arm64 only; this is ${process.platform}-${process.arch}.`,
+  );
 }
 
 /** @param why sentences: the fault, and the command that mends it */

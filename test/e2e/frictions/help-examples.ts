@@ -3,6 +3,7 @@ import { copyFileSync, mkdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { EXAMPLES } from '../../../src/cli/help-texts.ts';
 import { cudaLibraryFolder } from '../../../src/runtime/onnxruntime/cuda/library-folder.ts';
+import { openvinoBuild } from '../../../src/runtime/openvino/release.ts';
 import { madeFile } from '../../checkpoint/single-file/make-file.ts';
 import { NO_MONGOD } from '../../servers/find-mongod.ts';
 import type { Neighbours } from './neighbours.ts';
@@ -23,6 +24,14 @@ export const cudaFacts: Expected = {
   environment: { XDG_DATA_HOME: 'share' },
   typed: (line) => line,
   ...(isCudaPlatform ? { prints: /cuda-onnxruntime-/ } : { code: 5 }),
+};
+
+/** Nothing is downloaded: nobody listens at this mirror. */
+export const openvinoFacts: Expected = {
+  environment: { XDG_DATA_HOME: 'share', TEXT2IMG_PACKAGES_URL: 'http://127.0.0.1:9' },
+  typed: (line) => line,
+  code: 5,
+  ...(openvinoBuild() === undefined ? {} : { says: /the download failed: .*\[download_failed\]\n$/ }),
 };
 
 export function withJob(id: string) {
@@ -108,5 +117,6 @@ export function helpExpectations(place: Place, { mongo, hook }: Neighbours): Exp
       prints: /healthy/,
     },
     'text2img setup cuda': cudaFacts,
+    'text2img setup openvino': openvinoFacts,
   };
 }

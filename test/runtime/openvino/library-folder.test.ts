@@ -9,9 +9,9 @@ import {
   findLibraries,
   openvinoLibraryFolder,
   requireLibraries,
-  verifyLibraries,
 } from '../../../src/runtime/openvino/library-folder.ts';
 import { C_LIBRARY, type OpenvinoBuild, openvinoBuild } from '../../../src/runtime/openvino/release.ts';
+import { verifyLibraries } from '../../../src/runtime/openvino/verify-libraries.ts';
 
 const CONTENT = new Map([
   [C_LIBRARY, 'the C API'],

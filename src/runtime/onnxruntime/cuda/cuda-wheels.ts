@@ -3,16 +3,7 @@
  * The provider must be of the very version of `onnxruntime-node`; a test compares the two.
  */
 
-export interface Wheel {
-  readonly name: string;
-  readonly version: string;
-  /** Below the index's folder of packages. */
-  readonly path: string;
-  readonly sha256: string;
-  readonly sizeBytes: number;
-  /** The files of it that are wanted. */
-  readonly wanted: RegExp;
-}
+import type { Wheel } from '../../wheels/wheel.ts';
 
 const LIBRARIES = /\/lib\/[^/]+\.so(?:\.[\d.]+)?$/;
 

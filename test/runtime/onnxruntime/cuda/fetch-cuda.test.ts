@@ -12,9 +12,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { zipSync } from 'fflate';
-import { CUDA_WHEELS, ONNX_RUNTIME_VERSION, type Wheel } from '../../../../src/runtime/onnxruntime/cuda/cuda-wheels.ts';
+import { CUDA_WHEELS, ONNX_RUNTIME_VERSION } from '../../../../src/runtime/onnxruntime/cuda/cuda-wheels.ts';
 import { fetchCuda } from '../../../../src/runtime/onnxruntime/cuda/fetch-cuda.ts';
 import { cudaLibraryFolder } from '../../../../src/runtime/onnxruntime/cuda/library-folder.ts';
+import type { Wheel } from '../../../../src/runtime/wheels/wheel.ts';
 
 const isSupported = process.platform === 'linux' && process.arch === 'x64';
 const skip = isSupported ? false : 'NOT RUN: setup cuda is for linux-x64';

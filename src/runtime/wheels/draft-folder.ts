@@ -5,11 +5,15 @@
 import { lstatSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { chmod, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { makeFolderSync } from '../../../lib/make-folder.ts';
+import { systemCode } from '../../lib/disk-errors.ts';
+import { makeFolderSync } from '../../lib/make-folder.ts';
 
 const ENDING = '.draft-';
 /** A download writes all the time; one that is silent ends long before. */
 const ABANDONED_MS = 15 * 60_000;
+const TAKEN: ReadonlySet<string> = new Set(['ENOTEMPTY', 'EEXIST', 'ENOTDIR']);
+/** Enough for several processes that replace it at once. */
+const MOVES = 10;
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGQUIT', 'SIGHUP'] as const;
 
 export class DraftFolder implements AsyncDisposable {
@@ -26,10 +30,27 @@ export class DraftFolder implements AsyncDisposable {
     this.path = mkdtempSync(`${target}${ENDING}`);
   }
 
+  /** What is there already, a broken folder or that of a process that was faster, is replaced. */
   async moveIntoPlace(): Promise<void> {
     // A temporary folder is its maker's alone; in an image somebody else runs the service.
     await chmod(this.path, 0o755);
-    await rename(this.path, this.#target);
+    for (let tries = MOVES; !(await this.#move(tries > 1)); tries--);
+  }
+
+  /** @returns false where another folder has the name; it was moved away then */
+  async #move(mayFail: boolean): Promise<boolean> {
+    try {
+      await rename(this.path, this.#target);
+      return true;
+    } catch (error) {
+      if (!mayFail || !TAKEN.has(systemCode(error) ?? '')) throw error;
+    }
+    // Processes that have its files open keep them.
+    const replaced = `${this.path}-replaced`;
+    // Another process may be replacing it as well.
+    await rename(this.#target, replaced).catch(() => undefined);
+    await rm(replaced, { recursive: true, force: true });
+    return false;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
