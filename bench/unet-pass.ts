@@ -1,7 +1,7 @@
 /** One process: loads a UNet of full shape once and measures forward passes, batch 1. Prints one JSON line. Usage: unet-pass.ts SHAPE UNET_FOLDER CACHE_FOLDER|off THREADS PASSES [COMPUTE_TYPE [OPENVINO_FOLDER]] */
 import { openComponentWeights } from '../src/checkpoint/component-weights.ts';
 import { UNET_2D_CONDITION_MODEL } from '../src/networks/unet-2d-condition-model.ts';
-import { COMPUTE_TYPES } from '../src/onnx/graph.ts';
+import { COMPUTE_TYPES } from '../src/onnx/compute-type.ts';
 import { DEFAULT_RUNTIME, openvinoIn } from '../src/runtime/registry.ts';
 import { median, peakBytes, residentBytes, timeRuns } from './timing.ts';
 import { configOf, inputsOf, isShapeName, SHAPES, sizesOf } from './unet-shapes.ts';

@@ -5,6 +5,7 @@
  * A value's `shape` is the one it has at the builder's nominal sizes of batch, height and width. It serves to count
  * arithmetic and to check weights; the graph itself stays free of it, so one graph runs at every size.
  */
+import type { ComputeType } from './compute-type.ts';
 import { basename, dirname } from 'node:path';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import { quote } from '../lib/foreign-text.ts';
@@ -32,12 +33,7 @@ export interface Value {
 /** A dimension of a graph input or output: fixed, or a name for one that varies. */
 export type Dimension = number | string;
 
-/**
- * Precision of weights and arithmetic; graph inputs and outputs are always float32. A graph for `bfloat16` is written in float32, and the runtime
- * computes in less where it may: with the exponents of float32, nothing overflows.
- */
-export const COMPUTE_TYPES = ['float32', 'float16', 'bfloat16'] as const;
-export type ComputeType = (typeof COMPUTE_TYPES)[number];
+export type { ComputeType };
 
 /** The types that a graph is written in. */
 export type GraphType = 'float32' | 'float16';

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { z } from 'zod';
 import { messageOf } from '../lib/disk-errors.ts';
-import { COMPUTE_TYPES, type ComputeType } from '../onnx/graph.ts';
+import { COMPUTE_TYPES, type ComputeType } from '../onnx/compute-type.ts';
 
 const run = promisify(execFile);
 const TIMEOUT_MS = 60_000;

@@ -30,7 +30,7 @@ export class DraftFolder implements AsyncDisposable {
     this.path = mkdtempSync(`${target}${ENDING}`);
   }
 
-  /** What is there already, a broken folder or that of a process that was faster, is replaced. */
+  /** Replaces a folder that is there: a broken one, or that of a process that was faster. */
   async moveIntoPlace(): Promise<void> {
     // A temporary folder is its maker's alone; in an image somebody else runs the service.
     await chmod(this.path, 0o755);

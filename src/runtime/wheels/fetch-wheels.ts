@@ -1,5 +1,5 @@
 /**
- * Downloads libraries out of Python packages into a folder of ours and checks their sums. The folder is there whole or not at all. Of two processes
+ * Downloads libraries out of Python packages and checks their sums. The folder is there whole or not at all. Of two processes
  * that download at once, the second one takes what the first one made.
  */
 import { createHash } from 'node:crypto';
