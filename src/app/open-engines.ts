@@ -4,6 +4,7 @@ import { LocalEnginePool } from '../engine/engine-pool.ts';
 import type { EngineSettings } from '../engine/protocol.ts';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import { omitUndefined } from '../lib/omit-undefined.ts';
+import type { HealthEngine } from '../observability/health-file.ts';
 import { loggerWith } from '../observability/logger-with.ts';
 import type { Logger } from '../observability/logger.ts';
 import { RUNTIMES } from '../runtime/registry.ts';
@@ -62,6 +63,16 @@ export class WorkerEngines implements AsyncDisposable {
     if (facts.device !== 'cpu') throw sharesNoGpu(this.#engines.length, facts.device);
     this.#shared = { lowMemory: facts.lowMemory === true ? 'on' : 'off' };
     await Promise.all(others.map((engine) => this.#startOne(engine)));
+  }
+
+  /** For the health file. */
+  get health(): readonly HealthEngine[] {
+    const problems = this.pool.refusals;
+    return this.#engines.map(({ host }, index) => ({
+      engine: engineName(index),
+      device: host.knownModel?.device,
+      problem: problems[index]?.message ?? null,
+    }));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

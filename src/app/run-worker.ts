@@ -154,6 +154,7 @@ async function work({ settings, options, deliverer, model, healthFile }: Work): 
   const { signal, logger } = options;
   await using engines = new WorkerEngines(settings.engine, { model, logger });
   const { pool } = engines;
+  healthFile.listEngines(() => engines.health);
   {
     // One long wait, in which no loop turns.
     using _ = healthFile.whileStarting(MAX_LOAD_MS);

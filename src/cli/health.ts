@@ -17,6 +17,8 @@ import type { Terminal } from './terminal.ts';
 
 const MAX_WITHOUT_ENGINE_S = 300;
 const SENTENCE_LENGTH = 400;
+const MAX_NAMED_ENGINES = 4;
+const NAME_LENGTH = 40;
 /** More workers than a machine bears. */
 const MAX_FILES = 1000;
 
@@ -33,9 +35,13 @@ export async function health(context: HealthContext): Promise<ExitCode> {
   checkAge(facts, maxAge);
   if (isStale(facts)) throw new Text2ImgError('worker_unhealthy', `${staleText(facts)}.`);
   checkEngine(facts);
-  const { ageSeconds, state, worker, trouble } = facts;
+  const { ageSeconds, state, worker, trouble, engines } = facts;
   printResult(context, {
-    json: { healthy: true, ageSeconds, ...omitUndefined({ state, pid: worker?.pid, trouble }) },
+    json: {
+      healthy: true,
+      ageSeconds,
+      ...omitUndefined({ state, pid: worker?.pid, trouble, engines: severalOf(engines) }),
+    },
     text: healthyText(facts),
   });
   return 0;
@@ -120,8 +126,13 @@ function checkEngine({ trouble }: HealthFacts): void {
   );
 }
 
-function healthyText({ ageSeconds, trouble }: HealthFacts): string {
-  const text = `healthy, ${ageSeconds.toFixed(0)} s ago`;
+function healthyText({ ageSeconds, trouble, engines }: HealthFacts): string {
+  const left = engines.filter(({ problem }) => problem !== null).slice(0, MAX_NAMED_ENGINES);
+  const without = left.map(
+    ({ engine, device, problem }) =>
+      `; ${excerpt(engine, NAME_LENGTH)} (${excerpt(device ?? 'not started', NAME_LENGTH)}) cannot be used: ${excerpt(problem ?? '', SENTENCE_LENGTH)}`,
+  );
+  const text = `healthy, ${ageSeconds.toFixed(0)} s ago${without.join('')}`;
   return trouble === undefined ? text : `${text}; nothing is claimed since ${trouble.since}: ${excerptOf(trouble)}`;
 }
 
@@ -129,8 +140,14 @@ function nameOf({ worker, state }: HealthFacts): string {
   return `worker ${worker?.pid ?? '?'} (${state ?? 'unknown state'})`;
 }
 
-function jsonOf({ file, ageSeconds, state, worker, trouble }: HealthFacts): unknown {
-  return { file, age_seconds: ageSeconds, ...omitUndefined({ pid: worker?.pid, state, trouble }) };
+/** A worker with one engine lists none. */
+function severalOf(engines: HealthFacts['engines']): HealthFacts['engines'] | undefined {
+  return engines.length === 0 ? undefined : engines;
+}
+
+function jsonOf({ file, ageSeconds, state, worker, trouble, engines }: HealthFacts): unknown {
+  const told = { pid: worker?.pid, state, trouble, engines: severalOf(engines) };
+  return { file, age_seconds: ageSeconds, ...omitUndefined(told) };
 }
 
 function excerptOf({ code, message }: Trouble): string {

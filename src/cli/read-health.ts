@@ -21,6 +21,14 @@ export interface Trouble {
   readonly since: string;
 }
 
+/** As the health file has it. */
+interface Engine {
+  readonly engine: string;
+  readonly device: string | null;
+  /** Why it cannot be used; null: it can. */
+  readonly problem: string | null;
+}
+
 export interface HealthFacts {
   readonly file: string;
   readonly ageSeconds: number;
@@ -29,6 +37,8 @@ export interface HealthFacts {
   readonly worker: HealthWorker | undefined;
   /** The reason why the worker cannot claim. */
   readonly trouble: Trouble | undefined;
+  /** Where the worker has several. */
+  readonly engines: readonly Engine[];
 }
 
 /** @throws `worker_unhealthy` when there is none, and when its time says nothing about its age */
@@ -37,7 +47,8 @@ export async function readHealth(file: string): Promise<HealthFacts> {
   const content = await contentOf(file);
   const state = isRecord(content) ? STATES.find((one) => one === own(content, 'state')) : undefined;
   const trouble = isRecord(content) ? readTrouble(own(content, 'trouble')) : undefined;
-  return { file, ageSeconds, state, worker: workerIn(content), trouble };
+  const engines = isRecord(content) ? readEngines(own(content, 'engines')) : [];
+  return { file, ageSeconds, state, worker: workerIn(content), trouble, engines };
 }
 
 async function contentOf(path: string): Promise<unknown> {
@@ -56,6 +67,19 @@ function readTrouble(value: unknown): Trouble | undefined {
   if (typeof source !== 'string' || typeof code !== 'string' || typeof message !== 'string') return undefined;
   if (typeof since !== 'string' || !ISO_DATE.test(since) || Number.isNaN(Date.parse(since))) return undefined;
   return { source, code, message, since };
+}
+
+function readEngines(value: unknown): Engine[] {
+  return (Array.isArray(value) ? value : []).flatMap((one: unknown) => {
+    if (!isRecord(one)) return [];
+    const { engine, device, problem } = one;
+    if (typeof engine !== 'string') return [];
+    return [{ engine, device: textOrNull(device), problem: textOrNull(problem) }];
+  });
+}
+
+function textOrNull(value: unknown): string | null {
+  return typeof value === 'string' ? value : null;
 }
 
 async function ageOf(path: string): Promise<number> {

@@ -68,6 +68,11 @@ export class EngineHost implements AsyncDisposable {
     return this.#ready;
   }
 
+  /** Undefined before the first start is done. */
+  get knownModel(): ModelFacts | undefined {
+    return this.#model;
+  }
+
   /** The facts that `start` found out about the model. */
   get model(): ModelFacts {
     if (this.#model === undefined)

@@ -57,8 +57,13 @@ export class LocalEnginePool implements EnginePool {
     return undefined;
   }
 
+  /** Of each engine, in their order: why it cannot be used, undefined where it can. */
+  get refusals(): readonly (Text2ImgError | undefined)[] {
+    return this.#engines.map((engine) => engine.refusal);
+  }
+
   get refusal(): Text2ImgError | undefined {
-    const refusals = this.#engines.map((engine) => engine.refusal);
+    const { refusals } = this;
     return refusals.includes(undefined) ? undefined : refusals[0];
   }
 

@@ -19,6 +19,15 @@ export interface HealthTrouble {
   readonly since: Date;
 }
 
+/** One engine of several; `text2img health` reads it. */
+export interface HealthEngine {
+  readonly engine: string;
+  /** Undefined before its first start is done. */
+  readonly device: string | undefined;
+  /** Why it cannot be used while the others can; null: it can. */
+  readonly problem: string | null;
+}
+
 /** `starting`: finds, downloads or loads the model. `blocked`: something keeps it from claiming. */
 type HealthState = 'starting' | 'running' | 'blocked';
 
@@ -34,6 +43,7 @@ export class HealthFile implements AsyncDisposable {
   #lastMs = -Infinity;
   #lastSaid = '';
   #isClosed = false;
+  #engines: () => readonly HealthEngine[] = () => [];
   /** One after the other: two at once would mix their bytes. */
   #writing: Promise<void> = Promise.resolve();
 
@@ -42,6 +52,11 @@ export class HealthFile implements AsyncDisposable {
     if (path !== undefined) refuseOtherThanFile(path);
     this.#path = path;
     this.#logger = logger;
+  }
+
+  /** From now on the file lists these. One engine is not listed: its problem is the worker's. */
+  listEngines(engines: () => readonly HealthEngine[]): void {
+    this.#engines = engines;
   }
 
   /** The loop turns. Cheap enough to be called at every turn. */
@@ -77,11 +92,18 @@ export class HealthFile implements AsyncDisposable {
   #touch(state: HealthState, trouble?: HealthTrouble): void {
     if (this.#path === undefined || this.#isClosed) return;
     const now = performance.now();
-    const said = `${state} ${trouble?.message ?? ''}`;
+    const engines = this.#engines();
+    const said = [state, trouble?.message, ...engines.map(({ problem }) => problem)].join(' ');
     if (said === this.#lastSaid && now - this.#lastMs < INTERVAL_MS) return;
     this.#lastMs = now;
     this.#lastSaid = said;
-    const content = { at: new Date(), state, ...this.#worker, trouble: trouble ?? null };
+    const content = {
+      at: new Date(),
+      state,
+      ...this.#worker,
+      trouble: trouble ?? null,
+      ...(engines.length > 1 ? { engines } : {}),
+    };
     this.#writing = this.#writing.then(() => this.#write(`${JSON.stringify(content)}\n`));
   }
 

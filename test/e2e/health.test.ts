@@ -264,3 +264,27 @@ test('what keeps a worker from claiming is told and is no reason to restart it, 
   await sleep(50);
   assert.match((await runCli({ args: ['health', '--heartbeat-file', file] })).stdout, /^healthy, \d+ s ago$/m);
 });
+
+test('of several engines the one that cannot be used is named, and the worker that goes on with the others is healthy', async () => {
+  const file = join(temporaryFolder(), 'heartbeat');
+  await using heartbeat = new HealthFile(file, silentLogger);
+  let problem: string | null = null;
+  heartbeat.listEngines(() => [
+    { engine: 'engine 1', device: 'cuda:0', problem: null },
+    { engine: 'engine 2', device: 'cuda:1', problem },
+  ]);
+  const health = async (...args: string[]) => {
+    heartbeat.touch();
+    await sleep(50);
+    return await runCli({ args: ['health', '--heartbeat-file', file, ...args] });
+  };
+  assert.match((await health()).stdout, /^healthy, \d+ s ago$/m);
+  problem = 'the engine process was ended by SIGKILL.\u001b[2J';
+  const { code, stdout } = await health();
+  assert.equal(code, 0);
+  assert.match(stdout, /^healthy, \d+ s ago; engine 2 \(cuda:1\) cannot be used: .*SIGKILL\.\\u001b\[2J$/m);
+  assert.deepEqual(JSON.parse((await health('--json')).stdout).engines, [
+    { engine: 'engine 1', device: 'cuda:0', problem: null },
+    { engine: 'engine 2', device: 'cuda:1', problem },
+  ]);
+});
