@@ -167,6 +167,11 @@ export const ERROR_CODES = {
     consequence: 'retry-alone',
     meaning: 'The engine process ran out of memory or was killed for it.',
   },
+  out_of_memory: {
+    fault: 'infrastructure',
+    consequence: 'fail',
+    meaning: 'The image, or the model, needs more memory than is free. It was refused before anything was computed.',
+  },
   engine_stalled: {
     fault: 'infrastructure',
     consequence: 'retry-alone',

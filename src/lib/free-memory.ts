@@ -1,15 +1,26 @@
 /**
- * How much memory this process may still take: of the system, and of each control group that it is in. Files that are only cached count as free.
- * Source: the kernel's Documentation/admin-guide/cgroup-v2.rst and cgroup-v1/memory.rst.
+ * How much memory this process may still take: of the system, of each control group, and of its own limit. Files that are only cached count as free.
+ * Source: the kernel's Documentation/admin-guide/cgroup-v2.rst and cgroup-v1/memory.rst; getrlimit(2).
  */
 import { readFileSync } from 'node:fs';
-import { freemem } from 'node:os';
 import { dirname, join } from 'node:path';
 
-/** @param root where the system's own files begin; tests give a folder of their own */
-export function freeMemoryBytes(root = '/'): number {
-  const system = kilobytes(read(join(root, 'proc/meminfo')), 'MemAvailable') ?? freemem();
-  return Math.max(0, Math.min(system, ...groupsOf(root).map(freeInGroup)));
+/**
+ * @param root where the system's own files begin; tests give a folder of their own
+ * @returns undefined where the system does not say it. Outside Linux Node's `freemem` counts cached files as used, or says nothing of the process.
+ */
+export function freeMemoryBytes(root = '/'): number | undefined {
+  const system = kilobytes(read(join(root, 'proc/meminfo')), 'MemAvailable');
+  const least = Math.min(system ?? Infinity, freeInLimit(root), ...groupsOf(root).map(freeInGroup));
+  return least === Infinity ? undefined : Math.max(0, least);
+}
+
+/** `ulimit -d`, or systemd's `LimitDATA`. It counts allocated memory also where nobody touched it yet. */
+function freeInLimit(root: string): number {
+  const limits = read(join(root, 'proc/self/limits')) ?? '';
+  const limit = /^Max data size\s+(\d+)\s/m.exec(limits)?.[1];
+  if (limit === undefined) return Infinity;
+  return Number(limit) - (kilobytes(read(join(root, 'proc/self/status')), 'VmData') ?? 0);
 }
 
 interface Group {

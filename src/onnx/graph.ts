@@ -8,6 +8,7 @@
 import type { ComputeType } from './compute-type.ts';
 import { basename, dirname } from 'node:path';
 import { Text2ImgError } from '../errors/text2img-error.ts';
+import { type ComputedNode, peakActivationBytes } from './activations.ts';
 import { quote } from '../lib/foreign-text.ts';
 import { omitUndefined } from '../lib/omit-undefined.ts';
 import { commonFolder, externalLocation } from './external-files.ts';
@@ -73,6 +74,8 @@ export interface BuiltGraph {
   readonly largestInlineBytes: number;
   /** 2 × multiply-adds of Conv, MatMul and attention at the nominal sizes. */
   readonly flops: number;
+  /** Of the values that live at once at the nominal sizes, at most. */
+  readonly activationBytes: number;
 }
 
 const ONNX_OPSET = 20;
@@ -97,6 +100,8 @@ export interface NodeOptions {
   readonly microsoft?: boolean;
   readonly shape: readonly number[];
   readonly type?: ElementType;
+  /** Memory that it needs beside its inputs and results while it runs, at the nominal sizes. */
+  readonly workspaceBytes?: number;
 }
 
 export class GraphBuilder {
@@ -105,6 +110,7 @@ export class GraphBuilder {
   readonly #computeType: ComputeType;
   readonly weights: Weights;
   readonly #nodes: NodeProto[] = [];
+  readonly #computed: ComputedNode[] = [];
   readonly #initializers: TensorProto[] = [];
   readonly #external: (ExternalWeight & { readonly index: number })[] = [];
   readonly #inputs: ValueInfoProto[] = [];
@@ -129,6 +135,7 @@ export class GraphBuilder {
   output(name: string, value: Value, dimensions: readonly Dimension[]): void {
     const result = this.cast(value, 'float32');
     this.#nodes.push(nodeProto(`output/${name}`, 'Identity', [result.name], [name]));
+    this.#computed.push({ opType: 'Identity', inputs: [result.name], results: [{ name, bytes: bytesOf(result) }] });
     this.#outputs.push(valueInfo(name, 'float32', dimensions));
   }
 
@@ -176,6 +183,12 @@ export class GraphBuilder {
       ),
       domain: options.microsoft === true ? MICROSOFT_DOMAIN : '',
       attribute: attributes,
+    });
+    this.#computed.push({
+      opType,
+      inputs: inputs.map((input) => input?.name ?? ''),
+      results: results.map((result) => ({ name: result.name, bytes: bytesOf(result) })),
+      workspaceBytes: options.workspaceBytes ?? 0,
     });
     return results;
   }
@@ -282,6 +295,10 @@ export class GraphBuilder {
       ),
       largestInlineBytes: this.#initializers.reduce((max, { rawData }) => Math.max(max, rawData?.length ?? 0), 0),
       flops: this.#flops,
+      activationBytes: peakActivationBytes(this.#computed, {
+        constants: new Set(this.#initializers.map((initializer) => initializer.name)),
+        outputs: this.#outputs.map((output) => output.name),
+      }),
     };
     return {
       ...facts,
@@ -334,7 +351,21 @@ export class GraphBuilder {
   }
 }
 
-const ELEMENT_BYTES = { float32: 4, float16: 2, bfloat16: 2 } as const satisfies Record<ComputeType, number>;
+const ELEMENT_BYTES = {
+  float64: 8,
+  int64: 8,
+  float32: 4,
+  int32: 4,
+  float16: 2,
+  bfloat16: 2,
+  uint8: 1,
+  float8e4m3fn: 1,
+  float8e5m2: 1,
+} as const satisfies Record<ElementType, number>;
+
+function bytesOf({ shape, type }: Value): number {
+  return shape.reduce((product, size) => product * size, ELEMENT_BYTES[type]);
+}
 
 /** A tensor at a place of a file that the runtime finds where `location` says. */
 function externalAt(

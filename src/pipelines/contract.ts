@@ -44,7 +44,7 @@ export interface Prepared<S> {
  * Each `signal` aborts when no job of the batch wants the result any more.
  */
 export interface Pipeline<S = unknown> extends AsyncDisposable {
-  /** Before anything is computed. @throws `invalid_parameter`, `unknown_scheduler` */
+  /** Before anything is computed. @throws `invalid_parameter`, `unknown_scheduler`, `out_of_memory` */
   check(job: PipelineJob): PassPlan;
   /** Once per job. @throws `invalid_image`, `inference_failed`, `engine_out_of_memory`, `cancelled` */
   prepare(job: PipelineJob, signal: AbortSignal): Promise<Prepared<S>>;

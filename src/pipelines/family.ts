@@ -6,7 +6,7 @@ import type { Checkpoint } from '../checkpoint/checkpoint.ts';
 import type { CheckpointFamily } from '../checkpoint/component-spec.ts';
 import type { GenerationDefaults } from '../job/generation-request.ts';
 import type { FieldName } from '../job/request-fields.ts';
-import type { GraphChoice } from '../networks/network-class.ts';
+import type { GraphChoice, GraphSizes } from '../networks/network-class.ts';
 import type { ComputeType } from '../onnx/graph.ts';
 import type { Network, OpenOptions } from '../runtime/contract.ts';
 import type { Pipeline } from './contract.ts';
@@ -24,10 +24,32 @@ interface FamilyFacts {
   readonly defaults?: Omit<GenerationDefaults, 'widthPx' | 'heightPx'>;
 }
 
+export interface ImageSize {
+  readonly widthPx: number;
+  readonly heightPx: number;
+}
+
 export interface OpenNetworkOptions extends GraphChoice {
   readonly use: OpenOptions['use'];
   /** Another arithmetic than the device's; a network that is open in it already is not opened again. */
   readonly computeType?: ComputeType;
+}
+
+/** The sizes of a graph's inputs that differ from run to run. */
+export type RunSizes = Omit<GraphSizes, 'tokens'>;
+
+/** A run that a pipeline wants to make. */
+export interface PlannedRun extends GraphChoice {
+  /** A network's name in the family's list. */
+  readonly component: string;
+  readonly computeType?: ComputeType;
+  readonly sizes: RunSizes;
+}
+
+/** In bytes, weights included. */
+export interface Shortage {
+  readonly needBytes: number;
+  readonly freeBytes: number;
 }
 
 export interface LoadTools {
@@ -37,6 +59,11 @@ export interface LoadTools {
    * @throws `inference_failed`, `engine_out_of_memory`, `internal`, and of another graph than the first `missing_tensor`, `wrong_tensor_shape`
    */
   readonly open: (component: string, options: OpenNetworkOptions) => Promise<Network>;
+  /**
+   * Whether memory suffices for runs that follow each other. A run that was made before needs nothing more. Absent: nobody knows what is free.
+   * @returns of the first run that does not fit; undefined: all do, as far as is known
+   */
+  readonly shortage?: (runs: readonly PlannedRun[]) => Shortage | undefined;
   readonly settings: {
     /** The device's compute type. A network that overflows in it is opened in float32 all the same. */
     readonly computeType: ComputeType;
@@ -59,6 +86,8 @@ export interface Family extends CheckpointFamily {
   prove(checkpoint: Checkpoint): void;
   /** The facts that `models show` prints beside the components; names as in its JSON. */
   describe(checkpoint: Checkpoint): Readonly<Record<string, unknown>>;
+  /** The sizes of the networks' graphs for an image, for estimates of memory. Absent: those that a graph is written for anyway. */
+  sizes?(checkpoint: Checkpoint, imagePx: ImageSize): RunSizes;
   /** By the configurations alone: nothing is loaded yet. */
   facts(checkpoint: Checkpoint): FamilyFacts;
   /** @throws `unsupported_config` for settings that the checkpoint cannot have, and all of `LoadTools.open` */

@@ -13,7 +13,7 @@ import { omitUndefined } from '../lib/omit-undefined.ts';
 import type { GraphChoice, GraphSizes } from '../networks/network-class.ts';
 import { DEFAULT_BRANCH } from '../networks/unet-2d-branches.ts';
 import type { BuiltGraph, ComputeType } from '../onnx/graph.ts';
-import type { Family } from './family.ts';
+import type { Family, RunSizes } from './family.ts';
 
 /** The family's own proofs, and the list of what is built. */
 type ProvableFamily = CheckpointFamily & Pick<Family, 'prove'>;
@@ -21,6 +21,8 @@ type ProvableFamily = CheckpointFamily & Pick<Family, 'prove'>;
 export interface WantedGraph extends GraphChoice {
   /** The device's compute type; a network that overflows in it is built in float32. */
   readonly computeType: ComputeType;
+  /** Only its figures depend on them: the graph runs at every size. */
+  readonly sizes?: RunSizes;
 }
 
 /** The checkpoint's networks by name, ready to be opened by a runtime. */
@@ -50,7 +52,7 @@ export function proveFit<F extends ProvableFamily>(
 export function buildGraph(
   checkpoint: OpenedCheckpoint<ProvableFamily>,
   component: string,
-  { graph, branch, computeType: wanted }: WantedGraph,
+  { graph, branch, computeType: wanted, sizes }: WantedGraph,
 ): BuiltGraph {
   const network = own(checkpoint.networks, component);
   const builder = graph === undefined ? network?.networkClass : own(network?.networkClass.moreGraphs ?? {}, graph);
@@ -65,7 +67,7 @@ export function buildGraph(
     config,
     weights,
     computeType,
-    sizes: sizesOf(checkpoint, component),
+    sizes: { ...sizes, ...sizesOf(checkpoint, component) },
     ...omitUndefined({ branch }),
   });
 }

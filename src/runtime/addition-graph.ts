@@ -43,5 +43,14 @@ export function additionGraph(computeType: ComputeType): BuiltGraph {
     opsetImport: [{ domain: '', version: 20 }],
     graph: { name: 'addition', node, initializer: [], input: [info('x')], output: [info('y')] },
   });
-  return { model, computeType, weightsFolder: '', weightFiles: [], weightBytes: 0, largestInlineBytes: 0, flops: 0 };
+  return {
+    model,
+    computeType,
+    weightsFolder: '',
+    weightFiles: [],
+    weightBytes: 0,
+    largestInlineBytes: 0,
+    flops: 0,
+    activationBytes: 0,
+  };
 }

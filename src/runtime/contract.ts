@@ -73,6 +73,8 @@ export interface OpenOptions {
 
 export interface Runtime {
   readonly name: string;
+  /** Of its library: what was measured with another one is forgotten. */
+  version?(): string;
   /**
    * Tries the devices in a child process each, because one that fails may end its process.
    * @param only this one device; absent: all that the runtime knows

@@ -25,7 +25,23 @@ const KB = 1024;
 
 test('outside of containers it is what the system has available', async () => {
   assert.equal(freeMemoryBytes(await machine({})), 8000 * KB);
-  assert.ok(freeMemoryBytes() > 0 && freeMemoryBytes() <= totalmem());
+  const here = freeMemoryBytes();
+  assert.ok(here === undefined ? process.platform !== 'linux' : here > 0 && here <= totalmem());
+});
+
+test('a system that says nothing has no number, instead of a wrong one', () => {
+  assert.equal(freeMemoryBytes(join(place, 'nothing-there')), undefined);
+});
+
+test('the limit that the process was started with counts, less what it has allocated', async () => {
+  const limited = {
+    'proc/self/limits':
+      'Limit                     Soft Limit           Hard Limit           Units\nMax data size             6144000              unlimited            bytes\n',
+    'proc/self/status': 'Name:\tnode\nVmData:\t    2000 kB\n',
+  };
+  assert.equal(freeMemoryBytes(await machine(limited)), 4000 * KB);
+  const unlimited = limited['proc/self/limits'].replace('6144000  ', 'unlimited');
+  assert.equal(freeMemoryBytes(await machine({ ...limited, 'proc/self/limits': unlimited })), 8000 * KB);
 });
 
 test('a control group’s limit counts, less what it uses, and cached files count as free', async () => {

@@ -17,6 +17,7 @@ const GRAPH: BuiltGraph = {
   weightFiles: [],
   weightBytes: 1,
   largestInlineBytes: 0,
+  activationBytes: 0,
   flops: 0,
   computeType: 'float32',
 };

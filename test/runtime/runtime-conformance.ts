@@ -53,6 +53,7 @@ function identity(type: ElementType): BuiltGraph {
     weightFiles: [],
     weightBytes: 0,
     largestInlineBytes: 0,
+    activationBytes: 0,
     flops: 0,
   };
 }

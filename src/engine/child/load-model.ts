@@ -7,7 +7,8 @@ import { freeMemoryBytes } from '../../lib/free-memory.ts';
 import { omitUndefined } from '../../lib/omit-undefined.ts';
 import type { Pipeline } from '../../pipelines/contract.ts';
 import type { Family } from '../../pipelines/family.ts';
-import { buildGraph, proveFit } from '../../pipelines/prove-fit.ts';
+import { needsAtDefaultSize } from '../../pipelines/memory-need.ts';
+import { buildGraph, proveFit, type WantedGraph } from '../../pipelines/prove-fit.ts';
 import { type ChosenDevice, chooseDevice } from '../../runtime/choose-device.ts';
 import { digestFile, identityOf } from '../../runtime/file-digest.ts';
 import type { Runtime } from '../../runtime/contract.ts';
@@ -29,7 +30,7 @@ export interface LoadedModel extends AsyncDisposable {
  * Every component is compared with every other before any weight is loaded.
  * @param families the checkpoint may belong to
  * @param runtimes the preferred one first
- * @throws every code of `openCheckpoint`, `proveFit` and `Family.load`, `invalid_option`, `device_unavailable`
+ * @throws every code of `openCheckpoint`, `proveFit` and `Family.load`, `invalid_option`, `device_unavailable`, `out_of_memory`
  */
 export async function loadModel(
   settings: EngineSettings,
@@ -46,12 +47,15 @@ export async function loadModel(
   const device = await chooseDevice(runtimes, settings.device, settings.dtype);
   const { computeType } = device;
   const proved = proveFit(checkpoint, computeType);
+  // A GPU has memory of its own.
+  const isOnCpu = device.kind === 'cpu';
   const turns = takeTurns({
-    // A GPU has memory of its own.
-    lowMemory: settings.lowMemory === 'auto' && device.kind !== 'cpu' ? 'off' : settings.lowMemory,
-    weightBytes: Object.values(proved).map((graph) => graph?.weightBytes ?? 0),
-    freeBytes: freeMemoryBytes(),
+    lowMemory: settings.lowMemory === 'auto' && !isOnCpu ? 'off' : settings.lowMemory,
+    needs: isOnCpu ? needsAtDefaultSize(checkpoint, computeType) : [],
+    freeBytes: isOnCpu ? freeMemoryBytes() : undefined,
   });
+  const livingAt = (component: string, wanted: WantedGraph): number =>
+    buildGraph(checkpoint, component, wanted).activationBytes;
   await using stack = new AsyncDisposableStack();
   const opener = stack.use(
     new NetworkOpener({
@@ -65,11 +69,16 @@ export async function loadModel(
       threads: settings.threads,
       cache: { folder, verify, limitBytes: settings.compileCacheBytes },
       oneAtATime: turns !== false,
+      ...(isOnCpu ? { memory: { livingAt } } : {}),
     }),
   );
   const { family } = checkpoint;
   const pipeline = stack.use(
-    await family.load(checkpoint, { open: opener.open, settings: { computeType, vaeTiling: settings.vaeTiling } }),
+    await family.load(checkpoint, {
+      open: opener.open,
+      shortage: opener.shortage,
+      settings: { computeType, vaeTiling: settings.vaeTiling },
+    }),
   );
   const { modelHash, hashLater } = await hashOf(checkpoint, family.hashedNetwork, { folder, verify });
   const facts = factsOf({

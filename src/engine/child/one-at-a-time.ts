@@ -2,6 +2,9 @@
  * Networks that take turns: one set of them at a time is in memory. Before a network of another set runs, those of the set before it free their
  * weights. Their next run opens them again, out of the compile cache where there is one. So results are the same bytes.
  */
+import { Text2ImgError } from '../../errors/text2img-error.ts';
+import { gigabytesText } from '../../lib/gigabytes.ts';
+import { inTurnsBytes, largestOf, type MemoryNeed, togetherBytes } from '../../pipelines/memory-need.ts';
 import type { Network, Tensors } from '../../runtime/contract.ts';
 
 type LowMemory = 'auto' | 'on' | 'off';
@@ -64,19 +67,28 @@ export class OneAtATime {
 
 export interface ResidencyQuestion {
   readonly lowMemory: LowMemory;
-  /** Of each network, in the type that it computes in. */
-  readonly weightBytes: readonly number[];
-  readonly freeBytes: number;
+  /** Of each network at the model's default size. */
+  readonly needs: readonly MemoryNeed[];
+  /** undefined: nobody knows, so everything fits. */
+  readonly freeBytes: number | undefined;
 }
 
-/** Whether networks take turns, and in `auto` the reason for it, as a sentence for the log. */
-export function takeTurns({ lowMemory, weightBytes, freeBytes }: ResidencyQuestion): boolean | string {
+/**
+ * Whether networks take turns, and in `auto` the reason for it, as a sentence for the log.
+ * @throws `out_of_memory` where the weights of the largest network alone do not fit
+ */
+export function takeTurns({ lowMemory, needs, freeBytes = Infinity }: ResidencyQuestion): boolean | string {
+  const largest = largestOf(needs);
+  if (largest !== undefined && largest.weightBytes > freeBytes)
+    throw new Text2ImgError(
+      'out_of_memory',
+      `the model does not fit: the weights of ${largest.network} alone need ${gigabytesText(largest.weightBytes)}, and ${gigabytesText(freeBytes)} are free.`,
+    );
   if (lowMemory !== 'auto') return lowMemory === 'on';
-  const sum = weightBytes.reduce((total, bytes) => total + bytes, 0);
-  if (sum <= freeBytes || Math.max(...weightBytes) > freeBytes) return false;
-  return `One network at a time is in memory (--low-memory auto): all need ${gb(sum)}, the largest ${gb(Math.max(...weightBytes))}, and ${gb(freeBytes)} are free.`;
-}
-
-function gb(bytes: number): string {
-  return `${(bytes / 1e9).toFixed(1)} GB`;
+  const together = togetherBytes(needs);
+  if (together <= freeBytes) return false;
+  return (
+    `One network at a time is in memory (--low-memory auto): at the model's own size all need up to ${gigabytesText(together)} together, ` +
+    `the largest ${gigabytesText(inTurnsBytes(needs))}, and ${gigabytesText(freeBytes)} are free.`
+  );
 }

@@ -1,12 +1,15 @@
 /** Opens a checkpoint's networks on a device, each graph of them once per compute type. Closing it closes all that it opened. */
 import type { BuiltGraph, ComputeType } from '../../onnx/graph.ts';
-import type { LoadTools, OpenNetworkOptions } from '../../pipelines/family.ts';
+import type { LoadTools, OpenNetworkOptions, PlannedRun } from '../../pipelines/family.ts';
 import { type WantedGraph, wholeNetwork } from '../../pipelines/prove-fit.ts';
 import type { CompileCacheSettings, Network, Runtime } from '../../runtime/contract.ts';
+import { keptMeasurements } from './kept-measurements.ts';
+import { MemoryBudget, type MemoryBudgetOptions } from './memory-budget.ts';
+import { NetworkMemory } from './network-memory.ts';
 import { OneAtATime } from './one-at-a-time.ts';
 
 export interface NetworkOpenerOptions {
-  readonly runtime: Pick<Runtime, 'open'>;
+  readonly runtime: Pick<Runtime, 'open'> & Partial<Pick<Runtime, 'name' | 'version'>>;
   readonly device: string;
   /** The device computes in this type. */
   readonly computeType: ComputeType;
@@ -17,7 +20,15 @@ export interface NetworkOpenerOptions {
   readonly cache: Pick<CompileCacheSettings, 'folder' | 'verify' | 'limitBytes'>;
   /** One network at a time is in memory. */
   readonly oneAtATime?: boolean;
+  /** Compares runs with the memory that is free. Absent: it does not; a GPU has memory of its own. */
+  readonly memory?: Pick<MemoryBudgetOptions, 'freeBytes'> & {
+    /** The bytes that live at once in a run of a component's graph. */
+    readonly livingAt: (component: string, wanted: WantedGraph) => number;
+  };
 }
+
+/** Smaller networks open faster than their graph is hashed. */
+const MIN_KEPT_WEIGHT_BYTES = 100 * 2 ** 20;
 
 export class NetworkOpener implements AsyncDisposable {
   readonly #options: NetworkOpenerOptions;
@@ -27,9 +38,13 @@ export class NetworkOpener implements AsyncDisposable {
   readonly #notes: string[] = [];
   /** Of all networks where one at a time is in memory, else of each component's graphs. */
   readonly #turns = new Map<string, OneAtATime>();
+  readonly #memories = new Map<string, NetworkMemory>();
+  readonly #budget: MemoryBudget;
 
   constructor(options: NetworkOpenerOptions) {
     this.#options = options;
+    const { oneAtATime = false, memory = {} } = options;
+    this.#budget = new MemoryBudget({ oneAtATime, ...memory });
   }
 
   /** Sentences for the log about opening the networks. */
@@ -44,12 +59,22 @@ export class NetworkOpener implements AsyncDisposable {
     const known = this.#networks.get(key);
     if (known !== undefined) return await known;
     const network = this.#inTurns(component, { ...choice, computeType: graph.computeType }, () =>
-      this.#openGraph(graph, use),
+      this.#openGraph(graph, use, this.#memoryOf(component, { ...choice, computeType })),
     );
     this.#networks.set(key, network);
     // A network that failed to open may be opened again, for example when memory is free.
     network.catch(() => this.#networks.delete(key));
     return await network;
+  };
+
+  readonly shortage: NonNullable<LoadTools['shortage']> = (runs) => {
+    const planned = runs.flatMap(
+      ({ component, sizes, computeType = this.#options.computeType, ...choice }: PlannedRun) => {
+        const memory = this.#memoryOf(component, { ...choice, computeType });
+        return memory === undefined ? [] : [{ memory, sizes }];
+      },
+    );
+    return this.#budget.shortage(planned);
   };
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -63,17 +88,42 @@ export class NetworkOpener implements AsyncDisposable {
     return graph;
   }
 
-  async #openGraph(graph: BuiltGraph, use: OpenNetworkOptions['use']): Promise<Network> {
+  #memoryOf(component: string, wanted: WantedGraph): NetworkMemory | undefined {
+    const { memory: options, runtime, device, threads, cache } = this.#options;
+    if (options === undefined) return undefined;
+    const graph = this.#graphOf(component, wanted);
+    const key = keyOf(component, { ...wanted, computeType: graph.computeType });
+    const known = this.#memories.get(key);
+    if (known !== undefined) return known;
+    const told = JSON.stringify([runtime.name, runtime.version?.(), device, threads]);
+    const isKept = cache.folder !== null && graph.weightBytes >= MIN_KEPT_WEIGHT_BYTES;
+    const kept = isKept ? keptMeasurements(cache.folder, graph, told) : undefined;
+    const memory = new NetworkMemory({
+      weightBytes: graph.weightBytes,
+      livingAt: (sizes) => options.livingAt(component, { ...wanted, sizes }),
+      ...(kept === undefined ? {} : { known: kept.known, onMeasured: kept.keep }),
+    });
+    this.#memories.set(key, memory);
+    return memory;
+  }
+
+  async #openGraph(
+    graph: BuiltGraph,
+    use: OpenNetworkOptions['use'],
+    memory: NetworkMemory | undefined,
+  ): Promise<Network> {
     const { runtime, device, threads, cache } = this.#options;
-    return this.#opened.use(
-      await runtime.open(graph, {
-        use,
-        computeType: graph.computeType,
-        device,
-        threads,
-        cache: { ...cache, onNote: (sentence) => void this.#notes.push(sentence) },
-      }),
-    );
+    const open = async (): Promise<Network> =>
+      this.#opened.use(
+        await runtime.open(graph, {
+          use,
+          computeType: graph.computeType,
+          device,
+          threads,
+          cache: { ...cache, onNote: (sentence) => void this.#notes.push(sentence) },
+        }),
+      );
+    return memory === undefined ? await open() : await this.#budget.watch(memory, open);
   }
 
   async #inTurns(component: string, wanted: WantedGraph, open: () => Promise<Network>): Promise<Network> {

@@ -1,10 +1,10 @@
 /** The family of latent consistency models: Stable Diffusion that was distilled to a few steps, and reads the guidance as an input of its UNet. */
 import { Text2ImgError } from '../../errors/text2img-error.ts';
 import type { FieldName } from '../../job/request-fields.ts';
-import type { Family, LoadTools } from '../family.ts';
+import type { Family, ImageSize, LoadTools } from '../family.ts';
 import { checkpointScheduler } from '../parts/checkpoint-scheduler.ts';
 import { LATENT_DIFFUSION_FIELDS } from '../parts/latent-fields.ts';
-import { defaultSizePx, sampleSizeOf } from '../parts/sample-size.ts';
+import { defaultSizePx, latentSizes, sampleSizeOf } from '../parts/sample-size.ts';
 import { STABLE_DIFFUSION_COMPONENTS, type StableDiffusionCheckpoint } from '../stable-diffusion/components.ts';
 import { loadWithScheduler } from '../stable-diffusion/load.ts';
 import { proveStableDiffusion } from '../stable-diffusion/proofs.ts';
@@ -28,6 +28,7 @@ export const LATENT_CONSISTENCY = {
     proveGuidanceInput(checkpoint);
   },
   describe: ({ networks: { unet } }: StableDiffusionCheckpoint) => ({ sampleSize: unet.config.sample_size }),
+  sizes: ({ networks: { vae } }: StableDiffusionCheckpoint, size: ImageSize) => latentSizes(vae.config, size),
   facts: ({ networks: { unet, vae }, scheduler }: StableDiffusionCheckpoint) => ({
     ...defaultSizePx(sampleSizeOf(unet.config, SAMPLE_SIZE), vae.config),
     defaults: { ...DEFAULTS, scheduler: scheduler.className },

@@ -85,6 +85,7 @@ export class LatentDiffusion implements Pipeline<ImageState> {
     checkRequest(request, this.#parts.vae.scaleFactor);
     this.#parts.conditioner.check(request);
     checkBranch(request, this.#parts.denoiser);
+    this.#parts.memory?.requireRoom(request, this.#rows(request));
     return { passes: this.#scheduler(request).passes.length, steps: request.numInferenceSteps };
   }
 
@@ -130,6 +131,7 @@ export class LatentDiffusion implements Pipeline<ImageState> {
   async step(states: readonly ImageState[], pass: number, signal: AbortSignal): Promise<void> {
     const { request, scheduler } = states[0] as ImageState;
     const { timestep } = passAt(scheduler.passes, pass);
+    if (pass === 0 && states.length > 1) this.#parts.memory?.requireBatch(request, states.length * this.#rows(request));
     const inputs = new Map(states.map((state) => [state, state.scheduler.scaleModelInput(state.latents, pass)]));
     const guided = states.filter((state) => this.#isGuided(state, pass));
     const rows: Row[] = [
@@ -183,6 +185,11 @@ export class LatentDiffusion implements Pipeline<ImageState> {
     return createScheduler(scheduler, this.#parts.scheduler, { steps, eta, timesteps, sigmas, scheduleType });
   }
 
+  /** Of a pass for one image. */
+  #rows(request: ResolvedGenerationRequest): number {
+    return this.#parts.conditioner.isGuided(request) ? 2 : 1;
+  }
+
   /** Where the autoencoder cannot generate the size that was asked for. */
   #sizeWarnings({ widthPx, heightPx }: ResolvedGenerationRequest): string[] {
     const { scaleFactor } = this.#parts.vae;
@@ -205,7 +212,9 @@ export class LatentDiffusion implements Pipeline<ImageState> {
     const scaled = unscaled(latents, vae);
     const shape = this.#latentShape(request);
     const pixels = shape[1] * shape[2] * vae.scaleFactor ** 2;
-    const decoded = await vae.decode(scaled, shape, signal);
+    const { decoder = vae, reason } = vae.forMemory?.([shape[1], shape[2]]) ?? {};
+    if (reason !== undefined) warnings.push(`Image ${imageIndex + 1} was decoded ${reason}.`);
+    const decoded = await decoder.decode(scaled, shape, signal);
     const fault = notAnImage(decoded, pixels);
     if (fault === undefined) return decoded;
     if (fullPrecision?.vae === undefined) throw fault;

@@ -3,6 +3,7 @@
  * where the runtime can.
  */
 import type { Condition, ConditionRow } from './conditions.ts';
+import type { LatentMemory } from './latent-memory.ts';
 
 export interface EncodedText {
   /** [T, D] */
@@ -65,11 +66,18 @@ export interface VaeDecoder {
     shape: readonly [channels: number, height: number, width: number],
     signal?: AbortSignal,
   ): Promise<Float32Array>;
+  /** Itself, or itself in tiles where the whole image does not fit into memory, with the reason. Absent: always itself. */
+  forMemory?(sizeLatents: readonly [height: number, width: number]): {
+    readonly decoder: VaeDecoder;
+    readonly reason?: string;
+  };
 }
 
 export interface Networks {
   readonly denoiser: Denoiser;
   readonly vae: VaeDecoder;
+  /** Absent: nobody knows what is free. */
+  readonly memory?: LatentMemory;
 }
 
 /** The same networks in float32, each opened when it is first asked for. */

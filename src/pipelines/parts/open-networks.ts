@@ -6,8 +6,10 @@ import { float32, floatsOf } from '../../runtime/tensors.ts';
 import type { LoadTools, OpenNetworkOptions } from '../family.ts';
 import type { Denoiser, FullPrecision, Networks, VaeDecoder } from './networks.ts';
 import { openDenoiser } from './open-denoiser.ts';
+import { gigabytesText } from '../../lib/gigabytes.ts';
 import { type VaeConfig, vaeScaleFactor } from './vae-sizes.ts';
-import { requireTiles, tiledDecoder } from './vae-tiles.ts';
+import { LatentMemory } from './latent-memory.ts';
+import { requireTiles, tiledDecoder, tileSizes } from './vae-tiles.ts';
 
 type Precision = Pick<OpenNetworkOptions, 'computeType'>;
 const FULL: Precision = { computeType: 'float32' };
@@ -39,11 +41,16 @@ export async function openLatentNetworks(
 ): Promise<Networks & { readonly fullPrecision?: FullPrecision }> {
   if (tools.settings.vaeTiling) requireTiles(vae);
   const denoiser = (precision: Precision): Promise<Denoiser> => openDenoiser(unet.config, tools, precision);
-  const decoder = async (precision: Precision): Promise<VaeDecoder> => ({
-    ...(await openVae(vae, tools, precision)),
-    ...omitUndefined({ statistics: vaeStatistics }),
-  });
-  const networks = { denoiser: await denoiser({}), vae: await decoder(vaePrecision) };
+  const decoder = async (precision: Precision): Promise<VaeDecoder> =>
+    inMemory({ ...(await openVae(vae, tools, precision)), ...omitUndefined({ statistics: vaeStatistics }) }, vae, {
+      memory: memoryOf(vae, tools, precision),
+      isTiled: tools.settings.vaeTiling,
+    });
+  const networks = {
+    denoiser: await denoiser({}),
+    vae: await decoder(vaePrecision),
+    ...omitUndefined({ memory: memoryOf(vae, tools, vaePrecision) }),
+  };
   if (tools.settings.computeType === 'float32') return networks;
   const isWide =
     vae.networkClass.computeType(vae.config, vaePrecision.computeType ?? tools.settings.computeType) === 'float32';
@@ -56,11 +63,38 @@ export async function openLatentNetworks(
 async function openVae(vae: Vae, tools: LoadTools, precision: Precision): Promise<VaeDecoder> {
   const { config } = vae;
   const network = await tools.open('vae', { use: 'once', ...precision });
-  const decoder: VaeDecoder = {
+  return {
     scaleFactor: vaeScaleFactor(config),
     scalingFactor: config.scaling_factor,
     decode: async (latents, shape, signal) =>
       floatsOf(await network.run({ latent_sample: float32(latents, [1, ...shape]) }, { signal }), 'sample'),
   };
-  return tools.settings.vaeTiling ? tiledDecoder(decoder, vae) : decoder;
+}
+
+function memoryOf(vae: Vae, { shortage, settings }: LoadTools, precision: Precision): LatentMemory | undefined {
+  if (shortage === undefined) return undefined;
+  const tilesPx = [...(settings.vaeTiling ? [] : [undefined]), ...tileSizes(vae)];
+  return new LatentMemory({ shortage, precision, scaleFactor: vaeScaleFactor(vae.config), tilesPx });
+}
+
+/** The decoder in its own tiles if that is asked for, and in those that fit if memory is short. */
+function inMemory(
+  whole: VaeDecoder,
+  vae: Vae,
+  { memory, isTiled }: { readonly memory: LatentMemory | undefined; readonly isTiled: boolean },
+): VaeDecoder {
+  const usual = isTiled ? tiledDecoder(whole, vae) : whole;
+  if (memory === undefined) return usual;
+  return {
+    ...usual,
+    forMemory: (sizeLatents) => {
+      const { tilePx, shortage } = memory.tiles(sizeLatents);
+      if (shortage === undefined || tilePx === undefined) return { decoder: usual };
+      const { needBytes, freeBytes } = shortage;
+      return {
+        decoder: tiledDecoder(whole, vae, tilePx),
+        reason: `in tiles of ${tilePx}×${tilePx} pixels, because it needs up to ${gigabytesText(needBytes)} otherwise, and ${gigabytesText(freeBytes)} are free`,
+      };
+    },
+  };
 }

@@ -1,5 +1,6 @@
 /** The size of an image that nobody asked a size for. */
 import type { UNet2DConditionConfig } from '../../networks/unet-2d-condition-config.ts';
+import type { ImageSize } from '../family.ts';
 import { type VaeConfig, vaeScaleFactor } from './vae-sizes.ts';
 
 /** In latents. */
@@ -23,4 +24,13 @@ export function defaultSizePx(
 ): { readonly defaultWidthPx: number; readonly defaultHeightPx: number } {
   const scaleFactor = vaeScaleFactor(vae);
   return { defaultWidthPx: width * scaleFactor, defaultHeightPx: height * scaleFactor };
+}
+
+/** Of the graphs for an image that is generated with guidance, which runs both halves. */
+export function latentSizes(
+  vae: Pick<VaeConfig, 'block_out_channels'>,
+  { widthPx, heightPx }: ImageSize,
+): { readonly batch: number; readonly height: number; readonly width: number } {
+  const scaleFactor = vaeScaleFactor(vae);
+  return { batch: 2, height: Math.floor(heightPx / scaleFactor), width: Math.floor(widthPx / scaleFactor) };
 }

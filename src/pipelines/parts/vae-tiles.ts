@@ -12,10 +12,32 @@ type Vae = Pick<CheckpointNetwork<VaeConfig>, 'networkClass' | 'config' | 'confi
 /** AutoencoderTiny's tiles in diffusers fit only decoders that enlarge as much as this. */
 const TINY_SCALE_FACTOR = 8;
 
-/** `decoder`, tile by tile. @param vae one that `requireTiles` allows */
-export function tiledDecoder(decoder: VaeDecoder, { networkClass, config }: Vae): VaeDecoder {
-  const sizePx = vaeSampleSizePx(config);
+/** `decoder`, tile by tile. @param vae one that `requireTiles` allows @param sizePx one that `tileSizes` gives */
+export function tiledDecoder(
+  decoder: VaeDecoder,
+  { networkClass, config }: Vae,
+  sizePx = vaeSampleSizePx(config),
+): VaeDecoder {
   return isTiny(networkClass) ? tiledTinyVaeDecoder(decoder, sizePx) : tiledVaeDecoder(decoder, sizePx);
+}
+
+/** Tiles of fewer latents show where they join. */
+const SMALLEST_TILE_LATENTS = 32;
+
+/**
+ * The sizes of tiles that an autoencoder can decode in, the largest first: its own, then halves for little memory. Tiles of XL's own size are as large
+ * as most of its images. None where tiles do not join.
+ */
+export function tileSizes({ networkClass, config }: Vae): readonly number[] {
+  const scale = vaeScaleFactor(config);
+  const own = vaeSampleSizePx(config);
+  const sizes = [own];
+  for (let size = own / 2; size >= SMALLEST_TILE_LATENTS * scale; size /= 2) sizes.push(size);
+  return sizes.filter((size) =>
+    isTiny(networkClass)
+      ? scale === TINY_SCALE_FACTOR && Number.isInteger(size / (TINY_SCALE_FACTOR * scale))
+      : Number.isInteger(size / scale) && nearestTileSize(size, scale) === size,
+  );
 }
 
 /** @throws `unsupported_config` for an autoencoder whose tiles do not join */

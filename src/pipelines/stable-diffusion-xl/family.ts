@@ -1,8 +1,8 @@
 /** The family of Stable Diffusion XL and the models that are made from it. */
 import { own } from '../../lib/foreign-record.ts';
 import { pooledFeatures } from '../../networks/unet-2d-condition-config.ts';
-import type { Family } from '../family.ts';
-import { defaultSizePx, sampleSizeOf } from '../parts/sample-size.ts';
+import type { Family, ImageSize } from '../family.ts';
+import { defaultSizePx, latentSizes, sampleSizeOf } from '../parts/sample-size.ts';
 import { STABLE_DIFFUSION_XL_COMPONENTS, type StableDiffusionXlCheckpoint } from './components.ts';
 import { SIZE_FIELDS, STABLE_DIFFUSION_XL_FIELDS } from './fields.ts';
 import { loadStableDiffusionXl } from './load.ts';
@@ -28,6 +28,7 @@ export const STABLE_DIFFUSION_XL = {
       : undefined,
   prove: proveStableDiffusionXl,
   describe: ({ networks: { unet } }: StableDiffusionXlCheckpoint) => ({ sampleSize: unet.config.sample_size }),
+  sizes: ({ networks: { vae } }: StableDiffusionXlCheckpoint, size: ImageSize) => latentSizes(vae.config, size),
   facts: ({ networks: { unet, vae }, scheduler, index }: StableDiffusionXlCheckpoint) => ({
     ...defaultSizePx(sampleSizeOf(unet.config, SAMPLE_SIZE), vae.config),
     unreadFields: pooledFeatures(unet.config) === undefined ? SIZE_FIELDS : [],

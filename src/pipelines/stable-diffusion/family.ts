@@ -1,10 +1,10 @@
 /** The family of Stable Diffusion 1.x and 2.x. */
-import type { Family } from '../family.ts';
+import type { Family, ImageSize } from '../family.ts';
 import { STABLE_DIFFUSION_COMPONENTS, type StableDiffusionCheckpoint } from './components.ts';
 import { loadStableDiffusion } from './load.ts';
 import { proveStableDiffusion } from './proofs.ts';
 import { LATENT_DIFFUSION_FIELDS } from '../parts/latent-fields.ts';
-import { defaultSizePx } from '../parts/sample-size.ts';
+import { defaultSizePx, latentSizes } from '../parts/sample-size.ts';
 import { defaultSampleSize } from './config-changes.ts';
 import { SD_TURBO_FILE, STABLE_DIFFUSION_1_FILE, STABLE_DIFFUSION_2_FILE } from './single-files.ts';
 
@@ -18,6 +18,7 @@ export const STABLE_DIFFUSION = {
   hashedNetwork: 'unet',
   prove: proveStableDiffusion,
   describe: ({ networks: { unet } }: StableDiffusionCheckpoint) => ({ sampleSize: unet.config.sample_size }),
+  sizes: ({ networks: { vae } }: StableDiffusionCheckpoint, size: ImageSize) => latentSizes(vae.config, size),
   facts: ({ networks: { unet, vae }, scheduler }: StableDiffusionCheckpoint) => ({
     ...defaultSizePx(defaultSampleSize(unet.config), vae.config),
     defaults: { negativePrompt: '', scheduler: scheduler.className },

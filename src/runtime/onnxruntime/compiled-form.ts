@@ -1,10 +1,10 @@
 /** ONNX Runtime's compiled graph for a CPU, as an entry of the compile cache. */
 import { existsSync, readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import type { BuiltGraph } from '../../onnx/graph.ts';
 import type { CompiledForm } from '../compile-cache.ts';
+import { onnxRuntimeVersion } from './version.ts';
 import {
   createSession,
   loadOptimizedSession,
@@ -22,11 +22,6 @@ export function compiledForm(graph: BuiltGraph, settings: SessionSettings): Comp
     compileInto: (folder, widened) => saveOptimized(widened, settings, join(folder, MODEL_FILE)),
     compile: () => createSession(graph, settings),
   };
-}
-
-function onnxRuntimeVersion(): string {
-  const manifest = createRequire(import.meta.url).resolve('onnxruntime-node/package.json');
-  return (JSON.parse(readFileSync(manifest, 'utf8')) as { version: string }).version;
 }
 
 /** The layouts that ONNX Runtime chooses depend on the instruction sets. */

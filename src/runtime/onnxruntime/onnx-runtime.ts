@@ -4,9 +4,11 @@ import type { HostTensor, Network, OpenOptions, Runtime } from '../contract.ts';
 import { HeldTensor } from '../tensors.ts';
 import { tryDevices } from './devices.ts';
 import { providerOf } from './execution-provider.ts';
+import { onnxRuntimeVersion } from './version.ts';
 
 export const ONNX_RUNTIME: Runtime = {
   name: 'onnxruntime',
+  version: onnxRuntimeVersion,
   devices: ({ only, environment } = {}) => tryDevices(only, environment),
   open: openNetwork,
   upload: async (tensor: HostTensor, device: string) => {

@@ -257,11 +257,23 @@ test('feature caching in float16 that overflows is generated again in float32, w
   assert.ok(largest <= 8, `differs by ${largest} of 255 from float32 alone`);
 });
 
-test('networks take turns where they are told to, or where all together do not fit and the largest does', () => {
-  const weightBytes = [10e9, 3e9, 1e9];
-  const ask = (lowMemory: 'auto' | 'on' | 'off', freeBytes: number): boolean | string =>
-    takeTurns({ lowMemory, weightBytes, freeBytes });
-  assert.deepEqual([ask('on', 99e9), ask('off', 1e9)], [true, false]);
-  assert.deepEqual([ask('auto', 14e9), ask('auto', 9e9)], [false, false]);
-  assert.match(String(ask('auto', 12e9)), /all need 14\.0 GB, the largest 10\.0 GB, and 12\.0 GB are free/);
+test('networks take turns where they are told to, or where all of them with what they compute do not fit', () => {
+  const needs = [
+    { network: 'unet', weightBytes: 9e9, activationBytes: 1e9 },
+    { network: 'text_encoder', weightBytes: 2e9, activationBytes: 0 },
+    { network: 'vae', weightBytes: 1e9, activationBytes: 3e9 },
+  ];
+  const ask = (lowMemory: 'auto' | 'on' | 'off', freeBytes: number | undefined): boolean | string =>
+    takeTurns({ lowMemory, needs, freeBytes });
+  assert.deepEqual([ask('on', 99e9), ask('off', 10e9)], [true, false]);
+  assert.deepEqual([ask('auto', 16e9), ask('auto', undefined)], [false, false]);
+  assert.match(
+    String(ask('auto', 15e9)),
+    /all need up to 16\.0 GB together, the largest 10\.0 GB, and 15\.0 GB are free/,
+  );
+  for (const lowMemory of ['auto', 'on', 'off'] as const)
+    assert.throws(() => ask(lowMemory, 8e9), {
+      code: 'out_of_memory',
+      message: 'the model does not fit: the weights of unet alone need 9.0 GB, and 8.0 GB are free.',
+    });
 });

@@ -1,0 +1,116 @@
+/**
+ * The memory of one network: what runs need, by the graph and by earlier runs, and what it holds already. ONNX Runtime keeps what a run took for the
+ * next one, so a network grows with its largest run.
+ */
+import type { RunSizes } from '../../pipelines/family.ts';
+import { takenBytes } from '../../pipelines/memory-need.ts';
+
+/** A run that made its network grow. */
+export interface Measurement {
+  /** By the graph: what lives at once. */
+  readonly livingBytes: number;
+  /** Taken by all runs so far, this one included. */
+  readonly takenBytes: number;
+}
+
+export interface NetworkMemoryOptions {
+  readonly weightBytes: number;
+  /** The bytes that live at once in a run of these sizes, by the graph. */
+  readonly livingAt: (sizes: RunSizes) => number;
+  /** Of earlier processes. */
+  readonly known?: readonly Measurement[];
+  readonly onMeasured?: (measurements: readonly Measurement[]) => void;
+}
+
+/** A run that grows its network by less is as large as the one before it. */
+const NOTICED = 1.02;
+
+export class NetworkMemory {
+  readonly #options: NetworkMemoryOptions;
+  readonly #living = new Map<string, number>();
+  readonly #made = new Set<string>();
+  #measurements: readonly Measurement[];
+  #loadedBytes = 0;
+  #runBytes = 0;
+  #largestLivingBytes = 0;
+
+  constructor(options: NetworkMemoryOptions) {
+    this.#options = options;
+    this.#measurements = options.known ?? [];
+  }
+
+  get weightBytes(): number {
+    return this.#options.weightBytes;
+  }
+
+  /** That belongs to no file: of weights that are mapped nearly nothing. */
+  get heldBytes(): number {
+    return this.#loadedBytes + this.#runBytes;
+  }
+
+  /** Taken by its runs so far. */
+  get heldByRunsBytes(): number {
+    return this.#runBytes;
+  }
+
+  /** A run of these sizes was made in this process. */
+  hasRun(sizes: RunSizes): boolean {
+    return this.#made.has(keyOf(sizes));
+  }
+
+  /** An upper estimate of a run of these sizes, without the weights. */
+  activationBytes(sizes: RunSizes): number {
+    const living = this.#livingAt(sizes);
+    const byGraph = Math.max(
+      takenBytes(living),
+      ...this.#measurements.map((one) => living * (one.takenBytes / Math.max(1, one.livingBytes))),
+    );
+    // A run takes no more than a larger one did.
+    const larger = this.#measurements.filter(({ livingBytes }) => livingBytes >= living).map((one) => one.takenBytes);
+    return Math.ceil(Math.min(byGraph, ...larger));
+  }
+
+  loaded(grownBytes: number): void {
+    this.#loadedBytes = Math.max(0, grownBytes);
+    this.#runBytes = 0;
+    this.#largestLivingBytes = 0;
+  }
+
+  /** All of it is free again. */
+  rested(): void {
+    this.loaded(0);
+  }
+
+  /** @param grownBytes undefined: it was loaded anew before the run, or nobody knows */
+  ran(sizes: RunSizes, grownBytes: number | undefined): void {
+    this.#made.add(keyOf(sizes));
+    if (grownBytes === undefined) return;
+    const before = this.#runBytes;
+    this.#runBytes = Math.max(before, before + grownBytes);
+    const livingBytes = this.#livingAt(sizes);
+    this.#largestLivingBytes = Math.max(this.#largestLivingBytes, livingBytes);
+    // Only the largest run so far shows in the sum of all.
+    if (livingBytes < this.#largestLivingBytes || this.#runBytes <= before * NOTICED) return;
+    const others = this.#measurements.filter((one) => one.livingBytes !== livingBytes);
+    this.#measurements = [...others, { livingBytes, takenBytes: this.#runBytes }].slice(-MOST_MEASUREMENTS);
+    this.#options.onMeasured?.(this.#measurements);
+  }
+
+  #livingAt(sizes: RunSizes): number {
+    const key = keyOf(sizes);
+    const known = this.#living.get(key);
+    if (known !== undefined) return known;
+    const living = this.#options.livingAt(sizes);
+    // Documents may ask for any size.
+    if (this.#living.size >= MOST_SIZES) this.#living.clear();
+    this.#living.set(key, living);
+    return living;
+  }
+}
+
+const MOST_MEASUREMENTS = 32;
+const MOST_SIZES = 500;
+
+function keyOf({ batch = 1, height = 0, width = 0 }: RunSizes): string {
+  return `${batch}x${height}x${width}`;
+}
