@@ -16,6 +16,7 @@ import { elementsOf, type ExternalWeight, placeInOneFile, type WidenedFile } fro
 import type { SafetensorsDtype, TensorPlace, Weights } from './weights.ts';
 import {
   type AttributeProto,
+  ELEMENT_BYTES,
   ELEMENT_TYPES,
   type ElementType,
   encodeModel,
@@ -350,18 +351,6 @@ export class GraphBuilder {
     };
   }
 }
-
-const ELEMENT_BYTES = {
-  float64: 8,
-  int64: 8,
-  float32: 4,
-  int32: 4,
-  float16: 2,
-  bfloat16: 2,
-  uint8: 1,
-  float8e4m3fn: 1,
-  float8e5m2: 1,
-} as const satisfies Record<ElementType, number>;
 
 function bytesOf({ shape, type }: Value): number {
   return shape.reduce((product, size) => product * size, ELEMENT_BYTES[type]);

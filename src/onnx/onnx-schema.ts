@@ -18,6 +18,18 @@ export const ELEMENT_TYPES = {
 } as const;
 export type ElementType = keyof typeof ELEMENT_TYPES;
 
+export const ELEMENT_BYTES = {
+  float64: 8,
+  int64: 8,
+  float32: 4,
+  int32: 4,
+  float16: 2,
+  bfloat16: 2,
+  uint8: 1,
+  float8e4m3fn: 1,
+  float8e5m2: 1,
+} as const satisfies Record<ElementType, number>;
+
 interface StringEntry {
   readonly key: string;
   readonly value: string;

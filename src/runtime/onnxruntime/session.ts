@@ -72,8 +72,8 @@ function sessionOptions(
     executionProviders: [provider.name === 'cuda' ? { name: 'cuda', deviceId: provider.deviceId } : provider.name],
     graphOptimizationLevel: 'all',
     logSeverityLevel: 3,
-    // A plan of the first run's memory makes the second run take a block of its own: 417 MB instead of 249 for the demo's autoencoder at 512×512. No
-    // run is faster with it. Without the arena, freed pieces stay in glibc's heap: 646 MB.
+    // With a plan of the first run's memory, the second run takes a block of its own. The demo's autoencoder at 512×512 held 417 MB instead of 249, and
+    // was no faster. Without the arena, freed pieces stay in glibc's heap: 646 MB.
     enableMemPattern: false,
     ...(threads === 0 ? {} : { intraOpNumThreads: threads }),
     extra: { session: { ...entries, intra_op: { allow_spinning: spin ? '1' : '0' } } },
