@@ -11,6 +11,8 @@ import { startInstantPool } from '../test/engine/instant-engine.ts';
 export interface QueueWorkerReport {
   readonly completed: number;
   readonly cpuMsPerDocument: number;
+  /** Without the first ones, in which code is compiled. */
+  readonly laterCpuMsPerDocument: number;
   /** Median. */
   readonly gapMs: number;
   /** Of the time from the first step to the last. */
@@ -19,6 +21,7 @@ export interface QueueWorkerReport {
 
 const [uri = '', collection = '', gcsUrl = ''] = process.argv.slice(2);
 const LEASE_MS = 60_000;
+const FIRST_DOCUMENTS = 10;
 await using queue = new MongoPromptQueue({
   uri,
   collection,
@@ -49,6 +52,8 @@ function sawStep(id: string, step: number, steps: number): void {
   if (open.size === 0) idleSinceMs = nowMs;
 }
 
+let lastSteps = 0;
+let afterFirst: NodeJS.CpuUsage | undefined;
 const before = process.cpuUsage();
 const { completed } = await runWorker({
   queue,
@@ -71,14 +76,20 @@ const { completed } = await runWorker({
   graceMs: 0,
   logger: silentLogger,
   onEvent: (event) => {
-    if (event.type === 'progress') sawStep(event.id, event.step, event.steps);
+    if (event.type !== 'progress') return;
+    sawStep(event.id, event.step, event.steps);
+    if (event.step === event.steps && ++lastSteps === FIRST_DOCUMENTS) afterFirst = process.cpuUsage();
   },
 });
-const { user, system } = process.cpuUsage(before);
+const cpuMsSince = (start: NodeJS.CpuUsage | undefined): number => {
+  const { user, system } = process.cpuUsage(start);
+  return (user + system) / 1000;
+};
 const sorted = gaps.toSorted((a, b) => a - b);
 const report: QueueWorkerReport = {
   completed,
-  cpuMsPerDocument: (user + system) / 1000 / completed,
+  cpuMsPerDocument: cpuMsSince(before) / completed,
+  laterCpuMsPerDocument: cpuMsSince(afterFirst) / (completed - FIRST_DOCUMENTS),
   gapMs: sorted[Math.floor(sorted.length / 2)] ?? 0,
   idleShare: gaps.reduce((sum, gap) => sum + gap, 0) / (lastMs - (firstMs ?? 0)),
 };

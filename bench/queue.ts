@@ -163,7 +163,7 @@ async function overhead(): Promise<void> {
     });
     const [report] = (await once(worker, 'message')) as [QueueWorkerReport];
     console.log(
-      `${label.padEnd(16)} ${report.completed} documents: ${report.cpuMsPerDocument.toFixed(1)} ms of processor each; the engine waits ${report.gapMs.toFixed(1)} ms between batches, ${(100 * report.idleShare).toFixed(2)} % of the time`,
+      `${label.padEnd(16)} ${report.completed} documents: ${report.cpuMsPerDocument.toFixed(1)} ms of processor each (${report.laterCpuMsPerDocument.toFixed(1)} ms after the first ones); the engine waits ${report.gapMs.toFixed(1)} ms between batches, ${(100 * report.idleShare).toFixed(2)} % of the time`,
     );
     await once(worker, 'exit');
   }

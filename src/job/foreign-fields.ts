@@ -30,6 +30,7 @@ const OTHER_NAMES: Readonly<Record<string, readonly string[]>> = {
   negative_prompt_2: ['negative_style_prompt'],
   clip_skip: ['clip_stop_at_last_layers', 'CLIP_stop_at_last_layers'],
   guidance_rescale: ['cfg_rescale', 'cfg_rescale_multiplier', 'rescale_cfg', 'guidance_rescale_factor'],
+  guidance_stop: ['cfg_end', 'guidance_end', 'cutoff_step_ratio'],
 };
 
 /** Words of their own that are one letter away from a field. */

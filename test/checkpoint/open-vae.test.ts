@@ -135,6 +135,41 @@ for (const [what, rename] of [
     assert.deepEqual(await pixels(folder, file), await pixels(folder, taesd));
   });
 
+/** As few-step models are used: without guidance, in 1 to 4 steps, by the scheduler that each of them is published with. */
+const FEW_STEPS = [
+  ['SD-Turbo', 'sd-turbo', 'tiny-decoder', { num_inference_steps: 1, guidance_scale: 0 }],
+  [
+    'Stable Diffusion 1.5 with LCM in it',
+    'sd-1',
+    'tiny',
+    { num_inference_steps: 4, guidance_scale: 1, scheduler: 'lcm' },
+  ],
+  [
+    'SDXL-Turbo',
+    'xl',
+    'xl-tiny-decoder',
+    { num_inference_steps: 1, guidance_scale: 0, scheduler: 'euler_ancestral', schedule_type: 'sgm_uniform' },
+  ],
+  [
+    'SDXL-Lightning',
+    'xl',
+    'xl-tiny-decoder',
+    { num_inference_steps: 4, guidance_scale: 0, scheduler: 'euler', schedule_type: 'sgm_uniform' },
+  ],
+] as const;
+for (const [model, file, taesd, few] of FEW_STEPS)
+  test(`TAESD beside a file of ${model} decodes as beside the same model in a folder`, async (t) => {
+    const request = { ...REQUEST, ...few };
+    const vae = madeVaeFile(t, taesd);
+    const [drawn] = await drawDocuments(madeFile(t, file), [request], { vae });
+    assert.deepEqual([drawn?.error, drawn?.pixels.length], [undefined, 1]);
+    const [inFolder] = await drawDocuments(madeFolder(t, file), [request], { vae });
+    assert.deepEqual(drawn?.pixels, inFolder?.pixels);
+    const [own] = await drawDocuments(madeFile(t, file), [request]);
+    assert.equal(own?.pixels[0]?.length, drawn?.pixels[0]?.length);
+    assert.notDeepEqual(own?.pixels, drawn?.pixels);
+  });
+
 async function warningsOf(folder: string, vae: string): Promise<readonly string[]> {
   const checkpoint = await openKnown(folder, { vae });
   proveFit(checkpoint);

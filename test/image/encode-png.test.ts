@@ -1,10 +1,12 @@
 /** PNG files: right pixels, right chunks, the same bytes every time, and readable by other libraries. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { inflateSync } from 'node:zlib';
 import { decode } from 'fast-png';
 import fc from 'fast-check';
 import { encodePng } from '../../src/image/encode-png.ts';
@@ -48,6 +50,16 @@ test('another library decodes the same pixels', async () => {
 test('the same input gives the same bytes', async () => {
   const input = { rgb: picture(24, 16), widthPx: 24, heightPx: 16, parameters };
   assert.deepEqual(await encodePng(input), await encodePng(input));
+});
+
+test('the rows keep the bytes of version 0.2.0, so that the same image is the same file', async () => {
+  const png = await encodePng({ rgb: picture(97, 61), widthPx: 97, heightPx: 61 });
+  const pixels = readPngChunks(png).find(({ type }) => type === 'IDAT')?.data ?? new Uint8Array();
+  // The hash of the same rows by `src/image/encode-png.ts` at commit 38c396f.
+  assert.equal(
+    createHash('sha256').update(inflateSync(pixels)).digest('hex'),
+    '7c847aa82529fff4ebd79250ff3b89586e8020f5e09bfe93a82f085dba02b347',
+  );
 });
 
 test('the parameters lie in tEXt when Latin-1 suffices, in iTXt when it does not, before the pixels', async () => {

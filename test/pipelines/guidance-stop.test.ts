@@ -3,7 +3,11 @@
  * different passes, and the second text, which nobody encodes where nothing reads it.
  */
 import assert from 'node:assert/strict';
+import { cpSync } from 'node:fs';
 import { suite, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { imageParameters } from '../../src/image/image-parameters.ts';
+import { formatGenerationParameters, parseGenerationParameters } from '../../src/image/parameters-text.ts';
 import type { ResolvedGenerationRequest } from '../../src/job/generation-request.ts';
 import { DEFAULT_LIMITS } from '../../src/job/limits.ts';
 import { parsePromptDocument } from '../../src/job/prompt-document.ts';
@@ -92,6 +96,18 @@ suite('where guidance is off', () => {
         assert.deepEqual(runs, [...encoders.map((name) => `${name} 1`), ...passes, 'vae 1']);
       });
 
+  test('LCM-SDXL, whose UNet reads the guidance, runs one half with guidance 8, whatever guidance_stop says', async (t) => {
+    const folder = copyOfBase(t, 'base-xl');
+    cpSync(fileURLToPath(new URL('../golden/xl-lcm/checkpoint', import.meta.url)), folder, { recursive: true });
+    await using model = await watchedModel(folder);
+    const request = guided({ guidanceScale: 8, scheduler: 'LCMScheduler' });
+    const [drawn, stopped] = await model.draw([request, { ...request, guidanceStop: 0 }]);
+    assert.deepEqual([drawn?.error, stopped], [undefined, drawn]);
+    const runs = model.events.map(({ component, rows }) => `${component} ${rows}`);
+    const passes = [...Array.from({ length: 4 }, () => 'unet 1'), 'vae 1'];
+    assert.deepEqual(runs, ['text_encoder 1', 'text_encoder_2 1', ...passes, ...passes]);
+  });
+
   test('nothing is said about a negative prompt that is too long', async (t) => {
     await using model = await watchedModel(copyOfBase(t));
     const negativePrompt = 'a small red house beside a lake, '.repeat(20);
@@ -107,6 +123,16 @@ test('a guidance_stop beyond 0 and 1 is refused with its range', () => {
       code: 'invalid_parameter',
       message: /"guidance_stop" .* from 0 to 1/,
     });
+});
+
+test('a PNG keeps guidance_stop where there is one', () => {
+  const text = (guidanceStop: number | null): string =>
+    formatGenerationParameters(
+      imageParameters(aRequest({ guidanceStop }), MODEL_FACTS, { seed: 1, widthPx: 64, heightPx: 64 }),
+    );
+  assert.match(text(0.35), /, Guidance stop: 0\.35,/);
+  for (const stop of [0, 0.35, 1]) assert.equal(parseGenerationParameters(text(stop)).guidanceStop, stop);
+  assert.doesNotMatch(text(null), /Guidance stop/);
 });
 
 test('a document without guidance_stop gets none', () => {
