@@ -11,13 +11,22 @@ import { messageOf } from '../lib/disk-errors.ts';
 import { boundedSentences, quote } from '../lib/foreign-text.ts';
 import { omitUndefined } from '../lib/omit-undefined.ts';
 import { readProxies } from '../lib/proxies.ts';
+import type { Family } from '../pipelines/family.ts';
 import type { CommandContext } from './command-context.ts';
+import type { ModelNeeds } from './doctor-memory.ts';
 import { findModel } from '../app/find-model.ts';
 import { openStore } from '../app/open-store.ts';
 import { modelSettings, storeSettings } from '../app/settings.ts';
 
+export interface InspectedModel extends ModelNeeds {
+  readonly detail: string;
+}
+
 /** Reads everything but the weights themselves. */
-export async function inspectModel({ config, environment, logger }: CommandContext, mode: Mode): Promise<string> {
+export async function inspectModel(
+  { config, environment, logger }: CommandContext,
+  mode: Mode,
+): Promise<InspectedModel> {
   const { variant, predictionType } = config;
   const defaultModel = mode.kind === 'production' ? DEFAULT_PRODUCTION_MODEL : undefined;
   const settings = modelSettings(config, { defaultModel, environment });
@@ -26,6 +35,7 @@ export async function inspectModel({ config, environment, logger }: CommandConte
   const { openCheckpoint } = await import('../checkpoint/open-checkpoint.ts');
   const { proveFit } = await import('../pipelines/prove-fit.ts');
   const { FAMILIES } = await import('../pipelines/registry.ts');
+  const { needsAtDefaultSize } = await import('../pipelines/memory-need.ts');
   const checkpoint = await openCheckpoint(folder, {
     families: FAMILIES,
     ...omitUndefined({ variant, predictionType, vae: vae?.path }),
@@ -33,7 +43,14 @@ export async function inspectModel({ config, environment, logger }: CommandConte
   proveFit(checkpoint);
   const notes = checkpoint.warnings.length === 0 ? '' : `; ${boundedSentences(checkpoint.warnings).join(' ')}`;
   const replaced = vae === undefined ? '' : `, the autoencoder ${quote(vae.name)}`;
-  return `${folder}: ${checkpoint.index.pipelineClass}, ${checkpoint.scheduler.className}${replaced}${notes}`;
+  const family: Family = checkpoint.family;
+  const { defaultWidthPx: widthPx, defaultHeightPx: heightPx } = family.facts(checkpoint);
+  return {
+    detail: `${folder}: ${checkpoint.index.pipelineClass}, ${checkpoint.scheduler.className}${replaced}${notes}`,
+    needs: needsAtDefaultSize(checkpoint, 'float32'),
+    widthPx,
+    heightPx,
+  };
 }
 
 /** Writes a probe, but makes no folder: looking must not leave anything behind. */

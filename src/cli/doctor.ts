@@ -12,6 +12,8 @@ import { omitUndefined } from '../lib/omit-undefined.ts';
 import type { CommandContext, ExitCode } from './command-context.ts';
 import { adviceFor, type DoctorTopic } from './doctor-advice.ts';
 import { inspectModel, inspectStore, inspectWebhook } from './doctor-checks.ts';
+import { memoryFinding } from './doctor-memory.ts';
+import { freeMemoryBytes } from '../lib/free-memory.ts';
 import { jsonLine } from './json-output.ts';
 import { engineEnvironment } from '../app/engine-environment.ts';
 import { openQueue } from '../app/open-queue.ts';
@@ -44,7 +46,7 @@ async function probePlaces(context: CommandContext): Promise<readonly DoctorFind
     mode = resolveMode(config, environment);
   } catch (error) {
     const finding = missingHalf(context) ?? problem('settings', error, undefined);
-    return [finding, ...(['model', 'queue', 'prompts', 'store'] as const).map(notChecked)];
+    return [finding, ...(['model', 'model memory', 'queue', 'prompts', 'store'] as const).map(notChecked)];
   }
   const place = mode.kind === 'production' ? 'MongoDB and a bucket' : `embedded, in ${resolve(mode.dataDir)}`;
   const model = await probeModel(context, mode);
@@ -52,7 +54,7 @@ async function probePlaces(context: CommandContext): Promise<readonly DoctorFind
   const isFull = mode.kind === 'embedded' && queue.detail.endsWith('[disk_full]');
   return [
     { name: 'settings', status: 'ok', detail: place },
-    model,
+    ...model,
     queue,
     queue.status === 'ok' ? await inspectPrompts(context, mode) : notChecked('prompts'),
     isFull ? notChecked('store') : await probe('store', mode, () => inspectStore({ ...context, mode })),
@@ -101,17 +103,23 @@ async function probe(topic: DoctorTopic, { kind }: Mode, look: () => Promise<str
 }
 
 /** With `--vae` a fault is the model's only where it is there without that autoencoder too. */
-async function probeModel(context: CommandContext, mode: Mode): Promise<DoctorFinding> {
+async function probeModel(context: CommandContext, mode: Mode): Promise<readonly DoctorFinding[]> {
   try {
-    return { name: 'model', status: 'ok', detail: await inspectModel(context, mode) };
+    const { detail, ...needs } = await inspectModel(context, mode);
+    return [{ name: 'model', status: 'ok', detail }, memoryFinding(needs, freeMemoryBytes())];
   } catch (error) {
-    if (context.config.vae === undefined) return withModelId(problem('model', error, mode.kind), context, mode);
-    const config = { ...context.config, vae: undefined };
-    const alone = await probe('model', mode, () => inspectModel({ ...context, config }, mode));
-    return alone.status === 'ok'
-      ? { ...problem('vae', error, mode.kind), name: 'model' }
-      : withModelId(alone, context, mode);
+    return [await modelProblem(error, context, mode), notChecked('model memory')];
   }
+}
+
+/** @param error of the model with its `--vae` */
+async function modelProblem(error: unknown, context: CommandContext, mode: Mode): Promise<DoctorFinding> {
+  if (context.config.vae === undefined) return withModelId(problem('model', error, mode.kind), context, mode);
+  const config = { ...context.config, vae: undefined };
+  const alone = await probe('model', mode, async () => (await inspectModel({ ...context, config }, mode)).detail);
+  return alone.status === 'ok'
+    ? { ...problem('vae', error, mode.kind), name: 'model' }
+    : withModelId(alone, context, mode);
 }
 
 /** The advice of a model of the hub names it, so that the line can be typed as it stands. */
@@ -127,7 +135,7 @@ function problem(topic: DoctorTopic, error: unknown, kind: Mode['kind'] | undefi
   return { name: topic, status: 'problem', detail: `${message} [${code}]`, ...omitUndefined({ advice }) };
 }
 
-function notChecked(topic: DoctorTopic): DoctorFinding {
+function notChecked(topic: DoctorTopic | 'model memory'): DoctorFinding {
   return { name: topic, status: 'not_checked', detail: 'not checked' };
 }
 

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { cleanEnvironment, type CliResult, launcher, runCli, temporaryFolder } from './run-cli.ts';
+import { cleanEnvironment, type CliResult, launcher, root, runCli, temporaryFolder } from './run-cli.ts';
 
 const folder = temporaryFolder();
 const environment = { TEXT2IMG_DATA_DIR: join(folder, 'data'), TMPDIR: folder };
@@ -56,5 +56,13 @@ test('a document that does not fit into memory ends with both numbers and the si
   assert.match(
     JSON.stringify(await show('tiled')),
     /Image 1 was decoded in tiles of 256×256 pixels, because it needs up to 1\.\d GB otherwise, and 0\.\d GB are free\./,
+  );
+});
+
+test('doctor compares the need of the model with the limit', { skip }, () => {
+  const { stdout } = runLimited(LIMIT_KB, ['doctor', '--model', join(root, 'models', 'demo')]);
+  assert.match(
+    stdout,
+    /^✓ model memory +images of 256×256 on the CPU need up to 0\.\d GB, or \d+ MB with --low-memory on; \d\.\d GB are free$/m,
   );
 });
