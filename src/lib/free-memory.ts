@@ -10,9 +10,21 @@ import { dirname, join } from 'node:path';
  * @returns undefined where the system does not say it. Outside Linux Node's `freemem` counts cached files as used, or says nothing of the process.
  */
 export function freeMemoryBytes(root = '/'): number | undefined {
+  return known(Math.min(freeForAll(root), freeInLimit(root)));
+}
+
+/** What this process and others of its groups may take together: without the limit of this process alone. */
+export function freeMemoryForAllBytes(root = '/'): number | undefined {
+  return known(freeForAll(root));
+}
+
+function known(bytes: number): number | undefined {
+  return bytes === Infinity ? undefined : Math.max(0, bytes);
+}
+
+function freeForAll(root: string): number {
   const system = kilobytes(read(join(root, 'proc/meminfo')), 'MemAvailable');
-  const least = Math.min(system ?? Infinity, freeInLimit(root), ...groupsOf(root).map(freeInGroup));
-  return least === Infinity ? undefined : Math.max(0, least);
+  return Math.min(system ?? Infinity, ...groupsOf(root).map(freeInGroup));
 }
 
 /** `ulimit -d`, or systemd's `LimitDATA`. It counts allocated memory also where nobody touched it yet. */

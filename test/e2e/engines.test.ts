@@ -1,7 +1,7 @@
 /** `run --engines 2` with real engines of one thread each, on the demo checkpoint. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { cpSync, readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -193,4 +193,22 @@ test('generate uses the first GPU of a list and says so', skip, async () => {
   const { code, stderr } = await runCli({ args });
   assert.match(stderr, /only "run" uses several.*device=cuda:98/);
   assert.equal(code, 5, stderr);
+});
+
+test('engines that the memory does not hold are refused with both numbers and the largest number', skip, async () => {
+  const folder = temporaryFolder();
+  const [model, dataDir] = [join(folder, 'model'), join(folder, 'data')];
+  cpSync(demo, model, { recursive: true });
+  const config = join(model, 'unet', 'config.json');
+  // 16384×16384 pixels by default: no machine computes in what that takes, and one engine may still make small images.
+  writeFileSync(config, JSON.stringify({ ...JSON.parse(readFileSync(config, 'utf8')), sample_size: 4096 }));
+  await enqueue(dataDir, [{ _id: 'a', text: 'a red circle', num_inference_steps: 1 }]);
+  const args = ['run', '--model', model, '--data-dir', dataDir];
+  const refused = await runCli({ args: [...args, '--engines', '2'] });
+  assert.equal(refused.code, 2, refused.stderr);
+  assert.match(
+    refused.stderr,
+    /--engines 2 needs \d+\.\d GB of memory \(\d+\.\d GB for each engine\), and \d+\.\d GB are free\. The largest number is 1\. \[invalid_option\]/,
+  );
+  assert.equal((await runCli({ args })).code, 0);
 });

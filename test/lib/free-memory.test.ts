@@ -4,7 +4,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { totalmem, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, test } from 'node:test';
-import { freeMemoryBytes } from '../../src/lib/free-memory.ts';
+import { freeMemoryBytes, freeMemoryForAllBytes } from '../../src/lib/free-memory.ts';
 
 const place = await mkdtemp(join(tmpdir(), 'text2img-memory-'));
 after(() => rm(place, { recursive: true, force: true }));
@@ -40,6 +40,7 @@ test('the limit that the process was started with counts, less what it has alloc
     'proc/self/status': 'Name:\tnode\nVmData:\t    2000 kB\n',
   };
   assert.equal(freeMemoryBytes(await machine(limited)), 4000 * KB);
+  assert.equal(freeMemoryForAllBytes(await machine(limited)), 8000 * KB, 'another process has such a limit of its own');
   const unlimited = limited['proc/self/limits'].replace('6144000  ', 'unlimited');
   assert.equal(freeMemoryBytes(await machine({ ...limited, 'proc/self/limits': unlimited })), 8000 * KB);
 });

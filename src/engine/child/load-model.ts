@@ -3,7 +3,7 @@ import type { Checkpoint } from '../../checkpoint/checkpoint.ts';
 import { openCheckpoint } from '../../checkpoint/open-checkpoint.ts';
 import type { ModelFacts } from '../../job/model-facts.ts';
 import { own } from '../../lib/foreign-record.ts';
-import { freeMemoryBytes } from '../../lib/free-memory.ts';
+import { freeMemoryBytes, freeMemoryForAllBytes } from '../../lib/free-memory.ts';
 import { omitUndefined } from '../../lib/omit-undefined.ts';
 import type { Pipeline } from '../../pipelines/contract.ts';
 import type { Family } from '../../pipelines/family.ts';
@@ -14,6 +14,7 @@ import { digestFile, identityOf } from '../../runtime/file-digest.ts';
 import type { Runtime } from '../../runtime/contract.ts';
 import { RUNTIMES } from '../../runtime/registry.ts';
 import type { EngineSettings } from '../protocol.ts';
+import { residencyOfAll } from './engines-fit.ts';
 import { keepToCpus } from './keep-to-cpus.ts';
 import { hashInBackground, knownModelHash, modelHashOf } from './model-hash.ts';
 import { takeTurns } from './one-at-a-time.ts';
@@ -49,11 +50,18 @@ export async function loadModel(
   const proved = proveFit(checkpoint, computeType);
   // A GPU has memory of its own.
   const isOnCpu = device.kind === 'cpu';
-  const turns = takeTurns({
-    lowMemory: settings.lowMemory === 'auto' && !isOnCpu ? 'off' : settings.lowMemory,
+  const memory = {
     needs: isOnCpu ? needsAtDefaultSize(checkpoint, computeType) : [],
     freeBytes: isOnCpu ? freeMemoryBytes() : undefined,
+  };
+  const { lowMemory, note } = residencyOfAll({
+    needs: memory.needs,
+    freeBytes: isOnCpu ? freeMemoryForAllBytes() : undefined,
+    engines: settings.sharers ?? 1,
+    lowMemory: settings.lowMemory === 'auto' && !isOnCpu ? 'off' : settings.lowMemory,
+    hasMappedWeights: folder !== null && device.runtime.sharesCachedWeights === true,
   });
+  const turns = takeTurns({ ...memory, lowMemory });
   const livingAt = (component: string, wanted: WantedGraph): number =>
     buildGraph(checkpoint, component, wanted).activationBytes;
   await using stack = new AsyncDisposableStack();
@@ -89,7 +97,7 @@ export async function loadModel(
     ...omitUndefined({ vaeName: vae?.name }),
     device,
     lowMemory: turns !== false,
-    warnings: [...checkpoint.warnings, turns, spread, ...opener.notes].filter((note) => typeof note === 'string'),
+    warnings: [...checkpoint.warnings, turns, note, spread, ...opener.notes].filter((note) => typeof note === 'string'),
     loadMs: performance.now() - startMs,
   });
   const resources = stack.move();

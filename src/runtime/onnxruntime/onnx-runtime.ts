@@ -8,6 +8,7 @@ import { onnxRuntimeVersion } from './version.ts';
 
 export const ONNX_RUNTIME: Runtime = {
   name: 'onnxruntime',
+  sharesCachedWeights: true,
   version: onnxRuntimeVersion,
   devices: ({ only, environment } = {}) => tryDevices(only, environment),
   open: openNetwork,
