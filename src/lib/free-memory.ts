@@ -13,7 +13,7 @@ export function freeMemoryBytes(root = '/'): number | undefined {
   return known(Math.min(freeForAll(root), freeInLimit(root)));
 }
 
-/** What this process and others of its groups may take together: without the limit of this process alone. */
+/** For this process and others of its groups together, so the limit of this process alone does not count. */
 export function freeMemoryForAllBytes(root = '/'): number | undefined {
   return known(freeForAll(root));
 }

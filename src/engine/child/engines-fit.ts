@@ -1,6 +1,6 @@
 /**
  * Whether the free memory holds all engines of a worker. Weights that come mapped out of the compile cache are in memory once, for all engines together.
- * What a network computes, and every other copy of weights, belongs to each engine alone. docs/decisions/several-engines.md has the measurements.
+ * Each engine needs memory of its own for what it computes, and for every other copy of weights. docs/decisions/several-engines.md has the measurements.
  */
 import { Text2ImgError } from '../../errors/text2img-error.ts';
 import { gigabytesText } from '../../lib/gigabytes.ts';
