@@ -46,7 +46,7 @@ export function residencyOfAll(question: EnginesQuestion): Residency {
   const inTurns = shareOf(question, true);
   refuseTooMany(inTurns, engines, freeBytes);
   if (lowMemory === 'on') return { lowMemory: 'on' };
-  const note = `One network at a time is in the memory of each engine (--low-memory auto): with all networks ${engines} engines need up to ${gigabytesText(sumOf(together, engines))}, and ${gigabytesText(freeBytes)} are free.`;
+  const note = `Each engine has one network at a time in memory (--low-memory auto). With all of them ${engines} engines need up to ${gigabytesText(sumOf(together, engines))}, and ${gigabytesText(freeBytes)} are free.`;
   return { lowMemory: 'on', note };
 }
 

@@ -50,7 +50,7 @@ test('the networks take turns in all engines, or in none', () => {
   assert.equal(ask({ lowMemory: 'auto', freeBytes: 9e9 }), 'off');
   assert.equal(
     ask({ lowMemory: 'auto', freeBytes: 7e9 }),
-    'on: One network at a time is in the memory of each engine (--low-memory auto): with all networks 2 engines need up to 8.4 GB, and 7.0 GB are free.',
+    'on: Each engine has one network at a time in memory (--low-memory auto). With all of them 2 engines need up to 8.4 GB, and 7.0 GB are free.',
   );
   assert.equal(ask({ lowMemory: 'on', freeBytes: 7e9 }), 'on');
   refuses(
