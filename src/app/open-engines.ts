@@ -1,4 +1,5 @@
 /** Starts the engine processes with the settings' model, each on its device or its cores. */
+import { stat } from 'node:fs/promises';
 import { EngineHost } from '../engine/engine-host.ts';
 import { LocalEnginePool } from '../engine/engine-pool.ts';
 import type { EngineSettings } from '../engine/protocol.ts';
@@ -51,7 +52,7 @@ export class WorkerEngines implements AsyncDisposable {
 
   /** The models are loaded when this resolves. @throws what loading throws, `invalid_option`, `conflicting_options` */
   async start(): Promise<void> {
-    logLoading(this.#made);
+    await logLoading(this.#made);
     const [first, ...others] = this.#engines;
     if (first === undefined) return;
     if (!sharesCpu(this.#engines.map(({ plan }) => plan))) {
@@ -100,7 +101,7 @@ export async function openEngine(options: EngineOptions, made: MakeEngineOptions
     made.logger.warning('one command generates on one device; only "run" uses several', { device: plan.device });
   const engine = makeEngine(options, { ...made, plan });
   try {
-    logLoading(made);
+    await logLoading(made);
     logReady(await engine.start(), { plan, logger: made.logger, isOneOfSeveral: false });
     return engine;
   } catch (error) {
@@ -143,8 +144,10 @@ function engineName(index: number): string {
   return `engine ${index + 1}`;
 }
 
-function logLoading({ model, logger }: MakeEngineOptions): void {
-  logger.info('loading the model', { folder: model.folder, ...omitUndefined({ note: model.note }) });
+async function logLoading({ model, logger }: MakeEngineOptions): Promise<void> {
+  const isFile = (await stat(model.folder).catch(() => undefined))?.isFile() === true;
+  const place = isFile ? { file: model.folder } : { folder: model.folder };
+  logger.info('loading the model', { ...place, ...omitUndefined({ note: model.note }) });
 }
 
 interface ReadyOptions extends Omit<PlannedEngine, 'host'> {

@@ -6,6 +6,7 @@ import { realpath, type FileHandle } from 'node:fs/promises';
 import { z } from 'zod';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import { isRecord } from '../lib/foreign-record.ts';
+import { allowedValues } from '../lib/allowed-values.ts';
 import { quote } from '../lib/foreign-text.ts';
 import { readFully } from '../lib/read-fully.ts';
 import { openCheckpointFile } from './checkpoint-file.ts';
@@ -96,7 +97,7 @@ function placeTensors({ header, dataStart, fileBytes, file, path }: HeaderFacts)
   const places: [string, TensorPlace][] = [];
   for (const [name, value] of Object.entries(header)) {
     if (name === '__metadata__') continue;
-    const entry = entrySchema.safeParse(value);
+    const entry = entrySchema.safeParse(value, { error: allowedValues });
     if (!entry.success) {
       const issue = entry.error.issues[0];
       throw refuse(path, `tensor ${quote(name)} has a wrong ${String(issue?.path[0] ?? 'entry')}: ${issue?.message}`);

@@ -54,9 +54,18 @@ function describeUnknownOption(message: string, command: string): string {
   const name = typed.startsWith('--') ? (/^[^=]*/.exec(typed)?.[0] ?? '') : typed.slice(0, 2);
   const meantLetter = lettersOf(command).find((letter) => letter.toLowerCase() === name.toLowerCase());
   if (meantLetter !== undefined) return `There is no option ${quote(name)}. Did you mean ${meantLetter}?`;
-  const near = nearestName(name, [...(suggested === undefined ? [] : [suggested]), ...otherSpellings(command)]);
+  const near = nearestFlag(name, [...(suggested === undefined ? [] : [suggested]), ...otherSpellings(command)]);
   const meant = suggested === undefined ? (flagOfOtherTools(name, command) ?? near) : (near ?? suggested);
   return `There is no option ${quote(name)}.${meant === undefined ? '' : ` Did you mean ${meant}?`}`;
+}
+
+/** The two dashes are no letters that could be right: they would let `--file` be `--size`. */
+function nearestFlag(name: string, flags: readonly string[]): string | undefined {
+  const near = nearestName(
+    name.slice(2),
+    flags.map((flag) => flag.slice(2)),
+  );
+  return near === undefined ? undefined : `--${near}`;
 }
 
 /** `-W` and the like, and that of the version. */

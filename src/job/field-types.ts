@@ -189,7 +189,8 @@ function pairOf({ order, text: { form, format, read } }: PairOptions): FieldType
     parseText: readText,
     readText,
     format,
-    refuse: refusal(`a list of two ${range}, ${order}`),
+    refuse: (name, value) =>
+      new Text2ImgError('invalid_parameter', `"${name}" is ${stated(value)}; allowed is ${order}, two ${range}.`),
   };
 }
 

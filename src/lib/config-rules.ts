@@ -5,6 +5,7 @@
  */
 import { z } from 'zod';
 import { Text2ImgError } from '../errors/text2img-error.ts';
+import { allowedValues } from './allowed-values.ts';
 import { own } from './foreign-record.ts';
 import { quote } from './foreign-text.ts';
 
@@ -89,7 +90,7 @@ export function readConfig<T>(
     if (allowed === undefined) unknown.push(key);
     else if (!allowed.some((candidate) => candidate === value)) throw notImplemented({ key, value, allowed, where });
   }
-  const result = rules.implemented.safeParse(json);
+  const result = rules.implemented.safeParse(json, { error: allowedValues });
   if (!result.success) throw configError(result.error, json, where);
   const contradiction = rules.contradiction?.(result.data);
   if (contradiction !== undefined) throw new Text2ImgError('invalid_config', `${where}: ${contradiction}.`);

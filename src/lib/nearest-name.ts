@@ -2,12 +2,14 @@
 
 /** Longer words are no slips of the pen. */
 const MAX_LENGTH = 60;
+/** Two slips in so few letters make any word of another. */
+const SHORT_WORD = 4;
 
-/** The name that the fewest slips lead to, at most one in three letters begun; of equals the first. */
+/** The name that the fewest slips lead to, at most one in three letters begun, and one in a word of four; of equals the first. */
 export function nearestName(word: string, names: readonly string[]): string | undefined {
   if (word.length > MAX_LENGTH) return undefined;
   let nearest: string | undefined;
-  let fewest = Math.ceil(word.length / 3) + 1;
+  let fewest = (word.length <= SHORT_WORD ? 1 : Math.ceil(word.length / 3)) + 1;
   for (const name of names) {
     const slips = slipsBetween(word.toLowerCase(), name.toLowerCase());
     if (slips >= fewest) continue;

@@ -8,6 +8,7 @@ for (const [typed, command, suggested, meant] of [
   ['--step', 'generate', '--seed', '--steps'],
   ['--stps', 'run', undefined, '--steps'],
   ['--sizes', 'run', undefined, '--size'],
+  ['--file', 'generate', undefined, undefined],
   ['--wach', 'run', '--watch', '--watch'],
   ['--n-iter', 'generate', undefined, '--num-images'],
   ['--step', 'doctor', undefined, undefined],

@@ -65,6 +65,7 @@ test('run takes a file through the compile cache, and the second start is the sa
     assert.equal(asked.code, 0, asked.stderr);
     const done = await runCli({ args: ['run'], environment });
     assert.equal(done.code, 0, done.stderr);
+    assert.match(done.stderr, /loading the model {2}file=\S+sd-1\.safetensors/);
   }
   const generated = join(folder, 'data', 'generated');
   for (const name of readdirSync(generated, { recursive: true, encoding: 'utf8' }))

@@ -43,7 +43,7 @@ for (const bad of [[1024], [1, 2, 3], [1.5, 2], [-1, 2], ['1', 2], [1, 2 ** 24 +
   test(`${JSON.stringify(bad)} is no pair: refused by name, with the order`, () => {
     assert.throws(() => parsePromptDocument({ text: '', target_size: bad }, DEFAULT_LIMITS), {
       code: 'invalid_parameter',
-      message: /^"target_size" is .*; allowed are a list of two whole numbers from 0 to 16777216, \[height, width\]\.$/,
+      message: /^"target_size" is .*; allowed is \[height, width\], two whole numbers from 0 to 16777216\.$/,
     });
   });
 
