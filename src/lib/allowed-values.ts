@@ -27,7 +27,12 @@ export function allowedValues(issue: z.core.$ZodRawIssue): string {
       return boundOf(issue, Number(issue.maximum), 'most');
     case 'invalid_union':
       return unionOf(issue.errors);
-    default:
+    case 'custom':
+    case 'invalid_element':
+    case 'invalid_format':
+    case 'invalid_key':
+    case 'not_multiple_of':
+    case 'unrecognized_keys':
       return 'it is not allowed';
   }
 }
