@@ -5,7 +5,7 @@ const MAX_LENGTH = 60;
 /** Two slips in so few letters make any word of another. */
 const SHORT_WORD = 4;
 
-/** The name that the fewest slips lead to, at most one in three letters begun, and one in a word of four; of equals the first. */
+/** The name that the fewest slips lead to; of equals the first. Allowed is one slip in three letters begun, and one in a word of four. */
 export function nearestName(word: string, names: readonly string[]): string | undefined {
   if (word.length > MAX_LENGTH) return undefined;
   let nearest: string | undefined;
