@@ -22,12 +22,17 @@ export function residentBytes(): number {
   return statusBytes('VmRSS');
 }
 
-/** The most that they have been. */
+/** Its resident bytes that belong to no file. */
+export function anonymousBytes(): number {
+  return statusBytes('RssAnon');
+}
+
+/** The most that the resident bytes have been. */
 export function peakBytes(): number {
   return statusBytes('VmHWM');
 }
 
-function statusBytes(key: 'VmRSS' | 'VmHWM'): number {
+function statusBytes(key: 'VmRSS' | 'VmHWM' | 'RssAnon'): number {
   const line = new RegExp(`^${key}:\\s+(\\d+) kB`, 'm').exec(readFileSync('/proc/self/status', 'utf8'));
   return Number(line?.[1] ?? 0) * 1024;
 }
