@@ -7,7 +7,7 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { openComponentWeights } from '../src/checkpoint/component-weights.ts';
-import { branchAt } from '../src/networks/unet-2d-branches.ts';
+import { branchAt, featureSide } from '../src/networks/unet-2d-branches.ts';
 import { UNET_2D_CONDITION_MODEL } from '../src/networks/unet-2d-condition-model.ts';
 import type { HostTensors, Network } from '../src/runtime/contract.ts';
 import { DEFAULT_RUNTIME } from '../src/runtime/registry.ts';
@@ -60,7 +60,7 @@ async function measure(what: string, builder: typeof whole, branch: number): Pro
 
 function featureAt(branch: number): HostTensors {
   const { channels, block } = branchAt(config, branch);
-  const side = Math.ceil(shape.latents / 2 ** block);
+  const side = featureSide(shape.latents, block);
   const feature = Float32Array.from({ length: channels * side * side }, (_, index) => Math.cos(index));
   return { feature: float32(feature, [1, channels, side, side]) };
 }

@@ -2,6 +2,7 @@
  * The branches of a UNet that feature caching can keep: where the result of the deep blocks enters the way up. Branch 0 lies nearest to the image.
  * Source: the DeepCache package 0.1.1 (arXiv 2312.00858), extension/deepcache.py, DeepCacheSDHelper.set_params and is_skip_step.
  */
+import type { GraphSizes } from './network-class.ts';
 import { type UNet2DConditionConfig, unetBlocks } from './unet-2d-condition-config.ts';
 
 /** The branch of a request that names none. The UNet's first graph gives its feature, so that it needs no second whole network. */
@@ -23,6 +24,22 @@ export interface Branch {
 /** The largest number of a branch. */
 export function largestBranch({ down_block_types: { length } }: UNet2DConditionConfig): number {
   return BRANCHES_PER_BLOCK * length - 1;
+}
+
+/** Of the features that an image keeps between passes, in float32. @param sizes of the pass, in rows and latents */
+export function featureBytes(
+  config: UNet2DConditionConfig,
+  branch: number,
+  { batch = 1, height = 1, width = 1 }: GraphSizes,
+): number {
+  const { block, channels } = branchAt(config, branch);
+  const [rows, columns] = [height, width].map((side) => featureSide(side, block));
+  return 4 * batch * channels * (rows ?? 1) * (columns ?? 1);
+}
+
+/** Each block down halves a side and rounds up. */
+export function featureSide(latents: number, block: number): number {
+  return Math.ceil(latents / 2 ** block);
 }
 
 /** @param branch at most `largestBranch` */

@@ -6,7 +6,7 @@ import { type BuiltGraph, type Dimension, GraphBuilder, type Value } from '../on
 import { activate, add, conv2d, groupNorm, multiply } from './layers/primitives.ts';
 import type { NetworkBuild, NetworkClass } from './network-class.ts';
 import { type BlockPlan, UNetBlocks } from './unet-2d-blocks.ts';
-import { branchAt, DEFAULT_BRANCH } from './unet-2d-branches.ts';
+import { branchAt, DEFAULT_BRANCH, featureSide } from './unet-2d-branches.ts';
 import { attends, type UNet2DConditionConfig, type UNetBlock, unetBlocks } from './unet-2d-condition-config.ts';
 import { UNET_2D_CONDITION_RULES } from './unet-2d-condition-rules.ts';
 import { embedTime } from './unet-2d-time-embedding.ts';
@@ -53,8 +53,8 @@ function buildShallowUNet(options: NetworkBuild<UNet2DConditionConfig>): BuiltGr
   const { config, branch = DEFAULT_BRANCH } = options;
   const { g, network, sample, blocks, sizes } = beginUNet(options);
   const entry = branchAt(config, branch);
-  const [height, width] = [sizes.height, sizes.width].map((side) => Math.ceil(side / 2 ** entry.block));
-  const featureShape = [sizes.batch, entry.channels, height as number, width as number];
+  const sides = [sizes.height, sizes.width].map((side) => featureSide(side, entry.block));
+  const featureShape = [sizes.batch, entry.channels, ...sides];
   const feature = g.input('feature', 'float32', featureDimensions(entry.channels), featureShape);
   const skips: Value[] = [];
   let down = convolveIn(g, sample, options, skips);

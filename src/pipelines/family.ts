@@ -44,6 +44,8 @@ export interface PlannedRun extends GraphChoice {
   readonly component: string;
   readonly computeType?: ComputeType;
   readonly sizes: RunSizes;
+  /** Of inputs that the pipeline keeps from run to run. */
+  readonly keptBytes?: number;
 }
 
 /** In bytes, weights included. */

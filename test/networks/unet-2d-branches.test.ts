@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { readConfig } from '../../src/lib/config-rules.ts';
-import { branchAt, largestBranch } from '../../src/networks/unet-2d-branches.ts';
+import { branchAt, featureBytes, largestBranch } from '../../src/networks/unet-2d-branches.ts';
 import { UNET_2D_CONDITION_MODEL } from '../../src/networks/unet-2d-condition-model.ts';
 import type { BuiltGraph } from '../../src/onnx/graph.ts';
 import { assertClose, readVectors, runGraph, type VectorCase } from './vectors.ts';
@@ -67,4 +67,15 @@ test('the first graph is the whole one of branch 0, so that caching there needs 
     computeType: 'float32',
   });
   assert.deepEqual(first.model, build(vector, 'whole', 0).model);
+});
+
+test('the features of an image are as many bytes as the whole graph gives', async () => {
+  for (const vector of cases.slice(0, 3)) {
+    const config = configOf(vector);
+    const [batch, , height, width] = vector.inputs['sample']?.shape as [number, number, number, number];
+    for (const branch of [0, 4, largestBranch(config)]) {
+      const { feature } = await runGraph(build(vector, 'whole', branch), vector.inputs);
+      assert.equal(featureBytes(config, branch, { batch, height, width }), feature?.data.byteLength);
+    }
+  }
 });

@@ -10,12 +10,12 @@ function memoryWith(freeKb: number, tilesPx: readonly (number | undefined)[] = [
   const freeBytes = 1000 * freeKb;
   const shortage = (runs: readonly PlannedRun[]): Shortage | undefined =>
     runs
-      .map(({ component, sizes: { batch = 1, height = 1, width = 1 } }) => ({
-        needBytes: batch * height * width * (component === 'vae' ? 64_000 : 1000),
+      .map(({ component, keptBytes = 0, sizes: { batch = 1, height = 1, width = 1 } }) => ({
+        needBytes: batch * height * width * (component === 'vae' ? 64_000 : 1000) + keptBytes,
         freeBytes,
       }))
       .find(({ needBytes }) => needBytes > freeBytes);
-  return new LatentMemory({ shortage, precision: {}, scaleFactor: 8, tilesPx });
+  return new LatentMemory({ shortage, precision: {}, featureBytes: () => 64_000_000, scaleFactor: 8, tilesPx });
 }
 
 const image = (widthPx: number, heightPx = widthPx) => ({ widthPx, heightPx });
@@ -30,13 +30,22 @@ function refusal(action: () => void): Text2ImgError {
   throw new Error('nothing was refused');
 }
 
+test('the features that feature caching keeps count, and an image without it needs none', () => {
+  // A pass of 64 × 64 latents needs 4.1 MB, decoding in tiles 65.5 MB, and the features 64 MB.
+  const tiled = [256];
+  memoryWith(66_000, tiled).requireRoom(image(512), { rows: 1 });
+  const error = refusal(() => memoryWith(66_000, tiled).requireRoom(image(512), { rows: 1, branch: 0 }));
+  assert.match(error.message, /^an image of 512×512 pixels needs up to 69 MB, and 66 MB are free/);
+  memoryWith(68_096, tiled).requireRoom(image(512), { rows: 1, branch: 0 });
+});
+
 test('an image that fits passes, also where only its tiles fit', () => {
-  memoryWith(64 * 128 * 128).requireRoom(image(1024), 2);
-  memoryWith(64 * 32 * 32).requireRoom(image(1024), 2);
+  memoryWith(64 * 128 * 128).requireRoom(image(1024), { rows: 2 });
+  memoryWith(64 * 32 * 32).requireRoom(image(1024), { rows: 2 });
 });
 
 test('an image that does not fit is refused with both numbers and the largest size of its shape that fits', () => {
-  const error = refusal(() => memoryWith(2 * 300 * 200).requireRoom(image(4800, 3200), 2));
+  const error = refusal(() => memoryWith(2 * 300 * 200).requireRoom(image(4800, 3200), { rows: 2 }));
   assert.equal(error.code, 'out_of_memory');
   assert.equal(error.consequence, 'fail');
   assert.equal(
@@ -45,24 +54,24 @@ test('an image that does not fit is refused with both numbers and the largest si
   );
   // Without guidance half of it is enough.
   assert.match(
-    refusal(() => memoryWith(120_000).requireRoom(image(4800, 3200), 1)).message,
+    refusal(() => memoryWith(120_000).requireRoom(image(4800, 3200), { rows: 1 })).message,
     /; 3392×2256 would fit\.$/,
   );
-  memoryWith(120_000).requireRoom(image(3392, 2256), 1);
-  refusal(() => memoryWith(120_000).requireRoom(image(3400, 2264), 1));
+  memoryWith(120_000).requireRoom(image(3392, 2256), { rows: 1 });
+  refusal(() => memoryWith(120_000).requireRoom(image(3400, 2264), { rows: 1 }));
 });
 
 test('where no size fits, the sentence names none', () => {
   assert.match(
-    refusal(() => memoryWith(10).requireRoom(image(512), 2)).message,
+    refusal(() => memoryWith(10).requireRoom(image(512), { rows: 2 })).message,
     /no smaller image would fit either\.$/,
   );
 });
 
 test('a batch of images that fit alone is to be generated in smaller passes', () => {
   const memory = memoryWith(64 * 64 * 64);
-  memory.requireBatch(image(512), 4);
-  const error = refusal(() => memory.requireBatch(image(512), 128));
+  memory.requireBatch(image(512), { rows: 4 });
+  const error = refusal(() => memory.requireBatch(image(512), { rows: 128 }));
   assert.deepEqual([error.code, error.consequence], ['engine_out_of_memory', 'retry-alone']);
 });
 
@@ -83,5 +92,5 @@ test('decoding takes the first tiles that fit', () => {
 test('an autoencoder whose tiles do not join decodes whole or not at all', () => {
   const memory = memoryWith(64 * 32 * 32, [undefined]);
   assert.deepEqual(memory.tiles([64, 64]), { tilePx: undefined });
-  assert.match(refusal(() => memory.requireRoom(image(512), 1)).message, /; 256×256 would fit\.$/);
+  assert.match(refusal(() => memory.requireRoom(image(512), { rows: 1 })).message, /; 256×256 would fit\.$/);
 });

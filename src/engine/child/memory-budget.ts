@@ -4,7 +4,7 @@
  */
 import { freeMemoryBytes } from '../../lib/free-memory.ts';
 import { anonymousBytes } from '../../lib/own-memory.ts';
-import type { RunSizes, Shortage } from '../../pipelines/family.ts';
+import type { PlannedRun, RunSizes, Shortage } from '../../pipelines/family.ts';
 import type { Network, Tensors } from '../../runtime/contract.ts';
 import type { NetworkMemory } from './network-memory.ts';
 
@@ -13,6 +13,10 @@ export interface MemoryBudgetOptions {
   readonly oneAtATime: boolean;
   /** undefined: nobody knows. */
   readonly freeBytes?: () => number | undefined;
+}
+
+interface WantedRun extends Pick<PlannedRun, 'sizes' | 'keptBytes'> {
+  readonly memory: NetworkMemory;
 }
 
 export class MemoryBudget {
@@ -24,7 +28,7 @@ export class MemoryBudget {
   }
 
   /** @returns of the first run that does not fit after those before it */
-  shortage(runs: readonly { readonly memory: NetworkMemory; readonly sizes: RunSizes }[]): Shortage | undefined {
+  shortage(runs: readonly WantedRun[]): Shortage | undefined {
     const { oneAtATime, freeBytes: ask = freeMemoryBytes } = this.#options;
     const wanted = runs.filter(({ memory, sizes }) => !memory.hasRun(sizes));
     const free = wanted.length === 0 ? undefined : ask();
@@ -32,8 +36,8 @@ export class MemoryBudget {
     // The network in memory frees it before another one runs.
     const returned = oneAtATime ? [...this.#watched].reduce((sum, { heldBytes }) => sum + heldBytes, 0) : 0;
     let grownBytes = 0;
-    for (const { memory, sizes } of wanted) {
-      const activationBytes = memory.activationBytes(sizes);
+    for (const { memory, sizes, keptBytes = 0 } of wanted) {
+      const activationBytes = memory.activationBytes(sizes) + keptBytes;
       const needBytes = memory.weightBytes + activationBytes;
       // Weights that are mapped and in memory count as free.
       const freeBytes = free - grownBytes + (oneAtATime ? returned : memory.heldBytes);

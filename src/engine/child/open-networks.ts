@@ -1,4 +1,5 @@
 /** Opens a checkpoint's networks on a device, each graph of them once per compute type. Closing it closes all that it opened. */
+import { omitUndefined } from '../../lib/omit-undefined.ts';
 import type { BuiltGraph, ComputeType } from '../../onnx/graph.ts';
 import type { LoadTools, OpenNetworkOptions, PlannedRun } from '../../pipelines/family.ts';
 import { type WantedGraph, wholeNetwork } from '../../pipelines/prove-fit.ts';
@@ -69,9 +70,9 @@ export class NetworkOpener implements AsyncDisposable {
 
   readonly shortage: NonNullable<LoadTools['shortage']> = (runs) => {
     const planned = runs.flatMap(
-      ({ component, sizes, computeType = this.#options.computeType, ...choice }: PlannedRun) => {
+      ({ component, sizes, keptBytes, computeType = this.#options.computeType, ...choice }: PlannedRun) => {
         const memory = this.#memoryOf(component, { ...choice, computeType });
-        return memory === undefined ? [] : [{ memory, sizes }];
+        return memory === undefined ? [] : [{ memory, sizes, ...omitUndefined({ keptBytes }) }];
       },
     );
     return this.#budget.shortage(planned);

@@ -9,6 +9,7 @@ import { Text2ImgError } from '../../errors/text2img-error.ts';
 import type { ResolvedGenerationRequest } from '../../job/generation-request.ts';
 import type { RawImage } from '../../job/raw-image.ts';
 import { imageNoise } from '../../noise/image-noise.ts';
+import { omitUndefined } from '../../lib/omit-undefined.ts';
 import type { NoiseSource } from '../../noise/noise-source.ts';
 import { type CheckpointScheduler, createScheduler } from '../../schedulers/create-scheduler.ts';
 import { passAt } from '../../schedulers/passes.ts';
@@ -28,6 +29,7 @@ import {
 import { guide, lastGuidedPass, rescaleGuidance } from './guidance.ts';
 import { toRgb } from './image-processor.ts';
 import { joined } from './joined.ts';
+import type { PassMemory } from './latent-memory.ts';
 import { latentsToRgb, type RgbFactors } from './latents-to-rgb.ts';
 import type { Denoiser, DenoiserInput, FullPrecision, Networks } from './networks.ts';
 import { unscaled } from './unscale-latents.ts';
@@ -85,7 +87,7 @@ export class LatentDiffusion implements Pipeline<ImageState> {
     checkRequest(request, this.#parts.vae.scaleFactor);
     this.#parts.conditioner.check(request);
     checkBranch(request, this.#parts.denoiser);
-    this.#parts.memory?.requireRoom(request, this.#rows(request));
+    this.#parts.memory?.requireRoom(request, this.#passOf(request, 1));
     return { passes: this.#scheduler(request).passes.length, steps: request.numInferenceSteps };
   }
 
@@ -131,7 +133,8 @@ export class LatentDiffusion implements Pipeline<ImageState> {
   async step(states: readonly ImageState[], pass: number, signal: AbortSignal): Promise<void> {
     const { request, scheduler } = states[0] as ImageState;
     const { timestep } = passAt(scheduler.passes, pass);
-    if (pass === 0 && states.length > 1) this.#parts.memory?.requireBatch(request, states.length * this.#rows(request));
+    if (pass === 0 && states.length > 1)
+      this.#parts.memory?.requireBatch(request, this.#passOf(request, states.length));
     const inputs = new Map(states.map((state) => [state, state.scheduler.scaleModelInput(state.latents, pass)]));
     const guided = states.filter((state) => this.#isGuided(state, pass));
     const rows: Row[] = [
@@ -185,9 +188,9 @@ export class LatentDiffusion implements Pipeline<ImageState> {
     return createScheduler(scheduler, this.#parts.scheduler, { steps, eta, timesteps, sigmas, scheduleType });
   }
 
-  /** Of a pass for one image. */
-  #rows(request: ResolvedGenerationRequest): number {
-    return this.#parts.conditioner.isGuided(request) ? 2 : 1;
+  #passOf(request: ResolvedGenerationRequest, images: number): PassMemory {
+    const rows = this.#parts.conditioner.isGuided(request) ? 2 * images : images;
+    return { rows, ...omitUndefined({ branch: featureCaching(request)?.branch }) };
   }
 
   /** Where the autoencoder cannot generate the size that was asked for. */

@@ -5,7 +5,7 @@
 import { Text2ImgError } from '../../errors/text2img-error.ts';
 import { SIDE_MULTIPLE_PX } from '../../job/request-fields.ts';
 import { gigabytesText } from '../../lib/gigabytes.ts';
-import type { ImageSize, LoadTools, OpenNetworkOptions, PlannedRun, Shortage } from '../family.ts';
+import type { ImageSize, LoadTools, OpenNetworkOptions, PlannedRun, RunSizes, Shortage } from '../family.ts';
 
 type Precision = Pick<OpenNetworkOptions, 'computeType'>;
 
@@ -13,10 +13,19 @@ export interface LatentMemoryOptions {
   readonly shortage: NonNullable<LoadTools['shortage']>;
   /** Of the autoencoder. */
   readonly precision: Precision;
+  /** Of the features that images keep between the passes of feature caching. */
+  readonly featureBytes: (branch: number, sizes: RunSizes) => number;
   /** How many pixels one latent is wide and high. */
   readonly scaleFactor: number;
   /** Tiles that the autoencoder may decode in, the best first; undefined: the whole image. */
   readonly tilesPx: readonly (number | undefined)[];
+}
+
+export interface PassMemory {
+  /** One for an image, two with guidance. */
+  readonly rows: number;
+  /** Of feature caching: shallow passes need memory of their own, for the feature too. */
+  readonly branch?: number;
 }
 
 export interface TileChoice {
@@ -33,11 +42,11 @@ export class LatentMemory {
     this.#options = options;
   }
 
-  /** @param rows of a pass: one for an image, two with guidance @throws `out_of_memory` */
-  requireRoom(size: ImageSize, rows: number): void {
-    const shortage = this.#shortage(size, rows);
+  /** @throws `out_of_memory` */
+  requireRoom(size: ImageSize, pass: PassMemory): void {
+    const shortage = this.#shortage(size, pass);
     if (shortage === undefined) return;
-    const fitting = this.#largestFitting(size, rows);
+    const fitting = this.#largestFitting(size, pass);
     const advice =
       fitting === undefined
         ? 'no smaller image would fit either.'
@@ -50,12 +59,12 @@ export class LatentMemory {
   }
 
   /** For several images in one pass, each of which fits alone. @throws `engine_out_of_memory` */
-  requireBatch(size: ImageSize, rows: number): void {
-    const shortage = this.#options.shortage([this.#pass(size, rows)]);
+  requireBatch(size: ImageSize, pass: PassMemory): void {
+    const shortage = this.#options.shortage(this.#passes(size, pass));
     if (shortage === undefined) return;
     throw new Text2ImgError(
       'engine_out_of_memory',
-      `${rows} rows of ${size.widthPx}×${size.heightPx} pixels in one pass need up to ${gigabytesText(shortage.needBytes)}, ` +
+      `${pass.rows} rows of ${size.widthPx}×${size.heightPx} pixels in one pass need up to ${gigabytesText(shortage.needBytes)}, ` +
         `and ${gigabytesText(shortage.freeBytes)} are free.`,
     );
   }
@@ -72,16 +81,19 @@ export class LatentMemory {
     return tilePx === undefined ? { tilePx: best } : { tilePx, shortage };
   }
 
-  #shortage(size: ImageSize, rows: number): Shortage | undefined {
+  #shortage(size: ImageSize, pass: PassMemory): Shortage | undefined {
     const { shortage, tilesPx } = this.#options;
-    const pass = this.#pass(size, rows);
     // The last tiles need least.
-    return shortage([pass, this.#decoding(this.#latents(size), tilesPx.at(-1))]);
+    return shortage([...this.#passes(size, pass), this.#decoding(this.#latents(size), tilesPx.at(-1))]);
   }
 
-  #pass(size: ImageSize, rows: number): PlannedRun {
+  /** The whole network of another branch takes the place of the first one, and needs as much. */
+  #passes(size: ImageSize, { rows, branch }: PassMemory): PlannedRun[] {
     const [height, width] = this.#latents(size);
-    return { component: 'unet', sizes: { batch: rows, height, width } };
+    const run = { component: 'unet', sizes: { batch: rows, height, width } };
+    if (branch === undefined) return [run];
+    const keptBytes = this.#options.featureBytes(branch, run.sizes);
+    return [run, { ...run, graph: 'shallow', branch, keptBytes }];
   }
 
   #decoding([height, width]: readonly [number, number], tilePx: number | undefined): PlannedRun {
@@ -97,7 +109,7 @@ export class LatentMemory {
   }
 
   /** Of the same shape, in multiples of what the model generates. */
-  #largestFitting({ widthPx, heightPx }: ImageSize, rows: number): ImageSize | undefined {
+  #largestFitting({ widthPx, heightPx }: ImageSize, pass: PassMemory): ImageSize | undefined {
     const step = Math.max(SIDE_MULTIPLE_PX, this.#options.scaleFactor);
     const scaled = (px: number, share: number): number => Math.max(step, Math.floor((px * share) / step) * step);
     const longest = Math.floor(Math.max(widthPx, heightPx) / step);
@@ -108,7 +120,7 @@ export class LatentMemory {
     let [fits, tooLarge] = [0, longest];
     while (tooLarge - fits > 1) {
       const middle = Math.floor((fits + tooLarge) / 2);
-      if (this.#shortage(sizeAt(middle), rows) === undefined) fits = middle;
+      if (this.#shortage(sizeAt(middle), pass) === undefined) fits = middle;
       else tooLarge = middle;
     }
     return fits === 0 ? undefined : sizeAt(fits);

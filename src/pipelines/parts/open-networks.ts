@@ -1,6 +1,7 @@
 /** Opens the denoising network and the autoencoder of a latent diffusion model: they become the functions that the pipeline calls. */
 import type { CheckpointNetwork } from '../../checkpoint/checkpoint.ts';
 import { omitUndefined } from '../../lib/omit-undefined.ts';
+import { featureBytes } from '../../networks/unet-2d-branches.ts';
 import type { UNet2DConditionConfig } from '../../networks/unet-2d-condition-config.ts';
 import { float32, floatsOf } from '../../runtime/tensors.ts';
 import type { LoadTools, OpenNetworkOptions } from '../family.ts';
@@ -43,13 +44,13 @@ export async function openLatentNetworks(
   const denoiser = (precision: Precision): Promise<Denoiser> => openDenoiser(unet.config, tools, precision);
   const decoder = async (precision: Precision): Promise<VaeDecoder> =>
     inMemory({ ...(await openVae(vae, tools, precision)), ...omitUndefined({ statistics: vaeStatistics }) }, vae, {
-      memory: memoryOf(vae, tools, precision),
+      memory: memoryOf({ unet, vae }, tools, precision),
       isTiled: tools.settings.vaeTiling,
     });
   const networks = {
     denoiser: await denoiser({}),
     vae: await decoder(vaePrecision),
-    ...omitUndefined({ memory: memoryOf(vae, tools, vaePrecision) }),
+    ...omitUndefined({ memory: memoryOf({ unet, vae }, tools, vaePrecision) }),
   };
   if (tools.settings.computeType === 'float32') return networks;
   const isWide =
@@ -71,10 +72,20 @@ async function openVae(vae: Vae, tools: LoadTools, precision: Precision): Promis
   };
 }
 
-function memoryOf(vae: Vae, { shortage, settings }: LoadTools, precision: Precision): LatentMemory | undefined {
+function memoryOf(
+  { unet, vae }: LatentCheckpoint['networks'],
+  { shortage, settings }: LoadTools,
+  precision: Precision,
+): LatentMemory | undefined {
   if (shortage === undefined) return undefined;
   const tilesPx = [...(settings.vaeTiling ? [] : [undefined]), ...tileSizes(vae)];
-  return new LatentMemory({ shortage, precision, scaleFactor: vaeScaleFactor(vae.config), tilesPx });
+  return new LatentMemory({
+    shortage,
+    precision,
+    featureBytes: (branch, sizes) => featureBytes(unet.config, branch, sizes),
+    scaleFactor: vaeScaleFactor(vae.config),
+    tilesPx,
+  });
 }
 
 /** The decoder in its own tiles if that is asked for, and in those that fit if memory is short. */
