@@ -265,10 +265,10 @@ export const REQUEST_FIELDS = {
   // Source: arXiv 2312.00858; diffusers has no argument for it.
   deepCache: field<number>()({
     wire: 'deep_cache',
-    help: 'Run the whole network in every n-th pass only',
-    type: ({ maxSteps }) => whole({ min: 2, max: maxSteps, also: { value: 0, meaning: 'never' } }),
+    help: 'Reuse deep features: run the whole network in every n-th pass only',
+    type: ({ maxSteps }) => whole({ min: 2, max: maxSteps, also: { value: 0, meaning: 'off' } }),
     default: null,
-    defaultText: 'in every pass',
+    defaultText: 'off',
     flag: { placeholder: '<n>', isRare: true, isSetting: true },
     png: 'Deep cache',
     // The images of a pass run the same graph.

@@ -38,7 +38,7 @@ test('a feature that is never renewed is warned of, and so is a branch without a
 });
 
 test('an interval of 1 is refused with the values that are allowed, in a document and as an option', () => {
-  const allowed = 'whole numbers from 2 to 1000, or 0 for never';
+  const allowed = 'whole numbers from 2 to 1000, or 0 for off';
   for (const deep_cache of [1, -1, 2.5, 1001])
     assert.throws(() => parsePromptDocument({ text: '', deep_cache }, DEFAULT_LIMITS), {
       code: 'invalid_parameter',
@@ -46,7 +46,7 @@ test('an interval of 1 is refused with the values that are allowed, in a documen
     });
   const { type, allowed: asked, requestFault } = OPTIONS.deepCache;
   assert.deepEqual([type.parseText('1'), type.parseText('0'), type.parseText('3')], [undefined, 0, 3]);
-  assert.equal(asked, 'a whole number, at least 2, or 0 for never');
+  assert.equal(asked, 'a whole number, at least 2, or 0 for off');
   // The exit code is 2 also for `generate`, because it is no fault of the request.
   assert.equal(requestFault, undefined);
 });
