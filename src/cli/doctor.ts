@@ -46,7 +46,7 @@ async function probePlaces(context: CommandContext): Promise<readonly DoctorFind
     mode = resolveMode(config, environment);
   } catch (error) {
     const finding = missingHalf(context) ?? problem('settings', error, undefined);
-    return [finding, ...(['model', 'model memory', 'queue', 'prompts', 'store'] as const).map(notChecked)];
+    return [finding, ...(['model', 'queue', 'prompts', 'store'] as const).map(notChecked)];
   }
   const place = mode.kind === 'production' ? 'MongoDB and a bucket' : `embedded, in ${resolve(mode.dataDir)}`;
   const model = await probeModel(context, mode);
@@ -108,7 +108,7 @@ async function probeModel(context: CommandContext, mode: Mode): Promise<readonly
     const { detail, ...needs } = await inspectModel(context, mode);
     return [{ name: 'model', status: 'ok', detail }, memoryFinding(needs, freeMemoryBytes())];
   } catch (error) {
-    return [await modelProblem(error, context, mode), notChecked('model memory')];
+    return [await modelProblem(error, context, mode)];
   }
 }
 
@@ -135,7 +135,7 @@ function problem(topic: DoctorTopic, error: unknown, kind: Mode['kind'] | undefi
   return { name: topic, status: 'problem', detail: `${message} [${code}]`, ...omitUndefined({ advice }) };
 }
 
-function notChecked(topic: DoctorTopic | 'model memory'): DoctorFinding {
+function notChecked(topic: DoctorTopic): DoctorFinding {
   return { name: topic, status: 'not_checked', detail: 'not checked' };
 }
 
