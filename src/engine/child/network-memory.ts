@@ -25,6 +25,9 @@ export interface NetworkMemoryOptions {
 /** A run that grows its network by less is as large as the one before it. */
 const NOTICED = 1.02;
 
+/** A run that took less than lives at once found the rest in memory that loading had left over, which another process has not. */
+const isWhole = (one: Measurement): boolean => one.takenBytes >= one.livingBytes;
+
 export class NetworkMemory {
   readonly #options: NetworkMemoryOptions;
   readonly #living = new Map<string, number>();
@@ -33,10 +36,12 @@ export class NetworkMemory {
   #loadedBytes = 0;
   #runBytes = 0;
   #largestLivingBytes = 0;
+  /** No run since the network was loaded was left out. */
+  #isCounted = true;
 
   constructor(options: NetworkMemoryOptions) {
     this.#options = options;
-    this.#measurements = options.known ?? [];
+    this.#measurements = (options.known ?? []).filter(isWhole);
   }
 
   get weightBytes(): number {
@@ -74,6 +79,7 @@ export class NetworkMemory {
     this.#loadedBytes = Math.max(0, grownBytes);
     this.#runBytes = 0;
     this.#largestLivingBytes = 0;
+    this.#isCounted = true;
   }
 
   /** All of it is free again. */
@@ -84,15 +90,20 @@ export class NetworkMemory {
   /** @param grownBytes undefined: it was loaded anew before the run, or nobody knows */
   ran(sizes: RunSizes, grownBytes: number | undefined): void {
     this.#made.add(keyOf(sizes));
-    if (grownBytes === undefined) return;
+    if (grownBytes === undefined) {
+      this.#isCounted = false;
+      return;
+    }
     const before = this.#runBytes;
     this.#runBytes = Math.max(before, before + grownBytes);
     const livingBytes = this.#livingAt(sizes);
     this.#largestLivingBytes = Math.max(this.#largestLivingBytes, livingBytes);
     // Only the largest run so far shows in the sum of all.
-    if (livingBytes < this.#largestLivingBytes || this.#runBytes <= before * NOTICED) return;
+    const isLargest = livingBytes >= this.#largestLivingBytes && this.#runBytes > before * NOTICED;
+    const measurement = { livingBytes, takenBytes: this.#runBytes };
+    if (!this.#isCounted || !isLargest || !isWhole(measurement)) return;
     const others = this.#measurements.filter((one) => one.livingBytes !== livingBytes);
-    this.#measurements = [...others, { livingBytes, takenBytes: this.#runBytes }].slice(-MOST_MEASUREMENTS);
+    this.#measurements = [...others, measurement].slice(-MOST_MEASUREMENTS);
     this.#options.onMeasured?.(this.#measurements);
   }
 

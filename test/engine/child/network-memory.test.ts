@@ -58,9 +58,22 @@ test('what a network holds is what loading and runs made the process grow', () =
   assert.equal(memory.heldBytes, 0);
 });
 
-test('a run that began with loading is no measurement', () => {
+test('a run that began with loading is no measurement, and neither are those after it until the network is loaded again', () => {
   const kept: (readonly Measurement[])[] = [];
   const memory = memoryOf([], kept);
   memory.ran(square(64), undefined);
+  memory.ran(square(64), 5 * MB);
   assert.deepEqual([kept, memory.hasRun(square(64))], [[], true]);
+  memory.loaded(50 * MB);
+  memory.ran(square(64), 5 * MB);
+  assert.deepEqual(kept, [[{ livingBytes: 4 * MB, takenBytes: 5 * MB }]]);
+});
+
+test('a run in memory that loading had left over is no measurement, in this process and out of a file', () => {
+  const kept: (readonly Measurement[])[] = [];
+  const memory = memoryOf([{ livingBytes: 256 * MB, takenBytes: 2 * MB }], kept);
+  memory.loaded(500 * MB);
+  memory.ran(square(256), MB);
+  assert.deepEqual(kept, []);
+  assert.equal(memory.activationBytes(square(256)), takenBytes(64 * MB));
 });
