@@ -66,10 +66,9 @@ export class NetworkMemory {
   /** An upper estimate of a run of these sizes, without the weights. */
   activationBytes(sizes: RunSizes): number {
     const living = this.#livingAt(sizes);
-    const byGraph = Math.max(
-      takenBytes(living),
-      ...this.#measurements.map((one) => living * (one.takenBytes / Math.max(1, one.livingBytes))),
-    );
+    // Some runtimes take a constant beside, such as OpenVINO for its kernels.
+    const more = this.#measurements.map((one) => one.takenBytes - takenBytes(one.livingBytes));
+    const byGraph = takenBytes(living) + Math.max(0, ...more);
     // A run takes no more than a larger one did.
     const larger = this.#measurements.filter(({ livingBytes }) => livingBytes >= living).map((one) => one.takenBytes);
     return Math.ceil(Math.min(byGraph, ...larger));
