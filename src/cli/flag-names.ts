@@ -12,6 +12,7 @@ import { flagNamed } from '../config/options/option-spec.ts';
 import type { Flags } from '../config/parse.ts';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import { quote } from '../lib/foreign-text.ts';
+import { camelCase } from '../lib/letter-cases.ts';
 
 /** `--size 768x512` is `--width 768 --height 512`. */
 export const SIZE_FLAG = '--size';
@@ -40,7 +41,7 @@ export const VALUE_FLAGS: ReadonlySet<string> = new Set([
 
 /** Which option a flag means, by the name under which commander keeps its value. */
 const OPTION_OF_ALIAS: ReadonlyMap<string, OptionName> = new Map(
-  OPTION_NAMES.flatMap((name) => aliasesOf(name).map((alias) => [keptName(alias), name] as const)),
+  OPTION_NAMES.flatMap((name) => aliasesOf(name).map((alias) => [camelCase(alias.slice(2)), name] as const)),
 );
 
 type Typed = Readonly<Record<string, string | boolean | undefined>>;
@@ -50,9 +51,16 @@ interface Given {
   readonly value: string | boolean;
 }
 
+export interface JoinedFlags {
+  readonly flags: Flags;
+  /** Where an alias was typed, that alias: an error names what the user wrote. */
+  readonly spellings: ReadonlyMap<string, string> | undefined;
+}
+
 /** The flags by the names of their options. @throws `conflicting_options` when two spellings have different values, `invalid_option` */
-export function joinAliases({ size, ...typed }: Typed): Flags {
+export function joinAliases({ size, ...typed }: Typed): JoinedFlags {
   const given = new Map<string, Given>();
+  const spellings = new Map<string, string>();
   const add = (name: string, one: Given): void => {
     const other = given.get(name);
     if (other !== undefined && other.value !== one.value) throw conflict(other, one);
@@ -60,11 +68,16 @@ export function joinAliases({ size, ...typed }: Typed): Flags {
   };
   for (const [kept, value] of Object.entries(typed)) {
     if (value === undefined) continue;
+    const flag = flagNamed(kept);
     const name = OPTION_OF_ALIAS.get(kept);
-    add(name ?? kept, { flag: flagOfKept(kept), value });
+    if (name !== undefined) spellings.set(name, flag);
+    add(name ?? kept, { flag, value });
   }
   for (const [name, value] of sidesOf(size)) add(name, { flag: SIZE_FLAG, value });
-  return Object.fromEntries([...given].map(([name, { value }]) => [name, value]));
+  return {
+    flags: Object.fromEntries([...given].map(([name, { value }]) => [name, value])),
+    spellings: spellings.size === 0 ? undefined : spellings,
+  };
 }
 
 function conflict(one: Given, other: Given): Text2ImgError {
@@ -86,13 +99,4 @@ function sidesOf(size: string | boolean | undefined): readonly (readonly ['width
     'invalid_option',
     `${SIZE_FLAG} ${quote(size)} is not allowed; it must be width x height in pixels, like 768x512.`,
   );
-}
-
-/** `--model-id` → `modelId`, as commander does it. */
-function keptName(flag: string): string {
-  return flag.slice(2).replaceAll(/-([a-z\d])/g, (_, letter: string) => letter.toUpperCase());
-}
-
-function flagOfKept(kept: string): string {
-  return flagNamed(kept);
 }

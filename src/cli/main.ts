@@ -85,9 +85,9 @@ async function runCommand(
   invocation: Invocation,
   { terminal, environment }: Pick<CommandContext, 'terminal' | 'environment'>,
 ): Promise<ExitCode> {
-  const { command, flags } = invocation;
+  const { command, flags, spellings } = invocation;
   const { loadConfig } = await import('../config/load.ts');
-  const { config, mode } = await loadConfig({ command, flags, environment });
+  const { config, mode } = await loadConfig({ command, flags, spellings, environment });
   const { createLogger } = await import('../observability/logger.ts');
   const isJson = config.logFormat === 'json';
   let isForFile = false;

@@ -2,7 +2,7 @@
  * The command line's grammar, made from the table of options: commands, arguments, help with examples. The commands themselves are in other files.
  */
 import { Command, CommanderError, Option, type ParseOptions } from 'commander';
-import type { Flags } from '../config/parse.ts';
+import type { ConfigSources, Flags } from '../config/parse.ts';
 import {
   type CommandName,
   environmentNameOf,
@@ -31,6 +31,8 @@ export interface Invocation {
   readonly action?: string;
   readonly operand?: string;
   readonly flags: Flags;
+  /** The alias that was typed for an option. */
+  readonly spellings?: NonNullable<ConfigSources['spellings']>;
 }
 
 interface CommandShape {
@@ -235,12 +237,12 @@ function addCommand(parent: Command, shape: CommandShape, { act, hasOptions, own
   command.action(() => {
     const [operand] = shape.operand === undefined ? [] : command.args;
     refuseExcess(shape, command.args[shape.operand === undefined ? 0 : 1]);
-    const flags = joinAliases(command.opts());
+    const { flags, spellings } = joinAliases(command.opts());
     const { operandIs } = shape;
     act({
       command: shape.command,
       flags: operandIs === undefined ? flags : withOperand(flags, operandIs, operand),
-      ...omitUndefined({ action: shape.action, operand: operandIs === undefined ? operand : undefined }),
+      ...omitUndefined({ spellings, action: shape.action, operand: operandIs === undefined ? operand : undefined }),
     });
   });
 }

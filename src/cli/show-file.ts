@@ -4,6 +4,7 @@ import { resolve } from 'node:path';
 import { openCheckpoint, type OpenCheckpointOptions } from '../checkpoint/open-checkpoint.ts';
 import { recogniseFile, type RecognisedFile } from '../checkpoint/single-file/open-single-file.ts';
 import type { CheckpointFamily } from '../checkpoint/component-spec.ts';
+import { separated } from '../lib/letter-cases.ts';
 import { proveFit } from '../pipelines/prove-fit.ts';
 import type { FAMILIES } from '../pipelines/registry.ts';
 import { shownSettings } from '../schedulers/shown-settings.ts';
@@ -55,7 +56,7 @@ export async function showFile(path: string, options: OpenCheckpointOptions<OneF
     ['scheduler', className],
     ['scheduler settings', settings],
     ...Object.entries(whole.described).map(
-      ([name, value]) => [label(name), typeof value === 'string' ? value : JSON.stringify(value)] as const,
+      ([name, value]) => [separated(name, ' '), typeof value === 'string' ? value : JSON.stringify(value)] as const,
     ),
     ...sizes.map((size) => [`  ${size.component}`, sizeText(size, facts.components[size.component] ?? '')] as const),
     ...(missing.length === 0 ? [] : [['missing', missing.join(', ')] as const]),
@@ -94,9 +95,4 @@ function networkSizes({ model, tensors }: RecognisedFile<CheckpointFamily>): rea
 
 function sizeText({ parameters, dtypes }: NetworkSize, className: string): string {
   return `${className}, ${(parameters / 1e6).toFixed(parameters < 1e7 ? 1 : 0)} M parameters, ${dtypes.join(' and ')}`;
-}
-
-/** `sampleSize` → `sample size` */
-function label(name: string): string {
-  return name.replaceAll(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
 }

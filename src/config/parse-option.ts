@@ -21,6 +21,8 @@ export interface RawOption {
 export interface OptionSources {
   /** As the command line gives it: a text, or true and false for a switch. */
   readonly flag: string | boolean | undefined;
+  /** Another name of the flag, if that was typed. */
+  readonly spelling?: string | undefined;
   readonly environment: Environment;
   /** The content of the option's secret file. */
   readonly secret?: RawOption | undefined;
@@ -30,10 +32,10 @@ export interface OptionSources {
 export function givenOption(
   name: string,
   spec: OptionSpec,
-  { flag, environment, secret }: OptionSources,
+  { flag, spelling, environment, secret }: OptionSources,
 ): RawOption | undefined {
   if (flag !== undefined)
-    return { source: flagNamed(name), value: typeof flag === 'boolean' ? (flag ? 'on' : 'off') : flag };
+    return { source: spelling ?? flagNamed(name), value: typeof flag === 'boolean' ? (flag ? 'on' : 'off') : flag };
   const variable = variableOf(name, spec);
   const value = stated(environment, variable);
   return value === undefined ? secret : { source: variable, value };

@@ -19,6 +19,8 @@ export type Flags = Readonly<Partial<Record<OptionName, string | boolean | undef
 export interface ConfigSources {
   readonly command: CommandName;
   readonly flags: Flags;
+  /** How the user spelled an option's flag, where it is not its own name. */
+  readonly spellings?: ReadonlyMap<string, string> | undefined;
   readonly environment: Environment;
   readonly secrets: Secrets;
 }
@@ -31,14 +33,19 @@ export function nameInUse(config: Config, name: OptionName): string {
 }
 
 /** @throws `invalid_option`; for a request's options of `generate` and `enqueue` `invalid_parameter` */
-export function parseOptions({ command, flags, environment, secrets }: ConfigSources): Config {
+export function parseOptions({ command, flags, spellings, environment, secrets }: ConfigSources): Config {
   const taken = new Set(optionsOf(command));
   const values: [OptionName, unknown][] = [];
   const names = new Map<OptionName, string>();
   for (const name of OPTION_NAMES) {
     const spec: OptionSpec = OPTIONS[name];
     const given = taken.has(name)
-      ? givenOption(name, spec, { flag: flags[name], environment, secret: secretOf(environment, name, secrets) })
+      ? givenOption(name, spec, {
+          flag: flags[name],
+          spelling: spellings?.get(name),
+          environment,
+          secret: secretOf(environment, name, secrets),
+        })
       : undefined;
     const raw = given ?? defaultOption(name, spec);
     if (raw !== undefined) names.set(name, raw.source);

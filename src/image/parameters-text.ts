@@ -5,7 +5,7 @@
  * repeated in a quoted `Prompts` value.
  */
 import { Text2ImgError } from '../errors/text2img-error.ts';
-import type { FieldType } from '../job/field-types.ts';
+import { type FieldType, sizePair } from '../job/field-types.ts';
 import type { ResolvedGenerationRequest } from '../job/generation-request.ts';
 import { NO_LIMITS } from '../job/limits.ts';
 import type { FieldTable, FieldValue, Resolved } from '../job/request-field.ts';
@@ -261,11 +261,10 @@ function readScheduler(pairs: ReadonlyMap<string, string>): { scheduler?: string
 
 function readSize(value: string | undefined): readonly [number | undefined, number | undefined] {
   if (value === undefined) return [undefined, undefined];
-  const match = /^(\d{1,6})x(\d{1,6})$/.exec(value);
-  if (match === null)
-    throw new Text2ImgError(
-      'unreadable_file',
-      `The generation parameters say Size: ${quote(value)}; it should be like "512x768".`,
-    );
-  return [Number(match[1]), Number(match[2])];
+  const [height, width] = sizePair.readText(value) ?? [];
+  if (width !== undefined && height !== undefined) return [width, height];
+  throw new Text2ImgError(
+    'unreadable_file',
+    `The generation parameters say Size: ${quote(value)}; it should be like "512x768".`,
+  );
 }

@@ -3,6 +3,7 @@
  * (`sampler_name`). All other fields are the user's own and are left alone.
  */
 import { quote } from '../lib/foreign-text.ts';
+import { camelCase } from '../lib/letter-cases.ts';
 import { slipsBetween } from '../lib/nearest-name.ts';
 import { DOCUMENT_FIELDS, REQUEST_FIELDS } from './request-fields.ts';
 
@@ -111,10 +112,6 @@ function isSwapped(word: string, wire: string): boolean {
 
 function plain(name: string): string {
   return name.toLowerCase().replaceAll(/[_\s.-]/g, '');
-}
-
-function camelCase(name: string): string {
-  return name.replaceAll(/_([a-z\d])/g, (_, letter: string) => letter.toUpperCase());
 }
 
 /** Of a sentence. */

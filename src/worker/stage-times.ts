@@ -1,5 +1,6 @@
 /** How long each stage of one job took. */
 import { JOB_STAGES, type JobDurations, type JobStage } from '../job/stages.ts';
+import { separated } from '../lib/letter-cases.ts';
 
 export class StageTimes {
   readonly #ms = new Map<JobStage, number>();
@@ -31,8 +32,6 @@ export class StageTimes {
   /** The same, named as fields of a log line are. */
   get logFields(): Readonly<Record<string, number>> {
     const entries = Object.entries(this.durationsMs);
-    return Object.fromEntries(
-      entries.map(([stage, ms]) => [stage.replace(/[A-Z]/, (letter) => `_${letter.toLowerCase()}`), ms]),
-    );
+    return Object.fromEntries(entries.map(([stage, ms]) => [separated(stage, '_'), ms]));
   }
 }

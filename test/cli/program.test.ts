@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import { EXAMPLES } from '../../src/cli/help-texts.ts';
 import { buildProgram, type Invocation, parseArguments } from '../../src/cli/program.ts';
 import { Text2ImgError } from '../../src/errors/text2img-error.ts';
+import { loadConfig } from '../../src/config/load.ts';
 import { COMMANDS, flagOf, OPTIONS, type OptionSpec, optionsOf } from '../../src/config/options.ts';
 
 async function parse(...args: string[]): Promise<Invocation> {
@@ -29,6 +30,25 @@ test('run is the default command, with and without flags', async () => {
 
 test('--model-id is another name of --model', async () => {
   assert.deepEqual((await parse('generate', '--model-id', 'm')).flags, { model: 'm' });
+});
+
+test('a wrong value is named by the flag that was typed, an alias too', async () => {
+  for (const [alias, value] of [
+    ['--cfg-scale', 'x'],
+    ['--steps', 'many'],
+    ['--sampler', 'dpm+++'],
+    ['--crops-coords-top-left', '1'],
+  ] as const) {
+    const { command, flags, spellings } = await parse('generate', 'a fox', alias, value);
+    await assert.rejects(loadConfig({ command, flags, spellings, environment: {} }), (error: Error) =>
+      error.message.startsWith(`${alias} "${value}" is not allowed`),
+    );
+  }
+  const { command, flags, spellings } = await parse('generate', 'a fox', '--guidance-scale', 'x');
+  await assert.rejects(
+    loadConfig({ command, flags, spellings, environment: {} }),
+    /^Text2ImgError: --guidance-scale "x"/,
+  );
 });
 
 test('the habits of other tools: the prompt as argument, one letter, other names, both sides in one', async () => {

@@ -96,7 +96,8 @@ test('a bad generation option of the worker is a matter of configuration and nam
   });
   await assert.rejects(async () => await load({ flags: { device: 'tpu' } }), {
     code: 'invalid_option',
-    message: '--device "tpu" is not allowed; it must be auto, cpu, cuda, cuda:N or webgpu.',
+    message:
+      '--device "tpu" is not allowed; it must be auto, cpu, cuda, cuda:N or webgpu, or several different GPUs as cuda:0,cuda:1.',
   });
 });
 

@@ -116,7 +116,7 @@ test('prompt syntax without effect is told of the second prompts too', () => {
   assert.match(warning ?? '', /\(fox:1\.2\)/);
 });
 
-test('a numbered prompt of one’s own is no slip of prompt_2, prompt2 is', () => {
+test('a numbered prompt of one’s own is no slip of prompt_2; prompt2 is the name that other tools have', () => {
   assert.deepEqual(unreadFields(['prompt_1', 'prompt_3', 'negative_prompt_1']), []);
   assert.deepEqual(
     unreadFields(['prompt2', 'crop_coords_top_left', 'cfg_rescale']).map(({ name, meant, kind }) => [
@@ -125,7 +125,7 @@ test('a numbered prompt of one’s own is no slip of prompt_2, prompt2 is', () =
       kind,
     ]),
     [
-      ['prompt2', 'prompt_2', 'slip'],
+      ['prompt2', 'prompt_2', 'foreign'],
       ['crop_coords_top_left', 'crops_coords_top_left', 'slip'],
       ['cfg_rescale', 'guidance_rescale', 'foreign'],
     ],

@@ -1,4 +1,5 @@
 /** The record of an option, and the names of the commands. */
+import { separated } from '../../lib/letter-cases.ts';
 import type { ValueType } from './value-types.ts';
 
 export const COMMANDS = [
@@ -63,10 +64,10 @@ export function option<const Spec extends OptionSpec>(spec: Spec): Spec {
 
 /** `numImages` → `--num-images`, `prompt2` → `--prompt-2`. */
 export function flagNamed(name: string): string {
-  return `--${name.replaceAll(/[A-Z]|\d+/g, (word) => `-${word.toLowerCase()}`)}`;
+  return `--${separated(name, '-')}`;
 }
 
 /** `numImages` → `TEXT2IMG_NUM_IMAGES`, save for the names of the contract. */
 export function variableOf(name: string, spec: OptionSpec): string {
-  return spec.environment ?? `TEXT2IMG_${name.replaceAll(/[A-Z]|\d+/g, (word) => `_${word}`).toUpperCase()}`;
+  return spec.environment ?? `TEXT2IMG_${separated(name, '_').toUpperCase()}`;
 }

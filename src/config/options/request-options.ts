@@ -3,6 +3,7 @@ import type { FieldType } from '../../job/field-types.ts';
 import { NO_LIMITS } from '../../job/limits.ts';
 import type { FieldTable, RequestField, SomeValues } from '../../job/request-field.ts';
 import { DOCUMENT_FIELDS, REQUEST_FIELDS } from '../../job/request-fields.ts';
+import { camelCase } from '../../lib/letter-cases.ts';
 import { omitUndefined } from '../../lib/omit-undefined.ts';
 import { type CommandName, type OptionSpec, PICTURE } from './option-spec.ts';
 
@@ -26,9 +27,7 @@ export type RequestOptions<Table> = {
 
 /** @returns the name of a field's option; undefined: it has none */
 export function optionNameOf({ flag, wire }: Pick<RequestField<never>, 'flag' | 'wire'>): string | undefined {
-  return flag === undefined
-    ? undefined
-    : (flag.name ?? wire.replaceAll(/_([a-z\d])/g, (_, letter: string) => letter.toUpperCase()));
+  return flag === undefined ? undefined : (flag.name ?? camelCase(wire));
 }
 
 /** @param commands of a field that is not per job; the others have no `run` */
