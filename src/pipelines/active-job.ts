@@ -100,8 +100,13 @@ export class ActiveJob {
 
   tell(stage: PipelineStage): void {
     const step = Math.floor((this.#passesDone * this.#steps) / Math.max(this.passes, 1));
-    const [steps, passes] = [this.#steps, this.passes].map((ofOne) => this.#imagesTotal * ofOne) as [number, number];
-    this.#observer.onProgress(this.job.jobId, { stage, step, steps, pass: this.#passesDone, passes });
+    this.#observer.onProgress(this.job.jobId, {
+      stage,
+      step,
+      steps: this.#imagesTotal * this.#steps,
+      pass: this.#passesDone,
+      passes: this.#imagesTotal * this.passes,
+    });
   }
 
   /** The last image ends the job. */

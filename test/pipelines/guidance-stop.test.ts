@@ -96,16 +96,25 @@ suite('where guidance is off', () => {
         assert.deepEqual(runs, [...encoders.map((name) => `${name} 1`), ...passes, 'vae 1']);
       });
 
-  test('LCM-SDXL, whose UNet reads the guidance, runs one half with guidance 8, whatever guidance_stop says', async (t) => {
+  test('LCM-SDXL, whose UNet reads the guidance, runs one half with guidance 8, and says that guidance_stop has no effect', async (t) => {
     const folder = copyOfBase(t, 'base-xl');
     cpSync(fileURLToPath(new URL('../golden/xl-lcm/checkpoint', import.meta.url)), folder, { recursive: true });
     await using model = await watchedModel(folder);
     const request = guided({ guidanceScale: 8, scheduler: 'LCMScheduler' });
-    const [drawn, stopped] = await model.draw([request, { ...request, guidanceStop: 0 }]);
-    assert.deepEqual([drawn?.error, stopped], [undefined, drawn]);
+    const unread = { guidanceStop: 0, guidanceRescale: 0.5 };
+    const [drawn, stopped, whole] = await model.draw([
+      request,
+      { ...request, ...unread },
+      { ...request, guidanceStop: 1, guidanceRescale: 0 },
+    ]);
+    assert.deepEqual([drawn?.error, drawn?.warnings, stopped?.pixels, whole], [undefined, [], drawn?.pixels, drawn]);
+    assert.deepEqual(stopped?.warnings, [
+      '"guidance_rescale" has no effect with this model, whose UNet reads the guidance itself.',
+      '"guidance_stop" has no effect with this model, whose UNet reads the guidance itself.',
+    ]);
     const runs = model.events.map(({ component, rows }) => `${component} ${rows}`);
     const passes = [...Array.from({ length: 4 }, () => 'unet 1'), 'vae 1'];
-    assert.deepEqual(runs, ['text_encoder 1', 'text_encoder_2 1', ...passes, ...passes]);
+    assert.deepEqual(runs, ['text_encoder 1', 'text_encoder_2 1', ...passes, ...passes, ...passes]);
   });
 
   test('nothing is said about a negative prompt that is too long', async (t) => {

@@ -88,6 +88,8 @@ export class NetworkMemory {
 
   /** @param grownBytes undefined: it was loaded anew before the run, or nobody knows */
   ran(sizes: RunSizes, grownBytes: number | undefined): void {
+    // Documents may ask for any size. One that is forgotten is compared with the free memory again.
+    if (this.#made.size >= MOST_SIZES) this.#made.clear();
     this.#made.add(keyOf(sizes));
     if (grownBytes === undefined) {
       this.#isCounted = false;
@@ -111,7 +113,6 @@ export class NetworkMemory {
     const known = this.#living.get(key);
     if (known !== undefined) return known;
     const living = this.#options.livingAt(sizes);
-    // Documents may ask for any size.
     if (this.#living.size >= MOST_SIZES) this.#living.clear();
     this.#living.set(key, living);
     return living;

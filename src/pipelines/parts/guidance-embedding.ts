@@ -2,6 +2,8 @@
  * The guidance as an input of the denoising network, for networks that were distilled with it (`time_cond_proj_dim`).
  * Source: diffusers pipelines/latent_consistency_models/pipeline_latent_consistency_text2img.py, get_guidance_scale_embedding.
  */
+import type { ResolvedGenerationRequest } from '../../job/generation-request.ts';
+import { REQUEST_FIELDS } from '../../job/request-fields.ts';
 import type { Condition } from './conditions.ts';
 
 /** The largest period of the sines. */
@@ -26,4 +28,17 @@ function guidanceEmbedding(guidanceScale: number, features: number): Float32Arra
 export function guidanceCondition(guidanceScale: number, features: number | null): Condition {
   if (features === null) return {};
   return { timestep_cond: { data: guidanceEmbedding(guidanceScale, features), shape: [features] } };
+}
+
+/** Sentences about fields of the unconditional half, which such a network has not. The image is generated as diffusers generates it. */
+export function unguidedFieldWarnings(
+  { guidanceRescale, guidanceStop }: Pick<ResolvedGenerationRequest, 'guidanceRescale' | 'guidanceStop'>,
+  features: number | null,
+): readonly string[] {
+  if (features === null) return [];
+  const stated = [
+    ...((guidanceRescale ?? 0) > 0 ? [REQUEST_FIELDS.guidanceRescale] : []),
+    ...((guidanceStop ?? 1) < 1 ? [REQUEST_FIELDS.guidanceStop] : []),
+  ];
+  return stated.map(({ wire }) => `"${wire}" has no effect with this model, whose UNet reads the guidance itself.`);
 }

@@ -8,7 +8,7 @@ import { checkClipSkip } from '../parts/check-clip-skip.ts';
 import type { Condition, Conditioner, Conditions } from '../parts/conditions.ts';
 import { encodePrompt, type PromptEncoder, type PromptText } from '../parts/encode-prompt.ts';
 import { isGuided } from '../parts/guidance.ts';
-import { guidanceCondition } from '../parts/guidance-embedding.ts';
+import { guidanceCondition, unguidedFieldWarnings } from '../parts/guidance-embedding.ts';
 import type { EncodedText } from '../parts/networks.ts';
 import { sideBySide } from './side-by-side.ts';
 import { type SizeIds, sizeIdsOf } from './size-ids.ts';
@@ -49,6 +49,7 @@ export function xlConditioner(parts: XlConditionerParts): Conditioner {
     isGuided: guided,
     encode: async ({ request, warnings, signal }): Promise<Conditions> => {
       warnings.push(...unusedFieldWarnings(request, parts));
+      warnings.push(...unguidedFieldWarnings(request, parts.guidanceFeatures));
       const job = { warnings, signal };
       const { prompt, prompt2, negativePrompt, negativePrompt2, clipSkip } = request;
       const positive = { first: prompt, second: prompt2 || prompt, what: 'prompt', skippedLayers: clipSkip ?? 0 };

@@ -7,7 +7,7 @@ import { checkClipSkip } from '../parts/check-clip-skip.ts';
 import type { Condition, Conditioner } from '../parts/conditions.ts';
 import { encodePrompt, type PromptEncoder } from '../parts/encode-prompt.ts';
 import { isGuided } from '../parts/guidance.ts';
-import { guidanceCondition } from '../parts/guidance-embedding.ts';
+import { guidanceCondition, unguidedFieldWarnings } from '../parts/guidance-embedding.ts';
 
 /** @param guidanceFeatures the UNet's `time_cond_proj_dim`: one that reads the guidance needs no unconditional half */
 export function stableDiffusionConditioner(
@@ -22,6 +22,7 @@ export function stableDiffusionConditioner(
     isGuided: guided,
     encode: async ({ request, ...job }) => {
       const { prompt, negativePrompt, clipSkip, guidanceScale } = request;
+      job.warnings.push(...unguidedFieldWarnings(request, guidanceFeatures));
       const guidance = guidanceCondition(guidanceScale, guidanceFeatures);
       const encode = async (text: string, what: string, skippedLayers: number): Promise<Condition> => {
         const { hiddenStates: data } = await encodePrompt(prompts, { ...job, text, what, skippedLayers });

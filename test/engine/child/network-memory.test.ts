@@ -79,3 +79,12 @@ test('a run in memory that loading had left over is no measurement, in this proc
   assert.deepEqual(kept, []);
   assert.equal(memory.activationBytes(square(256)), takenBytes(64 * MB));
 });
+
+test('only a bounded number of sizes is remembered, and one that is forgotten is compared with the free memory again', () => {
+  const memory = memoryOf();
+  const isKnown = (): number =>
+    Array.from({ length: 2000 }, (_, side) => memory.hasRun(square(side))).filter(Boolean).length;
+  for (let side = 0; side < 2000; side++) memory.ran(square(side), 0);
+  assert.ok(memory.hasRun(square(1999)));
+  assert.ok(isKnown() <= 500, `${isKnown()} sizes are remembered`);
+});
