@@ -1,7 +1,7 @@
 /**
  * `npm run bench`: seconds per UNet pass of the full SD 1.5 and SDXL shapes, as a share of the best matrix product in the same run; load times, memory,
  * the demo picture. `npm run bench -- --python PATH` also times diffusers in that Python, in the same run. `--shapes sd15` leaves XL out, which takes
- * minutes, 21 GB of disk below the cache folder and 13 GB of memory.
+ * minutes, 21 GB of disk below the cache folder and 13 GB of memory. `--engines` compares several engines with one instead.
  */
 import { execFileSync } from 'node:child_process';
 import { rmSync } from 'node:fs';
@@ -12,6 +12,7 @@ import { parseArgs } from 'node:util';
 import { loadModel } from '../src/engine/child/load-model.ts';
 import { FAMILIES } from '../src/pipelines/registry.ts';
 import { runJobs } from '../src/pipelines/run-jobs.ts';
+import { benchEngines } from './engines.ts';
 import { gemmFlopsPerSecond } from './gemm.ts';
 import { median, timeRuns } from './timing.ts';
 import { isShapeName, makeUnet, SHAPES, type ShapeName } from './unet-shapes.ts';
@@ -35,9 +36,15 @@ const { values: flags } = parseArgs({
     // A pass of XL takes as long as eight of SD 1.5.
     'xl-passes': { type: 'string', default: '2' },
     shapes: { type: 'string', default: Object.keys(SHAPES).join() },
+    // Several engines against one, and nothing else.
+    engines: { type: 'boolean', default: false },
   },
 });
 const place = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'text2img', 'bench');
+if (flags.engines) {
+  await benchEngines(place);
+  process.exit();
+}
 const cache = join(place, 'compiled');
 const threads = availableParallelism();
 const here = (name: string): string => fileURLToPath(new URL(name, import.meta.url));

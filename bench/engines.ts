@@ -5,11 +5,12 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { availableParallelism, cpus, homedir } from 'node:os';
+import { availableParallelism, cpus } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { openComponentWeights } from '../src/checkpoint/component-weights.ts';
 import { keepToCpus } from '../src/engine/child/keep-to-cpus.ts';
+import { countText } from '../src/lib/count-text.ts';
 import { type CpuShare, shareCpus } from '../src/lib/cpu-shares.ts';
 import { UNET_2D_CONDITION_MODEL } from '../src/networks/unet-2d-condition-model.ts';
 import { DEFAULT_RUNTIME } from '../src/runtime/registry.ts';
@@ -86,7 +87,7 @@ export async function benchEngines(place: string): Promise<void> {
     { about: `1 engine × ${threads} threads`, engines: [{ threads, cpus: undefined }] },
     ...counts.flatMap((count) => {
       const shares = shareCpus(count);
-      const about = `${count} engines × ${shares[0]?.threads} threads`;
+      const about = `${count} engines × ${countText(shares[0]?.threads ?? 1, 'thread', 'threads')}`;
       const free = shares.map((share) => ({ ...share, cpus: undefined }));
       return [
         { about: `${about}, no processors of their own`, engines: free },
@@ -110,8 +111,6 @@ function gb(bytes: number): string {
   return `${(bytes / 1e9).toFixed(2)} GB`;
 }
 
+// One of its own processes.
 const [first, ...rest] = process.argv.slice(2);
-if (import.meta.main) {
-  if (first === 'serve') await serve(rest);
-  else await benchEngines(join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'text2img', 'bench'));
-}
+if (import.meta.main && first === 'serve') await serve(rest);
