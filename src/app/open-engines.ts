@@ -161,6 +161,7 @@ function logReady(facts: Facts, { plan, logger, isOneOfSeveral }: ReadyOptions):
     device: facts.device,
     reason: facts.deviceReason,
     dtype: facts.dtype,
+    ...omitUndefined({ runtime: facts.runtime, runtime_reason: facts.runtimeReason }),
     load_ms: Math.round(facts.loadMs),
     ...(isOneOfSeveral && facts.device === 'cpu' ? { threads, ...omitUndefined({ cpus }) } : {}),
   });

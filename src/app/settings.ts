@@ -9,8 +9,10 @@ import type { Config } from '../config/options.ts';
 import { nameInUse } from '../config/parse.ts';
 import { omitUndefined } from '../lib/omit-undefined.ts';
 import { readProxies } from '../lib/proxies.ts';
-import { compileCacheFolder } from '../config/user-folders.ts';
+import { checkRuntimeOptions } from '../config/check-runtime.ts';
+import { compileCacheFolder, dataHome } from '../config/user-folders.ts';
 import type { EngineSettings } from '../engine/protocol.ts';
+import { openvinoLibraryFolder } from '../runtime/openvino/library-folder.ts';
 import type { Proxies } from '../lib/proxies.ts';
 import { engineEnvironment } from './engine-environment.ts';
 import { type EnginePlan, planEngines } from './engine-plans.ts';
@@ -120,11 +122,15 @@ export interface EngineOptions {
 }
 
 export function engineOptions(config: Config, environment: Environment): EngineOptions {
+  checkRuntimeOptions(config);
   return {
     settings: {
       variant: config.variant ?? null,
       ...omitUndefined({ predictionType: config.predictionType }),
       dtype: config.dtype,
+      runtime: config.runtime,
+      openvinoFolder: openvinoLibraryFolder(dataHome(environment)),
+      deterministic: config.deterministic,
       vaeTiling: config.vaeTiling,
       lowMemory: config.lowMemory,
       compileCacheFolder: compileCacheFolder(config, environment),

@@ -14,6 +14,7 @@ import { adviceFor, type DoctorTopic } from './doctor-advice.ts';
 import { inspectModel, inspectStore, inspectWebhook } from './doctor-checks.ts';
 import { memoryFinding } from './doctor-memory.ts';
 import { freeMemoryBytes } from '../lib/free-memory.ts';
+import { inspectOpenvino } from './doctor-openvino.ts';
 import { jsonLine } from './json-output.ts';
 import { engineEnvironment } from '../app/engine-environment.ts';
 import { openQueue } from '../app/open-queue.ts';
@@ -30,12 +31,22 @@ export async function doctor(context: CommandContext): Promise<ExitCode> {
   const findings: readonly DoctorFinding[] = [
     { name: 'node', status: 'ok', detail: `${process.versions.node} (${process.execPath})` } as const,
     ...(await probeMachine(engineEnvironment(environment))),
+    await inspectOpenvino(context, engineEnvironment(environment), modeOf(context)),
     ...(await probePlaces(context)),
     await inspectWebhook(context),
   ];
   if (config.json) terminal.result(jsonLine({ findings }));
   else for (const lines of [...findings.map(format), summary(findings)]) terminal.resultForPeople(lines);
   return findings.some(({ status }) => status === 'problem') ? 5 : 0;
+}
+
+/** undefined: the settings contradict each other, which another check says. */
+function modeOf({ config, environment }: CommandContext): Mode | undefined {
+  try {
+    return resolveMode(config, environment);
+  } catch {
+    return undefined;
+  }
 }
 
 /** Checks the settings and the places that they name. Reports a cause once: checks that need the failed part are left out. */

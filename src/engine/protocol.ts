@@ -7,11 +7,12 @@ import { ERROR_CODES, type ErrorCode } from '../errors/error-codes.ts';
 import { modelFactsSchema, modelHashSchema } from '../job/model-facts.ts';
 import { REQUEST_FIELDS } from '../job/request-fields.ts';
 import { PIPELINE_STAGES } from '../job/stages.ts';
+import { COMPUTE_TYPES } from '../onnx/compute-type.ts';
 import { foreignText, warningsSchema } from '../lib/foreign-schemas.ts';
 import { requestSchemaOf } from './request-schema.ts';
 
 /** Bumped whenever a message changes; the child sends it first and a mismatch ends it. */
-export const PROTOCOL_VERSION = 6;
+export const PROTOCOL_VERSION = 7;
 
 const errorCode = z.enum(Object.keys(ERROR_CODES) as [ErrorCode, ...ErrorCode[]]);
 const errorSchema = z.object({ code: errorCode, message: foreignText, stack: foreignText.optional() });
@@ -26,7 +27,13 @@ const engineSettingsSchema = z.object({
   /** The value that the denoising network predicts; absent: as the checkpoint says. */
   predictionType: z.enum(['epsilon', 'v_prediction', 'sample']).optional(),
   device: z.string(),
-  dtype: z.enum(['auto', 'float32', 'float16']),
+  dtype: z.enum(['auto', ...COMPUTE_TYPES]),
+  /** Absent: auto. */
+  runtime: z.enum(['auto', 'onnxruntime', 'openvino']).optional(),
+  /** Where `setup openvino` leaves its libraries; absent: nowhere. */
+  openvinoFolder: z.string().optional(),
+  /** Nothing that is measured decides about the pixels. */
+  deterministic: z.boolean().optional(),
   /** 0: as many as the machine offers. */
   threads: z.number().int().nonnegative(),
   /** The logical processors that the engine keeps to, as `taskset -c` takes them; absent: all that it may use. */

@@ -20,7 +20,10 @@ export function imageParameters(
     vaeName,
     fields,
     defaults,
-  }: Pick<ModelFacts, 'modelName' | 'modelHash' | 'vaeName' | 'fields' | 'defaults'>,
+    runtime,
+    dtype,
+  }: Pick<ModelFacts, 'modelName' | 'modelHash' | 'vaeName' | 'fields' | 'defaults' | 'runtime'> &
+    Partial<Pick<ModelFacts, 'dtype'>>,
   { seed, widthPx, heightPx }: MadeImage,
 ): GenerationParameters {
   const read: Partial<ResolvedGenerationRequest> = Object.fromEntries(
@@ -38,5 +41,6 @@ export function imageParameters(
     modelName,
     modelHash,
     ...omitUndefined({ vaeName }),
+    ...(runtime === 'openvino' ? { runtime: dtype === 'bfloat16' ? 'openvino bfloat16' : 'openvino' } : {}),
   };
 }

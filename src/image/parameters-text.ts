@@ -39,6 +39,8 @@ interface JoinedValues
   readonly modelHash: string | null;
   /** Of an autoencoder that replaces the model's own. */
   readonly vaeName?: string;
+  /** The runtime and its compute type, where they are not ONNX Runtime and its usual one. Reading an image does not choose it. */
+  readonly runtime?: string;
 }
 
 /** The parameters in a `parameters` text; other tools leave things out. */
@@ -77,7 +79,18 @@ const NEGATIVE_PREFIX = 'Negative prompt: ';
 const SCHEDULE_TYPE = 'Schedule type';
 
 /** The usual order. Names of the table that are not in it follow, then `LAST_NAMES`. */
-const FIRST_NAMES = ['Steps', 'Sampler', SCHEDULE_TYPE, 'CFG scale', 'Seed', 'Size', 'Model hash', 'Model', 'VAE'];
+const FIRST_NAMES = [
+  'Steps',
+  'Sampler',
+  SCHEDULE_TYPE,
+  'CFG scale',
+  'Seed',
+  'Size',
+  'Model hash',
+  'Model',
+  'VAE',
+  'Runtime',
+];
 const CLIP_SKIP = 'Clip skip';
 const LAST_NAMES = [CLIP_SKIP, 'Scheduler', 'Prompts', 'Version'];
 /** Schedules of the web UI that are the sampler's own here. */
@@ -104,6 +117,7 @@ export function parametersText<Table extends BaseTable>(table: Table): Parameter
       modelName,
       modelHash,
       vaeName,
+      runtime,
       clipSkip,
     }: JoinedValues = parameters;
     const pairs: Readonly<Record<string, string | undefined>> = {
@@ -114,6 +128,7 @@ export function parametersText<Table extends BaseTable>(table: Table): Parameter
       'Model hash': modelHash ?? undefined,
       Model: modelName,
       VAE: vaeName,
+      Runtime: runtime,
       [CLIP_SKIP]: formatClipSkip(clipSkip),
       Scheduler: scheduler,
       Prompts: exactPrompts,

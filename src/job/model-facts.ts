@@ -28,6 +28,9 @@ export const modelFactsSchema = z.object({
   /** The runtime's message about a device that it cannot use. */
   deviceDetail: foreignText.optional(),
   dtype: z.enum(['float32', 'float16', 'bfloat16']),
+  /** Absent: the only one there is. */
+  runtime: z.enum(['onnxruntime', 'openvino']).optional(),
+  runtimeReason: foreignText.optional(),
   /** One network at a time is in memory. */
   lowMemory: z.boolean().optional(),
   loadMs: z.number(),

@@ -5,6 +5,8 @@ interface GraphPort {
   readonly name: string;
   /** undefined: a type that this project does not use. */
   readonly type: ElementType | undefined;
+  /** A number, or the name of a size that varies. */
+  readonly dimensions: readonly (number | string)[];
 }
 
 export interface GraphPorts {
@@ -19,7 +21,12 @@ export function readPorts(model: Uint8Array): GraphPorts {
 }
 
 function portOf({ name, type }: ReturnType<typeof decodeModel>['graph']['input'][number]): GraphPort {
-  const { elemType } = type.tensorType;
+  const { elemType, shape } = type.tensorType;
+  const dimensions = shape.dim.map((dimension) =>
+    'dimParam' in dimension && dimension.dimParam !== ''
+      ? dimension.dimParam
+      : Number('dimValue' in dimension ? dimension.dimValue : 1),
+  );
   const found = Object.entries(ELEMENT_TYPES).find(([, number]) => number === elemType);
-  return { name, type: found?.[0] as ElementType | undefined };
+  return { name, type: found?.[0] as ElementType | undefined, dimensions };
 }

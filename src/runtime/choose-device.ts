@@ -57,7 +57,9 @@ type Found = Omit<ChosenDevice<unknown>, 'runtime'>;
 
 function onCpu(dtype: 'auto' | ComputeType, why: string): Found {
   const note = dtype === 'float16' ? '; float16 was asked for, but the CPU computes in float32' : '';
-  return { device: 'cpu', kind: 'cpu', computeType: 'float32', reason: `${why}${note}` };
+  // Refused before where the processor lacks it.
+  const computeType = dtype === 'bfloat16' ? dtype : 'float32';
+  return { device: 'cpu', kind: 'cpu', computeType, reason: `${why}${note}` };
 }
 
 function onGpu({ device, kind, computeTypes, problem }: DeviceReport, dtype: string, why: string): Found {

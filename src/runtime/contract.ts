@@ -72,7 +72,7 @@ export interface OpenOptions {
 }
 
 export interface Runtime {
-  readonly name: string;
+  readonly name: 'onnxruntime' | 'openvino';
   /** Weights that come out of the compile cache are pages of a file, which all processes share. Absent: each process has its own copy. */
   readonly sharesCachedWeights?: boolean;
   /** Of its library: what was measured with another one is forgotten. */

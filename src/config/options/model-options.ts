@@ -56,7 +56,8 @@ export const MODEL_OPTIONS = {
   }),
   dtype: option({
     placeholder: '<type>',
-    type: oneOf(['auto', 'float32', 'float16'], {
+    type: oneOf(['auto', 'float32', 'float16', 'bfloat16'], {
+      bf16: 'bfloat16',
       fp16: 'float16',
       half: 'float16',
       fp32: 'float32',
@@ -64,8 +65,23 @@ export const MODEL_OPTIONS = {
       full: 'float32',
     }),
     default: 'auto',
-    doc: 'Compute type: auto, float32 or float16. auto takes float16 on a GPU, float32 on a CPU.',
-    allowed: 'auto, float32 or float16',
+    doc: 'Compute type: auto, float32, float16 or bfloat16. auto takes float16 on a GPU, float32 on a CPU. bfloat16 is faster on CPUs with AVX512_BF16 or AMX, needs OpenVINO, and changes the images.',
+    allowed: 'auto, float32, float16 or bfloat16',
+    commands: DRAWING,
+  }),
+  runtime: option({
+    placeholder: '<name>',
+    type: oneOf(['auto', 'onnxruntime', 'openvino'], { onnx: 'onnxruntime', ort: 'onnxruntime', ov: 'openvino' }),
+    default: 'auto',
+    doc: 'Runtime of the networks: auto, onnxruntime or openvino. auto takes OpenVINO on a CPU where it is set up and was measured to be at least 10 % faster.',
+    allowed: 'auto, onnxruntime or openvino',
+    commands: DRAWING,
+  }),
+  deterministic: option({
+    type: onOrOff,
+    default: 'off',
+    doc: 'Use ONNX Runtime on a CPU, whatever was measured. So the same machine makes the same bytes, also after another setup.',
+    allowed: 'on or off',
     commands: DRAWING,
   }),
   threads: option({

@@ -14,6 +14,7 @@ import { digestFile, identityOf } from '../../runtime/file-digest.ts';
 import type { Runtime } from '../../runtime/contract.ts';
 import { RUNTIMES } from '../../runtime/registry.ts';
 import type { EngineSettings } from '../protocol.ts';
+import { checkRuntime, type ChosenRuntime, chooseRuntime, type MeasuredNetwork } from './choose-runtime.ts';
 import { residencyOfAll } from './engines-fit.ts';
 import { keepToCpus } from './keep-to-cpus.ts';
 import { hashInBackground, knownModelHash, modelHashOf } from './model-hash.ts';
@@ -31,7 +32,7 @@ export interface LoadedModel extends AsyncDisposable {
  * Every component is compared with every other before any weight is loaded.
  * @param families the checkpoint may belong to
  * @param runtimes the preferred one first
- * @throws every code of `openCheckpoint`, `proveFit` and `Family.load`, `invalid_option`, `device_unavailable`, `out_of_memory`
+ * @throws every code of `openCheckpoint`, `proveFit` and `Family.load`, `invalid_option`, `device_unavailable`, `out_of_memory`, `runtime_unavailable`
  */
 export async function loadModel(
   settings: EngineSettings,
@@ -45,9 +46,10 @@ export async function loadModel(
     families,
     ...omitUndefined({ variant: variant ?? undefined, predictionType, vae: vae?.path }),
   });
-  const device = await chooseDevice(runtimes, settings.device, settings.dtype);
+  const device = await chooseDevice(runtimes, checkRuntime(settings), settings.dtype);
   const { computeType } = device;
   const proved = proveFit(checkpoint, computeType);
+  const chosen = await chooseRuntime(settings, { device, network: measuredNetwork(checkpoint) });
   // A GPU has memory of its own.
   const isOnCpu = device.kind === 'cpu';
   const memory = {
@@ -59,7 +61,7 @@ export async function loadModel(
     freeBytes: isOnCpu ? freeMemoryForAllBytes() : undefined,
     engines: settings.sharers ?? 1,
     lowMemory: settings.lowMemory === 'auto' && !isOnCpu ? 'off' : settings.lowMemory,
-    hasMappedWeights: folder !== null && device.runtime.sharesCachedWeights === true,
+    hasMappedWeights: folder !== null && chosen.runtime.sharesCachedWeights === true,
   });
   const turns = takeTurns({ ...memory, lowMemory });
   const livingAt = (component: string, wanted: WantedGraph): number =>
@@ -67,7 +69,7 @@ export async function loadModel(
   await using stack = new AsyncDisposableStack();
   const opener = stack.use(
     new NetworkOpener({
-      runtime: device.runtime,
+      runtime: chosen.runtime,
       device: device.device,
       computeType,
       graphOf: (component, wanted) => {
@@ -96,12 +98,32 @@ export async function loadModel(
     modelName: settings.modelName ?? checkpoint.modelName,
     ...omitUndefined({ vaeName: vae?.name }),
     device,
+    chosen,
     lowMemory: turns !== false,
-    warnings: [...checkpoint.warnings, turns, note, spread, ...opener.notes].filter((note) => typeof note === 'string'),
+    warnings: [...checkpoint.warnings, chosen.warning, turns, note, spread, ...opener.notes].filter(
+      (note) => typeof note === 'string',
+    ),
     loadMs: performance.now() - startMs,
   });
   const resources = stack.move();
   return { pipeline, facts, hashLater, [Symbol.asyncDispose]: () => resources.disposeAsync() };
+}
+
+/** Of all autoencoders of full size. With another one the measured size is a little off, and both runtimes are measured at the same. */
+const LATENT_PX = 8;
+
+/** The denoising network, at the model's default size. */
+function measuredNetwork(checkpoint: Checkpoint & { readonly family: Family }): MeasuredNetwork | undefined {
+  const { family } = checkpoint;
+  const name = family.hashedNetwork;
+  if (name === undefined || own(checkpoint.networks, name) === undefined) return undefined;
+  const { defaultWidthPx, defaultHeightPx } = family.facts(checkpoint);
+  return {
+    graphFor: (computeType) => buildGraph(checkpoint, name, { computeType }),
+    width: Math.round(defaultWidthPx / LATENT_PX),
+    height: Math.round(defaultHeightPx / LATENT_PX),
+    pixels: LATENT_PX,
+  };
 }
 
 /** A sentence for the log where the engine cannot keep to its cores. */
@@ -137,9 +159,10 @@ interface Findings
   readonly checkpoint: Checkpoint;
   readonly family: Family;
   readonly device: ChosenDevice<unknown>;
+  readonly chosen: ChosenRuntime;
 }
 
-function factsOf({ checkpoint, family, device, loadMs, ...found }: Findings): ModelFacts {
+function factsOf({ checkpoint, family, device, chosen, loadMs, ...found }: Findings): ModelFacts {
   const { unreadFields = [], ...facts } = family.facts(checkpoint);
   return {
     ...found,
@@ -152,6 +175,8 @@ function factsOf({ checkpoint, family, device, loadMs, ...found }: Findings): Mo
     deviceReason: device.reason,
     ...omitUndefined({ deviceDetail: device.detail }),
     dtype: device.computeType,
+    runtime: chosen.runtime.name,
+    runtimeReason: chosen.reason,
     loadMs: Math.round(loadMs),
     details: [...checkpoint.details],
   };

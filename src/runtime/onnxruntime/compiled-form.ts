@@ -1,9 +1,8 @@
 /** ONNX Runtime's compiled graph for a CPU, as an entry of the compile cache. */
-import { existsSync, readFileSync } from 'node:fs';
-import { cpus } from 'node:os';
 import { join } from 'node:path';
 import type { BuiltGraph } from '../../onnx/graph.ts';
 import type { CompiledForm } from '../compile-cache.ts';
+import { processorIdentity } from '../processor.ts';
 import { onnxRuntimeVersion } from './version.ts';
 import {
   createSession,
@@ -17,17 +16,9 @@ const MODEL_FILE = 'model.onnx';
 
 export function compiledForm(graph: BuiltGraph, settings: SessionSettings): CompiledForm<OnnxRuntimeSession> {
   return {
-    key: onnxRuntimeVersion() + cpuIdentity(),
+    key: onnxRuntimeVersion() + processorIdentity(),
     load: (folder) => loadOptimizedSession(join(folder, MODEL_FILE), settings),
     compileInto: (folder, widened) => saveOptimized(widened, settings, join(folder, MODEL_FILE)),
     compile: () => createSession(graph, settings),
   };
-}
-
-/** The layouts that ONNX Runtime chooses depend on the instruction sets. */
-function cpuIdentity(): string {
-  const flags = existsSync('/proc/cpuinfo')
-    ? (/^flags\s*:.*$/m.exec(readFileSync('/proc/cpuinfo', 'utf8'))?.[0] ?? '')
-    : '';
-  return `${process.arch}\n${cpus()[0]?.model ?? ''}\n${flags}\n`;
 }

@@ -1,0 +1,32 @@
+/** Options about the runtime that exclude each other. */
+import { Text2ImgError } from '../errors/text2img-error.ts';
+import type { Config } from './options.ts';
+
+/** @throws `conflicting_options` */
+export function checkRuntimeOptions({
+  runtime,
+  dtype,
+  deterministic,
+  device,
+}: Pick<Config, 'runtime' | 'dtype' | 'deterministic' | 'device'>): void {
+  const isBfloat16 = dtype === 'bfloat16';
+  const [gpu] = device.filter((name) => name !== 'auto' && name !== 'cpu');
+  if (runtime === 'openvino' && gpu !== undefined)
+    throw conflict(`--runtime openvino is for the CPU and cannot be used with --device ${gpu}`);
+  if (isBfloat16 && gpu !== undefined)
+    throw conflict(
+      `--dtype bfloat16 is for the CPU and cannot be used with --device ${gpu}, which takes float16 or float32`,
+    );
+  if (isBfloat16 && runtime === 'onnxruntime')
+    throw conflict(
+      '--dtype bfloat16 needs OpenVINO and cannot be used with --runtime onnxruntime; give auto or openvino',
+    );
+  if (deterministic && (isBfloat16 || runtime === 'openvino'))
+    throw conflict(
+      `--deterministic takes ONNX Runtime in float32 and cannot be used with ${isBfloat16 ? '--dtype bfloat16' : '--runtime openvino'}`,
+    );
+}
+
+function conflict(sentence: string): Text2ImgError {
+  return new Text2ImgError('conflicting_options', `${sentence}.`);
+}

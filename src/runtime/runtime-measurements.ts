@@ -1,0 +1,114 @@
+/**
+ * Measures once what a pass of a network takes on each runtime, and keeps it in the folder of the compile cache. It holds for this processor, these
+ * versions, this number of threads and this network.
+ */
+import { createHash } from 'node:crypto';
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { withFileLock } from '../lib/file-lock.ts';
+import { makeFolder } from '../lib/make-folder.ts';
+import { readPlainFile, writePlainFile } from '../lib/plain-file.ts';
+import type { BuiltGraph } from '../onnx/graph.ts';
+import { ONNX_RUNTIME_VERSION } from './onnxruntime/cuda/cuda-wheels.ts';
+import { OPENVINO_VERSION } from './openvino/release.ts';
+import { processorIdentity } from './processor.ts';
+
+const milliseconds = z.number().positive();
+
+const measurementSchema = z.object({
+  made_by: z.literal('text2img'),
+  /** Measurements that were begun. One that crashed the process is not begun for ever. */
+  tries: z.number().int().positive(),
+  /** Absent: none has ended. */
+  times: z
+    .object({
+      width: z.number().int().positive(),
+      height: z.number().int().positive(),
+      onnxruntime_ms: milliseconds,
+      /** Absent: it failed, or was not done in time. */
+      openvino_ms: milliseconds.optional(),
+      openvino_bfloat16_ms: milliseconds.optional(),
+      measured_at: z.string(),
+    })
+    .optional(),
+  problem: z.string().optional(),
+});
+export type Measurement = z.infer<typeof measurementSchema>;
+export type MeasuredTimes = NonNullable<Measurement['times']>;
+
+/** OpenVINO is taken where it is at least 10 % faster. */
+const ADVANTAGE = 1.1;
+const MAX_TRIES = 2;
+const MAX_BYTES = 10_000;
+/** ONNX Runtime's thread stands still while it opens a network for the first time: 17 s for the UNet of Stable Diffusion 1.x. */
+const LOCK = { staleMs: 5 * 60_000, patienceMs: 10 * 60_000 };
+
+/** @param threads 0: as many as the machine offers */
+export function measurementPath(folder: string, graph: BuiltGraph, threads: number): string {
+  const key = createHash('sha256')
+    .update(`${ONNX_RUNTIME_VERSION}\n${OPENVINO_VERSION}\n${processorIdentity()}`)
+    .update(`${threads === 0 ? availableParallelism() : threads}\n`)
+    // The same for weight files that only moved.
+    .update(graph.modelOver?.((file) => ({ location: String(graph.weightFiles.indexOf(file)) })) ?? graph.model)
+    .digest('hex')
+    .slice(0, 32);
+  return join(folder, `runtime-times-${key}.json`);
+}
+
+/** undefined: nobody has measured it, or the file is not ours */
+export async function readMeasurement(path: string): Promise<Measurement | undefined> {
+  try {
+    return measurementSchema.parse(JSON.parse((await readPlainFile(path, MAX_BYTES)).toString('utf8')));
+  } catch {
+    return undefined;
+  }
+}
+
+export type Measure = () => Promise<Pick<Measurement, 'times' | 'problem'>>;
+
+/**
+ * The measurement at `path`, made now where there is none. One process measures; others wait for it.
+ * @throws errors of the disk where nothing can be kept there, and what `measure` throws
+ */
+export async function measureOnce(folder: string, path: string, measure: Measure): Promise<Measurement> {
+  const known = await readMeasurement(path);
+  if (known !== undefined && isFinal(known)) return known;
+  await makeFolder(folder);
+  return await withFileLock(
+    `${path}.lock`,
+    async () => {
+      const before = await readMeasurement(path);
+      if (before !== undefined && isFinal(before)) return before;
+      const begun: Measurement = { made_by: 'text2img', tries: (before?.tries ?? 0) + 1 };
+      await keep(path, begun);
+      const measured: Measurement = { ...begun, ...(await measure()) };
+      await keep(path, measured);
+      return measured;
+    },
+    LOCK,
+  );
+}
+
+function isFinal({ tries, times, problem }: Measurement): boolean {
+  return times !== undefined || problem !== undefined || tries >= MAX_TRIES;
+}
+
+async function keep(path: string, measurement: Measurement): Promise<void> {
+  await writePlainFile(path, Buffer.from(`${JSON.stringify(measurement)}\n`));
+}
+
+export function isOpenvinoFaster({ onnxruntime_ms: other, openvino_ms: openvino }: MeasuredTimes): boolean {
+  return openvino !== undefined && openvino * ADVANTAGE <= other;
+}
+
+/** `a pass at 512×512 takes 4030 ms on ONNX Runtime, 3930 ms on OpenVINO, 2030 ms there in bfloat16` */
+export function timesText(times: MeasuredTimes): string {
+  const { width, height, onnxruntime_ms: onnx, openvino_ms: openvino, openvino_bfloat16_ms: bfloat16 } = times;
+  const parts = [
+    `a pass at ${width}×${height} takes ${Math.round(onnx)} ms on ONNX Runtime`,
+    openvino === undefined ? 'longer on OpenVINO' : `${Math.round(openvino)} ms on OpenVINO`,
+    ...(bfloat16 === undefined ? [] : [`${Math.round(bfloat16)} ms there in bfloat16`]),
+  ];
+  return parts.join(', ');
+}

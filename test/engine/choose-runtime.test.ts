@@ -1,0 +1,158 @@
+/** Which runtime the networks run on, with the real libraries where they are there: asked for, measured, missing and broken. */
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { mkdir, mkdtemp, readdir, readFile, rm, symlink, truncate, writeFile, copyFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test, type TestContext } from 'node:test';
+import { openCheckpoint } from '../../src/checkpoint/open-checkpoint.ts';
+import { checkRuntime, chooseRuntime } from '../../src/engine/child/choose-runtime.ts';
+import { buildGraph, proveFit } from '../../src/pipelines/prove-fit.ts';
+import { FAMILIES } from '../../src/pipelines/registry.ts';
+import { isOpenvinoFaster, readMeasurement } from '../../src/runtime/runtime-measurements.ts';
+import { DEFAULT_RUNTIME } from '../../src/runtime/registry.ts';
+import { timePasses } from '../../src/runtime/time-passes.ts';
+import { root } from '../e2e/run-cli.ts';
+import { LIBRARY_FOLDER, NO_OPENVINO } from '../runtime/openvino/installed-libraries.ts';
+
+const checkpoint = await openCheckpoint(join(root, 'models', 'demo'), { families: FAMILIES });
+proveFit(checkpoint);
+const network = {
+  graphFor: (computeType: 'float32' | 'float16' | 'bfloat16') => buildGraph(checkpoint, 'unet', { computeType }),
+  height: 16,
+  width: 16,
+  pixels: 8,
+};
+const device = {
+  runtime: DEFAULT_RUNTIME,
+  device: 'cpu',
+  kind: 'cpu',
+  computeType: 'float32',
+  reason: 'asked for',
+} as const;
+const settings = { dtype: 'auto', threads: 1, openvinoFolder: LIBRARY_FOLDER } as const;
+const choice = { device, network, minWeightBytes: 0 };
+
+async function makeFolder(t: TestContext): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'text2img-choice-'));
+  t.after(() => rm(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+test('without libraries ONNX Runtime runs, nothing is measured, nothing is written and nothing is said', async (t) => {
+  const folder = await makeFolder(t);
+  const compileCacheFolder = join(folder, 'cache');
+  const openvinoFolder = join(folder, 'nothing');
+  const { runtime, reason, warning } = await chooseRuntime({ ...settings, openvinoFolder, compileCacheFolder }, choice);
+  assert.deepEqual([runtime.name, reason, warning], ['onnxruntime', 'OpenVINO is not set up', undefined]);
+  assert.equal(existsSync(compileCacheFolder), false);
+  assert.throws(() => checkRuntime({ dtype: 'auto', device: 'cpu', runtime: 'openvino', openvinoFolder }), {
+    code: 'runtime_unavailable',
+    message: /text2img setup openvino/,
+  });
+});
+
+test('bfloat16 on a processor without it is refused with the allowed types', () => {
+  assert.throws(() => checkRuntime({ dtype: 'bfloat16', device: 'auto' }, false), {
+    code: 'invalid_option',
+    message: /AVX512_BF16.*auto, float32 or float16/,
+  });
+});
+
+test('a pass of the first candidate is timed in any case, others as long as there is time', async () => {
+  const candidate = { runtime: DEFAULT_RUNTIME, graph: network.graphFor('float32') };
+  const options = { device: 'cpu', threads: 1, height: 16, width: 16 } as const;
+  const short = await timePasses([candidate, candidate], { ...options, budgetMs: 0.001 });
+  assert.ok(short.passMs[0] > 0);
+  assert.equal(short.passMs[1], undefined);
+  assert.equal(short.divisor, 4);
+  const long = await timePasses([candidate, candidate], { ...options, budgetMs: 600_000 });
+  assert.equal(long.divisor, 1);
+  assert.ok((long.passMs[1] ?? 0) > 0);
+});
+
+test('the runtimes are measured at the first start, and never again', { skip: NO_OPENVINO }, async (t) => {
+  const compileCacheFolder = await makeFolder(t);
+  const first = await chooseRuntime({ ...settings, compileCacheFolder }, choice);
+  const [name = ''] = await readdir(compileCacheFolder);
+  assert.match(name, /^runtime-times-[0-9a-f]{32}\.json$/);
+  const path = join(compileCacheFolder, name);
+  const { times } = (await readMeasurement(path)) ?? {};
+  assert.ok(times !== undefined && times.openvino_ms !== undefined, await readFile(path, 'utf8'));
+  assert.equal(first.runtime.name, isOpenvinoFaster(times) ? 'openvino' : 'onnxruntime');
+  assert.match(first.reason, /^measured: a pass at 128×128 takes \d+ ms on ONNX Runtime, \d+ ms on OpenVINO/);
+  // Figures that nobody measured decide, so they were read.
+  for (const [milliseconds, runtime] of [
+    [1, 'openvino'],
+    [1e9, 'onnxruntime'],
+  ] as const) {
+    await writeFile(
+      path,
+      JSON.stringify({ made_by: 'text2img', tries: 1, times: { ...times, openvino_ms: milliseconds } }),
+    );
+    assert.equal((await chooseRuntime({ ...settings, compileCacheFolder }, choice)).runtime.name, runtime);
+  }
+});
+
+test('--deterministic, a small network, a GPU and a cache that is off or unusable take ONNX Runtime and measure nothing', {
+  skip: NO_OPENVINO,
+}, async (t) => {
+  const compileCacheFolder = await makeFolder(t);
+  const file = join(compileCacheFolder, 'file');
+  await writeFile(file, '');
+  for (const [changes, changed, reason] of [
+    [{ deterministic: true }, {}, /--deterministic/],
+    [{}, { minWeightBytes: 1e9 }, /small/],
+    [{}, { device: { ...device, kind: 'gpu' as const } }, /the only one/],
+    [{ compileCacheFolder: null }, {}, /without a compile cache/],
+    [{ compileCacheFolder: file }, {}, /could not be measured/],
+    [{ runtime: 'onnxruntime' as const }, {}, /asked for/],
+  ] as const) {
+    const chosen = await chooseRuntime({ ...settings, compileCacheFolder, ...changes }, { ...choice, ...changed });
+    assert.equal(chosen.runtime.name, 'onnxruntime');
+    assert.match(chosen.reason, reason);
+    assert.equal(chosen.warning, undefined);
+  }
+  assert.deepEqual(await readdir(compileCacheFolder), ['file']);
+});
+
+const ONNX_FRONTEND = 'libopenvino_onnx_frontend.so.2641';
+const CORE = 'libopenvino.so.2641';
+
+for (const [title, damage] of [
+  [
+    'is cut off',
+    async (folder: string) => {
+      await rm(join(folder, CORE));
+      await copyFile(join(LIBRARY_FOLDER, CORE), join(folder, CORE));
+      await truncate(join(folder, CORE), 1_000_000);
+    },
+  ],
+  ['lacks its ONNX frontend', (folder: string) => rm(join(folder, ONNX_FRONTEND))],
+  [
+    'has a library of another release',
+    async (folder: string) => {
+      await rm(join(folder, CORE));
+      await copyFile(join(LIBRARY_FOLDER, ONNX_FRONTEND), join(folder, CORE));
+    },
+  ],
+] as const) {
+  test(`OpenVINO that ${title} is refused where it is asked for; auto goes on with ONNX Runtime and says so`, {
+    skip: NO_OPENVINO,
+  }, async (t) => {
+    const openvinoFolder = join(await makeFolder(t), 'openvino');
+    await mkdir(openvinoFolder);
+    for (const name of await readdir(LIBRARY_FOLDER))
+      await symlink(join(LIBRARY_FOLDER, name), join(openvinoFolder, name));
+    await damage(openvinoFolder);
+    assert.throws(() => checkRuntime({ dtype: 'auto', device: 'cpu', runtime: 'openvino', openvinoFolder }), {
+      code: 'runtime_unavailable',
+      message: /libopenvino.*text2img setup openvino/,
+    });
+    const compileCacheFolder = await makeFolder(t);
+    const { runtime, warning = '' } = await chooseRuntime({ ...settings, openvinoFolder, compileCacheFolder }, choice);
+    assert.equal(runtime.name, 'onnxruntime');
+    assert.match(warning, /OpenVINO is not used: .*text2img setup openvino/);
+    assert.deepEqual(await readdir(compileCacheFolder), []);
+  });
+}
