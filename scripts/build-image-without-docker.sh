@@ -72,6 +72,9 @@ in_container sh -c 'if touch /app/x 2>/dev/null || touch /usr/x 2>/dev/null; the
 in_container sh -c 'for tool in npm gcc make git python3; do if command -v $tool >/dev/null; then echo "$tool is in the last stage" >&2; exit 1; fi; done'
 # As somebody types it with `docker exec`.
 in_container text2img --version >/dev/null
+# The second runtime is in the image, with the package that calls it.
+in_container text2img generate "a red circle" --runtime openvino --width 64 --height 64 --num-inference-steps 2 -o /data/openvino.png
+in_container grep -q 'Runtime: openvino' /data/openvino.png
 in_container "${text2img[@]}" enqueue --embedded /app/examples/prompts.jsonl >/dev/null
 # Healthy while the worker runs. It removes its health file when it ends.
 in_container sh -c '
