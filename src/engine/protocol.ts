@@ -7,7 +7,6 @@ import { ERROR_CODES, type ErrorCode } from '../errors/error-codes.ts';
 import { modelFactsSchema, modelHashSchema } from '../job/model-facts.ts';
 import { REQUEST_FIELDS } from '../job/request-fields.ts';
 import { PIPELINE_STAGES } from '../job/stages.ts';
-import { COMPUTE_TYPES } from '../onnx/compute-type.ts';
 import { foreignText, warningsSchema } from '../lib/foreign-schemas.ts';
 import { requestSchemaOf } from './request-schema.ts';
 
@@ -27,7 +26,7 @@ const engineSettingsSchema = z.object({
   /** The value that the denoising network predicts; absent: as the checkpoint says. */
   predictionType: z.enum(['epsilon', 'v_prediction', 'sample']).optional(),
   device: z.string(),
-  dtype: z.enum(['auto', ...COMPUTE_TYPES]),
+  dtype: z.enum(['auto', 'float32', 'float16', 'bfloat16']),
   /** Absent: auto. */
   runtime: z.enum(['auto', 'onnxruntime', 'openvino']).optional(),
   /** Where `setup openvino` leaves its libraries; absent: nowhere. */
