@@ -1,19 +1,23 @@
 /**
- * `npm run bench`: seconds per UNet pass of the full SD 1.5 and SDXL shapes, as a share of the best matrix product in the same run; load times, memory,
- * the demo picture. `npm run bench -- --python PATH` also times diffusers in that Python, in the same run. `--shapes sd15` leaves XL out, which takes
- * minutes, 21 GB of disk below the cache folder and 13 GB of memory. `--engines` compares several engines with one instead.
+ * `npm run bench`: what this machine does, in parts (`--parts`, all by default):
+ * `gemm` the best matrix product; `load` load times and memory of the full UNets; `pass` one UNet pass and `image` a whole image, in text2img by runtime
+ * and compute type and in the rivals; `demo` the demo image. It prints what it measures, and keeps gemm, passes and images in bench/results/.
+ * `--engines` compares several engines with one instead. bench/README.md has the options, the disk space and the rivals' packages.
  */
 import { execFileSync } from 'node:child_process';
 import { rmSync } from 'node:fs';
-import { availableParallelism, cpus, homedir } from 'node:os';
+import { availableParallelism, cpus } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { loadModel } from '../src/engine/child/load-model.ts';
 import { FAMILIES } from '../src/pipelines/registry.ts';
 import { runJobs } from '../src/pipelines/run-jobs.ts';
+import { BENCH_FOLDER, makeCheckpoint, makeTokenizer } from './checkpoints.ts';
+import { contestants, measure, type TaskName } from './compare.ts';
 import { benchEngines } from './engines.ts';
 import { gemmFlopsPerSecond } from './gemm.ts';
+import { keep, keepGemm, presentLoad } from './results.ts';
 import { median, timeRuns } from './timing.ts';
 import { isShapeName, makeUnet, SHAPES, type ShapeName } from './unet-shapes.ts';
 import { cpuSettings } from '../test/engine/cpu-settings.ts';
@@ -29,25 +33,38 @@ interface PassReport {
   readonly passSeconds: number;
 }
 
+const PARTS = ['gemm', 'load', 'pass', 'image', 'demo'];
+
 const { values: flags } = parseArgs({
   options: {
     python: { type: 'string' },
+    parts: { type: 'string', default: PARTS.join() },
     passes: { type: 'string', default: '3' },
     // A pass of XL takes as long as eight of SD 1.5.
     'xl-passes': { type: 'string', default: '2' },
+    images: { type: 'string', default: '1' },
+    steps: { type: 'string', default: '20' },
     shapes: { type: 'string', default: Object.keys(SHAPES).join() },
+    only: { type: 'string', default: '' },
     // Several engines against one, and nothing else.
     engines: { type: 'boolean', default: false },
   },
 });
-const place = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'text2img', 'bench');
 if (flags.engines) {
-  await benchEngines(place);
+  await benchEngines(BENCH_FOLDER);
   process.exit();
 }
-const cache = join(place, 'compiled');
+const parts = listed(flags.parts, PARTS);
+const shapes = listed(flags.shapes, Object.keys(SHAPES)).filter(isShapeName);
+const cache = join(BENCH_FOLDER, 'compiled');
 const threads = availableParallelism();
 const here = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
+
+function listed(text: string, allowed: readonly string[]): readonly string[] {
+  const wrong = text.split(',').find((name) => !allowed.includes(name));
+  if (wrong !== undefined) throw new Error(`${wrong} is not one of ${allowed.join(', ')}`);
+  return text.split(',');
+}
 
 function say(what: string, value: string): void {
   console.log(`${what.padEnd(52)} ${value}`);
@@ -80,8 +97,7 @@ function sayPass(report: PassReport, { name, passes }: Measured, best: number): 
 
 const share = (bytes: number, { weightBytes }: PassReport): string => (bytes / weightBytes).toFixed(2);
 
-/** @returns seconds per pass */
-function measureShape(measured: Measured, best: number): number {
+function measureShape(measured: Measured, best: number): void {
   rmSync(cache, { recursive: true, force: true });
   const plain = measured.name === 'sd15' ? passReport(measured, 'off') : undefined;
   if (plain !== undefined) {
@@ -101,58 +117,89 @@ function measureShape(measured: Measured, best: number): number {
     '  pass, resident / weights with a warm cache',
     `${second.passSeconds.toFixed(2)} s, ${share(second.residentBytes, second)}`,
   );
-  return Math.min(plain?.passSeconds ?? Number.POSITIVE_INFINITY, second.passSeconds);
 }
 
-function compareWithDiffusers({ name, passes }: Measured, ownSeconds: number): void {
-  if (flags.python === undefined) return;
-  const args = [here('diffusers-unet-pass.py'), name, String(threads), passes];
-  const seconds = Number(execFileSync(flags.python, args, { encoding: 'utf8' }).trim().split('\n').at(-1));
-  say(
-    '  the same pass in diffusers on PyTorch, eager',
-    `${seconds.toFixed(2)} s; text2img is ${(seconds / ownSeconds).toFixed(2)} × as fast`,
-  );
+const passesOf = (name: ShapeName): string => (name === 'sdxl' ? flags['xl-passes'] : flags.passes);
+
+async function compare(task: TaskName, shape: ShapeName): Promise<void> {
+  const steps = Number(flags.steps);
+  const about = task === 'pass' ? 'one UNet pass' : `an image, ${steps} steps, guidance`;
+  console.log(`${SHAPES[shape].about}: ${about}`);
+  const all = {
+    task,
+    shape,
+    threads,
+    count: Number(task === 'pass' ? passesOf(shape) : flags.images),
+    steps,
+    sizePx: SHAPES[shape].latents * 8,
+    checkpoint: await makeCheckpoint(shape),
+    tokenizer: await makeTokenizer(),
+    prompt: 'a red fox on a hill in the snow, oil painting',
+    negativePrompt: 'blurry',
+    guidanceScale: 7.5,
+  };
+  for (const contestant of await contestants(flags.python)) {
+    const name = `${contestant.program}, ${contestant.variant}`;
+    if (!name.includes(flags.only)) continue;
+    const loadBefore = presentLoad();
+    const report = measure(contestant, all);
+    keep({ contestant, task, shape, steps, loadBefore, report });
+    const result =
+      'missing' in report
+        ? `missing: ${report.missing}`
+        : `${median(report.seconds).toFixed(2)} s (loads in ${report.loadSeconds.toFixed(1)} s)`;
+    say(`  ${name}`, result);
+  }
+}
+
+async function bestGemm(): Promise<number> {
+  const gemms = [await gemmFlopsPerSecond(1024, threads), await gemmFlopsPerSecond(2048, threads)];
+  say('GEMM 1024³, 2048³ through ONNX Runtime', gemms.map((rate) => `${(rate / 1e9).toFixed(0)} GFLOP/s`).join(', '));
+  const best = Math.max(...gemms);
+  keepGemm(Math.round(best / 1e9));
+  return best;
 }
 
 say('machine', `${cpus()[0]?.model ?? ''}, ${threads} threads`);
-const gemms = [await gemmFlopsPerSecond(1024, threads), await gemmFlopsPerSecond(2048, threads)];
-say('GEMM 1024³, 2048³ through ONNX Runtime', gemms.map((rate) => `${(rate / 1e9).toFixed(0)} GFLOP/s`).join(', '));
-for (const name of flags.shapes.split(',')) {
-  if (!isShapeName(name)) throw new Error(`--shapes takes ${Object.keys(SHAPES).join(', ')}, not ${name}`);
-  const passes = name === 'sdxl' ? flags['xl-passes'] : flags.passes;
-  const measured = { name, folder: await makeUnet(name, place), passes };
-  compareWithDiffusers(measured, measureShape(measured, Math.max(...gemms)));
-}
+const best = parts.includes('gemm') ? await bestGemm() : Number.NaN;
+if (parts.includes('load'))
+  for (const name of shapes)
+    measureShape({ name, folder: await makeUnet(name, BENCH_FOLDER), passes: passesOf(name) }, best);
+for (const task of ['pass', 'image'] as const)
+  for (const shape of shapes) if (parts.includes(task)) await compare(task, shape);
+if (parts.includes('demo')) await sayDemo();
 
-const demo = fileURLToPath(new URL('../models/demo', import.meta.url));
-await using model = await loadModel(cpuSettings(demo), FAMILIES);
-const request = {
-  prompt: 'a red circle on a white background',
-  negativePrompt: '',
-  seed: 0,
-  numInferenceSteps: 20,
-  guidanceScale: 4,
-};
-const job = {
-  jobId: 'demo',
-  request: aRequest({ ...request, widthPx: 256, heightPx: 256 }),
-  images: [],
-  signal: new AbortController().signal,
-};
-const draw = (): Promise<void> =>
-  runJobs(model.pipeline, [job], {
-    maxBatchImages: 1,
-    yieldToEventLoop: () => new Promise((resolve) => setImmediate(resolve)),
-    observer: {
-      onProgress: () => undefined,
-      onImage: () => undefined,
-      onDone: () => undefined,
-      onFailed: (_, error) => {
-        throw error;
+async function sayDemo(): Promise<void> {
+  const demo = fileURLToPath(new URL('../models/demo', import.meta.url));
+  await using model = await loadModel(cpuSettings(demo), FAMILIES);
+  const request = {
+    prompt: 'a red circle on a white background',
+    negativePrompt: '',
+    seed: 0,
+    numInferenceSteps: 20,
+    guidanceScale: 4,
+  };
+  const job = {
+    jobId: 'demo',
+    request: aRequest({ ...request, widthPx: 256, heightPx: 256 }),
+    images: [],
+    signal: new AbortController().signal,
+  };
+  const draw = (): Promise<void> =>
+    runJobs(model.pipeline, [job], {
+      maxBatchImages: 1,
+      yieldToEventLoop: () => new Promise((resolve) => setImmediate(resolve)),
+      observer: {
+        onProgress: () => undefined,
+        onImage: () => undefined,
+        onDone: () => undefined,
+        onFailed: (_, error) => {
+          throw error;
+        },
       },
-    },
-  });
-say(
-  'demo image, 256×256, 20 steps, guidance 4',
-  `${median(await timeRuns(5, draw)).toFixed(2)} s; model loads in ${(model.facts.loadMs / 1000).toFixed(2)} s`,
-);
+    });
+  say(
+    'demo image, 256×256, 20 steps, guidance 4',
+    `${median(await timeRuns(5, draw)).toFixed(2)} s; model loads in ${(model.facts.loadMs / 1000).toFixed(2)} s`,
+  );
+}

@@ -12,11 +12,7 @@ import { KNOWN_CHECKPOINTS } from '../test/checkpoint/single-file/known-checkpoi
 import type { ShapeName } from './unet-shapes.ts';
 
 /** Below the cache folder, outside the clone. */
-export const BENCH_FOLDER = join(
-  process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'),
-  'text2img',
-  'bench',
-);
+export const BENCH_FOLDER = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'text2img', 'bench');
 
 const CHECKPOINTS = {
   sd15: { file: 'sd15-random.safetensors', known: 'Stable Diffusion 1.5' },

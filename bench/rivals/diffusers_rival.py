@@ -55,14 +55,14 @@ def pass_of(unet, shape: str, dtype):
 def image_of(pipeline, task: dict):
     import torch
 
-    size = rival.SIZES[task["shape"]]
+    size = task["sizePx"]
 
     def run(steps: int = task["steps"]):
         return pipeline(
-            rival.PROMPT,
-            negative_prompt=rival.NEGATIVE,
+            task["prompt"],
+            negative_prompt=task["negativePrompt"],
             num_inference_steps=steps,
-            guidance_scale=rival.GUIDANCE,
+            guidance_scale=task["guidanceScale"],
             width=size,
             height=size,
             generator=torch.Generator().manual_seed(1),

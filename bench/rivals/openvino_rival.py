@@ -28,16 +28,16 @@ def measure(task: dict) -> dict:
     if task["task"] == "pass":
         run = unet_pass(folder, properties)
     else:
-        size = rival.SIZES[task["shape"]]
+        size = task["sizePx"]
         pipeline = openvino_genai.Text2ImagePipeline(str(folder))
         # Static shapes: the faster of its two ways.
-        pipeline.reshape(1, size, size, rival.GUIDANCE)
+        pipeline.reshape(1, size, size, task["guidanceScale"])
         pipeline.compile("CPU", **properties)
         run = lambda: pipeline.generate(  # noqa: E731
-            rival.PROMPT,
-            negative_prompt=rival.NEGATIVE,
+            task["prompt"],
+            negative_prompt=task["negativePrompt"],
             num_inference_steps=task["steps"],
-            guidance_scale=rival.GUIDANCE,
+            guidance_scale=task["guidanceScale"],
             width=size,
             height=size,
             rng_seed=1,

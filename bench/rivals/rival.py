@@ -1,19 +1,13 @@
 """What the rivals of the benchmark share: the task, the sizes, the report.
 
 A rival is a program: `python RIVAL.py '{"task": "image", ...}'`. Its last line on standard output is one JSON object: `seconds` (one number a repetition,
-after one that is not counted), `loadSeconds`, `peakBytes` and `versions`, or `missing` with the reason. Keys of the task: bench/rivals.ts.
+after one that is not counted), `loadSeconds`, `peakBytes` and `versions`, or `missing` with the reason. Keys of the task: `Task` in bench/compare.ts.
 """
 import importlib.metadata
 import json
 import resource
 import sys
 import time
-
-PROMPT = "a red fox on a hill in the snow, oil painting"
-NEGATIVE = "blurry"
-GUIDANCE = 7.5
-
-SIZES = {"sd15": 512, "sdxl": 1024}
 
 
 def versions_of(*packages: str) -> dict:

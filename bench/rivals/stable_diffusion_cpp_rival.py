@@ -9,20 +9,20 @@ def measure(task: dict) -> dict:
         return {"missing": "it has no call for one pass"}
     from cyllama.sd import SampleMethod, Scheduler, SDContext, SDContextParams
 
-    size = rival.SIZES[task["shape"]]
+    size = task["sizePx"]
     start = time.perf_counter()
     context = SDContext(SDContextParams(model_path=task["checkpoint"], n_threads=task["threads"]))
     load = time.perf_counter() - start
 
     def run():
         images = context.generate(
-            rival.PROMPT,
-            negative_prompt=rival.NEGATIVE,
+            task["prompt"],
+            negative_prompt=task["negativePrompt"],
             width=size,
             height=size,
             seed=1,
             sample_steps=task["steps"],
-            cfg_scale=rival.GUIDANCE,
+            cfg_scale=task["guidanceScale"],
             sample_method=SampleMethod.EULER,
             scheduler=Scheduler.DISCRETE,
         )
