@@ -78,7 +78,8 @@ async function generate({ host }: Engine, index: number): Promise<void> {
     prompt: `a red circle, number ${index}`,
     negativePrompt: index % 3 === 0 ? 'blurry' : '',
     seed: index,
-    numInferenceSteps: 2 + (index % 4),
+    // PNDM takes four at least.
+    numInferenceSteps: 4 + (index % 3),
     guidanceScale: index % 4 === 0 ? 1 : 4,
     scheduler: SCHEDULERS[index % SCHEDULERS.length] as string,
     widthPx,

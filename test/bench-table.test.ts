@@ -16,18 +16,27 @@ const MACHINE = {
   platform: 'linux x64',
 };
 
-const measured = (stated: Readonly<Record<string, unknown>>): Measurement =>
-  ({
-    program: 'text2img',
-    variant: 'ONNX Runtime, float32',
-    task: 'pass',
-    shape: 'sd15',
-    date: '2026-01-02',
-    loadBefore: 0,
-    seconds: [3, 1, 2],
-    loadSeconds: 1,
-    ...stated,
-  }) as Measurement;
+const PASS: Measurement = {
+  program: 'text2img',
+  variant: 'ONNX Runtime, float32',
+  task: 'pass',
+  shape: 'sd15',
+  date: '2026-01-02',
+  loadBefore: 0,
+  seconds: [3, 1, 2],
+  loadSeconds: 1,
+};
+
+const LOST = {
+  program: 'rival',
+  variant: 'x',
+  task: 'pass',
+  shape: 'sd15',
+  date: '2026-01-02',
+  loadBefore: 0,
+} as const;
+
+const measured = (stated: Partial<Measurement>): Measurement => ({ ...PASS, ...stated });
 
 const tablesOf = (...measurements: readonly Measurement[]): string =>
   benchTables([{ machine: MACHINE, gemmGflops: 100, measurements } satisfies Results]);
@@ -50,10 +59,10 @@ test('a row has the median of the passes and of the images, and says where the n
 });
 
 test('what could not be measured stands in the table with its reason, and what was not tried says so', () => {
-  const text = tablesOf(
-    measured({ task: 'image', steps: 20, seconds: [120] }),
-    measured({ program: 'rival', variant: 'x', seconds: undefined, missing: 'the Python package x is not installed' }),
-  );
+  const text = tablesOf(measured({ task: 'image', steps: 20, seconds: [120] }), {
+    ...LOST,
+    missing: 'the Python package x is not installed',
+  });
   match(text, /\| rival, x \| missing: the Python package x is not installed \| not measured \|/);
 });
 
