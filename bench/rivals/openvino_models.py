@@ -49,12 +49,13 @@ def convert(shape: str, checkpoint: str, tokenizer_folder: str, folder: Path) ->
     unet, vae = modules["unet"], modules["vae"]
     part = folder.with_suffix(".part")
     shutil.rmtree(part, ignore_errors=True)
+    # Small sizes: tracing runs the network, and all sizes stay open in the model.
     width = unet.config.cross_attention_dim
-    inputs = {"sample": torch.randn(2, 4, 64, 64), "timestep": torch.tensor([500]), "encoder_hidden_states": torch.randn(2, 77, width)}
+    inputs = {"sample": torch.randn(2, 4, 16, 16), "timestep": torch.tensor([500]), "encoder_hidden_states": torch.randn(2, 77, width)}
     if shape == "sdxl":
         inputs |= {"text_embeds": torch.randn(2, 1280), "time_ids": torch.randn(2, 6)}
     save(part / "unet", UNet(unet), inputs, dict(unet.config))
-    save(part / "vae_decoder", Decoder(vae), {"latent_sample": torch.randn(1, 4, 64, 64)}, dict(vae.config))
+    save(part / "vae_decoder", Decoder(vae), {"latent_sample": torch.randn(1, 4, 8, 8)}, dict(vae.config))
     for name in ("text_encoder", "text_encoder_2"):
         if name in modules:
             text = Text(modules[name], name == "text_encoder_2", shape == "sdxl")
