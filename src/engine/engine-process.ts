@@ -38,7 +38,7 @@ const KILLED_PATIENCE_MS = 1000;
 
 /**
  * Bounds the young generation of the engine's heap, in megabytes. Schedulers make much garbage, and V8 answered with 50 MB more within 300 images
- * (`npm run soak`). What is large lies outside of the heap.
+ * (`npm run soak`). Tensors lie outside of the heap.
  */
 const HEAP_FLAG = '--max-semi-space-size=4';
 
