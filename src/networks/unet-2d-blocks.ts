@@ -32,10 +32,10 @@ export class UNetBlocks {
   readonly #config: UNet2DConditionConfig;
   /** The activated time embedding, [1, E] or [B, E]. */
   readonly #time: Value;
-  /** [B, T, D] */
-  readonly #context: Value;
+  /** [B, T, D]; absent where no layer attends to it. */
+  readonly #context: Value | undefined;
 
-  constructor(g: GraphBuilder, config: UNet2DConditionConfig, time: Value, context: Value) {
+  constructor(g: GraphBuilder, config: UNet2DConditionConfig, time: Value, context: Value | undefined) {
     this.#g = g;
     this.#config = config;
     this.#time = time;
@@ -97,7 +97,8 @@ export class UNetBlocks {
       layers: typeof depths === 'number' ? depths : (depths[layer] ?? 0),
       useLinearProjection: this.#config.use_linear_projection,
       onlyCrossAttention: plan.onlyCrossAttention,
-      encoderHiddenStates: this.#context,
+      // Where it is absent, no transformer has layers.
+      encoderHiddenStates: this.#context as Value,
     });
   }
 }

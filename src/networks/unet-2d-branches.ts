@@ -26,6 +26,26 @@ export function largestBranch({ down_block_types: { length } }: UNet2DConditionC
   return BRANCHES_PER_BLOCK * length - 1;
 }
 
+/**
+ * Whether the shallow graph attends to the prompt. XL's blocks nearest to the image do not, and OpenVINO compiles no graph with an input that nothing
+ * reads.
+ */
+export function shallowReadsPrompt(config: UNet2DConditionConfig, branch: number): boolean {
+  const { block: last, layer } = branchAt(config, branch);
+  return unetBlocks(config)
+    .slice(0, last + 1)
+    .some(({ layers, crossAttention, transformerLayers }, block) => {
+      const isLast = block === last;
+      const down = crossAttention.down && hasDepth(transformerLayers.down, 0, isLast ? layer : layers);
+      return down || (crossAttention.up && hasDepth(transformerLayers.up, isLast ? layers - layer : 0, layers + 1));
+    });
+}
+
+/** Whether one of a block's layers has a transformer of at least one layer. */
+function hasDepth(depths: number | readonly number[], from: number, to: number): boolean {
+  return typeof depths === 'number' ? depths > 0 && from < to : depths.slice(from, to).some((depth) => depth > 0);
+}
+
 /** Of the features that an image keeps between passes, in float32. @param sizes of the pass, in rows and latents */
 export function featureBytes(
   config: UNet2DConditionConfig,

@@ -6,7 +6,7 @@ import { type BuiltGraph, type Dimension, GraphBuilder, type Value } from '../on
 import { activate, add, conv2d, groupNorm, multiply } from './layers/primitives.ts';
 import type { NetworkBuild, NetworkClass } from './network-class.ts';
 import { type BlockPlan, UNetBlocks } from './unet-2d-blocks.ts';
-import { branchAt, DEFAULT_BRANCH, featureSide } from './unet-2d-branches.ts';
+import { branchAt, DEFAULT_BRANCH, featureSide, shallowReadsPrompt } from './unet-2d-branches.ts';
 import { attends, type UNet2DConditionConfig, type UNetBlock, unetBlocks } from './unet-2d-condition-config.ts';
 import { UNET_2D_CONDITION_RULES } from './unet-2d-condition-rules.ts';
 import { embedTime } from './unet-2d-time-embedding.ts';
@@ -46,12 +46,12 @@ function buildUNet(options: NetworkBuild<UNet2DConditionConfig>): BuiltGraph {
 
 /**
  * The blocks between the latents and a branch, and the way back. The result of the deep blocks comes from an earlier pass. Inputs and outputs are
- * those of the whole graph, but `feature` is an input.
+ * those of the whole graph, but `feature` is an input. `encoder_hidden_states` is none where `shallowReadsPrompt` says so.
  * @throws `missing_tensor`, `wrong_tensor_shape`
  */
 function buildShallowUNet(options: NetworkBuild<UNet2DConditionConfig>): BuiltGraph {
   const { config, branch = DEFAULT_BRANCH } = options;
-  const { g, network, sample, blocks, sizes } = beginUNet(options);
+  const { g, network, sample, blocks, sizes } = beginUNet(options, shallowReadsPrompt(config, branch));
   const entry = branchAt(config, branch);
   const sides = [sizes.height, sizes.width].map((side) => featureSide(side, entry.block));
   const featureShape = [sizes.batch, entry.channels, ...sides];
@@ -85,7 +85,10 @@ interface Beginning {
 }
 
 /** The inputs and the time embedding. */
-function beginUNet({ config, weights, computeType, sizes }: NetworkBuild<UNet2DConditionConfig>): Beginning {
+function beginUNet(
+  { config, weights, computeType, sizes }: NetworkBuild<UNet2DConditionConfig>,
+  readsPrompt = true,
+): Beginning {
   const nominal = { ...DEFAULT_SIZES, ...sizes };
   const g = new GraphBuilder(weights, computeType);
   const contextFeatures = promptFeatures(config);
@@ -93,9 +96,11 @@ function beginUNet({ config, weights, computeType, sizes }: NetworkBuild<UNet2DC
   const sample = g.input('sample', 'float32', ['batch', config.in_channels, 'height', 'width'], latentShape);
   const timestep = g.input('timestep', 'float32', [1], [1]);
   const contextShape = [nominal.batch, nominal.tokens, contextFeatures];
-  const context = g.input('encoder_hidden_states', 'float32', ['batch', 'tokens', contextFeatures], contextShape);
+  const context = readsPrompt
+    ? g.input('encoder_hidden_states', 'float32', ['batch', 'tokens', contextFeatures], contextShape)
+    : undefined;
   const time = embedTime(g, { config, timestep, batch: nominal.batch });
-  const network = new UNetBlocks(g, config, time, g.cast(context, g.graphType));
+  const network = new UNetBlocks(g, config, time, context && g.cast(context, g.graphType));
   return { g, network, sample, blocks: unetBlocks(config), sizes: nominal };
 }
 

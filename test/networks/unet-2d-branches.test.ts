@@ -3,9 +3,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { readConfig } from '../../src/lib/config-rules.ts';
 import { omitUndefined } from '../../src/lib/omit-undefined.ts';
-import { branchAt, featureBytes, largestBranch } from '../../src/networks/unet-2d-branches.ts';
+import { branchAt, featureBytes, largestBranch, shallowReadsPrompt } from '../../src/networks/unet-2d-branches.ts';
 import { UNET_2D_CONDITION_MODEL } from '../../src/networks/unet-2d-condition-model.ts';
 import type { BuiltGraph } from '../../src/onnx/graph.ts';
+import { decodeModel } from '../../src/onnx/onnx-schema.ts';
 import type { HostTensor } from '../../src/runtime/contract.ts';
 import { assertClose, readVectors, runGraph, type VectorCase } from './vectors.ts';
 
@@ -42,7 +43,9 @@ for (const [index, vector] of cases.entries()) {
       assert.ok(expected !== undefined && feature !== undefined);
       assertClose(expected, vector.expected['out_sample'] as typeof expected, TOLERANCE);
       assert.equal(feature.shape[1], branchAt(config, branch).channels);
-      const shallow = await runGraph(build(vector, 'shallow', branch), { ...vector.inputs, feature });
+      const { encoder_hidden_states: prompt, ...inputs } = vector.inputs;
+      const read = shallowReadsPrompt(config, branch) ? omitUndefined({ encoder_hidden_states: prompt }) : {};
+      const shallow = await runGraph(build(vector, 'shallow', branch), { ...inputs, ...read, feature });
       assertClose(shallow['out_sample'], expected, TOLERANCE);
     }
   });
@@ -80,4 +83,17 @@ test('the features of an image are as many bytes as the whole graph gives', asyn
       assert.equal(featureBytes(config, branch, omitUndefined({ batch, height, width })), feature?.data.byteLength);
     }
   }
+});
+
+test('a shallow graph has no input that nothing reads', () => {
+  for (const vector of cases)
+    for (let branch = 0; branch <= largestBranch(configOf(vector)); branch++) {
+      const { input, node } = decodeModel(build(vector, 'shallow', branch).model).graph;
+      const read = new Set(node.flatMap((one) => one.input));
+      assert.deepEqual(
+        input.filter(({ name }) => !read.has(name)),
+        [],
+        `${vector.name}, branch ${branch}`,
+      );
+    }
 });

@@ -1,10 +1,10 @@
 /** Opens a UNet: it becomes the functions that the pipeline calls. */
 import type { UNet2DConditionConfig } from '../../networks/unet-2d-condition-config.ts';
-import { DEFAULT_BRANCH, largestBranch } from '../../networks/unet-2d-branches.ts';
+import { DEFAULT_BRANCH, largestBranch, shallowReadsPrompt } from '../../networks/unet-2d-branches.ts';
 import type { HostTensors, Network } from '../../runtime/contract.ts';
 import { float32, floatsOf } from '../../runtime/tensors.ts';
 import type { LoadTools, OpenNetworkOptions } from '../family.ts';
-import { batchedConditions, type ConditionRow } from './conditions.ts';
+import { batchedConditions, type Condition, type ConditionRow } from './conditions.ts';
 import type { CachingDenoiser, Denoiser, DenoiserInput } from './networks.ts';
 
 type Precision = Pick<OpenNetworkOptions, 'computeType'>;
@@ -24,19 +24,27 @@ export async function openDenoiser(
     predict: async (input) => floatsOf(await pass(first, input), 'out_sample'),
     caching: async (branch) => {
       const whole = branch === DEFAULT_BRANCH ? first : await open({ graph: 'whole', branch });
-      return cachingDenoiser(whole, await open({ graph: 'shallow', branch }));
+      const readsPrompt = shallowReadsPrompt(config, branch);
+      return cachingDenoiser(whole, await open({ graph: 'shallow', branch }), readsPrompt);
     },
   };
 }
 
-function cachingDenoiser(whole: Network, shallow: Network): CachingDenoiser {
+function cachingDenoiser(whole: Network, shallow: Network, readsPrompt: boolean): CachingDenoiser {
   return {
     whole: async (input) => {
       const outputs = await pass(whole, input);
       return { noisePred: floatsOf(outputs, 'out_sample'), features: rowsOf(outputs) };
     },
-    shallow: async (input) => floatsOf(await pass(shallow, input), 'out_sample'),
+    shallow: async (input) => {
+      const conditions = readsPrompt ? input.conditions : input.conditions.map(withoutPrompt);
+      return floatsOf(await pass(shallow, { ...input, conditions }), 'out_sample');
+    },
   };
+}
+
+function withoutPrompt(condition: Condition): Condition {
+  return Object.fromEntries(Object.entries(condition).filter(([name]) => name !== 'encoder_hidden_states'));
 }
 
 async function pass(
