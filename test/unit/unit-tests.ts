@@ -20,6 +20,7 @@ const NEEDS: Readonly<Record<string, string>> = {
   'src/engine/child/': 'loads a model',
   'src/runtime/registry.ts': 'loads ONNX Runtime',
   'src/runtime/onnxruntime/onnx-runtime.ts': 'loads ONNX Runtime',
+  'src/runtime/openvino/openvino.ts': 'loads OpenVINO',
 };
 
 const IMPORT = /(?:^|\s)(?:import|export)\s[^;]*?from '([^']+)'|\bimport\('([^']+)'\)|^import '([^']+)'/gm;
