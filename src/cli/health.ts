@@ -146,8 +146,8 @@ function severalOf(engines: HealthFacts['engines']): HealthFacts['engines'] | un
 }
 
 function jsonOf({ file, ageSeconds, state, worker, trouble, engines }: HealthFacts): unknown {
-  const told = { pid: worker?.pid, state, trouble, engines: severalOf(engines) };
-  return { file, age_seconds: ageSeconds, ...omitUndefined(told) };
+  const known = { pid: worker?.pid, state, trouble, engines: severalOf(engines) };
+  return { file, age_seconds: ageSeconds, ...omitUndefined(known) };
 }
 
 function excerptOf({ code, message }: Trouble): string {

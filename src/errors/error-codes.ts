@@ -185,7 +185,7 @@ export const ERROR_CODES = {
   inference_failed: {
     fault: 'infrastructure',
     consequence: 'retry',
-    meaning: 'ONNX Runtime failed while it ran a network.',
+    meaning: 'The runtime failed while it ran a network.',
   },
   output_lost: {
     fault: 'infrastructure',

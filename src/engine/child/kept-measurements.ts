@@ -19,9 +19,9 @@ export interface KeptMeasurements {
   readonly keep: (measurements: readonly Measurement[]) => void;
 }
 
-/** @param told everything beside the graph that decides what a run takes: runtime, device, threads */
-export function keptMeasurements(folder: string, graph: BuiltGraph, told: string): KeptMeasurements {
-  const hash = createHash('sha256').update(`${told}\n`);
+/** @param conditions everything beside the graph that decides what a run takes: runtime, device, threads */
+export function keptMeasurements(folder: string, graph: BuiltGraph, conditions: string): KeptMeasurements {
+  const hash = createHash('sha256').update(`${conditions}\n`);
   // The files' places say nothing about memory.
   hash.update(graph.modelOver?.(() => ({ location: '' })) ?? graph.model);
   const path = join(folder, `memory-${hash.digest('hex').slice(0, 32)}.json`);

@@ -96,9 +96,9 @@ export class NetworkOpener implements AsyncDisposable {
     const key = keyOf(component, { ...wanted, computeType: graph.computeType });
     const known = this.#memories.get(key);
     if (known !== undefined) return known;
-    const told = JSON.stringify([runtime.name, runtime.version?.(), device, threads]);
+    const conditions = JSON.stringify([runtime.name, runtime.version?.(), device, threads]);
     const isKept = cache.folder !== null && graph.weightBytes >= MIN_KEPT_WEIGHT_BYTES;
-    const kept = isKept ? keptMeasurements(cache.folder, graph, told) : undefined;
+    const kept = isKept ? keptMeasurements(cache.folder, graph, conditions) : undefined;
     const memory = new NetworkMemory({
       weightBytes: graph.weightBytes,
       livingAt: (sizes) => options.livingAt(component, { ...wanted, sizes }),

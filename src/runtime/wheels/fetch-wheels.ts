@@ -1,6 +1,6 @@
 /**
  * Downloads libraries out of Python packages and checks their sums. The folder is there whole or not at all. Of two processes
- * that download at once, the second one takes what the first one made.
+ * that download at once, the second one puts its folder in the place of the first one's.
  */
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';

@@ -7,7 +7,7 @@ import { openKnown } from '../../checkpoint/open-known.ts';
 import { runJobs } from '../../../src/pipelines/run-jobs.ts';
 import type { Family } from '../../../src/pipelines/family.ts';
 import type { Network, Runtime } from '../../../src/runtime/contract.ts';
-import { DEFAULT_RUNTIME } from '../../../src/runtime/registry.ts';
+import { DEFAULT_RUNTIME, openvinoIn } from '../../../src/runtime/registry.ts';
 import { takeTurns } from '../../../src/engine/child/one-at-a-time.ts';
 import { NetworkOpener } from '../../../src/engine/child/open-networks.ts';
 import { buildGraph } from '../../../src/pipelines/prove-fit.ts';
@@ -16,6 +16,7 @@ import type { ComputeType } from '../../../src/onnx/graph.ts';
 import { copyOfBase, copyWithLarge, setKeys, UNET, VAE } from '../../checkpoint/checkpoint-copies.ts';
 import type { ResolvedGenerationRequest } from '../../../src/job/generation-request.ts';
 import { aRequest } from '../../job/a-request.ts';
+import { LIBRARY_FOLDER, NO_OPENVINO } from '../../runtime/openvino/installed-libraries.ts';
 
 interface Drawing {
   readonly rgb: Uint8Array;
@@ -115,7 +116,7 @@ test('an autoencoder whose configuration says that it overflows decodes in float
   const { rgb, warnings, widened } = await draw(folder, 'float16');
   assert.deepEqual([warnings, widened], [[], 0]);
   const { rgb: single } = await draw(folder, 'float32');
-  const largest = rgb.reduce((most, value, index) => Math.max(most, Math.abs(value - (single[index] as number))), 0);
+  const largest = largestDifference(rgb, single);
   assert.ok(largest <= 8, `differs by ${largest} of 255 from float32 alone`);
 });
 
@@ -127,7 +128,7 @@ test('a UNet that overflows draws again in float32, and only the text encoder an
     ['Image 1 was generated again in float32', 'Image 2 was generated again in float32'],
   );
   const whole = await draw(folder, 'float32');
-  const largest = rgb.reduce((most, value, index) => Math.max(most, Math.abs(value - (whole.rgb[index] as number))), 0);
+  const largest = largestDifference(rgb, whole.rgb);
   assert.ok(largest <= 8, `differs by ${largest} of 255 from float32 alone`);
 });
 
@@ -245,6 +246,21 @@ for (const deepCacheBranch of [0, 3])
     assert.equal(one.most(), 2);
   });
 
+test('OpenVINO: feature caching whose guidance ends has the same bytes with one network at a time, near those of ONNX Runtime', {
+  skip: NO_OPENVINO,
+}, async (t) => {
+  const folder = copyOfBase(t);
+  const request = { ...CACHING, guidanceStop: 0.3 };
+  const runtime = openvinoIn(LIBRARY_FOLDER);
+  const { rgb } = await draw(folder, 'float32', { runtime, request });
+  const inTurns = await draw(folder, 'float32', { runtime, oneAtATime: true, request });
+  assert.deepEqual(inTurns.rgb, rgb);
+  const { rgb: expected } = await draw(folder, 'float32', { request });
+  assert.ok(largestDifference(rgb, expected) <= 1);
+  const { rgb: guided } = await draw(folder, 'float32', { request: CACHING });
+  assert.ok(largestDifference(guided, expected) > 1, 'the end of guidance changes the images');
+});
+
 test('feature caching in float16 that overflows is generated again in float32, with features of its own', async (t) => {
   const folder = copyWithLarge(t, UNET, 'mid_block.resnets.0.conv1.bias');
   const { warnings, rgb } = await draw(folder, 'float16', { request: CACHING });
@@ -253,9 +269,13 @@ test('feature caching in float16 that overflows is generated again in float32, w
     ['Image 1 was generated again in float32', 'Image 2 was generated again in float32'],
   );
   const { rgb: whole } = await draw(folder, 'float32', { request: CACHING });
-  const largest = rgb.reduce((most, value, index) => Math.max(most, Math.abs(value - (whole[index] as number))), 0);
+  const largest = largestDifference(rgb, whole);
   assert.ok(largest <= 8, `differs by ${largest} of 255 from float32 alone`);
 });
+
+function largestDifference(rgb: Uint8Array, other: Uint8Array): number {
+  return rgb.reduce((most, value, index) => Math.max(most, Math.abs(value - (other[index] as number))), 0);
+}
 
 test('networks take turns where they are told to, or where all of them with what they compute do not fit', () => {
   const needs = [
