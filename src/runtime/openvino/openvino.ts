@@ -4,11 +4,13 @@ import { quote } from '../../lib/foreign-text.ts';
 import type { HostTensor, Runtime } from '../contract.ts';
 import { HeldTensor } from '../tensors.ts';
 import { tryDevices } from './devices.ts';
+import { OPENVINO_VERSION } from './release.ts';
 
 /** @param libraryFolder that `setup openvino` filled; looked at when a network is opened */
 export function openvinoRuntime(libraryFolder: string): Runtime {
   return {
     name: 'openvino',
+    version: () => OPENVINO_VERSION,
     devices: ({ only, environment } = {}) => tryDevices(libraryFolder, only, environment),
     open: async (graph, options) => {
       checkDevice(options.device);

@@ -5,12 +5,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { keptMeasurements } from '../../../src/engine/child/kept-measurements.ts';
-import { GraphBuilder } from '../../../src/onnx/graph.ts';
+import { type ComputeType, GraphBuilder } from '../../../src/onnx/graph.ts';
 
 const place = await mkdtemp(join(tmpdir(), 'text2img-measurements-'));
 after(() => rm(place, { recursive: true, force: true }));
 
-function graphOf(size: number): ReturnType<GraphBuilder['build']> {
+function graphOf(size: number, computeType: ComputeType = 'float32'): ReturnType<GraphBuilder['build']> {
   const weights = {
     component: 'unet',
     names: () => [].values(),
@@ -18,7 +18,7 @@ function graphOf(size: number): ReturnType<GraphBuilder['build']> {
     place: () => assert.fail('there are no weights'),
     smallTensor: () => undefined,
   };
-  const g = new GraphBuilder(weights, 'float32');
+  const g = new GraphBuilder(weights, computeType);
   g.output('y', g.node('Relu', [g.input('x', 'float32', [size], [size])], { shape: [size] }), [size]);
   return g.build('relu');
 }
@@ -29,7 +29,7 @@ async function until(isSo: () => Promise<boolean>): Promise<void> {
   while (!(await isSo())) await new Promise((resolve) => setTimeout(resolve, 5));
 }
 
-test('another process reads what one kept, for the same graph, device and runtime only', async () => {
+test('another process reads what one kept, for the same graph, compute type, device and runtime only', async () => {
   const folder = join(place, 'made', 'by', 'keep');
   const first = keptMeasurements(folder, graphOf(3), 'onnxruntime cpu');
   assert.deepEqual(first.known, []);
@@ -38,6 +38,9 @@ test('another process reads what one kept, for the same graph, device and runtim
   assert.deepEqual(keptMeasurements(folder, graphOf(3), 'onnxruntime cpu').known, MEASURED);
   assert.deepEqual(keptMeasurements(folder, graphOf(4), 'onnxruntime cpu').known, []);
   assert.deepEqual(keptMeasurements(folder, graphOf(3), 'openvino cpu').known, []);
+  // Its bytes are the same.
+  assert.deepEqual(graphOf(3, 'bfloat16').model, graphOf(3).model);
+  assert.deepEqual(keptMeasurements(folder, graphOf(3, 'bfloat16'), 'onnxruntime cpu').known, []);
 });
 
 test('a damaged file, a huge one and a folder that cannot be written are no error', async () => {
