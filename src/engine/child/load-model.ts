@@ -18,7 +18,7 @@ import { checkRuntime, type ChosenRuntime, chooseRuntime, type MeasuredNetwork }
 import { residencyOfAll } from './engines-fit.ts';
 import { keepToCpus } from './keep-to-cpus.ts';
 import { hashInBackground, knownModelHash, modelHashOf } from './model-hash.ts';
-import { takeTurns } from './one-at-a-time.ts';
+import { requireLargest, takeTurns } from './one-at-a-time.ts';
 import { NetworkOpener } from './open-networks.ts';
 
 export interface LoadedModel extends AsyncDisposable {
@@ -49,13 +49,15 @@ export async function loadModel(
   const device = await chooseDevice(runtimes, checkRuntime(settings), settings.dtype);
   const { computeType } = device;
   const proved = proveFit(checkpoint, computeType);
-  const chosen = await chooseRuntime(settings, { device, network: measuredNetwork(checkpoint) });
   // A GPU has memory of its own.
   const isOnCpu = device.kind === 'cpu';
   const memory = {
     needs: isOnCpu ? needsAtDefaultSize(checkpoint, computeType) : [],
     freeBytes: isOnCpu ? freeMemoryBytes() : undefined,
   };
+  // Before a measurement opens a network.
+  requireLargest(memory);
+  const chosen = await chooseRuntime(settings, { device, network: measuredNetwork(checkpoint) });
   const { lowMemory, note } = residencyOfAll({
     needs: memory.needs,
     freeBytes: isOnCpu ? freeMemoryForAllBytes() : undefined,

@@ -78,17 +78,22 @@ export interface ResidencyQuestion {
  * @throws `out_of_memory` where the weights of the largest network alone do not fit
  */
 export function takeTurns({ lowMemory, needs, freeBytes = Infinity }: ResidencyQuestion): boolean | string {
-  const largest = largestOf(needs);
-  if (largest !== undefined && largest.weightBytes > freeBytes)
-    throw new Text2ImgError(
-      'out_of_memory',
-      `the model does not fit: the weights of ${largest.network} alone need ${gigabytesText(largest.weightBytes)}, and ${gigabytesText(freeBytes)} are free.`,
-    );
+  requireLargest({ needs, freeBytes });
   if (lowMemory !== 'auto') return lowMemory === 'on';
   const together = togetherBytes(needs);
   if (together <= freeBytes) return false;
   return (
     `One network at a time is in memory (--low-memory auto): at the model's own size all need up to ${gigabytesText(together)} together, ` +
     `the largest ${gigabytesText(inTurnsBytes(needs))}, and ${gigabytesText(freeBytes)} are free.`
+  );
+}
+
+/** @throws `out_of_memory` where the weights of the largest network alone do not fit */
+export function requireLargest({ needs, freeBytes = Infinity }: Omit<ResidencyQuestion, 'lowMemory'>): void {
+  const largest = largestOf(needs);
+  if (largest === undefined || largest.weightBytes <= freeBytes) return;
+  throw new Text2ImgError(
+    'out_of_memory',
+    `the model does not fit: the weights of ${largest.network} alone need ${gigabytesText(largest.weightBytes)}, and ${gigabytesText(freeBytes)} are free.`,
   );
 }
