@@ -3,6 +3,7 @@
  * versions, this number of threads and this network.
  */
 import { createHash } from 'node:crypto';
+import { rm } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -82,7 +83,12 @@ export async function measureOnce(folder: string, path: string, measure: Measure
       if (before !== undefined && isFinal(before)) return before;
       const begun: Measurement = { made_by: 'text2img', tries: (before?.tries ?? 0) + 1 };
       await keep(path, begun);
-      const measured: Measurement = { ...begun, ...(await measure()) };
+      const made = await measure().catch(async (error: unknown) => {
+        // It ended no process, so it does not count.
+        await rm(path, { force: true });
+        throw error;
+      });
+      const measured: Measurement = { ...begun, ...made };
       await keep(path, measured);
       return measured;
     },

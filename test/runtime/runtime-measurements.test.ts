@@ -82,6 +82,17 @@ test('a measurement that fails is not repeated at each start', async (t) => {
   assert.equal(again.problem, 'it failed');
 });
 
+test('a measurement that cannot be made now is made another time', async (t) => {
+  const folder = await makeFolder(t);
+  const path = join(folder, 'm.json');
+  for (let start = 0; start < 3; start++)
+    await assert.rejects(
+      measureOnce(folder, path, () => Promise.reject(new Error('no memory'))),
+      /no memory/,
+    );
+  assert.deepEqual((await measureOnce(folder, path, async () => ({ times: TIMES }))).times, TIMES);
+});
+
 test('a process that is killed while it measures leaves nothing broken; after two of them nobody measures any more', async (t) => {
   const folder = await makeFolder(t);
   const path = join(folder, 'm.json');
