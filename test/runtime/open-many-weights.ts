@@ -1,17 +1,31 @@
 /**
- * `open-many-weights.ts FOLDER TYPE CACHE`: writes 48 matrices of 1024 × 1024 in a type of safetensors, waits for a byte, and opens a graph that
- * multiplies with all of them through the compile cache. It prints a line before and one after. `widening.test.ts` measures its memory.
+ * `open-many-weights.ts FOLDER TYPE CACHE [OPENVINO_FOLDER COMPUTE_TYPE]`: writes 48 matrices of 1024 × 1024 in a type of safetensors and waits for a
+ * byte. Then it opens a graph that multiplies with all of them through the compile cache, and runs it. It prints a line before and one after: `done`, or
+ * the code of the error. `memory-of-opening.ts` measures its memory.
  */
 import { mkdir } from 'node:fs/promises';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { openComponentWeights } from '../../src/checkpoint/component-weights.ts';
+import { Text2ImgError } from '../../src/errors/text2img-error.ts';
+import { COMPUTE_TYPES } from '../../src/onnx/compute-type.ts';
 import { GraphBuilder } from '../../src/onnx/graph.ts';
+import { DEFAULT_RUNTIME, openvinoIn } from '../../src/runtime/registry.ts';
 import { float32 } from '../../src/runtime/tensors.ts';
 import { writeTensors } from '../checkpoint/checkpoint-copies.ts';
 import { openOnCpu } from './open-on-cpu.ts';
 
-const [, , folder, dtype, cache] = process.argv as [string, string, string, 'F32' | 'F16' | 'BF16', string];
+const [, , folder, dtype, cache, libraries, type] = process.argv as [
+  string,
+  string,
+  string,
+  'F32' | 'F16' | 'BF16',
+  string,
+  string?,
+  string?,
+];
+const runtime = libraries === undefined ? DEFAULT_RUNTIME : openvinoIn(libraries);
+const computeType = COMPUTE_TYPES.find((known) => known === type) ?? 'float32';
 const SIDE = 1024;
 const MATRICES = 48;
 
@@ -22,7 +36,7 @@ writeTensors(
   join(folder, 'model.safetensors'),
   new Map(names.map((name) => [name, { dtype, shape: [SIDE, SIDE], data }])),
 );
-const g = new GraphBuilder(await openComponentWeights({ component: 'unet', folder, baseName: 'model' }), 'float32');
+const g = new GraphBuilder(await openComponentWeights({ component: 'unet', folder, baseName: 'model' }), computeType);
 let x = g.input('x', 'float32', [1, SIDE], [1, SIDE]);
 for (const name of names) x = g.node('MatMul', [x, g.weight(name, [SIDE, SIDE])], { shape: [1, SIDE] });
 g.output('y', x, [1, SIDE]);
@@ -42,11 +56,15 @@ const graph = g.build('many weights');
     'float32',
   );
   small.output('y', small.cast(small.input('x', 'float32', [1], [1]), 'float16'), [1]);
-  await using network = await openOnCpu(small.build('small'));
+  await using network = await openOnCpu(small.build('small'), undefined, runtime);
   await network.run({ x: float32(Float32Array.of(1), [1]) });
 }
 process.stdout.write('ready\n');
 await once(process.stdin, 'data');
-await using network = await openOnCpu(graph, { folder: cache, minWeightBytes: 0 });
-await network.run({ x: float32(new Float32Array(SIDE), [1, SIDE]) });
-process.stdout.write('done\n');
+try {
+  await using network = await openOnCpu(graph, { folder: cache, minWeightBytes: 0 }, runtime);
+  await network.run({ x: float32(new Float32Array(SIDE), [1, SIDE]) });
+  process.stdout.write('done\n');
+} catch (error) {
+  process.stdout.write(`${error instanceof Text2ImgError ? error.code : String(error)}\n`);
+}

@@ -10,7 +10,7 @@ export async function openOnCpu(
 ): Promise<Network> {
   return await runtime.open(graph, {
     device: 'cpu',
-    computeType: 'float32',
+    computeType: graph.computeType,
     threads: 1,
     use: 'once',
     ...(cache === undefined ? {} : { cache }),

@@ -1,17 +1,16 @@
 /** Weights of a file in another type than a graph computes in: the compile cache writes them in float32 before it compiles, and no number changes. */
 import assert from 'node:assert/strict';
-import { spawn, spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
 import { mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { openComponentWeights } from '../../src/checkpoint/component-weights.ts';
 import { placeInOneFile } from '../../src/onnx/widening.ts';
 import { writeWidened } from '../../src/runtime/write-widened.ts';
 import { float32, floatsOf } from '../../src/runtime/tensors.ts';
 import { type StoredTensor, writeTensors } from '../checkpoint/checkpoint-copies.ts';
+import { NO_PEAKS, peakOfOpening } from './memory-of-opening.ts';
 import { openOnCpu } from './open-on-cpu.ts';
 import { graphOf, STORED, weightsOf } from './stored-types.ts';
 
@@ -81,38 +80,12 @@ test('a graph whose weights have its own type is used as it is', async () => {
   assert.equal(graphOf(weights).widening, undefined);
 });
 
-/** Peak of the memory that is no file's, above what the process had before it opened the network; in units of the weights in float32. */
-async function peakOfOpening(dtype: string, cache: string): Promise<number> {
-  const program = fileURLToPath(new URL('open-many-weights.ts', import.meta.url));
-  const child = spawn(process.execPath, [program, join(place, `many-${dtype}`), dtype, cache], {
-    stdio: ['pipe', 'pipe', 'inherit'],
-  });
-  const exit = new Promise((resolve) => child.once('exit', resolve));
-  const anonymous = async (): Promise<number> => {
-    const status = await readFile(`/proc/${child.pid}/status`, 'utf8').catch(() => '');
-    return 1024 * Number(/^RssAnon:\s*(\d+) kB$/m.exec(status)?.[1] ?? 0);
-  };
-  await new Promise((resolve) => child.stdout.once('data', resolve));
-  const before = await anonymous();
-  let [peak, isOver] = [0, false];
-  child.stdout.on('data', () => (isOver = true));
-  child.stdin.end('go');
-  while (!isOver && child.exitCode === null) {
-    peak = Math.max(peak, await anonymous());
-    await new Promise((resolve) => setTimeout(resolve, 2));
-  }
-  assert.equal(await exit, 0);
-  return (peak - before) / MANY_WEIGHTS_BYTES;
-}
-
-/** 48 matrices of 1024 × 1024 in float32. */
-const MANY_WEIGHTS_BYTES = 48 * 4 * 2 ** 20;
-
 test('opening weights of float16 for the first time takes as much memory as those of float32', {
-  skip: existsSync('/proc/self/status') ? false : 'NOT TESTED: peak memory of loading; this system has no /proc',
+  skip: NO_PEAKS,
 }, async () => {
   const peaks: Record<string, number> = {};
-  for (const dtype of ['F32', 'F16', 'BF16']) peaks[dtype] = await peakOfOpening(dtype, join(place, `cache-${dtype}`));
+  for (const dtype of ['F32', 'F16', 'BF16'])
+    peaks[dtype] = await peakOfOpening({ folder: join(place, `many-${dtype}`), dtype });
   // Measured: 0.43 to 0.46 for all three; converted in memory, 1.41 for float16 and 1.28 for bfloat16.
   for (const [dtype, peak] of Object.entries(peaks)) assert.ok(peak < 0.9, `${dtype}: ${JSON.stringify(peaks)}`);
 });
