@@ -68,6 +68,9 @@ A name may have a schedule behind it, such as \`euler_karras\` or \`DPM++ 2M Kar
 |---|---|---|---|---|
 ${rows(SCHEDULERS.map(schedulerCells))}
 
+\`unipc\`, \`UniPC\` and ComfyUI's \`uni_pc\` mean diffusers' class with its default \`solver_type\`, \`bh2\`. In ComfyUI and web UIs these names
+compute \`bh1\`. A checkpoint whose \`scheduler_config.json\` says \`"solver_type": "bh1"\` and \`"final_sigmas_type": "sigma_min"\` gets it here.
+
 These samplers are refused by name:
 
 | sampler | because |

@@ -27,6 +27,10 @@ export async function checkVaeName(settings: ModelSettings): Promise<void> {
   await vaePlace(settings);
 }
 
-async function vaePlace({ vae, environment }: ModelSettings): Promise<ReturnType<typeof placeNamed> | undefined> {
+/** Where `--vae` leads: to a place on this machine, or to the hub. @throws `model_not_found` */
+export async function vaePlace({
+  vae,
+  environment,
+}: Pick<ModelSettings, 'vae' | 'environment'>): Promise<ReturnType<typeof placeNamed> | undefined> {
   return vae === undefined ? undefined : placeNamed(vae, { environment, what: 'The autoencoder', allowed: ALLOWED });
 }

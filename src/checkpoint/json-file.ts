@@ -1,7 +1,7 @@
 /** Reads a checkpoint's JSON file, with errors that name it. */
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import { messageOf } from '../lib/disk-errors.ts';
-import { isRecord } from '../lib/foreign-record.ts';
+import { isRecord, own } from '../lib/foreign-record.ts';
 import { readCheckpointFile } from './checkpoint-file.ts';
 import { TELLTALE_BYTES, wrongContent } from './wrong-content.ts';
 
@@ -17,6 +17,18 @@ export async function readJsonFile(path: string): Promise<Readonly<Record<string
   if (isRecord(json)) return json;
   const found = json === null ? 'null' : Array.isArray(json) ? 'an array' : `a ${typeof json}`;
   throw new Text2ImgError('invalid_config', `${path} holds ${found}; an object is needed.`);
+}
+
+/**
+ * A component's configuration. The keys that `_use_default_values` lists are left out, so that each has the default of its class.
+ * Source: diffusers configuration_utils.py, ConfigMixin.extract_init_dict.
+ * @throws as `readJsonFile`
+ */
+export async function readConfigFile(path: string): Promise<Readonly<Record<string, unknown>>> {
+  const json = await readJsonFile(path);
+  const listed = own(json, '_use_default_values');
+  const unset = new Set<unknown>(Array.isArray(listed) ? listed : []);
+  return unset.size === 0 ? json : Object.fromEntries(Object.entries(json).filter(([key]) => !unset.has(key)));
 }
 
 /** A text file of a checkpoint. @throws `model_not_found`, `invalid_config` for one that is something else */

@@ -117,13 +117,17 @@ export function tokenizerClassOf({ components }: ModelIndex, { name, classes }: 
 async function requireCheckpointFolder(folder: string): Promise<void> {
   const facts = await stat(folder).catch(() => undefined);
   if (facts?.isDirectory() === true) return;
-  if (facts !== undefined)
-    throw new Text2ImgError(
-      'model_not_found',
-      `the model "${folder}" is a pipe, a socket or a device; a folder or a .safetensors file is needed.`,
-    );
+  if (facts !== undefined) throw specialFile(folder);
   throw new Text2ImgError(
     'model_not_found',
     `there is no folder "${folder}" with a checkpoint in the diffusers layout.`,
+  );
+}
+
+/** The error for a model that is neither a folder nor a plain file. */
+export function specialFile(path: string): Text2ImgError {
+  return new Text2ImgError(
+    'model_not_found',
+    `the model ${quote(path, 300)} is a pipe, a socket or a device; a folder or a .safetensors file is needed.`,
   );
 }

@@ -20,7 +20,7 @@ import type {
 } from './component-spec.ts';
 import { openComponentWeights } from './component-weights.ts';
 import { type ComponentFiles, hasVariant } from './find-weight-files.ts';
-import { readJsonFile } from './json-file.ts';
+import { readConfigFile } from './json-file.ts';
 import {
   familyOf,
   type ModelIndex,
@@ -118,7 +118,7 @@ class Opening {
     const networkClass = networkClassOf(this.#index, spec);
     const configPath = join(this.#folder, spec.name, 'config.json');
     // It only says what the other one is compared with, so it may be missing or broken.
-    const own = await readJsonFile(configPath)
+    const own = await readConfigFile(configPath)
       .then((json) => readConfig(networkClass, json, configPath).config)
       .catch(() => undefined);
     const { network, warnings } = await openVae(path, { spec, variant, own, families: this.#choices.families });
@@ -131,7 +131,7 @@ class Opening {
     if (spec.name === VAE && vae !== undefined) return this.#replacedVae(vae, spec, variant);
     const networkClass = networkClassOf(this.#index, spec);
     const configPath = join(this.#folder, spec.name, 'config.json');
-    const { config, warnings } = readConfig(networkClass, await readJsonFile(configPath), configPath);
+    const { config, warnings } = readConfig(networkClass, await readConfigFile(configPath), configPath);
     this.#warnings.push(...warnings);
     const files = this.#filesOf(spec);
     const stored = await openComponentWeights(variant === undefined ? files : { ...files, variant });
@@ -153,7 +153,7 @@ class Opening {
 
   async #scheduler(spec: SchedulerSpec): Promise<CheckpointScheduler> {
     const path = join(this.#folder, spec.name, 'scheduler_config.json');
-    const json = await readJsonFile(path);
+    const json = await readConfigFile(path);
     // As in diffusers: the index decides. The scheduler's own file counts only if the index names no class.
     const className = own(this.#index.components, spec.name) ?? json['_class_name'];
     if (typeof className !== 'string')

@@ -13,7 +13,7 @@ import type { NetworkClass } from '../networks/network-class.ts';
 import type { CheckpointNetwork } from './checkpoint.ts';
 import type { CheckpointFamily, NetworkSpec } from './component-spec.ts';
 import { loadSmallTensors, openComponentWeights } from './component-weights.ts';
-import { readJsonFile } from './json-file.ts';
+import { readConfigFile } from './json-file.ts';
 import { type FileTensors, readFileTensors } from './single-file/file-tensors.ts';
 import { hasLdmVae, readLdmVae } from './single-file/ldm-vae.ts';
 import { mappedWeights } from './single-file/mapped-weights.ts';
@@ -57,7 +57,7 @@ async function openFolder(path: string, { spec, variant }: OpenVaeOptions): Prom
   const isAlone = existsSync(join(path, 'config.json')) || !existsSync(join(path, spec.name));
   const folder = isAlone ? path : join(path, spec.name);
   const configPath = join(folder, 'config.json');
-  const json = await readJsonFile(configPath);
+  const json = await readConfigFile(configPath);
   const networkClass = classOf(spec, own(json, '_class_name'), configPath);
   const { config, warnings } = readConfig(networkClass, json, configPath);
   const files = { component: spec.name, folder, baseName: networkClass.weightsBaseName };

@@ -17,6 +17,7 @@ import { freeMemoryBytes } from '../lib/free-memory.ts';
 import { inspectOpenvino } from './doctor-openvino.ts';
 import { jsonLine } from './json-output.ts';
 import { engineEnvironment } from '../app/engine-environment.ts';
+import { vaePlace } from '../app/find-vae.ts';
 import { openQueue } from '../app/open-queue.ts';
 import { queueSettings } from '../app/settings.ts';
 
@@ -128,9 +129,21 @@ async function modelProblem(error: unknown, context: CommandContext, mode: Mode)
   if (context.config.vae === undefined) return withModelId(problem('model', error, mode.kind), context, mode);
   const config = { ...context.config, vae: undefined };
   const alone = await probe('model', mode, async () => (await inspectModel({ ...context, config }, mode)).detail);
-  return alone.status === 'ok'
-    ? { ...problem('vae', error, mode.kind), name: 'model' }
-    : withModelId(alone, context, mode);
+  if (alone.status !== 'ok') return withModelId(alone, context, mode);
+  const finding = { ...problem('vae', error, mode.kind), name: 'model' };
+  // What is not on this machine is not read: nobody should take the finding for one about its files.
+  const isHere = await vaePlace({
+    ...omitUndefined({ vae: context.config.vae }),
+    environment: context.environment,
+  }).then(
+    (place) => place === undefined || 'folder' in place,
+    () => true,
+  );
+  if (isHere || Text2ImgError.from(error).code !== 'model_not_found') return finding;
+  return {
+    ...finding,
+    detail: `${finding.detail} Doctor downloads nothing, so it did not check the autoencoder. The model without --vae is in order: ${alone.detail}`,
+  };
 }
 
 /** The advice of a model of the hub names it, so that the line can be typed as it stands. */

@@ -1,11 +1,12 @@
 /** `text2img models show`: the facts of a model in the hub's cache, or of a checkpoint that is one file. */
 import { stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { placeNamed } from '../app/pull-model.ts';
 import { modelsIn, type CachedModel } from '../checkpoint/hub/cached-models.ts';
 import { isAddress, parseHubAddress } from '../checkpoint/hub/hub-address.ts';
 import { HubCache } from '../checkpoint/hub/hub-cache.ts';
 import { type HubId, hubName, parseHubId } from '../checkpoint/hub/hub-id.ts';
+import { specialFile } from '../checkpoint/model-index.ts';
 import { openCheckpoint, type OpenCheckpointOptions } from '../checkpoint/open-checkpoint.ts';
 import { hubEnvironment } from '../config/hub.ts';
 import type { Config } from '../config/options.ts';
@@ -40,13 +41,14 @@ export async function showModel(context: CommandContext, text: string): Promise<
   const { environment } = context;
   const place = await placeNamed(text, { environment, what: 'The model', allowed: ALLOWED });
   // A file or a folder wins over a hub id, as with `--model`.
-  const isFolder = 'folder' in place && (await stat(place.folder)).isDirectory();
-  if (isFolder)
+  const facts = 'folder' in place ? await stat(place.folder) : undefined;
+  if (facts?.isDirectory() === true)
     throw new Text2ImgError(
       'invalid_option',
       `${quote(text)} is a folder, and only models of the hub and single files can be shown. Check the folder with "text2img doctor --model ${text}".`,
     );
-  if ('folder' in place) return await showOneFile(context, text, []);
+  if (facts?.isFile() === false) throw specialFile(resolve(text));
+  if ('folder' in place) return await showOneFile(context, place.folder, []);
   const model = await cachedModel(context, place);
   const { file, folder } = model;
   return file === undefined

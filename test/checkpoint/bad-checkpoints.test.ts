@@ -252,3 +252,21 @@ test('whatever bytes a safetensors file has, it is read or refused, never anythi
     { numRuns: 300 },
   );
 });
+
+test('keys that _use_default_values lists have the default of their class, as in diffusers', async (t) => {
+  const folder = copyOfBase(t);
+  const path = join(folder, 'scheduler', 'scheduler_config.json');
+  const read = async (): Promise<Record<string, unknown>> => {
+    const { scheduler } = await openKnown(folder);
+    return { ...scheduler.config } as Record<string, unknown>;
+  };
+  edit(path, (json) => Object.assign(json, { beta_start: 0.002, beta_end: 0.03 }));
+  const stated = await read();
+  assert.deepEqual([stated['beta_start'], stated['beta_end']], [0.002, 0.03]);
+  edit(path, (json) => (json['_use_default_values'] = ['beta_start', 7, null]));
+  const { beta_start: byDefault, ...others } = await read();
+  assert.notEqual(byDefault, 0.002);
+  assert.equal(others['beta_end'], 0.03);
+  edit(path, (json) => (json['_use_default_values'] = 'beta_start'));
+  assert.equal((await read())['beta_start'], 0.002);
+});

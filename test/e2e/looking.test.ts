@@ -74,6 +74,9 @@ test('doctor advises for --vae where the model is good without it, and for the m
     await model('--vae', missing),
     /The autoencoder .*missing.*\[model_not_found\]\n.*--vae, or leave it out/,
   );
+  const onHub = await model('--vae', 'owner/vae');
+  assert.match(onHub, /the repository owner\/vae at revision "main" is not in the cache .*\[model_not_found\] Doctor/);
+  assert.match(onHub, /it did not check the autoencoder\. The model without --vae is in order: .*demo/);
   assert.match(await model('--vae', missing, '--model', join(folder, 'none')), /The model .*none.*\n.* with --model\n/);
 });
 

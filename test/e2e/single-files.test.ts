@@ -1,5 +1,6 @@
 /** A checkpoint that is one file, from the command line: on the disk and on the hub; shown, checked, and generated with. */
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
@@ -155,6 +156,19 @@ test('a missing path: models show, generate and doctor say the same, and end wit
   assert.ok(checked.stdout.includes(says), checked.stdout);
   const hubLike = await runCli({ args: ['models', 'show', 'sub/x/nope.safetensors'], environment });
   assert.match(hubLike.stderr, /downloads it\. There is no file "sub\/x\/nope\.safetensors" on this machine either\./);
+});
+
+test('a device and a pipe: models show and generate say the same, and wait for nobody', async () => {
+  const folder = temporaryFolder();
+  execFileSync('mkfifo', [join(folder, 'pipe')]);
+  for (const model of ['/dev/zero', 'pipe']) {
+    const shown = await runCli({ args: ['models', 'show', model], cwd: folder });
+    const made = await runCli({ args: ['generate', '--model', model, ...SMALL], cwd: folder });
+    assert.deepEqual([shown.code, made.code], [4, 4]);
+    const [sentence] =
+      /text2img: The model ".*(?:zero|pipe)" is a pipe, a socket or a device.*/.exec(shown.stderr) ?? [];
+    assert.ok(sentence !== undefined && made.stderr.includes(sentence), shown.stderr + made.stderr);
+  }
 });
 
 test('a file without an autoencoder: shown with what is missing, refused for generating with the option that helps', async () => {

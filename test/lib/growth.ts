@@ -36,3 +36,25 @@ function microsecondsOf(call: () => unknown): number {
     if (user + system >= ENOUGH_MICROSECONDS) return (user + system) / calls;
   }
 }
+
+export interface GrowingAsync {
+  readonly use: (size: number) => Promise<unknown>;
+  readonly size: number;
+  readonly factor: number;
+}
+
+/** The same for what also waits for files: the wait takes no processor time of this thread. */
+export async function growthOfAsync({ use, size, factor }: GrowingAsync): Promise<number> {
+  await use(size);
+  const small = Math.max(SHORTEST_MICROSECONDS, await microsecondsOfAsync(() => use(size)));
+  return (await microsecondsOfAsync(() => use(size * factor))) / small;
+}
+
+async function microsecondsOfAsync(call: () => Promise<unknown>): Promise<number> {
+  const before = process.threadCpuUsage();
+  for (let calls = 1; ; calls++) {
+    await call();
+    const { user, system } = process.threadCpuUsage(before);
+    if (user + system >= ENOUGH_MICROSECONDS) return (user + system) / calls;
+  }
+}

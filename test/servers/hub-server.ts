@@ -183,7 +183,7 @@ export class HubServer implements AsyncDisposable {
     response.writeHead(start > 0 ? 206 : 200);
     if (request.method === 'HEAD') return void response.end();
     if (fault?.kind !== 'drop') return void response.end(sent);
-    response.write(sent, () => setTimeout(() => request.socket.destroy(), 20));
+    response.write(sent, () => request.socket.destroy());
   }
 }
 

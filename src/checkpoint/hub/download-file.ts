@@ -142,19 +142,26 @@ async function writeBody(
   partial: string,
   { file, options, startBytes }: Writing,
 ): Promise<void> {
-  await using handle = await open(partial, startBytes > 0 ? 'a' : 'w').catch((error: unknown) => {
+  const chunks = chunksOf(answer, options);
+  // Asked for before the file is open: a connection that breaks while a slow disk opens it would take along what has come.
+  const first = chunks.next();
+  const firstEnded = first.catch(() => undefined);
+  try {
+    await using handle = await open(partial, startBytes > 0 ? 'a' : 'w');
+    let doneBytes = startBytes;
+    for (let next = await first; next.done !== true; next = await chunks.next()) {
+      doneBytes += next.value.length;
+      if (doneBytes > file.sizeBytes)
+        throw failed(file, options, `is longer than the ${file.sizeBytes} bytes that the hub says`);
+      await handle.writeFile(next.value);
+      options.onProgress(doneBytes);
+    }
+    await handle.sync();
+  } finally {
     answer.destroy();
-    throw error;
-  });
-  let doneBytes = startBytes;
-  for await (const chunk of chunksOf(answer, options)) {
-    doneBytes += chunk.length;
-    if (doneBytes > file.sizeBytes)
-      throw failed(file, options, `is longer than the ${file.sizeBytes} bytes that the hub says`);
-    await handle.writeFile(chunk);
-    options.onProgress(doneBytes);
+    await firstEnded;
+    await chunks.return(undefined);
   }
-  await handle.sync();
 }
 
 /** The body; what the network does to it is `Trouble`, so that it is never taken for the disk's. */

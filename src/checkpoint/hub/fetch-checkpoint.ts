@@ -71,11 +71,11 @@ export async function fetchCheckpoint(hubId: HubId, options: FetchCheckpointOpti
 function cachedPath(
   cached: CachedSnapshot | undefined,
   hubId: HubId,
-  { root, offline }: { readonly root: string; readonly offline: boolean },
+  { root, offline, component }: Pick<FetchCheckpointOptions, 'offline' | 'component'> & { readonly root: string },
 ): string {
   if (cached !== undefined && cached.missing === undefined) return cached.path;
   const model = hubName(hubId);
-  const name = `the model ${model} at revision ${quote(hubId.revision)}`;
+  const name = `the ${component === undefined ? 'model' : 'repository'} ${model} at revision ${quote(hubId.revision)}`;
   if (cached === undefined)
     throw new Text2ImgError(
       'model_not_found',
@@ -83,7 +83,7 @@ function cachedPath(
     );
   throw new Text2ImgError(
     'model_not_found',
-    `${name} is not whole in the cache ${quote(root)}: ${cached.missing}. "text2img models pull ${model}" downloads the rest${offline ? ', which --offline forbids' : ''}.`,
+    `${name} is not whole in the cache ${quote(root)}: ${cached.missing}.${component === undefined ? ` "text2img models pull ${model}" downloads the rest${offline ? ', which --offline forbids' : ''}.` : ''}`,
   );
 }
 

@@ -77,7 +77,7 @@ const ANOTHER_TASK: readonly OtherFile[] = [
   {
     is: (tensors) => tensors.hasModule(`${LDM_UNET_PREFIX}time_embed.cond_proj`),
     sentence:
-      'a latent consistency checkpoint with an embedding of the guidance, which is implemented for folders only; name its repository or folder',
+      'a latent consistency checkpoint with an embedding of the guidance, which neither text2img nor diffusers reads from one file; name its repository or folder',
   },
   {
     is: (tensors) => tensors.hasModule('noise_augmentor'),
