@@ -258,7 +258,7 @@ test('keys that _use_default_values lists have the default of their class, as in
   const path = join(folder, 'scheduler', 'scheduler_config.json');
   const read = async (): Promise<Record<string, unknown>> => {
     const { scheduler } = await openKnown(folder);
-    return { ...scheduler.config } as Record<string, unknown>;
+    return { ...scheduler.config };
   };
   edit(path, (json) => Object.assign(json, { beta_start: 0.002, beta_end: 0.03 }));
   const stated = await read();
