@@ -131,7 +131,7 @@ async function modelProblem(error: unknown, context: CommandContext, mode: Mode)
   const alone = await probe('model', mode, async () => (await inspectModel({ ...context, config }, mode)).detail);
   if (alone.status !== 'ok') return withModelId(alone, context, mode);
   const finding = { ...problem('vae', error, mode.kind), name: 'model' };
-  // What is not on this machine is not read: nobody should take the finding for one about its files.
+  // Doctor reads nothing that is only on the hub, so the finding says nothing about those files.
   const isHere = await vaePlace({
     ...omitUndefined({ vae: context.config.vae }),
     environment: context.environment,
