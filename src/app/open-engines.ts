@@ -33,8 +33,11 @@ export class WorkerEngines implements AsyncDisposable {
   readonly #engines: readonly PlannedEngine[];
   readonly #made: MakeEngineOptions;
   readonly #environment: EngineOptions['environment'];
-  /** The first engine decides for all how many networks are in memory at a time, at its first start. */
-  #shared: Pick<EngineSettings, 'sharers'> & Partial<Pick<EngineSettings, 'lowMemory'>>;
+  /**
+   * The first engine decides for all at its first start: how many networks are in memory at a time, and which runtime they run on. Engines with other
+   * numbers of threads would measure for themselves, and an image must not depend on its engine.
+   */
+  #shared: Partial<Pick<EngineSettings, 'sharers' | 'lowMemory' | 'runtime' | 'runtimeReason'>>;
 
   /** Not started yet. */
   constructor(options: EngineOptions, made: MakeEngineOptions) {
@@ -62,7 +65,11 @@ export class WorkerEngines implements AsyncDisposable {
     // The first fills the compile cache, which the others then share.
     const facts = await this.#startOne(first);
     if (facts.device !== 'cpu') throw sharesNoGpu(this.#engines.length, facts.device);
-    this.#shared = { lowMemory: facts.lowMemory === true ? 'on' : 'off' };
+    const { runtime, runtimeReason } = facts;
+    this.#shared = {
+      lowMemory: facts.lowMemory === true ? 'on' : 'off',
+      ...omitUndefined({ runtime, runtimeReason }),
+    };
     await Promise.all(others.map((engine) => this.#startOne(engine)));
   }
 

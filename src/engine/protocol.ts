@@ -29,6 +29,8 @@ const engineSettingsSchema = z.object({
   dtype: z.enum(['auto', 'float32', 'float16', 'bfloat16']),
   /** Absent: auto. */
   runtime: z.enum(['auto', 'onnxruntime', 'openvino']).optional(),
+  /** Why this runtime, where another engine chose it. */
+  runtimeReason: z.string().optional(),
   /** Where `setup openvino` leaves its libraries; absent: nowhere. */
   openvinoFolder: z.string().optional(),
   /** Nothing that is measured decides about the pixels. */

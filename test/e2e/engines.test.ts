@@ -108,6 +108,9 @@ test(
       const told = messages(ran, 'model ready');
       assert.deepEqual(new Set(told.map(({ engine }) => engine)), new Set(['engine 1', 'engine 2']));
       for (const line of told) assert.deepEqual([line['device'], typeof line['threads']], ['cpu', 'number']);
+      const runtimes = told.map((line) => `${String(line['runtime'])}: ${String(line['runtime_reason'])}`);
+      assert.equal(new Set(runtimes).size, 1, 'the engines run on one runtime, for the reason that the first one had');
+      assert.doesNotMatch(runtimes.join(), /asked for/);
       if (
         told.every((line) => line['cpus'] !== undefined) &&
         !ran.lines.some(({ warning }) => /taskset/.test(String(warning)))

@@ -28,7 +28,7 @@ export interface ChosenRuntime {
 
 type RuntimeSettings = Pick<
   EngineSettings,
-  'runtime' | 'openvinoFolder' | 'dtype' | 'deterministic' | 'threads' | 'compileCacheFolder' | 'compileCacheBytes'
+  'runtime' | 'runtimeReason' | 'openvinoFolder' | 'dtype' | 'deterministic' | 'threads' | 'compileCacheFolder' | 'compileCacheBytes'
 >;
 
 /**
@@ -78,7 +78,8 @@ const BUDGET_MS = 20_000;
 /** Never throws: trouble with OpenVINO is a reason for ONNX Runtime. */
 export async function chooseRuntime(settings: RuntimeSettings, choice: Choice): Promise<ChosenRuntime> {
   const { device, network } = choice;
-  const { runtime, dtype, openvinoFolder = '', deterministic = false, compileCacheFolder } = settings;
+  const { runtime, runtimeReason: asked = 'asked for', dtype, openvinoFolder = '', deterministic = false } = settings;
+  const { compileCacheFolder } = settings;
   const onnxRuntime = (reason: string, warning?: string): ChosenRuntime => ({
     runtime: device.runtime,
     reason,
@@ -87,9 +88,9 @@ export async function chooseRuntime(settings: RuntimeSettings, choice: Choice): 
   if (runtime === 'openvino' || dtype === 'bfloat16')
     return {
       runtime: openvinoIn(openvinoFolder),
-      reason: runtime === 'openvino' ? 'asked for' : 'bfloat16 was asked for',
+      reason: runtime === 'openvino' ? asked : 'bfloat16 was asked for',
     };
-  if (runtime === 'onnxruntime') return onnxRuntime('asked for');
+  if (runtime === 'onnxruntime') return onnxRuntime(asked);
   if (deterministic) return onnxRuntime('--deterministic');
   if (device.kind !== 'cpu') return onnxRuntime('the only one for this device');
   const libraries = findLibraries(openvinoFolder);

@@ -5,7 +5,7 @@
 import type { default as Koffi, LibraryHandle, TypeObject } from 'koffi';
 import { messageOf } from '../../lib/disk-errors.ts';
 import type { ElementType } from '../contract.ts';
-import { openvinoUnavailable } from './library-folder.ts';
+import { OPENVINO_SETUP, openvinoUnavailable } from './library-folder.ts';
 
 /** The address of one of OpenVINO's objects. */
 export type Handle = bigint;
@@ -59,7 +59,7 @@ export async function loadFunctions(libraryPath: string): Promise<OpenVinoFuncti
     const { default: koffi } = await import('koffi');
     return declare(koffi, koffi.load(libraryPath));
   } catch (error) {
-    throw openvinoUnavailable(`it could not be loaded: ${messageOf(error)}.`, { cause: error });
+    throw openvinoUnavailable(`it could not be loaded: ${messageOf(error)}. Run "${OPENVINO_SETUP}" to check its files.`, { cause: error });
   }
 }
 

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { Text2ImgError } from '../../errors/text2img-error.ts';
 import { C_LIBRARY, OPENVINO_VERSION, type OpenvinoBuild, openvinoBuild } from './release.ts';
 
-const OPENVINO_SETUP = 'text2img setup openvino';
+export const OPENVINO_SETUP = 'text2img setup openvino';
 
 /** `good`: all files are there with their sizes. `broken` says what is wrong, without the full stop. */
 export type OpenvinoLibraries =

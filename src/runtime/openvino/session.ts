@@ -28,7 +28,7 @@ export class OpenVinoSession implements Session {
   readonly #properties: readonly Property[];
   #compiled: Compiled | undefined;
   /** Memory that the running request reads. */
-  #lent: readonly LentTensor[] = [];
+  #lent: LentTensor[] = [];
 
   private constructor(core: OpenVinoCore, model: OpenVinoModel, properties: readonly Property[]) {
     this.#core = core;
@@ -45,9 +45,11 @@ export class OpenVinoSession implements Session {
     const tensors = this.#inInputOrder(inputs);
     const { request } = await this.#compileFor(tensors);
     try {
-      this.#lent = tensors.map((tensor) => lend(this.#core, tensor));
-      for (const [index, { handle }] of this.#lent.entries())
-        this.#core.check('an input was refused', this.#core.functions.setInput(request, index, handle));
+      for (const [index, tensor] of tensors.entries()) {
+        const lent = lend(this.#core, tensor);
+        this.#lent.push(lent);
+        this.#core.check('an input was refused', this.#core.functions.setInput(request, index, lent.handle));
+      }
       await this.#infer(request, signal);
       return Object.fromEntries(
         this.#model.ports.outputs.map(({ name }, index) => [name, this.#output(request, index)]),
