@@ -28,7 +28,14 @@ export interface ChosenRuntime {
 
 type RuntimeSettings = Pick<
   EngineSettings,
-  'runtime' | 'runtimeReason' | 'openvinoFolder' | 'dtype' | 'deterministic' | 'threads' | 'compileCacheFolder' | 'compileCacheBytes'
+  | 'runtime'
+  | 'runtimeReason'
+  | 'openvinoFolder'
+  | 'dtype'
+  | 'deterministic'
+  | 'threads'
+  | 'compileCacheFolder'
+  | 'compileCacheBytes'
 >;
 
 /**

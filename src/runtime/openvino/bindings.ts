@@ -59,7 +59,10 @@ export async function loadFunctions(libraryPath: string): Promise<OpenVinoFuncti
     const { default: koffi } = await import('koffi');
     return declare(koffi, koffi.load(libraryPath));
   } catch (error) {
-    throw openvinoUnavailable(`it could not be loaded: ${messageOf(error)}. Run "${OPENVINO_SETUP}" to check its files.`, { cause: error });
+    throw openvinoUnavailable(
+      `it could not be loaded: ${messageOf(error)}. Run "${OPENVINO_SETUP}" to check its files.`,
+      { cause: error },
+    );
   }
 }
 

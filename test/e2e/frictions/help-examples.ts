@@ -27,7 +27,7 @@ export const cudaFacts: Expected = {
 };
 
 /** Nothing is downloaded: nobody listens at this mirror. */
-const openvinoFacts: Expected = {
+export const openvinoFacts: Expected = {
   environment: { XDG_DATA_HOME: 'share', TEXT2IMG_PACKAGES_URL: 'http://127.0.0.1:9' },
   typed: (line) => line,
   code: 5,

@@ -3,7 +3,7 @@ import type { CommandName } from '../../../src/config/options.ts';
 import { COMMANDS } from '../../../src/config/options.ts';
 import { PACKAGE } from '../run-cli.ts';
 import { NO_MONGOD } from '../../servers/find-mongod.ts';
-import { cudaFacts, withJob } from './help-examples.ts';
+import { cudaFacts, openvinoFacts, withJob } from './help-examples.ts';
 import type { Neighbours } from './neighbours.ts';
 import type { Expectations } from './texts.ts';
 
@@ -80,6 +80,7 @@ export function readmeExpectations({ mongo, hook }: Neighbours): Expectations {
     'text2img health': { code: 5, says: /no worker runs.*\[worker_unhealthy\]\n$/ },
     'text2img doctor': { prints: /\nno problems\n$/ },
     'text2img setup cuda': cudaFacts,
+    'text2img setup openvino': openvinoFacts,
     'text2img <command> --help': {
       typed: (line) => COMMANDS.map((command: CommandName) => line.replace('<command>', command)),
       prints: [/^Usage: text2img /, /\nExamples:\n {2}\S/],
