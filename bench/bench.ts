@@ -12,9 +12,9 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { loadModel } from '../src/engine/child/load-model.ts';
 import { FAMILIES } from '../src/pipelines/registry.ts';
-import { runJobs } from '../src/pipelines/run-jobs.ts';
 import { BENCH_FOLDER, makeCheckpoint, makeTokenizer } from './checkpoints.ts';
 import { contestants, measure, type TaskName } from './compare.ts';
+import { drawImage } from './draw-image.ts';
 import { benchEngines } from './engines.ts';
 import { gemmFlopsPerSecond } from './gemm.ts';
 import { keep, keepGemm, presentLoad } from './results.ts';
@@ -179,25 +179,8 @@ async function sayDemo(): Promise<void> {
     numInferenceSteps: 20,
     guidanceScale: 4,
   };
-  const job = {
-    jobId: 'demo',
-    request: aRequest({ ...request, widthPx: 256, heightPx: 256 }),
-    images: [],
-    signal: new AbortController().signal,
-  };
-  const draw = (): Promise<void> =>
-    runJobs(model.pipeline, [job], {
-      maxBatchImages: 1,
-      yieldToEventLoop: () => new Promise((resolve) => setImmediate(resolve)),
-      observer: {
-        onProgress: () => undefined,
-        onImage: () => undefined,
-        onDone: () => undefined,
-        onFailed: (_, error) => {
-          throw error;
-        },
-      },
-    });
+  const resolved = aRequest({ ...request, widthPx: 256, heightPx: 256 });
+  const draw = (): Promise<void> => drawImage(model.pipeline, resolved);
   say(
     'demo image, 256×256, 20 steps, guidance 4',
     `${median(await timeRuns(5, draw)).toFixed(2)} s; model loads in ${(model.facts.loadMs / 1000).toFixed(2)} s`,

@@ -9,11 +9,11 @@ import { NetworkOpener } from '../src/engine/child/open-networks.ts';
 import type { ComputeType } from '../src/onnx/graph.ts';
 import { buildGraph } from '../src/pipelines/prove-fit.ts';
 import { FAMILIES } from '../src/pipelines/registry.ts';
-import { runJobs } from '../src/pipelines/run-jobs.ts';
 import type { Pipeline } from '../src/pipelines/contract.ts';
 import { aRequest } from '../test/job/a-request.ts';
 import { BENCH_FOLDER } from './checkpoints.ts';
 import type { Task } from './compare.ts';
+import { drawImage } from './draw-image.ts';
 import { benchRuntimes } from './runtimes.ts';
 import { peakBytes, timeRuns } from './timing.ts';
 import { inputsOf, SHAPES } from './unet-shapes.ts';
@@ -69,18 +69,5 @@ function imageOf(pipeline: Pipeline, numInferenceSteps: number): () => Promise<v
   const { prompt, negativePrompt, guidanceScale, sizePx } = task;
   const size = { widthPx: sizePx, heightPx: sizePx };
   const request = aRequest({ prompt, negativePrompt, guidanceScale, numInferenceSteps, ...size, scheduler: 'euler' });
-  const job = { jobId: 'image', request, images: [], signal: new AbortController().signal };
-  return () =>
-    runJobs(pipeline, [job], {
-      maxBatchImages: 1,
-      yieldToEventLoop: () => new Promise((resolve) => setImmediate(resolve)),
-      observer: {
-        onProgress: () => undefined,
-        onImage: () => undefined,
-        onDone: () => undefined,
-        onFailed: (_, error) => {
-          throw error;
-        },
-      },
-    });
+  return () => drawImage(pipeline, request);
 }

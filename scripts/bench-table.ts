@@ -39,12 +39,22 @@ function machineTables(results: Results): string {
   const gemm = gemmGflops === undefined ? '' : ` Its best matrix product in float32: ${gemmGflops} GFLOP/s.`;
   const about = `${processor}, ${threads} threads, ${memoryGB} GB, ${instructionSets.join(', ')}.${gemm}`;
   const dates = [...new Set(measurements.map(({ date }) => date))].toSorted();
-  const versions = `Measured on ${dates.join(', ')} with ${versionsOf(measurements)}. Medians.`;
+  const isDisturbed = measurements.some((m) => ranBesideOthers(m, threads));
+  const mark = isDisturbed ? ` ${BESIDE_OTHERS} Measured while other programs ran; alone it may be faster.` : '';
+  const versions = `Measured on ${dates.join(', ')} with ${versionsOf(measurements)}. Medians.${mark}`;
   const shapes = (Object.keys(SHAPES) as ShapeName[]).filter((shape) => measurements.some((m) => m.shape === shape));
   return [`${about} ${versions}`, ...shapes.map((shape) => shapeTable(shape, results))].join('\n\n');
 }
 
-function shapeTable(shape: ShapeName, { measurements }: Results): string {
+/** Beside a number in the table. */
+const BESIDE_OTHERS = '†';
+
+/** More programs wanted a thread than there are. */
+function ranBesideOthers(measurement: Measurement, threads: number): boolean {
+  return !('missing' in measurement) && measurement.loadBefore > threads;
+}
+
+function shapeTable(shape: ShapeName, { machine: { threads }, measurements }: Results): string {
   const ofShape = measurements.filter((m) => m.shape === shape);
   const steps = ofShape.find((m) => m.steps !== undefined && !('missing' in m))?.steps;
   const hasImages = steps !== undefined;
@@ -52,7 +62,11 @@ function shapeTable(shape: ShapeName, { measurements }: Results): string {
   const heads = [`${SHAPES[shape].about}, batch 1`, 'one UNet pass'];
   const lines = names.map((name) => {
     const row = ofShape.filter((m) => nameOf(m) === name);
-    return [name, cell(row, 'pass'), ...(hasImages ? [cell(row, 'image', steps)] : [])];
+    return [
+      name,
+      cell(row, 'pass', { threads }),
+      ...(hasImages ? [cell(row, 'image', { threads, usualSteps: steps })] : []),
+    ];
   });
   if (hasImages) heads.push(`an image, ${steps} steps, guidance`);
   return table(heads, lines);
@@ -67,13 +81,20 @@ function nameOf({ program, variant }: Measurement): string {
   return `${program}, ${variant}`;
 }
 
-/** @param usualSteps of the table's images; other numbers are said */
-function cell(row: readonly Measurement[], task: TaskName, usualSteps?: number): string {
+interface CellOptions {
+  /** Of the machine. */
+  readonly threads: number;
+  /** Of the table's images; other numbers are said. */
+  readonly usualSteps?: number;
+}
+
+function cell(row: readonly Measurement[], task: TaskName, { threads, usualSteps }: CellOptions): string {
   const found = row.find((m) => m.task === task);
   if (found === undefined) return 'not measured';
   if ('missing' in found) return `missing: ${found.missing}`;
   const seconds = median(found.seconds);
-  const text = `${seconds < 10 ? seconds.toFixed(2) : seconds.toFixed(0)} s`;
+  const mark = ranBesideOthers(found, threads) ? ` ${BESIDE_OTHERS}` : '';
+  const text = `${seconds < 10 ? seconds.toFixed(2) : seconds.toFixed(0)} s${mark}`;
   return found.steps === usualSteps || usualSteps === undefined ? text : `${text} (${found.steps} steps)`;
 }
 

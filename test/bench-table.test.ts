@@ -66,6 +66,15 @@ test('what could not be measured stands in the table with its reason, and what w
   match(text, /\| rival, x \| missing: the Python package x is not installed \| not measured \|/);
 });
 
+test('what was measured while other programs wanted the threads is marked, and the mark is explained', () => {
+  const quiet = tablesOf(measured({ loadBefore: MACHINE.threads }));
+  ok(!quiet.includes('†'));
+  const busy = tablesOf(measured({ loadBefore: MACHINE.threads + 0.1 }), measured({ variant: 'other' }));
+  match(busy, /† Measured while other programs ran/);
+  match(busy, /\| text2img, ONNX Runtime, float32 \| 2\.00 s † \|/);
+  match(busy, /\| text2img, other \| 2\.00 s \|/);
+});
+
 test('the machine, its versions and the dates stand above its tables', () => {
   const text = tablesOf(
     measured({ versions: { torch: '2' } }),

@@ -6,7 +6,6 @@ import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { decode } from 'fast-png';
 import { Text2ImgError } from '../../src/errors/text2img-error.ts';
-import { type Drawn, drawDocuments } from '../pipelines/draw-jobs.ts';
 import { proveFit } from '../../src/pipelines/prove-fit.ts';
 import {
   copyOfBase,
@@ -19,6 +18,8 @@ import {
 } from './checkpoint-copies.ts';
 import { openKnown } from './open-known.ts';
 import { madeFile, madeFolder, madeVaeFile } from './single-file/make-file.ts';
+import type { Drawn } from '../pipelines/collect-drawings.ts';
+import { drawDocuments } from '../pipelines/draw-jobs.ts';
 
 const GOLDEN = fileURLToPath(new URL('../golden', import.meta.url));
 const REQUEST = { text: 'a red house', seed: 3, num_inference_steps: 2, width: 64, height: 48 };

@@ -1,15 +1,13 @@
 /** A checkpoint whose networks tell what they do: each run and each rest, by the component's name, in their order. */
 import { NetworkOpener } from '../../src/engine/child/open-networks.ts';
-import type { Text2ImgError } from '../../src/errors/text2img-error.ts';
 import type { ResolvedGenerationRequest } from '../../src/job/generation-request.ts';
 import type { BuiltGraph, ComputeType } from '../../src/onnx/graph.ts';
-import type { Pipeline } from '../../src/pipelines/contract.ts';
 import type { Family } from '../../src/pipelines/family.ts';
 import { buildGraph } from '../../src/pipelines/prove-fit.ts';
-import { runJobs } from '../../src/pipelines/run-jobs.ts';
 import type { Tensors } from '../../src/runtime/contract.ts';
 import { DEFAULT_RUNTIME } from '../../src/runtime/registry.ts';
 import { openKnown } from '../checkpoint/open-known.ts';
+import { collectDrawings, type Drawn } from './collect-drawings.ts';
 
 interface NetworkEvent {
   readonly component: string;
@@ -19,19 +17,13 @@ interface NetworkEvent {
   readonly rows: number;
 }
 
-interface WatchedDrawing {
-  readonly pixels: Uint8Array[];
-  warnings: readonly string[];
-  error: Text2ImgError | undefined;
-}
-
 export interface WatchedModel extends AsyncDisposable {
   /** Of all drawings so far; a test may empty it. */
   readonly events: NetworkEvent[];
   draw(
     requests: readonly ResolvedGenerationRequest[],
     options?: { readonly maxBatchImages?: number; readonly signal?: AbortSignal },
-  ): Promise<readonly WatchedDrawing[]>;
+  ): Promise<readonly Drawn[]>;
 }
 
 interface WatchedOptions {
@@ -89,32 +81,10 @@ export async function watchedModel(folder: string, options: WatchedOptions = {})
   const resources = stack.move();
   return {
     events,
-    draw: (requests, drawing) => drawWatched(pipeline, requests, drawing),
+    draw: async (requests, { maxBatchImages = 1, signal = new AbortController().signal } = {}) => {
+      const jobs = requests.map((request) => ({ request, images: [], signal }));
+      return await collectDrawings(pipeline, jobs, { maxBatchImages });
+    },
     [Symbol.asyncDispose]: () => resources.disposeAsync(),
   };
-}
-
-async function drawWatched(
-  pipeline: Pipeline,
-  requests: readonly ResolvedGenerationRequest[],
-  { maxBatchImages = 1, signal = new AbortController().signal }: Parameters<WatchedModel['draw']>[1] = {},
-): Promise<readonly WatchedDrawing[]> {
-  const drawings = requests.map((): WatchedDrawing => ({ pixels: [], warnings: [], error: undefined }));
-  const of = (jobId: string): WatchedDrawing => drawings[Number(jobId)] as WatchedDrawing;
-  const jobs = requests.map((request, index) => ({ jobId: String(index), request, images: [], signal }));
-  await runJobs(pipeline, jobs, {
-    maxBatchImages,
-    yieldToEventLoop: () => Promise.resolve(),
-    observer: {
-      onProgress: () => undefined,
-      onImage: (jobId, { image }) => of(jobId).pixels.push(image.pixels),
-      onDone: (jobId, warnings) => {
-        of(jobId).warnings = warnings;
-      },
-      onFailed: (jobId, error) => {
-        of(jobId).error = error;
-      },
-    },
-  });
-  return drawings;
 }
