@@ -5,7 +5,7 @@ import { closed, IS_DUE, mapHooks, SET_DUE } from './hook-expressions.ts';
 import type { PromptsCollection } from './prompts-collection.ts';
 import type { Expression, PromptUpdate } from './statement-types.ts';
 import type { Judgement } from './webhook-judgement.ts';
-import { dueHooks, filterOfPlace, isStillDue, type WebhookPlace, wholeOf } from './webhook-place.ts';
+import { dueHooks, filterOfPlace, type WebhookPlace, wholeOf } from './webhook-place.ts';
 import type { Visit } from './webhook-walk.ts';
 
 /** Named in one write; the next look names more. */
@@ -28,9 +28,10 @@ export async function giveUpUnproven(
   if (kept.length === count && count > 0) return { count: 0, visit: 'open' };
   const proofs = new Set(kept.map(({ proof }) => proof));
   const wrong = hooks.map(proofIn).filter((proof) => proof !== undefined && !proofs.has(proof));
-  const isChanged = await giveUp(prompts, place, [...new Set(wrong)].slice(0, MAX_WRONG_PROOFS));
-  // A due time that we cannot correct would come back at every look. One that another worker corrected will not.
-  if (!isChanged) return { count: 0, visit: (await isStillDue(prompts, place)) ? 'stubborn' : 'moved' };
+  const { matchedCount, modifiedCount } = await giveUp(prompts, place, [...new Set(wrong)].slice(0, MAX_WRONG_PROOFS));
+  // Another worker changed the document first. It may be due again already, at the same time: the next look sees it.
+  if (matchedCount === 0) return { count: 0, visit: 'moved' };
+  if (modifiedCount === 0) return { count: 0, visit: await visitOfUnchanged(prompts, place, isProven) };
   const isWhole = kept.length === 0 && wrong.length <= MAX_WRONG_PROOFS;
   return { count: count - kept.length, visit: isWhole ? 'moved' : 'open' };
 }
@@ -40,15 +41,26 @@ async function giveUp(
   prompts: PromptsCollection,
   place: WebhookPlace,
   wrongProofs: readonly unknown[],
-): Promise<boolean> {
+): Promise<{ readonly matchedCount: number; readonly modifiedCount: number }> {
   const isWrong: Expression = { $in: ['$$hook.proof', literal(wrongProofs)] };
   const isUnproven: Expression = { $and: [IS_DUE, { $or: [{ $ne: [{ $type: '$$hook.proof' }, 'string'] }, isWrong] }] };
   const update: PromptUpdate = [
     { $set: { 'job.hooks': mapHooks({ $cond: [isUnproven, closed(UNPROVEN), '$$hook'] }) } },
     SET_DUE,
   ];
-  const { modifiedCount } = await prompts.run(() => prompts.collection.updateOne(filterOfPlace(place), update));
-  return modifiedCount === 1;
+  return prompts.run(() => prompts.collection.updateOne(filterOfPlace(place), update));
+}
+
+/** The write found nothing to change. A due time that we cannot correct would come back at every look. */
+async function visitOfUnchanged(
+  prompts: PromptsCollection,
+  place: WebhookPlace,
+  isProven: Judgement['isProven'],
+): Promise<Visit> {
+  const { hooks, isThere } = await dueHooks(prompts, place, ALL_HOOKS);
+  if (!isThere) return 'moved';
+  // It was recorded since, in the same millisecond.
+  return wholeOf(hooks).some(isProven) ? 'open' : 'stubborn';
 }
 
 /** A text in the place of a proof. */

@@ -19,7 +19,7 @@ const DUE_HOOKS: Expression = { $filter: { input: HOOKS, as: 'hook', cond: IS_DU
 
 /** The document while it is due at this time. */
 export function filterOfPlace({ id, due }: WebhookPlace): PromptFilter {
-  return filterOfId(id, { 'job.hook_due': due });
+  return { ...filterOfId(id), 'job.hook_due': due };
 }
 
 /** The document with this `_id`; where that does not survive JavaScript, `otherwise` must find it. */
@@ -28,24 +28,19 @@ export function filterOfId(id: unknown, otherwise: PromptFilter = { 'job.hook_du
   return isSure ? byId(id) : otherwise;
 }
 
-/** Up to `limit` that are due, and how many there are. */
+/** Up to `limit` that are due, and how many there are. `isThere`: the document is still due at the place's time. */
 export async function dueHooks(
   prompts: PromptsCollection,
   place: WebhookPlace,
   limit: number,
-): Promise<{ readonly hooks: readonly unknown[]; readonly count: number }> {
+): Promise<{ readonly hooks: readonly unknown[]; readonly count: number; readonly isThere: boolean }> {
   const found = await prompts.run(() =>
     prompts.collection.findOne(filterOfPlace(place), {
       projection: { hooks: { $slice: [DUE_HOOKS, limit] }, count: { $size: DUE_HOOKS } },
     }),
   );
   const hooks = found?.['hooks'];
-  return { hooks: Array.isArray(hooks) ? hooks : [], count: Number(found?.['count'] ?? 0) };
-}
-
-export async function isStillDue(prompts: PromptsCollection, place: WebhookPlace): Promise<boolean> {
-  const found = await prompts.run(() => prompts.collection.findOne(filterOfPlace(place), { projection: { _id: 1 } }));
-  return found !== null;
+  return { hooks: Array.isArray(hooks) ? hooks : [], count: Number(found?.['count'] ?? 0), isThere: found !== null };
 }
 
 export function wholeOf(hooks: readonly unknown[]): readonly WholeHook[] {

@@ -180,6 +180,26 @@ suite('webhooks in documents', servers === undefined ? { skip: NO_MONGOD } : {},
     );
   });
 
+  test('a worker that another was quicker than finds what else is due in the same millisecond', async (t) => {
+    const { open, prompts } = await makePlace(t);
+    const queue = open();
+    const isDueAtOnce = async (ids: readonly string[]): Promise<void> => {
+      for (const id of ids) await completeOne(queue, id);
+      const due = { $set: { 'job.hook_due': PAST, 'job.hooks.0.due': PAST } };
+      await prompts.updateMany({ _id: { $in: ids.map((id) => `doc_${id}`) } }, due);
+    };
+    const workers = [open(), open(), open()];
+    for (let run = 0; run < 5; run++) {
+      await isDueAtOnce(Array.from({ length: 4 }, (_, n) => `msg_${run}_${n}`));
+      const taken = await Promise.all(workers.map((worker) => worker.outbox.claimDue(LEASE)));
+      assert.equal(taken.flat().length, 4, 'each once');
+    }
+    for (const [n, worker] of workers.entries()) {
+      await isDueAtOnce([`msg_own_${n}`]);
+      assert.equal((await worker.outbox.claimDue(LEASE)).length, 1, `worker ${n}`);
+    }
+  });
+
   test('however many webhooks one document holds, no more are taken than were asked for', async (t) => {
     const { open, prompts } = await makePlace(t);
     const queue = open();
