@@ -140,7 +140,7 @@ async function compare(task: TaskName, shape: ShapeName): Promise<void> {
   };
   for (const contestant of await contestants(flags.python)) {
     const name = `${contestant.program}, ${contestant.variant}`;
-    if (!name.includes(flags.only)) continue;
+    if (!name.includes(flags.only) || (contestant.task ?? task) !== task) continue;
     const loadBefore = presentLoad();
     const report = measure(contestant, all);
     keep({ contestant, task, shape, steps, loadBefore, report });

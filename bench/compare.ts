@@ -28,6 +28,8 @@ export interface Task {
   readonly prompt: string;
   readonly negativePrompt: string;
   readonly guidanceScale: number;
+  /** Of text2img: one whole pass in so many steps. */
+  readonly deepCache?: number;
 }
 
 export interface Contestant {
@@ -39,6 +41,8 @@ export interface Contestant {
   readonly missing?: string;
   readonly versions?: Readonly<Record<string, string>>;
   readonly command: readonly string[];
+  /** Absent: all. */
+  readonly task?: TaskName;
   /** Beside the task. */
   readonly more?: Readonly<Record<string, unknown>>;
 }
@@ -47,6 +51,9 @@ export type Report = (
   | { readonly missing: string }
   | { readonly seconds: readonly number[]; readonly loadSeconds: number; readonly peakBytes?: number }
 ) & { readonly versions?: Readonly<Record<string, string>> };
+
+/** The row with feature caching: one whole pass in three steps. */
+const DEEP_CACHE = 3;
 
 const here = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
 
@@ -69,7 +76,15 @@ async function ownContestants(): Promise<Contestant[]> {
     const name = runtimeNames[runtime.name] ?? runtime.name;
     // Float16 is storage on a CPU: nothing computes in it.
     const types = report?.computeTypes.filter((type) => type !== 'float16') ?? [];
-    for (const computeType of types) found.push({ ...own, variant: `${name}, ${computeType}`, computeType });
+    for (const computeType of types) {
+      const one = { ...own, variant: `${name}, ${computeType}`, computeType };
+      found.push(one, {
+        ...one,
+        variant: `${one.variant}, --deep-cache ${DEEP_CACHE}`,
+        task: 'image',
+        more: { ...own.more, deepCache: DEEP_CACHE },
+      });
+    }
     if (types.length > 0) continue;
     const missing = report?.problem ?? 'it has no CPU';
     found.push({ ...own, variant: name, computeType: 'float32', missing });
