@@ -17,7 +17,8 @@ import { contestants, measure, type TaskName } from './compare.ts';
 import { drawImage } from './draw-image.ts';
 import { benchEngines } from './engines.ts';
 import { gemmFlopsPerSecond } from './gemm.ts';
-import { keep, keepGemm, presentLoad } from './results.ts';
+import { watchOthers } from './other-programs.ts';
+import { keep, keepGemm } from './results.ts';
 import { median, timeRuns } from './timing.ts';
 import { isShapeName, makeUnet, SHAPES, type ShapeName } from './unet-shapes.ts';
 import { cpuSettings } from '../test/engine/cpu-settings.ts';
@@ -141,9 +142,9 @@ async function compare(task: TaskName, shape: ShapeName): Promise<void> {
   for (const contestant of await contestants(flags.python)) {
     const name = `${contestant.program}, ${contestant.variant}`;
     if (!name.includes(flags.only) || (contestant.task ?? task) !== task) continue;
-    const loadBefore = presentLoad();
+    const endWatch = watchOthers();
     const report = measure(contestant, all);
-    keep({ contestant, task, shape, steps, loadBefore, report });
+    keep({ contestant, task, shape, steps, otherCores: endWatch(), report });
     const result =
       'missing' in report
         ? `missing: ${report.missing}`

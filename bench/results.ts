@@ -1,6 +1,6 @@
 /** bench/results/: one JSON file a machine, which the benchmark writes and `scripts/bench-table.ts` reads. A new measurement replaces the one before it. */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { arch, availableParallelism, cpus, loadavg, platform, totalmem } from 'node:os';
+import { arch, availableParallelism, cpus, platform, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Contestant, Report, TaskName } from './compare.ts';
@@ -29,8 +29,8 @@ export type Measurement = Report & {
   /** Of an image. */
   readonly steps?: number;
   readonly date: string;
-  /** Programs that wanted to run when it began: above 1, something else ran beside it. */
-  readonly loadBefore: number;
+  /** Processors that other programs kept busy meanwhile, on average; absent where nobody looked. */
+  readonly otherCores?: number;
 };
 
 export interface Results {
@@ -76,11 +76,11 @@ export interface Taken {
   readonly task: TaskName;
   readonly shape: ShapeName;
   readonly steps: number;
-  readonly loadBefore: number;
+  readonly otherCores: number | undefined;
   readonly report: Report;
 }
 
-export function keep({ contestant, task, shape, steps, loadBefore, report }: Taken): string {
+export function keep({ contestant, task, shape, steps, otherCores, report }: Taken): string {
   const { program, variant, versions } = contestant;
   const measurement: Measurement = {
     program,
@@ -89,7 +89,7 @@ export function keep({ contestant, task, shape, steps, loadBefore, report }: Tak
     shape,
     ...(task === 'image' ? { steps } : {}),
     date: new Date().toISOString().slice(0, 10),
-    loadBefore,
+    ...(otherCores === undefined ? {} : { otherCores }),
     ...(versions === undefined ? {} : { versions }),
     ...report,
   };
@@ -100,6 +100,3 @@ export function keep({ contestant, task, shape, steps, loadBefore, report }: Tak
     measurements: [...before.measurements.filter((other) => !isSame(other)), measurement],
   }));
 }
-
-/** Over the last minute. */
-export const presentLoad = (): number => Math.round(100 * (loadavg()[0] ?? 0)) / 100;

@@ -40,7 +40,9 @@ function machineTables(results: Results): string {
   const about = `${processor}, ${threads} threads, ${memoryGB} GB, ${instructionSets.join(', ')}.${gemm}`;
   const dates = [...new Set(measurements.map(({ date }) => date))].toSorted();
   const isDisturbed = measurements.some((m) => ranBesideOthers(m, threads));
-  const mark = isDisturbed ? ` ${BESIDE_OTHERS} Measured while other programs ran; alone it may be faster.` : '';
+  const mark = isDisturbed
+    ? ` ${BESIDE_OTHERS} Other programs ran beside it, or nobody looked; alone it may be faster.`
+    : '';
   const versions = `Measured on ${dates.join(', ')} with ${versionsOf(measurements)}. Medians.${mark}`;
   const shapes = (Object.keys(SHAPES) as ShapeName[]).filter((shape) => measurements.some((m) => m.shape === shape));
   return [`${about} ${versions}`, ...shapes.map((shape) => shapeTable(shape, results))].join('\n\n');
@@ -49,9 +51,12 @@ function machineTables(results: Results): string {
 /** Beside a number in the table. */
 const BESIDE_OTHERS = '†';
 
-/** More programs wanted a thread than there are. */
+/** Of the machine's threads, what others may use before a measurement is marked. */
+const LARGEST_SHARE = 0.1;
+
+/** Also where nobody looked. */
 function ranBesideOthers(measurement: Measurement, threads: number): boolean {
-  return !('missing' in measurement) && measurement.loadBefore > threads;
+  return !('missing' in measurement) && (measurement.otherCores ?? Infinity) > LARGEST_SHARE * threads;
 }
 
 function shapeTable(shape: ShapeName, { machine: { threads }, measurements }: Results): string {
