@@ -99,6 +99,34 @@ test('a watched job shows what its image looks like so far', async (t) => {
   assert.ok(new Set(preview?.pixels).size > 1, 'not one grey');
 });
 
+test('a watched image has the bytes of one that nobody watches, and its last preview looks like it', async (t) => {
+  const host = startHost(t);
+  await host.start();
+  const prompt = 'a red circle on a white background';
+  const request = { prompt, numInferenceSteps: 20, guidanceScale: 4, widthPx: 256, heightPx: 256 };
+  const [unwatched] = (await host.generate([job('a', request)])[0]).images;
+  const previews: RawImage[] = [];
+  const [watching] = host.generate([job('b', request)], {
+    // One a second at most: the one that is due next is shown by the step after.
+    onProgress: (jobId) => {
+      host.watch(jobId, false);
+      host.watch(jobId, true);
+    },
+    onPreview: (_, image) => previews.push(image),
+  });
+  const [watched] = (await watching).images;
+  assert.ok(watched !== undefined && unwatched !== undefined);
+  assert.deepEqual(watched, unwatched);
+  const last = previews.at(-1);
+  assert.ok(last !== undefined && previews.length > 1);
+  const small = shrunk(watched.image, last.widthPx);
+  const distance = (shown: Uint8Array): number =>
+    shown.reduce((sum, value, index) => sum + Math.abs(value - (small[index] ?? 0)), 0) / small.length;
+  assert.ok(distance(last.pixels) < 20, `the last preview is ${distance(last.pixels)} levels away`);
+  const grey = distance(new Uint8Array(small.length).fill(128));
+  assert.ok(distance(last.pixels) < grey / 3, `grey is ${grey} levels away`);
+});
+
 test('cancelling takes effect at the next step of the real network', async (t) => {
   const host = startHost(t);
   await host.start();
@@ -138,3 +166,16 @@ test('a checkpoint folder that does not exist is told with its code', async (t) 
     (error) => error instanceof Text2ImgError && error.code === 'model_not_found' && error.message.includes('/nowhere'),
   );
 });
+
+/** The means of equal squares. */
+function shrunk({ widthPx, pixels }: RawImage, sidePx: number): number[] {
+  const scale = widthPx / sidePx;
+  const means = Array<number>(sidePx * sidePx * 3).fill(0);
+  for (const [index, value] of pixels.entries()) {
+    const [colour, place] = [index % 3, Math.floor(index / 3)];
+    const [x, y] = [Math.floor((place % widthPx) / scale), Math.floor(Math.floor(place / widthPx) / scale)];
+    const at = (y * sidePx + x) * 3 + colour;
+    means[at] = (means[at] ?? 0) + value / scale ** 2;
+  }
+  return means;
+}

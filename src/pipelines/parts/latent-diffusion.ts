@@ -26,6 +26,7 @@ import {
   isWholePass,
   withFeature,
 } from './feature-caching.ts';
+import { fitRgbFactors } from './fit-rgb-factors.ts';
 import { guide, lastGuidedPass, rescaleGuidance } from './guidance.ts';
 import { toRgb } from './image-processor.ts';
 import { joined } from './joined.ts';
@@ -39,8 +40,8 @@ export interface LatentDiffusionParts extends Networks {
   /** Where the networks compute in less than float32: an image that overflowed is generated again with these. */
   readonly fullPrecision?: FullPrecision;
   readonly scheduler: CheckpointScheduler;
-  /** Of previews. */
-  readonly rgbFactors: RgbFactors;
+  /** Of previews. Absent: they are fitted to the autoencoder at the first preview. */
+  readonly rgbFactors?: RgbFactors;
 }
 
 /** One image on its way. */
@@ -73,6 +74,7 @@ type LatentShape = readonly [channels: number, height: number, width: number];
 
 export class LatentDiffusion implements Pipeline<ImageState> {
   readonly #parts: LatentDiffusionParts;
+  #rgbFactors: Promise<RgbFactors> | undefined;
 
   constructor(parts: LatentDiffusionParts) {
     this.#parts = parts;
@@ -163,7 +165,10 @@ export class LatentDiffusion implements Pipeline<ImageState> {
   }
 
   async preview({ latents, original = latents, request }: ImageState): Promise<RawImage> {
-    return latentsToRgb(original, this.#latentShape(request), this.#parts.rgbFactors);
+    const { vae, denoiser, rgbFactors } = this.#parts;
+    // Kept where it fails, too: the next preview would fail in the same way.
+    this.#rgbFactors ??= rgbFactors === undefined ? fitRgbFactors(vae, denoiser.latentChannels) : Promise.resolve(rgbFactors);
+    return latentsToRgb(original, this.#latentShape(request), await this.#rgbFactors);
   }
 
   /** @throws `invalid_image` */

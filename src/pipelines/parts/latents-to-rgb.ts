@@ -31,6 +31,31 @@ export const STABLE_DIFFUSION_XL_RGB_FACTORS: RgbFactors = {
   bias: [0.1084, -0.0175, -0.0011],
 };
 
+interface LatentSpace {
+  readonly latentChannels: number;
+  readonly scalingFactor: number;
+  /** Its latents were brought to mean 0 and deviation 1. */
+  readonly hasStatistics: boolean;
+  /** A TAESD: it reads the latents of the family that it was made for, and has a scaling factor of its own. */
+  readonly isTiny: boolean;
+}
+
+/** Scaling factors by which the autoencoders are known. */
+const KNOWN_SPACES = [
+  { scalingFactor: 0.18215, factors: STABLE_DIFFUSION_RGB_FACTORS },
+  { scalingFactor: 0.13025, factors: STABLE_DIFFUSION_XL_RGB_FACTORS },
+] as const;
+
+/** @param family for a TAESD @returns undefined for latents that nobody has fitted: `fitRgbFactors` does */
+export function knownRgbFactors(
+  { latentChannels, scalingFactor, hasStatistics, isTiny }: LatentSpace,
+  family: RgbFactors,
+): RgbFactors | undefined {
+  if (hasStatistics || latentChannels !== family.rows.length) return undefined;
+  if (isTiny) return family;
+  return KNOWN_SPACES.find((space) => Math.abs(space.scalingFactor - scalingFactor) < 1e-5)?.factors;
+}
+
 /**
  * One pixel a latent, or one of every few where the image would be larger than a preview may be. From −1 … 1 to bytes, as ComfyUI's
  * Latent2RGBPreviewer does it.

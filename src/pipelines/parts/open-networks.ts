@@ -10,7 +10,8 @@ import { openDenoiser } from './open-denoiser.ts';
 import { gigabytesText } from '../../lib/gigabytes.ts';
 import { type VaeConfig, vaeScaleFactor } from './vae-sizes.ts';
 import { LatentMemory } from './latent-memory.ts';
-import { requireTiles, tiledDecoder, tileSizes } from './vae-tiles.ts';
+import { knownRgbFactors, type RgbFactors } from './latents-to-rgb.ts';
+import { isTiny, requireTiles, tiledDecoder, tileSizes } from './vae-tiles.ts';
 
 type Precision = Pick<OpenNetworkOptions, 'computeType'>;
 const FULL: Precision = { computeType: 'float32' };
@@ -26,6 +27,8 @@ interface LatentCheckpoint {
 }
 
 interface LatentOptions {
+  /** Of previews of the family's own latents. */
+  readonly rgbFactors: RgbFactors;
   readonly vaeStatistics?: VaeDecoder['statistics'];
   /** Where the autoencoder overflows in the device's compute type. */
   readonly vaePrecision?: Precision;
@@ -38,8 +41,8 @@ interface LatentOptions {
 export async function openLatentNetworks(
   { networks: { unet, vae } }: LatentCheckpoint,
   tools: LoadTools,
-  { vaeStatistics, vaePrecision = {} }: LatentOptions = {},
-): Promise<Networks & { readonly fullPrecision?: FullPrecision }> {
+  { rgbFactors, vaeStatistics, vaePrecision = {} }: LatentOptions,
+): Promise<Networks & { readonly fullPrecision?: FullPrecision; readonly rgbFactors?: RgbFactors }> {
   if (tools.settings.vaeTiling) requireTiles(vae);
   const denoiser = (precision: Precision): Promise<Denoiser> => openDenoiser(unet.config, tools, precision);
   const decoder = async (precision: Precision): Promise<VaeDecoder> =>
@@ -50,7 +53,10 @@ export async function openLatentNetworks(
   const networks = {
     denoiser: await denoiser({}),
     vae: await decoder(vaePrecision),
-    ...omitUndefined({ memory: memoryOf({ unet, vae }, tools, vaePrecision) }),
+    ...omitUndefined({
+      memory: memoryOf({ unet, vae }, tools, vaePrecision),
+      rgbFactors: knownRgbFactors(latentSpace(vae, vaeStatistics), rgbFactors),
+    }),
   };
   if (tools.settings.computeType === 'float32') return networks;
   const isWide =
@@ -59,6 +65,11 @@ export async function openLatentNetworks(
     ...networks,
     fullPrecision: { denoiser: () => denoiser(FULL), ...(isWide ? {} : { vae: () => decoder(FULL) }) },
   };
+}
+
+function latentSpace({ config, networkClass }: Vae, statistics: VaeDecoder['statistics']) {
+  const { latent_channels: latentChannels, scaling_factor: scalingFactor } = config;
+  return { latentChannels, scalingFactor, hasStatistics: statistics !== undefined, isTiny: isTiny(networkClass) };
 }
 
 async function openVae(vae: Vae, tools: LoadTools, precision: Precision): Promise<VaeDecoder> {

@@ -60,4 +60,5 @@ export function requireTiles({ networkClass, config, configPath }: Vae): void {
   );
 }
 
-const isTiny = ({ className }: Vae['networkClass']): boolean => className === AUTOENCODER_TINY.className;
+/** A TAESD. */
+export const isTiny = ({ className }: Vae['networkClass']): boolean => className === AUTOENCODER_TINY.className;

@@ -36,7 +36,6 @@ export async function loadStableDiffusionXl(
       guidanceFeatures: unet.config.time_cond_proj_dim ?? null,
     }),
     scheduler: checkpointScheduler(scheduler),
-    rgbFactors: STABLE_DIFFUSION_XL_RGB_FACTORS,
   });
 }
 
@@ -50,6 +49,7 @@ function vaeOptions(
 ) {
   const vaeStatistics: VaeDecoder['statistics'] = mean && deviation ? { mean, deviation } : undefined;
   return {
+    rgbFactors: STABLE_DIFFUSION_XL_RGB_FACTORS,
     ...omitUndefined({ vaeStatistics }),
     vaePrecision: (stated ?? true) && computeType === 'float16' ? ({ computeType: 'float32' } as const) : {},
   };

@@ -30,9 +30,8 @@ export async function loadWithScheduler(
   const tokenizer = new ClipTokenizer(checkpoint.tokenizers.tokenizer);
   const encoder = await openTextEncoder({ component: 'text_encoder', network, maxTokens: tokenizer.maxTokens }, tools);
   return new LatentDiffusion({
-    ...(await openLatentNetworks(checkpoint, tools)),
+    ...(await openLatentNetworks(checkpoint, tools, { rgbFactors: STABLE_DIFFUSION_RGB_FACTORS })),
     conditioner: stableDiffusionConditioner({ tokenizer, ...encoder }, unet.config.time_cond_proj_dim ?? null),
     scheduler,
-    rgbFactors: STABLE_DIFFUSION_RGB_FACTORS,
   });
 }

@@ -1,7 +1,12 @@
 /** Previews out of latents. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { latentsToRgb, STABLE_DIFFUSION_RGB_FACTORS } from '../../../src/pipelines/parts/latents-to-rgb.ts';
+import {
+  knownRgbFactors,
+  latentsToRgb,
+  STABLE_DIFFUSION_RGB_FACTORS,
+  STABLE_DIFFUSION_XL_RGB_FACTORS,
+} from '../../../src/pipelines/parts/latents-to-rgb.ts';
 
 test('a pixel is a linear function of its latent, cut to the range of a byte', () => {
   // python3 -c "f=[[.3512,.2297,.3227],[.325,.4974,.235],[-.2829,.1762,.2721],[-.212,-.2616,-.7177]]
@@ -21,4 +26,15 @@ test('a preview of a very large image keeps its shape and has no side of more th
 
 test('factors of another latent space are refused', () => {
   assert.throws(() => latentsToRgb(new Float32Array(16), [16, 1, 1], STABLE_DIFFUSION_RGB_FACTORS), RangeError);
+});
+
+test('the latents are known by their channels and scaling factor, whatever family the autoencoder was put into', () => {
+  const sd = { latentChannels: 4, scalingFactor: 0.18215, hasStatistics: false, isTiny: false };
+  const known = (changes: Partial<typeof sd>) => knownRgbFactors({ ...sd, ...changes }, STABLE_DIFFUSION_RGB_FACTORS);
+  assert.equal(known({}), STABLE_DIFFUSION_RGB_FACTORS);
+  assert.equal(known({ scalingFactor: 0.13025 }), STABLE_DIFFUSION_XL_RGB_FACTORS);
+  assert.equal(known({ scalingFactor: 1, isTiny: true }), STABLE_DIFFUSION_RGB_FACTORS, 'a TAESD reads the family’s');
+  assert.equal(known({ scalingFactor: 1 }), undefined);
+  assert.equal(known({ latentChannels: 8 }), undefined);
+  assert.equal(known({ scalingFactor: 0.13025, hasStatistics: true }), undefined);
 });
