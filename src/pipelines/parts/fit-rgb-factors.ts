@@ -56,7 +56,10 @@ function meansOf(decoded: Float32Array, colour: number, scale: number): number[]
 function leastSquares(rows: readonly (readonly number[])[], values: readonly number[]): number[] {
   const count = rows[0]?.length ?? 0;
   const matrix = Array.from({ length: count }, (_, i) => [
-    ...Array.from({ length: count }, (__, j) => dot(rows, (row) => (row[i] ?? 0) * (row[j] ?? 0)) + (i === j ? RIDGE : 0)),
+    ...Array.from(
+      { length: count },
+      (__, j) => dot(rows, (row) => (row[i] ?? 0) * (row[j] ?? 0)) + (i === j ? RIDGE : 0),
+    ),
     dot(rows, (row, index) => (row[i] ?? 0) * (values[index] ?? 0)),
   ]);
   for (let column = 0; column < count; column++) {

@@ -167,7 +167,8 @@ export class LatentDiffusion implements Pipeline<ImageState> {
   async preview({ latents, original = latents, request }: ImageState): Promise<RawImage> {
     const { vae, denoiser, rgbFactors } = this.#parts;
     // Kept where it fails, too: the next preview would fail in the same way.
-    this.#rgbFactors ??= rgbFactors === undefined ? fitRgbFactors(vae, denoiser.latentChannels) : Promise.resolve(rgbFactors);
+    this.#rgbFactors ??=
+      rgbFactors === undefined ? fitRgbFactors(vae, denoiser.latentChannels) : Promise.resolve(rgbFactors);
     return latentsToRgb(original, this.#latentShape(request), await this.#rgbFactors);
   }
 

@@ -28,7 +28,8 @@ const linear: VaeDecoder = {
       const place = Math.floor(y / SCALE) * width + Math.floor(x / SCALE);
       let value = TRUE_FACTORS[channels]?.[colour] ?? 0;
       for (let channel = 0; channel < channels; channel++)
-        value += (latents[channel * height * width + place] ?? 0) * SCALING_FACTOR * (TRUE_FACTORS[channel]?.[colour] ?? 0);
+        value +=
+          (latents[channel * height * width + place] ?? 0) * SCALING_FACTOR * (TRUE_FACTORS[channel]?.[colour] ?? 0);
       return value + (x % 2 === 0 ? 0.5 : -0.5);
     });
   },
@@ -49,7 +50,10 @@ test('latents with statistics are brought back before they are decoded', async (
   const plain = TRUE_FACTORS.map(([red]) => red);
   // The decoder sees deviation · latent / scaling factor + mean; it multiplies by the scaling factor.
   for (const [channel, [red = NaN]] of rows.entries()) assert.ok(Math.abs(red - 2 * (plain[channel] ?? NaN)) < 1e-3);
-  const shift = statistics.mean.reduce((sum, mean, channel) => sum + mean * SCALING_FACTOR * (plain[channel] ?? 0), 0.1);
+  const shift = statistics.mean.reduce(
+    (sum, mean, channel) => sum + mean * SCALING_FACTOR * (plain[channel] ?? 0),
+    0.1,
+  );
   assert.ok(Math.abs((bias?.[0] ?? NaN) - shift) < 1e-3);
 });
 
