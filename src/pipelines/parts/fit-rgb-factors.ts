@@ -1,6 +1,6 @@
 /**
- * The factors of previews for an autoencoder that nobody has fitted before: it decodes a few random latents once, and the factors are those that come
- * nearest to its pixels, by least squares. docs/decisions/previews.md has the measurements behind the choices.
+ * The factors of previews for an autoencoder that nobody has fitted before. It decodes a few random latents once. Least squares finds the factors that
+ * come nearest to its pixels. docs/decisions/previews.md has the measurements behind the choices.
  */
 import { TorchCpuGenerator } from '../../noise/torch-cpu-random.ts';
 import type { RgbFactors } from './latents-to-rgb.ts';
@@ -43,7 +43,7 @@ function patchedNoise(channels: number): Float32Array {
 /** The mean of the pixels of each latent. @param decoded [1, 3, SIDE · scale, SIDE · scale] */
 function meansOf(decoded: Float32Array, colour: number, scale: number): number[] {
   const width = SIDE * scale;
-  const means = new Array<number>(SIDE * SIDE).fill(0);
+  const means = Array.from({ length: SIDE * SIDE }, () => 0);
   for (let y = 0; y < width; y++)
     for (let x = 0; x < width; x++) {
       const place = Math.floor(y / scale) * SIDE + Math.floor(x / scale);

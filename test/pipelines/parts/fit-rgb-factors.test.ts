@@ -41,7 +41,10 @@ test('the factors of an autoencoder that is linear in its scaled latents are fou
   assert.equal(found.length, TRUE_FACTORS.length);
   for (const [index, expected] of TRUE_FACTORS.entries())
     for (const [colour, value] of expected.entries())
-      assert.ok(Math.abs((found[index]?.[colour] ?? NaN) - value) < 1e-3, `${index} ${colour}: ${found[index]}`);
+      assert.ok(
+        Math.abs((found[index]?.[colour] ?? NaN) - value) < 1e-3,
+        `${index} ${colour}: ${found[index]?.join(' ')}`,
+      );
 });
 
 test('latents with statistics are brought back before they are decoded', async () => {
