@@ -16,6 +16,8 @@ export interface JsonSchema {
   readonly maxLength?: number;
   readonly enum?: readonly string[];
   readonly items?: JsonSchema;
+  readonly minItems?: number;
+  readonly maxItems?: number;
 }
 
 export interface FieldType<T> {
@@ -182,7 +184,7 @@ function pairOf({ order, text: { form, format, read } }: PairOptions): FieldType
     return pair === undefined ? undefined : parse(pair);
   };
   return {
-    json: { type: 'array', items: number.json },
+    json: { type: 'array', items: number.json, minItems: 2, maxItems: 2 },
     allowed: `${form} with ${range}; ${order} in documents`,
     code: 'invalid_parameter',
     parse,

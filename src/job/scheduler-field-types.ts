@@ -62,7 +62,12 @@ export function descending({ item, items, maxCount, example }: DescendingOptions
   };
   const readText = (text: string): readonly number[] => text.split(',').map((one) => item.readText(one) ?? Number.NaN);
   return {
-    json: { type: 'array', items: item.json },
+    json: {
+      type: 'array',
+      items: item.json,
+      minItems: 1,
+      ...(Number.isFinite(maxCount) ? { maxItems: maxCount } : {}),
+    },
     allowed,
     code: 'invalid_parameter',
     parse,

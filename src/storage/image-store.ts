@@ -69,6 +69,9 @@ export interface ReadImage {
 /** `kept`: it is this document's already, or a namesake's, whose name this document does not need. */
 export type AdoptOutcome = 'adopted' | 'kept' | 'absent';
 
+/** `foreign`: another document's object, or nobody's, lies under this name. It stays. */
+export type RemoveOutcome = 'removed' | 'absent' | 'foreign';
+
 export interface ProbeOptions {
   /** Of the image that could not be stored: a disk may have room for less. */
   readonly sizeBytes: number;
@@ -107,6 +110,12 @@ export interface ImageStore extends AsyncDisposable {
    * @throws `store_failed` when it was changed meanwhile
    */
   adopt(name: string, docKey: string): Promise<AdoptOutcome>;
+
+  /**
+   * Deletes this document's object: exactly the one that was looked at, never one that was written since.
+   * @throws `store_refused` where the store does not let it go: the right to delete is missing, or the object is held or retained
+   */
+  remove(name: string, docKey: string, options?: { readonly signal?: AbortSignal }): Promise<RemoveOutcome>;
 
   /**
    * Finds out whether the store refuses one image or has trouble of its own. Resolves when the store takes another object now, and throws the

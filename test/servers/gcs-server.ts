@@ -188,6 +188,15 @@ export class GcsServer implements AsyncDisposable {
     const found = this.object(object);
     if (found === undefined) return answer(404, errorBody(404, `No such object: ${bucket}/${object}`));
     if (method === 'PATCH') return this.#patch({ object, found, ...content }, answer);
+    if (method === 'DELETE') {
+      if (![null, String(found.generation)].includes(ifGenerationMatch))
+        return answer(
+          412,
+          errorBody(412, 'At least one of the pre-conditions you specified did not hold.', 'conditionNotMet'),
+        );
+      this.history.delete(object);
+      return answer(204, '');
+    }
     if (method === 'GET') return answer(200, { ...describe(bucket, object, found), ...this.facts.get(object) });
     return answer(405, errorBody(405, 'method not allowed'));
   }
@@ -323,5 +332,6 @@ function errorBody(code: number, message: string, reason = 'test'): object {
 }
 
 function send(response: ServerResponse, status: number, json: unknown): void {
+  if (status === 204) return void response.writeHead(status).end();
   response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(json));
 }

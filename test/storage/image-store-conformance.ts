@@ -204,6 +204,42 @@ export function imageStoreConformance(name: string, create: StoreFactory): void 
       await assert.rejects(store.read(NAME, { maxBytes: 1000, signal: AbortSignal.abort(reason) }), reason);
     });
 
+    test('a document’s object is deleted once, and the name is free again', async (t) => {
+      const { store } = await create(t);
+      const { docKey } = makeObject().metadata;
+      assert.equal(await store.remove(NAME, docKey), 'absent');
+      await put(store, makeObject());
+      await put(store, makeObject({ name: 'generated/a.2.png' }));
+      assert.equal(await store.remove(NAME, docKey), 'removed');
+      assert.deepEqual([await store.find(NAME), await store.read(NAME, { maxBytes: 1000 })], [undefined, undefined]);
+      assert.notEqual(await store.find('generated/a.2.png'), undefined);
+      assert.equal(await store.remove(NAME, docKey), 'absent');
+      assert.equal(await put(store, makeObject({ docKey: '{"_id":"b"}', runId: 'run-9' })), 'created');
+    });
+
+    test('another document’s object, one that nobody knows, and a name of no object are not deleted', async (t) => {
+      const place = await create(t);
+      await place.plant('elsewhere/planted.png', new TextEncoder().encode('planted'));
+      await put(place.store, makeObject());
+      assert.equal(await place.store.remove(NAME, '{"_id":"b"}'), 'foreign');
+      assert.equal(await text(place), 'first');
+      assert.equal(await place.store.remove('elsewhere/planted.png', '{"_id":"a"}'), 'foreign');
+      assert.equal(await text(place, 'elsewhere/planted.png'), 'planted');
+      for (const name of ['', '..', '../a.png', 'generated', 'generated/.meta/a.png.json'])
+        assert.equal(await place.store.remove(name, '{"_id":"a"}'), 'absent', name);
+    });
+
+    test('of many that delete at once none fails, and the object is gone', async (t) => {
+      const { store } = await create(t);
+      await put(store, makeObject());
+      const outcomes = await Promise.all(
+        Array.from({ length: 4 }, () => store.remove(NAME, makeObject().metadata.docKey)),
+      );
+      assert.ok(outcomes.includes('removed'), outcomes.join());
+      assert.ok(!outcomes.includes('foreign'), outcomes.join());
+      assert.equal(await store.find(NAME), undefined);
+    });
+
     test('a healthy store passes every probe, and a probe is no image', async (t) => {
       const { store } = await create(t);
       await store.probe({ sizeBytes: 100_000 });
@@ -217,6 +253,7 @@ export function imageStoreConformance(name: string, create: StoreFactory): void 
       const signal = AbortSignal.abort(new Error('stopped'));
       await assert.rejects(store.find(NAME, { signal }), /stopped/);
       await assert.rejects(store.probe({ sizeBytes: 1, signal }), /stopped/);
+      await assert.rejects(store.remove(NAME, '{"_id":"a"}', { signal }), /stopped/);
     });
 
     test('a put that was aborted before it began writes nothing', async (t) => {

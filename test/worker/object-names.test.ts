@@ -41,6 +41,7 @@ function storeWith(place: Place, changes: Partial<ImageStore>): ImageStore {
     probe: (options) => real.probe(options),
     read: (name, options) => real.read(name, options),
     adopt: (name, docKey) => real.adopt(name, docKey),
+    remove: (name, docKey, options) => real.remove(name, docKey, options),
     [Symbol.asyncDispose]: () => real[Symbol.asyncDispose](),
     ...changes,
   };

@@ -19,6 +19,7 @@ test('a zombie of an earlier run does not overwrite the picture of the run that 
     find: (name, options) => real.find(name, options),
     read: (name, options) => real.read(name, options),
     adopt: (name, docKey) => real.adopt(name, docKey),
+    remove: (name, docKey, options) => real.remove(name, docKey, options),
     probe: (options) => real.probe(options),
     [Symbol.asyncDispose]: () => real[Symbol.asyncDispose](),
     put: async (object, options) => {

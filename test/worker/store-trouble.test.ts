@@ -49,6 +49,7 @@ function faultyStore({ folder }: Place): {
     },
     read: (name, options) => real.read(name, options),
     adopt: (name, docKey) => real.adopt(name, docKey),
+    remove: (name, docKey, options) => real.remove(name, docKey, options),
     probe: async (options) => {
       probes.push(options.sizeBytes);
       if (faults.takesProbes !== true) refuse(faults.put ?? faults.find, options.sizeBytes);

@@ -57,6 +57,12 @@ export async function createDurably(path: string, bytes: Uint8Array, check: () =
   });
 }
 
+/** The file is gone from the disk when this returns. One that is missing already is no error. */
+export async function removeDurably(path: string): Promise<void> {
+  await rm(path, { force: true });
+  await syncFolder(dirname(path));
+}
+
 async function viaDraft(path: string, bytes: Uint8Array, publish: (draft: string) => Promise<void>): Promise<void> {
   const draft = join(dirname(path), `.draft-${process.pid}-${randomBytes(6).toString('hex')}`);
   try {

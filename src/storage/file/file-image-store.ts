@@ -23,6 +23,7 @@ import {
   readEntries,
   readIfThere,
   readStored,
+  removeObject,
   sha256,
   writeObject,
 } from './file-objects.ts';
@@ -36,6 +37,7 @@ import type {
   PutResult,
   ReadImage,
   ReadOptions,
+  RemoveOutcome,
 } from '../image-store.ts';
 import { probeKey } from '../object-key.ts';
 import { DEFAULT_OBJECT_PREFIX } from '../object-prefix.ts';
@@ -174,6 +176,34 @@ export class FileImageStore implements ImageStore {
       };
       return withFileLock(`${entriesPath(path)}.lock`, adopt, { staleMs: STALE_LOCK_MS });
     }, undefined);
+  }
+
+  async remove(
+    name: string,
+    docKey: string,
+    { signal }: { readonly signal?: AbortSignal } = {},
+  ): Promise<RemoveOutcome> {
+    return this.#translate(async () => {
+      const path = this.#readablePath(name);
+      if (path === undefined) return 'absent';
+      try {
+        const stored = await readStored(path);
+        if (stored === undefined) return 'absent';
+        // Without an entry there need not be the folder in which the lock lies.
+        if (stored.metadata === undefined) return 'foreign';
+        const remove = (lock: HeldLock): Promise<RemoveOutcome> => {
+          signal?.throwIfAborted();
+          return removeObject(path, { docKey, lock });
+        };
+        return await withFileLock(`${entriesPath(path)}.lock`, remove, { staleMs: STALE_LOCK_MS });
+      } catch (error) {
+        if (error instanceof FileError && NO_OBJECTS.has(error.fault)) return 'absent';
+        if (!isRefusal(error)) throw error;
+        throw new Text2ImgError('store_refused', `${quote(path)} cannot be deleted: ${messageOf(error)}.`, {
+          cause: error,
+        });
+      }
+    }, signal);
   }
 
   async #putLocked(

@@ -4,8 +4,9 @@ import { basename, dirname, join } from 'node:path';
 import { z } from 'zod';
 import type { HeldLock } from '../../lib/file-lock.ts';
 import { FileError, readPlainFile } from '../../lib/plain-file.ts';
-import { createDurably, replaceDurably } from './durable-files.ts';
-import type { ImageMetadata, ImageObject } from '../image-store.ts';
+import { whoseObject } from '../doc-key.ts';
+import { createDurably, removeDurably, replaceDurably } from './durable-files.ts';
+import type { ImageMetadata, ImageObject, RemoveOutcome } from '../image-store.ts';
 
 const entriesSchema = z.record(
   z.string(),
@@ -45,6 +46,21 @@ export async function writeObject(path: string, { object, before, lock }: Writin
   const isNew = Object.keys(before).length === 0;
   await (isNew ? createDurably(path, png, check) : replaceDurably(path, png, check));
   if (!isNew) await replaceDurably(entriesPath(path), jsonBytes(entry), check);
+}
+
+/** The image first, its entry second: after a crash in between the image is gone, and the next one brings an entry of its own. */
+export async function removeObject(
+  path: string,
+  { docKey, lock }: { readonly docKey: string; readonly lock: HeldLock },
+): Promise<RemoveOutcome> {
+  const stored = await readStored(path);
+  if (stored === undefined) return 'absent';
+  const { metadata } = stored;
+  if (metadata === undefined || whoseObject(metadata.docKey, docKey) !== 'same') return 'foreign';
+  await lock.check();
+  await removeDurably(path);
+  await removeDurably(entriesPath(path));
+  return 'removed';
 }
 
 export function jsonBytes(value: unknown): Uint8Array {

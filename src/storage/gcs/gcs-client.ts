@@ -122,6 +122,11 @@ export class GcsClient {
     return answer;
   }
 
+  /** Deletes exactly this generation. The server answers 412 when the object has another one. */
+  async remove(name: string, generation: string): Promise<void> {
+    await this.#bucket.file(name).delete({ ifGenerationMatch: generation });
+  }
+
   async signedUrl(name: string, lifeMs: number): Promise<string> {
     const now = Date.now();
     const options = { version: 'v4', action: 'read', accessibleAt: now, expires: now + lifeMs } as const;

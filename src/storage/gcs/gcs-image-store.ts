@@ -16,6 +16,7 @@ import { type Action, GcsConnection } from './gcs-connection.ts';
 import { isConditionNotMet, isRefusal, refusedImage, statusOf } from './gcs-errors.ts';
 import { fromCustomMetadata, toCustomMetadata } from './gcs-metadata.ts';
 import { readGeneration } from './gcs-read.ts';
+import { removeGeneration } from './gcs-remove.ts';
 import type { OnProgress } from './gcs-requests.ts';
 import type {
   AdoptOutcome,
@@ -28,6 +29,7 @@ import type {
   PutResult,
   ReadImage,
   ReadOptions,
+  RemoveOutcome,
 } from '../image-store.ts';
 import { probeKey } from '../object-key.ts';
 import { DEFAULT_OBJECT_PREFIX } from '../object-prefix.ts';
@@ -133,6 +135,25 @@ export class GcsImageStore implements ImageStore {
     return this.#connection.request('adopt', adopt, { deadlineMs: CHECK_DEADLINE_MS });
   }
 
+  async remove(
+    name: string,
+    docKey: string,
+    { signal }: { readonly signal?: AbortSignal } = {},
+  ): Promise<RemoveOutcome> {
+    const url = this.#urlOf(name);
+    const remove: Action<RemoveOutcome> = async (client) => {
+      for (let round = 0; round < MAX_ROUNDS; round += 1) {
+        const object = await this.#describe(client, name);
+        if (object === undefined) return 'absent';
+        const outcome = await removeGeneration(client, { object, docKey, url });
+        if (outcome !== 'changed') return outcome;
+      }
+      throw this.#changedByOthers(name, 'deleted');
+    };
+    const limits = { signal, deadlineMs: CHECK_DEADLINE_MS };
+    return isObjectName(name) ? this.#connection.request('remove', remove, limits) : 'absent';
+  }
+
   /** The probe's object stays: the next one meets it, and hears that the bucket would have taken it. */
   async probe({ signal }: ProbeOptions): Promise<void> {
     const { prefix = DEFAULT_OBJECT_PREFIX, deadlineMs = CHECK_DEADLINE_MS } = this.#options;
@@ -168,7 +189,7 @@ export class GcsImageStore implements ImageStore {
     throw this.#changedByOthers(object.name, 'written');
   }
 
-  #changedByOthers(name: string, while_: 'read' | 'written'): Text2ImgError {
+  #changedByOthers(name: string, while_: 'read' | 'written' | 'deleted'): Text2ImgError {
     return new Text2ImgError(
       'store_failed',
       `the object ${this.#urlOf(name)} was changed by others ${MAX_ROUNDS} times while it was ${while_}.`,

@@ -242,3 +242,25 @@ test('a full disk is told as such and leaves no half picture', async (t) => {
   await store.probe({ sizeBytes: 100 });
   assert.equal((await store.put({ ...OBJECT, png: new Uint8Array(100) }, { mayReplace })).outcome, 'created');
 });
+
+test('an image that may not be deleted stays, and is told by its name', async (t) => {
+  const folder = await mountTmpfs(t, 'size=1m');
+  if (folder === undefined)
+    return t.skip(
+      'NOT RUN: a folder that became read-only, because no tmpfs can be mounted here (needs root on Linux)',
+    );
+  const store = new FileImageStore(folder);
+  await store.put(OBJECT, { mayReplace });
+  spawnSync('mount', ['-o', 'remount,ro', folder]);
+  await assert.rejects(store.remove(OBJECT.name, METADATA.docKey), failsWith('store_refused', 'a.png'));
+  assert.equal((await store.read(OBJECT.name, { maxBytes: 1e6 }))?.bytes.length, OBJECT.png.length);
+});
+
+test('a deleted image leaves neither itself nor its entry nor a lock', async (t) => {
+  const folder = await makeFolder(t);
+  const store = new FileImageStore(folder);
+  await store.put(OBJECT, { mayReplace });
+  await store.remove(OBJECT.name, METADATA.docKey);
+  const files = (await readdir(folder, { recursive: true })).toSorted();
+  assert.deepEqual(files, ['generated', 'generated/.meta']);
+});
