@@ -40,7 +40,9 @@ export const FOLDERS: Readonly<Record<string, Folder>> = {
     imports: ['errors', 'lib', 'job', 'observability'],
     folders: {
       mongo: 'many machines; each statement that writes has a file of its own, reads share',
+      'mongo/side-data': 'what servers and workers tell one another, in collections of its own',
       sqlite: 'the embedded queue, in the same way',
+      'sqlite/side-data': 'the same in tables of its own',
     },
   },
   storage: {

@@ -6,7 +6,7 @@ import { Text2ImgError } from '../errors/text2img-error.ts';
 import { canonicalEjsonOf, type DocumentId, promptIdText } from '../job/document-id.ts';
 import { isRecord } from '../lib/foreign-record.ts';
 import { quote } from '../lib/foreign-text.ts';
-import type { PromptQueue, RawPromptDocument } from './prompt-queue.ts';
+import type { EnqueueOptions, RawPromptDocument } from './prompt-queue.ts';
 
 /** The end of each refusal; a queue that could not take all back says so instead. */
 export const NOTHING_ADDED = 'Nothing was added.';
@@ -29,13 +29,18 @@ export interface NamedDocument extends AddedDocument {
 /** Each by itself, and that no `_id` is given twice. @param nameOf as `PromptQueue.enqueue` has it @throws `invalid_document` */
 export function checkAddedDocuments(
   documents: readonly RawPromptDocument[],
-  { nameOf = defaultName }: NonNullable<Parameters<PromptQueue['enqueue']>[1]> = {},
+  { nameOf = defaultName, enqueueId }: EnqueueOptions = {},
 ): readonly NamedDocument[] {
   const keys = new Set<string>();
   return documents.map((document, index) => {
     const name = nameOf(index);
     const added = checkAddedDocument(document, name);
     const key = keyOf(added.id);
+    if (enqueueId !== undefined && key === undefined)
+      throw new Text2ImgError(
+        'invalid_document',
+        `${name}: it has no _id, so adding it could not be repeated. ${NOTHING_ADDED}`,
+      );
     if (key !== undefined && keys.has(key))
       throw new Text2ImgError(
         'invalid_document',

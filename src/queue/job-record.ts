@@ -58,6 +58,10 @@ export interface JobSource {
   /** Of the last claim. */
   readonly startedAt: unknown;
   readonly worker: unknown;
+  /** The labels that a server wrote. */
+  readonly model: unknown;
+  readonly tenant: unknown;
+  readonly door: unknown;
 }
 
 /** A document as lists show it. */
@@ -82,6 +86,9 @@ export function jobSummary(source: JobSource): JobSummary {
     request: requestOf(source.request),
     startedAt: dateOf(source.startedAt),
     worker: textOr(source.worker, MAX_OWNER_LENGTH) ?? textOr(source.owner, MAX_OWNER_LENGTH),
+    model: textOr(source.model, MAX_OWNER_LENGTH),
+    tenant: textOr(source.tenant, MAX_OWNER_LENGTH),
+    door: textOr(source.door, MAX_OWNER_LENGTH),
   };
   return {
     id: source.id,

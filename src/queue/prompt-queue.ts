@@ -9,12 +9,34 @@
 import type { DocumentId } from '../job/document-id.ts';
 import type { FieldValue } from '../job/request-field.ts';
 import type { ErrorCode } from '../errors/error-codes.ts';
+import type { SideData } from './side-data.ts';
 import type { OwedWebhook, WebhookOutbox } from './webhook-outbox.ts';
 
 export type JobStatus = 'pending' | 'processing' | 'completed' | 'error';
 
 /** A prompt document's own fields as they lie in the queue, not yet validated (`job/prompt-document.ts` does that). */
 export type RawPromptDocument = Readonly<Record<string, unknown>>;
+
+/** What a server writes into `job` when it adds a document. Documents from elsewhere have none of it. */
+export interface JobLabels {
+  /** The model that the job is for, under its canonical name. */
+  readonly model?: string | undefined;
+  /** Whose job it is: the name of an API key. */
+  readonly tenant?: string | undefined;
+  /** Which request waits for it; the proof that this request may cancel it. */
+  readonly door?: string | undefined;
+}
+
+export interface EnqueueOptions {
+  /** What the n-th document (from 0) is called in an error. Default: "document n + 1". */
+  readonly nameOf?: (index: number) => string;
+  readonly labels?: JobLabels;
+  /**
+   * Names this call for a repetition: documents that an earlier call under this name added are not added again, and an error takes nothing back.
+   * Every document must have its `_id` then. Default: a new name, so nothing can be repeated.
+   */
+  readonly enqueueId?: string;
+}
 
 /** Which document it is, and what its objects are called. */
 export type PromptIdentity = Pick<ClaimedPrompt, 'id' | 'docKey' | 'objectName'>;
@@ -34,6 +56,8 @@ export interface ClaimedPrompt {
   readonly attempt: number;
   /** The attempt before this one crashed, was killed or ran out of memory: generate it alone. */
   readonly previousAttemptDied: boolean;
+  /** The model that the job is for; undefined: the worker's default. */
+  readonly model?: string | undefined;
   /** Its `PROMPT_FIELDS`, as they lie there. The queue never reads the user's other fields. */
   readonly document: RawPromptDocument;
   /** The names of its fields, as far as `fieldNamesOf` keeps them. */
@@ -93,6 +117,14 @@ export interface JobSummary {
   readonly startedAt?: Date;
   /** The worker that claimed it last, also when it has ended. */
   readonly worker?: string;
+  readonly model?: string;
+  readonly tenant?: string;
+  readonly door?: string;
+}
+
+/** A job as somebody who waits for it sees it. */
+export interface FollowedJob extends JobSummary {
+  readonly ended: boolean;
 }
 
 /** A job in a list, and its place there. */
@@ -107,6 +139,51 @@ export interface ListOptions {
   readonly limit: number;
   /** The `cursor` of a job: only those behind it. */
   readonly after?: string | undefined;
+  /** Only this tenant's; null: those without a tenant. */
+  readonly tenant?: string | null | undefined;
+  /** Only those for this model. */
+  readonly model?: string | undefined;
+}
+
+export interface PageOptions extends ListOptions {
+  /** A search for rare jobs ends after so long, with the jobs that it has found. */
+  readonly withinMs: number;
+}
+
+/** A part of the list. */
+export interface ListedPage {
+  readonly jobs: readonly ListedJob[];
+  /** For `after`: where the list goes on; undefined: this was its end. A page without jobs can have one. */
+  readonly next: string | undefined;
+}
+
+/** How many documents a claim takes before this one; at least so many where the count was capped. */
+export interface QueuePosition {
+  readonly ahead: number;
+  readonly isCapped: boolean;
+}
+
+export interface DepthOptions {
+  /** Only this tenant's. */
+  readonly tenant?: string | undefined;
+  /** `open`: pending or processing. */
+  readonly status: 'pending' | 'open';
+  /** The count ends here. */
+  readonly most: number;
+}
+
+export interface CancelOptions {
+  readonly message?: string | undefined;
+  readonly door?: string | undefined;
+}
+
+export interface ChangeListeners {
+  /** Aborted: the watch ends. */
+  readonly signal: AbortSignal;
+  /** The status of this job has changed, or it was deleted. `id` as `promptIdText` prints it. */
+  readonly onChange: (id: string) => void;
+  /** The watch has begun, or began again after an error: changes before this moment may have been missed. */
+  readonly onGap?: () => void;
 }
 
 export interface QueueCounts {
@@ -243,14 +320,10 @@ export interface PromptQueue extends AsyncDisposable {
   reap(options?: SweepOptions): Promise<number>;
 
   /**
-   * Adds documents as `pending`, all or none, with exactly the fields that were given. `_id` may be given.
-   * @param options `nameOf` says what the n-th document (from 0) is called in an error; default "document n + 1"
+   * Adds documents as `pending`, all or none, with exactly the fields that were given. `_id` may be given. A `job` in them is not kept.
    * @throws `invalid_document` for one that exists already, or that the queue could not keep as it is; nothing is added then
    */
-  enqueue(
-    documents: readonly RawPromptDocument[],
-    options?: { readonly nameOf?: (index: number) => string },
-  ): Promise<readonly DocumentId[]>;
+  enqueue(documents: readonly RawPromptDocument[], options?: EnqueueOptions): Promise<readonly DocumentId[]>;
 
   counts(): Promise<QueueCounts>;
   /**
@@ -259,8 +332,17 @@ export interface PromptQueue extends AsyncDisposable {
    * @throws `invalid_cursor`
    */
   list(options: ListOptions): Promise<readonly ListedJob[]>;
+  /** As `list`, within a time: it says itself where the list goes on. @throws `invalid_cursor` */
+  listPage(options: PageOptions): Promise<ListedPage>;
   /** `id` as `promptIdText` prints it. */
   show(id: string): Promise<JobSummary | undefined>;
+  /** Many jobs in one read, as a majority of the servers has them. Under the ids that were given; absent: no such document. */
+  follow(ids: readonly string[]): Promise<ReadonlyMap<string, FollowedJob>>;
+  /**
+   * Tells of changes until the signal. It is a hint only: read the jobs, and look for yourself from time to time. Resolves at once where the queue
+   * cannot tell (a standalone MongoDB, the embedded queue). Never rejects.
+   */
+  watchChanges(listeners: ChangeListeners): Promise<void>;
   /** Up to `limit` ids that begin with `prefix`, as `promptIdText` prints them. Whole numbers are found by their whole id only. */
   idsWithPrefix(prefix: string, limit: number): Promise<readonly string[]>;
   /** Which document it is, as a claim has it; undefined: no such document. */
@@ -274,8 +356,22 @@ export interface PromptQueue extends AsyncDisposable {
   retryAll(selection: RetrySelection): Promise<RetriedAll>;
   /** How many `retryAll` would find now. */
   countSelected(selection: RetrySelection): Promise<number>;
-  /** A pending or processing document ends as `error` with code `cancelled`; its worker notices when it next renews the lease. */
-  cancel(id: string): Promise<boolean | undefined>;
+  /**
+   * A pending or processing document ends as `error` with code `cancelled`; its worker notices when it next renews the lease.
+   * @param options `message` is the sentence of the error; with `door` only while `job.door` is this
+   */
+  cancel(id: string, options?: CancelOptions): Promise<boolean | undefined>;
+  /** The job gets another door, while it has this one and has not ended. Repeating it is true again. */
+  adopt(id: string, doors: { readonly from: string; readonly to: string }): Promise<boolean>;
+  /** An ended document is deleted, with the webhooks that it owes. False: it has not ended; undefined: no such document. */
+  remove(id: string): Promise<boolean | undefined>;
+
+  /** Undefined: it is not pending. A document whose `priority` is no number is not counted, nor has it a place. */
+  placeInQueue(id: string, options: { readonly most: number }): Promise<QueuePosition | undefined>;
+  /** How many documents wait, counted up to `most`. */
+  depth(options: DepthOptions): Promise<number>;
+  /** The age of the pending document that waits longest, of those whose time is known. Undefined: none. */
+  oldestPendingMs(): Promise<number | undefined>;
 
   /** Sentences about pending documents that no worker can claim, as far as that can be known without trying. */
   stuck(): Promise<readonly string[]>;
@@ -293,4 +389,6 @@ export interface PromptQueue extends AsyncDisposable {
 
   /** The outbox with the webhooks of ended jobs. */
   readonly outbox: WebhookOutbox;
+  /** What servers and workers tell one another beside the documents. */
+  readonly sideData: SideData;
 }

@@ -19,7 +19,14 @@ const MAX_HOOK_ERROR_LENGTH = 500;
 /** The most that `stuck` tells; a queue with more has one cause. */
 export const MAX_STUCK_TOLD = 20;
 
-export const CANCELLED: FailureRecord = { code: 'cancelled', message: 'the job was cancelled by an operator.' };
+/** @param message default: an operator did it */
+export function cancelled(message = 'the job was cancelled by an operator.'): FailureRecord {
+  return { code: 'cancelled', message };
+}
+
+export function isEnded(status: string): boolean {
+  return ENDED_STATUSES.some((ended) => ended === status);
+}
 
 export function attemptsExhausted(maxAttempts: number): FailureRecord {
   return { code: 'attempts_exhausted', message: `all ${maxAttempts} attempts crashed or timed out.` };
@@ -67,6 +74,8 @@ export interface ClaimFacts extends Pick<ClaimedPrompt, 'token' | 'document'> {
   readonly runId: unknown;
   readonly attempts: unknown;
   readonly previousDied: boolean;
+  /** The label. */
+  readonly model: unknown;
 }
 
 /** Short names, and not too many: values are never looked at. */
@@ -79,7 +88,7 @@ function fieldNamesOf(names: unknown): readonly string[] {
 
 export function claimOf(
   identity: PromptIdentity,
-  { token, document, fieldNames, runId, attempts, previousDied }: ClaimFacts,
+  { token, document, fieldNames, runId, attempts, previousDied, model }: ClaimFacts,
 ): ClaimedPrompt {
   return {
     ...identity,
@@ -87,6 +96,7 @@ export function claimOf(
     runId: String(runId),
     attempt: Number(attempts),
     previousAttemptDied: previousDied,
+    ...(typeof model === 'string' ? { model } : {}),
     document,
     // Those that are read come first, so that the bound never takes one of them.
     fieldNames: [...new Set([...Object.keys(document), ...fieldNamesOf(fieldNames)])],

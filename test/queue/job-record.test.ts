@@ -27,6 +27,9 @@ const NOTHING: JobSource = {
   request: {},
   startedAt: undefined,
   worker: undefined,
+  model: undefined,
+  tenant: undefined,
+  door: undefined,
 };
 
 test('whatever lies in a document, its summary is bounded, can be printed as JSON, and has values of our types only', () => {
@@ -51,6 +54,9 @@ test('whatever lies in a document, its summary is bounded, can be printed as JSO
     request: fc.dictionary(fc.constantFrom('text', 'width', 'negative_prompt', 'callback_url', 'seed'), hostileJson),
     startedAt: fc.oneof(hostileJson, fc.date({ noInvalidDate: false })),
     worker: hostileJson,
+    model: hostileJson,
+    tenant: hostileJson,
+    door: hostileJson,
   });
   fc.assert(
     fc.property(source, (given) => {

@@ -8,7 +8,7 @@ import { test } from 'node:test';
 const folder = fileURLToPath(new URL('../../src/queue', import.meta.url));
 
 const WRITES = {
-  mongo: /(?<![#\w])collection\s*\.(?:updateOne|updateMany|deleteMany|insertMany|insertOne|findOneAndUpdate)\(/g,
+  mongo: /(?<![#\w])collection\s*\.(?:updateOne|updateMany|deleteMany|deleteOne|insertMany|insertOne|findOneAndUpdate)\(/g,
   sqlite: /\b(?:UPDATE (?:prompts|webhooks)|INSERT INTO|DELETE FROM)\b/g,
 } as const;
 
@@ -18,12 +18,14 @@ const SEVERAL: Readonly<Record<string, string>> = {
   'mongo/take-one.ts': 'what was taken without being heard of is given back',
   'sqlite/claim.ts': 'leases that ended, and pending documents, in one transaction',
   'sqlite/record-delivery.ts': 'one for each outcome, and what is too old goes',
+  'sqlite/remove.ts': 'the document, and the webhooks that it owes',
 };
 
 for (const kind of ['mongo', 'sqlite'] as const) {
   test(`each statement of the ${kind} queue that writes has a file of its own`, async () => {
     const writing: string[] = [];
-    for (const file of await readdir(join(folder, kind))) {
+    const files = (await readdir(join(folder, kind))).filter((file) => file.endsWith('.ts'));
+    for (const file of files) {
       const writes = (await readFile(join(folder, kind, file), 'utf8')).match(WRITES[kind])?.length ?? 0;
       const name = `${kind}/${file}`;
       if (writes > 0) writing.push(file);
@@ -36,7 +38,7 @@ for (const kind of ['mongo', 'sqlite'] as const) {
         `take ${name} out of SEVERAL: it needs no exception any more`,
       );
     }
-    const verbs = ['cancel', 'complete', 'enqueue', 'fail', 'name-object', 'record-delivery', 'redrive', 'release'];
+    const verbs = ['adopt', 'cancel', 'complete', 'enqueue', 'fail', 'name-object', 'record-delivery', 'redrive', 'release'];
     for (const verb of [
       ...verbs,
       'renew',
@@ -47,6 +49,7 @@ for (const kind of ['mongo', 'sqlite'] as const) {
       'claim-webhooks',
       'retry-all',
       'due-now',
+      'remove',
     ])
       assert.ok(
         writing.includes(`${verb}.ts`),

@@ -22,8 +22,8 @@ export interface CallOptions {
 const PAUSES = { firstMs: 20, maxMs: 1000 } as const;
 /** An answer that may be about the document or not is asked for so often. */
 const MAX_DOUBTS = 3;
-/** Indexes that are mended; there are three. */
-const MAX_MENDINGS = 4;
+/** Indexes that are mended; there are fewer. */
+const MAX_MENDINGS = 10;
 
 /** @throws `queue_failed`, `disk_full`, `queue_refused`, `queue_unauthorized`, `invalid_document` */
 export async function callServer<T>(call: () => Promise<T>, options: CallOptions): Promise<T> {

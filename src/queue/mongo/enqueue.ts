@@ -1,7 +1,7 @@
 /**
  * Enqueue: adds documents as pending, all or none, as far as a server without transactions can. If the server refuses one, we remove those that we
  * added before it. Each document gets an `_id` and a `job.enqueue_id` before we send it. So a part that we send again adds nothing twice, and we
- * remove only our own documents.
+ * remove only our own documents. A call with a name of its own removes none: somebody else may be adding the same ones (`docs/decisions/serve-queue.md`).
  */
 import { randomBytes } from 'node:crypto';
 import { BSON, MongoBulkWriteError, ObjectId, type WriteError } from 'mongodb';
@@ -15,13 +15,14 @@ import {
   type NamedDocument,
   NOTHING_ADDED,
 } from '../added-document.ts';
-import type { PromptQueue, RawPromptDocument } from '../prompt-queue.ts';
+import { omitUndefined } from '../../lib/omit-undefined.ts';
+import type { EnqueueOptions, JobLabels, RawPromptDocument } from '../prompt-queue.ts';
 import { bsonIdOf, documentIdOf } from './bson-ids.ts';
 import { callServer } from './call-server.ts';
 import { fieldsWithWidths, withWidths } from './expressions.ts';
 import { DUPLICATE_KEY, isServersTrouble } from './mongo-errors.ts';
 import type { PromptsCollection } from './prompts-collection.ts';
-import { takeBack } from './take-back.ts';
+import { leftSentence, takeBack } from './take-back.ts';
 
 /** The most that one command holds. */
 const PART = { count: 10_000, bytes: 8 * 1024 * 1024 } as const;
@@ -46,11 +47,13 @@ interface NewRecord {
 export async function enqueue(
   prompts: PromptsCollection,
   documents: readonly RawPromptDocument[],
-  options?: Parameters<PromptQueue['enqueue']>[1],
+  options: EnqueueOptions = {},
 ): Promise<readonly DocumentId[]> {
-  const enqueueId = randomBytes(12).toString('hex');
-  const records = checkAddedDocuments(documents, options).map((document) => toRecord(document, enqueueId));
-  await checkAreNew(prompts, records);
+  const isNamed = options.enqueueId !== undefined;
+  const { enqueueId = randomBytes(12).toString('hex'), labels = {} } = options;
+  const job = { ...labels, enqueue_id: enqueueId };
+  const records = checkAddedDocuments(documents, options).map((document) => toRecord(document, job));
+  if (!isNamed) await checkAreNew(prompts, records);
   const begun: (readonly NewRecord[])[] = [];
   try {
     for (const part of partsOf(records)) {
@@ -60,20 +63,25 @@ export async function enqueue(
   } catch (error) {
     const known = Text2ImgError.from(error);
     const ids = begun.flat().map(({ _id }) => _id);
-    const left = await takeBack(prompts, { ids, enqueueId, isUnsure: isServersTrouble(known) });
+    const left = isNamed
+      ? leftSentence(enqueueId)
+      : await takeBack(prompts, { ids, enqueueId, isUnsure: isServersTrouble(known) });
     const sentence = known.message.replace(NOTHING_ADDED, '').trimEnd();
     throw new Text2ImgError(known.code, `${sentence} ${left ?? NOTHING_ADDED}`, { cause: error });
   }
   return records.map(({ _id }) => documentIdOf(_id));
 }
 
-function toRecord({ id, fields, name }: NamedDocument, enqueueId: string): NewRecord {
+function toRecord(
+  { id, fields, name }: NamedDocument,
+  job: JobLabels & { readonly enqueue_id: string },
+): NewRecord {
   const _id = id === undefined ? new ObjectId() : bsonOf(id);
   const document = {
     _id,
     ...fieldsWithWidths(fields),
     status: 'pending',
-    job: { enqueue_id: enqueueId },
+    job: omitUndefined(job),
   };
   const bytes = BSON.calculateObjectSize(document);
   if (bytes > MAX_DOCUMENT_BYTES)

@@ -25,14 +25,33 @@ const INDEXES = {
     key: { 'job.hook_due': 1 },
     partialFilterExpression: { 'job.hook_due': { $exists: true } },
   },
+  tenantPending: {
+    name: 'text2img_tenant_pending',
+    key: { 'job.tenant': 1 },
+    partialFilterExpression: { status: 'pending', 'job.tenant': { $exists: true } },
+  },
+  tenantProcessing: {
+    name: 'text2img_tenant_processing',
+    key: { 'job.tenant': 1, 'job.lease_until': 1 },
+    partialFilterExpression: { status: 'processing', 'job.tenant': { $exists: true } },
+  },
+  tenantJobs: {
+    name: 'text2img_tenant_jobs',
+    key: { 'job.tenant': 1, _id: -1 },
+    partialFilterExpression: { 'job.tenant': { $exists: true } },
+  },
 } as const satisfies Record<string, QueueIndex>;
 
-type Use = keyof typeof INDEXES;
+export type IndexUse = keyof typeof INDEXES;
 
-const USES = ['pending', 'processing', 'webhooks'] as const satisfies readonly Use[];
+const USES = Object.keys(INDEXES) as readonly IndexUse[];
+/** For every worker. */
+export const WORK_INDEXES = ['pending', 'processing', 'webhooks'] as const satisfies readonly IndexUse[];
+/** For servers whose keys have limits and lists of their own. */
+export const TENANT_INDEXES = ['tenantPending', 'tenantProcessing', 'tenantJobs'] as const satisfies readonly IndexUse[];
 
 /** `{hint: name}` for an index that is there, else nothing: a hint that names none is an error. */
-export type IndexHints = Readonly<Record<Use, { readonly hint?: string }>>;
+export type IndexHints = Readonly<Record<IndexUse, { readonly hint?: string }>>;
 
 const NAMESPACE_NOT_FOUND = 26;
 /** IndexOptionsConflict, IndexKeySpecsConflict. */
@@ -43,16 +62,18 @@ const MENDING_PAUSE_MS = 60_000;
 export class QueueIndexes {
   /** Always the same object, with what is true now. */
   readonly hints: IndexHints;
-  readonly #hints: Record<Use, { hint?: string }> = { pending: {}, processing: {}, webhooks: {} };
+  readonly #hints: Record<IndexUse, { hint?: string }>;
   readonly #collection: Collection;
   readonly #logger: Logger;
   readonly #said = new Set<string>();
-  #isMaker = false;
+  /** Those that this process makes. */
+  readonly #made = new Set<IndexUse>();
   #mendedMs = -Infinity;
 
   constructor(collection: Collection, logger: Logger) {
     this.#collection = collection;
     this.#logger = logger;
+    this.#hints = Object.fromEntries(USES.map((use) => [use, {}])) as Record<IndexUse, { hint?: string }>;
     this.hints = this.#hints;
   }
 
@@ -62,10 +83,10 @@ export class QueueIndexes {
   }
 
   /** May be called by many workers at once. @throws what the server says, other than that it is not allowed */
-  async make(): Promise<void> {
-    this.#isMaker = true;
-    const refused = new Map<Use, unknown>();
-    for (const use of USES) {
+  async make(uses: readonly IndexUse[]): Promise<void> {
+    for (const use of uses) this.#made.add(use);
+    const refused = new Map<IndexUse, unknown>();
+    for (const use of uses) {
       const { name, key, partialFilterExpression } = INDEXES[use];
       try {
         await this.#collection.createIndex(key, { name, partialFilterExpression });
@@ -75,7 +96,7 @@ export class QueueIndexes {
       }
     }
     this.#use(await this.#existing());
-    for (const use of USES) if (this.#hints[use].hint === undefined) this.#warn(use, refused.get(use));
+    for (const use of uses) if (this.#hints[use].hint === undefined) this.#warn(use, refused.get(use));
   }
 
   /** For `callServer`: after an answer to a hint that names nothing any more. True: the statement may be said again, without it. */
@@ -91,7 +112,7 @@ export class QueueIndexes {
     this.#mendedMs = performance.now();
     this.#sayOnce('an index of the queue was removed; the worker makes it again, and works without it meanwhile');
     try {
-      if (this.#isMaker) await this.make();
+      if (this.#made.size > 0) await this.make([...this.#made]);
       else await this.look();
     } catch (error) {
       this.#logger.debug('the indexes of the queue could not be made again', { reason: reasonOf(error) });
@@ -121,7 +142,7 @@ export class QueueIndexes {
     }
   }
 
-  #warn(use: Use, refusal: unknown): void {
+  #warn(use: IndexUse, refusal: unknown): void {
     const { name, key, partialFilterExpression } = INDEXES[use];
     this.#sayOnce('an index of the queue cannot be used; claiming will be slow in a large collection', {
       index: name,

@@ -1,15 +1,24 @@
 /** List, show, count: what operators see. */
 import { Long, ObjectId } from 'mongodb';
-import { promptIdText } from '../../job/document-id.ts';
+import { canonicalEjsonOf, promptIdText } from '../../job/document-id.ts';
 import { PROMPT_FIELDS, promptFieldsOf } from '../../job/prompt-document.ts';
 import { isRecord, own } from '../../lib/foreign-record.ts';
 import { dateOf, jobSummary } from '../job-record.ts';
 import { LARGEST_PAGE } from '../list-cursor.ts';
-import type { JobSummary, ListedJob, ListOptions, QueueCounts } from '../prompt-queue.ts';
-import { documentIdOf } from './bson-ids.ts';
+import type {
+  FollowedJob,
+  JobSummary,
+  ListedJob,
+  ListedPage,
+  ListOptions,
+  PageOptions,
+  QueueCounts,
+} from '../prompt-queue.ts';
+import { isEnded } from '../transitions.ts';
+import { documentIdOf, idsOfText } from './bson-ids.ts';
 import { LEASE_IS_OURS } from './expressions.ts';
 import { cursorOfPlace, FRONT, filterBehind, placeBehind, placeOfCursor } from './list-place.ts';
-import type { PromptsCollection } from './prompts-collection.ts';
+import { MAJORITY, type PromptsCollection } from './prompts-collection.ts';
 import { including, type PromptFilter } from './statement-types.ts';
 import type { StatementBounds, StoredDocument } from './statements.ts';
 import { countStuck } from './stuck.ts';
@@ -34,6 +43,9 @@ const FIELDS = {
   'job.last_error': 1,
   'job.leased_at': 1,
   'job.worker': 1,
+  'job.model': 1,
+  'job.tenant': 1,
+  'job.door': 1,
   ...including(PROMPT_FIELDS),
 } as const;
 
@@ -42,12 +54,18 @@ const STATUSES = ['pending', 'processing', 'completed', 'error'] as const;
 /** In the order of `_id`, the largest first. */
 export async function list(
   prompts: PromptsCollection,
-  { status, limit, after }: ListOptions,
+  { status, limit, after, tenant, model }: ListOptions,
 ): Promise<readonly ListedJob[]> {
   const start = after === undefined ? FRONT : placeOfCursor(after);
-  const filter: PromptFilter = { status: status ?? { $in: STATUSES }, ...filterBehind(start) };
+  const filter: PromptFilter = {
+    status: status ?? { $in: STATUSES },
+    ...(tenant === undefined ? {} : { 'job.tenant': { $eq: tenant } }),
+    ...(model === undefined ? {} : { 'job.model': { $eq: model } }),
+    ...filterBehind(start),
+  };
   const page = { skip: start.skip, limit: Math.min(limit, LARGEST_PAGE) };
-  const options = { projection: FIELDS, sort: { _id: -1 }, ...page } as const;
+  const hint = typeof tenant === 'string' ? prompts.hints.tenantJobs : {};
+  const options = { projection: FIELDS, sort: { _id: -1 }, ...page, ...hint } as const;
   return prompts.run(async () => {
     const found: ListedJob[] = [];
     let place = start;
@@ -60,10 +78,47 @@ export async function list(
   });
 }
 
+/** A page that is not full is the last one. */
+export async function listPage(prompts: PromptsCollection, options: PageOptions): Promise<ListedPage> {
+  const jobs = await list(prompts, options);
+  return { jobs, next: jobs.length < Math.min(options.limit, LARGEST_PAGE) ? undefined : jobs.at(-1)?.cursor };
+}
+
 /** @param id the `_id`, as the driver gives it */
 export async function show(prompts: PromptsCollection, id: unknown): Promise<JobSummary | undefined> {
   const found = await prompts.run(() => prompts.collection.findOne({ _id: { $eq: id } }, { projection: FIELDS }));
   return found === null ? undefined : toSummary(found);
+}
+
+/** Ids of one read. */
+const FOLLOWED_AT_ONCE = 1000;
+
+export async function follow(
+  prompts: PromptsCollection,
+  ids: readonly string[],
+): Promise<ReadonlyMap<string, FollowedJob>> {
+  const found = new Map<string, FollowedJob>();
+  for (let from = 0; from < ids.length; from += FOLLOWED_AT_ONCE)
+    await followSome(prompts, ids.slice(from, from + FOLLOWED_AT_ONCE), found);
+  return found;
+}
+
+async function followSome(
+  { collection, run }: PromptsCollection,
+  ids: readonly string[],
+  found: Map<string, FollowedJob>,
+): Promise<void> {
+  const asked = ids.map((id) => ({ id, keys: idsOfText(id) }));
+  const filter: PromptFilter = { _id: { $in: asked.flatMap(({ keys }) => keys) } };
+  const documents = await run(() => collection.find(filter, { projection: FIELDS, ...MAJORITY }).toArray());
+  const keyOf = (id: unknown): string => canonicalEjsonOf(documentIdOf(id));
+  const byKey = new Map(documents.map((document) => [keyOf(document._id), document]));
+  for (const { id, keys } of asked) {
+    const document = keys.map((key) => byKey.get(keyOf(key))).find((one) => one !== undefined);
+    if (document === undefined) continue;
+    const summary = toSummary(document);
+    found.set(id, { ...summary, ended: isEnded(summary.status) });
+  }
 }
 
 export async function counts(prompts: PromptsCollection): Promise<QueueCounts> {
@@ -108,6 +163,9 @@ function toSummary(document: StoredDocument): JobSummary {
     request: mapValues(promptFieldsOf(document), plainNumber),
     startedAt: own(job, 'leased_at'),
     worker: own(job, 'worker'),
+    model: own(job, 'model'),
+    tenant: own(job, 'tenant'),
+    door: own(job, 'door'),
   });
 }
 

@@ -1,9 +1,9 @@
 /** The connection of the queue: opened at the first statement, with the indexes that those who work need, and what every statement is given. */
-import type { Collection, MongoClient } from 'mongodb';
+import type { Collection, Document, MongoClient } from 'mongodb';
 import type { Logger } from '../../observability/logger.ts';
 import type { StatementOptions } from '../prompt-queue.ts';
 import { callServer } from './call-server.ts';
-import { QueueIndexes } from './indexes.ts';
+import { type IndexUse, QueueIndexes, WORK_INDEXES } from './indexes.ts';
 import {
   ConnectionDiary,
   checkCollectionName,
@@ -50,7 +50,7 @@ export class MongoConnection implements AsyncDisposable {
   readonly #diary: ConnectionDiary;
   readonly #indexes: QueueIndexes;
   #connected: Promise<void> | undefined;
-  #indexed: Promise<void> | undefined;
+  readonly #indexed = new Map<IndexUse, Promise<void>>();
 
   /** Does not connect yet. @throws `invalid_option` for a URI that is none, names no database, or names that MongoDB does not allow */
   constructor(options: MongoQueueOptions) {
@@ -78,15 +78,24 @@ export class MongoConnection implements AsyncDisposable {
     return signal === undefined ? statements : { ...statements, signal, run: (call) => statements.run(call, signal) };
   }
 
-  /** For those who work off the queue: makes its indexes too. */
-  async openToWork(options: StatementOptions = {}): Promise<PromptsCollection> {
+  /** For those who work off the queue: makes its indexes too. @param more beside those of every worker */
+  async openToWork(options: StatementOptions = {}, more: readonly IndexUse[] = []): Promise<PromptsCollection> {
     const prompts = await this.open(options);
-    this.#indexed ??= this.#makeIndexes().catch((error: unknown) => {
-      this.#indexed = undefined;
-      throw error;
-    });
-    await this.#unlessStopped(this.#indexed, options.signal);
+    const missing = [...WORK_INDEXES, ...more].filter((use) => !this.#indexed.has(use));
+    if (missing.length > 0) {
+      const making = this.#makeIndexes(missing).catch((error: unknown) => {
+        for (const use of missing) this.#indexed.delete(use);
+        throw error;
+      });
+      for (const use of missing) this.#indexed.set(use, making);
+    }
+    for (const making of new Set(this.#indexed.values())) await this.#unlessStopped(making, options.signal);
     return prompts;
+  }
+
+  /** A collection of ours beside the prompts'. */
+  sideCollection<T extends Document>(name: string): Collection<T> {
+    return this.#client.db(this.database).collection<T>(name);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -125,7 +134,7 @@ export class MongoConnection implements AsyncDisposable {
 
   #keysOf(run: PromptsCollection['run']): WebhookKeys {
     return new WebhookKeys({
-      collection: this.#client.db(this.database).collection(KEYS_COLLECTION),
+      collection: this.sideCollection(KEYS_COLLECTION),
       password: this.#client.options.credentials?.password,
       logger: this.#options.logger,
       run,
@@ -143,10 +152,10 @@ export class MongoConnection implements AsyncDisposable {
     await callServer(() => this.#indexes.look(), patience);
   }
 
-  async #makeIndexes(): Promise<void> {
+  async #makeIndexes(uses: readonly IndexUse[]): Promise<void> {
     const place = this.description;
     const patience = { place, deadlineMs: INDEX_PATIENCE_MS, patienceMs: MAX_PATIENCE_MS };
-    await callServer(() => this.#indexes.make(), patience);
+    await callServer(() => this.#indexes.make(uses), patience);
   }
 
   /** A stopped caller does not end work that other callers wait for too. */

@@ -2,19 +2,28 @@
 import type { DocumentId } from '../../job/document-id.ts';
 import { promptFieldsOf } from '../../job/prompt-document.ts';
 import { isRecord } from '../../lib/foreign-record.ts';
+import type { Logger } from '../../observability/logger.ts';
 import type {
+  CancelOptions,
+  ChangeListeners,
   ClaimedPrompt,
   CompletionRecord,
+  DepthOptions,
   DrainState,
+  EnqueueOptions,
   FailureRecord,
+  FollowedJob,
   JobProgress,
   JobSummary,
   LaterOptions,
   ListedJob,
+  ListedPage,
   ListOptions,
+  PageOptions,
   PromptIdentity,
   PromptQueue,
   QueueCounts,
+  QueuePosition,
   RawPromptDocument,
   RetriedAll,
   RetrySelection,
@@ -23,8 +32,10 @@ import type {
   TransitionOutcome,
   WaitingPrompt,
 } from '../prompt-queue.ts';
+import type { SideData } from '../side-data.ts';
 import { claimOf, identityOf, outcomeOf } from '../transitions.ts';
 import type { OwedWebhook, WebhookOutbox } from '../webhook-outbox.ts';
+import { adopt, type Doors } from './adopt.ts';
 import { documentIdOf } from './bson-ids.ts';
 import { cancel } from './cancel.ts';
 import { type ClaimMemory, claim } from './claim.ts';
@@ -34,28 +45,35 @@ import { enqueue } from './enqueue.ts';
 import { fail } from './fail.ts';
 import { findId, idsWithPrefix } from './find-id.ts';
 import { nearMisses } from './near-misses.ts';
-import { counts, list, show } from './list.ts';
+import { TENANT_INDEXES } from './indexes.ts';
+import { counts, follow, list, listPage, show } from './list.ts';
 import { MongoConnection, type MongoQueueOptions } from './mongo-connection.ts';
 import { nameObject } from './name-object.ts';
 import { MongoOutbox } from './outbox.ts';
 import { byId, type PromptsCollection } from './prompts-collection.ts';
+import { depth, oldestPendingMs, placeInQueue } from './queue-depth.ts';
 import { reap } from './reap.ts';
 import { release } from './release.ts';
+import { remove } from './remove.ts';
 import { renew } from './renew.ts';
 import { type RetryOptions, retry } from './retry.ts';
 import { countSelected, retryAll } from './retry-all.ts';
 import { retryLater } from './retry-later.ts';
 import { returnAttempts } from './return-attempts.ts';
+import { MongoSideData } from './side-data/mongo-side-data.ts';
 import type { StoredDocument } from './statements.ts';
 import { stuck } from './stuck.ts';
 import type { ClaimedRecord } from './take-one.ts';
 import { WakeUp } from './wake-up.ts';
+import { watchChanges } from './watch-changes.ts';
 
 export type MongoPromptQueueOptions = MongoQueueOptions;
 
 export class MongoPromptQueue implements PromptQueue {
   readonly description: string;
   readonly outbox: WebhookOutbox;
+  readonly sideData: SideData;
+  readonly #logger: Logger;
   readonly #connection: MongoConnection;
   readonly #memory: ClaimMemory = { contention: { rate: 0 }, isPendingFirst: false };
   readonly #wakeUp: WakeUp;
@@ -67,6 +85,8 @@ export class MongoPromptQueue implements PromptQueue {
     this.#wakeUp = new WakeUp(this.#connection.collection, options.logger);
     // A worker has made the indexes already; a list of webhooks makes none.
     this.outbox = new MongoOutbox((options) => this.#connection.open(options));
+    this.sideData = new MongoSideData(this.#connection, options.logger);
+    this.#logger = options.logger;
   }
 
   async claim({
@@ -116,9 +136,10 @@ export class MongoPromptQueue implements PromptQueue {
 
   async enqueue(
     documents: readonly RawPromptDocument[],
-    options?: Parameters<PromptQueue['enqueue']>[1],
+    options?: EnqueueOptions,
   ): Promise<readonly DocumentId[]> {
-    return enqueue(await this.#connection.openToWork(), documents, options);
+    const more = options?.labels?.tenant === undefined ? [] : TENANT_INDEXES;
+    return enqueue(await this.#connection.openToWork({}, more), documents, options);
   }
 
   async counts(): Promise<QueueCounts> {
@@ -129,10 +150,22 @@ export class MongoPromptQueue implements PromptQueue {
     return list(await this.#connection.open(), options);
   }
 
+  async listPage(options: PageOptions): Promise<ListedPage> {
+    return listPage(await this.#connection.open(), options);
+  }
+
   async show(id: string): Promise<JobSummary | undefined> {
     const prompts = await this.#connection.open();
     const found = await findId(prompts, id);
     return found === undefined ? undefined : show(prompts, found.id);
+  }
+
+  async follow(ids: readonly string[]): Promise<ReadonlyMap<string, FollowedJob>> {
+    return follow(await this.#connection.open(), ids);
+  }
+
+  async watchChanges(listeners: ChangeListeners): Promise<void> {
+    await watchChanges({ collection: this.#connection.collection, logger: this.#logger }, listeners);
   }
 
   async idsWithPrefix(prefix: string, limit: number): Promise<readonly string[]> {
@@ -160,8 +193,28 @@ export class MongoPromptQueue implements PromptQueue {
     return countSelected(await this.#connection.open(), selection);
   }
 
-  async cancel(id: string): Promise<boolean | undefined> {
-    return this.#change(id, cancel);
+  async cancel(id: string, options?: CancelOptions): Promise<boolean | undefined> {
+    return this.#change(id, (prompts, found) => cancel(prompts, found, options));
+  }
+
+  async adopt(id: string, doors: Doors): Promise<boolean> {
+    return (await this.#change(id, (prompts, found) => adopt(prompts, found, doors))) ?? false;
+  }
+
+  async remove(id: string): Promise<boolean | undefined> {
+    return this.#change(id, remove);
+  }
+
+  async placeInQueue(id: string, options: { readonly most: number }): Promise<QueuePosition | undefined> {
+    return this.#change(id, (prompts, found) => placeInQueue(prompts, found, options));
+  }
+
+  async depth(options: DepthOptions): Promise<number> {
+    return depth(await this.#connection.open(), options);
+  }
+
+  async oldestPendingMs(): Promise<number | undefined> {
+    return oldestPendingMs(await this.#connection.open());
   }
 
   async stuck(): Promise<readonly string[]> {
@@ -204,10 +257,10 @@ export class MongoPromptQueue implements PromptQueue {
     await this.#connection[Symbol.asyncDispose]();
   }
 
-  async #change(
+  async #change<T>(
     id: string,
-    change: (prompts: PromptsCollection, id: unknown) => Promise<boolean>,
-  ): Promise<boolean | undefined> {
+    change: (prompts: PromptsCollection, id: unknown) => Promise<T>,
+  ): Promise<T | undefined> {
     const prompts = await this.#connection.open();
     const found = await findId(prompts, id);
     return found === undefined ? undefined : change(prompts, found.id);
@@ -228,6 +281,7 @@ export class MongoPromptQueue implements PromptQueue {
       runId: job['run_id'],
       attempts: job['attempts'],
       previousDied: job['previous_died'] === true,
+      model: job['model'],
     });
   }
 }

@@ -9,6 +9,7 @@ import type { WebhookState } from '../webhook-outbox.ts';
 type JobField =
   | 'attempts'
   | 'awaits_retry'
+  | 'door'
   | 'enqueue_id'
   | 'hook_due'
   | 'hooks'
@@ -17,6 +18,7 @@ type JobField =
   | 'last_error'
   | 'lease_until'
   | 'leased_at'
+  | 'model'
   | 'object_name'
   | 'owner'
   | 'parameters'
@@ -24,6 +26,7 @@ type JobField =
   | 'progress'
   | 'resume'
   | 'run_id'
+  | 'tenant'
   | 'text2img_list'
   | 'token'
   | 'warnings'
@@ -93,6 +96,7 @@ export type PromptUpdate = readonly UpdateStage[];
 
 /** Names of what a projection computes. */
 type ComputedField =
+  | 'age_ms'
   | 'attempts'
   | 'count'
   | 'due'
@@ -185,6 +189,7 @@ type Operator =
   | '$strLenBytes'
   | '$subtract'
   | '$sum'
+  | '$toDate'
   | '$toInt'
   | '$trunc'
   | '$type';

@@ -93,6 +93,10 @@ export class PromptStatements {
     await this.#collection.deleteMany(driverFilter(filter));
   }
 
+  async deleteOne(filter: PromptFilter): Promise<{ deletedCount: number }> {
+    return this.#collection.deleteOne(driverFilter(filter));
+  }
+
   async countDocuments(filter: PromptFilter, options: StatementBounds & { readonly limit?: number }): Promise<number> {
     return this.#collection.countDocuments(driverFilter(filter), options);
   }

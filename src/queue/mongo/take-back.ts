@@ -69,6 +69,7 @@ function* filtersOf({ ids, enqueueId }: Part): Generator<PromptFilter> {
   }
 }
 
-function leftSentence(enqueueId: string): string {
+/** Where it is not known what was added, or all of it stays. */
+export function leftSentence(enqueueId: string): string {
   return `Some of the documents may have been added: those whose "job.enqueue_id" is "${enqueueId}".`;
 }

@@ -25,6 +25,7 @@ const CLAIM_PROJECTION: PromptProjection = {
   'job.attempts': 1,
   'job.previous_died': 1,
   'job.object_name': 1,
+  'job.model': 1,
   field_names: fieldNames(),
 };
 

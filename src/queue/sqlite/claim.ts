@@ -92,5 +92,6 @@ function toClaim(
     runId: row['run_id'],
     attempts: row['attempts'],
     previousDied: row['previous_died'] === 1,
+    model: row['model'],
   });
 }

@@ -5,13 +5,15 @@ import { type DocumentId, promptIdText } from '../../job/document-id.ts';
 import { quote } from '../../lib/foreign-text.ts';
 import { alreadyThere, checkAddedDocuments, type NamedDocument, NOTHING_ADDED } from '../added-document.ts';
 import { numberOf } from '../job-record.ts';
-import type { PromptQueue, RawPromptDocument } from '../prompt-queue.ts';
+import type { EnqueueOptions, RawPromptDocument } from '../prompt-queue.ts';
 import type { Database } from './database.ts';
 import { NOW_MS } from './statements.ts';
 
 const ENQUEUE = `
-INSERT INTO prompts (id, id_kind, document, priority, enqueued_ms) VALUES (?1, ?2, ?3, ?4, ${NOW_MS})
+INSERT INTO prompts (id, id_kind, document, priority, enqueued_ms, model, tenant, door, enqueue_id)
+VALUES (?1, ?2, ?3, ?4, ${NOW_MS}, ?5, ?6, ?7, ?8)
 ON CONFLICT (id) DO NOTHING`;
+const ADDED_BY = `SELECT 1 FROM prompts WHERE id = ?1 AND enqueue_id = ?2`;
 
 interface NewRow {
   readonly id: DocumentId;
@@ -23,15 +25,18 @@ interface NewRow {
 export async function enqueue(
   database: Database,
   documents: readonly RawPromptDocument[],
-  options?: Parameters<PromptQueue['enqueue']>[1],
+  options: EnqueueOptions = {},
 ): Promise<readonly DocumentId[]> {
+  const { labels: { model = null, tenant = null, door = null } = {}, enqueueId = null } = options;
   const rows = checkAddedDocuments(documents, options).map(toRow);
   if (rows.length === 0) return [];
   await database.perform((statements) =>
     statements.transaction(() => {
       for (const { id, name, document, priority } of rows) {
-        const added = statements.run(ENQUEUE, promptIdText(id), id.kind, document, priority);
-        if (added !== 1) throw alreadyThere(name, promptIdText(id));
+        const text = promptIdText(id);
+        const added = statements.run(ENQUEUE, text, id.kind, document, priority, model, tenant, door, enqueueId);
+        const isOurs = added === 1 || (enqueueId !== null && statements.get(ADDED_BY, text, enqueueId) !== undefined);
+        if (!isOurs) throw alreadyThere(name, text);
       }
     }),
   );

@@ -1,24 +1,28 @@
 /** List, show, count: what operators see, and what tells a worker that there is nothing to do. */
+import type { SQLInputValue } from 'node:sqlite';
 import { promptFieldsOf } from '../../job/prompt-document.ts';
 import { jobSummary } from '../job-record.ts';
 import { own } from '../../lib/foreign-record.ts';
 import { cursorOf, invalidCursor, LARGEST_PAGE, placeOf } from '../list-cursor.ts';
 import type {
   DrainState,
+  FollowedJob,
   JobStatus,
   JobSummary,
   ListedJob,
+  ListedPage,
   ListOptions,
+  PageOptions,
   PromptIdentity,
   QueueCounts,
 } from '../prompt-queue.ts';
+import { isEnded } from '../transitions.ts';
 import { IS_STUCK, LEASE_END_MS } from './expressions.ts';
 import { documentOf, identityOf, jsonOf, timeOf } from './rows.ts';
 import { NOW_MS, type Row, type Statements } from './statements.ts';
 
 /** `seq` as text: it may be beyond JavaScript's whole numbers. */
-const LIST = `SELECT *, CAST(seq AS TEXT) AS place FROM prompts WHERE seq <= ?2 ORDER BY seq DESC LIMIT ?1`;
-const LIST_STATUS = `SELECT *, CAST(seq AS TEXT) AS place FROM prompts WHERE seq <= ?2 AND status = ?3 ORDER BY seq DESC LIMIT ?1`;
+const LIST = `SELECT *, CAST(seq AS TEXT) AS place FROM prompts WHERE seq <= ?2`;
 const SHOW = `SELECT * FROM prompts WHERE id = ?1`;
 /** No text sorts behind the last character that there is. */
 const WITH_PREFIX = `SELECT id FROM prompts WHERE id >= ?1 AND id < ?1 || char(1114111) ORDER BY id LIMIT ?2`;
@@ -36,11 +40,26 @@ const LAST_SEQ = 2n ** 63n - 1n;
 export const NO_COUNTS: QueueCounts = { pending: 0, processing: 0, stuck: 0, completed: 0, error: 0 };
 
 /** Newest first. @throws `invalid_cursor` */
-export function list(statements: Statements, { status, limit, after }: ListOptions): readonly ListedJob[] {
-  const page = [Math.min(limit, LARGEST_PAGE), after === undefined ? LAST_SEQ : seqBefore(after)];
-  return status === undefined
-    ? statements.each(LIST, page, toListed)
-    : statements.each(LIST_STATUS, [...page, status], toListed);
+export function list(
+  statements: Statements,
+  { status, limit, after, tenant, model }: ListOptions,
+): readonly ListedJob[] {
+  const parameters: SQLInputValue[] = [
+    Math.min(limit, LARGEST_PAGE),
+    after === undefined ? LAST_SEQ : seqBefore(after),
+  ];
+  const conditions = Object.entries({ status, tenant, model }).map(([column, value]) => {
+    if (value === undefined) return '';
+    if (value === null) return ` AND ${column} IS NULL`;
+    return ` AND ${column} = ?${parameters.push(value)}`;
+  });
+  return statements.each(`${LIST}${conditions.join('')} ORDER BY seq DESC LIMIT ?1`, parameters, toListed);
+}
+
+/** A page that is not full is the last one. */
+export function listPage(statements: Statements, options: PageOptions): ListedPage {
+  const jobs = list(statements, options);
+  return { jobs, next: jobs.length < Math.min(options.limit, LARGEST_PAGE) ? undefined : jobs.at(-1)?.cursor };
 }
 
 function toListed(row: Row): ListedJob {
@@ -58,6 +77,15 @@ export function seqBefore(cursor: string): bigint {
 export function show(statements: Statements, id: string): JobSummary | undefined {
   const row = statements.get(SHOW, id);
   return row === undefined ? undefined : toSummary(row);
+}
+
+export function follow(statements: Statements, ids: readonly string[]): ReadonlyMap<string, FollowedJob> {
+  const found = new Map<string, FollowedJob>();
+  for (const id of ids) {
+    const summary = show(statements, id);
+    if (summary !== undefined) found.set(id, { ...summary, ended: isEnded(summary.status) });
+  }
+  return found;
 }
 
 export function idsWithPrefix(statements: Statements, prefix: string, limit: number): readonly string[] {
@@ -125,5 +153,8 @@ function toSummary(row: Row): JobSummary {
     request: document === undefined ? {} : promptFieldsOf(document),
     startedAt: timeOf(row['leased_ms']),
     worker: row['worker'],
+    model: row['model'],
+    tenant: row['tenant'],
+    door: row['door'],
   });
 }

@@ -77,19 +77,43 @@ const LATER_COLUMNS = [
   // the worker that claimed it last, and when; they stay when it ends
   { name: 'worker', type: 'TEXT' },
   { name: 'leased_ms', type: 'INTEGER' },
+  // the labels of a server, and the call that added it
+  { name: 'model', type: 'TEXT' },
+  { name: 'tenant', type: 'TEXT' },
+  { name: 'door', type: 'TEXT' },
+  { name: 'enqueue_id', type: 'TEXT' },
 ] as const;
 
 /** Looks that would otherwise read every finished prompt or delivered webhook. */
-const LATER_INDEXES = `
-CREATE INDEX IF NOT EXISTS webhooks_prompt ON webhooks (prompt_id);
-CREATE INDEX IF NOT EXISTS webhooks_dead ON webhooks (seq) WHERE state = 'dead';
-`;
+const LATER_INDEXES = {
+  webhooks_prompt: 'webhooks (prompt_id)',
+  webhooks_dead: "webhooks (seq) WHERE state = 'dead'",
+  prompts_oldest: "prompts (enqueued_ms) WHERE status = 'pending'",
+  prompts_tenant: 'prompts (tenant, seq) WHERE tenant IS NOT NULL',
+  prompts_tenant_open: "prompts (tenant, status) WHERE tenant IS NOT NULL AND status IN ('pending', 'processing')",
+} as const;
+
+/** What servers and workers tell one another; see `side-data.ts`. */
+const SIDE_TABLES = {
+  text2img_requests: '',
+  text2img_previews: ', png BLOB NOT NULL',
+  text2img_watch: '',
+  text2img_workers: '',
+} as const;
+
+const LATER = [
+  ...Object.entries(LATER_INDEXES).map(([name, on]) => `CREATE INDEX IF NOT EXISTS ${name} ON ${on};`),
+  ...Object.entries(SIDE_TABLES).map(
+    ([name, more]) =>
+      `CREATE TABLE IF NOT EXISTS ${name} (id TEXT PRIMARY KEY, value TEXT NOT NULL, until_ms INTEGER${more}) STRICT, WITHOUT ROWID;`,
+  ),
+].join('\n');
 
 interface SchemaState {
   readonly version: number;
   readonly tables: readonly string[];
   readonly missingColumns: readonly { readonly name: string; readonly type: string }[];
-  readonly hasIndexes: boolean;
+  readonly hasAll: boolean;
 }
 
 /**
@@ -109,7 +133,7 @@ export function prepareSchema(db: DatabaseSync, path: string): void {
     if (state.version < 2) db.exec(WEBHOOKS);
     const { missingColumns } = readState(db);
     for (const { name, type } of missingColumns) db.exec(`ALTER TABLE prompts ADD COLUMN ${name} ${type}`);
-    db.exec(LATER_INDEXES);
+    db.exec(LATER);
     db.exec(`PRAGMA user_version = ${SCHEMA_VERSION}`);
     db.exec('COMMIT');
   } catch (error) {
@@ -118,8 +142,8 @@ export function prepareSchema(db: DatabaseSync, path: string): void {
   }
 }
 
-function isComplete({ version, missingColumns, hasIndexes }: SchemaState): boolean {
-  return version === SCHEMA_VERSION && missingColumns.length === 0 && hasIndexes;
+function isComplete({ version, missingColumns, hasAll }: SchemaState): boolean {
+  return version === SCHEMA_VERSION && missingColumns.length === 0 && hasAll;
 }
 
 function readState(db: DatabaseSync): SchemaState {
@@ -129,13 +153,15 @@ function readState(db: DatabaseSync): SchemaState {
       .prepare("SELECT name FROM sqlite_master WHERE type = ? AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'")
       .all(type)
       .map(({ name }) => String(name));
-  const indexes = named('index');
+  const [tables, indexes] = [named('table'), named('index')];
   const columns = columnsOf(db, 'prompts');
   return {
     version,
-    tables: named('table'),
+    tables,
     missingColumns: LATER_COLUMNS.filter(({ name }) => !columns.has(name)),
-    hasIndexes: indexes.includes('webhooks_prompt') && indexes.includes('webhooks_dead'),
+    hasAll:
+      Object.keys(LATER_INDEXES).every((name) => indexes.includes(name)) &&
+      Object.keys(SIDE_TABLES).every((name) => tables.includes(name)),
   };
 }
 

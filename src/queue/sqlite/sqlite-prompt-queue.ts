@@ -3,19 +3,26 @@ import { resolve } from 'node:path';
 import { type DocumentId, promptIdText } from '../../job/document-id.ts';
 import { pause } from '../../lib/pause.ts';
 import type {
+  CancelOptions,
   ClaimedPrompt,
   CompletionRecord,
+  DepthOptions,
   DrainState,
   Endings,
+  EnqueueOptions,
   FailureRecord,
+  FollowedJob,
   JobProgress,
   JobSummary,
   LaterOptions,
   ListedJob,
+  ListedPage,
   ListOptions,
+  PageOptions,
   PromptIdentity,
   PromptQueue,
   QueueCounts,
+  QueuePosition,
   RawPromptDocument,
   RetriedAll,
   RetrySelection,
@@ -24,8 +31,10 @@ import type {
   TransitionOutcome,
   WaitingPrompt,
 } from '../prompt-queue.ts';
+import type { SideData } from '../side-data.ts';
 import { MAX_STUCK_TOLD, outcomeOf, stuckSentence } from '../transitions.ts';
 import type { OwedWebhook, WebhookOutbox } from '../webhook-outbox.ts';
+import { adopt, type Doors } from './adopt.ts';
 import { cancel } from './cancel.ts';
 import { claim } from './claim.ts';
 import { complete } from './complete.ts';
@@ -36,9 +45,11 @@ import { fail } from './fail.ts';
 import {
   counts,
   drainState,
+  follow,
   identify,
   idsWithPrefix,
   list,
+  listPage,
   msUntilNextDue,
   NO_COUNTS,
   seqBefore,
@@ -47,14 +58,17 @@ import {
 } from './list.ts';
 import { SqliteOutbox } from './outbox.ts';
 import { nameObject } from './name-object.ts';
+import { depth, oldestPendingMs, placeInQueue } from './queue-depth.ts';
 import { reap } from './reap.ts';
 import { release } from './release.ts';
+import { remove } from './remove.ts';
 import { renew } from './renew.ts';
 import { retryLater } from './retry-later.ts';
 import { countSelected, retryBatch } from './retry-all.ts';
 import { retry } from './retry.ts';
 import { returnAttempts } from './return-attempts.ts';
 import type { RowKey } from './rows.ts';
+import { SqliteSideData } from './side-data/sqlite-side-data.ts';
 import type { Statements } from './statements.ts';
 
 export interface SqlitePromptQueueOptions {
@@ -77,6 +91,7 @@ const NO_BATCH = { retried: 0, last: 0 } as const;
 export class SqlitePromptQueue implements PromptQueue {
   readonly description: string;
   readonly outbox: WebhookOutbox;
+  readonly sideData: SideData;
   readonly #options: SqlitePromptQueueOptions & { readonly path: string };
   readonly #database: Database;
 
@@ -86,6 +101,7 @@ export class SqlitePromptQueue implements PromptQueue {
     this.#options = { ...options, path: resolve(options.path), leaseMs: Math.round(options.leaseMs) };
     this.#database = new Database(this.#options);
     this.outbox = new SqliteOutbox(this.#database);
+    this.sideData = new SqliteSideData(this.#database);
     this.description = `the embedded queue ${this.#database.path}`;
   }
 
@@ -143,7 +159,7 @@ export class SqlitePromptQueue implements PromptQueue {
 
   async enqueue(
     documents: readonly RawPromptDocument[],
-    options?: Parameters<PromptQueue['enqueue']>[1],
+    options?: EnqueueOptions,
   ): Promise<readonly DocumentId[]> {
     return enqueue(this.#database, documents, options);
   }
@@ -157,6 +173,18 @@ export class SqlitePromptQueue implements PromptQueue {
     if (options.after !== undefined) seqBefore(options.after);
     return this.#database.look((statements) => list(statements, options), []);
   }
+
+  async listPage(options: PageOptions): Promise<ListedPage> {
+    if (options.after !== undefined) seqBefore(options.after);
+    return this.#database.look((statements) => listPage(statements, options), { jobs: [], next: undefined });
+  }
+
+  async follow(ids: readonly string[]): Promise<ReadonlyMap<string, FollowedJob>> {
+    return this.#database.look((statements) => follow(statements, ids), new Map());
+  }
+
+  /** SQLite tells nobody of another process's writes. */
+  async watchChanges(): Promise<void> {}
 
   async show(id: string): Promise<JobSummary | undefined> {
     return this.#database.look((statements) => show(statements, id), undefined);
@@ -190,8 +218,28 @@ export class SqlitePromptQueue implements PromptQueue {
     return this.#database.look((statements) => countSelected(statements, selection), 0);
   }
 
-  async cancel(id: string): Promise<boolean | undefined> {
-    return this.#change(id, (statements) => cancel(statements, id));
+  async cancel(id: string, options?: CancelOptions): Promise<boolean | undefined> {
+    return this.#change(id, (statements) => cancel(statements, id, options));
+  }
+
+  async adopt(id: string, doors: Doors): Promise<boolean> {
+    return this.#database.look((statements) => adopt(statements, id, doors), false);
+  }
+
+  async remove(id: string): Promise<boolean | undefined> {
+    return this.#change(id, (statements) => remove(statements, id));
+  }
+
+  async placeInQueue(id: string, { most }: { readonly most: number }): Promise<QueuePosition | undefined> {
+    return this.#database.look((statements) => placeInQueue(statements, id, most), undefined);
+  }
+
+  async depth(options: DepthOptions): Promise<number> {
+    return this.#database.look((statements) => depth(statements, options), 0);
+  }
+
+  async oldestPendingMs(): Promise<number | undefined> {
+    return this.#database.look(oldestPendingMs, undefined);
   }
 
   async msUntilNextDue(): Promise<number | undefined> {

@@ -1,0 +1,140 @@
+/**
+ * The contract of what servers and workers tell one another beside the documents: repeated requests, jobs that lost their request, who watches which
+ * job, previews, and which workers live. It lies in collections or tables of its own (`text2img_requests`, `_previews`, `_watch`, `_workers`). All
+ * times are the queue's clock; what is too old is removed by itself. Without the right to write there the queue works on: see `canWrite`.
+ */
+
+/** A request that may come again under its key. */
+export interface RequestRecord {
+  readonly id: string;
+  /** Of the body of the first request under this id. */
+  readonly bodyHash: string;
+  /** The documents that belong to it, chosen before they were added. */
+  readonly promptIds: readonly string[];
+  /** All of them were added once: a missing one was deleted since. */
+  readonly isAdded: boolean;
+}
+
+export interface NewRequest {
+  readonly id: string;
+  readonly bodyHash: string;
+  readonly promptIds: readonly string[];
+}
+
+/** A job that a repeated request may take over, because its own request may be gone. */
+export interface Orphan {
+  readonly promptId: string;
+  /** Its `job.door` when it was offered. */
+  readonly door: string;
+  /** Its request has said that it is gone; else it may still be waited for. */
+  readonly isReleased: boolean;
+}
+
+export interface Preview {
+  readonly promptId: string;
+  /** Of the claim that made it. */
+  readonly token: string;
+  readonly png: Uint8Array;
+  readonly step: number;
+  readonly steps: number;
+}
+
+/** What a worker says of itself. Nothing relies on it for correctness. */
+export interface WorkerRecord {
+  readonly id: string;
+  readonly host: string;
+  readonly pid: number;
+  readonly version: string;
+  readonly device: string;
+  /** The models that it claims, under their canonical names. */
+  readonly models: readonly string[];
+  readonly loadedModel?: string | undefined;
+  /** It claims documents that name no model. */
+  readonly takesUnnamed: boolean;
+  readonly step?: number | undefined;
+  readonly steps?: number | undefined;
+  readonly images5min: number;
+  readonly seconds5min: number;
+  readonly sizes?: readonly WorkerSize[] | undefined;
+  /** Of its last beat, by the queue's clock; ignored in `beat`. */
+  readonly at: Date;
+}
+
+/** A size that a worker generates for a model. */
+export interface WorkerSize {
+  readonly model: string;
+  readonly widthPx: number;
+  readonly heightPx: number;
+  readonly numInferenceSteps?: number | undefined;
+}
+
+export interface SideData {
+  /**
+   * False: this user may not write there. Then `requests.begin` throws `queue_unauthorized`; everything else keeps nothing and finds nothing, without
+   * an error.
+   */
+  canWrite(): Promise<boolean>;
+
+  readonly requests: {
+    /**
+     * Records the request, or finds the record of an earlier one, which a majority of the servers has then. Of several calls at once under one id
+     * exactly one is new. It is kept for 24 hours.
+     * @throws `queue_unauthorized` without the right to write
+     */
+    begin(request: NewRequest): Promise<RequestRecord & { readonly isNew: boolean }>;
+    /** All its documents were added. */
+    added(id: string): Promise<void>;
+  };
+
+  /** Jobs by the key of their request; each is kept for 15 minutes. */
+  readonly orphans: {
+    /** Offers the job, or says anew whether it is released. */
+    offer(orphan: Orphan & { readonly key: string }): Promise<void>;
+    /** Takes one, which nobody else gets then: a released one first, then one that nobody watches, then any. */
+    take(key: string): Promise<Orphan | undefined>;
+    /** The job is no longer offered. @param door only what was offered under this one; default: all of it */
+    withdraw(key: string, promptId: string, door?: string): Promise<void>;
+  };
+
+  /** Who waits for a job marks it, so that its worker makes previews and renews it often. */
+  readonly watches: {
+    /** @param forMs default 10 seconds; a mark that lasts longer stays */
+    mark(promptId: string, forMs?: number): Promise<void>;
+    /** Those of them that are watched now. */
+    marked(promptIds: readonly string[]): Promise<ReadonlySet<string>>;
+    /** 0: nobody watches it. */
+    msLeft(promptId: string): Promise<number>;
+  };
+
+  /** The last preview of each job; each is kept for 10 minutes. */
+  readonly previews: {
+    put(preview: Preview): Promise<void>;
+    get(promptId: string): Promise<Preview | undefined>;
+    remove(promptId: string): Promise<void>;
+  };
+
+  readonly workers: {
+    /** Every 10 seconds. */
+    beat(worker: WorkerRecord): Promise<void>;
+    /** Those whose last beat is at most a minute old, and that have not left, in the order of their ids. */
+    living(): Promise<readonly WorkerRecord[]>;
+    /** The models of all workers of the last 24 hours, sorted, each once. */
+    modelsOfDay(): Promise<readonly string[]>;
+    /** Its models stay known for the day. */
+    leave(id: string): Promise<void>;
+  };
+
+  /** Values of JSON that a server keeps for good. */
+  readonly settings: {
+    get(key: string): Promise<unknown>;
+    set(key: string, value: unknown): Promise<void>;
+  };
+}
+
+/** How long each lasts. */
+export const REQUEST_MS = 24 * 60 * 60_000;
+export const ORPHAN_MS = 15 * 60_000;
+export const WATCH_MS = 10_000;
+export const PREVIEW_MS = 10 * 60_000;
+export const WORKER_MS = 60_000;
+export const WORKER_DAY_MS = 24 * 60 * 60_000;
