@@ -37,9 +37,9 @@ export function parsedJson(value: unknown): unknown {
   }
 }
 
-/** The text that is kept of a worker. */
-export function workerText({ at: _, ...worker }: WorkerRecord): string {
-  return JSON.stringify(worker);
+/** The text that is kept of a worker; the queue says itself when. */
+export function workerText(worker: WorkerRecord): string {
+  return JSON.stringify({ ...worker, at: undefined });
 }
 
 /** Undefined if the text is not of a worker. @param at of its last beat */

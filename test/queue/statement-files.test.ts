@@ -8,7 +8,8 @@ import { test } from 'node:test';
 const folder = fileURLToPath(new URL('../../src/queue', import.meta.url));
 
 const WRITES = {
-  mongo: /(?<![#\w])collection\s*\.(?:updateOne|updateMany|deleteMany|deleteOne|insertMany|insertOne|findOneAndUpdate)\(/g,
+  mongo:
+    /(?<![#\w])collection\s*\.(?:updateOne|updateMany|deleteMany|deleteOne|insertMany|insertOne|findOneAndUpdate)\(/g,
   sqlite: /\b(?:UPDATE (?:prompts|webhooks)|INSERT INTO|DELETE FROM)\b/g,
 } as const;
 
@@ -38,7 +39,17 @@ for (const kind of ['mongo', 'sqlite'] as const) {
         `take ${name} out of SEVERAL: it needs no exception any more`,
       );
     }
-    const verbs = ['adopt', 'cancel', 'complete', 'enqueue', 'fail', 'name-object', 'record-delivery', 'redrive', 'release'];
+    const verbs = [
+      'adopt',
+      'cancel',
+      'complete',
+      'enqueue',
+      'fail',
+      'name-object',
+      'record-delivery',
+      'redrive',
+      'release',
+    ];
     for (const verb of [
       ...verbs,
       'renew',

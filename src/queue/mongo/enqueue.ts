@@ -72,10 +72,7 @@ export async function enqueue(
   return records.map(({ _id }) => documentIdOf(_id));
 }
 
-function toRecord(
-  { id, fields, name }: NamedDocument,
-  job: JobLabels & { readonly enqueue_id: string },
-): NewRecord {
+function toRecord({ id, fields, name }: NamedDocument, job: JobLabels & { readonly enqueue_id: string }): NewRecord {
   const _id = id === undefined ? new ObjectId() : bsonOf(id);
   const document = {
     _id,

@@ -48,7 +48,11 @@ const USES = Object.keys(INDEXES) as readonly IndexUse[];
 /** For every worker. */
 export const WORK_INDEXES = ['pending', 'processing', 'webhooks'] as const satisfies readonly IndexUse[];
 /** For servers whose keys have limits and lists of their own. */
-export const TENANT_INDEXES = ['tenantPending', 'tenantProcessing', 'tenantJobs'] as const satisfies readonly IndexUse[];
+export const TENANT_INDEXES = [
+  'tenantPending',
+  'tenantProcessing',
+  'tenantJobs',
+] as const satisfies readonly IndexUse[];
 
 /** `{hint: name}` for an index that is there, else nothing: a hint that names none is an error. */
 export type IndexHints = Readonly<Record<IndexUse, { readonly hint?: string }>>;

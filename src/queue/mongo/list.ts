@@ -104,13 +104,15 @@ export async function follow(
 }
 
 async function followSome(
-  { collection, run }: PromptsCollection,
+  prompts: PromptsCollection,
   ids: readonly string[],
   found: Map<string, FollowedJob>,
 ): Promise<void> {
   const asked = ids.map((id) => ({ id, keys: idsOfText(id) }));
   const filter: PromptFilter = { _id: { $in: asked.flatMap(({ keys }) => keys) } };
-  const documents = await run(() => collection.find(filter, { projection: FIELDS, ...MAJORITY }).toArray());
+  const documents = await prompts.run(() =>
+    prompts.collection.find(filter, { projection: FIELDS, ...MAJORITY }).toArray(),
+  );
   const keyOf = (id: unknown): string => canonicalEjsonOf(documentIdOf(id));
   const byKey = new Map(documents.map((document) => [keyOf(document._id), document]));
   for (const { id, keys } of asked) {

@@ -134,10 +134,7 @@ export class MongoPromptQueue implements PromptQueue {
     return reap(await this.#connection.openToWork({ signal }), endings);
   }
 
-  async enqueue(
-    documents: readonly RawPromptDocument[],
-    options?: EnqueueOptions,
-  ): Promise<readonly DocumentId[]> {
+  async enqueue(documents: readonly RawPromptDocument[], options?: EnqueueOptions): Promise<readonly DocumentId[]> {
     const more = options?.labels?.tenant === undefined ? [] : TENANT_INDEXES;
     return enqueue(await this.#connection.openToWork({}, more), documents, options);
   }

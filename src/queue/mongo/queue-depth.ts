@@ -11,10 +11,7 @@ const WITHOUT_PRIORITY = { priority: { $in: [0, null] } } as const;
 /** So many priorities above 0, and so many below, are looked at for the oldest document. */
 const MAX_PRIORITIES = 16;
 
-export async function depth(
-  prompts: PromptsCollection,
-  { tenant, status, most }: DepthOptions,
-): Promise<number> {
+export async function depth(prompts: PromptsCollection, { tenant, status, most }: DepthOptions): Promise<number> {
   const { hints } = prompts;
   const ofTenant: PromptFilter = tenant === undefined ? {} : { 'job.tenant': { $eq: tenant } };
   const pending = await countUpTo(
@@ -73,11 +70,12 @@ function filtersBefore({ _id, priority }: StoredDocument): readonly PromptFilter
 }
 
 async function countUpTo(
-  { collection, run, bounds }: PromptsCollection,
+  prompts: PromptsCollection,
   filter: PromptFilter,
   { most, ...hint }: { readonly most: number } & StatementBounds,
 ): Promise<number> {
-  return most <= 0 ? 0 : run(() => collection.countDocuments(filter, { limit: most, ...bounds, ...hint }));
+  const { collection, bounds } = prompts;
+  return most <= 0 ? 0 : prompts.run(() => collection.countDocuments(filter, { limit: most, ...bounds, ...hint }));
 }
 
 /**
@@ -118,11 +116,12 @@ async function ageOfFirst(prompts: PromptsCollection, priority: PromptFilter): P
 }
 
 async function firstOf(
-  { collection, run, bounds, hints }: PromptsCollection,
+  prompts: PromptsCollection,
   filter: PromptFilter,
   projection: PromptProjection,
 ): Promise<StoredDocument | undefined> {
+  const { collection, bounds, hints } = prompts;
   const options = { projection, sort: { priority: -1, _id: 1 }, limit: 1, ...bounds, ...hints.pending } as const;
-  const [found] = await run(() => collection.find({ ...PENDING, ...filter }, options).toArray());
+  const [found] = await prompts.run(() => collection.find({ ...PENDING, ...filter }, options).toArray());
   return found;
 }

@@ -62,10 +62,7 @@ async function watchOnce(collection: Collection, listeners: ChangeListeners): Pr
   }
 }
 
-async function tellChanges(
-  stream: ChangeStream,
-  { signal, onChange, onGap }: ChangeListeners,
-): Promise<void> {
+async function tellChanges(stream: ChangeStream, { signal, onChange, onGap }: ChangeListeners): Promise<void> {
   const tell = (change: ChangeStreamDocument | null | undefined): void => {
     const key = change !== null && change !== undefined && 'documentKey' in change ? change.documentKey : undefined;
     if (key !== undefined) onChange(promptIdText(documentIdOf(key._id)));

@@ -90,7 +90,7 @@ const LATER_INDEXES = {
   webhooks_dead: "webhooks (seq) WHERE state = 'dead'",
   prompts_oldest: "prompts (enqueued_ms) WHERE status = 'pending'",
   prompts_tenant: 'prompts (tenant, seq) WHERE tenant IS NOT NULL',
-  prompts_tenant_open: "prompts (tenant, status) WHERE tenant IS NOT NULL AND status IN ('pending', 'processing')",
+  prompts_tenant_status: 'prompts (tenant, status) WHERE tenant IS NOT NULL',
 } as const;
 
 /** What servers and workers tell one another; see `side-data.ts`. */
@@ -105,7 +105,7 @@ const LATER = [
   ...Object.entries(LATER_INDEXES).map(([name, on]) => `CREATE INDEX IF NOT EXISTS ${name} ON ${on};`),
   ...Object.entries(SIDE_TABLES).map(
     ([name, more]) =>
-      `CREATE TABLE IF NOT EXISTS ${name} (id TEXT PRIMARY KEY, value TEXT NOT NULL, until_ms INTEGER${more}) STRICT, WITHOUT ROWID;`,
+      `CREATE TABLE IF NOT EXISTS ${name} (id TEXT PRIMARY KEY, value TEXT NOT NULL, until_ms INTEGER${more}) STRICT;`,
   ),
 ].join('\n');
 

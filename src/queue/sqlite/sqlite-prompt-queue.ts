@@ -157,10 +157,7 @@ export class SqlitePromptQueue implements PromptQueue {
     return ended.length;
   }
 
-  async enqueue(
-    documents: readonly RawPromptDocument[],
-    options?: EnqueueOptions,
-  ): Promise<readonly DocumentId[]> {
+  async enqueue(documents: readonly RawPromptDocument[], options?: EnqueueOptions): Promise<readonly DocumentId[]> {
     return enqueue(this.#database, documents, options);
   }
 
@@ -180,7 +177,7 @@ export class SqlitePromptQueue implements PromptQueue {
   }
 
   async follow(ids: readonly string[]): Promise<ReadonlyMap<string, FollowedJob>> {
-    return this.#database.look((statements) => follow(statements, ids), new Map());
+    return this.#database.look<ReadonlyMap<string, FollowedJob>>((statements) => follow(statements, ids), new Map());
   }
 
   /** SQLite tells nobody of another process's writes. */

@@ -9,6 +9,8 @@ import { MongoServers } from '../../servers/mongod.ts';
 import { enqueueConformance } from '../enqueue-conformance.ts';
 import { listConformance } from '../list-conformance.ts';
 import { promptQueueConformance } from '../prompt-queue-conformance.ts';
+import { serveConformance } from '../serve-conformance.ts';
+import { sideDataConformance } from '../side-data-conformance.ts';
 import { waitingConformance } from '../waiting-conformance.ts';
 import { webhookOutboxConformance } from '../webhook-outbox-conformance.ts';
 
@@ -46,5 +48,7 @@ else {
     enqueueConformance(name, create);
     listConformance(name, create);
     waitingConformance(name, create);
+    serveConformance(name, create);
+    sideDataConformance(name, create);
   }
 }

@@ -11,6 +11,8 @@ import { SqlitePromptQueue } from '../../../src/queue/sqlite/sqlite-prompt-queue
 import { enqueueConformance } from '../enqueue-conformance.ts';
 import { listConformance } from '../list-conformance.ts';
 import { promptQueueConformance, type QueueFactory } from '../prompt-queue-conformance.ts';
+import { serveConformance } from '../serve-conformance.ts';
+import { sideDataConformance } from '../side-data-conformance.ts';
 import { waitingConformance } from '../waiting-conformance.ts';
 import { webhookOutboxConformance } from '../webhook-outbox-conformance.ts';
 
@@ -37,6 +39,8 @@ webhookOutboxConformance('SqlitePromptQueue', create);
 enqueueConformance('SqlitePromptQueue', create);
 listConformance('SqlitePromptQueue', create);
 waitingConformance('SqlitePromptQueue', create);
+serveConformance('SqlitePromptQueue', create);
+sideDataConformance('SqlitePromptQueue', create);
 
 const OPTIONS = { leaseMs: 60_000, maxAttempts: 5, owner: 'w' };
 

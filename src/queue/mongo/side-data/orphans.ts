@@ -31,7 +31,11 @@ export function orphansIn(
     take: async (key) => {
       const nonce = randomBytes(16).toString('hex');
       for (;;) {
-        const offered = await side.read(NAME, (collection) => findOffered(collection, side.keysBelow('orphan', key)), []);
+        const offered = await side.read(
+          NAME,
+          (collection) => findOffered(collection, side.keysBelow('orphan', key)),
+          [],
+        );
         if (offered.length === 0) return undefined;
         const watched = await marked(offered.map(({ promptId }) => promptId));
         const rankOf = ({ promptId, isReleased }: Orphan): number => (isReleased ? 0 : watched.has(promptId) ? 2 : 1);

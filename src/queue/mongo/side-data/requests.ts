@@ -23,9 +23,7 @@ export function requestsIn(side: SideCollections): SideData['requests'] {
       return { ...toRecord(request.id, done.result), isNew: done.result['nonce'] === nonce };
     },
     added: async (id) => {
-      await side.write(NAME, (collection) =>
-        collection.updateOne({ _id: keyOf(id) }, [{ $set: { is_added: true } }]),
-      );
+      await side.write(NAME, (collection) => collection.updateOne({ _id: keyOf(id) }, [{ $set: { is_added: true } }]));
     },
   };
 }
@@ -50,6 +48,9 @@ async function begin(
   return found;
 }
 
-function toRecord(id: string, { body_hash: bodyHash, prompt_ids: promptIds, is_added: isAdded }: SideDocument): RequestRecord {
+function toRecord(
+  id: string,
+  { body_hash: bodyHash, prompt_ids: promptIds, is_added: isAdded }: SideDocument,
+): RequestRecord {
   return { id, bodyHash: String(bodyHash), promptIds: textsOf(promptIds), isAdded: isAdded === true };
 }

@@ -13,8 +13,7 @@ export function workersIn(side: SideCollections): SideData['workers'] {
   const find = async (filter: object): Promise<readonly WorkerRecord[]> => {
     const found = await side.read(
       NAME,
-      (collection) =>
-        collection.find({ ...side.keysBelow(), ...filter }, { sort: { _id: 1 }, limit: MOST }).toArray(),
+      (collection) => collection.find({ ...side.keysBelow(), ...filter }, { sort: { _id: 1 }, limit: MOST }).toArray(),
       [],
     );
     return found.map(toWorker).filter((worker) => worker !== undefined);
@@ -26,8 +25,7 @@ export function workersIn(side: SideCollections): SideData['workers'] {
         collection.updateOne({ _id: side.key(worker.id) }, [{ $replaceWith: record }], { upsert: true, ...HINT_ONLY }),
       );
     },
-    living: () =>
-      find({ has_left: { $ne: true }, $expr: { $gte: ['$at', { $subtract: ['$$NOW', WORKER_MS] }] } }),
+    living: () => find({ has_left: { $ne: true }, $expr: { $gte: ['$at', { $subtract: ['$$NOW', WORKER_MS] }] } }),
     modelsOfDay: async () => modelsOf(await find(LASTS)),
     leave: async (id) => {
       await side.write(NAME, (collection) =>

@@ -16,8 +16,7 @@ export function previewsIn(tables: SideTables): SideData['previews'] {
     put: async ({ promptId, png, ...about }) => {
       await tables.write(TABLE, (statements) => statements.run(PUT, promptId, JSON.stringify(about), png));
     },
-    get: (promptId) =>
-      tables.read((statements) => toPreview(promptId, rowOf(statements, TABLE, promptId)), undefined),
+    get: (promptId) => tables.read((statements) => toPreview(promptId, rowOf(statements, TABLE, promptId)), undefined),
     remove: async (promptId) => {
       await tables.write(TABLE, (statements) => removeRow(statements, TABLE, promptId));
     },

@@ -33,7 +33,10 @@ export function requestsIn(tables: SideTables): SideData['requests'] {
       }),
     added: async (id) => {
       await tables.write(TABLE, (statements) =>
-        statements.run(`UPDATE ${TABLE} SET value = json_set(value, '$.isAdded', json('true')) WHERE id = ?1`, keyOf(id)),
+        statements.run(
+          `UPDATE ${TABLE} SET value = json_set(value, '$.isAdded', json('true')) WHERE id = ?1`,
+          keyOf(id),
+        ),
       );
     },
   };
@@ -70,8 +73,7 @@ export function orphansIn(tables: SideTables): SideData['orphans'] {
 export function settingsIn(tables: SideTables): SideData['settings'] {
   const keyOf = (key: string): string => sideKey('setting', key);
   return {
-    get: (key) =>
-      tables.read((statements) => parsedJson(rowOf(statements, TABLE, keyOf(key))?.['value']), undefined),
+    get: (key) => tables.read((statements) => parsedJson(rowOf(statements, TABLE, keyOf(key))?.['value']), undefined),
     set: async (key, value) => {
       await tables.write(TABLE, (statements) =>
         putRow(statements, TABLE, keyOf(key), { value: JSON.stringify(value) }),

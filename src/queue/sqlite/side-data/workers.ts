@@ -15,7 +15,14 @@ const LEAVE = `UPDATE ${TABLE} SET value = json_set(value, '$.hasLeft', 1) WHERE
 
 export function workersIn(tables: SideTables): SideData['workers'] {
   const find = (sql: string): Promise<readonly WorkerRecord[]> =>
-    tables.read((statements) => statements.all(sql).map(toWorker).filter((worker) => worker !== undefined), []);
+    tables.read(
+      (statements) =>
+        statements
+          .all(sql)
+          .map(toWorker)
+          .filter((worker) => worker !== undefined),
+      [],
+    );
   return {
     beat: async (worker) => {
       await tables.write(TABLE, (statements) =>

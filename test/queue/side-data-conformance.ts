@@ -1,0 +1,202 @@
+/** What every queue must do with side data: what servers and workers tell one another. */
+import assert from 'node:assert/strict';
+import { suite, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { SideData, WorkerRecord } from '../../src/queue/side-data.ts';
+import type { QueueFactory } from './prompt-queue-conformance.ts';
+
+const LONG_MS = 60_000;
+const ROUNDS = 200;
+const HOSTILE = ['$x', '.', '', '/', '%', 'a/b', '\u0000', '\ud800', '__proto__', 'ü'.repeat(300)] as const;
+
+const WORKER: WorkerRecord = {
+  id: 'host:1',
+  host: 'host',
+  pid: 1,
+  version: '0.2.0',
+  device: 'cpu',
+  models: ['sd', '$turbo'],
+  takesUnnamed: true,
+  images5min: 3,
+  seconds5min: 12.5,
+  at: new Date(0),
+};
+
+export function sideDataConformance(name: string, create: QueueFactory): void {
+  suite(`${name} keeps side data`, () => {
+    const open = async (
+      t: Parameters<QueueFactory>[0],
+      count = 2,
+    ): Promise<readonly [SideData, SideData, ...SideData[]]> => {
+      const place = await create(t);
+      const queues = await Promise.all(Array.from({ length: count }, () => place.open({ leaseMs: LONG_MS })));
+      return queues.map(({ sideData }) => sideData) as [SideData, SideData, ...SideData[]];
+    };
+
+    test('a request is recorded once; whoever comes again finds the first record', async (t) => {
+      const [one, two] = await open(t);
+      assert.equal(await one.canWrite(), true);
+      const first = await one.requests.begin({ id: '$k', bodyHash: 'h1', promptIds: ['$a', 'b'] });
+      const record = { id: '$k', bodyHash: 'h1', promptIds: ['$a', 'b'] };
+      assert.deepEqual(first, { ...record, isAdded: false, isNew: true });
+      const again = await two.requests.begin({ id: '$k', bodyHash: 'h2', promptIds: ['c'] });
+      assert.deepEqual(again, { ...record, isAdded: false, isNew: false });
+      await one.requests.added('$k');
+      assert.deepEqual((await two.requests.begin({ ...record, promptIds: [] })).isAdded, true);
+      assert.equal((await two.requests.begin({ ...record, id: 'other' })).isNew, true);
+    });
+
+    test(`two servers that begin the same request at once agree on one record, in ${ROUNDS} rounds`, async (t) => {
+      const fronts = await open(t, 3);
+      for (let round = 0; round < ROUNDS; round++) {
+        const records = await Promise.all(
+          fronts.map(({ requests }, index) =>
+            requests.begin({ id: `k${round}`, bodyHash: 'h', promptIds: [`${round}.${index}`] }),
+          ),
+        );
+        assert.equal(records.filter(({ isNew }) => isNew).length, 1, `round ${round}`);
+        assert.equal(new Set(records.map(({ promptIds }) => promptIds[0])).size, 1, `round ${round}`);
+      }
+    });
+
+    test('an orphan is taken once: released ones first, then those that nobody watches, then the rest', async (t) => {
+      const [one, two] = await open(t);
+      assert.equal(await one.orphans.take('k'), undefined);
+      for (const promptId of ['watched', 'alone', 'released'])
+        await one.orphans.offer({ key: 'k', promptId, door: `of ${promptId}`, isReleased: promptId === 'released' });
+      await one.orphans.offer({ key: 'k2', promptId: 'other', door: 'x', isReleased: true });
+      await one.watches.mark('watched');
+      const taken = [await two.orphans.take('k'), await one.orphans.take('k'), await two.orphans.take('k')];
+      assert.deepEqual(
+        taken,
+        ['released', 'alone', 'watched'].map((promptId) => ({
+          promptId,
+          door: `of ${promptId}`,
+          isReleased: promptId === 'released',
+        })),
+      );
+      assert.equal(await one.orphans.take('k'), undefined);
+    });
+
+    test('an orphan can be released after it was offered, offered again after it was taken, and withdrawn', async (t) => {
+      const [one] = await open(t);
+      const orphan = { promptId: 'p', door: 'd' };
+      await one.orphans.offer({ key: 'k', ...orphan, isReleased: false });
+      await one.orphans.offer({ key: 'k', ...orphan, isReleased: true });
+      assert.deepEqual(await one.orphans.take('k'), { ...orphan, isReleased: true });
+      assert.equal(await one.orphans.take('k'), undefined);
+      await one.orphans.offer({ key: 'k', ...orphan, isReleased: false });
+      await one.orphans.offer({ key: 'k', ...orphan, door: 'd2', isReleased: true });
+      await one.orphans.withdraw('k', 'p', 'd2');
+      assert.deepEqual(await one.orphans.take('k'), { ...orphan, isReleased: false });
+      await one.orphans.offer({ key: 'k', ...orphan, isReleased: true });
+      await one.orphans.offer({ key: 'k', promptId: 'p2', door: 'd', isReleased: true });
+      await one.orphans.withdraw('k', 'p');
+      assert.equal((await one.orphans.take('k'))?.promptId, 'p2');
+      await one.orphans.withdraw('k', 'p');
+      assert.equal(await one.orphans.take('k'), undefined);
+    });
+
+    test(`of several takers each orphan goes to one, in ${ROUNDS} rounds`, async (t) => {
+      const fronts = await open(t, 3);
+      for (let round = 0; round < ROUNDS; round++) {
+        const key = `k${round}`;
+        for (const promptId of ['a', 'b'])
+          await fronts[0].orphans.offer({ key, promptId, door: 'd', isReleased: true });
+        const taken = await Promise.all(fronts.map(({ orphans }) => orphans.take(key)));
+        const ids = taken.map((orphan) => orphan?.promptId ?? '-').toSorted();
+        assert.deepEqual(ids, ['-', 'a', 'b'], `round ${round}`);
+      }
+    });
+
+    test('a watch mark holds for its time, and a shorter one does not shorten it', async (t) => {
+      const [one, two] = await open(t);
+      assert.equal(await one.watches.msLeft('p'), 0);
+      await one.watches.mark('p');
+      await two.watches.mark('p', 1);
+      await two.watches.mark('short', 300);
+      const left = await two.watches.msLeft('p');
+      assert.ok(left > 1000 && left <= 10_000, String(left));
+      assert.deepEqual(await two.watches.marked(['q', 'p', 'short']), new Set(['p', 'short']));
+      await sleep(600);
+      assert.deepEqual(await one.watches.marked(['short', 'p', 'p']), new Set(['p']));
+      assert.deepEqual([await one.watches.msLeft('short'), (await one.watches.marked([])).size], [0, 0]);
+    });
+
+    test('a preview is replaced in place, comes back byte by byte, and is removed', async (t) => {
+      const [one, two] = await open(t);
+      const png = Uint8Array.from({ length: 60_000 }, (_, index) => index % 256);
+      assert.equal(await one.previews.get('p'), undefined);
+      await one.previews.put({ promptId: 'p', token: '$t', png: png.subarray(0, 10), step: 1, steps: 20 });
+      await one.previews.put({ promptId: 'p', token: '$t', png, step: 2, steps: 20 });
+      const found = await two.previews.get('p');
+      assert.deepEqual(
+        { ...found, png: Buffer.from(found?.png ?? []) },
+        {
+          promptId: 'p',
+          token: '$t',
+          png: Buffer.from(png),
+          step: 2,
+          steps: 20,
+        },
+      );
+      await two.previews.remove('p');
+      assert.equal(await one.previews.get('p'), undefined);
+      await two.previews.remove('p');
+    });
+
+    test('workers live until they leave; their models are known for the day', async (t) => {
+      const [one, two] = await open(t);
+      assert.deepEqual([await one.workers.living(), await one.workers.modelsOfDay()], [[], []]);
+      const sizes = [{ model: 'sd', widthPx: 512, heightPx: 768, numInferenceSteps: 20 }];
+      const busy = { ...WORKER, id: 'host:2', models: [], loadedModel: 'xl', step: 3, steps: 20, sizes };
+      await one.workers.beat(busy);
+      await two.workers.beat({ ...WORKER, images5min: 1 });
+      await two.workers.beat(WORKER);
+      const living = await one.workers.living();
+      assert.deepEqual(
+        living.map((worker) => ({ ...worker, at: WORKER.at })),
+        [WORKER, busy],
+      );
+      assert.ok(living.every(({ at }) => Math.abs(at.getTime() - Date.now()) < 60_000));
+      assert.deepEqual(await two.workers.modelsOfDay(), ['$turbo', 'sd', 'xl']);
+      await two.workers.leave('host:2');
+      await two.workers.leave('nobody');
+      assert.deepEqual(
+        (await one.workers.living()).map(({ id }) => id),
+        ['host:1'],
+      );
+      assert.deepEqual(await one.workers.modelsOfDay(), ['$turbo', 'sd', 'xl']);
+      await one.workers.beat(busy);
+      assert.equal((await two.workers.living()).length, 2);
+    });
+
+    test('a setting keeps any JSON value', async (t) => {
+      const [one, two] = await open(t);
+      assert.equal(await one.settings.get('a'), undefined);
+      for (const value of ['$x', 7, null, false, { a: [1, { $set: 2 }] }]) {
+        await one.settings.set('a', value);
+        assert.deepEqual(await two.settings.get('a'), value);
+      }
+      assert.equal(await one.settings.get('b'), undefined);
+    });
+
+    test('whatever a key is called, it is kept apart from the others', async (t) => {
+      const [one] = await open(t);
+      for (const key of HOSTILE) {
+        await one.settings.set(key, key);
+        await one.watches.mark(key);
+        await one.orphans.offer({ key, promptId: key, door: key, isReleased: true });
+        assert.equal((await one.requests.begin({ id: key, bodyHash: key, promptIds: [key] })).isNew, true, key);
+        await one.previews.put({ promptId: key, token: key, png: new Uint8Array(), step: 0, steps: 0 });
+      }
+      for (const key of HOSTILE) {
+        assert.equal(((await one.settings.get(key)) as string).toWellFormed(), key.toWellFormed());
+        assert.ok((await one.watches.marked([key])).has(key));
+        assert.equal((await one.orphans.take(key))?.promptId.toWellFormed(), key.toWellFormed());
+        assert.equal(await one.orphans.take(key), undefined);
+        assert.equal((await one.previews.get(key))?.promptId, key);
+      }
+    });
+  });
+}
