@@ -17,7 +17,7 @@ export type JobStatus = 'pending' | 'processing' | 'completed' | 'error';
 /** A prompt document's own fields as they lie in the queue, not yet validated (`job/prompt-document.ts` does that). */
 export type RawPromptDocument = Readonly<Record<string, unknown>>;
 
-/** What a server writes into `job` when it adds a document. Documents from elsewhere have none of it. */
+/** A server writes these into `job` when it adds a document. Documents from elsewhere have none of them. */
 export interface JobLabels {
   /** The model that the job is for, under its canonical name. */
   readonly model?: string | undefined;
@@ -28,7 +28,7 @@ export interface JobLabels {
 }
 
 export interface EnqueueOptions {
-  /** What the n-th document (from 0) is called in an error. Default: "document n + 1". */
+  /** The name of the n-th document (from 0) in an error. Default: "document n + 1". */
   readonly nameOf?: (index: number) => string;
   readonly labels?: JobLabels;
   /**
@@ -339,7 +339,7 @@ export interface PromptQueue extends AsyncDisposable {
   /** Many jobs in one read, as a majority of the servers has them. Under the ids that were given; absent: no such document. */
   follow(ids: readonly string[]): Promise<ReadonlyMap<string, FollowedJob>>;
   /**
-   * Tells of changes until the signal. It is a hint only: read the jobs, and look for yourself from time to time. Resolves at once where the queue
+   * Reports changes until the signal. It is a hint only: read the jobs, and look for yourself from time to time. Resolves at once where the queue
    * cannot tell (a standalone MongoDB, the embedded queue). Never rejects.
    */
   watchChanges(listeners: ChangeListeners): Promise<void>;
@@ -363,7 +363,7 @@ export interface PromptQueue extends AsyncDisposable {
   cancel(id: string, options?: CancelOptions): Promise<boolean | undefined>;
   /** The job gets another door, while it has this one and has not ended. Repeating it is true again. */
   adopt(id: string, doors: { readonly from: string; readonly to: string }): Promise<boolean>;
-  /** An ended document is deleted, with the webhooks that it owes. False: it has not ended; undefined: no such document. */
+  /** An ended document is deleted, with its webhooks. False: it has not ended; undefined: no such document. */
   remove(id: string): Promise<boolean | undefined>;
 
   /** Undefined: it is not pending. A document whose `priority` is no number is not counted, nor has it a place. */
@@ -389,6 +389,6 @@ export interface PromptQueue extends AsyncDisposable {
 
   /** The outbox with the webhooks of ended jobs. */
   readonly outbox: WebhookOutbox;
-  /** What servers and workers tell one another beside the documents. */
+  /** Data that servers and workers exchange beside the documents. */
   readonly sideData: SideData;
 }

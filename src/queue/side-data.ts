@@ -1,6 +1,6 @@
 /**
- * The contract of what servers and workers tell one another beside the documents: repeated requests, jobs that lost their request, who watches which
- * job, previews, and which workers live. It lies in collections or tables of its own (`text2img_requests`, `_previews`, `_watch`, `_workers`). All
+ * The contract of the data that servers and workers exchange beside the documents. It is about repeated requests, jobs that lost their request,
+ * watched jobs, previews, and living workers. It lies in collections or tables of its own (`text2img_requests`, `_previews`, `_watch`, `_workers`). All
  * times are the queue's clock; what is too old is removed by itself. Without the right to write there the queue works on: see `canWrite`.
  */
 
@@ -39,7 +39,7 @@ export interface Preview {
   readonly steps: number;
 }
 
-/** What a worker says of itself. Nothing relies on it for correctness. */
+/** A worker's own description. Nothing relies on it for correctness. */
 export interface WorkerRecord {
   readonly id: string;
   readonly host: string;
@@ -96,7 +96,7 @@ export interface SideData {
     withdraw(key: string, promptId: string, door?: string): Promise<void>;
   };
 
-  /** Who waits for a job marks it, so that its worker makes previews and renews it often. */
+  /** A server marks the jobs that it waits for, so that their workers make previews and renew them often. */
   readonly watches: {
     /** @param forMs default 10 seconds; a mark that lasts longer stays */
     mark(promptId: string, forMs?: number): Promise<void>;

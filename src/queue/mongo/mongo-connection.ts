@@ -93,7 +93,7 @@ export class MongoConnection implements AsyncDisposable {
     return prompts;
   }
 
-  /** A collection of ours beside the prompts'. */
+  /** Another of the service's collections in this database. */
   sideCollection<T extends Document>(name: string): Collection<T> {
     return this.#client.db(this.database).collection<T>(name);
   }

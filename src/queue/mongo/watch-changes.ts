@@ -1,6 +1,6 @@
 /**
- * Tells of jobs whose status changed or that were deleted, from a change stream. It is a hint only. A stream that fails or ends is opened anew without a
- * token, after pauses that grow; its listener is told that it may have missed something.
+ * Reports jobs whose status changed or that were deleted, from a change stream. It is a hint only. A stream that fails or ends is opened anew without a
+ * token, after pauses that grow. Then its listener hears that it may have missed something.
  */
 import type { ChangeStream, ChangeStreamDocument, Collection } from 'mongodb';
 import { promptIdText } from '../../job/document-id.ts';
@@ -13,7 +13,7 @@ import { closeWithin } from './mongo-client.ts';
 import { mongoErrorCode, NOT_A_REPLICA_SET, reasonOf } from './mongo-errors.ts';
 import { MAJORITY } from './prompts-collection.ts';
 
-/** The server tells of the pipeline update of a tiny document as a replacement (measured). */
+/** The server reports the pipeline update of a tiny document as a replacement (measured). */
 const STATUS_CHANGED = [
   {
     $match: {

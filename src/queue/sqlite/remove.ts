@@ -1,4 +1,4 @@
-/** Remove: deletes a document that has ended, and what it owes. */
+/** Remove: deletes a document that has ended, and its webhooks. */
 import { ENDED_STATUSES } from '../transitions.ts';
 import { oneOf } from './expressions.ts';
 import type { Statements } from './statements.ts';

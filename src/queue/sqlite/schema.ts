@@ -93,7 +93,7 @@ const LATER_INDEXES = {
   prompts_tenant_status: 'prompts (tenant, status) WHERE tenant IS NOT NULL',
 } as const;
 
-/** What servers and workers tell one another; see `side-data.ts`. */
+/** The data that servers and workers exchange; see `side-data.ts`. */
 const SIDE_TABLES = {
   text2img_requests: '',
   text2img_previews: ', png BLOB NOT NULL',

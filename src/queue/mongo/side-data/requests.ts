@@ -1,4 +1,4 @@
-/** Repeated requests: a record for each key, made once, whoever comes first. */
+/** Repeated requests: a record for each key, made by the first one. */
 import { randomBytes } from 'node:crypto';
 import { Text2ImgError } from '../../../errors/text2img-error.ts';
 import type { NewRequest, RequestRecord, SideData } from '../../side-data.ts';

@@ -1,4 +1,4 @@
-/** Who waits for a job marks it here. */
+/** Marks of the jobs that somebody waits for. */
 import type { SideData } from '../../side-data.ts';
 import { WATCH_MS } from '../../side-data.ts';
 import { fromNow } from '../expressions.ts';

@@ -1,4 +1,4 @@
-/** The tables of side data: rows of JSON under a key, each until a time. What is too old is not found, and removed within an hour. */
+/** The tables of side data: rows of JSON under a key, each until a time. Nobody finds a row that is too old; it is removed within an hour. */
 import type { Database } from '../database.ts';
 import { NOW_MS, type Row, type Statements } from '../statements.ts';
 

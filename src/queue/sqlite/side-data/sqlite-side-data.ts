@@ -25,7 +25,7 @@ export class SqliteSideData implements SideData {
     this.settings = settingsIn(tables);
   }
 
-  /** Who may write the queue may write its file. */
+  /** These tables are in the file of the queue. */
   async canWrite(): Promise<boolean> {
     return true;
   }

@@ -1,4 +1,4 @@
-/** Who waits for a job marks it here, in the table `text2img_watch`. */
+/** Marks of the jobs that somebody waits for: the table `text2img_watch`. */
 import type { SideData } from '../../side-data.ts';
 import { WATCH_MS } from '../../side-data.ts';
 import { NOW_MS, type Statements } from '../statements.ts';

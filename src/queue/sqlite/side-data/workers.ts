@@ -7,7 +7,7 @@ import { NOW_MS, type Row } from '../statements.ts';
 import { LASTS, putRow, type SideTables } from './side-tables.ts';
 
 const TABLE = 'text2img_workers';
-/** A row lasts a day from its last beat, which is told from that. */
+/** A row lasts a day from its last beat, so its end gives the beat's time. */
 const ALL = `SELECT *, until_ms - ${WORKER_DAY_MS} AS at_ms FROM ${TABLE} WHERE ${LASTS} ORDER BY id`;
 const LIVING = `
 SELECT * FROM (${ALL}) WHERE at_ms >= ${NOW_MS} - ${WORKER_MS} AND json_extract(value, '$.hasLeft') IS NULL`;
