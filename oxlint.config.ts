@@ -107,9 +107,18 @@ export const FOLDERS: Readonly<Record<string, Folder>> = {
       'webhook/webhook-policy.ts',
     ],
   },
+  http: {
+    holds: 'the server: one folder for each API; doors.ts lists them',
+    imports: ['errors', 'lib', 'observability', 'job', 'queue/prompt-queue.ts', 'storage/image-store.ts', 'storage/object-key.ts'],
+    folders: {
+      front: 'the one producer of all APIs: limits, repeats, waiting, images',
+      keys: 'API keys',
+      server: 'the HTTP server: routes, errors, authentication, readiness',
+    },
+  },
   app: {
     holds: 'wires the parts together, without a terminal',
-    imports: ['errors', 'lib', 'observability', 'checkpoint', 'config', 'engine', 'pipelines', 'queue', 'runtime', 'storage', 'webhook', 'worker', 'version.ts'],
+    imports: ['errors', 'lib', 'observability', 'checkpoint', 'config', 'engine', 'http', 'job', 'pipelines', 'queue', 'runtime', 'storage', 'webhook', 'worker', 'version.ts'],
   },
   cli: { holds: 'the operator’s door: one file per command, and the terminal', imports: ['*'] },
   'version.ts': { holds: 'the version in package.json', imports: [] },
@@ -133,6 +142,8 @@ export const DOORS: Record<string, readonly string[]> = {
   'ipaddr.js': ['src/webhook/**'],
   pino: ['src/observability/**'],
   commander: ['src/cli/**'],
+  // The doors only name its types.
+  fastify: ['src/http/**'],
 };
 
 /** They are arithmetic: everything from outside comes in as a parameter. */

@@ -35,7 +35,7 @@ export const ERROR_CODES = {
   not_found: {
     fault: 'usage',
     consequence: 'fail',
-    meaning: 'The job, file or folder named on the command line does not exist.',
+    meaning: 'The job, file, folder or URL that was named does not exist.',
   },
   invalid_cursor: {
     fault: 'usage',
@@ -264,6 +264,93 @@ export const ERROR_CODES = {
     fault: 'infrastructure',
     consequence: 'fail',
     meaning: 'The callback URL of a document leads to an address that is not public.',
+  },
+
+  // requests over HTTP: they decide nothing about a job
+  invalid_request: {
+    fault: 'request',
+    consequence: 'fail',
+    meaning: 'An HTTP request is malformed: its URL, a header, or its length.',
+  },
+  invalid_body: {
+    fault: 'request',
+    consequence: 'fail',
+    meaning: 'The body of an HTTP request is not JSON, is nested too deeply, or is not UTF-8.',
+  },
+  body_too_large: {
+    fault: 'request',
+    consequence: 'fail',
+    meaning: 'The body of an HTTP request has more bytes than the server reads.',
+  },
+  unsupported_media_type: {
+    fault: 'request',
+    consequence: 'fail',
+    meaning: 'The `content-type` of an HTTP request is not one that this route reads.',
+  },
+  method_not_allowed: {
+    fault: 'request',
+    consequence: 'fail',
+    meaning: 'The URL exists, but not with this HTTP method.',
+  },
+  not_implemented: {
+    fault: 'request',
+    consequence: 'fail',
+    meaning: 'The server does not offer this, or cannot with the rights that it has.',
+  },
+  unauthorized: {
+    fault: 'request',
+    consequence: 'fail',
+    meaning: 'The server asks for an API key, and the request has none, or one that is unknown or revoked.',
+  },
+  origin_refused: {
+    fault: 'request',
+    consequence: 'fail',
+    meaning: 'A web page of another site made this request, or under a host name that is not the server’s.',
+  },
+  idempotency_mismatch: {
+    fault: 'request',
+    consequence: 'fail',
+    meaning: 'Another request had the same `Idempotency-Key` and another body.',
+  },
+  deleted: {
+    fault: 'request',
+    consequence: 'fail',
+    meaning: 'The job or its image was there and has been deleted.',
+  },
+  client_disconnected: {
+    fault: 'request',
+    consequence: 'fail',
+    meaning: 'The client closed the connection before it had its answer.',
+  },
+  rate_limit_exceeded: {
+    fault: 'request',
+    consequence: 'retry',
+    meaning: 'The API key has as many open jobs as it may have.',
+  },
+  queue_full: {
+    fault: 'infrastructure',
+    consequence: 'retry',
+    meaning: 'As many jobs are pending as `--max-queue-length` allows.',
+  },
+  too_many_waiting: {
+    fault: 'infrastructure',
+    consequence: 'retry',
+    meaning: 'As many requests wait for their jobs as `--max-waiting` allows.',
+  },
+  wait_timeout: {
+    fault: 'infrastructure',
+    consequence: 'retry',
+    meaning: 'The job did not end while the request waited. It goes on.',
+  },
+  no_worker: {
+    fault: 'infrastructure',
+    consequence: 'retry',
+    meaning: 'No worker that has the model is alive.',
+  },
+  shutting_down: {
+    fault: 'infrastructure',
+    consequence: 'retry',
+    meaning: 'The server is shutting down. The job goes on.',
   },
 
   // bug

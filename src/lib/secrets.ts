@@ -22,7 +22,7 @@ const CUT_MARK = '…';
 const SECRET_FORMS: readonly (readonly [RegExp, string])[] = [
   [/-----BEGIN [A-Z ]*PRIVATE KEY-----[^]*/g, REDACTED],
   [/\b(Bearer[ \t]+|authorization["']?[ \t]*[:=][ \t]*["']?(?:Basic[ \t]+)?)[\w.~+/=:-]+/gi, `$1${REDACTED}`],
-  [/\b(hf_|whsec_|ya29\.)(?:[\w.+/=-]{12,}|[\w.+/=-]+(?=…))/g, `$1${REDACTED}`],
+  [/\b(hf_|whsec_|t2i_|ya29\.)(?:[\w.+/=-]{12,}|[\w.+/=-]+(?=…))/g, `$1${REDACTED}`],
   [/((?:password|passwd|passphrase|secret|token|api[_-]?key|signature)=)[^\s&"'<>]+/gi, `$1${REDACTED}`],
 ];
 

@@ -1,0 +1,31 @@
+/** One line for each request: what was asked of which route, and how it ended. No URL, query, header, body or prompt stands in it. */
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { omitUndefined } from '../../lib/omit-undefined.ts';
+import type { Logger } from '../../observability/logger.ts';
+import type { RequestFacts } from './request-facts.ts';
+
+/** Asked every few seconds by machines. */
+const PROBES: ReadonlySet<string> = new Set(['/livez', '/readyz', '/metrics']);
+/** As nginx has it. */
+const CLIENT_GONE = 499;
+
+export interface Answered {
+  readonly request: FastifyRequest;
+  readonly reply: FastifyReply;
+  readonly facts: RequestFacts;
+}
+
+export function logAccess(logger: Logger, { request, reply, facts }: Answered): void {
+  const route = request.routeOptions.url;
+  const bytes = Number(reply.getHeader('content-length'));
+  const fields = {
+    method: request.method,
+    route: route ?? 'none',
+    status: facts.gone.aborted ? CLIENT_GONE : reply.statusCode,
+    ms: Math.round(performance.now() - facts.startedMs),
+    request_id: request.id,
+    ...omitUndefined({ bytes: Number.isNaN(bytes) ? undefined : bytes, key: facts.key?.name }),
+  };
+  if (route !== undefined && PROBES.has(route)) logger.debug('request', fields);
+  else logger.info('request', fields);
+}

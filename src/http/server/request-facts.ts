@@ -1,0 +1,40 @@
+/** What the server knows about a request before a door sees it: its id, its key, and whether the client is still there. */
+import { randomUUID } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { ApiKey } from '../front/caller.ts';
+
+export interface RequestFacts {
+  readonly startedMs: number;
+  /** Aborted when the connection closes before the answer was written. */
+  readonly gone: AbortSignal;
+  /** Undefined: no key was asked for, or none was found. */
+  key: ApiKey | undefined;
+  /** The caller is known, or nobody asks who it is. */
+  isKnown: boolean;
+}
+
+/** Other ids would be a way to write into logs. */
+const REQUEST_ID = /^[A-Za-z0-9._-]{1,128}$/;
+
+const facts = new WeakMap<IncomingMessage, RequestFacts>();
+
+/** `x-request-id` where it is harmless, else a new one. */
+export function requestIdOf({ headers }: Pick<IncomingMessage, 'headers'>): string {
+  const given = headers['x-request-id'];
+  return typeof given === 'string' && REQUEST_ID.test(given) ? given : randomUUID();
+}
+
+export function noteRequest(request: IncomingMessage, response: ServerResponse): RequestFacts {
+  const gone = new AbortController();
+  // `close` of the request itself comes as soon as its body was read.
+  response.once('close', () => {
+    if (!response.writableFinished) gone.abort();
+  });
+  const noted = { startedMs: performance.now(), gone: gone.signal, key: undefined, isKnown: false };
+  facts.set(request, noted);
+  return noted;
+}
+
+export function factsOf(request: IncomingMessage): RequestFacts | undefined {
+  return facts.get(request);
+}
