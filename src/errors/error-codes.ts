@@ -327,7 +327,7 @@ export const ERROR_CODES = {
     consequence: 'retry',
     meaning: 'The API key has as many open jobs as it may have.',
   },
-  queue_full: {
+  too_many_pending: {
     fault: 'infrastructure',
     consequence: 'retry',
     meaning: 'As many jobs are pending as `--max-queue-length` allows.',

@@ -22,13 +22,17 @@ test('a request waits for its job, and its image is in the store', async (t) => 
   } as const;
   const [image, ...others] = await served.front.images(caller, id);
   assert.equal(others.length, 0);
-  assert.equal(Buffer.from((await image?.read()) ?? []).subarray(1, 4).toString(), 'PNG');
+  assert.equal(
+    Buffer.from((await image?.read()) ?? [])
+      .subarray(1, 4)
+      .toString(),
+    'PNG',
+  );
 });
 
 test('/livez and /readyz answer without a key', async (t) => {
   const served = await serve(t, { doors, keys: ['alice'], worker: false });
-  for (const path of ['/livez', '/readyz'])
-    assert.equal((await fetch(`${served.url}${path}`)).status, 200, path);
+  for (const path of ['/livez', '/readyz']) assert.equal((await fetch(`${served.url}${path}`)).status, 200, path);
   served.lifecycle.drain();
   assert.equal((await fetch(`${served.url}/livez`)).status, 200);
   assert.equal((await fetch(`${served.url}/readyz`)).status, 503);

@@ -1,8 +1,7 @@
 /** Who calls, and how: what every door hands to the front. */
 import type { KeyLimits } from './limits.ts';
 
-export const DOOR_NAMES = ['jobs', 'openai', 'a1111', 'ollama', 'mcp'] as const;
-export type DoorName = (typeof DOOR_NAMES)[number];
+export type DoorName = 'jobs' | 'openai' | 'a1111' | 'ollama' | 'mcp';
 
 /** A key as its file has it, without the secret. */
 export interface ApiKey {

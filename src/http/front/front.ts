@@ -80,7 +80,7 @@ export interface Front {
 
   /**
    * Checks the prompts against the table of fields and the limits, and adds them. Prompts of a request that is repeated are not added again.
-   * @throws what `parsePromptDocument` throws; `invalid_document`, `idempotency_mismatch`, `deleted`, `rate_limit_exceeded`, `queue_full`,
+   * @throws what `parsePromptDocument` throws; `invalid_document`, `idempotency_mismatch`, `deleted`, `rate_limit_exceeded`, `too_many_pending`,
    *   `too_many_waiting`, `shutting_down`, and what the queue throws
    */
   create(caller: Caller, prompts: readonly NewPrompt[], options: CreateOptions): Promise<Created>;

@@ -50,7 +50,9 @@ function readLine([first = '', ...rest]: readonly string[], refuse: (why: string
   const colon = first.indexOf(':');
   const [name, hash] = [first.slice(0, Math.max(0, colon)), first.slice(colon + 1)];
   if (!KEY_NAME.test(name) || !HASH.test(hash))
-    throw refuse('does not begin with a name, a colon and the SHA-256 of a key; "text2img keys create" writes such lines');
+    throw refuse(
+      'does not begin with a name, a colon and the SHA-256 of a key; "text2img keys create" writes such lines',
+    );
   const limits: { -readonly [Name in keyof KeyLimits]: KeyLimits[Name] } = {};
   let isAdmin = false;
   for (const word of rest) {
@@ -58,7 +60,10 @@ function readLine([first = '', ...rest]: readonly string[], refuse: (why: string
     const known = own(LIMIT_NAMES, limit);
     if (word === 'admin') isAdmin = true;
     else if (known !== undefined) limits[known] = Number(number);
-    else throw refuse(`has a word that is neither admin nor a limit such as max_open=10 (${Object.keys(LIMIT_NAMES).join(', ')})`);
+    else
+      throw refuse(
+        `has a word that is neither admin nor a limit such as max_open=10 (${Object.keys(LIMIT_NAMES).join(', ')})`,
+      );
   }
   return { key: { name, isAdmin, limits }, hash: hash.toLowerCase() };
 }

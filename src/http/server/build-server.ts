@@ -11,7 +11,7 @@ import { presentedSecret } from '../keys/presented-secret.ts';
 import { checkOrigin, isAllowedOrigin, type OriginRules } from './allowed-origins.ts';
 import { logAccess } from './access-log.ts';
 import { answerBrokenRequest } from './broken-request.ts';
-import type { Door, DoorTools } from './door.ts';
+import type { Door, DoorTools, ErrorAnswer } from './door.ts';
 import type { Lifecycle } from './lifecycle.ts';
 import { ourError } from './our-error.ts';
 import { readJson } from './read-json.ts';
@@ -44,7 +44,8 @@ const REQUEST_TIMEOUT_MS = 120_000;
 const CHECK_CONNECTIONS_MS = 2000;
 /** An `_id` of a user's own may be long. */
 const MAX_PARAM_LENGTH = 2048;
-const EXPOSED = 'x-request-id, retry-after, x-should-retry, location, etag, text2img-id, text2img-model, text2img-warnings, text2img-ignored';
+const EXPOSED =
+  'x-request-id, retry-after, x-should-retry, location, etag, text2img-id, text2img-model, text2img-warnings, text2img-ignored';
 
 export function buildServer(options: ServerOptions): FastifyInstance {
   const { doors, front, lifecycle, logger, readiness } = options;
@@ -214,7 +215,10 @@ function answerError(raw: unknown, { request, reply, options, routes }: Failed):
   const { contentType, body } = door === undefined ? plainBody(answer) : door.errorBody(answer);
   reply.header('x-request-id', request.id).headers(headers);
   if (status === 401) reply.header('www-authenticate', path.startsWith('/sdapi') ? 'Basic realm="text2img"' : 'Bearer');
-  void reply.code(status).header('content-type', contentType).send(typeof body === 'string' ? body : JSON.stringify(body));
+  void reply
+    .code(status)
+    .header('content-type', contentType)
+    .send(typeof body === 'string' ? body : JSON.stringify(body));
 }
 
 function internal(requestId: string): Text2ImgError {
@@ -222,7 +226,7 @@ function internal(requestId: string): Text2ImgError {
 }
 
 /** Where no door is concerned: problem details as of RFC 9457. */
-function plainBody({ error, status, requestId }: Parameters<Door['errorBody']>[0]): ReturnType<Door['errorBody']> {
+function plainBody({ error, status, requestId }: ErrorAnswer): ReturnType<Door['errorBody']> {
   const { code, message } = error;
   return {
     contentType: 'application/problem+json',

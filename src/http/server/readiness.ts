@@ -33,13 +33,18 @@ export function addReadiness(app: FastifyInstance, checks: ReadinessChecks, life
   };
   app.get('/livez', { config: { access: 'open' } }, () => ({ status: 'live' }));
   app.get('/readyz', { config: { access: 'open' } }, async (_request, reply) => {
-    const reasons = lifecycle.draining.aborted ? ['shutting_down'] : [(await queueTrouble())?.code, checks.worker()?.code];
+    const reasons = lifecycle.draining.aborted
+      ? ['shutting_down']
+      : [(await queueTrouble())?.code, checks.worker()?.code];
     const told = reasons.filter((reason) => reason !== undefined);
     const body: Readiness = {
       status: told.length === 0 ? 'ready' : 'not ready',
       reasons: told,
       live_workers: checks.liveWorkers() ?? null,
     };
-    return reply.code(told.length === 0 ? 200 : 503).header('cache-control', 'no-store').send(body);
+    return reply
+      .code(told.length === 0 ? 200 : 503)
+      .header('cache-control', 'no-store')
+      .send(body);
   });
 }

@@ -31,7 +31,9 @@ export class RouteTable {
     const byRoute = pattern === undefined ? undefined : this.#doors.get(pattern);
     if (byRoute !== undefined) return byRoute;
     const fitting = this.#allDoors.flatMap((door) =>
-      door.prefixes.filter((prefix) => `${path}/`.startsWith(prefix)).map((prefix) => ({ door, length: prefix.length })),
+      door.prefixes
+        .filter((prefix) => `${path}/`.startsWith(prefix))
+        .map((prefix) => ({ door, length: prefix.length })),
     );
     return fitting.toSorted((a, b) => b.length - a.length)[0]?.door;
   }

@@ -13,7 +13,7 @@ interface HttpFacts {
 /** Of a job that ended: the server works, and nothing is left to try. */
 const ENDED_STATUS = 500;
 
-export const HTTP_FACTS: Readonly<Record<ErrorCode, HttpFacts>> = {
+const HTTP_FACTS: Readonly<Record<ErrorCode, HttpFacts>> = {
   invalid_option: { status: 400 },
   unknown_option: { status: 400 },
   conflicting_options: { status: 400 },
@@ -77,7 +77,7 @@ export const HTTP_FACTS: Readonly<Record<ErrorCode, HttpFacts>> = {
   // As nginx logs it; nobody reads the answer.
   client_disconnected: { status: 499 },
   rate_limit_exceeded: { status: 429, retryAfterS: 5 },
-  queue_full: { status: 429, retryAfterS: 10 },
+  too_many_pending: { status: 429, retryAfterS: 10 },
   too_many_waiting: { status: 503, retryAfterS: 5 },
   wait_timeout: { status: 504, retryAfterS: 5 },
   no_worker: { status: 503, retryAfterS: 30 },
