@@ -1,4 +1,4 @@
-/** Who calls, and how: what every door hands to the front. */
+/** The caller of a request, as every door hands it to the front. */
 import type { KeyLimits } from './limits.ts';
 
 export type DoorName = 'jobs' | 'openai' | 'a1111' | 'ollama' | 'mcp';
@@ -19,7 +19,7 @@ export interface Caller {
   readonly requestId: string;
   /** As the client sent it; the front checks it. */
   readonly idempotencyKey?: string;
-  /** `x-stainless-retry-count` of OpenAI's SDKs: 0 for a first try. */
+  /** `x-stainless-retry-count` of OpenAI's SDKs: 0 for a first attempt. */
   readonly retryCount: number;
   /** Aborted when the client disconnects before it has its answer. */
   readonly gone: AbortSignal;

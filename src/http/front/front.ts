@@ -25,7 +25,7 @@ export interface CreateOptions {
 
 export interface Created {
   readonly ids: readonly string[];
-  /** Nothing was added: the jobs are those of an earlier request with the same `Idempotency-Key`, or of the try before. */
+  /** Nothing was added: the jobs are those of an earlier request with the same `Idempotency-Key`, or of the attempt before. */
   readonly isRepeat: boolean;
   readonly warnings: readonly string[];
 }
@@ -42,7 +42,7 @@ export interface Preview {
   readonly steps: number;
 }
 
-/** What happens to a job that somebody waits for. Each change once, in order; a status may be left out when it lasts shortly. */
+/** An event of a job that somebody waits for. Each change once, in order; a status may be left out when it lasts shortly. */
 export type JobEvent =
   | { readonly type: 'status'; readonly id: string; readonly status: string; readonly position?: number }
   | { readonly type: 'progress'; readonly id: string; readonly step: number; readonly steps: number }
@@ -71,7 +71,7 @@ export interface Estimate {
   readonly position: number;
   /** There are more than that. */
   readonly isCapped: boolean;
-  /** Undefined: no worker has told how fast it is. */
+  /** Undefined: no worker has reported how fast it is. */
   readonly waitMs: number | undefined;
 }
 

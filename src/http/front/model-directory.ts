@@ -37,11 +37,11 @@ export interface NamedModel {
 export interface ModelNames {
   /** By the operator, the default first. Empty: what the workers have. */
   readonly named: readonly NamedModel[];
-  /** Taken where nobody names one and no worker has told its models. */
+  /** Taken where nobody names one and no worker has reported its models. */
   readonly fallback: string;
   /** OpenAI's own names are unknown models. */
   readonly isStrict: boolean;
-  /** Canonical ids that workers told within a day, the last one first. */
+  /** Canonical ids that workers reported within a day, the last one first. */
   readonly ofWorkers: () => readonly string[];
   readonly nowMs: () => number;
 }
@@ -82,8 +82,8 @@ export class NamedModels implements ModelDirectory {
 
   #models(): readonly NamedModel[] {
     const { named, fallback, ofWorkers } = this.#names;
-    const told = ofWorkers().filter((id) => !named.some((one) => one.id === id));
-    const others = told.map((id) => ({ id, aliases: [] }));
+    const reported = ofWorkers().filter((id) => !named.some((one) => one.id === id));
+    const others = reported.map((id) => ({ id, aliases: [] }));
     const all = [...named, ...others];
     return all.length === 0 ? [{ id: fallback, aliases: [] }] : all;
   }

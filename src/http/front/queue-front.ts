@@ -123,7 +123,7 @@ export class QueueFront implements Front {
   }
 }
 
-/** What is new about a job. @param seen status and step of each job as they were last told */
+/** The news about a job. @param seen status and step of each job as they were last reported */
 function eventsOf(job: JobSummary, seen: Map<string, string>): readonly JobEvent[] {
   const { id, status, progress } = job;
   const key = `${status} ${progress?.step ?? ''}`;

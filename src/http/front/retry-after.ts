@@ -1,7 +1,7 @@
 /** Errors after which a client should wait for a measured time, instead of the one that `server/status-of.ts` has for their code. */
 import type { Text2ImgError } from '../../errors/text2img-error.ts';
 
-/** OpenAI's SDK for Node ignores more, and the one for Python gives up above 120. */
+/** OpenAI's SDK for Node ignores more, and the one for Python does not retry above 120. */
 const LONGEST_S = 60;
 
 const measured = new WeakMap<Text2ImgError, number>();

@@ -8,7 +8,7 @@ import type { ApiKey } from '../front/caller.ts';
 import { hashOfSecret, KEY_NAME, KEY_NAME_ALLOWED, keyLineText, newSecret, readKeyLines } from './key-lines.ts';
 
 const MAX_FILE_BYTES = 16 * 1024 * 1024;
-/** Whoever reads the hashes cannot find the keys, but sees who has one. */
+/** A reader of the hashes cannot find the keys, but sees who has one. */
 const FILE_MODE = 0o600;
 
 /** A second key of one name serves to change it: both work until the old one is revoked. @returns the secret, which is kept nowhere */

@@ -13,7 +13,7 @@ import type { KeyRing } from './key-ring.ts';
 const MAX_FILE_BYTES = 16 * 1024 * 1024;
 /** How old the last look at the file may be. */
 const LOOK_MS = 1000;
-/** Longer ones are none of ours, and are not hashed. */
+/** Our keys are shorter. Longer texts are not hashed. */
 const MAX_SECRET_LENGTH = 256;
 
 export class KeyFile implements KeyRing {

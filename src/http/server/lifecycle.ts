@@ -1,11 +1,11 @@
-/** Where a server stands on its way down: the readiness check, new requests and waits ask it. */
+/** The stages of a server that stops. The readiness check, new requests and waits ask it. */
 
 export class Lifecycle {
   readonly #draining = new AbortController();
   readonly #closing = new AbortController();
   readonly #ending = new AbortController();
 
-  /** Aborted: load balancers are told to send nothing more. Requests are still taken. */
+  /** Aborted: load balancers should send nothing more. Requests are still taken. */
   get draining(): AbortSignal {
     return this.#draining.signal;
   }

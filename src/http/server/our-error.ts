@@ -1,9 +1,9 @@
-/** Any error of a request as one of ours. What fastify itself refuses has codes of its own (`fastify/lib/errors.js`). */
+/** Turns any error of a request into a `Text2ImgError`. Fastify's own refusals have their codes in `fastify/lib/errors.js`. */
 import { Text2ImgError } from '../../errors/text2img-error.ts';
 import type { ErrorCode } from '../../errors/error-codes.ts';
 import { isRecord, own } from '../../lib/foreign-record.ts';
 
-/** With a sentence of ours: theirs may quote the request. */
+/** With our own sentences, because fastify's may quote the request. */
 const FASTIFY_CODES: Readonly<Record<string, readonly [ErrorCode, string]>> = {
   FST_ERR_CTP_BODY_TOO_LARGE: ['body_too_large', 'The body has more bytes than this route reads.'],
   FST_ERR_CTP_INVALID_MEDIA_TYPE: [

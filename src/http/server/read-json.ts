@@ -1,7 +1,7 @@
 /** Reads a JSON body: UTF-8, bounded in depth. No sentence quotes the body, which may hold anything. */
 import { Text2ImgError } from '../../errors/text2img-error.ts';
 
-/** MongoDB keeps 100 levels; no request of ours needs more than a few. */
+/** MongoDB keeps 100 levels; requests need a few. */
 const MAX_DEPTH = 64;
 const [QUOTE, BACKSLASH] = [0x22, 0x5c];
 const OPENING: ReadonlySet<number> = new Set([0x5b, 0x7b]);

@@ -1,4 +1,4 @@
-/** What the server knows about a request before a door sees it: its id, its key, and whether the client is still there. */
+/** The facts about a request that the server knows before a door sees it: its id, its key, and whether the client is still there. */
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { ApiKey } from '../front/caller.ts';

@@ -1,4 +1,4 @@
-/** What each error code means over HTTP: the status, and whether the client should send the same again. The only such table; every door uses it. */
+/** The meaning of each error code over HTTP: the status, and whether the client should send the same again. The only such table; every door uses it. */
 import { ERROR_CODES, type ErrorCode } from '../../errors/error-codes.ts';
 import type { Text2ImgError } from '../../errors/text2img-error.ts';
 import { isOfEndedJob } from '../front/ended-job.ts';
