@@ -86,8 +86,8 @@ export interface Front {
   create(caller: Caller, prompts: readonly NewPrompt[], options: CreateOptions): Promise<Created>;
 
   /**
-   * Waits until all have ended, in whichever way. A caller that disconnects leaves its jobs to a retry; 15 seconds later those of the doors `openai`,
-   * `a1111` and `ollama` are cancelled, if they came without an `Idempotency-Key`.
+   * Waits until all have ended, in whichever way. A caller that disconnects leaves its jobs to a retry. After 15 seconds the jobs of the doors
+   * `openai`, `a1111` and `ollama` are cancelled, unless they came with an `Idempotency-Key`.
    * @throws `wait_timeout`, `no_worker`, `too_many_waiting`, `shutting_down`, `client_disconnected`, `deleted`
    */
   wait(caller: Caller, ids: readonly string[], options?: WaitOptions): Promise<readonly EndedJob[]>;

@@ -1,4 +1,4 @@
-/** API keys out of a file, which is read again when it changes: a key that is revoked there is refused within a second, without a restart. */
+/** API keys out of a file. It is read again when it changes, so a revoked key is refused within a second, without a restart. */
 import { timingSafeEqual } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 import { Text2ImgError } from '../../errors/text2img-error.ts';

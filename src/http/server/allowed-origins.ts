@@ -1,6 +1,6 @@
 /**
- * Keeps web pages of other sites out. A browser sends a page's POST with `text/plain` anywhere without asking, and a host name that its owner points at
- * 127.0.0.1 makes any page a page of this server. Programs send no `Origin`, and are not concerned.
+ * Keeps web pages of other sites out. A browser sends a page's POST with `text/plain` anywhere without asking. And the owner
+ * of a host name can point it at 127.0.0.1, which makes his page a page of this server. Programs send no `Origin`, and are not concerned.
  */
 import { isIP } from 'node:net';
 import { Text2ImgError } from '../../errors/text2img-error.ts';
