@@ -109,8 +109,9 @@ export const FOLDERS: Readonly<Record<string, Folder>> = {
   },
   http: {
     holds: 'the server: one folder for each API; doors.ts lists them',
-    imports: ['errors', 'lib', 'observability', 'job', 'queue/prompt-queue.ts', 'storage/image-store.ts', 'storage/object-key.ts'],
+    imports: ['errors', 'lib', 'observability', 'job', 'schedulers', 'image', 'queue/prompt-queue.ts', 'storage/image-store.ts', 'storage/object-key.ts', 'version.ts'],
     folders: {
+      a1111: 'the API of AUTOMATIC1111’s web UI',
       front: 'the one producer of all APIs: limits, repeats, waiting, images',
       keys: 'API keys',
       server: 'the HTTP server: routes, errors, authentication, readiness',

@@ -1,4 +1,5 @@
 /** The doors of the server: one line each. */
+import { A1111_DOOR } from './a1111/door.ts';
 import type { Door } from './server/door.ts';
 
-export const DOORS: readonly Door[] = [];
+export const DOORS: readonly Door[] = [A1111_DOOR];

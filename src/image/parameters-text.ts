@@ -256,7 +256,8 @@ function exactPrompts(json: string): { prompt: string; negativePrompt: string | 
   );
 }
 
-function splitPrompts(lines: readonly string[]): { prompt: string; negativePrompt: string | undefined } {
+/** @param lines of a text without its last one */
+export function splitPrompts(lines: readonly string[]): { prompt: string; negativePrompt: string | undefined } {
   const start = lines.findIndex((line) => line.startsWith(NEGATIVE_PREFIX.trimEnd()));
   if (start < 0) return { prompt: lines.join('\n'), negativePrompt: undefined };
   const negative = lines.slice(start).join('\n').slice(NEGATIVE_PREFIX.trimEnd().length);

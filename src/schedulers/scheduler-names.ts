@@ -30,8 +30,15 @@ const CLASS_NAMES = SCHEDULERS.map(({ className }) => className);
 /** Every name that the help lists. */
 export const SCHEDULER_NAMES: readonly string[] = [...CLASS_NAMES, ...SHORT_SCHEDULER_NAMES];
 
+/** As the web UI lists its samplers. */
+export const WEB_UI_SAMPLERS: readonly { readonly name: string; readonly aliases: readonly string[] }[] =
+  SHORT_NAMES.flatMap(({ short }) => {
+    const name = webUiName(short);
+    return name === undefined ? [] : [{ name, aliases: [short.name, ...(short.aliases ?? [])] }];
+  });
+
 /** The web UI's names for them. These names are allowed too. */
-export const SAMPLER_NAMES: readonly string[] = SHORT_NAMES.flatMap(({ short }) => webUiName(short) ?? []);
+export const SAMPLER_NAMES: readonly string[] = WEB_UI_SAMPLERS.map(({ name }) => name);
 
 /** For sentences, which have 600 characters: with every class name the list was cut. */
 export const ALLOWED_SCHEDULERS = `${SHORT_SCHEDULER_NAMES.join(', ')}, a class name of diffusers such as ${CLASS_NAMES[0] ?? ''}, or a web UI’s name such as ${SAMPLER_NAMES.at(-1) ?? ''}`;

@@ -75,8 +75,16 @@ export interface Estimate {
   readonly waitMs: number | undefined;
 }
 
+/** A client's settings, kept for good. Where side data cannot be written, nothing is kept, without an error. */
+export interface KeptSettings {
+  /** @returns JSON; undefined: nothing was kept */
+  get(key: string): Promise<unknown>;
+  set(key: string, value: unknown): Promise<void>;
+}
+
 export interface Front {
   readonly models: ModelDirectory;
+  readonly settings: KeptSettings;
 
   /**
    * Checks the prompts against the table of fields and the limits, and adds them. Prompts of a request that is repeated are not added again.

@@ -16,6 +16,7 @@ import type {
   Estimate,
   Front,
   JobEvent,
+  KeptSettings,
   NewPrompt,
   Preview,
   StoredImage,
@@ -45,11 +46,13 @@ const POLL_MS = 100;
 
 export class QueueFront implements Front {
   readonly models: ModelDirectory;
+  readonly settings: KeptSettings;
   readonly #options: QueueFrontOptions;
 
   constructor(options: QueueFrontOptions) {
     this.#options = options;
     this.models = options.models;
+    this.settings = options.queue.sideData.settings;
   }
 
   async create(caller: Caller, prompts: readonly NewPrompt[], _options: CreateOptions): Promise<Created> {

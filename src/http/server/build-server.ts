@@ -11,7 +11,7 @@ import { presentedSecret } from '../keys/presented-secret.ts';
 import { checkOrigin, isAllowedOrigin, type OriginRules } from './allowed-origins.ts';
 import { logAccess } from './access-log.ts';
 import { answerBrokenRequest } from './broken-request.ts';
-import type { Door, DoorTools, ErrorAnswer } from './door.ts';
+import type { Door, DoorTools, ErrorAnswer, ErrorBody } from './door.ts';
 import type { Lifecycle } from './lifecycle.ts';
 import { ourError } from './our-error.ts';
 import { readJson } from './read-json.ts';
@@ -212,11 +212,11 @@ function answerError(raw: unknown, { request, reply, options, routes }: Failed):
   const { status, headers } = answerTo(error);
   const door = routes.doorOf(request.routeOptions?.url, path);
   const answer = { error: told, status, requestId: request.id };
-  const { contentType, body } = door === undefined ? plainBody(answer) : door.errorBody(answer);
+  const { contentType, body, status: own = status } = door === undefined ? plainBody(answer) : door.errorBody(answer);
   reply.header('x-request-id', request.id).headers(headers);
   if (status === 401) reply.header('www-authenticate', path.startsWith('/sdapi') ? 'Basic realm="text2img"' : 'Bearer');
   void reply
-    .code(status)
+    .code(own)
     .header('content-type', contentType)
     .send(typeof body === 'string' ? body : JSON.stringify(body));
 }
@@ -226,7 +226,7 @@ function internal(requestId: string): Text2ImgError {
 }
 
 /** Where no door is concerned: problem details as of RFC 9457. */
-function plainBody({ error, status, requestId }: ErrorAnswer): ReturnType<Door['errorBody']> {
+function plainBody({ error, status, requestId }: ErrorAnswer): ErrorBody {
   const { code, message } = error;
   return {
     contentType: 'application/problem+json',

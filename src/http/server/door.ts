@@ -31,6 +31,13 @@ export interface ErrorAnswer {
   readonly requestId: string;
 }
 
+export interface ErrorBody {
+  readonly contentType: string;
+  readonly body: unknown;
+  /** Where this API's clients know another status. */
+  readonly status?: number;
+}
+
 export interface Door {
   readonly name: DoorName;
   /** Beginnings of the paths that are its own, as `/v1/`: errors there have its shape, also where there is no route. */
@@ -40,5 +47,5 @@ export interface Door {
   /** Registers its routes. Called once, on an instance of its own, so that its hooks stay its own. */
   register(app: FastifyInstance, front: Front, tools: DoorTools): void;
   /** An error in this API's shape. */
-  errorBody(answer: ErrorAnswer): { readonly contentType: string; readonly body: unknown };
+  errorBody(answer: ErrorAnswer): ErrorBody;
 }

@@ -1,0 +1,121 @@
+/**
+ * The API of AUTOMATIC1111's web UI, `/sdapi/v1`, as far as clients need it to generate images: Open WebUI, SillyTavern, LibreChat, Dify, webuiapi.
+ * docs/http.md lists the routes. Source of the shapes: modules/api/ of the web UI, and what these clients read.
+ */
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { Text2ImgError } from '../../errors/text2img-error.ts';
+import type { Front } from '../front/front.ts';
+import type { Door, DoorTools } from '../server/door.ts';
+import { readBody } from './body.ts';
+import { DefaultModels } from './default-models.ts';
+import { errorBody } from './errors.ts';
+import { LISTS, NOTHING_TO_DO } from './lists.ts';
+import { settingsWarnings } from './no-effect.ts';
+import { pngInfo } from './png-info.ts';
+import { currentOf, progressAnswer } from './progress.ts';
+import { RunningRequests } from './running-requests.ts';
+import { askedModel, FIXED_SETTINGS, MODEL_SETTING } from './settings.ts';
+import { txt2img } from './txt2img.ts';
+import { warningsHeader } from './warnings-header.ts';
+
+const ROOT = '/sdapi/v1';
+/** Of a body with an image of 2048×2048 pixels in base64. */
+const PNG_LIMIT = 24 * 1024 * 1024;
+
+export const A1111_DOOR: Door = {
+  name: 'a1111',
+  prefixes: ['/sdapi/'],
+  bodies: 'any',
+  register(app, front, tools) {
+    const running = new RunningRequests({ nowMs: () => performance.now() });
+    const defaults = new DefaultModels(front.settings, front.models);
+    const parts = { app, front, tools, running, defaults };
+    registerRoot(parts);
+    app.post(`${ROOT}/txt2img`, (request, reply) =>
+      txt2img(parts, { caller: tools.caller(request), json: request.body, reply }),
+    );
+    registerOptions(parts);
+    registerProgress(parts);
+    registerLists(parts);
+    app.post(`${ROOT}/png-info`, { bodyLimit: PNG_LIMIT }, async (request, reply) =>
+      json(reply, pngInfo(request.body)),
+    );
+  },
+  errorBody,
+};
+
+interface Parts {
+  readonly app: FastifyInstance;
+  readonly front: Front;
+  readonly tools: DoorTools;
+  readonly running: RunningRequests;
+  readonly defaults: DefaultModels;
+}
+
+/** SillyTavern asks there whether anybody answers, and clients of the app `Draw Things` read the model there. Browsers get no page from this door. */
+function registerRoot({ app, tools, defaults }: Parts): void {
+  app.get('/', { config: { access: 'open' } }, async (request, reply) => {
+    if (request.method === 'HEAD') return reply.send();
+    if (request.headers.accept?.includes('text/html') === true) return reply.callNotFound();
+    const { id } = await defaults.of(tools.caller(request));
+    return json(reply, { model: id, upscaler: 'None' });
+  });
+}
+
+function registerOptions({ app, tools, defaults }: Parts): void {
+  app.get(`${ROOT}/options`, async (request, reply) => {
+    const { id } = await defaults.of(tools.caller(request));
+    return json(reply, { ...FIXED_SETTINGS, [MODEL_SETTING]: id });
+  });
+  app.post(`${ROOT}/options`, async (request, reply) => {
+    const settings = readBody(request.body ?? {});
+    const model = askedModel(settings);
+    const warnings = model === undefined ? [] : await defaults.choose(tools.caller(request), model);
+    const unread = settingsWarnings(settings, new Set([MODEL_SETTING]), FIXED_SETTINGS);
+    return json(reply.headers(warningsHeader([...warnings, ...unread])), null);
+  });
+}
+
+function registerProgress({ app, front, tools, running }: Parts): void {
+  app.get(`${ROOT}/progress`, async (request, reply) => {
+    const caller = tools.caller(request);
+    const id = skipsImage(request) ? undefined : currentOf(running.of(caller))?.current;
+    const preview = id === undefined ? undefined : await front.preview(caller, id).catch(onlyIfGone);
+    return json(reply, progressAnswer(running.of(caller), { preview: preview?.png, now: new Date() }));
+  });
+  for (const verb of ['interrupt', 'skip'] as const)
+    app.post(`${ROOT}/${verb}`, async (request, reply) => {
+      const caller = tools.caller(request);
+      const ids = running.of(caller).flatMap((waiting) => waiting[verb]());
+      await Promise.all(ids.map((id) => front.cancel(caller, id).catch(onlyIfGone)));
+      return json(reply, {});
+    });
+}
+
+function registerLists({ app, front }: Parts): void {
+  app.get(`${ROOT}/sd-models`, async (_, reply) => json(reply, front.models.list().map(listedModel)));
+  for (const [path, answer] of Object.entries(LISTS))
+    app.get(`${ROOT}/${path}`, async (_, reply) => json(reply, answer));
+  for (const path of NOTHING_TO_DO) app.post(`${ROOT}/${path}`, async (_, reply) => json(reply, null));
+}
+
+/** Clients show `title` and send it, or `model_name`, as the model. */
+function listedModel({ id }: { readonly id: string }): object {
+  return { title: id, model_name: id, hash: null, sha256: null, filename: id, config: null };
+}
+
+function skipsImage(request: FastifyRequest): boolean {
+  const { skip_current_image: skip } = request.query as Readonly<Record<string, unknown>>;
+  return skip === 'true' || skip === '1';
+}
+
+/** The job ended and was removed meanwhile. */
+function onlyIfGone(error: unknown): undefined {
+  if (error instanceof Text2ImgError && error.code === 'not_found') return undefined;
+  throw error;
+}
+
+/** As text: fastify sends no body for null, and clients parse one. */
+function json(reply: FastifyReply, value: unknown): FastifyReply {
+  return reply.header('content-type', 'application/json; charset=utf-8').send(JSON.stringify(value));
+}

@@ -1,0 +1,46 @@
+/**
+ * The answer of `GET progress`. Clients poll until `progress` is exactly 0 and `job_count` is 0, some without end. So both are 0 while the
+ * caller has no request. `progress` is at least 0.01 otherwise. Source: modules/api/api.py, progressapi, of AUTOMATIC1111's web UI.
+ */
+import type { RunningRequest } from './running-requests.ts';
+import { timestamp } from './timestamp.ts';
+
+const LEAST = 0.01;
+
+interface ProgressOptions {
+  /** PNG of the image that is being generated; undefined: none, or not asked for. */
+  readonly preview: Uint8Array | undefined;
+  readonly now: Date;
+}
+
+export function progressAnswer(requests: readonly RunningRequest[], { preview, now }: ProgressOptions): object {
+  const current = currentOf(requests);
+  const ids = requests.flatMap((request) => request.ids);
+  const ended = ids.length - requests.flatMap((request) => request.open).length;
+  const { step, steps } = current?.steps ?? { step: 0, steps: 0 };
+  const share = steps === 0 ? 0 : step / steps;
+  const progress = ids.length === 0 ? 0 : Math.min(1, Math.max(LEAST, (ended + share) / ids.length));
+  const elapsedMs = Math.max(0, ...requests.map((request) => request.elapsedMs ?? 0));
+  return {
+    progress,
+    eta_relative: progress === 0 ? 0 : (elapsedMs / progress - elapsedMs) / 1000,
+    state: {
+      skipped: requests.some(({ stop }) => stop === 'skipped'),
+      interrupted: requests.some(({ stop }) => stop === 'interrupted'),
+      stopping_generation: false,
+      job: current?.current ?? '',
+      job_count: ids.length,
+      job_timestamp: timestamp(now),
+      job_no: ended,
+      sampling_step: step,
+      sampling_steps: steps,
+    },
+    current_image: preview === undefined ? null : Buffer.from(preview).toString('base64'),
+    textinfo: null,
+  };
+}
+
+/** The request whose steps and preview are shown: the first that a worker has begun, else the first. */
+export function currentOf(requests: readonly RunningRequest[]): RunningRequest | undefined {
+  return requests.find(({ steps }) => steps.steps > 0) ?? requests[0];
+}

@@ -1,0 +1,81 @@
+/** `POST txt2img`: enqueues, waits, and answers with the images. */
+import { randomInt } from 'node:crypto';
+import { Readable } from 'node:stream';
+import type { FastifyReply } from 'fastify';
+import type { Caller } from '../front/caller.ts';
+import { errorOf } from '../front/ended-job.ts';
+import type { EndedJob, Front } from '../front/front.ts';
+import type { DefaultModels } from './default-models.ts';
+import type { RunningRequest, RunningRequests } from './running-requests.ts';
+import { answerPieces } from './txt2img-answer.ts';
+import { infoText } from './txt2img-info.ts';
+import { readTxt2Img } from './txt2img-request.ts';
+import { warningsHeader } from './warnings-header.ts';
+
+interface Txt2ImgParts {
+  readonly front: Front;
+  readonly running: RunningRequests;
+  readonly defaults: DefaultModels;
+}
+
+interface Txt2ImgCall {
+  readonly caller: Caller;
+  readonly json: unknown;
+  readonly reply: FastifyReply;
+}
+
+/** As the web UI's own random seeds. */
+const SEEDS = 2 ** 32;
+
+/** @throws what the front throws, and the error of a job that failed */
+export async function txt2img(
+  { front, running, defaults }: Txt2ImgParts,
+  { caller, json, reply }: Txt2ImgCall,
+): Promise<FastifyReply> {
+  const request = readTxt2Img(json, () => randomInt(SEEDS));
+  const model =
+    request.model === undefined
+      ? await defaults.of(caller)
+      : { id: front.models.resolve(request.model).id, warnings: [] };
+  const prompts = request.documents.map((document) => ({ document, model: model.id }));
+  const created = await front.create(caller, prompts, { body: request.body, isWatched: true });
+  const jobs = await running.during(caller, created.ids, async (waiting) => {
+    const ended = await front.wait(caller, created.ids, { onEvent: (event) => waiting.onEvent(event) });
+    return completedOf(ended, waiting);
+  });
+  const images = await Promise.all(jobs.map((job) => front.images(caller, job.id)));
+  const warnings = [...model.warnings, ...request.warnings, ...created.warnings, ...jobWarnings(jobs)];
+  const [document = {}] = request.documents;
+  const pieces = answerPieces({
+    images: images.flat(),
+    sendsImages: request.sendsImages,
+    parameters: request.parameters,
+    infoOf: (facts) => infoText({ jobs, document, model: model.id, images: facts, warnings, now: new Date() }),
+  });
+  const first = await pieces.next();
+  return reply
+    .headers({
+      'content-type': 'application/json; charset=utf-8',
+      'text2img-id': created.ids.join(', '),
+      'text2img-model': encodeURI(model.id),
+      ...warningsHeader(warnings),
+    })
+    .send(Readable.from(joined(first.value ?? '', pieces)));
+}
+
+/** @throws the error of the first job that failed; one that the caller stopped has not failed */
+function completedOf(ended: readonly EndedJob[], { stop }: RunningRequest): readonly EndedJob[] {
+  const failed = ended.find(({ status, code }) => status === 'error' && !(code === 'cancelled' && stop !== undefined));
+  if (failed !== undefined) throw errorOf(failed);
+  return ended.filter(({ status }) => status === 'completed');
+}
+
+/** Each sentence once: the jobs of one request get the same warnings. */
+function jobWarnings(jobs: readonly EndedJob[]): readonly string[] {
+  return [...new Set(jobs.flatMap(({ warnings = [] }) => warnings))];
+}
+
+async function* joined(first: string, rest: AsyncIterable<string>): AsyncGenerator<string> {
+  yield first;
+  yield* rest;
+}
