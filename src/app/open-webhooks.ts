@@ -1,9 +1,10 @@
 /** Opens the webhooks' two halves: the policy decides the webhook of a finished job, and the deliverer sends it. */
 import { Text2ImgError } from '../errors/text2img-error.ts';
+import { omitUndefined } from '../lib/omit-undefined.ts';
 import type { Logger } from '../observability/logger.ts';
 import type { WebhookOutbox } from '../queue/webhook-outbox.ts';
 import { VERSION } from '../version.ts';
-import { WebhookDeliverer } from '../webhook/deliverer.ts';
+import { WebhookDeliverer, type DelivererOptions as WebhookDelivererOptions } from '../webhook/deliverer.ts';
 import { isWeakKey, parseWebhookSecrets } from '../webhook/webhook-keys.ts';
 import { WebhookPolicy } from '../webhook/webhook-policy.ts';
 import type { WebhookSettings } from './settings.ts';
@@ -27,10 +28,11 @@ export function webhookPolicy(
 export interface DelivererOptions {
   readonly outbox: WebhookOutbox;
   readonly logger: Logger;
+  readonly onOutcome?: WebhookDelivererOptions['onOutcome'];
 }
 
 /** @throws `invalid_option` for a secret that is none, `conflicting_options` for a secret that nothing is signed with */
-export function webhookDeliverer(settings: WebhookSettings, { outbox, logger }: DelivererOptions): WebhookDeliverer {
+export function webhookDeliverer(settings: WebhookSettings, { outbox, logger, onOutcome }: DelivererOptions): WebhookDeliverer {
   const { operatorUrl, allowedHosts, proxies } = settings;
   const secrets = settings.secrets === undefined ? [] : parseWebhookSecrets(settings.secrets);
   if (secrets.length > 0 && operatorUrl === undefined) {
@@ -51,5 +53,6 @@ export function webhookDeliverer(settings: WebhookSettings, { outbox, logger }: 
     guard: { allowedHosts },
     proxies,
     userAgent: `text2img/${VERSION}`,
+    ...omitUndefined({ onOutcome }),
   });
 }

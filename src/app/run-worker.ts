@@ -5,6 +5,7 @@
  */
 import { resolve } from 'node:path';
 import { Text2ImgError } from '../errors/text2img-error.ts';
+import type { MetricsPlace } from '../http/metrics/metrics-listener.ts';
 import { pause } from '../lib/pause.ts';
 import { untilAborted } from '../lib/until-aborted.ts';
 import { HealthFile } from '../observability/health-file.ts';
@@ -16,6 +17,7 @@ import { jobsLeft } from '../worker/jobs-left.ts';
 import type { WorkerEvent, WorkerOptions } from '../worker/worker-contract.ts';
 import { runWorker } from '../worker/worker.ts';
 import { checkModelName, findModel, type ModelFolder } from './find-model.ts';
+import { openMetrics } from './open-metrics.ts';
 import type { DownloadEvents } from './pull-model.ts';
 import { WorkerEngines } from './open-engines.ts';
 import { openQueue } from './open-queue.ts';
@@ -43,6 +45,8 @@ export interface RunSettings {
   readonly worker: Pick<WorkerOptions, 'limits' | 'defaults' | 'until' | 'batchSize' | 'graceMs'>;
   /** Its age says that the worker is alive; undefined: nobody asks. */
   readonly healthFile: string | undefined;
+  /** Where Prometheus scrapes; undefined: nowhere. */
+  readonly metrics?: MetricsPlace | undefined;
 }
 
 export interface RunOptions {
@@ -74,7 +78,13 @@ export async function runUntilStopped(settings: RunSettings, options: RunOptions
   await using healthFile = new HealthFile(settings.healthFile, logger);
   await using queue = closing(await openQueue(settings.queue, options));
   const { store, publicUrl } = opened.resource;
-  await using deliverer = webhookDeliverer(settings.webhooks, { outbox: queue.resource.outbox, logger });
+  await using scraped = await openMetrics(settings.metrics, { queue: queue.resource, logger });
+  const metrics = scraped?.metrics;
+  await using deliverer = webhookDeliverer(settings.webhooks, {
+    outbox: queue.resource.outbox,
+    logger,
+    onOutcome: (outcome, lagMs) => metrics?.ofWebhook(outcome, lagMs),
+  });
   const places = { store, queue: queue.resource, isWatching: settings.worker.until === 'stopped' };
   const found = await untilAborted(checkPlaces(places, options), signal);
   if (found === undefined) return undefined;
@@ -89,7 +99,10 @@ export async function runUntilStopped(settings: RunSettings, options: RunOptions
     onWebhookOwed: () => deliverer.notify(),
     signal,
     onAlive: (trouble) => healthFile.touch(trouble),
-    onEvent: options.onEvent,
+    onEvent: (event) => {
+      metrics?.ofJob(event);
+      options.onEvent(event);
+    },
   };
   let failure = found.left;
   // An empty queue is drained without a model; everything else waits until it is warm, so that no claim does.

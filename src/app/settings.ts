@@ -12,6 +12,7 @@ import { readProxies } from '../lib/proxies.ts';
 import { checkRuntimeOptions } from '../config/check-runtime.ts';
 import { compileCacheFolder, dataHome } from '../config/user-folders.ts';
 import type { EngineSettings } from '../engine/protocol.ts';
+import type { MetricsPlace } from '../http/metrics/metrics-listener.ts';
 import { openvinoLibraryFolder } from '../runtime/openvino/library-folder.ts';
 import type { Proxies } from '../lib/proxies.ts';
 import { engineEnvironment } from './engine-environment.ts';
@@ -89,6 +90,11 @@ export function webhookSettings(config: Config, environment: Environment): Webho
     secrets: config.webhookSecret,
     proxies: readProxies(environment),
   };
+}
+
+/** Where Prometheus scrapes; undefined: nowhere. */
+export function metricsPlace({ metricsHost: host, metricsPort: port }: Config): MetricsPlace | undefined {
+  return port === undefined ? undefined : { host, port };
 }
 
 export interface ModelSettings {

@@ -1,6 +1,13 @@
 /** `text2img run`: generates the queue's jobs until it is drained, or, with `--watch`, until a signal. */
 import { runUntilStopped, type RunSettings } from '../app/run-worker.ts';
-import { engineOptions, modelSettings, queueSettings, storeSettings, webhookSettings } from '../app/settings.ts';
+import {
+  engineOptions,
+  metricsPlace,
+  modelSettings,
+  queueSettings,
+  storeSettings,
+  webhookSettings,
+} from '../app/settings.ts';
 import { DEFAULT_PRODUCTION_MODEL } from '../config/hub.ts';
 import { resolveMode } from '../config/mode.ts';
 import { untilAborted } from '../lib/until-aborted.ts';
@@ -65,5 +72,6 @@ function settingsOf({ config, environment, mode }: QueueContext): RunSettings {
       graceMs: config.gracePeriod * 1000,
     },
     healthFile: config.heartbeatFile ?? defaultHealthFile(),
+    metrics: metricsPlace(config),
   };
 }

@@ -23,6 +23,8 @@ export interface DueWebhook extends OwedWebhook {
   readonly attempts: number;
   /** Says who is trying. */
   readonly token: string;
+  /** Milliseconds since its job ended, by the queue's clock; undefined where that is not known. */
+  readonly endedMsAgo?: number;
 }
 
 export type DeliveryOutcome =

@@ -22,6 +22,8 @@ export interface DelivererOptions extends Omit<DeliverOptions, 'signal'> {
   readonly leaseMs?: number;
   /** Between two looks at an outbox in which nothing is due. */
   readonly pollMs?: number;
+  /** Told of each attempt that counts. `lagMs`: since the job ended, where that is known. */
+  readonly onOutcome?: ((outcome: 'delivered' | 'retry' | 'dead', lagMs: number | undefined) => void) | undefined;
 }
 
 export interface DeliverySummary {
@@ -245,9 +247,9 @@ export class WebhookDeliverer implements AsyncDisposable {
     this.#held = kept;
   }
 
-  #begin({ webhook, lane }: Held): void {
-    const end = this.#slots.begin(lane);
-    const tried = this.#try(webhook).finally(() => {
+  #begin(held: Held): void {
+    const end = this.#slots.begin(held.lane);
+    const tried = this.#try(held).finally(() => {
       end();
       this.#underWay.delete(tried);
       this.#rest.end();
@@ -256,13 +258,19 @@ export class WebhookDeliverer implements AsyncDisposable {
   }
 
   /** Never rejects. */
-  async #try(webhook: DueWebhook): Promise<void> {
+  async #try({ webhook, takenMs }: Held): Promise<void> {
     const outcome = await deliver(webhook, { ...this.#options, signal: this.#cut.signal });
+    this.#tell(webhook, outcome, performance.now() - takenMs);
     if (outcome.kind === 'delivered') this.#summary.delivered++;
     if (outcome.kind === 'retry') this.#summary.failedTries++;
     if (outcome.kind === 'dead') this.#summary.dead++;
     logOutcome(this.#options.logger, webhook, outcome);
     await this.#record(webhook, outcome);
+  }
+
+  #tell({ endedMsAgo }: DueWebhook, { kind }: DeliveryOutcome, sinceTakenMs: number): void {
+    if (kind === 'postpone') return;
+    this.#options.onOutcome?.(kind, endedMsAgo === undefined ? undefined : endedMsAgo + sinceTakenMs);
   }
 
   async #record(webhook: DueWebhook, outcome: DeliveryOutcome): Promise<void> {

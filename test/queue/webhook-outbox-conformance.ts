@@ -32,8 +32,9 @@ export function webhookOutboxConformance(name: string, create: QueueFactory): vo
       assert.equal(await outbox.msUntilNextDue(), 0);
       const [due, ...others] = await outbox.claimDue({ limit: 5, leaseMs: LEASE_MS });
       assert.ok(due !== undefined);
-      const { token, ...facts } = due;
+      const { token, endedMsAgo, ...facts } = due;
       assert.ok(token.length >= 16);
+      assert.ok(endedMsAgo !== undefined && endedMsAgo >= 0, 'it says how long ago the job ended');
       assert.deepEqual(facts, { id: 'msg_1', promptId, body, url: 'https://example.com/$x', attempts: 0 });
       assert.deepEqual(others, []);
       assert.deepEqual(await outbox.claimDue({ limit: 5, leaseMs: LEASE_MS }), []);

@@ -68,6 +68,21 @@ export const WORKER_OPTIONS = {
     allowed: 'a number of seconds from 1 to 86400',
     commands: ['health'],
   }),
+  metricsPort: option({
+    placeholder: '<port>',
+    type: wholeNumber({ min: 0, max: 65_535 }),
+    doc: 'Port where Prometheus can scrape /metrics; 0 takes a free one.',
+    allowed: 'a port from 0 to 65535',
+    commands: ['run'],
+  }),
+  metricsHost: option({
+    placeholder: '<address>',
+    type: text,
+    default: '127.0.0.1',
+    doc: 'Address that --metrics-port listens on. The metrics ask for no key.',
+    allowed: 'an address of this machine',
+    commands: ['run'],
+  }),
   failOnError: option({
     type: onOrOff,
     default: 'off',

@@ -39,7 +39,7 @@ export async function claimWebhooks(
   let unproven = 0;
   const isOver = (): boolean => claimed.length >= limit || signal?.aborted === true;
   await walk.visitAll(prompts, { isOver, looks: MAX_LOOKS }, async (place) => {
-    const { hooks, count } = await dueHooks(prompts, place, MAX_HOOKS);
+    const { hooks, count, endedMsAgo } = await dueHooks(prompts, place, MAX_HOOKS);
     const whole = wholeOf(hooks);
     const judgement = await judge(prompts, place.id, whole);
     const proven = whole.filter(judgement.isProven);
@@ -47,7 +47,8 @@ export async function claimWebhooks(
       if (isOver()) return 'open';
       const token = newToken();
       if (!(await lease(prompts, place, { hook, token, leaseMs }))) continue;
-      claimed.push({ webhook: toDue(place, hook, token), documentId: place.id });
+      const webhook = { ...toDue(place, hook, token), ...omitUndefined({ endedMsAgo }) };
+      claimed.push({ webhook, documentId: place.id });
     }
     if (count > hooks.length && proven.length === hooks.length) return 'open';
     if (count > 0 && proven.length === count) return 'moved';

@@ -28,19 +28,40 @@ export function filterOfId(id: unknown, otherwise: PromptFilter = { 'job.hook_du
   return isSure ? byId(id) : otherwise;
 }
 
-/** Up to `limit` that are due, and how many there are. `isThere`: the document is still due at the place's time. */
+const ENDED_AT: Expression = { $ifNull: ['$completed_at', '$error_at'] };
+/** Another program may have written anything there. */
+const MS_SINCE_END: Expression = {
+  $cond: [{ $eq: [{ $type: ENDED_AT }, 'date'] }, { $subtract: ['$$NOW', ENDED_AT] }, null],
+};
+
+interface DueHooks {
+  readonly hooks: readonly unknown[];
+  readonly count: number;
+  /** The document is still due at the place's time. */
+  readonly isThere: boolean;
+  /** Milliseconds since its job ended. */
+  readonly endedMsAgo: number | undefined;
+}
+
+/** Up to `limit` that are due, and how many there are. */
 export async function dueHooks(
   prompts: PromptsCollection,
   place: WebhookPlace,
   limit: number,
-): Promise<{ readonly hooks: readonly unknown[]; readonly count: number; readonly isThere: boolean }> {
+): Promise<DueHooks> {
   const found = await prompts.run(() =>
     prompts.collection.findOne(filterOfPlace(place), {
-      projection: { hooks: { $slice: [DUE_HOOKS, limit] }, count: { $size: DUE_HOOKS } },
+      projection: { hooks: { $slice: [DUE_HOOKS, limit] }, count: { $size: DUE_HOOKS }, ended_ms_ago: MS_SINCE_END },
     }),
   );
   const hooks = found?.['hooks'];
-  return { hooks: Array.isArray(hooks) ? hooks : [], count: Number(found?.['count'] ?? 0), isThere: found !== null };
+  const endedMsAgo = Number(found?.['ended_ms_ago'] ?? Number.NaN);
+  return {
+    hooks: Array.isArray(hooks) ? hooks : [],
+    count: Number(found?.['count'] ?? 0),
+    isThere: found !== null,
+    endedMsAgo: Number.isFinite(endedMsAgo) ? endedMsAgo : undefined,
+  };
 }
 
 export function wholeOf(hooks: readonly unknown[]): readonly WholeHook[] {

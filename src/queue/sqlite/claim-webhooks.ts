@@ -6,7 +6,7 @@ import { NOW_MS, type Row, type Statements } from './statements.ts';
 const CLAIM_DUE = `
 UPDATE webhooks SET due_ms = ${NOW_MS} + ?1, token = lower(hex(randomblob(16)))
 WHERE seq IN (SELECT seq FROM webhooks WHERE state = 'pending' AND due_ms <= ${NOW_MS} ORDER BY due_ms, seq LIMIT ?2)
-RETURNING *`;
+RETURNING *, (SELECT ${NOW_MS} - finished_ms FROM prompts WHERE prompts.id = webhooks.prompt_id) AS ended_ms_ago`;
 
 export function claimWebhooks(
   statements: Statements,
@@ -23,5 +23,6 @@ function toDue(row: Row): DueWebhook {
     attempts: attemptsOf(row['attempts']),
     token: String(row['token']),
     ...(typeof row['url'] === 'string' ? { url: row['url'] } : {}),
+    ...(typeof row['ended_ms_ago'] === 'number' ? { endedMsAgo: row['ended_ms_ago'] } : {}),
   };
 }
