@@ -28,7 +28,7 @@ const PARSE_ERROR = -32_700;
 
 export const mcpDoor: Door = {
   name: 'mcp',
-  prefixes: [PATH],
+  prefixes: [`${PATH}/`],
   bodies: 'json',
   register(app, front, tools) {
     new McpRoutes(front, tools).register(app);
