@@ -346,3 +346,22 @@ test('a webhook that is being taken when the worker stops is given back: the nex
   assert.equal(receiver.received.length, 0);
   assert.equal((await queue.outbox.claimDue({ limit: 9, leaseMs: 1000 })).length, 1);
 });
+
+test('each attempt is told with its outcome, and with the time since the job ended', async (t) => {
+  const queue = await openQueue(t);
+  const receiver = await startReceiver(t, (response, count) => response.writeHead(count === 1 ? 500 : 204).end());
+  await owe(queue, 1);
+  const told: { readonly outcome: string; readonly lagMs: number | undefined }[] = [];
+  const deliverer = makeDeliverer(queue, {
+    operatorUrl: receiver.url,
+    pauseAfter: () => 300,
+    onOutcome: (outcome, lagMs) => void told.push({ outcome, lagMs }),
+  });
+  await deliverer.drain({ withinMs: 30_000, signal: NEVER });
+  assert.deepEqual(
+    told.map(({ outcome }) => outcome),
+    ['retry', 'delivered'],
+  );
+  const [first = -1, second = -1] = told.map(({ lagMs }) => lagMs);
+  assert.ok(first >= 0 && second >= first + 250, `the second came 300 ms later: ${first}, ${second}`);
+});

@@ -1,28 +1,9 @@
-/**
- * The door `/mcp`: streamable HTTP for agents, by the official SDK. It answers the present revision of the protocol and those of 2025, without a state
- * between two requests.
- */
-import { randomUUID } from 'node:crypto';
-import { type AuthInfo, createMcpHandler, type McpRequestContext, type ServerContext } from '@modelcontextprotocol/server';
-import type { FastifyInstance, FastifyRequest } from 'fastify';
-import { Text2ImgError } from '../../errors/text2img-error.ts';
-import { isRecord, own } from '../../lib/foreign-record.ts';
-import { messageOf } from '../../lib/disk-errors.ts';
-import type { Caller } from '../front/caller.ts';
-import type { Front } from '../front/front.ts';
-import type { Door, DoorTools, ErrorAnswer } from '../server/door.ts';
-import { mcpServer } from './mcp-server.ts';
-import { progressOf } from './progress.ts';
-import { RunningCalls } from './running-calls.ts';
-import type { ToolCall, ToolHost } from './tools.ts';
+/** The door `/mcp`: streamable HTTP for agents. The SDK is loaded with the first request. */
+import type { Door } from '../server/door.ts';
+import type { McpExchange } from './mcp-exchange.ts';
 
 const PATH = '/mcp';
-/** Proxies end a connection on which nothing comes for a minute. */
-const KEEP_ALIVE_MS = 10_000;
-const SESSION_HEADER = 'mcp-session-id';
-/** As the protocol has it: visible ASCII. */
-const SESSION = /^[\u0021-\u007e]{1,128}$/;
-/** A server's error in JSON-RPC, and the one for a body that is no JSON. */
+/** In JSON-RPC: a server's own error, and a body that is no JSON. */
 const SERVER_ERROR = -32_000;
 const PARSE_ERROR = -32_700;
 
@@ -31,124 +12,19 @@ export const mcpDoor: Door = {
   prefixes: [`${PATH}/`],
   bodies: 'json',
   register(app, front, tools) {
-    new McpRoutes(front, tools).register(app);
+    let opened: Promise<McpExchange> | undefined;
+    const open = (): Promise<McpExchange> =>
+      (opened ??= import('./mcp-exchange.ts').then(({ McpExchange }) => new McpExchange(front, tools)));
+    app.addHook('preClose', async () => (await opened)?.close());
+    app.route({
+      method: ['GET', 'POST', 'DELETE'],
+      url: PATH,
+      handler: async (request, reply) => reply.send(await (await open()).answer(request)),
+    });
   },
-  errorBody({ error: { code, message } }: ErrorAnswer) {
+  errorBody({ error: { code, message } }) {
     const number = code === 'invalid_body' ? PARSE_ERROR : SERVER_ERROR;
     const error = { code: number, message: `${code}: ${message}`, data: { code } };
     return { contentType: 'application/json', body: { jsonrpc: '2.0', id: null, error } };
   },
 };
-
-class McpRoutes {
-  readonly #front: Front;
-  readonly #tools: DoorTools;
-  readonly #running = new RunningCalls();
-  /** The SDK hands this object through to the server that it makes for a request. */
-  readonly #callers = new WeakMap<AuthInfo, Caller>();
-
-  constructor(front: Front, tools: DoorTools) {
-    this.#front = front;
-    this.#tools = tools;
-  }
-
-  register(app: FastifyInstance): void {
-    const { logger } = this.#tools;
-    const handler = createMcpHandler((context) => this.#serverFor(context), {
-      // From the first byte, so that keep-alives hold the connection while an image is made.
-      responseMode: 'sse',
-      keepAliveMs: KEEP_ALIVE_MS,
-      onerror: (error) => logger.debug('a request to /mcp was refused or failed', { error: { message: messageOf(error) } }),
-    });
-    app.addHook('preClose', () => handler.close());
-    app.route({
-      method: ['GET', 'POST', 'DELETE'],
-      url: PATH,
-      handler: async (request, reply) => {
-        const caller = this.#callerOf(request);
-        this.#takeBack(request, caller);
-        const authInfo: AuthInfo = { token: '', clientId: caller.key?.name ?? '', scopes: [] };
-        this.#callers.set(authInfo, caller);
-        const response = await handler.fetch(webRequest(request, caller.gone), {
-          authInfo,
-          ...(request.body === undefined ? {} : { parsedBody: request.body }),
-        });
-        if (begins(request.body)) response.headers.set(SESSION_HEADER, randomUUID());
-        return reply.send(response);
-      },
-    });
-  }
-
-  /** A client may send one `Idempotency-Key` with everything; here each call is a request of its own. */
-  #callerOf(request: FastifyRequest): Caller {
-    const { idempotencyKey: _, ...caller } = this.#tools.caller(request);
-    return { ...caller, retryCount: 0 };
-  }
-
-  #serverFor({ era, authInfo }: McpRequestContext): ReturnType<typeof mcpServer> {
-    const caller = authInfo === undefined ? undefined : this.#callers.get(authInfo);
-    if (caller === undefined) throw new Text2ImgError('internal', 'a request to /mcp has no caller.');
-    const host: ToolHost = {
-      front: this.#front,
-      caller,
-      logger: this.#tools.logger,
-      urlOf: ({ id }, { index }) => this.#urlOf(caller, id, index),
-    };
-    return mcpServer({ host, callOf: (context) => this.#callOf(context, { caller, isLegacy: era === 'legacy' }) });
-  }
-
-  /** In the present revision a client takes a call back by closing its stream. In those of 2025 it sends a message, and a closed stream says nothing. */
-  #callOf({ mcpReq, http }: ServerContext, { caller, isLegacy }: CallOrigin): ToolCall & Disposable {
-    const onProgress = progressOf(mcpReq);
-    if (!isLegacy) return { cancelled: mcpReq.signal, gone: mcpReq.signal, onProgress, [Symbol.dispose]() {} };
-    const session = http?.req?.headers.get(SESSION_HEADER) ?? '';
-    const running = this.#running.begin({ key: caller.key?.name, session, requestId: mcpReq.id });
-    const cancelled = session === '' ? new AbortController().signal : running.signal;
-    return { cancelled, gone: caller.gone, onProgress, [Symbol.dispose]: () => running[Symbol.dispose]() };
-  }
-
-  #takeBack({ headers, body }: FastifyRequest, { key }: Caller): void {
-    const session = headers[SESSION_HEADER];
-    if (typeof session !== 'string' || !SESSION.test(session)) return;
-    for (const requestId of takenBack(body)) this.#running.takeBack({ key: key?.name, session, requestId });
-  }
-
-  #urlOf(caller: Caller, id: string, index: number): string | undefined {
-    try {
-      return this.#tools.signUrl(caller, id, index);
-    } catch (error) {
-      if (error instanceof Text2ImgError && error.code === 'not_implemented') return undefined;
-      throw error;
-    }
-  }
-}
-
-interface CallOrigin {
-  readonly caller: Caller;
-  readonly isLegacy: boolean;
-}
-
-/** @returns the ids of the requests that the message takes back */
-function takenBack(body: unknown): readonly (string | number)[] {
-  const messages: readonly unknown[] = Array.isArray(body) ? body : [body];
-  return messages.flatMap((message) => {
-    if (!isRecord(message) || own(message, 'method') !== 'notifications/cancelled') return [];
-    const params = own(message, 'params');
-    const requestId = isRecord(params) ? own(params, 'requestId') : undefined;
-    return typeof requestId === 'string' || typeof requestId === 'number' ? [requestId] : [];
-  });
-}
-
-/** Whether it is the first request of a client of 2025. */
-function begins(body: unknown): boolean {
-  return isRecord(body) && own(body, 'method') === 'initialize';
-}
-
-/** The body is handed over beside it, parsed. */
-function webRequest({ method, headers, url }: FastifyRequest, signal: AbortSignal): Request {
-  const entries = Object.entries(headers).flatMap(([name, value]) =>
-    value === undefined ? [] : [[name, Array.isArray(value) ? value.join(', ') : value] as [string, string]],
-  );
-  // Host and scheme are of no interest to the SDK.
-  return new Request(new URL(url, 'http://localhost'), { method, headers: entries, signal });
-}

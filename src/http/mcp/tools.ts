@@ -46,7 +46,9 @@ export async function generateImage(host: ToolHost, given: ToolArguments, call: 
     if (job.status === 'completed') return await imagesOf(host, job, includesImages);
     return errorResult(errorOf(job), id);
   } catch (error) {
-    if (call.cancelled.aborted) await takeBack(host, id);
+    // A server that goes down ends the calls, and the jobs stay.
+    const isOurs = error instanceof Text2ImgError && error.code === 'shutting_down';
+    if (call.cancelled.aborted && !isOurs) await takeBack(host, id);
     throw error;
   }
 }

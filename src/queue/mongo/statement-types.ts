@@ -100,6 +100,7 @@ type ComputedField =
   | 'attempts'
   | 'count'
   | 'due'
+  | 'ended_ms_ago'
   | 'field_names'
   | 'hooks'
   | 'is_ours'

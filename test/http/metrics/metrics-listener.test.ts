@@ -56,7 +56,7 @@ test('an end closes connections that are open, so that no scraper holds the proc
   await once(socket, 'connect');
   // A request that never ends.
   socket.write('GET /metrics HTTP/1.1\r\n');
-  const closed = once(socket, 'close');
+  const closed = new Promise((resolve) => socket.once('close', resolve));
   socket.on('error', () => undefined);
   await listener[Symbol.asyncDispose]();
   await closed;
