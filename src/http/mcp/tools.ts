@@ -16,8 +16,8 @@ export interface ToolHost {
   /** Where the client finds the image; undefined: nowhere. */
   readonly urlOf: (job: JobSummary, image: StoredImage) => string | undefined;
   readonly logger: Logger;
-  /** Called before a job is added: the process that draws may have to begin. */
-  readonly onJob?: () => void;
+  /** Called for a job that has not ended: this process may have to begin to draw. The signal that it returns aborts when it cannot, with the error. */
+  readonly onJob?: () => AbortSignal | undefined;
 }
 
 /** One call of a tool. */
@@ -34,32 +34,43 @@ export async function generateImage(host: ToolHost, given: ToolArguments, call: 
   const { front, caller } = host;
   const { document, model, waitMs, includesImages } = generateArguments(given);
   const choice = front.models.resolve(model);
-  host.onJob?.();
+  const failed = host.onJob?.();
   const { ids } = await front.create(caller, [{ document, model: choice.id }], {
     body: given,
     isWatched: waitMs > 0 && call.onProgress !== undefined,
   });
   const [id = ''] = ids;
   try {
-    const job = await untilEnded(host, id, { waitMs, call });
+    const job = await untilEnded(host, id, { waitMs, call, failed });
     if (job === undefined) return await openNow(host, id, includesImages);
     if (job.status === 'completed') return await imagesOf(host, job, includesImages);
     return errorResult(errorOf(job), id);
   } catch (error) {
     // A server that goes down ends the calls, and the jobs stay.
-    const isOurs = error instanceof Text2ImgError && error.code === 'shutting_down';
-    if (call.cancelled.aborted && !isOurs) await takeBack(host, id);
-    throw error;
+    const isEnding = error instanceof Text2ImgError && error.code === 'shutting_down';
+    const isOver = call.cancelled.aborted || failed?.aborted === true;
+    if (isOver && !isEnding) await takeBack(host, id);
+    throw failed?.aborted === true ? failed.reason : error;
   }
 }
 
 export async function getPrompt(host: ToolHost, given: ToolArguments, call: ToolCall): Promise<CallToolResult> {
   const { front, caller } = host;
   const { id, waitMs, includesImages } = getArguments(given);
-  let job = await front.show(caller, id);
-  if (isOpen(job) && waitMs > 0) job = (await untilEnded(host, id, { waitMs, call })) ?? (await front.show(caller, id));
-  if (isOpen(job)) return openResult(job, await front.estimateMs(id));
-  return job.status === 'completed' ? imagesOf(host, job, includesImages) : failedResult(job);
+  const job = await front.show(caller, id);
+  const last = isOpen(job) ? ((await untilDrawn(host, id, { waitMs, call })) ?? (await front.show(caller, id))) : job;
+  if (isOpen(last)) return openResult(last, await front.estimateMs(id));
+  return last.status === 'completed' ? imagesOf(host, last, includesImages) : failedResult(last);
+}
+
+/** The job may be one of an earlier process: whoever asks for it wants it drawn. */
+async function untilDrawn(host: ToolHost, id: string, waiting: Waiting): Promise<EndedJob | undefined> {
+  const failed = host.onJob?.();
+  try {
+    return await untilEnded(host, id, { ...waiting, failed });
+  } catch (error) {
+    throw failed?.aborted === true ? failed.reason : error;
+  }
 }
 
 export async function cancelPrompt({ front, caller }: ToolHost, given: ToolArguments): Promise<CallToolResult> {
@@ -82,16 +93,18 @@ export function listModels({ front }: ToolHost): CallToolResult {
 interface Waiting {
   readonly waitMs: number;
   readonly call: ToolCall;
+  /** Aborted: nobody will draw it. */
+  readonly failed?: AbortSignal | undefined;
 }
 
 /** @returns undefined where the time is over first */
 async function untilEnded(
   { front, caller }: ToolHost,
   id: string,
-  { waitMs, call }: Waiting,
+  { waitMs, call, failed }: Waiting,
 ): Promise<EndedJob | undefined> {
   if (waitMs === 0) return undefined;
-  const gone = AbortSignal.any([caller.gone, call.gone, call.cancelled]);
+  const gone = AbortSignal.any([caller.gone, call.gone, call.cancelled, ...(failed === undefined ? [] : [failed])]);
   try {
     const [job] = await front.wait({ ...caller, gone }, [id], {
       timeoutMs: waitMs,
