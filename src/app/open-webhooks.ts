@@ -32,7 +32,10 @@ export interface DelivererOptions {
 }
 
 /** @throws `invalid_option` for a secret that is none, `conflicting_options` for a secret that nothing is signed with */
-export function webhookDeliverer(settings: WebhookSettings, { outbox, logger, onOutcome }: DelivererOptions): WebhookDeliverer {
+export function webhookDeliverer(
+  settings: WebhookSettings,
+  { outbox, logger, onOutcome }: DelivererOptions,
+): WebhookDeliverer {
   const { operatorUrl, allowedHosts, proxies } = settings;
   const secrets = settings.secrets === undefined ? [] : parseWebhookSecrets(settings.secrets);
   if (secrets.length > 0 && operatorUrl === undefined) {

@@ -14,7 +14,7 @@ const LOOK_KEPT_MS = 5000;
 /** A queue that does not answer must not hold the scrape. */
 const LOOK_PATIENCE_MS = 2000;
 
-/** What happens to a job at work; the worker's events are such. */
+/** An event of a job at work; the worker's events are such. */
 export type CountedJobEvent =
   | { readonly type: 'claimed' | 'released' | 'lost'; readonly id: string }
   | { readonly type: 'progress'; readonly id: string; readonly step: number }
@@ -103,7 +103,8 @@ export class Metrics {
   /** @param lagMs since the job ended, of a webhook that was delivered */
   ofWebhook(outcome: 'delivered' | 'retry' | 'dead', lagMs?: number): void {
     this.#counter('webhookAttempts').inc({ outcome });
-    if (outcome === 'delivered' && lagMs !== undefined) this.#histogram('webhookLag').observe(Math.max(0, lagMs) / 1000);
+    if (outcome === 'delivered' && lagMs !== undefined)
+      this.#histogram('webhookLag').observe(Math.max(0, lagMs) / 1000);
   }
 
   ofRequest({ method, route, status, seconds }: CountedRequest): void {

@@ -22,7 +22,7 @@ export interface DelivererOptions extends Omit<DeliverOptions, 'signal'> {
   readonly leaseMs?: number;
   /** Between two looks at an outbox in which nothing is due. */
   readonly pollMs?: number;
-  /** Told of each attempt that counts. `lagMs`: since the job ended, where that is known. */
+  /** Called for each attempt that counts. `lagMs`: since the job ended, where that is known. */
   readonly onOutcome?: ((outcome: 'delivered' | 'retry' | 'dead', lagMs: number | undefined) => void) | undefined;
 }
 

@@ -11,7 +11,9 @@ const SPECS = Object.values<MetricSpec>(METRICS);
 /** `text2img_jobs_ended_total{end="completed",code=""}` → 1 */
 function valuesOf(page: string): ReadonlyMap<string, number> {
   const lines = page.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
-  return new Map(lines.map((line) => [line.slice(0, line.lastIndexOf(' ')), Number(line.slice(line.lastIndexOf(' ')))]));
+  return new Map(
+    lines.map((line) => [line.slice(0, line.lastIndexOf(' ')), Number(line.slice(line.lastIndexOf(' ')))]),
+  );
 }
 
 async function scrape(metrics: Metrics): Promise<ReadonlyMap<string, number>> {
@@ -103,10 +105,7 @@ test('requests count by route pattern and status', async () => {
   metrics.ofRequest({ method: 'GET', route: '/api/v1/prompts/:id', status: 404, seconds: 0.01 });
   metrics.ofRequest({ method: 'GET', route: '/api/v1/prompts/:id', status: 200, seconds: 2 });
   const values = await scrape(metrics);
-  assert.equal(
-    values.get('text2img_http_requests_total{method="GET",route="/api/v1/prompts/:id",status="404"}'),
-    1,
-  );
+  assert.equal(values.get('text2img_http_requests_total{method="GET",route="/api/v1/prompts/:id",status="404"}'), 1);
   assert.equal(values.get('text2img_http_request_seconds_count{route="/api/v1/prompts/:id"}'), 2);
 });
 

@@ -1,5 +1,10 @@
 /** The MCP server of one call or one connection: the official SDK with our four tools. Both transports use it. */
-import { type CallToolResult, McpServer, type ServerContext, type StandardSchemaWithJSON } from '@modelcontextprotocol/server';
+import {
+  type CallToolResult,
+  McpServer,
+  type ServerContext,
+  type StandardSchemaWithJSON,
+} from '@modelcontextprotocol/server';
 import { NO_LIMITS, type PromptLimits } from '../../job/limits.ts';
 import { isRecord } from '../../lib/foreign-record.ts';
 import { VERSION } from '../../version.ts';
@@ -30,7 +35,8 @@ export function mcpServer({ host, limits = NO_LIMITS, callOf }: McpServerOptions
     { name: 'text2img', title: 'text2img', version: VERSION },
     { instructions: INSTRUCTIONS, maxToolInputElements: MOST_PARTS, capabilities: { tools: { listChanged: false } } },
   );
-  const run = (act: Act) => (given: ToolArguments, context: ServerContext) => answered(host, act, { given, context, callOf });
+  const run = (act: Act) => (given: ToolArguments, context: ServerContext) =>
+    answered(host, act, { given, context, callOf });
   server.registerTool(
     'generate_image',
     {
@@ -82,7 +88,11 @@ interface Asked extends Pick<McpServerOptions, 'callOf'> {
 }
 
 /** Every error becomes the answer of the tool, so that the model reads its sentence. */
-async function answered({ logger, caller }: ToolHost, act: Act, { given, context, callOf }: Asked): Promise<CallToolResult> {
+async function answered(
+  { logger, caller }: ToolHost,
+  act: Act,
+  { given, context, callOf }: Asked,
+): Promise<CallToolResult> {
   using call = callOf(context);
   try {
     return await act(given, call);

@@ -29,7 +29,10 @@ function toldBy(event: JobEvent): Told | undefined {
   switch (event.type) {
     case 'status': {
       const { id, status, position } = event;
-      return { progress: 0, message: `prompt ${id} is ${status}${position === undefined ? '' : `, jobs before it: ${position}`}` };
+      return {
+        progress: 0,
+        message: `prompt ${id} is ${status}${position === undefined ? '' : `, jobs before it: ${position}`}`,
+      };
     }
     case 'progress': {
       const { id, step, steps } = event;

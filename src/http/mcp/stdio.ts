@@ -35,21 +35,32 @@ export async function serveOverStdio({ input, output, signal, ...host }: StdioOp
             running.delete(promise);
             resolve();
           };
-          // Also aborted when the connection ends: whoever waited is gone, and the image is of no use to anybody.
+          // Also aborted when the connection ends: the client is gone, and nobody would see the image.
           const { signal: cancelled } = mcpReq;
           return { cancelled, gone: cancelled, onProgress: progressOf(mcpReq), [Symbol.dispose]: end };
         },
       }),
-    { transport, onerror: (error) => host.logger.warning('the MCP client was not understood', { error: { message: messageOf(error) } }) },
+    {
+      transport,
+      onerror: (error) =>
+        host.logger.warning('the MCP client was not understood', { error: { message: messageOf(error) } }),
+    },
   );
   await ended;
   await handle.close();
   await untilAborted(Promise.all(running), AbortSignal.timeout(LAST_CALLS_MS));
 }
 
-/** Whoever starts the process may do everything. */
+/** The user who starts the process may do everything. */
 function localCaller(): Caller {
-  return { key: undefined, requestId: randomUUID(), retryCount: 0, gone: new AbortController().signal, door: 'mcp', host: '' };
+  return {
+    key: undefined,
+    requestId: randomUUID(),
+    retryCount: 0,
+    gone: new AbortController().signal,
+    door: 'mcp',
+    host: '',
+  };
 }
 
 async function untilClosed(input: Readable, output: Writable, signal: AbortSignal): Promise<void> {

@@ -74,7 +74,7 @@ function stated(given: ToolArguments, name: string): unknown {
   return own(given, name) ?? undefined;
 }
 
-/** An agent reads the sentence and calls again; an argument without effect would be drawn without it. */
+/** An agent reads the sentence and calls again. If the argument were ignored, the image would be another one. */
 function refuseUnknown(given: ToolArguments, names: readonly string[]): void {
   const unknown = Object.keys(given).find((name) => !names.includes(name));
   if (unknown === undefined) return;

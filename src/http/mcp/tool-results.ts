@@ -1,4 +1,4 @@
-/** What the tools answer: content for the model, and the same facts as structured content for programs. */
+/** The answers of the tools: content for the model, and the same facts as structured content for programs. */
 import type { CallToolResult, ContentBlock } from '@modelcontextprotocol/server';
 import { Text2ImgError } from '../../errors/text2img-error.ts';
 import { omitUndefined } from '../../lib/omit-undefined.ts';

@@ -16,9 +16,9 @@ export interface ToolSchema {
   readonly required?: readonly string[];
 }
 
-/** Most clients give a call up after 60 s, and some do not let progress prolong it. */
+/** Most clients end a call after 60 s, and for some progress does not prolong it. */
 export const DEFAULT_WAIT_SECONDS = 50;
-/** Node's own `fetch` gives up after 300 s without an answer. */
+/** Node's own `fetch` ends a request after 300 s without an answer. */
 export const WAIT_SECONDS = whole({ min: 0, max: 280 });
 
 /** How the table's fields are called here: as in documents, save for the prompt, which every tool calls `prompt`. */
@@ -65,7 +65,10 @@ export const CANCEL_SCHEMA: ToolSchema = { type: 'object', properties: { id: ID 
 
 export const NO_ARGUMENTS: ToolSchema = { type: 'object', properties: {} };
 
-function propertyOf({ help, type, default: fallback, defaultText }: FieldTable[string], limits: PromptLimits): Property {
+function propertyOf(
+  { help, type, default: fallback, defaultText }: FieldTable[string],
+  limits: PromptLimits,
+): Property {
   const { json } = type(limits);
   const byDefault = defaultText ?? (typeof fallback === 'number' ? String(fallback) : undefined);
   return { ...json, description: byDefault === undefined ? `${help}.` : `${help}. Default: ${byDefault}.` };

@@ -9,14 +9,14 @@ import type { EndedJob, Front, JobEvent, StoredImage } from '../front/front.ts';
 import { cancelArguments, generateArguments, getArguments, type ToolArguments } from './tool-arguments.ts';
 import { completedResult, errorResult, failedResult, openResult, textResult } from './tool-results.ts';
 
-/** Who calls, and what it may see. */
+/** The caller of the tools, and its surroundings. */
 export interface ToolHost {
   readonly front: Front;
   readonly caller: Caller;
   /** Where the client finds the image; undefined: nowhere. */
   readonly urlOf: (job: JobSummary, image: StoredImage) => string | undefined;
   readonly logger: Logger;
-  /** Called for a job that has not ended: this process may have to begin to draw. The signal that it returns aborts when it cannot, with the error. */
+  /** Called for a job that has not ended: this process may have to start its worker. The signal that it returns aborts when it cannot, with the error. */
   readonly onJob?: () => AbortSignal | undefined;
 }
 
@@ -63,7 +63,7 @@ export async function getPrompt(host: ToolHost, given: ToolArguments, call: Tool
   return last.status === 'completed' ? imagesOf(host, last, includesImages) : failedResult(last);
 }
 
-/** The job may be one of an earlier process: whoever asks for it wants it drawn. */
+/** The job may be one of an earlier process, and no worker runs yet. */
 async function untilDrawn(host: ToolHost, id: string, waiting: Waiting): Promise<EndedJob | undefined> {
   const failed = host.onJob?.();
   try {
@@ -93,7 +93,7 @@ export function listModels({ front }: ToolHost): CallToolResult {
 interface Waiting {
   readonly waitMs: number;
   readonly call: ToolCall;
-  /** Aborted: nobody will draw it. */
+  /** Aborted: nobody will generate it. */
   readonly failed?: AbortSignal | undefined;
 }
 
@@ -121,7 +121,8 @@ async function openNow(host: ToolHost, id: string, includesImages: boolean): Pro
   const { front, caller } = host;
   const job = await front.show(caller, id);
   // It may have ended since.
-  if (!isOpen(job)) return job.status === 'completed' ? imagesOf(host, job, includesImages) : errorResult(errorOf(job), id);
+  if (!isOpen(job))
+    return job.status === 'completed' ? imagesOf(host, job, includesImages) : errorResult(errorOf(job), id);
   return openResult(job, await front.estimateMs(id));
 }
 

@@ -44,11 +44,7 @@ interface DueHooks {
 }
 
 /** Up to `limit` that are due, and how many there are. */
-export async function dueHooks(
-  prompts: PromptsCollection,
-  place: WebhookPlace,
-  limit: number,
-): Promise<DueHooks> {
+export async function dueHooks(prompts: PromptsCollection, place: WebhookPlace, limit: number): Promise<DueHooks> {
   const found = await prompts.run(() =>
     prompts.collection.findOne(filterOfPlace(place), {
       projection: { hooks: { $slice: [DUE_HOOKS, limit] }, count: { $size: DUE_HOOKS }, ended_ms_ago: MS_SINCE_END },

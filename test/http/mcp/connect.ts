@@ -16,7 +16,11 @@ export interface ConnectOptions {
 }
 
 /** Closed with the test. */
-export async function connect(t: TestContext, url: string, { revision, headers = {} }: ConnectOptions): Promise<Client> {
+export async function connect(
+  t: TestContext,
+  url: string,
+  { revision, headers = {} }: ConnectOptions,
+): Promise<Client> {
   const client = clientOf(revision);
   t.after(() => client.close());
   await client.connect(new StreamableHTTPClientTransport(new URL('/mcp', url), { requestInit: { headers } }));

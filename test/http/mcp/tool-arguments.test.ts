@@ -39,7 +39,14 @@ test('every field of requests is an argument, rare or not', () => {
 });
 
 test('arguments become a document; what is null is left out', () => {
-  const given = { prompt: 'a fox', seed: 3, negative_prompt: null, model: 'sd', wait_seconds: 5, include_images: false };
+  const given = {
+    prompt: 'a fox',
+    seed: 3,
+    negative_prompt: null,
+    model: 'sd',
+    wait_seconds: 5,
+    include_images: false,
+  };
   assert.deepEqual(generateArguments(given), {
     document: { text: 'a fox', seed: 3 },
     model: 'sd',
@@ -79,7 +86,13 @@ test('get_prompt and cancel_prompt need an id', () => {
   assert.deepEqual(getArguments({ id: 'x' }), { id: 'x', waitMs: 0, includesImages: true });
   assert.deepEqual(cancelArguments({ id: 'x' }), { id: 'x' });
   for (const given of [{}, { id: '' }, { id: 7 }, { id: null }, { id: 'x'.repeat(3000) }, { id: 'x', ids: [] }]) {
-    assert.match(refusalOf(() => getArguments(given)), /^invalid_parameter: /);
-    assert.match(refusalOf(() => cancelArguments(given)), /^invalid_parameter: /);
+    assert.match(
+      refusalOf(() => getArguments(given)),
+      /^invalid_parameter: /,
+    );
+    assert.match(
+      refusalOf(() => cancelArguments(given)),
+      /^invalid_parameter: /,
+    );
   }
 });

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { connect } from 'node:net';
 import { once } from 'node:events';
 import { test } from 'node:test';
-import { Text2ImgError } from '../../../src/errors/text2img-error.ts';
+import type { Text2ImgError } from '../../../src/errors/text2img-error.ts';
 import { listenForScrapes } from '../../../src/http/metrics/metrics-listener.ts';
 import { silentLogger } from '../../../src/observability/logger.ts';
 import { Metrics } from '../../../src/observability/metrics.ts';
@@ -27,7 +27,12 @@ test('it answers nothing else', async () => {
   const statusOf = async (path: string, method = 'GET'): Promise<number> =>
     (await fetch(new URL(path, listener.url), { method })).status;
   assert.deepEqual(
-    await Promise.all([statusOf('/'), statusOf('/metrics/x'), statusOf('/metrics', 'POST'), statusOf('/metrics', 'DELETE')]),
+    await Promise.all([
+      statusOf('/'),
+      statusOf('/metrics/x'),
+      statusOf('/metrics', 'POST'),
+      statusOf('/metrics', 'DELETE'),
+    ]),
     [404, 404, 405, 405],
   );
 });
