@@ -114,12 +114,14 @@ export const FOLDERS: Readonly<Record<string, Folder>> = {
       a1111: 'the API of AUTOMATIC1111’s web UI',
       front: 'the one producer of all APIs: limits, repeats, waiting, images',
       keys: 'API keys',
+      mcp: 'agents, over the Model Context Protocol',
+      metrics: 'what Prometheus scrapes',
       server: 'the HTTP server: routes, errors, authentication, readiness',
     },
   },
   app: {
     holds: 'wires the parts together, without a terminal',
-    imports: ['errors', 'lib', 'observability', 'checkpoint', 'config', 'engine', 'pipelines', 'queue', 'runtime', 'storage', 'webhook', 'worker', 'version.ts'],
+    imports: ['errors', 'lib', 'observability', 'checkpoint', 'config', 'engine', 'http', 'pipelines', 'queue', 'runtime', 'storage', 'webhook', 'worker', 'version.ts'],
   },
   cli: { holds: 'the operator’s door: one file per command, and the terminal', imports: ['*'] },
   'version.ts': { holds: 'the version in package.json', imports: [] },
@@ -145,6 +147,9 @@ export const DOORS: Record<string, readonly string[]> = {
   commander: ['src/cli/**'],
   // The doors only name its types.
   fastify: ['src/http/**'],
+  'prom-client': ['src/observability/**'],
+  '@modelcontextprotocol/server': ['src/http/mcp/**'],
+  '@modelcontextprotocol/client': ['test/**'],
 };
 
 /** They are arithmetic: everything from outside comes in as a parameter. */

@@ -1,5 +1,6 @@
 /** The doors of the server: one line each. */
 import { A1111_DOOR } from './a1111/door.ts';
+import { MCP_DOOR } from './mcp/mcp-door.ts';
 import type { Door } from './server/door.ts';
 
-export const DOORS: readonly Door[] = [A1111_DOOR];
+export const DOORS: readonly Door[] = [A1111_DOOR, MCP_DOOR];

@@ -7,7 +7,7 @@ const PATH = '/mcp';
 const SERVER_ERROR = -32_000;
 const PARSE_ERROR = -32_700;
 
-export const mcpDoor: Door = {
+export const MCP_DOOR: Door = {
   name: 'mcp',
   prefixes: [`${PATH}/`],
   bodies: 'json',

@@ -21,11 +21,16 @@ export function logAccess(logger: Logger, { request, reply, facts }: Answered): 
   const fields = {
     method: request.method,
     route: route ?? 'none',
-    status: facts.gone.aborted ? CLIENT_GONE : reply.statusCode,
+    status: statusOf({ request, reply, facts }),
     ms: Math.round(performance.now() - facts.startedMs),
     request_id: request.id,
     ...omitUndefined({ bytes: Number.isNaN(bytes) ? undefined : bytes, key: facts.key?.name }),
   };
   if (route !== undefined && PROBES.has(route)) logger.debug('request', fields);
   else logger.info('request', fields);
+}
+
+/** As it was answered, or would have been. */
+export function statusOf({ reply, facts }: Answered): number {
+  return facts.gone.aborted ? CLIENT_GONE : reply.statusCode;
 }

@@ -7,6 +7,7 @@ import type { Logger } from '../../observability/logger.ts';
 import type { Caller } from '../front/caller.ts';
 import type { Front } from '../front/front.ts';
 import type { KeyRing } from '../keys/key-ring.ts';
+import { addMetricsRoute, answeredRequest, type ServerMetrics } from '../metrics/metrics-route.ts';
 import { presentedSecret } from '../keys/presented-secret.ts';
 import { checkOrigin, isAllowedOrigin, type OriginRules } from './allowed-origins.ts';
 import { logAccess } from './access-log.ts';
@@ -32,6 +33,8 @@ export interface ServerOptions {
   readonly readiness: ReadinessChecks;
   /** A path with its signature; undefined: there is no secret to sign with. */
   readonly signPath: ((id: string, index: number) => string) | undefined;
+  /** Counts the requests, and is shown at `/metrics`; undefined: there is no such page. */
+  readonly metrics?: ServerMetrics | undefined;
 }
 
 /** Of a body; a route may have its own. Sixteen prompts of the largest size are 1 MiB. */
@@ -48,7 +51,7 @@ const EXPOSED =
   'x-request-id, retry-after, x-should-retry, location, etag, text2img-id, text2img-model, text2img-warnings, text2img-ignored';
 
 export function buildServer(options: ServerOptions): FastifyInstance {
-  const { doors, front, lifecycle, logger, readiness } = options;
+  const { doors, front, lifecycle, logger, metrics, readiness } = options;
   const routes = new RouteTable(doors);
   const app = fastify({
     logger: false,
@@ -69,7 +72,10 @@ export function buildServer(options: ServerOptions): FastifyInstance {
   app.addHook('onRequest', async (request, reply) => {
     const facts = noteRequest(request.raw, reply.raw);
     reply.header('x-request-id', request.id);
-    reply.raw.once('close', () => logAccess(logger, { request, reply, facts }));
+    reply.raw.once('close', () => {
+      logAccess(logger, { request, reply, facts });
+      metrics?.ofRequest(answeredRequest({ request, reply, facts }));
+    });
     allowPages(request, reply, options.origins);
     if (request.method === 'OPTIONS') return;
     if (lifecycle.closing.aborted) {
@@ -89,6 +95,7 @@ export function buildServer(options: ServerOptions): FastifyInstance {
   app.setNotFoundHandler((request, reply) => answerNotFound(request, reply, routes));
   app.options('*', (request, reply) => answerOptions(request, reply, routes));
   addReadiness(app, readiness, lifecycle);
+  if (metrics !== undefined) addMetricsRoute(app, metrics);
   for (const door of doors) {
     void app.register(async (scope) => {
       routes.watch(scope, door);

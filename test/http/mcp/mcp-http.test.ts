@@ -91,7 +91,7 @@ for (const revision of REVISIONS) {
   });
 
   test(`${revision}: bad arguments and failures are tool errors with our codes`, async (t) => {
-    const served = await serve(t);
+    const served = await serve(t, { worker: { maxAttempts: 1 } });
     const client = await connect(t, served.url, { revision });
     const refused = async (name: string, args: Record<string, unknown>): Promise<string> => {
       const answer = await client.callTool({ name, arguments: args });
@@ -108,7 +108,10 @@ for (const revision of REVISIONS) {
     assert.match(await refused('cancel_prompt', { id: 'nothing' }), /^not_found: /);
     const { length: before } = await served.queue.list({ limit: 10 });
     assert.equal(before, 0, 'nothing was enqueued');
-    assert.match(await refused('generate_image', { prompt: '[fail] a', ...SMALL }), /^inference_failed: /);
+    assert.match(
+      await refused('generate_image', { prompt: '[fail] a', ...SMALL }),
+      /^attempts_exhausted: .*inference_failed: the prompt asked for a failure/,
+    );
   });
 
   test(`${revision}: a call that the client takes back cancels its job`, async (t) => {
@@ -139,21 +142,13 @@ for (const revision of REVISIONS) {
     assert.match(textOf(await client.callTool({ name: 'get_prompt', arguments: { id } })), /cancelled: /);
   });
 
-  test(`${revision}: a key is needed where the server has keys, and sees its own jobs only`, async (t) => {
-    const served = await serve(t, { worker: false, keys: ['ann', 'bob'] });
+  test(`${revision}: a key is needed where the server has keys`, async (t) => {
+    const served = await serve(t, { worker: false, keys: ['ann'] });
     await assert.rejects(connect(t, served.url, { revision }));
-    const [ann, bob] = await Promise.all(
-      ['ann', 'bob'].map((name) =>
-        connect(t, served.url, { revision, headers: { authorization: `Bearer ${served.secretOf(name)}` } }),
-      ),
-    );
-    assert.ok(ann !== undefined && bob !== undefined);
-    const { id } = factsOf(
-      await ann.callTool({ name: 'generate_image', arguments: { prompt: 'a fox', wait_seconds: 0 } }),
-    );
-    assert.match(textOf(await bob.callTool({ name: 'get_prompt', arguments: { id } })), /^not_found: /);
-    assert.match(textOf(await bob.callTool({ name: 'cancel_prompt', arguments: { id } })), /^not_found: /);
-    assert.equal((await ann.callTool({ name: 'get_prompt', arguments: { id } })).isError, undefined);
+    const headers = { authorization: `Bearer ${served.secretOf('ann')}` };
+    const ann = await connect(t, served.url, { revision, headers });
+    const answer = await ann.callTool({ name: 'list_models' });
+    assert.ok(answer.isError !== true, textOf(answer));
   });
 }
 
