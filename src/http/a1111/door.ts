@@ -4,7 +4,7 @@
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { Text2ImgError } from '../../errors/text2img-error.ts';
-import type { Front } from '../front/front.ts';
+import type { Estimate, Front } from '../front/front.ts';
 import type { Door, DoorTools } from '../server/door.ts';
 import { readBody } from './body.ts';
 import { DefaultModels } from './default-models.ts';
@@ -13,7 +13,8 @@ import { LISTS, NOTHING_TO_DO } from './lists.ts';
 import { settingsWarnings } from './no-effect.ts';
 import { pngInfo } from './png-info.ts';
 import { currentOf, progressAnswer } from './progress.ts';
-import { RunningRequests } from './running-requests.ts';
+import { type RunningRequest, RunningRequests } from './running-requests.ts';
+import { sendRootPage } from './root-page.ts';
 import { askedModel, FIXED_SETTINGS, MODEL_SETTING } from './settings.ts';
 import { txt2img } from './txt2img.ts';
 import { warningsHeader } from './warnings-header.ts';
@@ -52,11 +53,11 @@ interface Parts {
   readonly defaults: DefaultModels;
 }
 
-/** SillyTavern asks there whether anybody answers, and clients of the app `Draw Things` read the model there. Browsers get no page from this door. */
+/** SillyTavern asks there whether anybody answers, and clients of the app `Draw Things` read the model there. People get a page. */
 function registerRoot({ app, tools, defaults }: Parts): void {
   app.get('/', { config: { access: 'open' } }, async (request, reply) => {
     if (request.method === 'HEAD') return reply.send();
-    if (request.headers.accept?.includes('text/html') === true) return reply.callNotFound();
+    if (request.headers.accept?.includes('text/html') === true) return sendRootPage(reply);
     const { id } = await defaults.of(tools.caller(request));
     return json(reply, { model: id, upscaler: 'None' });
   });
@@ -79,9 +80,12 @@ function registerOptions({ app, tools, defaults }: Parts): void {
 function registerProgress({ app, front, tools, running }: Parts): void {
   app.get(`${ROOT}/progress`, async (request, reply) => {
     const caller = tools.caller(request);
-    const id = skipsImage(request) ? undefined : currentOf(running.of(caller))?.current;
+    const current = currentOf(running.of(caller));
+    const { waitMs } = (await estimateOf(front, current)) ?? {};
+    const id = skipsImage(request) ? undefined : current?.current;
     const preview = id === undefined ? undefined : await front.preview(caller, id).catch(onlyIfGone);
-    return json(reply, progressAnswer(running.of(caller), { preview: preview?.png, now: new Date() }));
+    // The request may have ended meanwhile.
+    return json(reply, progressAnswer(running.of(caller), { preview: preview?.png, waitMs, now: new Date() }));
   });
   for (const verb of ['interrupt', 'skip'] as const)
     app.post(`${ROOT}/${verb}`, async (request, reply) => {
@@ -107,6 +111,12 @@ function listedModel({ id }: { readonly id: string }): object {
 function skipsImage(request: FastifyRequest): boolean {
   const { skip_current_image: skip } = request.query as Readonly<Record<string, unknown>>;
   return skip === 'true' || skip === '1';
+}
+
+/** Of a job that no worker has begun; its steps say the rest. */
+async function estimateOf(front: Front, request: RunningRequest | undefined): Promise<Estimate | undefined> {
+  const id = request?.elapsedMs === undefined ? request?.current : undefined;
+  return id === undefined ? undefined : await front.estimateMs(id);
 }
 
 /** The job ended and was removed meanwhile. */

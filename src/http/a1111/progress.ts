@@ -10,20 +10,21 @@ const LEAST = 0.01;
 interface ProgressOptions {
   /** PNG of the image that is being generated; undefined: none, or not asked for. */
   readonly preview: Uint8Array | undefined;
+  /** Until the current job is done, by the queue's measured rate; undefined: nobody knows. */
+  readonly waitMs: number | undefined;
   readonly now: Date;
 }
 
-export function progressAnswer(requests: readonly RunningRequest[], { preview, now }: ProgressOptions): object {
+export function progressAnswer(requests: readonly RunningRequest[], { preview, waitMs, now }: ProgressOptions): object {
   const current = currentOf(requests);
   const ids = requests.flatMap((request) => request.ids);
   const ended = ids.length - requests.flatMap((request) => request.open).length;
   const { step, steps } = current?.steps ?? { step: 0, steps: 0 };
   const share = steps === 0 ? 0 : step / steps;
   const progress = ids.length === 0 ? 0 : Math.min(1, Math.max(LEAST, (ended + share) / ids.length));
-  const elapsedMs = Math.max(0, ...requests.map((request) => request.elapsedMs ?? 0));
   return {
     progress,
-    eta_relative: progress === 0 ? 0 : (elapsedMs / progress - elapsedMs) / 1000,
+    eta_relative: progress === 0 ? 0 : etaMs(requests, { progress, waitMs }) / 1000,
     state: {
       skipped: requests.some(({ stop }) => stop === 'skipped'),
       interrupted: requests.some(({ stop }) => stop === 'interrupted'),
@@ -38,6 +39,16 @@ export function progressAnswer(requests: readonly RunningRequest[], { preview, n
     current_image: preview === undefined ? null : Buffer.from(preview).toString('base64'),
     textinfo: null,
   };
+}
+
+/** From the time that the steps took; while no worker has begun, from the queue. */
+function etaMs(
+  requests: readonly RunningRequest[],
+  { progress, waitMs = 0 }: { readonly progress: number; readonly waitMs: number | undefined },
+): number {
+  const elapsed = requests.flatMap((request) => request.elapsedMs ?? []);
+  const longestMs = Math.max(0, ...elapsed);
+  return elapsed.length === 0 ? waitMs : longestMs / progress - longestMs;
 }
 
 /** The request whose steps and preview are shown: the first that a worker has begun, else the first. */

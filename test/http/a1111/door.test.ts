@@ -311,11 +311,14 @@ test('a request without a model gets the caller’s, and one that names a model 
   assert.equal(await modelOf({ model: 'old/name' }), 'sd15');
 });
 
-test('the root answers a ping, and names the model to programs', async (t) => {
+test('the root answers a ping, names the model to programs, and shows people a page', async (t) => {
   const server = await served(t, { worker: false });
   const ping = await call(server, '/', { method: 'HEAD' });
   assert.deepEqual([ping.status, ping.text], [200, '']);
   assert.deepEqual((await call(server, '/')).json, { model: 'instant', upscaler: 'None' });
+  const page = await call(server, '/', { headers: { accept: 'text/html,*/*' } });
+  assert.match(page.headers.get('content-type') ?? '', /^text\/html/);
+  assert.match(page.text, /<code>\/v1<\/code>/);
 });
 
 test('with keys a request without one is 401 and asks for Basic; an empty Basic counts as none', async (t) => {

@@ -31,7 +31,7 @@ interface Answer {
 }
 
 function answerTo(running: RunningRequests, who: Caller, preview?: Uint8Array): Answer {
-  return progressAnswer(running.of(who), { preview, now }) as Answer;
+  return progressAnswer(running.of(who), { preview, waitMs: 4000, now }) as Answer;
 }
 
 test('progress is 0 with no job before and after a request, and at least 0.01 during it', async () => {
@@ -57,7 +57,7 @@ test('progress counts ended jobs and the steps of the current one, and estimates
   const running = new RunningRequests({ nowMs: () => nowMs });
   await running.during(caller(), ['a', 'b'], async (request) => {
     request.onEvent({ type: 'status', id: 'a', status: 'pending', position: 3 });
-    assert.equal(answerTo(running, caller()).eta_relative, 0);
+    assert.equal(answerTo(running, caller()).eta_relative, 4);
     request.onEvent({ type: 'progress', id: 'a', step: 5, steps: 20 });
     nowMs = 6000;
     const early = answerTo(running, caller(), Uint8Array.of(1, 2, 3));

@@ -1,7 +1,10 @@
 /** A `txt2img` body becomes prompt documents, and everything that has no effect is named. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import fc from 'fast-check';
+import { warningsHeader } from '../../../src/http/a1111/warnings-header.ts';
 import { readTxt2Img } from '../../../src/http/a1111/txt2img-request.ts';
+import { Text2ImgError } from '../../../src/errors/text2img-error.ts';
 import { DEFAULT_LIMITS } from '../../../src/job/limits.ts';
 import { parsePromptDocument } from '../../../src/job/prompt-document.ts';
 import { CLIENT_REQUESTS, requestOf } from './client-requests.ts';
@@ -193,4 +196,21 @@ test('a field named like a prototype is no field of a table', () => {
   const body = JSON.parse('{"prompt":"a fox","constructor":1,"__proto__":{"steps":9},"toString":"x"}') as object;
   assert.match(warningsOf(body)[0] ?? '', /"constructor" 1/);
   assert.equal(documentOf(body)['num_inference_steps'], undefined);
+});
+
+const FIELDS = Object.keys(requestOf('webuiapi: txt2img').body ?? {});
+
+test('any body is read or refused with one of our errors, and its warnings fit into a header', () => {
+  const name = fc.oneof(fc.constantFrom(...FIELDS, 'model', 'clip_skip', 'timesteps', 'auth'), fc.string());
+  fc.assert(
+    fc.property(fc.dictionary(name, fc.jsonValue(), { maxKeys: 30 }), (body) => {
+      try {
+        const { documents, warnings } = read(body);
+        for (const value of Object.values(warningsHeader(warnings))) assert.match(value, /^[\x20-\x7e]{1,2010}$/);
+        for (const document of documents) parsePromptDocument(document, DEFAULT_LIMITS);
+      } catch (error) {
+        if (!(error instanceof Text2ImgError && error.fault === 'request')) throw error;
+      }
+    }),
+  );
 });
