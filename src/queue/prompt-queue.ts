@@ -31,6 +31,8 @@ export interface EnqueueOptions {
   /** The name of the n-th document (from 0) in an error. Default: "document n + 1". */
   readonly nameOf?: (index: number) => string;
   readonly labels?: JobLabels;
+  /** The model of the n-th document (from 0), instead of the labels' one. */
+  readonly modelOf?: (index: number) => string | undefined;
   /**
    * Names this call for a repetition: documents that an earlier call under this name added are not added again, and an error takes nothing back.
    * Every document must have its `_id` then. Default: a new name, so nothing can be repeated.

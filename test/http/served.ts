@@ -9,6 +9,7 @@ import type { TestContext } from 'node:test';
 import type { FastifyInstance } from 'fastify';
 import { DOORS } from '../../src/http/doors.ts';
 import type { FrontLimits } from '../../src/http/front/limits.ts';
+import { KnownWorkers } from '../../src/http/front/known-workers.ts';
 import { type NamedModel, NamedModels } from '../../src/http/front/model-directory.ts';
 import type { Front } from '../../src/http/front/front.ts';
 import { QueueFront, type QueueFrontOptions } from '../../src/http/front/queue-front.ts';
@@ -69,6 +70,8 @@ export async function serve(t: TestContext, options: ServeOptions = {}): Promise
   const queue = openQueue(folder, options);
   const store = new FileImageStore(folder);
   const lifecycle = new Lifecycle();
+  const { sideData } = queue;
+  const workers = await KnownWorkers.open({ workers: sideData.workers, canWrite: () => sideData.canWrite(), logger });
   const front = new QueueFront({
     queue,
     store,
@@ -81,7 +84,9 @@ export async function serve(t: TestContext, options: ServeOptions = {}): Promise
       nowMs: Date.now,
     }),
     limits: { ...DEFAULT_LIMITS, maxQueueLength: 10_000, maxWaiting: 1000, maxPrompts: 100, ...options.limits },
+    workers,
     waitTimeoutMs: 60_000,
+    noWorkerTimeoutMs: 30_000,
     logger,
     ending: lifecycle.ending,
     ...options.front,
@@ -106,6 +111,8 @@ export async function serve(t: TestContext, options: ServeOptions = {}): Promise
       lifecycle.end();
       app.server.closeAllConnections();
       await app.close();
+      await front[Symbol.asyncDispose]();
+      await workers[Symbol.asyncDispose]();
       await stopWorker();
       await queue[Symbol.asyncDispose]();
       if (options.folder === undefined) await rm(folder, { recursive: true, force: true });

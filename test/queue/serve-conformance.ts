@@ -31,6 +31,18 @@ async function add(
 
 export function serveConformance(name: string, create: QueueFactory): void {
   suite(`${name} serves servers`, () => {
+    test('documents of one call may be for different models', async (t) => {
+      const queue = await (await create(t)).open({ leaseMs: LONG_MS });
+      const models = ['sd/one', undefined, 'sd/two'];
+      const documents = models.map(() => ({ text: 'a' }));
+      const ids = await queue.enqueue(documents, { labels: { door: 'd' }, modelOf: (index) => models[index] });
+      const jobs = await Promise.all(ids.map((id) => queue.show(promptIdText(id))));
+      assert.deepEqual(
+        jobs.map((job) => [job?.model, job?.door]),
+        models.map((model) => [model, 'd']),
+      );
+    });
+
     test('labels are shown, also after the end; the claim knows the model; a job in the document itself is not kept', async (t) => {
       const queue = await (await create(t)).open({ leaseMs: LONG_MS });
       const labels = { model: 'sd/turbo', tenant: '$anna', door: 'req-1' };

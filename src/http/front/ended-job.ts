@@ -12,10 +12,6 @@ export function endedJob(job: JobSummary): EndedJob {
   return { ...job, ...omitUndefined({ code: job.status === 'error' ? readError(job.error)?.code : undefined }) };
 }
 
-export function hasEnded({ status }: Pick<JobSummary, 'status'>): boolean {
-  return status === 'completed' || status === 'error';
-}
-
 const ofEndedJobs = new WeakSet<Text2ImgError>();
 
 /** The error that a job ended with, as the error it was. Another program may have written another text: that is `internal`. */

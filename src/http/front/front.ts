@@ -54,6 +54,8 @@ export interface WaitOptions {
   /** Default: `--wait-timeout`. */
   readonly timeoutMs?: number;
   readonly onEvent?: (event: JobEvent) => void;
+  /** False: no `preview` events. */
+  readonly withPreviews?: boolean;
 }
 
 /** An image of a completed job. */

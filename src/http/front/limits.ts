@@ -19,6 +19,8 @@ export interface FrontLimits extends PromptLimits {
   readonly maxQueueLength: number;
   /** Jobs that requests of this process wait for at a time. More is 503. */
   readonly maxWaiting: number;
+  /** Open jobs of a key whose line has no limit; undefined: as many as the queue takes. */
+  readonly maxOpenPerKey?: number | undefined;
   /** Prompts in one request. */
   readonly maxPrompts: number;
 }

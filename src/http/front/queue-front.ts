@@ -1,30 +1,36 @@
-/** The front over a queue and a store: adds documents, waits for their ends, and finds their images. */
+/** The front over a queue and a store: adds documents once, waits for their ends, and finds their images. */
 import { randomBytes } from 'node:crypto';
 import { Text2ImgError } from '../../errors/text2img-error.ts';
-import { promptIdText } from '../../job/document-id.ts';
-import { parsePromptDocument } from '../../job/prompt-document.ts';
 import { quote } from '../../lib/foreign-text.ts';
 import type { Logger } from '../../observability/logger.ts';
 import type { JobSummary, ListedJob, ListOptions, PromptQueue } from '../../queue/prompt-queue.ts';
 import type { ImageStore } from '../../storage/image-store.ts';
+import { Admission } from './admission.ts';
+import { Adoption, type Held } from './adoption.ts';
 import type { Caller } from './caller.ts';
-import { endedJob, hasEnded } from './ended-job.ts';
+import { checkPrompts } from './check-prompts.ts';
 import type {
   Created,
   CreateOptions,
   EndedJob,
   Estimate,
   Front,
-  JobEvent,
   KeptSettings,
   NewPrompt,
   Preview,
   StoredImage,
   WaitOptions,
 } from './front.ts';
-import { type FrontLimits, limitsFor } from './limits.ts';
+import type { KnownWorkers } from './known-workers.ts';
+import type { FrontLimits } from './limits.ts';
+import { CANCELLED_DOORS, LostRequests } from './lost-requests.ts';
 import type { ModelDirectory } from './model-directory.ts';
+import { removeJob } from './remove-job.ts';
+import { checkIdempotencyKey, hashOfBody, orphanKeyOf, recordIdOf } from './repeats.ts';
 import { storedImages } from './stored-images.ts';
+import { waitForJobs } from './wait-for-jobs.ts';
+import { Waiters } from './waiters.ts';
+import { WatchMarks } from './watch-marks.ts';
 
 export interface QueueFrontOptions {
   readonly queue: PromptQueue;
@@ -32,113 +38,275 @@ export interface QueueFrontOptions {
   /** The images' names begin with it. */
   readonly objectPrefix: string;
   readonly models: ModelDirectory;
+  readonly workers: KnownWorkers;
   readonly limits: FrontLimits;
   /** How long a request waits for its job. */
   readonly waitTimeoutMs: number;
+  /** How long a job may wait for the first worker that has its model. */
+  readonly noWorkerTimeoutMs: number;
+  /** Until a job that its client left is cancelled. Default: 15 seconds. */
+  readonly cancelLostAfterMs?: number;
   readonly logger: Logger;
   /** Aborted: waits end with `shutting_down`. */
   readonly ending: AbortSignal;
 }
 
-/** The service writes them. */
-const OWN_FIELDS = ['_id', 'job', 'status'] as const;
-const POLL_MS = 100;
+const CANCEL_LOST_MS = 15_000;
+/** So far a place in the queue is counted. */
+const MOST_PLACES = 1000;
 
-export class QueueFront implements Front {
+export class QueueFront implements Front, AsyncDisposable {
   readonly models: ModelDirectory;
   readonly settings: KeptSettings;
   readonly #options: QueueFrontOptions;
+  readonly #waiters: Waiters;
+  readonly #marks: WatchMarks;
+  readonly #admission: Admission;
+  readonly #adoption: Adoption;
+  readonly #lost: LostRequests;
+  /** By the signal of the request, which lives as long as it. */
+  readonly #held = new WeakMap<AbortSignal, Held>();
+  readonly #timers = new Set<NodeJS.Timeout>();
+  #waits = 0;
 
   constructor(options: QueueFrontOptions) {
+    const { queue, logger, workers, limits, cancelLostAfterMs: cancelAfterMs = CANCEL_LOST_MS } = options;
+    const { sideData } = queue;
     this.#options = options;
     this.models = options.models;
-    this.settings = options.queue.sideData.settings;
+    this.settings = sideData.settings;
+    this.#waiters = new Waiters({ queue, logger });
+    this.#marks = new WatchMarks({ watches: sideData.watches, logger });
+    this.#admission = new Admission({ queue, limits, workers });
+    this.#adoption = new Adoption({ queue, sideData });
+    this.#lost = new LostRequests({ adoption: this.#adoption, queue, logger, cancelAfterMs });
   }
 
-  async create(caller: Caller, prompts: readonly NewPrompt[], _options: CreateOptions): Promise<Created> {
-    const { queue, limits } = this.#options;
-    for (const { document } of prompts) {
-      for (const name of OWN_FIELDS)
-        if (Object.hasOwn(document, name))
-          throw new Text2ImgError('invalid_document', `The field ${quote(name)} is the service’s own; leave it out.`);
-      parsePromptDocument(document, limitsFor(limits, caller.key?.limits));
-    }
-    const ids = prompts.map(() => randomBytes(12).toString('hex'));
-    const added = await queue.enqueue(
-      prompts.map(({ document }, index) => ({ ...document, _id: { $oid: ids[index] } })),
-      { nameOf: (index) => (prompts.length === 1 ? 'The prompt' : `Prompt ${index + 1}`) },
-    );
-    return { ids: added.map(promptIdText), isRepeat: false, warnings: [] };
+  /** Requests that wait now. */
+  get waiting(): number {
+    return this.#waits;
+  }
+
+  async create(caller: Caller, prompts: readonly NewPrompt[], options: CreateOptions): Promise<Created> {
+    const { limits, logger } = this.#options;
+    checkPrompts(prompts, { limits, key: caller.key });
+    const created =
+      caller.idempotencyKey === undefined
+        ? await this.#createAnew(caller, prompts, options)
+        : await this.#createOnce(caller, prompts, { ...options, idempotencyKey: caller.idempotencyKey });
+    const { ids, isRepeat } = created;
+    logger.info('prompts of a request', {
+      request_id: caller.requestId,
+      prompt_ids: ids,
+      lengths: prompts.map(({ document }) => (typeof document['text'] === 'string' ? document['text'].length : 0)),
+      repeat: isRepeat,
+    });
+    const { cancelAfterMs } = options;
+    if (cancelAfterMs !== undefined && !isRepeat) this.#cancelLater(ids, cancelAfterMs);
+    return created;
   }
 
   async wait(caller: Caller, ids: readonly string[], options: WaitOptions = {}): Promise<readonly EndedJob[]> {
-    const { waitTimeoutMs } = this.#options;
-    const { timeoutMs = waitTimeoutMs, onEvent } = options;
-    const endMs = performance.now() + timeoutMs;
-    const seen = new Map<string, string>();
-    for (;;) {
-      const jobs = await Promise.all(ids.map((id) => this.show(caller, id)));
-      for (const job of jobs) for (const event of eventsOf(job, seen)) onEvent?.(event);
-      if (jobs.every(hasEnded)) return jobs.map(endedJob);
-      if (caller.gone.aborted) throw new Text2ImgError('client_disconnected', 'The client closed the connection.');
-      if (this.#options.ending.aborted) throw new Text2ImgError('shutting_down', 'The server is shutting down.');
-      if (performance.now() > endMs)
-        throw new Text2ImgError('wait_timeout', `The job ${quote(ids[0])} has not ended after ${timeoutMs / 1000} s.`);
-      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    this.#checkRoom();
+    const { waitTimeoutMs: timeoutMs, workers, noWorkerTimeoutMs, ending, queue, logger } = this.#options;
+    const held = this.#held.get(caller.gone);
+    const endMarks = ids.map((id) => this.#marks.keep(id));
+    this.#waits++;
+    try {
+      const jobs = await waitForJobs(
+        { timeoutMs, ...options, ids, gone: caller.gone },
+        {
+          waiters: this.#waiters,
+          previews: queue.sideData.previews,
+          ending,
+          hasWorker: (model) => (model === undefined ? undefined : workers.has(model)),
+          // The jobs API promises nothing about when a job is done.
+          noWorkerTimeoutMs: caller.door === 'jobs' ? Infinity : noWorkerTimeoutMs,
+          check: (job) => checkMaySee(caller, job),
+        },
+      );
+      if (held !== undefined)
+        await this.#adoption.withdraw(held).catch((error: unknown) => logger.debug('an orphan entry stays', { error }));
+      return jobs;
+    } catch (raw) {
+      const error = Text2ImgError.from(raw);
+      await this.#lost
+        .ended(held, error)
+        .catch((cause: unknown) => logger.repeated('a job could not be left to a retry', { error: cause }));
+      throw error;
+    } finally {
+      this.#waits--;
+      for (const end of endMarks) end();
     }
   }
 
-  async show(_caller: Caller, id: string): Promise<JobSummary> {
+  async show(caller: Caller, id: string): Promise<JobSummary> {
     const job = await this.#options.queue.show(id);
     if (job === undefined) throw noSuchJob(id);
+    checkMaySee(caller, job);
     return job;
   }
 
-  async list(_caller: Caller, options: ListOptions): Promise<readonly ListedJob[]> {
-    return this.#options.queue.list(options);
+  async list({ key }: Caller, options: ListOptions): Promise<readonly ListedJob[]> {
+    const isOfAll = key === undefined || key.isAdmin;
+    return this.#options.queue.list(isOfAll ? options : { ...options, tenant: key.name });
   }
 
-  async cancel(_caller: Caller, id: string): Promise<boolean> {
+  async cancel(caller: Caller, id: string): Promise<boolean> {
+    await this.show(caller, id);
     return known(id, await this.#options.queue.cancel(id));
   }
 
-  async retry(_caller: Caller, id: string): Promise<boolean> {
+  async retry(caller: Caller, id: string): Promise<boolean> {
+    await this.show(caller, id);
     return known(id, await this.#options.queue.retry(id));
   }
 
   async remove(caller: Caller, id: string): Promise<void> {
-    const job = await this.show(caller, id);
-    if (!hasEnded(job)) throw new Text2ImgError('wrong_job_state', `The job ${quote(id)} has not ended; cancel it.`);
-    throw new Text2ImgError('not_implemented', 'This server cannot delete jobs yet.');
+    await removeJob(await this.show(caller, id), this.#options);
   }
 
   async images(caller: Caller, id: string): Promise<readonly StoredImage[]> {
     return storedImages(await this.show(caller, id), this.#options);
   }
 
-  async estimateMs(_id: string): Promise<Estimate | undefined> {
-    return undefined;
+  async estimateMs(id: string): Promise<Estimate | undefined> {
+    const { queue, workers } = this.#options;
+    const place = await queue.placeInQueue(id, { most: MOST_PLACES });
+    if (place === undefined) return undefined;
+    const { ahead, isCapped } = place;
+    return { position: ahead, isCapped, waitMs: workers.waitMs(ahead + 1) };
   }
 
   async preview(caller: Caller, id: string): Promise<Preview | undefined> {
     await this.show(caller, id);
-    return undefined;
+    return this.#options.queue.sideData.previews.get(id);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const timer of this.#timers) clearTimeout(timer);
+    this.#lost[Symbol.dispose]();
+    this.#marks[Symbol.dispose]();
+    await this.#waiters[Symbol.asyncDispose]();
+  }
+
+  /** A request without a key of its own: it takes over the job of the attempt before, or makes one. */
+  async #createAnew(
+    caller: Caller,
+    prompts: readonly NewPrompt[],
+    { body, isWatched }: CreateOptions,
+  ): Promise<Created> {
+    const { queue } = this.#options;
+    const mayBeTakenOver = isWatched && prompts.length === 1 && CANCELLED_DOORS.has(caller.door);
+    const orphanKey = mayBeTakenOver ? orphanKeyOf(caller, hashOfBody(body)) : undefined;
+    if (orphanKey !== undefined && caller.retryCount > 0) {
+      const taken = await this.#adoption.takeOver(caller, orphanKey);
+      if (taken !== undefined) {
+        await this.#hold(caller, { orphanKey, promptId: taken, door: caller.requestId });
+        return { ids: [taken], isRepeat: true, warnings: [] };
+      }
+    }
+    if (isWatched) this.#checkRoom();
+    await this.#admission.admit(caller, prompts.length);
+    const ids = prompts.map(newId);
+    const [first = ''] = ids;
+    if (orphanKey !== undefined) await this.#hold(caller, { orphanKey, promptId: first, door: caller.requestId });
+    if (isWatched) await Promise.all(ids.map((id) => queue.sideData.watches.mark(id)));
+    try {
+      await this.#add(caller, { prompts, ids });
+    } catch (error) {
+      // With trouble of the queue nobody knows whether it was added: a retry finds out.
+      const held = this.#held.get(caller.gone);
+      if (held !== undefined && !Text2ImgError.from(error).retryable) await this.#adoption.withdraw(held);
+      throw error;
+    }
+    return { ids, isRepeat: false, warnings: [] };
+  }
+
+  /** A request with an `Idempotency-Key`: its documents are added once, however often it comes. */
+  async #createOnce(
+    caller: Caller,
+    prompts: readonly NewPrompt[],
+    { body, isWatched, idempotencyKey }: CreateOptions & { readonly idempotencyKey: string },
+  ): Promise<Created> {
+    const { sideData } = this.#options.queue;
+    checkIdempotencyKey(idempotencyKey);
+    if (!(await sideData.canWrite()))
+      throw new Text2ImgError(
+        'not_implemented',
+        'This server may not keep what an Idempotency-Key needs; leave the header out.',
+      );
+    const bodyHash = hashOfBody(body);
+    const id = recordIdOf(caller, idempotencyKey);
+    const record = await sideData.requests.begin({ id, bodyHash, promptIds: prompts.map(newId) });
+    if (record.bodyHash !== bodyHash || record.promptIds.length !== prompts.length)
+      throw new Text2ImgError('idempotency_mismatch', 'The Idempotency-Key was used with another body; use a new one.');
+    const ids = record.promptIds;
+    if (isWatched) await Promise.all(ids.map((one) => sideData.watches.mark(one)));
+    if (record.isAdded) return { ids, isRepeat: true, warnings: [] };
+    await this.#admission.admit(caller, prompts.length);
+    await this.#add(caller, { prompts, ids, enqueueId: id });
+    await sideData.requests.added(id);
+    return { ids, isRepeat: !record.isNew, warnings: [] };
+  }
+
+  async #add(caller: Caller, { prompts, ids, enqueueId }: Added): Promise<void> {
+    const { queue } = this.#options;
+    const nameOf = (index: number): string => (prompts.length === 1 ? 'The prompt' : `Prompt ${index + 1}`);
+    await queue.enqueue(
+      prompts.map(({ document }, index) => ({ ...document, _id: { $oid: ids[index] } })),
+      {
+        nameOf,
+        labels: { tenant: caller.key?.name, door: caller.requestId },
+        modelOf: (index) => prompts[index]?.model,
+        ...(enqueueId === undefined ? {} : { enqueueId }),
+      },
+    );
+  }
+
+  async #hold(caller: Caller, held: Held): Promise<void> {
+    this.#held.set(caller.gone, held);
+    await this.#adoption.offer(held, { isReleased: false });
+  }
+
+  #checkRoom(): void {
+    const { maxWaiting } = this.#options.limits;
+    if (this.#waits < maxWaiting) return;
+    throw new Text2ImgError('too_many_waiting', `${maxWaiting} requests wait for their jobs, which is the most here.`);
+  }
+
+  /** By this process alone: where it ends before, the jobs run on. */
+  #cancelLater(ids: readonly string[], ms: number): void {
+    const { queue, logger } = this.#options;
+    const timer = setTimeout(() => {
+      this.#timers.delete(timer);
+      const cancels = ids.map((id) =>
+        queue.cancel(id, { message: `it had not ended ${ms / 1000} s after it was added.` }),
+      );
+      Promise.all(cancels).catch((error: unknown) =>
+        logger.warning('a job could not be cancelled after its time', { error }),
+      );
+    }, ms);
+    this.#timers.add(timer);
   }
 }
 
-/** The news about a job. @param seen status and step of each job as they were last reported */
-function eventsOf(job: JobSummary, seen: Map<string, string>): readonly JobEvent[] {
-  const { id, status, progress } = job;
-  const key = `${status} ${progress?.step ?? ''}`;
-  const before = seen.get(id);
-  if (before === key) return [];
-  seen.set(id, key);
-  if (hasEnded(job)) return [{ type: status === 'completed' ? 'completed' : 'error', job: endedJob(job) }];
-  const isNewStatus = before?.split(' ')[0] !== status;
-  return [
-    ...(isNewStatus ? [{ type: 'status', id, status } as const] : []),
-    ...(progress === undefined ? [] : [{ type: 'progress', id, ...progress } as const]),
-  ];
+interface Added {
+  readonly prompts: readonly NewPrompt[];
+  readonly ids: readonly string[];
+  readonly enqueueId?: string;
+}
+
+/** In the order of time, as MongoDB's. */
+function newId(): string {
+  const seconds = Math.floor(Date.now() / 1000);
+  return seconds.toString(16).padStart(8, '0') + randomBytes(8).toString('hex');
+}
+
+/** Nobody learns that another key's job exists. @throws `not_found` */
+function checkMaySee({ key }: Caller, { id, tenant }: JobSummary): void {
+  if (key === undefined || key.isAdmin || tenant === key.name) return;
+  throw noSuchJob(id);
 }
 
 function known(id: string, outcome: boolean | undefined): boolean {

@@ -50,9 +50,11 @@ export async function enqueue(
   options: EnqueueOptions = {},
 ): Promise<readonly DocumentId[]> {
   const isNamed = options.enqueueId !== undefined;
-  const { enqueueId = randomBytes(12).toString('hex'), labels = {} } = options;
+  const { enqueueId = randomBytes(12).toString('hex'), labels = {}, modelOf = () => labels.model } = options;
   const job = { ...labels, enqueue_id: enqueueId };
-  const records = checkAddedDocuments(documents, options).map((document) => toRecord(document, job));
+  const records = checkAddedDocuments(documents, options).map((document, index) =>
+    toRecord(document, { ...job, model: modelOf(index) }),
+  );
   if (!isNamed) await checkAreNew(prompts, records);
   const begun: (readonly NewRecord[])[] = [];
   try {

@@ -27,14 +27,15 @@ export async function enqueue(
   documents: readonly RawPromptDocument[],
   options: EnqueueOptions = {},
 ): Promise<readonly DocumentId[]> {
-  const { labels: { model = null, tenant = null, door = null } = {}, enqueueId = null } = options;
+  const { labels: { model, tenant = null, door = null } = {}, enqueueId = null, modelOf = () => model } = options;
   const rows = checkAddedDocuments(documents, options).map(toRow);
   if (rows.length === 0) return [];
   await database.perform((statements) =>
     statements.transaction(() => {
-      for (const { id, name, document, priority } of rows) {
+      for (const [index, { id, name, document, priority }] of rows.entries()) {
         const text = promptIdText(id);
-        const added = statements.run(ENQUEUE, text, id.kind, document, priority, model, tenant, door, enqueueId);
+        const labels = [modelOf(index) ?? null, tenant, door] as const;
+        const added = statements.run(ENQUEUE, text, id.kind, document, priority, ...labels, enqueueId);
         const isOurs = added === 1 || (enqueueId !== null && statements.get(ADDED_BY, text, enqueueId) !== undefined);
         if (!isOurs) throw alreadyThere(name, text);
       }
