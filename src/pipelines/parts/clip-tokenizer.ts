@@ -86,6 +86,11 @@ export class ClipTokenizer {
     return { inputIds, cutText: ids.length === kept.length ? undefined : this.#decode(ids.slice(kept.length)) };
   }
 
+  /** How many tokens the whole text has, without start and end: also those that `tokenize` cuts off. */
+  count(text: string): number {
+    return this.#encode(text).length;
+  }
+
   /** Without start and end. */
   #encode(text: string): number[] {
     const idsOf = (piece: Piece, ofText: (part: string) => number[]): number[] =>

@@ -1,0 +1,99 @@
+/** `POST /api/generate`: lines of JSON with the progress, then one with the image; with `stream: false` that one alone. */
+import { Readable } from 'node:stream';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { Text2ImgError } from '../../errors/text2img-error.ts';
+import type { EndedJob, Front } from '../front/front.ts';
+import type { ModelChoice, ModelDirectory } from '../front/model-directory.ts';
+import { EventFeed, SIGN_OF_LIFE_MS } from '../openai/event-feed.ts';
+import { base64Of } from '../openai/images-answer.ts';
+import { headerText, noticeHeaders } from '../openai/notices.ts';
+import { type AddedJob, addJob, completedJob, STREAM_WAIT_MS } from '../openai/one-job.ts';
+import type { DoorTools } from '../server/door.ts';
+import { readGenerateRequest } from './generate-request.ts';
+
+const NS_PER_MS = 1e6;
+/** Clients of Ollama add it to names. */
+const LATEST = ':latest';
+
+interface Begun extends AddedJob {
+  readonly front: Front;
+  /** As the client named it. */
+  readonly model: string;
+  readonly beganMs: number;
+}
+
+export function generateHandler(front: Front, tools: DoorTools) {
+  return async (httpRequest: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
+    const beganMs = performance.now();
+    const caller = tools.caller(httpRequest);
+    const request = readGenerateRequest(httpRequest.body);
+    const model = chosenModel(front.models, request.model);
+    const { ids, warnings } = await addJob(front, { caller, request, model, body: httpRequest.body });
+    const [id = ''] = ids;
+    const begun: Begun = { front, caller, id, model: model.asked ?? model.id, beganMs };
+    const notices = { ignored: request.ignored, warnings: [...request.warnings, ...warnings] };
+    reply.headers({ 'text2img-id': id, 'text2img-model': headerText(model.id), ...noticeHeaders(notices) });
+    if (request.isStream) {
+      reply.type('application/x-ndjson').header('x-accel-buffering', 'no');
+      return reply.send(Readable.from(lines(begun, tools), { objectMode: false }));
+    }
+    return reply.type('application/json').send(await lastLine(begun, await completedJob(front, begun)));
+  };
+}
+
+/** @throws `model_not_found` */
+function chosenModel(models: ModelDirectory, name: string | undefined): ModelChoice {
+  try {
+    return models.resolve(name);
+  } catch (error) {
+    if (name?.endsWith(LATEST) !== true) throw error;
+    return models.resolve(name.slice(0, -LATEST.length));
+  }
+}
+
+/** Never throws: an error that comes after the first line is a line. */
+async function* lines(begun: Begun, { logger }: DoorTools): AsyncGenerator<string> {
+  const feed = new EventFeed();
+  let last = progressLine(begun, { completed: 0, total: 0 });
+  yield line(last);
+  try {
+    const end = completedJob(begun.front, begun, {
+      timeoutMs: STREAM_WAIT_MS,
+      onEvent(event) {
+        if (event.type !== 'progress') return;
+        last = progressLine(begun, { completed: event.step, total: event.steps });
+        feed.push(line(last));
+      },
+    });
+    yield* feed.until(end, { signOfLife: () => line(last), everyMs: SIGN_OF_LIFE_MS });
+    yield line(await lastLine(begun, await end));
+  } catch (thrown) {
+    const { code, message } = Text2ImgError.from(thrown);
+    logger.warning('a stream ended with an error', { request_id: begun.caller.requestId, prompt: begun.id, code });
+    yield line({ error: message });
+  }
+}
+
+function progressLine({ model }: Begun, progress: { readonly completed: number; readonly total: number }): object {
+  return { model, created_at: new Date().toISOString(), response: '', ...progress, done: false };
+}
+
+async function lastLine({ front, caller, id, model, beganMs }: Begun, { seed, finishedAt }: EndedJob): Promise<object> {
+  const [image] = await front.images(caller, id);
+  if (image === undefined) throw new Text2ImgError('deleted', `the image of the job ${id} is not there any more.`);
+  return {
+    model,
+    created_at: (finishedAt ?? new Date()).toISOString(),
+    response: '',
+    image: await base64Of(image),
+    ...(seed === undefined ? {} : { seed }),
+    done: true,
+    done_reason: 'stop',
+    total_duration: Math.round((performance.now() - beganMs) * NS_PER_MS),
+    load_duration: 0,
+  };
+}
+
+function line(value: object): string {
+  return `${JSON.stringify(value)}\n`;
+}

@@ -1,0 +1,16 @@
+/**
+ * Ollama's own API, as far as it made images: `POST /api/generate`. Source: Ollama 0.32.5, the last version that made some; langchain4j and oterm
+ * call it.
+ */
+import type { Door } from '../server/door.ts';
+import { generateHandler } from './generate.ts';
+
+export const ollamaDoor: Door = {
+  name: 'ollama',
+  prefixes: ['/api/generate'],
+  bodies: 'any',
+  register(app, front, tools) {
+    app.post('/api/generate', generateHandler(front, tools));
+  },
+  errorBody: ({ error }) => ({ contentType: 'application/json', body: { error: error.message } }),
+};
