@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { EndedJob, StoredImage } from '../../../src/http/front/front.ts';
 import { imagesAnswer, usageOf } from '../../../src/http/openai/images-answer.ts';
+import { allOf } from '../../lib/all-of.ts';
 
 const job: EndedJob = {
   id: 'j1',
@@ -23,8 +24,7 @@ function image(
   return { index, seed: 7 + index, name: `generated/j1-${index}.png`, read };
 }
 
-const parsed = async (texts: AsyncGenerator<string>): Promise<unknown> =>
-  JSON.parse((await Array.fromAsync(texts)).join(''));
+const parsed = async (texts: AsyncGenerator<string>): Promise<unknown> => JSON.parse((await allOf(texts)).join(''));
 
 test('the answer has what OpenAI’s has, and the seed of each image', async () => {
   assert.deepEqual(await parsed(imagesAnswer({ ...defaults, images: [image(0), image(1)] })), {

@@ -5,6 +5,7 @@ import { Text2ImgError } from '../../../src/errors/text2img-error.ts';
 import type { EndedJob, JobEvent } from '../../../src/http/front/front.ts';
 import { usageOf } from '../../../src/http/openai/images-answer.ts';
 import { imagesStream, type StreamOptions } from '../../../src/http/openai/images-stream.ts';
+import { allOf } from '../../lib/all-of.ts';
 import { eventsIn } from './event-stream.ts';
 
 const png = Uint8Array.of(1, 2, 3);
@@ -31,7 +32,7 @@ const defaults: StreamOptions = {
 };
 
 async function textOf(options: Partial<StreamOptions>): Promise<string> {
-  return (await Array.fromAsync(imagesStream({ ...defaults, ...options }))).join('');
+  return (await allOf(imagesStream({ ...defaults, ...options }))).join('');
 }
 
 test('the head of the answer is sent at once, and the last event is the image with usage and seed', async () => {
@@ -104,6 +105,6 @@ test('where nothing happens, comments are signs of life', async () => {
   for (const expected of [': j1\n\n', ': waiting\n\n', ': waiting\n\n'])
     assert.equal((await texts.next()).value, expected);
   resolve(job);
-  const rest = await Array.fromAsync(texts);
+  const rest = await allOf(texts);
   assert.match(rest.at(-1) ?? '', /^event: image_generation\.completed\n/);
 });

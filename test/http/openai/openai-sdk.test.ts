@@ -9,6 +9,7 @@ import OpenAI, {
   NotFoundError,
   UnprocessableEntityError,
 } from 'openai';
+import { allOf } from '../../lib/all-of.ts';
 import { type Served, serve } from '../served.ts';
 import { recordingFetch } from './recording-fetch.ts';
 
@@ -97,7 +98,7 @@ test('a stream ends with each image, usage and seed', async (t) => {
     partial_images: 2,
     seed: 5,
   } as never);
-  const events = await Array.fromAsync(
+  const events = await allOf(
     stream as unknown as AsyncIterable<OpenAI.ImageGenStreamEvent & { readonly seed: number }>,
   );
   const completed = events.filter(({ type }) => type === 'image_generation.completed');
@@ -172,7 +173,7 @@ test('a stream of a job that ends in an error raises it', async (t) => {
   const served = await serve(t);
   const prompt = `[once invalid_image ${served.folder}/once]`;
   const stream = await clientOf(served).images.generate({ prompt, stream: true });
-  const error = await errorOf(Array.fromAsync(stream), APIError);
+  const error = await errorOf(allOf(stream), APIError);
   assert.deepEqual([error.code, error.type], ['invalid_image', 'server_error']);
 });
 
