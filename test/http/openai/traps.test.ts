@@ -6,6 +6,7 @@ import { silentLogger } from '../../../src/observability/logger.ts';
 import { type Served, type ServeOptions, serve } from '../served.ts';
 import { eventsIn } from './event-stream.ts';
 
+type Body = NonNullable<RequestInit['body']>;
 type Json = Readonly<Record<string, unknown>>;
 
 const ROUTE = '/v1/images/generations';
@@ -13,7 +14,7 @@ const FOX = JSON.stringify({ prompt: 'a fox' });
 
 function post(
   { url }: Served,
-  body: BodyInit | null,
+  body: Body,
   init: RequestInit & { readonly path?: string } = {},
 ): Promise<Response> {
   const { path = ROUTE, ...others } = init;
@@ -135,7 +136,7 @@ test('an empty or meaningless authorization is none; api-key and x-api-key count
   assert.equal(await jobCount(served), 0);
   const basic = `Basic ${Buffer.from(`any:${secret}`).toString('base64')}`;
   for (const headers of [{ 'api-key': secret }, { 'x-api-key': secret }, { authorization: basic }]) {
-    const response = await post(served, FOX, { headers: headers as HeadersInit });
+    const response = await post(served, FOX, { headers: new Headers(Object.entries(headers)) });
     assert.equal(response.status, 200, Object.keys(headers)[0]);
     await response.arrayBuffer();
   }
@@ -242,7 +243,7 @@ test('what a repeat cannot help says so', async (t) => {
 
 test('broken, deep, empty and foreign bodies are refused with a code, and nothing is enqueued', async (t) => {
   const served = await serve(t, { worker: false });
-  const bodies: readonly BodyInit[] = [
+  const bodies: readonly Body[] = [
     '',
     '{',
     'null',
@@ -316,7 +317,7 @@ test('nothing in the log holds the prompt', async (t) => {
     {},
     { stream: true },
     { n: 0 },
-    { stream: true, prompt: '[once invalid_image /nowhere/PR0MPT]' },
+    { stream: true, prompt: `[once invalid_image ${served.folder}/once] PR0MPT` },
   ]) {
     const response = await post(served, JSON.stringify({ prompt: 'PR0MPT', ...body }));
     await response.text();
