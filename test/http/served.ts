@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import type { FastifyInstance } from 'fastify';
+import { clipTokenCounter } from '../../src/app/count-tokens.ts';
 import { DOORS } from '../../src/http/doors.ts';
 import type { FrontLimits } from '../../src/http/front/limits.ts';
 import { KnownWorkers } from '../../src/http/front/known-workers.ts';
@@ -101,6 +102,7 @@ export async function serve(t: TestContext, options: ServeOptions = {}): Promise
     lifecycle,
     readiness: { queue: async () => undefined, worker: () => undefined, liveWorkers: () => undefined },
     signPath: undefined,
+    countTokens: clipTokenCounter(),
     ...options.server,
   });
   const url = await app.listen({ port: 0, host: '127.0.0.1' });

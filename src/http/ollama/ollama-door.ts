@@ -5,7 +5,7 @@
 import type { Door } from '../server/door.ts';
 import { generateHandler } from './generate.ts';
 
-export const ollamaDoor: Door = {
+export const OLLAMA_DOOR: Door = {
   name: 'ollama',
   prefixes: ['/api/generate'],
   bodies: 'any',

@@ -6,7 +6,7 @@ import type { ReadBody } from './one-job.ts';
 import { inNamesOfBody, type ReadFields, readRequestFields } from './request-fields.ts';
 import { readChoice, readFlag, readWhole, refusedValue } from './stated-value.ts';
 
-export type ResponseFormat = 'b64_json' | 'url';
+type ResponseFormat = 'b64_json' | 'url';
 
 export interface ImageRequest extends ReadBody, Pick<ReadFields, 'ignored' | 'warnings'> {
   /** As the client names it; undefined where it leaves that open. */

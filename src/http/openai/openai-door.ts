@@ -13,7 +13,7 @@ const PREFIXES = ['/v1', ''] as const;
 /** They need an image as input. */
 const REFUSED = ['edits', 'variations'] as const;
 
-export const openAiDoor: Door = {
+export const OPENAI_DOOR: Door = {
   name: 'openai',
   prefixes: ['/v1/', '/images/generations', '/images/edits', '/images/variations', '/models'],
   bodies: 'any',

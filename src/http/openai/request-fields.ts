@@ -52,7 +52,7 @@ const IMAGE_INPUTS: readonly string[] = [
   'files',
 ];
 /** Where the client keeps its own secrets. They are dropped before anything is stored, answered or logged. */
-export const DROPPED: ReadonlySet<string> = new Set([
+const DROPPED: ReadonlySet<string> = new Set([
   'url',
   'auth',
   'key',

@@ -35,6 +35,8 @@ export interface ServerOptions {
   readonly signPath: ((id: string, index: number) => string) | undefined;
   /** Counts the requests, and is shown at `/metrics`; undefined: there is no such page. */
   readonly metrics?: ServerMetrics | undefined;
+  /** For `usage`: CLIP's tokens, without its marks for start and end. */
+  readonly countTokens: (text: string) => Promise<number>;
 }
 
 /** Of a body; a route may have its own. Sixteen prompts of the largest size are 1 MiB. */
@@ -108,8 +110,9 @@ export function buildServer(options: ServerOptions): FastifyInstance {
   return app;
 }
 
-function toolsOf(door: Door, { logger, origins, keys, signPath }: ServerOptions): DoorTools {
+function toolsOf(door: Door, { logger, origins, keys, signPath, countTokens }: ServerOptions): DoorTools {
   return {
+    countTokens,
     logger,
     publicUrl: origins.publicUrl,
     caller: (request) => callerOf(request, { door, hasKeys: keys !== undefined, publicUrl: origins.publicUrl }),

@@ -20,6 +20,8 @@ export interface DoorTools {
   caller(request: FastifyRequest): Caller;
   /** An absolute URL of an image that needs no key for an hour. @throws `not_implemented` where the server has no secret to sign with */
   signUrl(caller: Caller, id: string, index: number): string;
+  /** CLIP tokens of a prompt, without the marks for start and end. */
+  countTokens(text: string): Promise<number>;
   readonly logger: Logger;
   /** `--public-url`, without a slash at its end. */
   readonly publicUrl: string | undefined;

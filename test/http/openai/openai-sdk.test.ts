@@ -1,43 +1,12 @@
 /** OpenAI's own SDK for Node against the server: images, streams, errors as its classes, repeats. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import OpenAI, {
-  APIError,
-  AuthenticationError,
-  BadRequestError,
-  InternalServerError,
-  NotFoundError,
-  UnprocessableEntityError,
-} from 'openai';
+import type OpenAI from 'openai';
+import { APIError, AuthenticationError, BadRequestError, InternalServerError, NotFoundError } from 'openai';
 import { allOf } from '../../lib/all-of.ts';
-import { type Served, serve } from '../served.ts';
+import { serve } from '../served.ts';
 import { recordingFetch } from './recording-fetch.ts';
-
-type Options = ConstructorParameters<typeof OpenAI>[0];
-
-function clientOf({ url }: Pick<Served, 'url'>, options: Options = {}): OpenAI {
-  return new OpenAI({ baseURL: `${url}/v1`, apiKey: 'any', ...options });
-}
-
-const isPng = (base64: string | undefined): void => assert.match(base64 ?? '', /^iVBORw0KGgo/);
-
-/** The error that a call ends with. */
-async function errorOf<T extends APIError>(
-  call: Promise<unknown>,
-  kind: abstract new (...args: never[]) => T,
-): Promise<T> {
-  const error = await call.then(
-    () => undefined,
-    (thrown: unknown) => thrown,
-  );
-  assert.ok(error instanceof kind, `${kind.name} was expected: ${String(error)}`);
-  return error;
-}
-
-/** Ids of all jobs in the queue. */
-async function jobsOf({ queue }: Served): Promise<readonly string[]> {
-  return (await queue.list({ limit: 100 })).map(({ id }) => id);
-}
+import { clientOf, errorOf, isPng, jobsOf } from './sdk-client.ts';
 
 test('images are generated, and the answer has what the SDK’s types promise', async (t) => {
   const served = await serve(t);
@@ -77,7 +46,7 @@ test('headers name the job, the model, and what had no effect', async (t) => {
   const call = clientOf(served).images.generate({
     model: 'small',
     prompt: 'a fox',
-    size: '17x9' as never,
+    size: '17x9',
     quality: 'hd',
     user: 'u',
   });
@@ -133,7 +102,7 @@ test('what is refused is the SDK’s error class, with code, param and request i
   const served = await serve(t);
   const { fetch, exchanges } = recordingFetch();
   const { images } = clientOf(served, { fetch });
-  const wrongSize = await errorOf(images.generate({ prompt: 'a fox', size: 'large' as never }), BadRequestError);
+  const wrongSize = await errorOf(images.generate({ prompt: 'a fox', size: 'large' }), BadRequestError);
   assert.deepEqual(
     [wrongSize.code, wrongSize.param, wrongSize.type],
     ['invalid_parameter', 'size', 'invalid_request_error'],
@@ -181,63 +150,4 @@ test('a stream that is refused has a status, like any other request', async (t) 
   const served = await serve(t);
   const call = clientOf(served).images.generate({ prompt: 'a fox', stream: true, n: 99 });
   assert.equal((await errorOf(call, BadRequestError)).param, 'n');
-});
-
-test('the same Idempotency-Key gives the same image, and with another body an UnprocessableEntityError', async (t) => {
-  const served = await serve(t);
-  const { images } = clientOf(served);
-  const options = { headers: { 'Idempotency-Key': 'k1' } };
-  const [one, other] = [
-    await images.generate({ prompt: 'a fox' }, options),
-    await images.generate({ prompt: 'a fox' }, options),
-  ];
-  assert.equal(one.data?.[0]?.b64_json, other.data?.[0]?.b64_json);
-  assert.equal((await jobsOf(served)).length, 1);
-  const error = await errorOf(images.generate({ prompt: 'a wolf' }, options), UnprocessableEntityError);
-  assert.equal(error.code, 'idempotency_mismatch');
-});
-
-test('the SDK repeats a request after 429 and gets its image', async (t) => {
-  const served = await serve(t, { worker: false, limits: { maxQueueLength: 1 } });
-  const [first = ''] = (await served.queue.enqueue([{ text: 'in the way' }])).map(String);
-  let other: Served | undefined;
-  const { fetch, exchanges } = recordingFetch({
-    onError: async () => {
-      await served.queue.cancel(first);
-      other ??= await serve(t, { folder: served.folder });
-    },
-  });
-  const answer = await clientOf(served, { fetch }).images.generate({ prompt: 'a fox' });
-  isPng(answer.data?.[0]?.b64_json);
-  assert.deepEqual(
-    exchanges.map(({ status, retryCount }) => [status, retryCount]),
-    [
-      [429, '0'],
-      [200, '1'],
-    ],
-  );
-  const seconds = Number(exchanges[0]?.headers.get('retry-after'));
-  assert.ok(Number.isInteger(seconds) && seconds >= 1 && seconds <= 60, `retry-after: ${seconds}`);
-});
-
-test('the SDK repeats a request after 503 and gets its image', async (t) => {
-  const served = await serve(t, { limits: { maxWaiting: 1 } });
-  const slow = clientOf(served).images.generate({ prompt: 'a fox [slow 100]' });
-  while ((await jobsOf(served)).length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
-  const { fetch, exchanges } = recordingFetch({ onError: async () => void (await slow) });
-  const answer = await clientOf(served, { fetch }).images.generate({ prompt: 'a wolf' });
-  isPng(answer.data?.[0]?.b64_json);
-  assert.deepEqual(
-    exchanges.map(({ status }) => status),
-    [503, 200],
-  );
-});
-
-test('a request that is repeated after a timeout takes over the job of the first one', async (t) => {
-  const served = await serve(t);
-  // Three steps of 300 ms: the first request is dropped, and a later one waits for the same job.
-  const client = clientOf(served, { timeout: 500, maxRetries: 5 });
-  const answer = await client.images.generate({ prompt: 'a fox [slow 300]', seed: 5 } as never);
-  isPng((answer as OpenAI.ImagesResponse).data?.[0]?.b64_json);
-  assert.equal((await jobsOf(served)).length, 1, 'generated once');
 });

@@ -1,6 +1,6 @@
 /** A `fetch` for OpenAI's SDK: what was sent and answered, without the SDK's long pauses before it repeats a request. */
 
-export interface Exchange {
+interface Exchange {
   readonly status: number;
   /** As the SDK counts. */
   readonly retryCount: string | undefined;
@@ -18,7 +18,7 @@ export function recordingFetch({ onError = async () => {} }: RecordingOptions = 
     const retryCount = new Headers(init?.headers).get('x-stainless-retry-count') ?? undefined;
     const response = await fetch(url, init);
     // The SDK tries with one whether forms can be sent.
-    if (String(url).startsWith('data:')) return response;
+    if (response.url.startsWith('data:')) return response;
     const exchange = { status: response.status, retryCount, headers: response.headers };
     exchanges.push(exchange);
     if (response.ok) return response;

@@ -12,11 +12,7 @@ type Json = Readonly<Record<string, unknown>>;
 const ROUTE = '/v1/images/generations';
 const FOX = JSON.stringify({ prompt: 'a fox' });
 
-function post(
-  { url }: Served,
-  body: Body,
-  init: RequestInit & { readonly path?: string } = {},
-): Promise<Response> {
+function post({ url }: Served, body: Body, init: RequestInit & { readonly path?: string } = {}): Promise<Response> {
   const { path = ROUTE, ...others } = init;
   return fetch(`${url}${path}`, { method: 'POST', body, redirect: 'error', ...others });
 }
@@ -260,7 +256,7 @@ test('broken, deep, empty and foreign bodies are refused with a code, and nothin
   for (const body of bodies) {
     const response = await post(served, body);
     const { code } = await errorIn(response);
-    assert.deepEqual([response.status, typeof code], [400, 'string'], String(body).slice(0, 40));
+    assert.deepEqual([response.status, typeof code], [400, 'string']);
   }
   assert.equal(await jobCount(served), 0);
 });
