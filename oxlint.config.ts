@@ -116,6 +116,8 @@ export const FOLDERS: Readonly<Record<string, Folder>> = {
       keys: 'API keys',
       mcp: 'agents, over the Model Context Protocol',
       metrics: 'what Prometheus scrapes',
+      ollama: 'Ollama’s API for images',
+      openai: 'OpenAI’s images API',
       server: 'the HTTP server: routes, errors, authentication, readiness',
     },
   },

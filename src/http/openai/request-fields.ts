@@ -52,15 +52,7 @@ const IMAGE_INPUTS: readonly string[] = [
   'files',
 ];
 /** Where the client keeps its own secrets. They are dropped before anything is stored, answered or logged. */
-const DROPPED: ReadonlySet<string> = new Set([
-  'url',
-  'auth',
-  'key',
-  'api_key',
-  'authorization',
-  'password',
-  'token',
-]);
+const DROPPED: ReadonlySet<string> = new Set(['url', 'auth', 'key', 'api_key', 'authorization', 'password', 'token']);
 
 /** They would change the image, and cannot yet. */
 const UNSUPPORTED: Readonly<Record<string, string>> = {
