@@ -1,4 +1,4 @@
-/** Texts that happen while a job is waited for, for an answer that is a stream: those that were pushed, and a sign of life where nothing happens. */
+/** The texts of a stream while its job runs. Where nothing happens, it shows a sign of life. */
 import { pause } from '../../lib/pause.ts';
 
 /** Proxies and `fetch` close a connection on which nothing comes; the strictest known ones after 60 seconds. */
@@ -7,7 +7,7 @@ export const SIGN_OF_LIFE_MS = 10_000;
 const MOST_WAITING = 64;
 
 export interface FeedOptions {
-  /** What is sent where nothing happens. */
+  /** The text for times in which nothing happens. */
   readonly signOfLife: () => string;
   readonly everyMs: number;
 }

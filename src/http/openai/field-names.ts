@@ -7,7 +7,7 @@ import { REQUEST_FIELDS } from '../../job/request-fields.ts';
 
 const WIRE_NAMES: ReadonlySet<string> = new Set(Object.values(REQUEST_FIELDS).map(({ wire }) => wire));
 
-/** What `job/foreign-fields.ts` does not know, because documents have fields of the user's own and these words are short. */
+/** Not in `job/foreign-fields.ts`: documents have fields of the user's own, and these words are short. */
 const NAMES_OF_SERVERS: ReadonlyMap<string, string> = new Map([
   ['n', REQUEST_FIELDS.numImages.wire],
   ['num_images_per_prompt', REQUEST_FIELDS.numImages.wire],
