@@ -12,6 +12,12 @@ const REQUEST_TIMEOUT_MS = 10_000;
 /** Many more than scrapers. */
 const MOST_CONNECTIONS = 64;
 
+const REASONS: ReadonlyMap<string, string> = new Map([
+  ['EADDRINUSE', 'another program listens there'],
+  ['EADDRNOTAVAIL', 'this machine has no such address'],
+  ['EACCES', 'this user may not use the port'],
+]);
+
 export interface MetricsPage {
   readonly contentType: string;
   page(): Promise<string>;
@@ -60,7 +66,7 @@ async function listen(server: Server, { host, port }: MetricsPlace): Promise<voi
     server.listen(port, host);
     await once(server, 'listening');
   } catch (error) {
-    const reason = systemCode(error) === 'EADDRINUSE' ? 'another program listens there' : messageOf(error);
+    const reason = REASONS.get(systemCode(error) ?? '') ?? messageOf(error);
     throw new Text2ImgError(
       'invalid_option',
       `nothing can listen on port ${port} of ${quote(host)} for --metrics-port: ${reason}.`,
