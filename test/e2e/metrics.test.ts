@@ -54,5 +54,8 @@ test('a port that is no port, and one that is taken, are refused before anything
     args: ['run', '--metrics-port', '0', '--metrics-host', '192.0.2.1', ...DEMO, ...data],
   });
   assert.equal(nowhere.code, 2);
-  assert.match(nowhere.stderr, /Nothing can listen on port 0 of "192\.0\.2\.1" for --metrics-port: this machine has no such address/);
+  assert.match(
+    nowhere.stderr,
+    /Nothing can listen on port 0 of "192\.0\.2\.1" for --metrics-port: this machine has no such address/,
+  );
 });
