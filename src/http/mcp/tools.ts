@@ -31,17 +31,16 @@ export interface ToolCall {
 }
 
 export async function generateImage(host: ToolHost, given: ToolArguments, call: ToolCall): Promise<CallToolResult> {
-  const { front, caller } = host;
+  const { front } = host;
   const { document, model, waitMs, includesImages } = generateArguments(given);
   const choice = front.models.resolve(model);
   const failed = host.onJob?.();
-  const { ids } = await front.create(caller, [{ document, model: choice.id }], {
-    body: given,
-    isWatched: waitMs > 0 && call.onProgress !== undefined,
-  });
+  // One signal for both: the front knows the request by it.
+  const caller = callerOf(host, call, failed);
+  const { ids } = await front.create(caller, [{ document, model: choice.id }], { body: given, isWatched: waitMs > 0 });
   const [id = ''] = ids;
   try {
-    const job = await untilEnded(host, id, { waitMs, call, failed });
+    const job = await untilEnded(front, id, { caller, waitMs, onEvent: call.onProgress });
     if (job === undefined) return await openNow(host, id, includesImages);
     if (job.status === 'completed') return await imagesOf(host, job, includesImages);
     return errorResult(errorOf(job), id);
@@ -64,13 +63,18 @@ export async function getPrompt(host: ToolHost, given: ToolArguments, call: Tool
 }
 
 /** The job may be one of an earlier process, and no worker runs yet. */
-async function untilDrawn(host: ToolHost, id: string, waiting: Waiting): Promise<EndedJob | undefined> {
+async function untilDrawn(host: ToolHost, id: string, { waitMs, call }: Asked): Promise<EndedJob | undefined> {
   const failed = host.onJob?.();
   try {
-    return await untilEnded(host, id, { ...waiting, failed });
+    return await untilEnded(host.front, id, { caller: callerOf(host, call, failed), waitMs, onEvent: call.onProgress });
   } catch (error) {
     throw failed?.aborted === true ? failed.reason : error;
   }
+}
+
+interface Asked {
+  readonly waitMs: number;
+  readonly call: ToolCall;
 }
 
 export async function cancelPrompt({ front, caller }: ToolHost, given: ToolArguments): Promise<CallToolResult> {
@@ -90,26 +94,28 @@ export function listModels({ front }: ToolHost): CallToolResult {
   return textResult(lines, { models });
 }
 
+/** @param failed aborted: nobody will generate its jobs */
+function callerOf({ caller }: ToolHost, { gone, cancelled }: ToolCall, failed: AbortSignal | undefined): Caller {
+  const signals = [caller.gone, gone, cancelled, ...(failed === undefined ? [] : [failed])];
+  return { ...caller, gone: AbortSignal.any(signals) };
+}
+
 interface Waiting {
+  readonly caller: Caller;
   readonly waitMs: number;
-  readonly call: ToolCall;
-  /** Aborted: nobody will generate it. */
-  readonly failed?: AbortSignal | undefined;
+  readonly onEvent: ToolCall['onProgress'];
 }
 
 /** @returns undefined where the time is over first */
 async function untilEnded(
-  { front, caller }: ToolHost,
+  front: Front,
   id: string,
-  { waitMs, call, failed }: Waiting,
+  { caller, waitMs, onEvent }: Waiting,
 ): Promise<EndedJob | undefined> {
   if (waitMs === 0) return undefined;
-  const gone = AbortSignal.any([caller.gone, call.gone, call.cancelled, ...(failed === undefined ? [] : [failed])]);
   try {
-    const [job] = await front.wait({ ...caller, gone }, [id], {
-      timeoutMs: waitMs,
-      ...omitUndefined({ onEvent: call.onProgress }),
-    });
+    const options = { timeoutMs: waitMs, withPreviews: false, ...omitUndefined({ onEvent }) };
+    const [job] = await front.wait(caller, [id], options);
     return job;
   } catch (error) {
     if (error instanceof Text2ImgError && error.code === 'wait_timeout') return undefined;

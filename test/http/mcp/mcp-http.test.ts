@@ -142,15 +142,33 @@ for (const revision of REVISIONS) {
     assert.match(textOf(await client.callTool({ name: 'get_prompt', arguments: { id } })), /cancelled: /);
   });
 
-  test(`${revision}: a key is needed where the server has keys`, async (t) => {
-    const served = await serve(t, { worker: false, keys: ['ann'] });
+  test(`${revision}: a key is needed where the server has keys, and sees its own jobs only`, async (t) => {
+    const served = await serve(t, { worker: false, keys: ['ann', 'bob'] });
     await assert.rejects(connect(t, served.url, { revision }));
-    const headers = { authorization: `Bearer ${served.secretOf('ann')}` };
-    const ann = await connect(t, served.url, { revision, headers });
-    const answer = await ann.callTool({ name: 'list_models' });
-    assert.ok(answer.isError !== true, textOf(answer));
+    const [ann, bob] = await Promise.all(
+      ['ann', 'bob'].map((name) =>
+        connect(t, served.url, { revision, headers: { authorization: `Bearer ${served.secretOf(name)}` } }),
+      ),
+    );
+    assert.ok(ann !== undefined && bob !== undefined);
+    const { id } = factsOf(
+      await ann.callTool({ name: 'generate_image', arguments: { prompt: 'a fox', wait_seconds: 0 } }),
+    );
+    assert.match(textOf(await bob.callTool({ name: 'get_prompt', arguments: { id } })), /^not_found: /);
+    assert.match(textOf(await bob.callTool({ name: 'cancel_prompt', arguments: { id } })), /^not_found: /);
+    assert.equal((await ann.callTool({ name: 'get_prompt', arguments: { id } })).isError, undefined);
   });
 }
+
+test('the limits of the server hold', async (t) => {
+  const served = await serve(t, { worker: false, limits: { maxImages: 2, maxQueueLength: 1 } });
+  const client = await connect(t, served.url, { revision: '2026-07-28' });
+  const generate = async (args: object): Promise<string> =>
+    textOf(await client.callTool({ name: 'generate_image', arguments: { prompt: 'a', wait_seconds: 0, ...args } }));
+  assert.match(await generate({ num_images: 3 }), /^invalid_parameter: "num_images" is 3; /);
+  assert.match(await generate({}), /^Prompt \w+ is pending/);
+  assert.match(await generate({}), /^too_many_pending: /);
+});
 
 test('2025: a connection that is lost leaves the job alone', async (t) => {
   const served = await serve(t);
