@@ -112,6 +112,9 @@ export const FOLDERS: Readonly<Record<string, Folder>> = {
     imports: ['errors', 'lib', 'observability', 'job', 'schedulers', 'image', 'queue/prompt-queue.ts', 'queue/side-data.ts', 'storage/image-store.ts', 'storage/object-key.ts', 'version.ts'],
     folders: {
       a1111: 'the API of AUTOMATIC1111’s web UI',
+      images: 'images over HTTP: ranges, tags, signed links',
+      jobs: 'the jobs API, /api/v1',
+      openapi: 'the OpenAPI document, from the route records of every API',
       front: 'the one producer of all APIs: limits, repeats, waiting, images',
       keys: 'API keys',
       mcp: 'agents, over the Model Context Protocol',

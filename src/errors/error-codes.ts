@@ -317,6 +317,11 @@ export const ERROR_CODES = {
     consequence: 'fail',
     meaning: 'The job or its image was there and has been deleted.',
   },
+  invalid_link: {
+    fault: 'request',
+    consequence: 'fail',
+    meaning: 'The signature of a link to an image is wrong, or the link has expired.',
+  },
   client_disconnected: {
     fault: 'request',
     consequence: 'fail',

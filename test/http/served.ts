@@ -101,7 +101,7 @@ export async function serve(t: TestContext, options: ServeOptions = {}): Promise
     origins: { allowed: new Set(), publicUrl: undefined, isPrivate: true },
     lifecycle,
     readiness: { queue: async () => undefined, worker: () => undefined, liveWorkers: () => undefined },
-    signPath: undefined,
+    signer: undefined,
     countTokens: clipTokenCounter(),
     ...options.server,
   });

@@ -5,6 +5,7 @@
 import type { ErrorCode } from '../../errors/error-codes.ts';
 import type { JobSummary, ListedJob, ListOptions, RawPromptDocument } from '../../queue/prompt-queue.ts';
 import type { Caller } from './caller.ts';
+import type { FrontLimits } from './limits.ts';
 import type { ModelDirectory } from './model-directory.ts';
 
 export interface NewPrompt {
@@ -87,6 +88,8 @@ export interface KeptSettings {
 export interface Front {
   readonly models: ModelDirectory;
   readonly settings: KeptSettings;
+  /** Of the server; a key may have smaller ones. */
+  readonly limits: FrontLimits;
 
   /**
    * Checks the prompts against the table of fields and the limits, and adds them. Prompts of a request that is repeated are not added again.

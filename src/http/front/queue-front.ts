@@ -58,6 +58,7 @@ const MOST_PLACES = 1000;
 export class QueueFront implements Front, AsyncDisposable {
   readonly models: ModelDirectory;
   readonly settings: KeptSettings;
+  readonly limits: FrontLimits;
   readonly #options: QueueFrontOptions;
   readonly #waiters: Waiters;
   readonly #marks: WatchMarks;
@@ -75,6 +76,7 @@ export class QueueFront implements Front, AsyncDisposable {
     this.#options = options;
     this.models = options.models;
     this.settings = sideData.settings;
+    this.limits = limits;
     this.#waiters = new Waiters({ queue, logger });
     this.#marks = new WatchMarks({ watches: sideData.watches, logger });
     this.#admission = new Admission({ queue, limits, workers });

@@ -15,6 +15,8 @@ import { answerBrokenRequest } from './broken-request.ts';
 import type { Door, DoorTools, ErrorAnswer, ErrorBody } from './door.ts';
 import type { Lifecycle } from './lifecycle.ts';
 import { ourError } from './our-error.ts';
+import { registerOpenapi } from '../openapi/openapi-route.ts';
+import type { UrlSigner } from '../images/sign-url.ts';
 import { readJson } from './read-json.ts';
 import { addReadiness, type ReadinessChecks } from './readiness.ts';
 import { factsOf, noteRequest, requestIdOf } from './request-facts.ts';
@@ -31,8 +33,8 @@ export interface ServerOptions {
   readonly origins: OriginRules;
   readonly lifecycle: Lifecycle;
   readonly readiness: ReadinessChecks;
-  /** A path with its signature; undefined: there is no secret to sign with. */
-  readonly signPath: ((id: string, index: number) => string) | undefined;
+  /** Of links to images that need no key; undefined: there is no secret to sign with. */
+  readonly signer: UrlSigner | undefined;
   /** Counts the requests, and is shown at `/metrics`; undefined: there is no such page. */
   readonly metrics?: ServerMetrics | undefined;
   /** For `usage`: CLIP's tokens, without its marks for start and end. */
@@ -98,6 +100,7 @@ export function buildServer(options: ServerOptions): FastifyInstance {
   app.options('*', (request, reply) => answerOptions(request, reply, routes));
   addReadiness(app, readiness, lifecycle);
   if (metrics !== undefined) addMetricsRoute(app, metrics);
+  registerOpenapi(app, { doors, limits: front.limits, publicUrl: options.origins.publicUrl });
   for (const door of doors) {
     void app.register(async (scope) => {
       routes.watch(scope, door);
@@ -110,14 +113,15 @@ export function buildServer(options: ServerOptions): FastifyInstance {
   return app;
 }
 
-function toolsOf(door: Door, { logger, origins, keys, signPath, countTokens }: ServerOptions): DoorTools {
+function toolsOf(door: Door, { logger, origins, keys, signer, countTokens }: ServerOptions): DoorTools {
   return {
     countTokens,
     logger,
+    signer,
     publicUrl: origins.publicUrl,
     caller: (request) => callerOf(request, { door, hasKeys: keys !== undefined, publicUrl: origins.publicUrl }),
     signUrl: (caller, id, index) => {
-      if (signPath !== undefined) return `${caller.host}${signPath(id, index)}`;
+      if (signer !== undefined) return `${caller.host}${signer.sign({ id, index })}`;
       throw new Text2ImgError('not_implemented', 'This server cannot sign URLs; ask for b64_json.');
     },
   };
@@ -159,7 +163,7 @@ function unauthorized(secret: string | undefined): Text2ImgError {
   return new Text2ImgError(
     'unauthorized',
     secret === undefined
-      ? 'An API key is needed. Send it as "authorization: Bearer KEY".'
+      ? 'An API key is needed. Send it in the header "authorization", as a bearer token.'
       : 'The API key is unknown or was revoked.',
   );
 }

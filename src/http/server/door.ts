@@ -4,6 +4,9 @@ import type { Text2ImgError } from '../../errors/text2img-error.ts';
 import type { Logger } from '../../observability/logger.ts';
 import type { Caller, DoorName } from '../front/caller.ts';
 import type { Front } from '../front/front.ts';
+import type { UrlSigner } from '../images/sign-url.ts';
+import type { DoorDescription } from '../openapi/route-record.ts';
+import type { PromptLimits } from '../../job/limits.ts';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -22,6 +25,8 @@ export interface DoorTools {
   signUrl(caller: Caller, id: string, index: number): string;
   /** CLIP tokens of a prompt, without the marks for start and end. */
   countTokens(text: string): Promise<number>;
+  /** Undefined: the server has no secret to sign links with. */
+  readonly signer: UrlSigner | undefined;
   readonly logger: Logger;
   /** `--public-url`, without a slash at its end. */
   readonly publicUrl: string | undefined;
@@ -48,6 +53,8 @@ export interface Door {
   readonly bodies: 'any' | 'json';
   /** Registers its routes. Called once, on an instance of its own, so that its hooks stay its own. */
   register(app: FastifyInstance, front: Front, tools: DoorTools): void;
+  /** Its routes, for the OpenAPI document and docs/http-api.md. Absent: none of them is described. */
+  describe?(limits: PromptLimits): DoorDescription;
   /** An error in this API's shape. */
   errorBody(answer: ErrorAnswer): ErrorBody;
 }

@@ -54,7 +54,7 @@ const HTTP_FACTS: Readonly<Record<ErrorCode, HttpFacts>> = {
   disk_full: { status: 503, retryAfterS: 60 },
   store_failed: { status: 503, retryAfterS: 5 },
   foreign_object: { status: 500 },
-  store_refused: { status: 500 },
+  store_refused: { status: 403 },
   queue_failed: { status: 503, retryAfterS: 5 },
   queue_unauthorized: { status: 503, retryAfterS: 30 },
   queue_refused: { status: 503, retryAfterS: 30 },
@@ -74,6 +74,7 @@ const HTTP_FACTS: Readonly<Record<ErrorCode, HttpFacts>> = {
   origin_refused: { status: 403 },
   idempotency_mismatch: { status: 422 },
   deleted: { status: 410 },
+  invalid_link: { status: 403 },
   // As nginx logs it; nobody reads the answer.
   client_disconnected: { status: 499 },
   rate_limit_exceeded: { status: 429, retryAfterS: 5 },

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { decode } from 'fast-png';
+import { UrlSigner } from '../../../src/http/images/sign-url.ts';
 import { serve } from '../served.ts';
 import { connect, factsOf, imagesOf, REVISIONS, textOf } from './connect.ts';
 
@@ -34,7 +35,8 @@ for (const revision of REVISIONS) {
   });
 
   test(`${revision}: generate_image returns the images, their seeds and URLs, and the id`, async (t) => {
-    const served = await serve(t, { server: { signPath: (id, index) => `/images/${id}/${index}.png?sig=x` } });
+    const signer = new UrlSigner({ secrets: ['a secret of the test'] });
+    const served = await serve(t, { server: { signer } });
     const client = await connect(t, served.url, { revision });
     const answer = await client.callTool({
       name: 'generate_image',
@@ -50,7 +52,9 @@ for (const revision of REVISIONS) {
     assert.deepEqual([first?.seed, second?.seed], [7, 8]);
     assert.match(textOf(answer), new RegExp(`Prompt ${String(id)} is completed`));
     assert.equal((await served.queue.show(String(id)))?.text, 'a fox');
-    assert.equal(first?.url, `${served.url}/images/${String(id)}/0.png?sig=x`);
+    assert.ok(first !== undefined);
+    assert.ok(first.url.startsWith(`${served.url}/images/${String(id)}/0.png?exp=`), first.url);
+    assert.equal((await fetch(first.url)).headers.get('content-type'), 'image/png');
 
     const again = await client.callTool({ name: 'get_prompt', arguments: { id, include_images: false } });
     assert.equal(imagesOf(again).length, 0);

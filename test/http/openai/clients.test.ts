@@ -1,6 +1,7 @@
 /** Every request that a client of OpenAI's or Ollama's API was seen to send gets what that client needs. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { UrlSigner } from '../../../src/http/images/sign-url.ts';
 import { type ClientRequest, clientRequests, send } from '../clients.ts';
 import { serve } from '../served.ts';
 import { eventsIn } from './event-stream.ts';
@@ -118,8 +119,7 @@ for (const request of await clientRequests(['/v1/', '/api/generate']))
     const hasKey = Object.values(request.headers).some((value) => value.includes('KEY'));
     const isOllama = request.path === '/api/generate';
     const aliases = ['gpt-image-local', ...(isOllama ? [OLLAMA_MODEL] : [])];
-    const signPath = (id: string, index: number): string => `/images/${id}/${index}.png?exp=1&sig=x`;
-    const server = { signPath };
+    const server = { signer: new UrlSigner({ secrets: ['a secret of the test'] }) };
     const served = await serve(t, {
       server,
       ...(hasKey ? { keys: ['alice'] } : {}),

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { LogFields, Logger } from '../../../src/observability/logger.ts';
+import { UrlSigner } from '../../../src/http/images/sign-url.ts';
 import { silentLogger } from '../../../src/observability/logger.ts';
 import { type Served, type ServeOptions, serve } from '../served.ts';
 import { eventsIn } from './event-stream.ts';
@@ -171,7 +172,7 @@ test('absent and OpenAI’s own model names are the default model; the answer sa
   assert.deepEqual([response.status, code, param], [404, 'model_not_found', 'model']);
 });
 
-const signing: ServeOptions = { server: { signPath: (id, index) => `/images/${id}/${index}.png?exp=1&sig=x` } };
+const signing: ServeOptions = { server: { signer: new UrlSigner({ secrets: ['a secret of the test'] }) } };
 
 async function itemOf(served: Served, body: object): Promise<Json> {
   const response = await post(served, JSON.stringify({ prompt: 'a fox', ...body }));
@@ -197,7 +198,7 @@ test('URLs are answered where they are asked for, and by default under names who
 });
 
 test('where no URL can be signed, a request for one is refused by name, and the default is the image itself', async (t) => {
-  const served = await serve(t, { server: { signPath: undefined } });
+  const served = await serve(t, { server: { signer: undefined } });
   const response = await post(served, JSON.stringify({ prompt: 'a fox', response_format: 'url' }));
   const { code, param } = await errorIn(response);
   assert.deepEqual([response.status, code, param], [400, 'invalid_parameter', 'response_format']);
