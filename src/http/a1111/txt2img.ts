@@ -2,6 +2,8 @@
 import { randomInt } from 'node:crypto';
 import { Readable } from 'node:stream';
 import type { FastifyReply } from 'fastify';
+import type { ErrorCode } from '../../errors/error-codes.ts';
+import { Text2ImgError } from '../../errors/text2img-error.ts';
 import type { Caller } from '../front/caller.ts';
 import { errorOf } from '../front/ended-job.ts';
 import type { EndedJob, Front } from '../front/front.ts';
@@ -40,8 +42,13 @@ export async function txt2img(
   const prompts = request.documents.map((document) => ({ document, model: model.id }));
   const created = await front.create(caller, prompts, { body: request.body, isWatched: true });
   const jobs = await running.during(caller, created.ids, async (waiting) => {
-    const ended = await front.wait(caller, created.ids, { onEvent: (event) => waiting.onEvent(event) });
-    return completedOf(ended, waiting);
+    try {
+      const ended = await front.wait(caller, created.ids, { onEvent: (event) => waiting.onEvent(event) });
+      return completedOf(ended, waiting);
+    } catch (error) {
+      await leave(front, { caller, waiting, error });
+      throw error;
+    }
   });
   const images = await Promise.all(jobs.map((job) => front.images(caller, job.id)));
   const warnings = [...model.warnings, ...request.warnings, ...created.warnings, ...jobWarnings(jobs)];
@@ -61,6 +68,21 @@ export async function txt2img(
       ...warningsHeader(warnings),
     })
     .send(Readable.from(joined(first.value ?? '', pieces)));
+}
+
+const LOST: ReadonlySet<string> = new Set<ErrorCode>(['client_disconnected', 'no_worker']);
+
+interface LostRequest {
+  readonly caller: Caller;
+  readonly waiting: RunningRequest;
+  readonly error: unknown;
+}
+
+/** The front cancels the job of a request that its client left, where a retry does not take it over. Of several jobs no retry does. */
+async function leave(front: Front, { caller, waiting, error }: LostRequest): Promise<void> {
+  const isLost = error instanceof Text2ImgError && LOST.has(error.code);
+  if (!isLost || waiting.ids.length === 1 || caller.idempotencyKey !== undefined) return;
+  await Promise.allSettled(waiting.open.map((id) => front.cancel(caller, id)));
 }
 
 /** @throws the error of the first job that failed; one that the caller stopped has not failed */

@@ -204,6 +204,22 @@ test('skip ends the pass under way, and the request answers with the others', as
   assert.deepEqual(infoOf(answer)['all_seeds'], [4]);
 });
 
+for (const n_iter of [1, 3])
+  test(`a client that closes the connection leaves none of its ${n_iter} jobs behind`, async (t) => {
+    const server = await served(t, { front: { cancelLostAfterMs: 50 } });
+    const gone = new AbortController();
+    const body = JSON.stringify({ ...SMALL, prompt: 'a fox [slow 50]', steps: 400, n_iter });
+    const left = fetch(`${server.url}/sdapi/v1/txt2img`, { method: 'POST', body, signal: gone.signal });
+    left.catch(() => {});
+    await until(async () => (await progressOf(server)).step > 0);
+    gone.abort();
+    await assert.rejects(left);
+    await until(async () => (await server.queue.counts()).error === n_iter);
+    const jobs = await server.queue.list({ limit: 10 });
+    assert.deepEqual(new Set(jobs.map(({ error }) => error?.split(':')[0])), new Set(['cancelled']));
+    assert.deepEqual((await progressOf(server)).jobs, 0);
+  });
+
 test('a job that fails is an error in the shape of the web UI', async (t) => {
   const answer = await txt2img(await served(t, { worker: { maxAttempts: 1 } }), { ...SMALL, prompt: 'a fox [fail]' });
   assert.equal(answer.status, 500, answer.text);
