@@ -6,6 +6,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { Text2ImgError } from '../../errors/text2img-error.ts';
 import type { Estimate, Front } from '../front/front.ts';
 import type { Door, DoorTools } from '../server/door.ts';
+import { noticeHeaders } from '../openai/notices.ts';
 import { readBody } from './body.ts';
 import { DefaultModels } from './default-models.ts';
 import { errorBody } from './errors.ts';
@@ -17,7 +18,6 @@ import { type RunningRequest, RunningRequests } from './running-requests.ts';
 import { sendRootPage } from './root-page.ts';
 import { askedModel, FIXED_SETTINGS, MODEL_SETTING } from './settings.ts';
 import { txt2img } from './txt2img.ts';
-import { warningsHeader } from './warnings-header.ts';
 
 const ROOT = '/sdapi/v1';
 /** Of a body with an image of 2048×2048 pixels in base64. */
@@ -73,7 +73,7 @@ function registerOptions({ app, tools, defaults }: Parts): void {
     const model = askedModel(settings);
     const warnings = model === undefined ? [] : await defaults.choose(tools.caller(request), model);
     const unread = settingsWarnings(settings, new Set([MODEL_SETTING]), FIXED_SETTINGS);
-    return json(reply.headers(warningsHeader([...warnings, ...unread])), null);
+    return json(reply.headers(noticeHeaders({ ignored: [], warnings: [...warnings, ...unread] })), null);
   });
 }
 

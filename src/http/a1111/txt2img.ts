@@ -7,12 +7,12 @@ import { Text2ImgError } from '../../errors/text2img-error.ts';
 import type { Caller } from '../front/caller.ts';
 import { errorOf } from '../front/ended-job.ts';
 import type { EndedJob, Front } from '../front/front.ts';
+import { headerText, noticeHeaders } from '../openai/notices.ts';
 import type { DefaultModels } from './default-models.ts';
 import type { RunningRequest, RunningRequests } from './running-requests.ts';
 import { answerPieces } from './txt2img-answer.ts';
 import { infoText } from './txt2img-info.ts';
 import { readTxt2Img } from './txt2img-request.ts';
-import { warningsHeader } from './warnings-header.ts';
 
 interface Txt2ImgParts {
   readonly front: Front;
@@ -64,8 +64,8 @@ export async function txt2img(
     .headers({
       'content-type': 'application/json; charset=utf-8',
       'text2img-id': created.ids.join(', '),
-      'text2img-model': encodeURI(model.id),
-      ...warningsHeader(warnings),
+      'text2img-model': headerText(model.id),
+      ...noticeHeaders({ ignored: [], warnings }),
     })
     .send(Readable.from(joined(first.value ?? '', pieces)));
 }

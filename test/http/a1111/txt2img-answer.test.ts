@@ -3,7 +3,6 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { answerPieces } from '../../../src/http/a1111/txt2img-answer.ts';
 import { infoText } from '../../../src/http/a1111/txt2img-info.ts';
-import { warningsHeader } from '../../../src/http/a1111/warnings-header.ts';
 import type { EndedJob, StoredImage } from '../../../src/http/front/front.ts';
 import { encodePng } from '../../../src/image/encode-png.ts';
 
@@ -131,11 +130,4 @@ test('an interrupted request says what was asked for', () => {
     [info['seed'], info['width'], info['sampler_name'], info['sd_model_name'], info['infotexts']],
     [5, 512, 'Euler a', 'sd15', []],
   );
-});
-
-test('warnings in the header are printable ASCII of a bounded length', () => {
-  assert.deepEqual(warningsHeader([]), {});
-  const { 'text2img-warnings': header = '' } = warningsHeader(['the model’s own – “ü”\n', 'x'.repeat(5000)]);
-  assert.match(header, /^the model's own \? \?\?\?\? x+\.\.\.$/);
-  assert.ok(header.length <= 2010);
 });

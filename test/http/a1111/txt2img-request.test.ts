@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { warningsHeader } from '../../../src/http/a1111/warnings-header.ts';
+import { noticeHeaders } from '../../../src/http/openai/notices.ts';
 import { readTxt2Img } from '../../../src/http/a1111/txt2img-request.ts';
 import { Text2ImgError } from '../../../src/errors/text2img-error.ts';
 import { DEFAULT_LIMITS } from '../../../src/job/limits.ts';
@@ -206,7 +206,8 @@ test('any body is read or refused with one of our errors, and its warnings fit i
     fc.property(fc.dictionary(name, fc.jsonValue(), { maxKeys: 30 }), (body) => {
       try {
         const { documents, warnings } = read(body);
-        for (const value of Object.values(warningsHeader(warnings))) assert.match(value, /^[\x20-\x7e]{1,2010}$/);
+        for (const value of Object.values(noticeHeaders({ ignored: [], warnings })))
+          assert.match(value, /^[\x20-\x7e]{1,2010}$/);
         for (const document of documents) parsePromptDocument(document, DEFAULT_LIMITS);
       } catch (error) {
         if (!(error instanceof Text2ImgError && error.fault === 'request')) throw error;
