@@ -9,10 +9,28 @@
 import type { DocumentId } from '../job/document-id.ts';
 import type { FieldValue } from '../job/request-field.ts';
 import type { ErrorCode } from '../errors/error-codes.ts';
+import type {
+  FollowedJob,
+  JobProgress,
+  JobSummary,
+  ListedJob,
+  ListedPage,
+  ListOptions,
+  PageOptions,
+} from './job-summary.ts';
 import type { SideData } from './side-data.ts';
 import type { OwedWebhook, WebhookOutbox } from './webhook-outbox.ts';
 
-export type JobStatus = 'pending' | 'processing' | 'completed' | 'error';
+export type {
+  FollowedJob,
+  JobProgress,
+  JobStatus,
+  JobSummary,
+  ListedJob,
+  ListedPage,
+  ListOptions,
+  PageOptions,
+} from './job-summary.ts';
 
 /** A prompt document's own fields as they lie in the queue, not yet validated (`job/prompt-document.ts` does that). */
 export type RawPromptDocument = Readonly<Record<string, unknown>>;
@@ -66,12 +84,6 @@ export interface ClaimedPrompt {
   readonly fieldNames: readonly string[];
 }
 
-export interface JobProgress {
-  /** Steps done of all images together. */
-  readonly step: number;
-  readonly steps: number;
-}
-
 /** The values that a completed run writes into its document. */
 export interface CompletionRecord {
   /** One URL per image, in order. */
@@ -90,74 +102,6 @@ export interface FailureRecord {
 
 /** `lost`: nothing was written, the document is no longer ours. */
 export type TransitionOutcome = 'done' | 'lost';
-
-/** A document as `jobs list` and `jobs show` present it. */
-export interface JobSummary {
-  readonly id: string;
-  /** A `JobStatus`, or the value that another program wrote there, quoted and bounded. All texts are bounded, none is escaped. */
-  readonly status: string;
-  readonly text: string;
-  readonly priority: number;
-  readonly attempts: number;
-  readonly progress?: JobProgress;
-  readonly owner?: string;
-  readonly leaseUntil?: Date;
-  readonly imageUrls?: readonly string[];
-  readonly seed?: number;
-  readonly parameters?: Readonly<Record<string, FieldValue>>;
-  readonly warnings?: readonly string[];
-  readonly error?: string;
-  /** The error of the last attempt, while the job waits for the next one. */
-  readonly lastError?: string;
-  /** It waits for its next attempt, which is due at `leaseUntil`. */
-  readonly awaitsRetry?: boolean;
-  readonly enqueuedAt?: Date;
-  readonly finishedAt?: Date;
-  /** The request's other fields, as the user wrote them; a text there may be of another type than is allowed. */
-  readonly request?: Readonly<Record<string, string | number | boolean>>;
-  /** When a worker claimed it last. */
-  readonly startedAt?: Date;
-  /** The worker that claimed it last, also when it has ended. */
-  readonly worker?: string;
-  readonly model?: string;
-  readonly tenant?: string;
-  readonly door?: string;
-}
-
-/** A job as somebody who waits for it sees it. */
-export interface FollowedJob extends JobSummary {
-  readonly ended: boolean;
-}
-
-/** A job in a list, and its place there. */
-export interface ListedJob extends JobSummary {
-  /** For `ListOptions.after`; opaque. It stays good when jobs are added, end or are removed. */
-  readonly cursor: string;
-}
-
-export interface ListOptions {
-  readonly status?: JobStatus | undefined;
-  /** At most so many, and never more than `LARGEST_PAGE`. */
-  readonly limit: number;
-  /** The `cursor` of a job: only those behind it. */
-  readonly after?: string | undefined;
-  /** Only this tenant's; null: those without a tenant. */
-  readonly tenant?: string | null | undefined;
-  /** Only those for this model. */
-  readonly model?: string | undefined;
-}
-
-export interface PageOptions extends ListOptions {
-  /** A search for rare jobs ends after so long, with the jobs that it has found. */
-  readonly withinMs: number;
-}
-
-/** A part of the list. */
-export interface ListedPage {
-  readonly jobs: readonly ListedJob[];
-  /** For `after`: where the list goes on; undefined: this was its end. A page without jobs can have one. */
-  readonly next: string | undefined;
-}
 
 /** How many documents a claim takes before this one; at least so many where the count was capped. */
 export interface QueuePosition {
@@ -221,6 +165,8 @@ export interface DrainState {
   readonly refused: number;
   /** Processing documents that nobody can claim, because another program left them without our lease. */
   readonly stuck: number;
+  /** Pending documents for other models than those that were asked for, counted up to `MOST_OTHERS`; absent where all models were. */
+  readonly others?: number;
 }
 
 /** A job that ends as `error` without a claim: all its attempts crashed, or no worker can claim it. */
@@ -269,9 +215,28 @@ export interface StatementOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** The models that a worker claims for. */
+export interface ModelSelection {
+  /** Canonical names: at most 50, because a claim reads an index once for each. */
+  readonly named: readonly string[];
+  /** Also documents that name no model. */
+  readonly takesUnnamed: boolean;
+}
+
+export interface ModelOptions extends StatementOptions {
+  /** Default: whatever their model is. */
+  readonly models?: ModelSelection | undefined;
+}
+
 export interface SweepOptions extends StatementOptions {
   /** Default: the end is not reported, and no webhook is recorded. */
   readonly endings?: Endings | undefined;
+}
+
+export interface ClaimOptions extends SweepOptions, ModelOptions {
+  readonly limit: number;
+  /** Tenants take turns, one document each; priorities order the documents of one tenant. Needs `models`. */
+  readonly fair?: boolean | undefined;
 }
 
 export interface PromptQueue extends AsyncDisposable {
@@ -283,7 +248,7 @@ export interface PromptQueue extends AsyncDisposable {
    * leases last until `leaseMs` from now. Documents that were claimed before an error are returned all the same.
    * @throws `queue_refused` when every pending document of one whole pass through the queue was refused by the database
    */
-  claim(options: { readonly limit: number } & SweepOptions): Promise<readonly ClaimedPrompt[]>;
+  claim(options: ClaimOptions): Promise<readonly ClaimedPrompt[]>;
 
   /** Extends the lease to `leaseMs` from now, and records the progress. */
   renew(claim: ClaimedPrompt, progress?: JobProgress): Promise<TransitionOutcome>;
@@ -381,10 +346,10 @@ export interface PromptQueue extends AsyncDisposable {
   /** Sentences about documents whose status is nearly `pending`, so that no worker sees them. */
   nearMisses(): Promise<readonly string[]>;
 
-  drainState(options?: StatementOptions): Promise<DrainState>;
+  drainState(options?: ModelOptions): Promise<DrainState>;
 
   /** Milliseconds until a lease or a backoff ends, if any document waits for one; for an idle worker's sleep. */
-  msUntilNextDue(): Promise<number | undefined>;
+  msUntilNextDue(options?: ModelOptions): Promise<number | undefined>;
 
   /** Resolves when there may be something to claim, at the latest after `timeoutMs` or when the signal is aborted. Never rejects. */
   untilChanged(options: { readonly timeoutMs: number; readonly signal: AbortSignal }): Promise<void>;

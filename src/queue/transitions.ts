@@ -16,6 +16,8 @@ export const ENDED_STATUSES = ['completed', 'error'] as const satisfies readonly
 /** So many delivered webhooks of a job are kept, so that operators can list them. */
 export const KEPT_DELIVERED = 5;
 const MAX_HOOK_ERROR_LENGTH = 500;
+/** `drainState` counts so many documents for other models. */
+export const MOST_OTHERS = 10_000;
 /** The most that `stuck` tells; a queue with more has one cause. */
 export const MAX_STUCK_TOLD = 20;
 

@@ -48,8 +48,8 @@ async function claimFrom(
   if (entries.length === 0 && isWhole) walk.endPass();
   for (const entry of entries) {
     if (claimed.length >= limit || prompts.signal?.aborted === true) return;
-    const filter = leaseEnded({ $lt: [ATTEMPTS, prompts.maxAttempts] });
-    const outcome = await claimEntry(prompts, { walk, entry, filter, take: takeEnded, hint: 'processing', endings });
+    const filter = { ...prompts.scope, ...leaseEnded({ $lt: [ATTEMPTS, prompts.maxAttempts] }) };
+    const outcome = await claimEntry(prompts, { walk, entry, filter, take: takeEnded, endings });
     await walk.calm(prompts.signal);
     if (outcome !== 'missed' && outcome !== 'passed') claimed.push(outcome);
   }

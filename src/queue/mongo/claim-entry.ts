@@ -22,7 +22,7 @@ export const TOO_LARGE = {
   message: 'the document has more than 15 MB, so the service has no room for its own fields.',
 } as const;
 
-export interface EntryClaim extends Omit<TakeStatement, 'filter' | 'sort'> {
+export interface EntryClaim extends Pick<TakeStatement, 'take'> {
   readonly walk: Walk;
   readonly entry: WalkEntry;
   /** The claim succeeds only if the document still matches this. */
@@ -66,9 +66,9 @@ export async function claimEntry(prompts: PromptsCollection, claim: EntryClaim):
 }
 
 /** Under a doubtful `_id` it may not be found: the first in the index is taken, which is as good. */
-function atPlace({ entry, filter, take, hint }: EntryClaim): TakeStatement {
+function atPlace({ entry, filter, take }: EntryClaim): TakeStatement {
   const [find] = entry.zone.finds(undefined);
-  const { filter: zoned = {}, sort = {} } = find ?? {};
+  const { filter: zoned = {}, sort = {}, hint } = find ?? {};
   return { filter: { $and: [zoned, filter] }, sort, take, ...omitUndefined({ hint }) };
 }
 

@@ -13,17 +13,17 @@ import type { ClaimedRecord } from './take-one.ts';
 import type { Walk, WalkEntry } from './walk.ts';
 
 /** How much of the queue's head is looked at; more where many want it, else they all meet in the same few. */
-const HEAD_SIZE = 32;
+export const HEAD_SIZE = 32;
 const CROWDED_HEAD_SIZE = 128;
 /** After so many collisions in one look it is out of date: with 32 claimers some went through a whole stale head, for a second. */
 const MAX_STALE = 2;
 const MAX_MISSES = 64;
 /** From this share of collisions on the place in the head is left to chance. */
-const SPREAD_FROM = 0.1;
+export const SPREAD_FROM = 0.1;
 /** One collision counts at once. A worker forgets it after about 40 claims without another. */
 const CALMING = 0.05;
 /** Passing over refused documents is interrupted after so long, for what else a worker does; the next claim goes on. */
-const MAX_CLAIM_MS = 1000;
+export const MAX_CLAIM_MS = 1000;
 
 /** How often documents were taken by somebody else lately, in [0, 1]. */
 export interface Contention {
@@ -57,7 +57,7 @@ export async function claimPending(prompts: PromptsCollection, options: PendingO
 }
 
 /** @returns how many were gone */
-async function claimEntries(
+export async function claimEntries(
   prompts: PromptsCollection,
   entries: readonly WalkEntry[],
   options: PendingOptions,
@@ -88,12 +88,16 @@ async function claimOrEnd(
   const isPending = statusIs('pending');
   const ending = endingOf(entry);
   if (ending !== undefined) {
-    const filter: PromptFilter = { status: 'pending', $expr: { $and: [isPending, ending.condition] } };
+    const filter: PromptFilter = {
+      ...prompts.scope,
+      status: 'pending',
+      $expr: { $and: [isPending, ending.condition] },
+    };
     await endEntry(prompts, { walk, entry, filter, failure: ending.failure, endings });
     return 'passed';
   }
-  const filter: PromptFilter = { status: 'pending', $expr: { $and: [isPending, JOB_IS_OURS] } };
-  return claimEntry(prompts, { walk, entry, filter, take: takePending, hint: 'pending', endings });
+  const filter: PromptFilter = { ...prompts.scope, status: 'pending', $expr: { $and: [isPending, JOB_IS_OURS] } };
+  return claimEntry(prompts, { walk, entry, filter, take: takePending, endings });
 }
 
 /** Of what can be seen before it is claimed. */

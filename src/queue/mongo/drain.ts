@@ -1,6 +1,8 @@
 /** Tells a worker that there is nothing to do, and until when. */
-import type { DrainState } from '../prompt-queue.ts';
+import type { DrainState, ModelSelection } from '../prompt-queue.ts';
+import { MOST_OTHERS } from '../transitions.ts';
 import { HAS_LEASE_DATE, LEASE_IS_OURS } from './expressions.ts';
+import { valuesOf } from './model-scope.ts';
 import type { PromptsCollection } from './prompts-collection.ts';
 import type { PromptProjection } from './statement-types.ts';
 import { countStuck } from './stuck.ts';
@@ -18,11 +20,24 @@ const WAIT: PromptProjection = {
   wait_ms: { $cond: [LEASE_IS_OURS, { $subtract: ['$job.lease_until', '$$NOW'] }, null] },
 };
 
-export async function drainState(prompts: PromptsCollection): Promise<DrainState> {
+export async function drainState(prompts: PromptsCollection, models?: ModelSelection): Promise<DrainState> {
   if (!(await isDrained(prompts))) return { isDrained: false, refused: 0, stuck: 0 };
   const { pending, ended, far, dead } = prompts.walks;
   const refusedProcessing = ended.refused + far.refused + dead.refused;
-  return { isDrained: true, refused: pending.refused, stuck: (await countStuck(prompts)) + refusedProcessing };
+  return {
+    isDrained: true,
+    refused: pending.refused,
+    stuck: (await countStuck(prompts)) + refusedProcessing,
+    ...(models === undefined ? {} : { others: await countOthers(prompts, models) }),
+  };
+}
+
+/** Pending documents for other models. */
+async function countOthers(prompts: PromptsCollection, models: ModelSelection): Promise<number> {
+  const { collection, bounds, hints } = prompts;
+  const filter = { status: 'pending', 'job.model': { $nin: valuesOf(models) } } as const;
+  const options = { limit: MOST_OTHERS, ...bounds, ...hints.models };
+  return prompts.run(() => collection.countDocuments(filter, options));
 }
 
 /** Documents that are not ours to claim (`status: ["pending"]`, or passed over) are nobody's work. */
@@ -44,17 +59,20 @@ async function hasNonePending(prompts: PromptsCollection): Promise<boolean> {
 
 /** Milliseconds until the first lease ends that is ours to wait for. */
 export async function msUntilNextDue(prompts: PromptsCollection): Promise<number | undefined> {
-  const { collection, walks } = prompts;
+  const { collection, walks, scope } = prompts;
   const wait = async (limit: number): Promise<number | undefined | 'unknown'> => {
     const found = await prompts.run(() =>
       collection
-        .find(HAS_LEASE_DATE, {
-          projection: WAIT,
-          sort: { 'job.lease_until': 1 },
-          limit,
-          ...prompts.bounds,
-          ...prompts.hints.processing,
-        })
+        .find(
+          { ...scope, ...HAS_LEASE_DATE },
+          {
+            projection: WAIT,
+            sort: { 'job.lease_until': 1 },
+            limit,
+            ...prompts.bounds,
+            ...prompts.hints.processing,
+          },
+        )
         .toArray(),
     );
     const isRefused = (id: unknown): boolean => [walks.ended, walks.far, walks.dead].some((walk) => walk.isRefused(id));

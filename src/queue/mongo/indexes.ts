@@ -25,6 +25,16 @@ const INDEXES = {
     key: { 'job.hook_due': 1 },
     partialFilterExpression: { 'job.hook_due': { $exists: true } },
   },
+  models: {
+    name: 'text2img_models',
+    key: { 'job.model': 1, priority: -1, _id: 1 },
+    partialFilterExpression: { status: 'pending' },
+  },
+  turns: {
+    name: 'text2img_turns',
+    key: { 'job.model': 1, 'job.tenant': 1, priority: -1, _id: 1 },
+    partialFilterExpression: { status: 'pending' },
+  },
   tenantPending: {
     name: 'text2img_tenant_pending',
     key: { 'job.tenant': 1 },

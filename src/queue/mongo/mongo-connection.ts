@@ -12,10 +12,9 @@ import {
   type NamedUri,
   newClient,
 } from './mongo-client.ts';
+import { ModelScopes } from './model-scope.ts';
 import type { PromptsCollection } from './prompts-collection.ts';
 import { PromptStatements } from './statements.ts';
-import { Walk } from './walk.ts';
-import { endedPlan, farPlan, PENDING_PLAN } from './walk-plans.ts';
 import { KEYS_COLLECTION, WebhookKeys } from './webhook-keys.ts';
 
 export interface MongoQueueOptions extends NamedUri {
@@ -45,6 +44,8 @@ export class MongoConnection implements AsyncDisposable {
   readonly collection: Collection;
   /** The same context as `open` gives, for callers that only look at values that are known here. */
   readonly statements: PromptsCollection;
+  /** What of the queue is claimed. */
+  readonly scopes: ModelScopes;
   readonly #options: MongoQueueOptions;
   readonly #client: MongoClient;
   readonly #diary: ConnectionDiary;
@@ -63,6 +64,7 @@ export class MongoConnection implements AsyncDisposable {
     this.description = `MongoDB ${hosts}/${this.database}.${options.collection}`;
     this.collection = this.#client.db(this.database).collection(options.collection);
     this.#indexes = new QueueIndexes(this.collection, options.logger);
+    this.scopes = new ModelScopes(options.maxAttempts);
     this.statements = this.#statementsOf(this.collection);
   }
 
@@ -121,12 +123,7 @@ export class MongoConnection implements AsyncDisposable {
       hints: this.#indexes.hints,
       bounds: { maxTimeMS: deadlineMs },
       logger,
-      walks: {
-        pending: new Walk(PENDING_PLAN),
-        ended: new Walk(endedPlan((attempts) => attempts < maxAttempts)),
-        far: new Walk(farPlan((attempts) => attempts < maxAttempts)),
-        dead: new Walk(endedPlan((attempts) => attempts >= maxAttempts)),
-      },
+      ...this.scopes.of(undefined),
       webhookKeys: this.#keysOf(run),
       run,
     };

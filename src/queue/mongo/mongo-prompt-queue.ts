@@ -7,6 +7,7 @@ import type {
   CancelOptions,
   ChangeListeners,
   ClaimedPrompt,
+  ClaimOptions,
   CompletionRecord,
   DepthOptions,
   DrainState,
@@ -19,6 +20,7 @@ import type {
   ListedJob,
   ListedPage,
   ListOptions,
+  ModelOptions,
   PageOptions,
   PromptIdentity,
   PromptQueue,
@@ -27,7 +29,6 @@ import type {
   RawPromptDocument,
   RetriedAll,
   RetrySelection,
-  StatementOptions,
   SweepOptions,
   TransitionOutcome,
   WaitingPrompt,
@@ -39,18 +40,19 @@ import { adopt, type Doors } from './adopt.ts';
 import { documentIdOf } from './bson-ids.ts';
 import { cancel } from './cancel.ts';
 import { type ClaimMemory, claim } from './claim.ts';
+import { firstTurn } from './claim-by-turns.ts';
 import { complete } from './complete.ts';
 import { drainState, msUntilNextDue } from './drain.ts';
 import { enqueue } from './enqueue.ts';
 import { fail } from './fail.ts';
 import { findId, idsWithPrefix } from './find-id.ts';
 import { nearMisses } from './near-misses.ts';
-import { TENANT_INDEXES } from './indexes.ts';
+import { type IndexUse, TENANT_INDEXES } from './indexes.ts';
 import { counts, follow, list, listPage, show } from './list.ts';
 import { MongoConnection, type MongoQueueOptions } from './mongo-connection.ts';
 import { nameObject } from './name-object.ts';
 import { MongoOutbox } from './outbox.ts';
-import { byId, type PromptsCollection } from './prompts-collection.ts';
+import { byId, type PromptsCollection, type Walks } from './prompts-collection.ts';
 import { depth, oldestPendingMs, placeInQueue } from './queue-depth.ts';
 import { reap } from './reap.ts';
 import { release } from './release.ts';
@@ -75,12 +77,19 @@ export class MongoPromptQueue implements PromptQueue {
   readonly sideData: SideData;
   readonly #logger: Logger;
   readonly #connection: MongoConnection;
-  readonly #memory: ClaimMemory = { contention: { rate: 0 }, isPendingFirst: false };
+  readonly #memory: ClaimMemory = {
+    contention: { rate: 0 },
+    isPendingFirst: false,
+    turn: firstTurn(),
+  };
   readonly #wakeUp: WakeUp;
+  /** Of the last claim. */
+  #walks: Walks;
 
   /** Does not connect yet. @throws `invalid_option` for a URI that is none, names no database, or names that MongoDB does not allow */
   constructor(options: MongoPromptQueueOptions) {
     this.#connection = new MongoConnection(options);
+    this.#walks = this.#connection.statements.walks;
     this.description = this.#connection.description;
     this.#wakeUp = new WakeUp(this.#connection.collection, options.logger);
     // A worker has made the indexes already; a list of webhooks makes none.
@@ -89,13 +98,10 @@ export class MongoPromptQueue implements PromptQueue {
     this.#logger = options.logger;
   }
 
-  async claim({
-    limit,
-    signal,
-    endings,
-  }: { readonly limit: number } & SweepOptions): Promise<readonly ClaimedPrompt[]> {
-    const prompts = await this.#connection.openToWork({ signal });
-    const claimed = await claim(prompts, { limit, memory: this.#memory, endings });
+  async claim({ limit, signal, endings, models, fair }: ClaimOptions): Promise<readonly ClaimedPrompt[]> {
+    const isFair = models !== undefined && fair === true;
+    const prompts = await this.#openFor({ models, signal }, isFair ? ['turns'] : []);
+    const claimed = await claim(prompts, { limit, memory: this.#memory, endings, isFair });
     return claimed.map((one) => this.#toClaim(one));
   }
 
@@ -222,17 +228,18 @@ export class MongoPromptQueue implements PromptQueue {
     return nearMisses(await this.#connection.open());
   }
 
-  async drainState(options?: StatementOptions): Promise<DrainState> {
-    return drainState(await this.#connection.openToWork(options));
+  async drainState(options: ModelOptions = {}): Promise<DrainState> {
+    return drainState(await this.#openFor(options), options.models);
   }
 
   /** For tests and scripts. */
-  async isDrained(options?: StatementOptions): Promise<boolean> {
+  async isDrained(options?: ModelOptions): Promise<boolean> {
     return (await this.drainState(options)).isDrained;
   }
 
-  async msUntilNextDue(): Promise<number | undefined> {
-    return msUntilNextDue(await this.#connection.open());
+  async msUntilNextDue({ models, signal }: ModelOptions = {}): Promise<number | undefined> {
+    const prompts = await this.#connection.open({ signal });
+    return msUntilNextDue({ ...prompts, ...this.#connection.scopes.of(models) });
   }
 
   async untilChanged({
@@ -242,7 +249,7 @@ export class MongoPromptQueue implements PromptQueue {
     readonly timeoutMs: number;
     readonly signal: AbortSignal;
   }): Promise<void> {
-    const { pending, ended } = this.#connection.statements.walks;
+    const { pending, ended } = this.#walks;
     // The rest of the queue is not known yet.
     if (pending.isUnderWay) return;
     const passMs = Math.min(pending.msUntilNextPass ?? Infinity, ended.msUntilNextPass ?? Infinity);
@@ -252,6 +259,14 @@ export class MongoPromptQueue implements PromptQueue {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#wakeUp[Symbol.asyncDispose]();
     await this.#connection[Symbol.asyncDispose]();
+  }
+
+  async #openFor({ models, signal }: ModelOptions, more: readonly IndexUse[] = []): Promise<PromptsCollection> {
+    const indexes: readonly IndexUse[] = models === undefined ? [] : ['models', ...more];
+    const prompts = await this.#connection.openToWork({ signal }, indexes);
+    const scoped = this.#connection.scopes.of(models);
+    this.#walks = scoped.walks;
+    return { ...prompts, ...scoped };
   }
 
   async #change<T>(

@@ -16,12 +16,14 @@ export interface PromptsCollection extends WalkedCollection {
   /** The keys that prove that a webhook in a document is the service's own. */
   readonly webhookKeys: WebhookKeys;
   readonly walks: Walks;
+  /** The documents that are claimed: of some models, or all. */
+  readonly scope: PromptFilter;
   /** Aborted: no statement is waited for any longer. */
   readonly signal?: AbortSignal | undefined;
 }
 
 /** The documents that this worker passes over, and how far it has come. */
-interface Walks {
+export interface Walks {
   readonly pending: Walk;
   /** Processing, the lease over, attempts left. */
   readonly ended: Walk;

@@ -70,6 +70,7 @@ interface Comparison {
   readonly $in?: readonly unknown[];
   readonly $lt?: unknown;
   readonly $lte?: unknown;
+  readonly $nin?: readonly unknown[];
   readonly $regex?: RegExp;
   readonly $type?: TypeName;
 }

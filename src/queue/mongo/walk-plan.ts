@@ -1,4 +1,5 @@
 /** The plan of a walk: parts of an index, in their order, and which of the documents there the walk takes. */
+import type { IndexHints } from './indexes.ts';
 import type { PromptFilter, PromptProjection, PromptSort } from './statement-types.ts';
 import type { StoredDocument } from './statements.ts';
 
@@ -20,11 +21,11 @@ export interface Spot {
 export interface Find {
   readonly filter: PromptFilter;
   readonly sort: PromptSort;
+  readonly hint: keyof IndexHints;
 }
 
 export interface WalkPlan {
   readonly zones: readonly Zone[];
-  readonly hint: 'pending' | 'processing';
   /** Read of each document; it must tell `_id`. */
   readonly projection: PromptProjection;
   /** `end`: nothing behind it in this zone is of use. */

@@ -10,6 +10,7 @@ import {
   literal,
   statusIs,
 } from './expressions.ts';
+import type { IndexHints } from './indexes.ts';
 import type { PromptFilter } from './statement-types.ts';
 import type { StoredDocument } from './statements.ts';
 import type { Find, Spot, WalkPlan, Zone } from './walk-plan.ts';
@@ -39,38 +40,62 @@ const ODD_TYPES = [
   'undefined',
 ] as const;
 
+/** Some of the pending documents, and the index in which they lie by priority. */
+export interface PendingScope {
+  readonly filter: PromptFilter;
+  readonly hint: keyof IndexHints;
+}
+
 /**
  * A missing priority counts as 0, but MongoDB sorts it behind every number. So there are zones, each in the index's order. `$expr` compares ids of
  * all types, but a query compares those of one type only. If the filter also names a single priority, the server enters the index at that place.
  */
-const ZONES: readonly Zone[] = [
-  numbers({ $gt: 0 }),
-  {
-    finds: (place) => [{ filter: { ...PENDING, priority: { $in: [0, null] }, ...behindId(place) }, sort: BY_ID }],
-    behind: (document, spot) => spotAt(placeOfId(document), spot),
-  },
-  numbers({ $lt: 0 }),
-  // NaN, texts and the like, in any order: their prompts end in error.
-  odd({ $or: [...ODD_TYPES.map((type) => ({ priority: { $type: type } })), { priority: NaN }, { priority: [] }] }),
-  // For lists in lists the server reads the whole index.
-  { ...odd({ priority: { $type: 'array' } }), everyMs: NESTED_LOOK_MS },
-];
-
-function odd(filter: PromptFilter): Zone {
-  return {
-    finds: () => [{ filter: { ...PENDING, ...filter }, sort: BY_PRIORITY }],
-    behind: (_, spot) => oneMore(spot),
-  };
+export function pendingZones({ filter: scope, hint }: PendingScope): readonly Zone[] {
+  const pending = { ...PENDING, ...scope };
+  return [
+    numbers({ pending, hint, range: { $gt: 0 } }),
+    {
+      finds: (place) => [
+        { filter: { ...pending, priority: { $in: [0, null] }, ...behindId(place) }, sort: BY_ID, hint },
+      ],
+      behind: (document, spot) => spotAt(placeOfId(document), spot),
+    },
+    numbers({ pending, hint, range: { $lt: 0 } }),
+  ];
 }
 
-function numbers(range: { readonly $gt: 0 } | { readonly $lt: 0 }): Zone {
+/** They are few, so the index of all pending documents finds those of a scope as well. */
+function oddZones(scope: PromptFilter): readonly Zone[] {
+  const odd = (filter: PromptFilter): Zone => ({
+    finds: () => [{ filter: { ...PENDING, ...scope, ...filter }, sort: BY_PRIORITY, hint: 'pending' }],
+    behind: (_, spot) => oneMore(spot),
+  });
+  return [
+    // NaN, texts and the like, in any order: their prompts end in error.
+    odd({ $or: [...ODD_TYPES.map((type) => ({ priority: { $type: type } })), { priority: NaN }, { priority: [] }] }),
+    // For lists in lists the server reads the whole index.
+    { ...odd({ priority: { $type: 'array' } }), everyMs: NESTED_LOOK_MS },
+  ];
+}
+
+interface NumberZone {
+  readonly pending: PromptFilter;
+  readonly hint: keyof IndexHints;
+  readonly range: { readonly $gt: 0 } | { readonly $lt: 0 };
+}
+
+function numbers({ pending, hint, range }: NumberZone): Zone {
   return {
     finds: (place): readonly Find[] => {
-      if (place === undefined) return [{ filter: { ...PENDING, priority: range }, sort: BY_PRIORITY }];
+      if (place === undefined) return [{ filter: { ...pending, priority: range }, sort: BY_PRIORITY, hint }];
       const priority: unknown = place['priority'];
       return [
-        { filter: { ...PENDING, priority: { $eq: priority }, ...behindId(place) }, sort: BY_ID },
-        { filter: { ...PENDING, $and: [{ priority: range }, { priority: { $lt: priority } }] }, sort: BY_PRIORITY },
+        { filter: { ...pending, priority: { $eq: priority }, ...behindId(place) }, sort: BY_ID, hint },
+        {
+          filter: { ...pending, $and: [{ priority: range }, { priority: { $lt: priority } }] },
+          sort: BY_PRIORITY,
+          hint,
+        },
       ];
     },
     behind: (document, spot) => {
@@ -103,28 +128,31 @@ function oneMore({ place, skip }: Spot): Spot {
 }
 
 /** Pending documents, those to be generated first in front. */
-export const PENDING_PLAN: WalkPlan = {
-  zones: ZONES,
-  hint: 'pending',
-  projection: {
-    _id: 1,
-    priority: 1,
-    job_type: { $type: '$job' },
-    is_ours: statusIs('pending'),
-    is_too_large: IS_TOO_LARGE,
-  },
-  kindOf: ({ is_ours: isOurs }) => (isOurs === true ? 'ours' : 'foreign'),
-};
+export function pendingPlan(scope: PendingScope): WalkPlan {
+  return {
+    zones: [...pendingZones(scope), ...oddZones(scope.filter)],
+    projection: {
+      _id: 1,
+      priority: 1,
+      job_type: { $type: '$job' },
+      is_ours: statusIs('pending'),
+      is_too_large: IS_TOO_LARGE,
+    },
+    kindOf: ({ is_ours: isOurs }) => (isOurs === true ? 'ours' : 'foreign'),
+  };
+}
 
 /** A lease has whole milliseconds, so several documents may share one: those of them that were passed over are counted. */
-const BY_LEASE: Zone = {
+const byLease = (scope: PromptFilter): Zone => ({
   finds: (place) => [
     {
-      filter:
-        place === undefined
-          ? HAS_LEASE_DATE
-          : { ...HAS_LEASE_DATE, 'job.lease_until': { $type: 'date', $gte: place['lease_until'] } },
+      filter: {
+        ...scope,
+        ...HAS_LEASE_DATE,
+        ...(place === undefined ? {} : { 'job.lease_until': { $type: 'date', $gte: place['lease_until'] } }),
+      },
       sort: { 'job.lease_until': 1 },
+      hint: 'processing',
     },
   ],
   behind: ({ lease_until: lease }, spot) => {
@@ -133,19 +161,27 @@ const BY_LEASE: Zone = {
     if (!isDate || (last instanceof Date && last.getTime() === lease.getTime())) return oneMore(spot);
     return { place: { lease_until: lease }, skip: 1 };
   },
-};
+});
 
 /** Nobody's lease lies so far ahead: what does is found at the other end of the index. */
-const FARTHEST_FIRST: Zone = {
-  finds: () => [{ filter: HAS_LEASE_DATE, sort: { 'job.lease_until': -1 } }],
+const farthestFirst = (scope: PromptFilter): Zone => ({
+  finds: () => [{ filter: { ...scope, ...HAS_LEASE_DATE }, sort: { 'job.lease_until': -1 }, hint: 'processing' }],
   behind: (_, spot) => oneMore(spot),
-};
+});
 
 /** Processing documents whose lease is over, the oldest in front. @param isWanted by the attempts that were made */
-export function endedPlan(isWanted: (attempts: number) => boolean, zone = BY_LEASE): WalkPlan {
+export function endedPlan(isWanted: (attempts: number) => boolean, scope: PromptFilter): WalkPlan {
+  return leasePlan(isWanted, byLease(scope));
+}
+
+/** The same, for leases that none of our workers writes. */
+export function farPlan(isWanted: (attempts: number) => boolean, scope: PromptFilter): WalkPlan {
+  return leasePlan(isWanted, farthestFirst(scope));
+}
+
+function leasePlan(isWanted: (attempts: number) => boolean, zone: Zone): WalkPlan {
   return {
     zones: [zone],
-    hint: 'processing',
     projection: {
       _id: 1,
       lease_until: '$job.lease_until',
@@ -159,9 +195,4 @@ export function endedPlan(isWanted: (attempts: number) => boolean, zone = BY_LEA
       return isWanted(Number(attempts)) ? 'ours' : 'foreign';
     },
   };
-}
-
-/** The same, for leases that none of our workers writes. */
-export function farPlan(isWanted: (attempts: number) => boolean): WalkPlan {
-  return endedPlan(isWanted, FARTHEST_FIRST);
 }

@@ -102,6 +102,12 @@ export class Walk {
     return this.#refusals.has(id);
   }
 
+  /** The documents of a zone that can be tried now, for those who choose the zone themselves. */
+  async lookAt(prompts: WalkedCollection, zone: Zone, size: number): Promise<readonly WalkEntry[]> {
+    const progress = { zone, spot: { place: undefined, skip: 0 } };
+    return this.#entriesOf(zone, await this.#read(prompts, progress, size));
+  }
+
   refuse(id: unknown): void {
     this.#refusals.add(id);
   }
@@ -189,9 +195,9 @@ export class Walk {
 
   async #read(prompts: WalkedCollection, { zone, spot }: Progress, limit: number): Promise<StoredDocument[]> {
     const { place, skip } = spot;
-    const { projection, hint } = this.#plan;
+    const { projection } = this.#plan;
     const documents: StoredDocument[] = [];
-    for (const { filter, sort } of zone.finds(place)) {
+    for (const { filter, sort, hint } of zone.finds(place)) {
       const missing = limit + skip - documents.length;
       if (missing <= 0) break;
       const found = await prompts.run(() =>

@@ -3,10 +3,11 @@
  * object any more is set aside as an error in the same transaction, its text untouched.
  */
 import { promptFieldsOf } from '../../job/prompt-document.ts';
-import type { ClaimedPrompt, Endings } from '../prompt-queue.ts';
+import type { ClaimedPrompt, Endings, ModelSelection } from '../prompt-queue.ts';
 import { claimOf } from '../transitions.ts';
+import { nextByTurns, nextOfModels, type Turn } from './claim-order.ts';
 import { type Ended, endUnclaimed } from './end-unclaimed.ts';
-import { ATTEMPTS, LEASE_IS_OVER, RUN_ID } from './expressions.ts';
+import { ATTEMPTS, isFor, LEASE_IS_OVER, parametersOf, RUN_ID } from './expressions.ts';
 import { documentOf, identityOf } from './rows.ts';
 import { NOW_MS, type Row, type Statements } from './statements.ts';
 
@@ -18,6 +19,9 @@ export interface ClaimOptions {
   /** Where the queue is, for the `docKey`. */
   readonly path: string;
   readonly endings: Endings | undefined;
+  readonly models: ModelSelection | undefined;
+  /** Whose turn was the last; undefined: there are no turns. */
+  readonly turn: Turn | undefined;
 }
 
 export interface Claimed {
@@ -33,17 +37,22 @@ UPDATE prompts SET ${OWN}, attempts = ${ATTEMPTS} + 1, run_id = ${RUN_ID},
   previous_died = CASE WHEN awaits_retry THEN previous_died ELSE 1 END, awaits_retry = 0
 WHERE seq IN (
   SELECT seq FROM prompts WHERE status = 'processing' AND ${LEASE_IS_OVER} AND ${ATTEMPTS} < ?3
+    AND ${isFor({ named: '?5', unnamed: '?6' })}
   ORDER BY lease_until_ms LIMIT ?4
 )
 RETURNING *`;
 
-const PENDING = `
+const TAKE_PENDING = `
 UPDATE prompts SET ${OWN}, status = 'processing',
   run_id = CASE WHEN resume THEN ${RUN_ID} ELSE lower(hex(randomblob(16))) END,
   attempts = CASE WHEN resume THEN ${ATTEMPTS} + 1 ELSE 1 END,
   previous_died = CASE WHEN resume THEN previous_died ELSE 0 END,
-  resume = 0, awaits_retry = 0
+  resume = 0, awaits_retry = 0`;
+const PENDING = `${TAKE_PENDING}
 WHERE seq IN (SELECT seq FROM prompts WHERE status = 'pending' ORDER BY priority DESC, seq LIMIT ?3)
+RETURNING *`;
+const CHOSEN = `${TAKE_PENDING}
+WHERE status = 'pending' AND seq IN (SELECT value FROM json_each(?3))
 RETURNING *`;
 
 const UNREADABLE = {
@@ -71,14 +80,28 @@ export function claim(statements: Statements, options: ClaimOptions): Claimed {
   });
 }
 
-function takeRows(statements: Statements, { limit, leaseMs, maxAttempts, owner }: ClaimOptions): readonly Row[] {
-  const expired = statements.all(EXPIRED, owner, leaseMs, maxAttempts, limit);
+function takeRows(statements: Statements, options: ClaimOptions): readonly Row[] {
+  const { limit, leaseMs, maxAttempts, owner, models } = options;
+  const expired = statements.all(EXPIRED, owner, leaseMs, maxAttempts, limit, ...parametersOf(models));
   if (expired.length >= limit) return expired;
-  const pending = statements.all(PENDING, owner, leaseMs, limit - expired.length);
-  // RETURNING promises no order.
-  const byRank = (a: Row, b: Row): number =>
-    Number(b['priority']) - Number(a['priority']) || Number(a['seq']) - Number(b['seq']);
-  return [...expired, ...pending.toSorted(byRank)];
+  return [...expired, ...takePending(statements, { ...options, limit: limit - expired.length })];
+}
+
+/** RETURNING promises no order. */
+function takePending(statements: Statements, options: ClaimOptions): readonly Row[] {
+  const { limit, leaseMs, owner, models, turn } = options;
+  if (models === undefined) return statements.all(PENDING, owner, leaseMs, limit).toSorted(byRank);
+  const chosen =
+    turn === undefined ? nextOfModels(statements, models, limit) : nextByTurns(statements, turn, { models, limit });
+  if (chosen.length === 0) return [];
+  const places = new Map(chosen.map((seq, place) => [seq, place]));
+  const placeOf = ({ seq }: Row): number => places.get(Number(seq)) ?? 0;
+  const taken = statements.all(CHOSEN, owner, leaseMs, JSON.stringify(chosen));
+  return taken.toSorted((a, b) => placeOf(a) - placeOf(b));
+}
+
+function byRank(a: Row, b: Row): number {
+  return Number(b['priority']) - Number(a['priority']) || Number(a['seq']) - Number(b['seq']);
 }
 
 function toClaim(

@@ -1,5 +1,5 @@
 /** The pieces of the embedded queue's statements: what of a row's own state is believed, as `queue/job-record.ts` does it for what is read. */
-import type { JobStatus } from '../prompt-queue.ts';
+import type { JobStatus, ModelSelection } from '../prompt-queue.ts';
 import { NOW_MS } from './statements.ts';
 
 /** A whole number from 0 that attempts can have; anything else counts as none. */
@@ -23,6 +23,16 @@ export const IS_STUCK = 'lease_until_ms IS NULL';
 /** Sets the end of a row, and clears the columns that an ended row no longer has. */
 export const ENDED = `finished_ms = ${NOW_MS}, lease_until_ms = NULL, owner = NULL, progress_step = NULL, progress_steps = NULL,
   awaits_retry = 0, resume = 0, last_error = NULL`;
+
+/** The row's model is one of a selection. @param models names of parameters: its names as JSON, NULL for all; 1 for rows without a model */
+export function isFor({ named, unnamed }: { readonly named: string; readonly unnamed: string }): string {
+  return `(${named} IS NULL OR (model IS NULL AND ${unnamed}) OR (model IS NOT NULL AND model IN (SELECT value FROM json_each(${named}))))`;
+}
+
+/** The two parameters of `isFor`. */
+export function parametersOf(models: ModelSelection | undefined): readonly [string | null, number] {
+  return models === undefined ? [null, 1] : [JSON.stringify(models.named), models.takesUnnamed ? 1 : 0];
+}
 
 /** For `status IN …`. */
 export function oneOf(statuses: readonly JobStatus[]): string {

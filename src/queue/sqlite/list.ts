@@ -12,12 +12,14 @@ import type {
   ListedJob,
   ListedPage,
   ListOptions,
+  ModelSelection,
   PageOptions,
   PromptIdentity,
   QueueCounts,
 } from '../prompt-queue.ts';
-import { isEnded } from '../transitions.ts';
-import { IS_STUCK, LEASE_END_MS } from './expressions.ts';
+import { isEnded, MOST_OTHERS } from '../transitions.ts';
+import { namesOf } from './claim-order.ts';
+import { IS_STUCK, isFor, LEASE_END_MS, parametersOf } from './expressions.ts';
 import { documentOf, identityOf, jsonOf, timeOf } from './rows.ts';
 import { NOW_MS, type Row, type Statements } from './statements.ts';
 
@@ -29,10 +31,15 @@ const WITH_PREFIX = `SELECT id FROM prompts WHERE id >= ?1 AND id < ?1 || char(1
 const COUNTS = `SELECT status, count(*) AS count FROM prompts GROUP BY status`;
 const STUCK = `SELECT count(*) AS count FROM prompts WHERE status = 'processing' AND ${IS_STUCK}`;
 const STUCK_IDS = `SELECT id FROM prompts WHERE status = 'processing' AND ${IS_STUCK} ORDER BY seq LIMIT ?1`;
-const NEXT_DUE = `SELECT min(${LEASE_END_MS}) - ${NOW_MS} AS wait_ms FROM prompts WHERE status = 'processing' AND NOT ${IS_STUCK}`;
-/** Both are answered from the partial indexes: finished prompts are in neither. */
+const IS_WANTED = isFor({ named: '?1', unnamed: '?2' });
+const NEXT_DUE = `
+SELECT min(${LEASE_END_MS}) - ${NOW_MS} AS wait_ms FROM prompts WHERE status = 'processing' AND NOT ${IS_STUCK} AND ${IS_WANTED}`;
+/** All are answered from the partial indexes: finished prompts are in none. */
 const ANY_PENDING = `SELECT 1 FROM prompts WHERE status = 'pending' LIMIT 1`;
-const ANY_PROCESSING = `SELECT 1 FROM prompts WHERE status = 'processing' AND NOT ${IS_STUCK} LIMIT 1`;
+const ANY_OF_MODEL = `SELECT 1 FROM prompts WHERE status = 'pending' AND model IS ?1 LIMIT 1`;
+const ANY_PROCESSING = `SELECT 1 FROM prompts WHERE status = 'processing' AND NOT ${IS_STUCK} AND ${IS_WANTED} LIMIT 1`;
+const OTHERS = `
+SELECT count(*) AS count FROM (SELECT 1 FROM prompts WHERE status = 'pending' AND NOT ${IS_WANTED} LIMIT ${MOST_OTHERS})`;
 
 /** SQLite's largest. */
 const LAST_SEQ = 2n ** 63n - 1n;
@@ -115,13 +122,22 @@ export function stuckIds(statements: Statements, limit: number): readonly string
   return statements.all(STUCK_IDS, limit).map(({ id }) => String(id));
 }
 
-export function drainState(statements: Statements): DrainState {
-  const isDrained = statements.get(ANY_PENDING) === undefined && statements.get(ANY_PROCESSING) === undefined;
-  return { isDrained, refused: 0, stuck: countStuck(statements) };
+export const NO_JOBS: DrainState = { isDrained: true, refused: 0, stuck: 0 };
+
+export function drainState(statements: Statements, models?: ModelSelection): DrainState {
+  const parameters = parametersOf(models);
+  const hasPending =
+    models === undefined
+      ? statements.get(ANY_PENDING) !== undefined
+      : namesOf(models).some((model) => statements.get(ANY_OF_MODEL, model) !== undefined);
+  const isDrained = !hasPending && statements.get(ANY_PROCESSING, ...parameters) === undefined;
+  const state = { isDrained, refused: 0, stuck: countStuck(statements) };
+  if (!isDrained || models === undefined) return state;
+  return { ...state, others: Number(statements.get(OTHERS, ...parameters)?.['count']) };
 }
 
-export function msUntilNextDue(statements: Statements): number | undefined {
-  const wait = statements.get(NEXT_DUE)?.['wait_ms'];
+export function msUntilNextDue(statements: Statements, models?: ModelSelection): number | undefined {
+  const wait = statements.get(NEXT_DUE, ...parametersOf(models))?.['wait_ms'];
   return typeof wait === 'number' ? Math.max(0, wait) : undefined;
 }
 

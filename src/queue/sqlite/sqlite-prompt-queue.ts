@@ -5,6 +5,7 @@ import { pause } from '../../lib/pause.ts';
 import type {
   CancelOptions,
   ClaimedPrompt,
+  ClaimOptions,
   CompletionRecord,
   DepthOptions,
   DrainState,
@@ -18,6 +19,7 @@ import type {
   ListedJob,
   ListedPage,
   ListOptions,
+  ModelOptions,
   PageOptions,
   PromptIdentity,
   PromptQueue,
@@ -26,7 +28,6 @@ import type {
   RawPromptDocument,
   RetriedAll,
   RetrySelection,
-  StatementOptions,
   SweepOptions,
   TransitionOutcome,
   WaitingPrompt,
@@ -37,6 +38,7 @@ import type { OwedWebhook, WebhookOutbox } from '../webhook-outbox.ts';
 import { adopt, type Doors } from './adopt.ts';
 import { cancel } from './cancel.ts';
 import { claim } from './claim.ts';
+import { firstTurn } from './claim-order.ts';
 import { complete } from './complete.ts';
 import { Database } from './database.ts';
 import type { Ended } from './end-unclaimed.ts';
@@ -52,6 +54,7 @@ import {
   listPage,
   msUntilNextDue,
   NO_COUNTS,
+  NO_JOBS,
   seqBefore,
   show,
   stuckIds,
@@ -94,6 +97,7 @@ export class SqlitePromptQueue implements PromptQueue {
   readonly sideData: SideData;
   readonly #options: SqlitePromptQueueOptions & { readonly path: string };
   readonly #database: Database;
+  readonly #turn = firstTurn();
 
   /** @throws `queue_failed`, `queue_damaged`, `disk_full` */
   constructor(options: SqlitePromptQueueOptions) {
@@ -105,12 +109,8 @@ export class SqlitePromptQueue implements PromptQueue {
     this.description = `the embedded queue ${this.#database.path}`;
   }
 
-  async claim({
-    limit,
-    endings,
-    signal,
-  }: { readonly limit: number } & SweepOptions): Promise<readonly ClaimedPrompt[]> {
-    const options = { ...this.#options, limit, endings };
+  async claim({ limit, endings, signal, models, fair }: ClaimOptions): Promise<readonly ClaimedPrompt[]> {
+    const options = { ...this.#options, limit, endings, models, turn: fair === true ? this.#turn : undefined };
     const { claims, ended } = await this.#database.perform((statements) => claim(statements, options), { signal });
     tell(ended, endings);
     return claims;
@@ -239,8 +239,8 @@ export class SqlitePromptQueue implements PromptQueue {
     return this.#database.look(oldestPendingMs, undefined);
   }
 
-  async msUntilNextDue(): Promise<number | undefined> {
-    return this.#database.look(msUntilNextDue, undefined);
+  async msUntilNextDue({ models, signal }: ModelOptions = {}): Promise<number | undefined> {
+    return this.#database.look((statements) => msUntilNextDue(statements, models), undefined, { signal });
   }
 
   async stuck(): Promise<readonly string[]> {
@@ -253,12 +253,12 @@ export class SqlitePromptQueue implements PromptQueue {
     return [];
   }
 
-  async drainState({ signal }: StatementOptions = {}): Promise<DrainState> {
-    return this.#database.look(drainState, { isDrained: true, refused: 0, stuck: 0 }, { signal });
+  async drainState({ models, signal }: ModelOptions = {}): Promise<DrainState> {
+    return this.#database.look((statements) => drainState(statements, models), NO_JOBS, { signal });
   }
 
   /** For tests and scripts. */
-  async isDrained(options?: StatementOptions): Promise<boolean> {
+  async isDrained(options?: ModelOptions): Promise<boolean> {
     return (await this.drainState(options)).isDrained;
   }
 

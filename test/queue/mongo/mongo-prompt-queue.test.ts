@@ -8,6 +8,7 @@ import { findMongod, NO_MONGOD } from '../../servers/find-mongod.ts';
 import { MongoServers } from '../../servers/mongod.ts';
 import { enqueueConformance } from '../enqueue-conformance.ts';
 import { listConformance } from '../list-conformance.ts';
+import { modelConformance } from '../model-conformance.ts';
 import { promptQueueConformance } from '../prompt-queue-conformance.ts';
 import { serveConformance } from '../serve-conformance.ts';
 import { sideDataConformance } from '../side-data-conformance.ts';
@@ -49,6 +50,7 @@ else {
     listConformance(name, create);
     waitingConformance(name, create);
     serveConformance(name, create);
+    modelConformance(name, create);
     sideDataConformance(name, create);
   }
 }

@@ -10,6 +10,7 @@ import type { PromptQueue } from '../../../src/queue/prompt-queue.ts';
 import { SqlitePromptQueue } from '../../../src/queue/sqlite/sqlite-prompt-queue.ts';
 import { enqueueConformance } from '../enqueue-conformance.ts';
 import { listConformance } from '../list-conformance.ts';
+import { modelConformance } from '../model-conformance.ts';
 import { promptQueueConformance, type QueueFactory } from '../prompt-queue-conformance.ts';
 import { serveConformance } from '../serve-conformance.ts';
 import { sideDataConformance } from '../side-data-conformance.ts';
@@ -40,6 +41,7 @@ enqueueConformance('SqlitePromptQueue', create);
 listConformance('SqlitePromptQueue', create);
 waitingConformance('SqlitePromptQueue', create);
 serveConformance('SqlitePromptQueue', create);
+modelConformance('SqlitePromptQueue', create);
 sideDataConformance('SqlitePromptQueue', create);
 
 const OPTIONS = { leaseMs: 60_000, maxAttempts: 5, owner: 'w' };
