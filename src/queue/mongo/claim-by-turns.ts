@@ -3,13 +3,16 @@
  * A worker remembers whose turn was the last. A turn costs at most four reads of an index, however many tenants and documents there are.
  */
 import { randomBytes } from 'node:crypto';
+import { ObjectId } from 'mongodb';
 import { claimEntries, HEAD_SIZE, MAX_CLAIM_MS, type PendingOptions, SPREAD_FROM } from './claim-pending.ts';
 import type { PromptsCollection } from './prompts-collection.ts';
 import type { PromptFilter, PromptProjection } from './statement-types.ts';
-import { pendingZones } from './walk-plans.ts';
+import type { WalkEntry } from './walk.ts';
+import { PENDING_ZONES, pendingZones } from './walk-plans.ts';
 
 /** A turn takes one document; where workers meet, they spread over more. */
 const TURN_SIZE = 4;
+const MODELS_AT_ONCE = 25;
 
 /** Whose turn was the last. */
 export interface Turn {
@@ -61,12 +64,35 @@ async function firstTenant(prompts: PromptsCollection, range: PromptFilter): Pro
   return { tenant: job?.tenant ?? null };
 }
 
+/** Higher priorities first, then older ones; where models are read in groups, the age is known of ObjectIds only. */
 async function takeTurn(prompts: PromptsCollection, tenant: unknown, options: PendingOptions): Promise<void> {
   const size = options.contention.rate > SPREAD_FROM ? HEAD_SIZE : TURN_SIZE;
-  const filter: PromptFilter = { ...prompts.scope, 'job.tenant': { $eq: tenant } };
-  for (const zone of pendingZones({ filter, hint: 'turns' })) {
-    const entries = await prompts.walks.pending.lookAt(prompts, zone, size);
+  const zones = groupsOf(prompts.models, tenant).map((group) =>
+    pendingZones({ filter: { 'job.model': { $in: group }, 'job.tenant': { $eq: tenant } }, hint: 'turns' }),
+  );
+  for (let place = 0; place < PENDING_ZONES; place++) {
+    const entries: WalkEntry[] = [];
+    for (const zone of zones.map((all) => all[place]).filter((one) => one !== undefined))
+      entries.push(...(await prompts.walks.pending.lookAt(prompts, zone, size)));
+    if (zones.length > 1) entries.sort(byRank);
     if (entries.length > 0) await claimEntries(prompts, entries, options);
     if (options.claimed.length >= options.limit) return;
   }
+}
+
+/**
+ * The server merges at most 200 scans of an index, else it reads and sorts everything (measured: 33 models without a tenant: 31,000 keys of 40,000; 32
+ * models: 90). It makes one scan for each combination of model, tenant and priority, and two for each null.
+ */
+function groupsOf(models: PromptsCollection['models'], tenant: unknown): readonly PromptsCollection['models'][] {
+  if (tenant !== null || models.length <= MODELS_AT_ONCE) return [models];
+  const half = Math.ceil(models.length / 2);
+  return [...groupsOf(models.slice(0, half), tenant), ...groupsOf(models.slice(half), tenant)];
+}
+
+function byRank({ document: a }: WalkEntry, { document: b }: WalkEntry): number {
+  const [ofA, ofB] = [Number(a['priority'] ?? 0), Number(b['priority'] ?? 0)];
+  if (ofA !== ofB) return ofB - ofA;
+  if (!(a._id instanceof ObjectId && b._id instanceof ObjectId)) return 0;
+  return a._id.toHexString() < b._id.toHexString() ? -1 : 1;
 }

@@ -7,7 +7,7 @@ import { endedPlan, farPlan, pendingPlan } from './walk-plans.ts';
 
 const MOST_KEPT = 8;
 
-type ScopedPart = Pick<PromptsCollection, 'walks' | 'scope'>;
+type ScopedPart = Pick<PromptsCollection, 'walks' | 'scope' | 'models'>;
 
 export class ModelScopes {
   readonly #maxAttempts: number;
@@ -41,7 +41,7 @@ export class ModelScopes {
       far: new Walk(farPlan(hasAttempts, scope)),
       dead: this.#dead,
     };
-    return { walks, scope };
+    return { walks, scope, models: models === undefined ? [] : valuesOf(models) };
   }
 }
 

@@ -18,6 +18,8 @@ export interface PromptsCollection extends WalkedCollection {
   readonly walks: Walks;
   /** The documents that are claimed: of some models, or all. */
   readonly scope: PromptFilter;
+  /** The same as values of `job.model`; empty where all are claimed. */
+  readonly models: readonly (string | null)[];
   /** Aborted: no statement is waited for any longer. */
   readonly signal?: AbortSignal | undefined;
 }

@@ -46,6 +46,9 @@ export interface PendingScope {
   readonly hint: keyof IndexHints;
 }
 
+/** Priorities above 0, 0 or none, and below. */
+export const PENDING_ZONES = 3;
+
 /**
  * A missing priority counts as 0, but MongoDB sorts it behind every number. So there are zones, each in the index's order. `$expr` compares ids of
  * all types, but a query compares those of one type only. If the filter also names a single priority, the server enters the index at that place.

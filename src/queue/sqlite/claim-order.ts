@@ -19,6 +19,9 @@ SELECT tenant FROM prompts WHERE status = 'pending' AND model IS ?1 AND tenant >
 const FIRST_TENANT = `
 SELECT tenant FROM prompts WHERE status = 'pending' AND model IS ?1 ORDER BY tenant LIMIT 1`;
 
+/** For the test that each of them enters an index. */
+export const CLAIM_READS = { HEAD, TENANT_HEAD, NEXT_TENANT, FIRST_TENANT } as const;
+
 /** Whose turn was the last. */
 export interface Turn {
   tenant: string | null;
