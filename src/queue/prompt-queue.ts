@@ -224,7 +224,7 @@ export interface ModelSelection {
 }
 
 export interface ModelOptions extends StatementOptions {
-  /** Default: whatever their model is. */
+  /** Default: documents of all models. */
   readonly models?: ModelSelection | undefined;
 }
 

@@ -122,14 +122,14 @@ export function modelConformance(name: string, create: QueueFactory): void {
       const many = (text: string) => Array.from({ length: 30 }, () => ({ text }));
       for (const tenant of ['a', 'b', 'c']) await add(queue, { model: 'm', tenant }, ...many(tenant));
       const claimOne = async () => textsOf(await queue.claim({ limit: 1, models, fair: true }))[0];
-      const six = [];
+      const six: unknown[] = [];
       for (let turn = 0; turn < 6; turn++) six.push(await claimOne());
       assert.deepEqual(six.slice(3), six.slice(0, 3));
-      assert.deepEqual(six.slice(0, 3).toSorted(), ['a', 'b', 'c']);
+      assert.deepEqual(new Set(six), new Set(['a', 'b', 'c']));
       await add(queue, { model: 'm', tenant: 'bb' }, { text: 'bb', priority: -9 });
-      const next = [];
+      const next: unknown[] = [];
       for (let turn = 0; turn < 4; turn++) next.push(await claimOne());
-      assert.deepEqual(next.toSorted(), ['a', 'b', 'bb', 'c']);
+      assert.deepEqual(new Set(next), new Set(['a', 'b', 'bb', 'c']));
     });
 
     test('within a turn the tenant’s own priorities order its documents across models', async (t) => {

@@ -1,4 +1,4 @@
-/** What a worker claims of, and the walks that belong to it. A worker changes its models seldom, so a few are kept. */
+/** The documents that a worker claims, and the walks that belong to them. A worker changes its models seldom, so a few are kept. */
 import type { ModelSelection } from '../prompt-queue.ts';
 import type { PromptsCollection, Walks } from './prompts-collection.ts';
 import type { PromptFilter } from './statement-types.ts';
@@ -11,7 +11,7 @@ type ScopedPart = Pick<PromptsCollection, 'walks' | 'scope' | 'models'>;
 
 export class ModelScopes {
   readonly #maxAttempts: number;
-  /** Jobs without attempts end in every worker, whatever their model is. */
+  /** Every worker ends jobs without attempts, of any model. */
   readonly #dead: Walk;
   readonly #kept = new Map<string, ScopedPart>();
 

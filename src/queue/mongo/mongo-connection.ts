@@ -44,7 +44,7 @@ export class MongoConnection implements AsyncDisposable {
   readonly collection: Collection;
   /** The same context as `open` gives, for callers that only look at values that are known here. */
   readonly statements: PromptsCollection;
-  /** What of the queue is claimed. */
+  /** The parts of the queue that are claimed. */
   readonly scopes: ModelScopes;
   readonly #options: MongoQueueOptions;
   readonly #client: MongoClient;
