@@ -88,9 +88,9 @@ const LATER_COLUMNS = [
 const LATER_INDEXES = {
   webhooks_prompt: 'webhooks (prompt_id)',
   webhooks_dead: "webhooks (seq) WHERE state = 'dead'",
-  prompts_models: "prompts (model, priority DESC, seq) WHERE status = 'pending'",
-  prompts_turns: "prompts (model, tenant, priority DESC, seq) WHERE status = 'pending'",
-  prompts_oldest: "prompts (enqueued_ms) WHERE status = 'pending'",
+  prompts_pending_models: "prompts (model, priority DESC, seq) WHERE status = 'pending'",
+  prompts_pending_turns: "prompts (model, tenant, priority DESC, seq) WHERE status = 'pending'",
+  prompts_pending_oldest: "prompts (enqueued_ms) WHERE status = 'pending'",
   prompts_tenant: 'prompts (tenant, seq) WHERE tenant IS NOT NULL',
   prompts_tenant_status: 'prompts (tenant, status) WHERE tenant IS NOT NULL',
 } as const;

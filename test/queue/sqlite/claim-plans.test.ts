@@ -9,10 +9,10 @@ import { CLAIM_READS } from '../../../src/queue/sqlite/claim-order.ts';
 import { SqlitePromptQueue } from '../../../src/queue/sqlite/sqlite-prompt-queue.ts';
 
 const PLANS = {
-  HEAD: /^SEARCH prompts USING (?:COVERING )?INDEX prompts_models \(model=\?\)$/,
-  TENANT_HEAD: /^SEARCH prompts USING (?:COVERING )?INDEX prompts_turns \(model=\? AND tenant=\?\)$/,
-  NEXT_TENANT: /^SEARCH prompts USING COVERING INDEX prompts_turns \(model=\? AND tenant>\?\)$/,
-  FIRST_TENANT: /^SEARCH prompts USING COVERING INDEX prompts_turns \(model=\?\)$/,
+  HEAD: /^SEARCH prompts USING (?:COVERING )?INDEX prompts_pending_models \(model=\?\)$/,
+  TENANT_HEAD: /^SEARCH prompts USING (?:COVERING )?INDEX prompts_pending_turns \(model=\? AND tenant=\?\)$/,
+  NEXT_TENANT: /^SEARCH prompts USING COVERING INDEX prompts_pending_turns \(model=\? AND tenant>\?\)$/,
+  FIRST_TENANT: /^SEARCH prompts USING COVERING INDEX prompts_pending_turns \(model=\?\)$/,
 } as const satisfies Record<keyof typeof CLAIM_READS, RegExp>;
 
 test('no read of a claim by model or by turns scans or sorts', async (t) => {
