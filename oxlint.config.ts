@@ -98,6 +98,7 @@ export const FOLDERS: Readonly<Record<string, Folder>> = {
       'observability',
       'image',
       'queue/prompt-queue.ts',
+      'queue/side-data.ts',
       'queue/webhook-outbox.ts',
       'storage/doc-key.ts',
       'storage/image-store.ts',
@@ -105,6 +106,7 @@ export const FOLDERS: Readonly<Record<string, Folder>> = {
       'engine/engine-job.ts',
       'engine/pool.ts',
       'webhook/webhook-policy.ts',
+      'version.ts',
     ],
   },
   http: {

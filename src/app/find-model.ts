@@ -8,7 +8,7 @@ import { type HubId, hubName } from '../checkpoint/hub/hub-id.ts';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import { quote } from '../lib/foreign-text.ts';
 import { omitUndefined } from '../lib/omit-undefined.ts';
-import { checkVaeName, type FoundVae, findVae } from './find-vae.ts';
+import { type FoundVae, findVae } from './find-vae.ts';
 import { type FindModelOptions, type NamedPlace, placeNamed, pullModel } from './pull-model.ts';
 import type { ModelSettings } from './settings.ts';
 
@@ -26,7 +26,7 @@ export interface ModelFolder extends NamedPlace {
 
 /** Fetches what is missing of a model of the hub. @throws `model_not_found`, and what fetching throws */
 export async function findModel(settings: ModelSettings, options: FindModelOptions): Promise<ModelFolder> {
-  const place = await placeOf(settings);
+  const place = await modelPlace(settings);
   const vae = await findVae(settings, options);
   if ('folder' in place) return { ...place, ...omitUndefined({ vae }) };
   const folder = await pullModel(settings, place, options).catch((error: unknown) => {
@@ -44,13 +44,8 @@ function withoutFile(raw: unknown, place: HubId): Text2ImgError {
   return new Text2ImgError(error.code, sentence, { cause: error });
 }
 
-/** Asks nobody and downloads nothing. @throws `model_not_found` where the name is neither a folder nor a name on the hub */
-export async function checkModelName(settings: ModelSettings): Promise<void> {
-  await placeOf(settings);
-  await checkVaeName(settings);
-}
-
-async function placeOf(settings: ModelSettings): Promise<ModelFolder | HubId> {
+/** Asks nobody and downloads nothing. @throws `model_not_found` where the name is neither a folder, a file nor a name on the hub */
+export async function modelPlace(settings: ModelSettings): Promise<ModelFolder | HubId> {
   const model = settings.model ?? settings.defaultModel;
   if (model === undefined)
     return { folder: DEMO_MODEL, name: basename(DEMO_MODEL), note: 'the demo checkpoint, since no --model was given' };

@@ -1,9 +1,11 @@
 /** Starts the engine processes with the settings' model, each on its device or its cores. */
 import { stat } from 'node:fs/promises';
 import { EngineHost } from '../engine/engine-host.ts';
+import type { EngineModelOptions } from '../engine/engine-model.ts';
 import { LocalEnginePool } from '../engine/engine-pool.ts';
 import type { EngineSettings } from '../engine/protocol.ts';
 import { Text2ImgError } from '../errors/text2img-error.ts';
+import { quote } from '../lib/foreign-text.ts';
 import { omitUndefined } from '../lib/omit-undefined.ts';
 import type { HealthEngine } from '../observability/health-file.ts';
 import { loggerWith } from '../observability/logger-with.ts';
@@ -20,18 +22,56 @@ export interface MakeEngineOptions {
 
 type Facts = EngineHost['model'];
 
+/** One of the models of a worker. */
+export interface WorkerModel {
+  readonly id: string;
+  /** Called again until it is found. @throws what finding throws */
+  readonly find: () => Promise<ModelFolder>;
+}
+
+interface WorkerEnginesOptions {
+  /** The default first. */
+  readonly models: readonly FindableModel[];
+  readonly logger: Logger;
+}
+
 interface PlannedEngine {
   readonly plan: EnginePlan;
-  readonly host: EngineHost;
+  /** One for each model. */
+  readonly hosts: readonly EngineHost[];
   /** Names the engine where there are several. */
   readonly logger: Logger;
+}
+
+/** A model that is found once. */
+export class FindableModel {
+  readonly id: string;
+  readonly #find: WorkerModel['find'];
+  #found: ModelFolder | undefined;
+
+  constructor({ id, find }: WorkerModel) {
+    this.id = id;
+    this.#find = find;
+  }
+
+  /** @throws what finding throws */
+  async find(): Promise<ModelFolder> {
+    this.#found ??= { ...(await this.#find()), name: this.id };
+    return this.#found;
+  }
+
+  get found(): ModelFolder {
+    if (this.#found === undefined)
+      throw new Text2ImgError('internal', `the model ${quote(this.id)} was to be loaded before it was found.`);
+    return this.#found;
+  }
 }
 
 /** The engines of one worker: they end with the pool. */
 export class WorkerEngines implements AsyncDisposable {
   readonly pool: LocalEnginePool;
   readonly #engines: readonly PlannedEngine[];
-  readonly #made: MakeEngineOptions;
+  readonly #options: WorkerEnginesOptions;
   readonly #environment: EngineOptions['environment'];
   /**
    * The first engine decides for all at its first start: how many networks are in memory at a time, and which runtime they run on. Engines with other
@@ -40,22 +80,45 @@ export class WorkerEngines implements AsyncDisposable {
   #shared: Partial<Pick<EngineSettings, 'sharers' | 'lowMemory' | 'runtime' | 'runtimeReason'>>;
 
   /** Not started yet. */
-  constructor(options: EngineOptions, made: MakeEngineOptions) {
-    const { plans, environment } = options;
-    this.#made = made;
+  constructor(engine: EngineOptions, options: WorkerEnginesOptions) {
+    const { plans, environment, idleUnloadMs } = engine;
+    const { models, logger: workerLogger } = options;
+    this.#options = options;
     this.#shared = sharesCpu(plans) ? { sharers: plans.length } : {};
     this.#environment = environment;
     this.#engines = plans.map((plan, index) => {
-      const logger = plans.length === 1 ? made.logger : loggerWith(made.logger, { engine: engineName(index) });
-      const host = makeEngine(options, { plan, model: made.model, logger, changes: () => this.#shared });
-      return { plan, host, logger };
+      const logger = plans.length === 1 ? workerLogger : loggerWith(workerLogger, { engine: engineName(index) });
+      const hosts = models.map((model) =>
+        makeEngine(engine, { plan, model: () => model.found, logger, changes: () => this.#shared }),
+      );
+      return { plan, hosts, logger };
     });
-    this.pool = new LocalEnginePool({ engines: this.#engines.map(({ host }) => host), logger: made.logger });
+    const engines = this.#engines.map((one) => models.map((model, index) => this.#poolModel(one, model, index)));
+    this.pool = new LocalEnginePool({ engines, logger: workerLogger, idleUnloadMs });
   }
 
-  /** The models are loaded when this resolves. @throws what loading throws, `invalid_option`, `conflicting_options` */
+  /** A model is loaded in each engine when this resolves. @throws what finding and loading throw, `invalid_option`, `conflicting_options` */
   async start(): Promise<void> {
-    await logLoading(this.#made);
+    const { models, logger } = this.#options;
+    const [only, ...more] = models;
+    if (only === undefined) return;
+    if (more.length > 0) return await this.#startWithSeveral();
+    await logLoading({ model: await only.find(), logger });
+    await this.#startWithOne();
+  }
+
+  /** Each engine with the first model that it can load. One that cannot be had is left out, and tried again when documents ask for it. */
+  async #startWithSeveral(): Promise<void> {
+    for (const model of this.#options.models)
+      await model.find().catch((error: unknown) => this.pool.refuseModel(model.id, Text2ImgError.from(error)));
+    try {
+      await this.pool.start();
+    } catch (error) {
+      throw await this.#explained(Text2ImgError.from(error));
+    }
+  }
+
+  async #startWithOne(): Promise<void> {
     const [first, ...others] = this.#engines;
     if (first === undefined) return;
     if (!sharesCpu(this.#engines.map(({ plan }) => plan))) {
@@ -64,6 +127,7 @@ export class WorkerEngines implements AsyncDisposable {
     }
     // The first fills the compile cache, which the others then share.
     const facts = await this.#startOne(first);
+    if (facts === undefined) return;
     if (facts.device !== 'cpu') throw sharesNoGpu(this.#engines.length, facts.device);
     const { runtime, runtimeReason } = facts;
     this.#shared = {
@@ -76,9 +140,9 @@ export class WorkerEngines implements AsyncDisposable {
   /** For the health file. */
   get health(): readonly HealthEngine[] {
     const problems = this.pool.refusals;
-    return this.#engines.map(({ host }, index) => ({
+    return this.#engines.map(({ hosts }, index) => ({
       engine: engineName(index),
-      device: host.knownModel?.device,
+      device: hosts.find(({ knownModel }) => knownModel !== undefined)?.knownModel?.device,
       problem: problems[index]?.message ?? null,
     }));
   }
@@ -87,16 +151,33 @@ export class WorkerEngines implements AsyncDisposable {
     await this.pool[Symbol.asyncDispose]();
   }
 
-  async #startOne({ plan, host, logger }: PlannedEngine): Promise<Facts> {
+  #poolModel({ hosts, plan, logger }: PlannedEngine, model: FindableModel, index: number): EngineModelOptions {
+    const host = hosts[index];
+    if (host === undefined) throw new RangeError('there is an engine process for each model');
+    const options = { id: model.id, takesUnnamed: index === 0, host };
+    const isOneOfSeveral = this.#engines.length > 1;
+    // The only model is found, loaded and logged by `start`.
+    if (hosts.length === 1) return options;
+    return {
+      ...options,
+      prepare: async () => logLoading({ model: await model.find(), logger }),
+      onLoaded: (facts) => logReady(facts, { plan, logger, isOneOfSeveral }),
+    };
+  }
+
+  async #startOne({ plan, hosts: [host], logger }: PlannedEngine): Promise<Facts | undefined> {
     try {
-      const facts = await host.start();
-      logReady(facts, { plan, logger, isOneOfSeveral: this.#engines.length > 1 });
+      const facts = await host?.start();
+      if (facts !== undefined) logReady(facts, { plan, logger, isOneOfSeveral: this.#engines.length > 1 });
       return facts;
     } catch (raw) {
-      const error = Text2ImgError.from(raw);
-      if (error.code !== 'device_unavailable' || this.#engines.length === 1) throw error;
-      throw await missingInList(error, this.#environment);
+      throw await this.#explained(Text2ImgError.from(raw));
     }
+  }
+
+  async #explained(error: Text2ImgError): Promise<Text2ImgError> {
+    if (error.code !== 'device_unavailable' || this.#engines.length === 1) return error;
+    return await missingInList(error, this.#environment);
   }
 }
 
@@ -106,7 +187,7 @@ export async function openEngine(options: EngineOptions, made: MakeEngineOptions
   const [plan, ...others] = plans;
   if (others.length > 0)
     made.logger.warning('one command generates on one device; only "run" uses several', { device: plan.device });
-  const engine = makeEngine(options, { ...made, plan });
+  const engine = makeEngine(options, { plan, model: () => made.model, logger: made.logger });
   try {
     await logLoading(made);
     logReady(await engine.start(), { plan, logger: made.logger, isOneOfSeveral: false });
@@ -117,8 +198,11 @@ export async function openEngine(options: EngineOptions, made: MakeEngineOptions
   }
 }
 
-interface OneEngine extends MakeEngineOptions {
+interface OneEngine {
   readonly plan: EnginePlan;
+  /** Asked at each start. */
+  readonly model: () => ModelFolder;
+  readonly logger: Logger;
   /** Asked at each start. */
   readonly changes?: () => Partial<EngineSettings>;
 }
@@ -129,14 +213,10 @@ function makeEngine(
   { plan, model, logger, changes = () => ({}) }: OneEngine,
 ): EngineHost {
   return new EngineHost({
-    settings: () => ({
-      ...settings,
-      ...plan,
-      checkpointFolder: model.folder,
-      modelName: model.name,
-      ...omitUndefined({ vae: model.vae }),
-      ...changes(),
-    }),
+    settings: () => {
+      const { folder: checkpointFolder, name: modelName, vae } = model();
+      return { ...settings, ...plan, checkpointFolder, modelName, ...omitUndefined({ vae }), ...changes() };
+    },
     logger,
     environment,
   });
@@ -157,7 +237,7 @@ async function logLoading({ model, logger }: MakeEngineOptions): Promise<void> {
   logger.info('loading the model', { ...place, ...omitUndefined({ note: model.note }) });
 }
 
-interface ReadyOptions extends Omit<PlannedEngine, 'host'> {
+interface ReadyOptions extends Omit<PlannedEngine, 'hosts'> {
   readonly isOneOfSeveral: boolean;
 }
 

@@ -16,12 +16,14 @@ import type { DeliverySummary, WebhookDeliverer } from '../webhook/deliverer.ts'
 import { jobsLeft } from '../worker/jobs-left.ts';
 import type { WorkerEvent, WorkerOptions } from '../worker/worker-contract.ts';
 import { runWorker } from '../worker/worker.ts';
-import { checkModelName, findModel, type ModelFolder } from './find-model.ts';
+import { findModel } from './find-model.ts';
+import { checkVaeName } from './find-vae.ts';
+import type { DownloadEvents, FindModelOptions } from './pull-model.ts';
+import { FindableModel, WorkerEngines } from './open-engines.ts';
 import { openMetrics } from './open-metrics.ts';
-import type { DownloadEvents } from './pull-model.ts';
-import { WorkerEngines } from './open-engines.ts';
 import { openQueue } from './open-queue.ts';
 import { openStore } from './open-store.ts';
+import { type ServedModel, servedModels } from './served-models.ts';
 import { DELIVERY_DRAIN_MS, webhookDeliverer, webhookPolicy } from './open-webhooks.ts';
 import type { EngineOptions, ModelSettings, QueueSettings, StoreSettings, WebhookSettings } from './settings.ts';
 
@@ -73,7 +75,8 @@ export async function runUntilStopped(settings: RunSettings, options: RunOptions
   const { mode } = settings.queue;
   if (mode.kind === 'embedded')
     logger.info('the queue and the images are in a folder of this machine', { folder: resolve(mode.dataDir) });
-  await checkModelName(settings.model);
+  const served = await servedModels(settings.model);
+  await checkVaeName(settings.model);
   await using opened = closing(await openStore(settings.store, options));
   await using healthFile = new HealthFile(settings.healthFile, logger);
   await using queue = closing(await openQueue(settings.queue, options));
@@ -109,10 +112,13 @@ export async function runUntilStopped(settings: RunSettings, options: RunOptions
   if (places.isWatching || !found.isDrained) {
     // Only now, because it may take long: a wrong database name is reported before gigabytes are downloaded.
     const events = { ...options.download, onAlive: () => healthFile.starting() };
-    const model = await untilAborted(findModel(settings.model, { logger, events }), signal);
-    if (model === undefined) return undefined;
+    const models = findableModels(served, { logger, events });
+    const [only, ...others] = models;
+    // One of several that is not found is left out.
+    if (only !== undefined && others.length === 0 && (await untilAborted(only.find(), signal)) === undefined)
+      return undefined;
     try {
-      await work({ settings, options: workerOptions, deliverer, model, healthFile });
+      await work({ settings, options: workerOptions, deliverer, models, healthFile });
     } catch (error) {
       failure = Text2ImgError.from(error);
     }
@@ -122,6 +128,10 @@ export async function runUntilStopped(settings: RunSettings, options: RunOptions
   const owed = await countOwed(queue.resource, failure !== undefined || signal.aborted);
   const wasEmpty = found.isDrained && !places.isWatching && failure === undefined;
   return { delivered: deliverer.summary, owed, wasEmpty, failure };
+}
+
+function findableModels(served: readonly ServedModel[], options: FindModelOptions): readonly FindableModel[] {
+  return served.map(({ id, settings }) => new FindableModel({ id, find: () => findModel(settings, options) }));
 }
 
 function paceOf({ mode, leaseMs, maxAttempts, owner }: QueueSettings) {
@@ -158,14 +168,14 @@ interface Work {
   readonly settings: RunSettings;
   readonly options: Omit<WorkerOptions, 'pool'>;
   readonly deliverer: WebhookDeliverer;
-  readonly model: ModelFolder;
+  readonly models: readonly FindableModel[];
   readonly healthFile: HealthFile;
 }
 
 /** Generates, and sends webhooks beside it. */
-async function work({ settings, options, deliverer, model, healthFile }: Work): Promise<void> {
+async function work({ settings, options, deliverer, models, healthFile }: Work): Promise<void> {
   const { signal, logger } = options;
-  await using engines = new WorkerEngines(settings.engine, { model, logger });
+  await using engines = new WorkerEngines(settings.engine, { models, logger });
   const { pool } = engines;
   healthFile.listEngines(() => engines.health);
   {

@@ -6,6 +6,7 @@ import type { Environment } from '../config/environment.ts';
 import { type GoogleSettings, googleSettings } from '../config/google.ts';
 import type { Mode, QueueMode } from '../config/mode.ts';
 import type { Config } from '../config/options.ts';
+import type { ModelEntry } from '../config/options/model-list.ts';
 import { nameInUse } from '../config/parse.ts';
 import { omitUndefined } from '../lib/omit-undefined.ts';
 import { readProxies } from '../lib/proxies.ts';
@@ -100,6 +101,8 @@ export function metricsPlace({ metricsHost: host, metricsPort: port }: Config): 
 export interface ModelSettings {
   /** A folder or a name on the hub; undefined: the default. */
   readonly model: string | undefined;
+  /** Several instead of `model`, the default first; undefined: there is one. */
+  readonly models?: readonly ModelEntry[] | undefined;
   /** Used without `model`; undefined: the demo checkpoint of the package. */
   readonly defaultModel: string | undefined;
   /** A folder, a file or a name on the hub; undefined: the model's own autoencoder. */
@@ -112,10 +115,10 @@ export interface ModelSettings {
 }
 
 export function modelSettings(
-  { model, vae, variant, offline }: Config,
+  { model, models, vae, variant, offline }: Config,
   { defaultModel, environment }: Pick<ModelSettings, 'defaultModel' | 'environment'>,
 ): ModelSettings {
-  return { model, defaultModel, vae, variant, offline, environment };
+  return { model, models, defaultModel, vae, variant, offline, environment };
 }
 
 /** The settings and the environment of an engine process. `find-model.ts` finds the checkpoint. */
@@ -125,6 +128,8 @@ export interface EngineOptions {
   readonly plans: readonly [EnginePlan, ...EnginePlan[]];
   /** The child's whole environment. */
   readonly environment: Environment;
+  /** An engine without jobs for so long gives its memory back; undefined: it keeps the model. */
+  readonly idleUnloadMs: number | undefined;
 }
 
 export function engineOptions(config: Config, environment: Environment): EngineOptions {
@@ -145,6 +150,7 @@ export function engineOptions(config: Config, environment: Environment): EngineO
     },
     plans: planEngines(config),
     environment: engineEnvironment(environment),
+    idleUnloadMs: config.idleUnload === undefined ? undefined : config.idleUnload * 1000,
   };
 }
 

@@ -22,7 +22,20 @@ export function checkTogether(config: Config, { mode, environment }: Together): 
     throw conflict('give either --public-url-base or --signed-urls, not both');
   if (config.webhookSecret !== undefined && config.callbackUrl === undefined)
     throw conflict('--webhook-secret needs --callback-url: only webhooks to that URL are signed');
+  checkModels(config);
   checkEngines(config);
+}
+
+function checkModels({ model, models, vae, predictionType, engines }: Config): void {
+  if (models === undefined) return;
+  if (model !== undefined) throw conflict('give either --model or --models, not both');
+  if (models.length === 1) return;
+  const ofOne = vae === undefined ? predictionType && '--prediction-type' : '--vae';
+  if (ofOne !== undefined) throw conflict(`${ofOne} is about one model and cannot be used with several --models`);
+  if (engines > 1)
+    throw conflict(
+      '--engines and several --models cannot be used together; start a worker for each model, or name GPUs with --device',
+    );
 }
 
 function checkEngines(config: Config): void {

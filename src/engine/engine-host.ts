@@ -121,13 +121,13 @@ export class EngineHost implements AsyncDisposable {
     if (job === undefined) return;
     job.isSent = true;
     job.loadMs = loadMs;
-    if (job.isWatched) this.watch(jobId, true);
+    if (job.isWatched) this.#life?.process.send({ type: 'watch', jobId, on: true });
   }
 
   /** Previews of this job are wanted from now on, or no longer. A job that is not there is not watched. */
   watch(jobId: string, on: boolean): void {
     const job = this.#jobs.get(jobId);
-    if (job === undefined) return;
+    if (job === undefined || job.isWatched === on) return;
     job.isWatched = on;
     if (job.isSent) this.#life?.process.send({ type: 'watch', jobId, on });
   }
@@ -150,6 +150,16 @@ export class EngineHost implements AsyncDisposable {
     this.#rejectAll(reason);
   }
 
+  /** Ends the child and gives its memory back; jobs that it had end with `engine_unavailable`. The next `start` loads the model anew. */
+  async unload(): Promise<void> {
+    this.#respawning.abort();
+    const life = this.#life;
+    this.#forget();
+    life?.ready.reject(stopped());
+    this.#rejectAll(stopped());
+    await life?.process.stop(STOP_PATIENCE_MS);
+  }
+
   /** Until the job's last step, by the time its steps took; undefined before its second step. */
   remainingMs(jobId: string): number | undefined {
     return this.#jobs.get(jobId)?.remainingMs;
@@ -158,12 +168,7 @@ export class EngineHost implements AsyncDisposable {
   /** Ends the child; jobs that it had end with `engine_unavailable`. May be called twice. */
   async stop(): Promise<void> {
     this.#isStopped = true;
-    this.#respawning.abort();
-    const life = this.#life;
-    this.#forget();
-    life?.ready.reject(stopped());
-    this.#rejectAll(stopped());
-    await life?.process.stop(STOP_PATIENCE_MS);
+    await this.unload();
   }
 
   [Symbol.asyncDispose](): Promise<void> {

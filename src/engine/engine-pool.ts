@@ -6,16 +6,18 @@ import type { Text2ImgError } from '../errors/text2img-error.ts';
 import { EndablePause } from '../lib/endable-pause.ts';
 import type { PauseRange } from '../lib/pause.ts';
 import type { Logger } from '../observability/logger.ts';
-import type { EngineHost } from './engine-host.ts';
-import type { EnginePool, EngineSlot, NextSlotOptions } from './pool.ts';
+import type { EngineModelOptions } from './engine-model.ts';
+import type { EnginePool, EngineSlot, ModelOutage, NextSlotOptions, PoolModel } from './pool.ts';
 import { PooledEngine } from './pooled-engine.ts';
 
 export interface LocalEnginePoolOptions {
-  /** At least one. They end with the pool. */
-  readonly engines: readonly EngineHost[];
+  /** At least one. Each has at least one model. */
+  readonly engines: readonly (readonly EngineModelOptions[])[];
   readonly logger: Logger;
   /** Between two probes of an engine that cannot be used, while others can. Default: 1 s to 60 s. */
   readonly probePauses?: PauseRange;
+  /** An engine without jobs for so long gives its memory back; absent: it keeps the model. */
+  readonly idleUnloadMs?: number | undefined;
 }
 
 const MIN_LOOK_MS = 20;
@@ -26,20 +28,49 @@ export class LocalEnginePool implements EnginePool {
   readonly #engines: readonly PooledEngine[];
   readonly #rest = new EndablePause();
 
-  constructor({ engines, logger, probePauses = PROBE_PAUSES }: LocalEnginePoolOptions) {
-    this.#engines = engines.map((host, index) => {
+  constructor({ engines, logger, probePauses = PROBE_PAUSES, idleUnloadMs }: LocalEnginePoolOptions) {
+    this.#engines = engines.map((models, index) => {
       const name = `engine ${index + 1}`;
       const onOutage = (error: Text2ImgError): void => {
         // Where none is left the worker says so.
         if (this.refusal === undefined)
           logger.warning('an engine cannot be used; the others continue', { engine: name, error });
       };
-      return new PooledEngine({ name, host, logger, probePauses, onOutage, onChange: () => this.#rest.end() });
+      const onChange = (): void => this.#rest.end();
+      return new PooledEngine({ name, models, logger, probePauses, idleUnloadMs, onOutage, onChange });
     });
+  }
+
+  /** Loads a model into each engine: the first that it can load. @throws the first one's reason, where an engine can load none */
+  async start(): Promise<void> {
+    await Promise.all(this.#engines.map((engine) => engine.start()));
+  }
+
+  /** It turned out that no engine can have this model. It is tried again for its documents. */
+  refuseModel(id: string, error: Text2ImgError): void {
+    for (const engine of this.#engines) engine.refuseModel(id, error);
   }
 
   get size(): number {
     return this.#engines.length;
+  }
+
+  get models(): readonly PoolModel[] {
+    const [first] = this.#engines;
+    return (first?.models ?? []).flatMap(({ id }) => this.#usable(id) ?? []);
+  }
+
+  get loadedModel(): string | undefined {
+    return this.#engines[0]?.loaded?.id;
+  }
+
+  get modelsOut(): readonly ModelOutage[] {
+    const [first] = this.#engines;
+    return (first?.models ?? []).flatMap(({ id, takesUnnamed, outage }) =>
+      outage === undefined || this.#usable(id) !== undefined
+        ? []
+        : { id, takesUnnamed, error: outage.error, sinceMs: outage.sinceMs },
+    );
   }
 
   async nextSlot({ leadMs, signal }: NextSlotOptions): Promise<EngineSlot | undefined> {
@@ -65,6 +96,13 @@ export class LocalEnginePool implements EnginePool {
   get refusal(): Text2ImgError | undefined {
     const { refusals } = this;
     return refusals.includes(undefined) ? undefined : refusals[0];
+  }
+
+  /** Of an engine that has it loaded, or can load it; with the facts of one that did. */
+  #usable(id: string): PoolModel | undefined {
+    const models = this.#engines.flatMap(({ models: all }) => all.filter((model) => model.id === id));
+    const usable = models.filter(({ outage }) => outage === undefined);
+    return usable.find(({ facts }) => facts !== undefined) ?? usable[0];
   }
 
   async probe(): Promise<void> {

@@ -1,80 +1,103 @@
-/** One engine of the pool: who may use it now and next, how much fits into its memory, and whether it can be used. */
-import type { Text2ImgError } from '../errors/text2img-error.ts';
-import { growingPauseMs, type PauseRange } from '../lib/pause.ts';
+/**
+ * One engine of the pool: who may use it now and next, which of its models is loaded, and whether it can be used. It has one child process at a time;
+ * another model is another child.
+ */
+import { Text2ImgError } from '../errors/text2img-error.ts';
+import type { PauseRange } from '../lib/pause.ts';
 import { untilAborted } from '../lib/until-aborted.ts';
 import type { Logger } from '../observability/logger.ts';
-import { BatchBudget } from './batch-budget.ts';
-import type { EngineHost } from './engine-host.ts';
 import type { EngineJob, JobEvents, ResultsOf } from './engine-job.ts';
+import { EngineModel, type EngineModelOptions } from './engine-model.ts';
 import type { EngineSlot } from './pool.ts';
 import { probeEngine } from './probe-engine.ts';
 import { SlotJobs } from './slot-jobs.ts';
 
 export interface PooledEngineOptions {
   readonly name: string;
-  readonly host: EngineHost;
+  /** At least one; the first is loaded at first. */
+  readonly models: readonly EngineModelOptions[];
   readonly logger: Logger;
   readonly probePauses: PauseRange;
+  /** An engine without jobs for so long gives its memory back; absent: it keeps the model. */
+  readonly idleUnloadMs?: number | undefined;
   /** Called once, when it turns out that the engine cannot be used. */
   readonly onOutage: (error: Text2ImgError) => void;
   /** The engine may be usable or idle earlier than was known. */
   readonly onChange: () => void;
 }
 
-/** It cannot be used. */
-interface Outage {
-  readonly error: Text2ImgError;
-  readonly failures: number;
-  readonly nextProbeMs: number;
-}
-
 export class PooledEngine implements AsyncDisposable {
   readonly #options: PooledEngineOptions;
-  readonly #budget: BatchBudget;
+  readonly #models: readonly [EngineModel, ...EngineModel[]];
   /** The one whose turn it is, then those that wait. */
   readonly #slots: Slot[] = [];
-  #outage: Outage | undefined;
+  /** Its child has the model, or will have it. */
+  #current: EngineModel;
+  /** No model is loaded, and none needs to be until a slot asks for one. */
+  #isResting = false;
   #isStarting = false;
+  /** A child that gives its memory back. */
+  #unloading: Promise<void> = Promise.resolve();
   #probing: Promise<Text2ImgError | undefined> | undefined;
   /** Its jobs end with the reason that `kill` received, which says nothing about the engine. */
   #isKilled = false;
+  #lastUsedMs = performance.now();
 
   constructor(options: PooledEngineOptions) {
     this.#options = options;
-    this.#budget = new BatchBudget(options.logger);
+    const { logger, probePauses } = options;
+    const [first, ...others] = options.models.map((model) => new EngineModel(model, logger, probePauses));
+    if (first === undefined) throw new RangeError('an engine needs a model');
+    this.#models = [first, ...others];
+    this.#current = first;
+  }
+
+  /** In the order of the options. */
+  get models(): readonly EngineModel[] {
+    return this.#models;
+  }
+
+  /** Undefined: none is loaded. */
+  get loaded(): EngineModel | undefined {
+    return this.#isResting ? undefined : this.#current;
   }
 
   /** Why it cannot be used; undefined: it can, as far as is known. */
   get refusal(): Text2ImgError | undefined {
-    return this.#outage?.error;
+    return this.#models.some(({ outage }) => outage === undefined) ? undefined : this.#models[0].outage?.error;
   }
 
-  /** Loads the model where it is not loaded, and tries again after a while where it cannot be used. */
+  /** Loads the model where one should be loaded, and tries again after a while where the engine cannot be used. */
   prepare(): void {
-    if (this.#outage !== undefined) {
-      if (performance.now() >= this.#outage.nextProbeMs) void this.probe();
-    } else if (!this.#options.host.isReady && !this.#isStarting) {
+    if (this.refusal !== undefined) {
+      if (this.#models.some(({ mayBeTried }) => mayBeTried)) void this.probe();
+    } else if (this.#isResting || this.#isStarting) {
+      return;
+    } else if (!this.#current.host.isReady) {
       void this.#start();
+    } else if (this.#isIdleForLong()) {
+      this.#options.logger.info('the engine was idle and gives its memory back', { engine: this.#options.name });
+      this.#rest();
     }
   }
 
   /** Until its last slot is released, by the estimate of its jobs; infinite where nobody knows, or it cannot be used. */
   idleInMs(): number {
-    if (this.#outage !== undefined || !this.#options.host.isReady || this.#slots.length > 1) return Infinity;
+    if (this.refusal !== undefined || this.#isStarting || this.#slots.length > 1) return Infinity;
+    if (!this.#isResting && !this.#current.host.isReady) return Infinity;
     return this.#slots[0]?.jobs?.remainingMs() ?? (this.#slots.length === 0 ? 0 : Infinity);
   }
 
-  /** The model must be loaded. */
+  /** The model must be loaded, or the engine rest. */
   slot(): EngineSlot {
-    const { name, host } = this.#options;
-    const { model } = host;
     const slot = new Slot({
-      engine: name,
-      models: () => [host.model],
-      maxImages: this.#budget.imagesPerPass(model, model.defaultWidthPx * model.defaultHeightPx),
-      isUsable: () => this.#outage === undefined,
-      jobs: (events) =>
-        new SlotJobs({ host, events, model, budget: this.#budget, onRefusal: (error) => this.#refuse(error) }),
+      engine: this.#options.name,
+      loaded: () => this.loaded,
+      models: () => this.#claimable(),
+      maxImages: (id) => this.#model(id).maxImages,
+      isUsable: () => this.refusal === undefined,
+      load: (id) => this.#load(this.#model(id)),
+      jobs: (events) => this.#jobs(events),
       probe: () => this.probe(),
       onRelease: () => this.#released(slot),
     });
@@ -83,14 +106,20 @@ export class PooledEngine implements AsyncDisposable {
     return slot;
   }
 
-  /** @returns why it cannot be used @throws never */
+  /** Loads the first model that can be loaded. @throws the first one's reason, where none can */
+  async start(): Promise<void> {
+    for (const model of this.#models) if (model.outage === undefined && (await this.#load(model)) === undefined) return;
+    throw this.refusal ?? new Text2ImgError('internal', 'the engine has no model to load.');
+  }
+
+  /** It turned out that this model cannot be had. */
+  refuseModel(id: string, error: Text2ImgError): void {
+    this.#refuse(this.#model(id), error);
+  }
+
+  /** Where it cannot be used, all models are tried until one can. @returns why it cannot be used @throws never */
   probe(): Promise<Text2ImgError | undefined> {
-    this.#probing ??= probeEngine(this.#options.host).then((error) => {
-      this.#probing = undefined;
-      if (error === undefined) this.#recover();
-      else this.#refuse(error);
-      return error;
-    });
+    this.#probing ??= this.#probe().finally(() => (this.#probing = undefined));
     return this.#probing;
   }
 
@@ -99,58 +128,162 @@ export class PooledEngine implements AsyncDisposable {
   }
 
   watch(jobId: string, on: boolean): void {
-    this.#options.host.watch(jobId, on);
+    for (const { host } of this.#models) host.watch(jobId, on);
   }
 
   remainingMs(jobId: string): number | undefined {
-    return this.#options.host.remainingMs(jobId);
+    return this.#models.map(({ host }) => host.remainingMs(jobId)).find((remainingMs) => remainingMs !== undefined);
   }
 
   kill(reason: Text2ImgError): void {
     this.#isKilled = true;
-    this.#options.host.kill(reason);
+    for (const { host } of this.#models) host.kill(reason);
   }
 
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.#options.host.stop();
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.#models.map(({ host }) => host.stop()));
   }
 
-  async #start(): Promise<void> {
-    this.#isStarting = true;
+  #model(id: string): EngineModel {
+    return this.#models.find((model) => model.id === id) ?? this.#current;
+  }
+
+  /** The loaded one first. */
+  #claimable(): readonly EngineModel[] {
+    const { loaded } = this;
+    const usable = this.#models.filter((model) => model.mayBeTried && model !== loaded);
+    return loaded === undefined || loaded.outage !== undefined ? usable : [loaded, ...usable];
+  }
+
+  #jobs(events: JobEvents): SlotJobs {
+    const { host, budget } = this.#current;
+    const onRefusal = (error: Text2ImgError): void => this.#refuse(this.#current, error);
+    return new SlotJobs({ host, events, model: host.model, budget, onRefusal });
+  }
+
+  /** A model that was loaded before and is now unloaded, or whose child crashed, is loaded by its next job. */
+  async #load(model: EngineModel): Promise<Text2ImgError | undefined> {
+    this.#lastUsedMs = performance.now();
+    await this.#unloading;
+    if (model === this.#current && model.facts !== undefined && model.outage === undefined) {
+      this.#isResting = false;
+      return undefined;
+    }
     try {
-      await this.#options.host.start();
+      // Before the loaded one makes room.
+      await model.prepare();
+    } catch (raw) {
+      const error = Text2ImgError.from(raw);
+      this.#refuse(model, error);
+      return error;
+    }
+    if (model !== this.#current) await this.#switchTo(model);
+    return await this.#start();
+  }
+
+  async #switchTo(model: EngineModel): Promise<void> {
+    this.#isStarting = true;
+    await this.#current.host.unload();
+    this.#current = model;
+    this.#isStarting = false;
+  }
+
+  /** @returns why the current model cannot be loaded */
+  async #start(): Promise<Text2ImgError | undefined> {
+    this.#isStarting = true;
+    const model = this.#current;
+    let refusal: Text2ImgError | undefined;
+    try {
+      await model.load();
+      this.#isResting = false;
+      this.#recover(model);
     } catch (error) {
-      this.#refuse(error as Text2ImgError);
+      refusal = Text2ImgError.from(error);
+      this.#refuse(model, refusal);
     }
     this.#isStarting = false;
+    this.#lastUsedMs = performance.now();
     this.#options.onChange();
+    return refusal;
   }
 
-  #refuse(error: Text2ImgError): void {
+  async #probe(): Promise<Text2ImgError | undefined> {
+    const others = this.#models.filter((model) => model !== this.#current);
+    const tried = this.refusal === undefined ? [this.#current] : [this.#current, ...others];
+    let first: Text2ImgError | undefined;
+    for (const model of tried) {
+      const error = await this.#probeModel(model);
+      if (error === undefined) {
+        this.#isResting = false;
+        this.#recover(model);
+        return undefined;
+      }
+      this.#refuse(model, error);
+      first ??= error;
+    }
+    return first;
+  }
+
+  async #probeModel(model: EngineModel): Promise<Text2ImgError | undefined> {
+    try {
+      await model.prepare();
+    } catch (error) {
+      return Text2ImgError.from(error);
+    }
+    if (model !== this.#current) await this.#switchTo(model);
+    return await probeEngine(model.host);
+  }
+
+  #refuse(model: EngineModel, error: Text2ImgError): void {
     if (this.#isKilled) return;
-    const { probePauses, onOutage, onChange } = this.#options;
-    const failures = (this.#outage?.failures ?? 0) + 1;
-    this.#outage = { error, failures, nextProbeMs: performance.now() + growingPauseMs(failures, probePauses) };
-    if (failures === 1) onOutage(error);
+    const { name, logger, onOutage, onChange } = this.#options;
+    const wasUsable = this.refusal === undefined;
+    const failures = model.refuse(error);
+    const isUsable = this.refusal === undefined;
+    // Its other models can be loaded when they are asked for.
+    if (isUsable && model === this.#current) this.#rest();
+    if (isUsable && failures === 1)
+      logger.warning('a model cannot be loaded; its jobs wait, and the other models are generated', {
+        engine: name,
+        model: model.id,
+        error,
+      });
+    if (wasUsable && !isUsable) onOutage(error);
     onChange();
   }
 
-  #recover(): void {
-    if (this.#outage === undefined) return;
-    this.#outage = undefined;
-    this.#options.logger.info('the engine can be used again', { engine: this.#options.name });
-    this.#options.onChange();
+  #recover(model: EngineModel): void {
+    if (!model.recover()) return;
+    const { name, logger, onChange } = this.#options;
+    logger.info('the engine can be used again', {
+      engine: name,
+      ...(this.#models.length > 1 ? { model: model.id } : {}),
+    });
+    onChange();
+  }
+
+  #isIdleForLong(): boolean {
+    const { idleUnloadMs } = this.#options;
+    return (
+      idleUnloadMs !== undefined && this.#slots.length === 0 && performance.now() - this.#lastUsedMs > idleUnloadMs
+    );
+  }
+
+  #rest(): void {
+    this.#isResting = true;
+    this.#unloading = this.#current.host.unload();
   }
 
   #released(slot: Slot): void {
+    if (slot.jobs !== undefined) this.#lastUsedMs = performance.now();
     this.#slots.splice(this.#slots.indexOf(slot), 1);
     this.#slots[0]?.begin();
     this.#options.onChange();
   }
 }
 
-interface SlotOptions extends Pick<EngineSlot, 'engine' | 'maxImages' | 'probe'> {
-  /** Facts may become known after the load, such as the model's hash. */
+interface SlotOptions extends Pick<EngineSlot, 'engine' | 'maxImages' | 'load' | 'probe'> {
+  readonly loaded: () => EngineSlot['loaded'];
   readonly models: () => EngineSlot['models'];
   readonly isUsable: () => boolean;
   readonly jobs: (events: JobEvents) => SlotJobs;
@@ -159,7 +292,6 @@ interface SlotOptions extends Pick<EngineSlot, 'engine' | 'maxImages' | 'probe'>
 
 class Slot implements EngineSlot {
   readonly engine: EngineSlot['engine'];
-  readonly maxImages: number;
   readonly #options: SlotOptions;
   readonly #turn = Promise.withResolvers<void>();
   #isReleased = false;
@@ -168,12 +300,23 @@ class Slot implements EngineSlot {
 
   constructor(options: SlotOptions) {
     this.engine = options.engine;
-    this.maxImages = options.maxImages;
     this.#options = options;
+  }
+
+  get loaded(): EngineSlot['loaded'] {
+    return this.#options.loaded();
   }
 
   get models(): EngineSlot['models'] {
     return this.#options.models();
+  }
+
+  maxImages(modelId: string): number {
+    return this.#options.maxImages(modelId);
+  }
+
+  load(modelId: string): Promise<Text2ImgError | undefined> {
+    return this.#options.load(modelId);
   }
 
   /** It is this slot's turn. */

@@ -4,6 +4,7 @@ import { Text2ImgError } from '../errors/text2img-error.ts';
 import { promptIdText } from '../job/document-id.ts';
 import type { ResolvedGenerationRequest } from '../job/generation-request.ts';
 import type { ModelFacts } from '../job/model-facts.ts';
+import type { RawImage } from '../job/raw-image.ts';
 import { parsePromptDocument } from '../job/prompt-document.ts';
 import { resolveRequest, seedOfRun } from '../job/resolve-request.ts';
 import type { ClaimedPrompt, CompletionRecord, FailureRecord, TransitionOutcome } from '../queue/prompt-queue.ts';
@@ -11,6 +12,7 @@ import type { OwedWebhook } from '../queue/webhook-outbox.ts';
 import type { FinishedPrompt } from '../webhook/webhook-policy.ts';
 import { omitUndefined } from '../lib/omit-undefined.ts';
 import { errorFields } from '../observability/error-fields.ts';
+import { JobPreviews } from './job-previews.ts';
 import { Lease } from './lease.ts';
 import { ObjectNames } from './object-names.ts';
 import { judge, levelOf } from './retry-policy.ts';
@@ -22,7 +24,8 @@ export interface ClaimContext {
   /** Taken before the claim was asked for. */
   readonly claimedAtMs: number;
   readonly tell: (event: WorkerEvent) => void;
-  readonly onEnd: () => void;
+  /** @param leaving what is still done for it */
+  readonly onEnd: (leaving?: Promise<void>) => void;
   /** Aborted: nothing is written any more. */
   readonly lastSignal: AbortSignal;
 }
@@ -42,6 +45,8 @@ export class ClaimedJob implements Disposable {
   /** The document's own, once it is known to be one. */
   #callbackUrl: string | undefined;
   #modelName: string | undefined;
+  /** Undefined: nobody has seen one. */
+  #previews: JobPreviews | undefined;
   /** The engine that generates it, or did. */
   engine: string | undefined;
   /** The engine is done with it, well or badly. */
@@ -91,6 +96,23 @@ export class ClaimedJob implements Disposable {
   progress(step: number, steps: number): void {
     this.lease.progress = { step, steps };
     this.#tell({ type: 'progress', id: this.id, step, steps });
+  }
+
+  /** Whether somebody watches it. Called each second, because an engine forgets it when a pass is repeated. */
+  watch(isWatched: boolean): void {
+    if (!isWatched && !this.lease.isWatched) return;
+    this.lease.isWatched = isWatched;
+    this.#options.pool.watch(this.jobId, isWatched);
+  }
+
+  /** What the image looks like so far. */
+  preview(image: RawImage): void {
+    const { progress } = this.lease;
+    if (this.lease.isLost || progress === undefined) return;
+    const { queue, logger } = this.#options;
+    const { id: promptId, jobId: token } = this;
+    this.#previews ??= new JobPreviews({ promptId, token, previews: queue.sideData.previews, logger });
+    this.#previews.show(image, progress);
   }
 
   /** Makes the webhook of the completion. @throws what making public URLs throws */
@@ -199,7 +221,8 @@ export class ClaimedJob implements Disposable {
   /** Its way through the worker is over. */
   [Symbol.dispose](): void {
     this.lease[Symbol.dispose]();
-    this.#context.onEnd();
+    this.#context.onEnd(this.#previews?.end());
+    this.#previews = undefined;
   }
 
   #tell(event: WorkerEvent): void {

@@ -1,15 +1,17 @@
 /** Claims for a slot of the engine pool. Jobs that were claimed together and must not be generated together wait here for the next slots. */
-import type { EngineSlot } from '../engine/pool.ts';
+import type { EngineSlot, PoolModel } from '../engine/pool.ts';
 import { untilAborted } from '../lib/until-aborted.ts';
 import { ClaimedJob } from './claimed-job.ts';
 import { endingsOf } from './endings.ts';
-import { prepareJobs, releaseJobs } from './prepare-jobs.ts';
-import type { PreparedJob, WorkerContext } from './worker-context.ts';
+import { ModelTurns } from './model-turns.ts';
+import { prepareJobs, releaseBatch } from './prepare-jobs.ts';
+import type { Batch, PreparedJob, WorkerContext } from './worker-context.ts';
 
 export class Claims {
   readonly #context: WorkerContext;
+  readonly #turns = new ModelTurns();
   /** Batches that are claimed and have no slot yet. */
-  #waiting: (readonly PreparedJob[])[] = [];
+  #waiting: readonly Batch[] = [];
   #claimMs = 0;
 
   constructor(context: WorkerContext) {
@@ -21,32 +23,39 @@ export class Claims {
     return this.#claimMs;
   }
 
-  /** The next batch for this slot; empty: there is nothing to claim, or nothing may be claimed now. @throws what waiting cannot mend */
-  async next(slot: EngineSlot): Promise<readonly PreparedJob[]> {
-    if (this.#waiting.length === 0) this.#waiting = batchesOf(await this.#claim(slot));
-    return this.#waiting.shift() ?? [];
+  /** The next batch for this slot; undefined: there is nothing to claim, or nothing may be claimed now. @throws what waiting cannot mend */
+  async next(slot: EngineSlot): Promise<Batch | undefined> {
+    if (this.#waiting.length === 0) this.#waiting = await this.#claim(slot);
+    const [next, ...later] = this.#waiting;
+    this.#waiting = later;
+    return next;
   }
 
   /** Those that wait get no slot now. */
   release(): void {
-    releaseJobs(this.#waiting.flat(), this.#context);
+    for (const batch of this.#waiting) releaseBatch(batch, this.#context);
     this.#waiting = [];
   }
 
   /** As many as the engine can generate together, so that none waits in a claim. Documents that need no engine end here. */
-  async #claim(slot: EngineSlot): Promise<PreparedJob[]> {
+  async #claim(slot: EngineSlot): Promise<readonly Batch[]> {
     const { options, trouble, failures, alive } = this.#context;
     const { signal } = options;
     const startedMs = performance.now();
     try {
       for (;;) {
         if (!failures.hasGenerated && !(await this.#mayTakeOver(slot))) return [];
-        const jobs = await this.#claimJobs(slot.maxImages);
+        await this.#reap();
+        const turn = await this.#turns.claim(slot, (models, limit) => this.#claimJobs(models, limit));
         trouble.queueAnswered();
-        const prepared = await prepareJobs(jobs, slot.models[0], this.#context);
+        const { jobs = [], model } = turn ?? {};
+        if (model === undefined) return [];
+        if (jobs.length > 0 && model.facts === undefined) return [{ modelId: model.id, jobs: { claimed: jobs } }];
+        const prepared = model.facts === undefined ? [] : await prepareJobs(jobs, model.facts, this.#context);
         this.#claimMs = performance.now() - startedMs;
         // Where all of them have ended already, there may be more behind them.
-        if (prepared.length > 0 || jobs.length === 0 || signal.aborted || trouble.isRefused) return prepared;
+        if (prepared.length > 0 || jobs.length === 0 || signal.aborted || trouble.isRefused)
+          return batchesOf(model, prepared);
         alive.now();
       }
     } catch (error) {
@@ -76,27 +85,43 @@ export class Claims {
     return true;
   }
 
-  async #claimJobs(maxImages: number): Promise<ClaimedJob[]> {
-    const { options, trouble, stop, tell } = this.#context;
-    const { queue, batchSize, logger, signal } = options;
-    const endings = endingsOf(options, tell);
-    const reaped = await queue.reap({ signal, endings });
+  async #reap(): Promise<void> {
+    const { options, tell } = this.#context;
+    const { queue, logger, signal } = options;
+    const reaped = await queue.reap({ signal, endings: endingsOf(options, tell) });
     if (reaped > 0) logger.warning('jobs failed: every attempt crashed', { count: reaped });
+  }
+
+  async #claimJobs(models: readonly PoolModel[], most: number): Promise<readonly ClaimedJob[]> {
+    const { options, trouble, stop, tell, watched, publish } = this.#context;
+    const { queue, batchSize, signal } = options;
     const claimedAtMs = performance.now();
-    const limit = trouble.isCautious ? 1 : Math.max(1, Math.min(batchSize, maxImages));
-    const claims = await queue.claim({ limit, signal, endings });
-    return claims.map((claim) => {
+    const limit = trouble.isCautious ? 1 : Math.max(1, Math.min(batchSize, most));
+    const claims = await queue.claim({
+      limit,
+      signal,
+      endings: endingsOf(options, tell),
+      models: claimedModels(models),
+    });
+    const jobs = claims.map((claim) => {
       const { lastSignal } = stop;
-      const job = new ClaimedJob(claim, options, { claimedAtMs, tell, onEnd: () => stop.delete(job), lastSignal });
+      const onEnd = (leaving?: Promise<void>): void => {
+        stop.delete(job);
+        if (leaving !== undefined) publish(leaving);
+      };
+      const job = new ClaimedJob(claim, options, { claimedAtMs, tell, onEnd, lastSignal });
       stop.add(job);
       return job;
     });
+    if (jobs.length > 0) watched.claimed();
+    return jobs;
   }
 }
 
 /** A document whose last attempt crashed is generated alone: it may be what killed the engine. */
-function batchesOf(jobs: readonly PreparedJob[]): (readonly PreparedJob[])[] {
+function batchesOf({ id: modelId }: PoolModel, jobs: readonly PreparedJob[]): readonly Batch[] {
   const alone = jobs.filter(({ job }) => job.claim.previousAttemptDied).map((prepared) => [prepared]);
   const together = jobs.filter(({ job }) => !job.claim.previousAttemptDied);
-  return together.length === 0 ? alone : [together, ...alone];
+  const all = together.length === 0 ? alone : [together, ...alone];
+  return all.map((prepared) => ({ modelId, jobs: { prepared } }));
 }

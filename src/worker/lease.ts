@@ -20,6 +20,9 @@ export interface LeaseOptions {
   readonly now?: () => number;
 }
 
+/** While somebody watches the job: they see its progress, and a cancel takes no longer than this and a step. */
+const WATCHED_RENEW_MS = 900;
+
 /** Of the lease this share is left unused, for the time between the last look at the clock and the write. */
 const MARGIN = 0.1;
 
@@ -29,6 +32,7 @@ export class Lease implements Disposable {
   #renewedAtMs: number;
   #progress: JobProgress | undefined;
   #timer: NodeJS.Timeout | undefined;
+  #isWatched = false;
   #lost = false;
   #stopped = false;
 
@@ -39,9 +43,24 @@ export class Lease implements Disposable {
     this.#schedule();
   }
 
+  get progress(): JobProgress | undefined {
+    return this.#progress;
+  }
+
   /** Is written with the next renewal. */
   set progress(progress: JobProgress) {
     this.#progress = progress;
+  }
+
+  get isWatched(): boolean {
+    return this.#isWatched;
+  }
+
+  /** Somebody watches the job: it is renewed each second. */
+  set isWatched(isWatched: boolean) {
+    if (isWatched === this.#isWatched) return;
+    this.#isWatched = isWatched;
+    if (!this.#stopped && !this.#lost) this.#schedule();
   }
 
   get isLost(): boolean {
@@ -79,7 +98,11 @@ export class Lease implements Disposable {
   }
 
   #schedule(): void {
-    const jitteredMs = this.#options.renewMs * (0.9 + Math.random() * 0.2);
+    const { renewMs } = this.#options;
+    const dueMs = this.#isWatched ? Math.min(renewMs, WATCHED_RENEW_MS) : renewMs;
+    const jitteredMs = dueMs * (0.9 + Math.random() * 0.2);
+    // There is one timer, also where the pace changes while a renewal is under way.
+    clearTimeout(this.#timer);
     this.#timer = setTimeout(() => void this.#renewAgain(), jitteredMs);
   }
 

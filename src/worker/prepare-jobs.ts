@@ -7,7 +7,7 @@ import type { ModelFacts } from '../job/model-facts.ts';
 import type { ClaimedJob } from './claimed-job.ts';
 import { surveyPlaces } from './image-places.ts';
 import { complete, placesOf } from './publish-job.ts';
-import { endJob, type PreparedJob, type WorkerContext } from './worker-context.ts';
+import { type Batch, endJob, type PreparedJob, type WorkerContext } from './worker-context.ts';
 
 /** Those that are left to be generated or stored. */
 export async function prepareJobs(
@@ -50,6 +50,12 @@ async function prepareJob(
 }
 
 /** Nothing will be generated for them here now. */
+export function releaseBatch({ jobs }: Batch, context: WorkerContext): void {
+  if ('prepared' in jobs) releaseJobs(jobs.prepared, context);
+  else for (const job of jobs.claimed) context.publish(endJob(job, context, () => job.release()));
+}
+
+/** Images that are generated already are kept for the next attempt. */
 export function releaseJobs(jobs: readonly PreparedJob[], context: WorkerContext): void {
   for (const { job, request, kept } of jobs) {
     if (kept !== undefined) context.failures.kept.keep(job.claim.runId, request, kept);

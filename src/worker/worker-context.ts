@@ -6,8 +6,10 @@ import type { Alive } from './alive.ts';
 import type { ClaimedJob } from './claimed-job.ts';
 import type { Failures } from './failures.ts';
 import type { GeneratedImages } from './kept-images.ts';
+import type { RecentWork } from './recent-work.ts';
 import type { GracefulStop } from './shutdown.ts';
 import type { Trouble } from './trouble.ts';
+import type { WatchedClaims } from './watched-claims.ts';
 import type { WorkerEvent, WorkerOptions } from './worker-contract.ts';
 
 export interface WorkerContext {
@@ -17,6 +19,8 @@ export interface WorkerContext {
   readonly trouble: Trouble;
   readonly stop: GracefulStop;
   readonly alive: Alive;
+  readonly watched: WatchedClaims;
+  readonly work: RecentWork;
   /** Aborted: no further batch begins. */
   readonly ending: AbortSignal;
   readonly tell: (event: WorkerEvent) => void;
@@ -34,6 +38,14 @@ export interface PreparedJob {
   readonly kept: GeneratedImages | undefined;
   /** URLs of an earlier run's images that stay beside this one's. */
   readonly surplus: readonly string[];
+}
+
+/** Jobs of one model that are generated together. */
+export interface Batch {
+  /** As the pool names it. */
+  readonly modelId: string;
+  /** A model that was never loaded says only then what its requests become. */
+  readonly jobs: { readonly prepared: readonly PreparedJob[] } | { readonly claimed: readonly ClaimedJob[] };
 }
 
 /** A job's last act. When even that fails the lease ends by itself, and another attempt is made. Never rejects. */

@@ -7,14 +7,20 @@ import type { EngineSlot } from '../engine/pool.ts';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import { AutomaticSchedules } from '../job/automatic-schedules.ts';
 import { untilAborted } from '../lib/until-aborted.ts';
+import type { JobProgress } from '../queue/prompt-queue.ts';
+import type { WorkerRecord } from '../queue/side-data.ts';
 import { Alive } from './alive.ts';
 import { Claims } from './claims.ts';
 import { Failures } from './failures.ts';
 import { generateBatch } from './generate-batch.ts';
+import { RecentWork } from './recent-work.ts';
+import { Registration } from './registration.ts';
 import { GracefulStop } from './shutdown.ts';
 import { Trouble } from './trouble.ts';
 import { DEFAULT_PATIENCE, idle, isDrained, sitOut } from './waits.ts';
+import { WatchedClaims } from './watched-claims.ts';
 import type { WorkerContext } from './worker-context.ts';
+import { workerRecord } from './worker-facts.ts';
 import type { WorkerEvent, WorkerOptions, WorkerSummary } from './worker-contract.ts';
 
 /** Generated images that wait for the network; above it the engines wait too, instead of the memory filling up. */
@@ -38,12 +44,15 @@ class Worker implements Disposable {
   readonly #trouble: Trouble;
   readonly #failures: Failures;
   readonly #alive: Alive;
+  readonly #watched: WatchedClaims;
   readonly #context: WorkerContext;
   readonly #claims: Claims;
   /** Batches that have a slot, and jobs on their way from there to their end. A batch that rejects stays, so that the next wait meets it. */
   readonly #generating = new Set<Promise<void>>();
   readonly #publishing = new Set<Promise<void>>();
   readonly #ending = new AbortController();
+  readonly #work = new RecentWork();
+  #progress: JobProgress | undefined;
   readonly #summary = { completed: 0, failed: 0, retried: 0, released: 0, lost: 0 };
 
   constructor(options: WorkerOptions) {
@@ -54,6 +63,8 @@ class Worker implements Disposable {
     this.#alive = new Alive(() => options.onAlive?.(this.#trouble.report));
     this.#stop = new GracefulStop(options);
     this.#failures = new Failures({ options, trouble: this.#trouble, stop: this.#stop });
+    const { watches } = options.queue.sideData;
+    this.#watched = new WatchedClaims({ watches, jobs: this.#stop.jobs, logger });
     this.#context = {
       options,
       failures: this.#failures,
@@ -61,6 +72,8 @@ class Worker implements Disposable {
       trouble: this.#trouble,
       stop: this.#stop,
       alive: this.#alive,
+      watched: this.#watched,
+      work: this.#work,
       ending: AbortSignal.any([options.signal, this.#ending.signal]),
       tell: (event) => this.#tell(event),
       publish: (publishing) => {
@@ -73,7 +86,9 @@ class Worker implements Disposable {
 
   /** @returns when all is done, or when a stop waits no longer for what does not answer */
   async run(): Promise<WorkerSummary> {
-    const summary = await untilAborted(this.#work(), this.#stop.lastSignal);
+    const { queue, logger: log } = this.#options;
+    await using _ = new Registration({ workers: queue.sideData.workers, record: () => this.#record(), logger: log });
+    const summary = await untilAborted(this.#loop(), this.#stop.lastSignal);
     if (summary === undefined) {
       const jobs = Array.from(this.#stop.jobs, ({ id }) => id);
       const { logger } = this.#options;
@@ -85,7 +100,7 @@ class Worker implements Disposable {
   }
 
   /** Slot → claim → generate → publish. The last two go on beside the loop. */
-  async #work(): Promise<WorkerSummary> {
+  async #loop(): Promise<WorkerSummary> {
     const { signal } = this.#options;
     try {
       while (!signal.aborted) {
@@ -94,8 +109,8 @@ class Worker implements Disposable {
         // In trouble nothing is held that has no slot.
         if (this.#trouble.isRefused) this.#claims.release();
         const slot = this.#mayClaim ? await this.#nextSlot() : undefined;
-        const batch = slot !== undefined && this.#mayClaim ? await this.#claimFor(slot) : [];
-        if (slot !== undefined && batch.length > 0) this.#generate(generateBatch(batch, slot, this.#context));
+        const batch = slot !== undefined && this.#mayClaim ? await this.#claimFor(slot) : undefined;
+        if (slot !== undefined && batch !== undefined) this.#generate(generateBatch(batch, slot, this.#context));
         else {
           slot?.release();
           if (!signal.aborted && (await this.#rest())) break;
@@ -176,9 +191,16 @@ class Worker implements Disposable {
     for (const job of this.#stop.jobs) job[Symbol.dispose]();
     this.#stop[Symbol.dispose]();
     this.#alive[Symbol.dispose]();
+    this.#watched[Symbol.dispose]();
+  }
+
+  #record(): WorkerRecord {
+    const progress = this.#generating.size > 0 ? this.#progress : undefined;
+    return workerRecord(this.#options, { work: this.#work, progress });
   }
 
   #tell(event: WorkerEvent): void {
+    if (event.type === 'progress') this.#progress = { step: event.step, steps: event.steps };
     if (event.type !== 'claimed' && event.type !== 'progress') this.#summary[event.type]++;
     if (event.type === 'completed') this.#trouble.jobFinished();
     this.#options.onEvent?.(event);

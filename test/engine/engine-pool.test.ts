@@ -39,7 +39,7 @@ async function isThere(promise: Promise<unknown>): Promise<boolean> {
 test('results come in the order of the jobs, each with the durations of its stages', async (t) => {
   const pool = await startPool(t);
   using slot = await slotOf(pool);
-  assert.equal(slot.models[0].modelName, 'instant');
+  assert.equal(slot.loaded?.facts?.modelName, 'instant');
   const results = await Promise.all(slot.generate([job('b'), job('a')]));
   assert.equal(results.length, 2);
   for (const { durationsMs, images } of results) {
@@ -102,11 +102,11 @@ test('whoever stops waiting gets no slot, and leaves nothing behind', async (t) 
 test('after a pass ran out of memory a slot is for as many images as fitted', async (t) => {
   const pool = await startPool(t);
   const slot = await slotOf(pool);
-  assert.equal(slot.maxImages, 4);
+  assert.equal(slot.maxImages('instant'), 4);
   const jobs = ['a', 'b', 'c', 'd'].map((jobId) => job(jobId, '[memory 2]'));
   assert.equal((await Promise.all(slot.generate(jobs))).length, 4);
   slot.release();
-  assert.equal((await slotOf(pool)).maxImages, 2);
+  assert.equal((await slotOf(pool)).maxImages('instant'), 2);
 });
 
 test('a budget is halved by pixels, down to one image of any size', () => {

@@ -30,7 +30,7 @@ async function startInstantEngine(changes: Partial<EngineHostOptions> = {}): Pro
 export async function startInstantPool(...engines: readonly Partial<EngineHostOptions>[]): Promise<LocalEnginePool> {
   const hosts = await Promise.all((engines.length === 0 ? [{}] : engines).map(startInstantEngine));
   return new LocalEnginePool({
-    engines: hosts,
+    engines: hosts.map((host) => [{ id: 'instant', takesUnnamed: true, host }]),
     logger: engines[0]?.logger ?? silentLogger,
     probePauses: { firstMs: 20, maxMs: 50 },
   });

@@ -27,6 +27,13 @@ export const WORKER_OPTIONS = {
     allowed: 'a whole number from 1 to 1024',
     commands: ['run'],
   }),
+  idleUnload: option({
+    placeholder: '<s>',
+    type: decimalNumber({ min: 1, max: 86_400 }),
+    doc: 'Seconds without a job after which an engine gives its memory back (default: never). The next job loads the model again.',
+    allowed: 'a number of seconds from 1 to 86400',
+    commands: ['run'],
+  }),
   // A statement to a database may take a second, and is repeated within half a lease.
   leaseSeconds: option({
     placeholder: '<s>',

@@ -1,0 +1,44 @@
+/** The models of a worker, or of a server, under the names that requests and documents ask for. */
+import { hubName } from '../checkpoint/hub/hub-id.ts';
+import type { ModelEntry } from '../config/options/model-list.ts';
+import { expandHome } from '../config/user-folders.ts';
+import { Text2ImgError } from '../errors/text2img-error.ts';
+import { quote } from '../lib/foreign-text.ts';
+import { modelPlace } from './find-model.ts';
+import type { ModelSettings } from './settings.ts';
+
+export interface ServedModel {
+  /** Goes into `job.model`: the name before `=`, else the name on the hub, else that of the folder or the file. */
+  readonly id: string;
+  /** Other names that requests may use for it. */
+  readonly aliases: readonly string[];
+  /** Finds it, and no other one. */
+  readonly settings: ModelSettings;
+}
+
+/**
+ * The default first. Asks nobody and downloads nothing.
+ * @throws `model_not_found` for a name that is neither a folder, a file nor a name on the hub; `invalid_option` for two models of one name
+ */
+export async function servedModels(settings: ModelSettings): Promise<readonly [ServedModel, ...ServedModel[]]> {
+  const { models = [], ...plain } = settings;
+  const [first, ...others] = await Promise.all(models.map((entry) => servedModel(plain, entry)));
+  const all = first === undefined ? ([await servedModel(plain, undefined)] as const) : ([first, ...others] as const);
+  const twice = all.find(({ id }, index) => all.findIndex((one) => one.id === id) !== index);
+  if (twice === undefined) return all;
+  throw new Text2ImgError(
+    'invalid_option',
+    `--models has two models called ${quote(twice.id)}; give one of them another name, as name=${twice.settings.model ?? ''}.`,
+  );
+}
+
+async function servedModel(plain: ModelSettings, entry: ModelEntry | undefined): Promise<ServedModel> {
+  const { environment } = plain;
+  const settings = entry === undefined ? plain : { ...plain, model: expandHome(entry.place, environment) };
+  const place = await modelPlace(settings);
+  const own = 'folder' in place ? place.name : hubName(place);
+  const id = entry?.alias ?? own;
+  const aliases = new Set([own, ...(settings.model === undefined ? [] : [settings.model])]);
+  aliases.delete(id);
+  return { id, aliases: [...aliases], settings };
+}
