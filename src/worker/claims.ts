@@ -46,7 +46,7 @@ export class Claims {
       for (;;) {
         if (!failures.hasGenerated && !(await this.#mayTakeOver(slot))) return [];
         await this.#reap();
-        const turn = await this.#turns.claim(slot, (models, limit) => this.#claimJobs(models, limit));
+        const turn = await this.#turns.claim(slot, (_, limit) => this.#claimJobs(limit));
         trouble.queueAnswered();
         const { jobs = [], model } = turn ?? {};
         if (model === undefined) return [];
@@ -92,17 +92,12 @@ export class Claims {
     if (reaped > 0) logger.warning('jobs failed: every attempt crashed', { count: reaped });
   }
 
-  async #claimJobs(models: readonly PoolModel[], most: number): Promise<readonly ClaimedJob[]> {
+  async #claimJobs(most: number): Promise<readonly ClaimedJob[]> {
     const { options, trouble, stop, tell, watched, publish } = this.#context;
     const { queue, batchSize, signal } = options;
     const claimedAtMs = performance.now();
     const limit = trouble.isCautious ? 1 : Math.max(1, Math.min(batchSize, most));
-    const claims = await queue.claim({
-      limit,
-      signal,
-      endings: endingsOf(options, tell),
-      models: claimedModels(models),
-    });
+    const claims = await queue.claim({ limit, signal, endings: endingsOf(options, tell) });
     const jobs = claims.map((claim) => {
       const { lastSignal } = stop;
       const onEnd = (leaving?: Promise<void>): void => {

@@ -56,7 +56,7 @@ export function releaseBatch({ jobs }: Batch, context: WorkerContext): void {
 }
 
 /** Images that are generated already are kept for the next attempt. */
-export function releaseJobs(jobs: readonly PreparedJob[], context: WorkerContext): void {
+function releaseJobs(jobs: readonly PreparedJob[], context: WorkerContext): void {
   for (const { job, request, kept } of jobs) {
     if (kept !== undefined) context.failures.kept.keep(job.claim.runId, request, kept);
     context.publish(endJob(job, context, () => job.release()));

@@ -4,7 +4,7 @@
  * `[hang]`, `[fail]`, `[garbage]`, `[no memory]`, `[memory 2]` (no memory for more than two images at once); `[slow 200]` takes so many milliseconds for each step. `[crash once PATH]` crashes unless the
  * file is there, and makes it; `[once CODE PATH]` fails with this code in the same way;
  * `[hash 0123456789]` says the model's hash after the job. What ails the machine stands in the file that `INSTANT_ENGINE_AILMENT` names, read anew each time:
- * `load fails`, `load dies`, `load hangs`, `draw dies`, `draw fails`.
+ * `load fails`, `load dies`, `load hangs`, `draw dies`, `draw fails`. The model of the folder `/instant/x` is called `x`.
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -134,7 +134,7 @@ function load({ settings }: Extract<ParentMessage, { type: 'load' }>): void {
   send({
     type: 'ready',
     facts: {
-      modelName: 'instant',
+      modelName: /^\/instant\/(.+)$/.exec(settings.checkpointFolder)?.[1] ?? 'instant',
       modelHash: null,
       pipelineClass: 'StableDiffusionPipeline',
       fields: Object.keys(REQUEST_FIELDS),

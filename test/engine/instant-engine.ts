@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { EngineHost, type EngineHostOptions } from '../../src/engine/engine-host.ts';
 import { LocalEnginePool } from '../../src/engine/engine-pool.ts';
 import type { EngineSettings } from '../../src/engine/protocol.ts';
-import { silentLogger } from '../../src/observability/logger.ts';
+import { type Logger, silentLogger } from '../../src/observability/logger.ts';
 import { cpuSettings } from './cpu-settings.ts';
 
 const CHILD = fileURLToPath(new URL('instant-engine-child.ts', import.meta.url));
@@ -34,6 +34,31 @@ export async function startInstantPool(...engines: readonly Partial<EngineHostOp
     logger: engines[0]?.logger ?? silentLogger,
     probePauses: { firstMs: 20, maxMs: 50 },
   });
+}
+
+interface InstantModel {
+  readonly id: string;
+  /** Of its child. */
+  readonly changes?: Partial<EngineHostOptions>;
+}
+
+/** One engine that swaps these models; nothing is loaded yet. Disposing the pool ends its child. */
+export function instantModels(
+  models: readonly InstantModel[],
+  options: { readonly logger?: Logger; readonly idleUnloadMs?: number } = {},
+): { readonly pool: LocalEnginePool; readonly hosts: readonly EngineHost[] } {
+  const { logger = silentLogger, ...others } = options;
+  const hosts = models.map(
+    ({ id, changes }) =>
+      new EngineHost({ settings: cpuSettings(`/instant/${id}`), logger, childPath: CHILD, respawnMs: 1, ...changes }),
+  );
+  const pool = new LocalEnginePool({
+    engines: [hosts.map((host, index) => ({ id: models[index]?.id ?? '', takesUnnamed: index === 0, host }))],
+    logger,
+    probePauses: { firstMs: 20, maxMs: 50 },
+    ...others,
+  });
+  return { pool, hosts };
 }
 
 export interface Ailment {

@@ -11,7 +11,7 @@ export interface ModelEntry {
 /** A claim asks for each of them by name. */
 const MOST_MODELS = 50;
 /** Without a slash: in `/models/a=b.safetensors` nothing is named. */
-const NAMED = /^([^=/\\~]{1,100})=(.*)$/s;
+const NAMED = /^([^=/\\~]{0,100})=(.*)$/s;
 const ALIAS = /^\w[\w.:-]*$/;
 
 export const modelList: ValueType<readonly [ModelEntry, ...ModelEntry[]]> = {

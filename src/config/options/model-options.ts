@@ -19,7 +19,6 @@ export const MODEL_OPTIONS = {
   models: option({
     placeholder: '<list>',
     type: modelList,
-    kind: 'text',
     doc: 'Several models instead of --model, with commas between them. The first is the default. name=… before one gives it the name that documents ask for.',
     allowed: 'models with commas between them, as owner/name,/models/x.safetensors or photo=owner/name',
     commands: ['run'],
