@@ -7,7 +7,7 @@ import { BatchBudget } from './batch-budget.ts';
 import type { EngineHost } from './engine-host.ts';
 import type { PoolModel } from './pool.ts';
 
-/** What the pool is told about a model of an engine. */
+/** A model of an engine, for the pool. */
 export interface EngineModelOptions {
   /** The name under which documents ask for it. */
   readonly id: string;

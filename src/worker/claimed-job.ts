@@ -24,7 +24,7 @@ export interface ClaimContext {
   /** Taken before the claim was asked for. */
   readonly claimedAtMs: number;
   readonly tell: (event: WorkerEvent) => void;
-  /** @param leaving what is still done for it */
+  /** @param leaving its last work, where there is some */
   readonly onEnd: (leaving?: Promise<void>) => void;
   /** Aborted: nothing is written any more. */
   readonly lastSignal: AbortSignal;
@@ -105,7 +105,7 @@ export class ClaimedJob implements Disposable {
     this.#options.pool.watch(this.jobId, isWatched);
   }
 
-  /** What the image looks like so far. */
+  /** The image so far. */
   preview(image: RawImage): void {
     const { progress } = this.lease;
     if (this.lease.isLost || progress === undefined) return;

@@ -1,6 +1,6 @@
 /**
- * Which model an engine claims for. Loading takes seconds to minutes, so the loaded model stays while it has documents: but for no more than 20 of them,
- * or 60 seconds, while another one waits.
+ * Decides for which model an engine claims. Loading takes seconds to minutes, so the loaded model stays while it has documents. While another one waits,
+ * it stays for no more than 20 documents or 60 seconds.
  */
 import type { EngineSlot, PoolModel } from '../engine/pool.ts';
 import type { ClaimedJob } from './claimed-job.ts';

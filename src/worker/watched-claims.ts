@@ -1,5 +1,5 @@
 /**
- * Who watches this worker's jobs. While the worker holds jobs it looks once a second, with one query by their ids. A job that somebody watches is
+ * Finds out which of this worker's jobs somebody watches. While the worker holds jobs it looks once a second, with one query by their ids. A job that somebody watches is
  * renewed each second, so that its progress is seen and a cancel noticed, and its engine makes previews. Nothing is asked for while no job is held.
  */
 import { EndablePause } from '../lib/endable-pause.ts';

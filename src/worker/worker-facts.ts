@@ -1,4 +1,4 @@
-/** What a worker says of itself in the list of workers. */
+/** A worker's entry in the list of workers. */
 import { hostname } from 'node:os';
 import { omitUndefined } from '../lib/omit-undefined.ts';
 import type { JobProgress } from '../queue/prompt-queue.ts';
