@@ -128,7 +128,7 @@ export const FOLDERS: Readonly<Record<string, Folder>> = {
   },
   app: {
     holds: 'wires the parts together, without a terminal',
-    imports: ['errors', 'lib', 'observability', 'checkpoint', 'config', 'engine', 'http', 'pipelines', 'queue', 'runtime', 'storage', 'webhook', 'worker', 'version.ts'],
+    imports: ['errors', 'lib', 'observability', 'checkpoint', 'config', 'engine', 'http', 'job/limits.ts', 'pipelines', 'queue', 'runtime', 'storage', 'webhook', 'worker', 'version.ts'],
   },
   cli: { holds: 'the operator’s door: one file per command, and the terminal', imports: ['*'] },
   'version.ts': { holds: 'the version in package.json', imports: [] },

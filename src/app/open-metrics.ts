@@ -14,7 +14,7 @@ interface Watched {
 }
 
 /** Counts, and looks at the queue with bounded statements. */
-async function makeMetrics(queue: Watched['queue']): Promise<Metrics> {
+export async function makeMetrics(queue: Watched['queue']): Promise<Metrics> {
   const { Metrics } = await import('../observability/metrics.ts');
   const metrics = new Metrics();
   metrics.watchQueue({

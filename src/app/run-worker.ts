@@ -6,7 +6,6 @@
 import { resolve } from 'node:path';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import type { MetricsPlace } from '../http/metrics/metrics-listener.ts';
-import { pause } from '../lib/pause.ts';
 import { untilAborted } from '../lib/until-aborted.ts';
 import { HealthFile } from '../observability/health-file.ts';
 import type { Logger } from '../observability/logger.ts';
@@ -16,6 +15,7 @@ import type { DeliverySummary, WebhookDeliverer } from '../webhook/deliverer.ts'
 import { jobsLeft } from '../worker/jobs-left.ts';
 import type { WorkerEvent, WorkerOptions } from '../worker/worker-contract.ts';
 import { runWorker } from '../worker/worker.ts';
+import { closing } from './closing.ts';
 import { findModel } from './find-model.ts';
 import { checkVaeName } from './find-vae.ts';
 import type { DownloadEvents, FindModelOptions } from './pull-model.ts';
@@ -33,8 +33,6 @@ const EMBEDDED_RENEW_MS = 1000;
 const MONGO_POLL_MS = 2000;
 /** A model that takes longer than this to load is not healthy. */
 const MAX_LOAD_MS = 30 * 60_000;
-/** Nothing depends on how a connection is closed. */
-const CLOSE_MS = 1500;
 /** For counting the pending webhooks, after a signal. */
 const LAST_LOOK_MS = 500;
 
@@ -57,6 +55,8 @@ export interface RunOptions {
   readonly signal: AbortSignal;
   readonly onEvent: (event: WorkerEvent) => void;
   readonly download?: Pick<DownloadEvents, 'onProgress' | 'onEnd'>;
+  /** The model is loaded. */
+  readonly onReady?: () => void;
 }
 
 export interface RunOutcome {
@@ -118,7 +118,7 @@ export async function runUntilStopped(settings: RunSettings, options: RunOptions
     if (only !== undefined && others.length === 0 && (await untilAborted(only.find(), signal)) === undefined)
       return undefined;
     try {
-      await work({ settings, options: workerOptions, deliverer, models, healthFile });
+      await work({ settings, options: workerOptions, deliverer, models, healthFile, onReady: options.onReady });
     } catch (error) {
       failure = Text2ImgError.from(error);
     }
@@ -170,10 +170,11 @@ interface Work {
   readonly deliverer: WebhookDeliverer;
   readonly models: readonly FindableModel[];
   readonly healthFile: HealthFile;
+  readonly onReady: RunOptions['onReady'];
 }
 
 /** Generates, and sends webhooks beside it. */
-async function work({ settings, options, deliverer, models, healthFile }: Work): Promise<void> {
+async function work({ settings, options, deliverer, models, healthFile, onReady }: Work): Promise<void> {
   const { signal, logger } = options;
   await using engines = new WorkerEngines(settings.engine, { models, logger });
   const { pool } = engines;
@@ -185,6 +186,7 @@ async function work({ settings, options, deliverer, models, healthFile }: Work):
   }
   // A load cannot be interrupted, and nobody waits for it.
   if (signal.aborted) return pool.kill(new Text2ImgError('engine_unavailable', 'the engine was stopped.'));
+  onReady?.();
   const finished = new AbortController();
   const delivering = deliverer.run(finished.signal);
   // While images are finished webhooks go on; what hangs there must not begin to hang only then.
@@ -209,12 +211,4 @@ function isUnreachable(failure: Text2ImgError | undefined): boolean {
 async function countOwed({ outbox }: PromptQueue, isShort: boolean): Promise<RunOutcome['owed']> {
   if (!isShort) return outbox.counts();
   return untilAborted(outbox.counts(), AbortSignal.timeout(LAST_LOOK_MS)).catch(() => undefined);
-}
-
-/** Closed at the end, but not waited for longer than it is worth. */
-function closing<T extends AsyncDisposable>(resource: T): AsyncDisposable & { readonly resource: T } {
-  return {
-    resource,
-    [Symbol.asyncDispose]: () => Promise.race([resource[Symbol.asyncDispose](), pause(CLOSE_MS)]),
-  };
 }

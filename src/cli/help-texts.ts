@@ -15,6 +15,20 @@ export const EXAMPLES: Record<CommandName, readonly Example[]> = {
     ],
     ['text2img run --fail-on-error --json', 'Print a JSON line for each job, and exit with 3 if one failed.'],
   ],
+  serve: [
+    ['text2img serve', 'Print the server’s URL, and generate with the demo checkpoint.'],
+    ['text2img serve --port 8080 --model ./stable-diffusion-v1-5', 'Use another port and another checkpoint.'],
+    ['text2img serve --host 0.0.0.0 --api-keys keys', 'Let other machines in that have a key.'],
+    [
+      'text2img serve --mongo-uri mongodb://db/app --gcs-bucket my-bucket',
+      'Only answer requests. As many workers as you like generate elsewhere.',
+    ],
+  ],
+  keys: [
+    ['text2img keys create alice --api-keys keys', 'Add a key to the file, and print it once.'],
+    ['text2img keys list --api-keys keys', 'List the names, without the keys.'],
+    ['text2img keys revoke alice --api-keys keys', 'Refuse the keys of a name from now on.'],
+  ],
   generate: [
     ['text2img generate "a red circle on a white background" -s 0', 'Generate one image with the demo checkpoint.'],
     ['text2img generate "a fox" -n 4 -o fox.png', 'Generate fox-1.png to fox-4.png, with consecutive seeds.'],

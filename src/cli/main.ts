@@ -140,6 +140,10 @@ async function dispatch(
       return (await import('./doctor.ts')).doctor(context);
     case 'health':
       return (await import('./health.ts')).health(context);
+    case 'serve':
+      return (await import('./serve.ts')).serve(withMode(context, mode));
+    case 'keys':
+      return (await import('./keys.ts')).keys(context, { action: action ?? 'list', name: operand ?? '' });
     case 'setup':
       return (await import('./setup.ts')).setup(context, action ?? 'cuda');
   }

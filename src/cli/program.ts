@@ -52,6 +52,13 @@ const DEFAULT_SHAPE: CommandShape = {
 const SHAPES: readonly CommandShape[] = [
   DEFAULT_SHAPE,
   {
+    command: 'serve',
+    description: 'Answer HTTP requests for images; with the embedded queue generate them too.',
+  },
+  { command: 'keys', action: 'create', operand: '<name>', description: 'Create an API key and print it once.' },
+  { command: 'keys', action: 'list', description: 'List the names of the API keys.' },
+  { command: 'keys', action: 'revoke', operand: '<name>', description: 'Revoke all API keys of a name.' },
+  {
     command: 'generate',
     operand: '[prompt]',
     operandIs: 'prompt',
@@ -107,6 +114,7 @@ const GROUP_DESCRIPTIONS: Partial<Record<CommandName, string>> = {
   webhooks: 'List, send and retry webhooks.',
   models: 'Download, list and show models of the Hugging Face hub.',
   setup: 'Download optional components.',
+  keys: 'Create, list and revoke the API keys of a server.',
 };
 
 /** Looks at the words before commander does, which would take a mistyped command for an argument of the default one. */

@@ -1,30 +1,19 @@
 /** `text2img run`: generates the queue's jobs until it is drained, or, with `--watch`, until a signal. */
 import { runUntilStopped, type RunSettings } from '../app/run-worker.ts';
-import {
-  engineOptions,
-  metricsPlace,
-  modelSettings,
-  queueSettings,
-  storeSettings,
-  webhookSettings,
-} from '../app/settings.ts';
-import { DEFAULT_PRODUCTION_MODEL } from '../config/hub.ts';
-import { resolveMode } from '../config/mode.ts';
 import { untilAborted } from '../lib/until-aborted.ts';
-import { defaultHealthFile } from '../observability/health-worker.ts';
 import { removeStaleHealthFiles } from '../observability/stale-health-files.ts';
 import type { ExitCode, QueueContext } from './command-context.ts';
 import { downloadBar } from './download-bar.ts';
-import { defaultsOf, limitsOf } from './request-settings.ts';
 import { placeOf } from './made-text.ts';
 import { show, summarize, Tally } from './run-output.ts';
+import { runSettings } from './run-settings.ts';
 import { listenForSignals, type SignalListener } from './signals.ts';
 
 const SOME_JOB_FAILED: ExitCode = 3;
 
 export async function run(context: QueueContext): Promise<ExitCode> {
   const { config, logger } = context;
-  const settings = settingsOf(context);
+  const settings = runSettings(context);
   using stopping = listenForSignals({ logger, graceMs: config.gracePeriod * 1000 });
   const exitCode = await untilAborted(runAndTell(context, settings, stopping), stopping.lastSignal);
   if (exitCode === undefined) logger.warning('something did not answer during the stop, and is left');
@@ -53,25 +42,4 @@ async function runAndTell(context: QueueContext, settings: RunSettings, { signal
   summarize(context, { summary, images, place: placeOf(settings.store), elapsedMs, delivered, owed, wasEmpty });
   if (failure !== undefined) throw failure;
   return config.failOnError && summary.failed > 0 ? SOME_JOB_FAILED : 0;
-}
-
-/** @throws `invalid_option` */
-function settingsOf({ config, environment, mode }: QueueContext): RunSettings {
-  const defaultModel = mode.kind === 'production' ? DEFAULT_PRODUCTION_MODEL : undefined;
-  return {
-    queue: queueSettings(config, mode),
-    store: storeSettings(config, { mode: resolveMode(config, environment), environment }),
-    webhooks: webhookSettings(config, environment),
-    model: modelSettings(config, { defaultModel, environment }),
-    engine: engineOptions(config, environment),
-    worker: {
-      limits: limitsOf(config),
-      defaults: defaultsOf(config),
-      until: config.watch ? 'stopped' : 'drained',
-      batchSize: config.batchSize,
-      graceMs: config.gracePeriod * 1000,
-    },
-    healthFile: config.heartbeatFile ?? defaultHealthFile(),
-    metrics: metricsPlace(config),
-  };
 }

@@ -1,6 +1,7 @@
 /** The configuration of a command: its options, and what follows from them alone. */
 import type { QueueMode } from './mode.ts';
 import { type Config, optionsOf } from './options.ts';
+import { WORKING } from './options/option-spec.ts';
 import { type ConfigSources, parseOptions } from './parse.ts';
 import { readSecrets } from './secrets.ts';
 
@@ -31,8 +32,10 @@ export async function settle(sources: ConfigSources): Promise<Loaded> {
   if (!hasQueue || command === 'doctor') return { config, mode: undefined };
   const { resolveMode, resolveQueueMode } = await import('./mode.ts');
   // A command that reads or writes images needs the store as well.
-  if (command !== 'run' && !config.adopt) return { config, mode: resolveQueueMode(config, environment) };
+  const hasWorker = WORKING.some((one) => one === command);
+  if (!hasWorker && !config.adopt) return { config, mode: resolveQueueMode(config, environment) };
   const mode = resolveMode(config, environment);
-  if (command === 'run') (await import('./check-together.ts')).checkTogether(config, { mode, environment });
+  if (hasWorker) (await import('./check-together.ts')).checkTogether(config, { mode, environment });
+  if (command === 'serve') (await import('./check-server.ts')).checkServer(config);
   return { config, mode };
 }

@@ -9,6 +9,7 @@ import { MODEL_OPTIONS } from './options/model-options.ts';
 import { OUTPUT_OPTIONS } from './options/output-options.ts';
 import { QUEUE_OPTIONS } from './options/queue-options.ts';
 import { REQUEST_OPTIONS } from './options/request-options.ts';
+import { SERVER_OPTIONS } from './options/server-options.ts';
 import { SELECTION_OPTIONS } from './options/selection-options.ts';
 import { WEBHOOK_OPTIONS } from './options/webhook-options.ts';
 import { WORKER_OPTIONS } from './options/worker-options.ts';
@@ -26,6 +27,7 @@ function half(table: Table, isRare: boolean): Table {
 export const OPTION_GROUPS: readonly (readonly [heading: string, options: Table])[] = [
   ['Selection', SELECTION_OPTIONS],
   ['Queue and store', QUEUE_OPTIONS],
+  ['Server', SERVER_OPTIONS],
   ['Worker', WORKER_OPTIONS],
   ['Webhooks', WEBHOOK_OPTIONS],
   ['Image', half(REQUEST_OPTIONS, false)],
@@ -39,6 +41,7 @@ export const OPTION_GROUPS: readonly (readonly [heading: string, options: Table]
 export const OPTIONS = {
   ...SELECTION_OPTIONS,
   ...QUEUE_OPTIONS,
+  ...SERVER_OPTIONS,
   ...WORKER_OPTIONS,
   ...WEBHOOK_OPTIONS,
   ...REQUEST_OPTIONS,

@@ -8,7 +8,7 @@ import { quote } from '../lib/foreign-text.ts';
 import { own } from '../lib/foreign-record.ts';
 import { didYouMean } from '../lib/nearest-name.ts';
 import { type Environment, stated } from './environment.ts';
-import { type CommandName, flagNamed, type OptionSpec, variableOf } from './options/option-spec.ts';
+import { type CommandName, flagNamed, type OptionSpec, variableOf, WORKING } from './options/option-spec.ts';
 import { quoteUrl } from './quote-url.ts';
 import { expandHome } from './user-folders.ts';
 
@@ -57,7 +57,9 @@ export function parseOption<Spec extends OptionSpec>(
   { command, source, value, environment }: ParsedOption,
 ): NonNullable<ReturnType<Spec['type']['parseText']>> {
   const refuse = (reason: string | undefined): never => {
-    const code: ErrorCode = command === 'run' ? 'invalid_option' : (spec.requestFault ?? 'invalid_option');
+    const code: ErrorCode = WORKING.some((one) => one === command)
+      ? 'invalid_option'
+      : (spec.requestFault ?? 'invalid_option');
     const why = reason === undefined ? '' : `: ${reason}`;
     const meant = spec.secret || reason !== undefined ? '' : meantBy(value.trim(), spec);
     // The suggestion comes first: a sentence is cut at its end, and some lists are long.

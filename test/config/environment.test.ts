@@ -57,7 +57,7 @@ test('no variable of an option, of the tests, of the image or of Kubernetes is u
     OTHER_TEXT2IMG_X: '1',
   };
   assert.equal(unknownIn({ ...Object.fromEntries(ours.map((name) => [name, 'x'])), ...others }), undefined);
-  assert.equal(unknownIn({ TEXT2IMG_PORT: '8080' }), 'TEXT2IMG_PORT');
+  assert.equal(unknownIn({ TEXT2IMG_MY_PORT: '8080' }), 'TEXT2IMG_MY_PORT (perhaps TEXT2IMG_PORT)');
   assert.equal(stated(others, 'TEXT2IMG_PORT'), undefined);
   assert.equal(stated({ TEXT2IMG_PORT: '8080' }, 'TEXT2IMG_PORT'), '8080');
 });

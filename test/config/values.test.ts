@@ -60,6 +60,7 @@ const emptyable: readonly OptionName[] = [
   'prompt2',
   'negativePrompt2',
   'callbackAllowHosts',
+  'corsOrigin',
   'gcsPrefix',
 ];
 for (const name of OPTION_NAMES) {

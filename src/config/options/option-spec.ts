@@ -12,6 +12,8 @@ export const COMMANDS = [
   'doctor',
   'health',
   'setup',
+  'serve',
+  'keys',
 ] as const;
 export type CommandName = (typeof COMMANDS)[number];
 
@@ -52,10 +54,12 @@ export interface OptionSpec {
   readonly secret?: true;
 }
 
-export const QUEUE_COMMANDS = ['run', 'enqueue', 'jobs', 'webhooks', 'doctor'] as const;
-export const WEBHOOK_COMMANDS = ['run', 'webhooks'] as const;
-export const DRAWING = ['run', 'generate'] as const;
-export const PICTURE = ['run', 'generate', 'enqueue'] as const;
+export const QUEUE_COMMANDS = ['run', 'serve', 'enqueue', 'jobs', 'webhooks', 'doctor'] as const;
+export const WEBHOOK_COMMANDS = ['run', 'serve', 'webhooks'] as const;
+/** They have a worker. */
+export const WORKING = ['run', 'serve'] as const;
+export const DRAWING = ['run', 'serve', 'generate'] as const;
+export const PICTURE = ['run', 'serve', 'generate', 'enqueue'] as const;
 
 /** Keeps each option's own type. */
 export function option<const Spec extends OptionSpec>(spec: Spec): Spec {

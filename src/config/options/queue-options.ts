@@ -8,7 +8,7 @@ export const QUEUE_OPTIONS = {
   mongoUri: option({
     placeholder: '<uri>',
     type: mongoUri,
-    doc: 'MongoDB database with the queue. "run" needs --gcs-bucket as well.',
+    doc: 'MongoDB database with the queue. "run" and "serve" need --gcs-bucket as well.',
     allowed: 'like mongodb://host:27017/my-database',
     commands: QUEUE_COMMANDS,
     environment: 'MONGO_URI',
@@ -39,7 +39,7 @@ export const QUEUE_OPTIONS = {
     default: DEFAULT_OBJECT_PREFIX,
     doc: 'First part of the images’ names, in the bucket or the data folder.',
     allowed: 'letters, digits, and . _ - / up to 200 characters, without empty parts and the parts . and ..',
-    commands: ['run', 'jobs'],
+    commands: ['run', 'serve', 'jobs'],
     actions: ['retry'],
   }),
   dataDir: option({

@@ -5,7 +5,7 @@ import type { FieldTable, RequestField, SomeValues } from '../../job/request-fie
 import { DOCUMENT_FIELDS, REQUEST_FIELDS } from '../../job/request-fields.ts';
 import { camelCase } from '../../lib/letter-cases.ts';
 import { omitUndefined } from '../../lib/omit-undefined.ts';
-import { type CommandName, type OptionSpec, PICTURE } from './option-spec.ts';
+import { type CommandName, type OptionSpec, PICTURE, WORKING } from './option-spec.ts';
 
 /** `num_images` → `numImages` */
 type Camel<Wire extends string> = Wire extends `${infer First}_${infer Rest}`
@@ -30,7 +30,7 @@ export function optionNameOf({ flag, wire }: Pick<RequestField<never>, 'flag' | 
   return flag === undefined ? undefined : (flag.name ?? camelCase(wire));
 }
 
-/** @param commands of a field that is not per job; the others have no `run` */
+/** @param commands of a field that is not per job; the others have no `run` and no `serve` */
 export function requestOptions<Table extends FieldTable>(
   table: Table,
   commands: readonly CommandName[],
@@ -56,7 +56,7 @@ function specOf(field: FieldTable[string], commands: readonly CommandName[]): Op
     type,
     doc: helpOf(field, type),
     allowed: isNeverEmpty ? `${type.allowed} that is not empty` : type.allowed,
-    commands: commands.filter((command) => command !== 'run' || field.perJob !== true),
+    commands: commands.filter((command) => field.perJob !== true || !WORKING.some((one) => one === command)),
     ...(isSetting ? {} : { requestFault: type.code }),
   };
 }

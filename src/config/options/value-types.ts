@@ -134,3 +134,12 @@ export const hostList: ValueType<ReadonlySet<string>> = {
     return hosts.every((host) => HOST.test(host)) ? new Set(hosts) : undefined;
   },
 };
+
+/** `*`, or origins as browsers send them: without a path. */
+export const originList: ValueType<ReadonlySet<string>> = {
+  parseText: (value) => {
+    const origins = list(value);
+    const isOrigin = (text: string): boolean => URL.canParse(text) && new URL(text).origin === text;
+    return origins.every((origin) => origin === '*' || isOrigin(origin)) ? new Set(origins) : undefined;
+  },
+};

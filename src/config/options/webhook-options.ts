@@ -1,5 +1,5 @@
 /** Options: webhooks, and the image URLs in them. */
-import { WEBHOOK_COMMANDS, option, type OptionSpec } from './option-spec.ts';
+import { WEBHOOK_COMMANDS, option, type OptionSpec, WORKING } from './option-spec.ts';
 import { publicBase, webhookSecrets, webUrl } from './strict-names.ts';
 import { eventList, hostList, onOrOff } from './value-types.ts';
 
@@ -20,7 +20,7 @@ export const WEBHOOK_OPTIONS = {
     default: 'completed',
     doc: 'Jobs to report: completed, error, or both with a comma.',
     allowed: 'completed, error or completed,error',
-    commands: ['run'],
+    commands: WORKING,
   }),
   callbackAllowHosts: option({
     placeholder: '<hosts>',
@@ -47,13 +47,13 @@ export const WEBHOOK_OPTIONS = {
     kind: 'url',
     doc: 'Public URL of the bucket or data folder. Webhooks then carry image URLs below it.',
     allowed: 'an http:// or https:// URL without user, ? and #',
-    commands: ['run'],
+    commands: WORKING,
   }),
   signedUrls: option({
     type: onOrOff,
     default: 'off',
     doc: 'Send image URLs that work for 7 days without an account. Needs a service account’s key file.',
     allowed: 'on or off',
-    commands: ['run'],
+    commands: WORKING,
   }),
 } as const satisfies Record<string, OptionSpec>;

@@ -1,5 +1,5 @@
 /** Options: how a worker works, and how it is watched. */
-import { option, type OptionSpec } from './option-spec.ts';
+import { option, type OptionSpec, WORKING } from './option-spec.ts';
 import { decimalNumber, onOrOff, text, wholeNumber } from './value-types.ts';
 
 export const WORKER_OPTIONS = {
@@ -16,7 +16,7 @@ export const WORKER_OPTIONS = {
     default: '10',
     doc: 'Most jobs in one batch.',
     allowed: 'a whole number from 1 to 1024',
-    commands: ['run'],
+    commands: WORKING,
     environment: 'BATCH_SIZE',
   }),
   engines: option({
@@ -25,7 +25,7 @@ export const WORKER_OPTIONS = {
     default: '1',
     doc: 'Engines that share the CPU, each with its own cores and jobs. For several GPUs name them with --device.',
     allowed: 'a whole number from 1 to 1024',
-    commands: ['run'],
+    commands: WORKING,
   }),
   idleUnload: option({
     placeholder: '<s>',
@@ -41,7 +41,7 @@ export const WORKER_OPTIONS = {
     default: '60',
     doc: 'Seconds until another worker may take a job that its worker does not renew.',
     allowed: 'a number of seconds from 5 to 86400',
-    commands: ['run'],
+    commands: WORKING,
   }),
   maxAttempts: option({
     placeholder: '<n>',
@@ -49,7 +49,7 @@ export const WORKER_OPTIONS = {
     default: '5',
     doc: 'Attempts at a job before it ends in error.',
     allowed: 'a whole number from 1 to 1000',
-    commands: ['run'],
+    commands: WORKING,
   }),
   gracePeriod: option({
     placeholder: '<s>',
@@ -57,7 +57,7 @@ export const WORKER_OPTIONS = {
     default: '25',
     doc: 'Seconds to finish jobs after SIGTERM.',
     allowed: 'a number of seconds from 0 to 86400',
-    commands: ['run'],
+    commands: WORKING,
   }),
   heartbeatFile: option({
     placeholder: '<file>',
