@@ -23,6 +23,7 @@ import { openStore } from './open-store.ts';
 import { OwnWorker } from './own-worker.ts';
 import type { RunOptions } from './run-worker.ts';
 import type { ServeSettings } from './server-settings.ts';
+import { urlSigner } from './url-secret.ts';
 
 export interface ServeOptions extends Omit<RunOptions, 'onReady'> {
   /** Once, with the URL that the server listens on. */
@@ -38,6 +39,7 @@ const LAST_ANSWERS_MS = 1000;
 export async function runServer(settings: ServeSettings, options: ServeOptions): Promise<void> {
   const { logger } = options;
   const keys = settings.apiKeys === undefined ? undefined : await KeyFile.open(settings.apiKeys, logger);
+  const signer = await urlSigner(settings);
   const models = await settings.models();
   await using opened = closing(await openStore(settings.store, options));
   await using queue = closing(await openQueue(settings.queue, options));
@@ -74,7 +76,7 @@ export async function runServer(settings: ServeSettings, options: ServeOptions):
       worker: () => worker.trouble,
       liveWorkers: () => workers.living?.length,
     },
-    signPath: undefined,
+    signer,
     countTokens: clipTokenCounter(),
     metrics,
   });
