@@ -1,5 +1,4 @@
 /** The settings of a server: plain values, out of the options and the environment. */
-import { basename } from 'node:path';
 import { isOfThisMachine } from '../config/check-server.ts';
 import type { Config } from '../config/options.ts';
 import type { FrontLimits } from '../http/front/limits.ts';
@@ -7,6 +6,7 @@ import type { NamedModel } from '../http/front/model-directory.ts';
 import type { OriginRules } from '../http/server/allowed-origins.ts';
 import type { PromptLimits } from '../job/limits.ts';
 import type { RunSettings } from './run-worker.ts';
+import { servedModels } from './served-models.ts';
 import type { ModelSettings, QueueSettings, StoreSettings } from './settings.ts';
 
 /** The names of models, as `front/model-directory.ts` takes them. */
@@ -84,8 +84,7 @@ export function serveSettings(config: Config, { queue, store, run, limits }: Ser
 
 /** A server without a worker of its own lists the models that the workers report, unless the operator names some. */
 async function modelNames(settings: ModelSettings, isEmbedded: boolean): Promise<ModelNamesByOperator> {
-  const place = settings.model ?? settings.defaultModel ?? 'demo';
-  const id = /^[./~]/.test(place) ? basename(place) : place;
-  const isStated = isEmbedded || settings.model !== undefined;
-  return { named: isStated ? [{ id, aliases: id === place ? [] : [place] }] : [], fallback: id };
+  const served = await servedModels(settings);
+  const isStated = isEmbedded || settings.model !== undefined || settings.models !== undefined;
+  return { named: isStated ? served.map(({ id, aliases }) => ({ id, aliases })) : [], fallback: served[0].id };
 }

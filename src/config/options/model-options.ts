@@ -1,7 +1,7 @@
 /** Options: the model and the machine. */
 import { deviceList } from './device-list.ts';
 import { modelList } from './model-list.ts';
-import { DRAWING, option, type OptionSpec } from './option-spec.ts';
+import { DRAWING, option, type OptionSpec, WORKING } from './option-spec.ts';
 import { webUrl } from './strict-names.ts';
 import { decimalNumber, matching, oneOf, onOrOff, text, wholeNumber } from './value-types.ts';
 
@@ -21,7 +21,7 @@ export const MODEL_OPTIONS = {
     type: modelList,
     doc: 'Several models instead of --model, with commas between them. The first is the default. name=… before one gives it the name that documents ask for.',
     allowed: 'models with commas between them, as owner/name,/models/x.safetensors or photo=owner/name',
-    commands: ['run'],
+    commands: WORKING,
   }),
   variant: option({
     placeholder: '<name>',

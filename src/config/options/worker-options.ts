@@ -32,7 +32,7 @@ export const WORKER_OPTIONS = {
     type: decimalNumber({ min: 1, max: 86_400 }),
     doc: 'Seconds without a job after which an engine gives its memory back (default: never). The next job loads the model again.',
     allowed: 'a number of seconds from 1 to 86400',
-    commands: ['run'],
+    commands: WORKING,
   }),
   // A statement to a database may take a second, and is repeated within half a lease.
   leaseSeconds: option({
