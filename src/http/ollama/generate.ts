@@ -7,7 +7,7 @@ import type { ModelChoice, ModelDirectory } from '../front/model-directory.ts';
 import { EventFeed, SIGN_OF_LIFE_MS } from '../openai/event-feed.ts';
 import { base64Of } from '../openai/images-answer.ts';
 import { headerText, noticeHeaders } from '../openai/notices.ts';
-import { type AddedJob, addJob, completedJob, STREAM_WAIT_MS } from '../openai/one-job.ts';
+import { type AddedJob, addJob, completedJob, logStreamEnd, STREAM_WAIT_MS } from '../openai/one-job.ts';
 import type { DoorTools } from '../server/door.ts';
 import { readGenerateRequest } from './generate-request.ts';
 
@@ -68,9 +68,9 @@ async function* lines(begun: Begun, { logger }: DoorTools): AsyncGenerator<strin
     yield* feed.until(end, { signOfLife: () => line(last), everyMs: SIGN_OF_LIFE_MS });
     yield line(await lastLine(begun, await end));
   } catch (thrown) {
-    const { code, message } = Text2ImgError.from(thrown);
-    logger.warning('a stream ended with an error', { request_id: begun.caller.requestId, prompt: begun.id, code });
-    yield line({ error: message });
+    const error = Text2ImgError.from(thrown);
+    logStreamEnd(logger, begun, error);
+    yield line({ error: error.message });
   }
 }
 

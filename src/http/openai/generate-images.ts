@@ -11,7 +11,7 @@ import { type ImageRequest, readImageRequest } from './image-request.ts';
 import { imagesAnswer, type Usage, usageOf } from './images-answer.ts';
 import { imagesStream } from './images-stream.ts';
 import { headerText, noticeHeaders } from './notices.ts';
-import { type AddedJob, addJob, completedJob, STREAM_WAIT_MS } from './one-job.ts';
+import { type AddedJob, addJob, completedJob, logStreamEnd, STREAM_WAIT_MS } from './one-job.ts';
 import { refusedValue } from './stated-value.ts';
 
 /** LibreChat sends these names without a `response_format`, and reads URLs only. */
@@ -108,11 +108,7 @@ function sendStream(reply: FastifyReply, begun: Begun, { front, tools }: Served)
     images: () => front.images(caller, id),
     onTrouble(thrown) {
       const error = Text2ImgError.from(thrown);
-      tools.logger.warning('a stream ended with an error', {
-        request_id: caller.requestId,
-        prompt: id,
-        code: error.code,
-      });
+      logStreamEnd(tools.logger, begun, error);
       return { error, status: answerTo(error).status };
     },
   });

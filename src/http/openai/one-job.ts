@@ -1,5 +1,6 @@
 /** A request with one prompt, and the job that it becomes. */
 import { Text2ImgError } from '../../errors/text2img-error.ts';
+import type { Logger } from '../../observability/logger.ts';
 import type { RawPromptDocument } from '../../queue/prompt-queue.ts';
 import type { Caller } from '../front/caller.ts';
 import { errorOf } from '../front/ended-job.ts';
@@ -30,6 +31,13 @@ export async function addJob(front: Front, { caller, request, model, body }: New
   } catch (error) {
     throw error instanceof Text2ImgError ? request.inItsNames(error) : error;
   }
+}
+
+/** For the log of a stream that has begun, where no status says it any more. A client that left is no trouble. */
+export function logStreamEnd(logger: Logger, { caller, id }: AddedJob, error: Text2ImgError): void {
+  const fields = { request_id: caller.requestId, prompt_id: id, code: error.code };
+  if (error.code === 'client_disconnected') logger.debug('a client left its stream', fields);
+  else logger.warning('a stream ended with an error', fields);
 }
 
 export interface AddedJob {

@@ -70,3 +70,18 @@ test('OpenAI’s SDK for Python gets images, streams, models and errors', { skip
     'failed stream': ['APIError', 'invalid_image', null],
   });
 });
+const SLOW = `
+import sys
+import openai
+
+client = openai.OpenAI(base_url=sys.argv[1] + '/v1', api_key='any', timeout=0.5, max_retries=5)
+answer = client.images.generate(prompt='a fox [slow 300]')
+print(answer.data[0].b64_json[:12])
+`;
+
+test('a request that this SDK repeats after a timeout takes over the job of the first one', { skip }, async (t) => {
+  const served = await serve(t);
+  const { stdout } = await promisify(execFile)(python, ['-c', SLOW, served.url]);
+  assert.equal(stdout.trim(), 'iVBORw0KGgoA');
+  assert.equal((await served.queue.list({ limit: 10 })).length, 1, 'generated once');
+});

@@ -10,9 +10,11 @@ interface Exchange {
 export interface RecordingOptions {
   /** Before an error reaches the SDK. */
   readonly onError?: (exchange: Exchange) => Promise<void>;
+  /** Between two requests, in place of `retry-after`. */
+  readonly pauseMs?: number;
 }
 
-export function recordingFetch({ onError = async () => {} }: RecordingOptions = {}) {
+export function recordingFetch({ onError = async () => {}, pauseMs = 10 }: RecordingOptions = {}) {
   const exchanges: Exchange[] = [];
   const recording = async (url: string | URL | Request, init?: RequestInit): Promise<Response> => {
     const retryCount = new Headers(init?.headers).get('x-stainless-retry-count') ?? undefined;
@@ -25,7 +27,7 @@ export function recordingFetch({ onError = async () => {} }: RecordingOptions = 
     await onError(exchange);
     const headers = new Headers(response.headers);
     // The SDK obeys it before `retry-after`.
-    if (headers.has('retry-after')) headers.set('retry-after-ms', '10');
+    if (headers.has('retry-after')) headers.set('retry-after-ms', String(pauseMs));
     return new Response(response.body, { status: response.status, headers });
   };
   return { fetch: recording, exchanges };

@@ -362,3 +362,12 @@ test('edits and variations are refused by name before their body is read', async
     assert.equal((await post(served, '{}', { path })).status, 401, 'a key comes first');
   }
 });
+
+test('a stream of a server that shuts down ends with an error that says so', async (t) => {
+  const served = await serve(t, { worker: false });
+  const response = await post(served, JSON.stringify({ prompt: 'a fox', stream: true }));
+  served.lifecycle.end();
+  const [only, ...more] = eventsIn(await response.text());
+  assert.deepEqual([only?.event, more], ['error', []]);
+  assert.equal((only?.data['error'] as Json)['code'], 'shutting_down');
+});
