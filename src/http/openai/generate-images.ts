@@ -43,7 +43,7 @@ async function begin(httpRequest: FastifyRequest, front: Front, tools: DoorTools
   const { body } = httpRequest;
   const request = readImageRequest(body);
   const model = front.models.resolve(request.model);
-  const isUrlWanted = wantsUrl(request, () => tools.signUrl(caller, 'any', 0));
+  const isUrlWanted = wantsUrl(request, tools);
   const prompt = request.document[REQUEST_FIELDS.prompt.wire];
   const usage = usageOf(typeof prompt === 'string' ? await tools.countTokens(prompt) : 0);
   const { ids, warnings } = await addJob(front, { caller, request, model, body });
@@ -52,21 +52,11 @@ async function begin(httpRequest: FastifyRequest, front: Front, tools: DoorTools
 }
 
 /** @throws `invalid_parameter` where URLs are asked for and cannot be signed */
-function wantsUrl({ responseFormat, model, isStream }: ImageRequest, sign: () => string): boolean {
+function wantsUrl({ responseFormat, model, isStream }: ImageRequest, { signer }: DoorTools): boolean {
   if (isStream || responseFormat === 'b64_json') return false;
-  if (responseFormat === undefined && !URL_BY_DEFAULT.has(model)) return false;
-  try {
-    sign();
-    return true;
-  } catch (error) {
-    if (Text2ImgError.from(error).code !== 'not_implemented') throw error;
-    if (responseFormat === undefined) return false;
-    throw refusedValue(
-      'response_format',
-      'url',
-      '"b64_json" only, because this server has no secret to sign URLs with',
-    );
-  }
+  if (responseFormat === undefined) return URL_BY_DEFAULT.has(model) && signer !== undefined;
+  if (signer !== undefined) return true;
+  throw refusedValue('response_format', 'url', '"b64_json" only, because this server has no secret to sign URLs with');
 }
 
 interface Served {

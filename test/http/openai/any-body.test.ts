@@ -15,21 +15,19 @@ import { hostileName } from '../../lib/foreign-input.ts';
 
 const NAMES = [
   ...Object.values(REQUEST_FIELDS).map(({ wire }) => wire),
-  ...[
-    'prompt',
-    'n',
-    'size',
-    'steps',
-    'cfg',
-    'sampler',
-    'stream',
-    'partial_images',
-    'response_format',
-    'output_format',
-    'model',
-    'lora',
-    'options',
-  ],
+  'prompt',
+  'n',
+  'size',
+  'steps',
+  'cfg',
+  'sampler',
+  'stream',
+  'partial_images',
+  'response_format',
+  'output_format',
+  'model',
+  'lora',
+  'options',
 ];
 const tagged = fc.jsonValue().map((json) => `a <sd_cpp_extra_args>${JSON.stringify(json)}</sd_cpp_extra_args>`);
 const value = fc.oneof(

@@ -40,9 +40,11 @@ function areImages(answer: Answer): void {
   }
 }
 
-function isUrlOfPng(answer: Answer): void {
+async function isReadable(answer: Answer): Promise<void> {
   const url = String(items(answer)[0]?.['url']);
   assert.ok(new URL(url).pathname.endsWith('.png'), url);
+  const image = await fetch(url);
+  assert.deepEqual([image.status, image.headers.get('content-type')], [200, 'image/png']);
 }
 
 function isModelList({ json }: Answer): void {
@@ -71,7 +73,7 @@ const CHECKS: Readonly<Record<string, (answer: Answer) => void | Promise<void>>>
   'usage.input_tokens_details.image_tokens': ({ json }) => isUsage(json['usage']),
   'x-request-id header': ({ response }) => assert.match(response.headers.get('x-request-id') ?? '', /^[\w.-]+$/),
   'adopts the job of the first try, which has no key': areImages,
-  'data[0].url whose path ends in .png, readable without authentication': isUrlOfPng,
+  'data[0].url whose path ends in .png, readable without authentication': isReadable,
   'content-type: text/event-stream': ({ response }) =>
     assert.match(response.headers.get('content-type') ?? '', /^text\/event-stream/),
   'text/event-stream': ({ response }) =>

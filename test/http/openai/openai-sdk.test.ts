@@ -151,3 +151,22 @@ test('a stream that is refused has a status, like any other request', async (t) 
   const call = clientOf(served).images.generate({ prompt: 'a fox', stream: true, n: 99 });
   assert.equal((await errorOf(call, BadRequestError)).param, 'n');
 });
+
+test('a stream of a job that takes long shows previews before the image', async (t) => {
+  const served = await serve(t);
+  const prompt = 'a fox [slow 200]';
+  const stream = await clientOf(served).images.generate({
+    prompt,
+    stream: true,
+    partial_images: 2,
+    steps: 40,
+  } as never);
+  const events = await allOf(stream as unknown as AsyncIterable<OpenAI.ImageGenStreamEvent>);
+  const partials = events.filter(({ type }) => type === 'image_generation.partial_image');
+  assert.deepEqual(
+    partials.map((event) => event.type === 'image_generation.partial_image' && event.partial_image_index),
+    [0, 1],
+  );
+  for (const { b64_json } of events) isPng(b64_json);
+  assert.equal(events.at(-1)?.type, 'image_generation.completed');
+});
