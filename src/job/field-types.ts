@@ -17,6 +17,8 @@ export interface JsonSchema {
   readonly enum?: readonly string[];
   readonly items?: JsonSchema;
   readonly minItems?: number;
+  /** A gap in the range. */
+  readonly not?: { readonly exclusiveMinimum: number; readonly exclusiveMaximum: number };
   readonly maxItems?: number;
 }
 
@@ -111,10 +113,12 @@ export function whole({ min, max, multipleOf = 1, absent, also }: WholeOptions):
     other === undefined ? [] : [`, or ${other.value} for ${other.meaning}`],
   );
   const orOther = others.join('');
+  const lowest = Math.min(min, absent?.value ?? min, also?.value ?? min);
   return {
     json: {
       type: 'integer',
-      minimum: Math.min(min, absent?.value ?? min, also?.value ?? min),
+      minimum: lowest,
+      ...(lowest < min - 1 ? { not: { exclusiveMinimum: lowest, exclusiveMaximum: min } } : {}),
       ...(Number.isFinite(max) ? { maximum: range.max } : {}),
       ...(isAny ? {} : { multipleOf }),
     },

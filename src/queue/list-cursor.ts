@@ -27,7 +27,7 @@ export function placeOf(kind: QueueKind, cursor: string): readonly unknown[] {
 export function invalidCursor(cursor: string): Text2ImgError {
   return new Text2ImgError(
     'invalid_cursor',
-    `The cursor ${quote(cursor, SHOWN_LENGTH)} is not of a list of this queue. Give the "cursor" of a job that "text2img jobs list --json" printed.`,
+    `The cursor ${quote(cursor, SHOWN_LENGTH)} is not of a list of this queue. Give the "cursor" of a job that "text2img jobs list --json" printed, or the "next_cursor" of the HTTP API.`,
   );
 }
 

@@ -2,6 +2,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Text2ImgError } from '../../errors/text2img-error.ts';
 import { quote } from '../../lib/foreign-text.ts';
+import { PROBLEM_TYPE, problemOf } from '../server/problem.ts';
 import type { StoredImage } from '../front/front.ts';
 import { byteRange } from './byte-range.ts';
 import { entityTag, isKnown, isSameVersion } from './entity-tag.ts';
@@ -41,12 +42,21 @@ export async function sendImage(
   // A range has a meaning for GET only (RFC 9110, section 14.2).
   const mayBePart = request.method === 'GET' && isSameVersion(headerText(ifRange), tag);
   const range = byteRange(mayBePart ? headerText(asked) : undefined, bytes.length);
-  if (range.kind === 'unsatisfiable') return reply.code(416).header('content-range', `bytes */${bytes.length}`).send();
+  if (range.kind === 'unsatisfiable') return refuseRange(request, reply, bytes.length);
   reply.headers({ 'content-type': 'image/png', 'content-disposition': `inline; filename="${fileName(place)}"` });
   if (range.kind === 'whole') return reply.send(Buffer.from(bytes));
   const { start, end } = range;
   reply.code(206).header('content-range', `bytes ${start}-${end}/${bytes.length}`);
   return reply.send(Buffer.from(bytes.subarray(start, end + 1)));
+}
+
+/** The status has no code of its own, as no other request than one for a part of an image ends so. */
+function refuseRange(request: FastifyRequest, reply: FastifyReply, sizeBytes: number): FastifyReply {
+  const sentence = `The image has ${sizeBytes} bytes, and the range ${quote(request.headers.range)} holds none of them.`;
+  const error = new Text2ImgError('invalid_request', sentence);
+  const problem = problemOf({ error, status: 416, requestId: request.id });
+  reply.code(416).headers({ 'content-range': `bytes */${sizeBytes}`, 'content-type': PROBLEM_TYPE });
+  return reply.send(JSON.stringify(problem));
 }
 
 /** Browsers propose it when somebody saves the image. */

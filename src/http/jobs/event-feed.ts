@@ -5,9 +5,11 @@
 import { EndablePause } from '../../lib/endable-pause.ts';
 import { isRecord, own } from '../../lib/foreign-record.ts';
 
+export const EVENT_NAMES = ['status', 'progress', 'preview', 'completed', 'error'] as const;
+
 /** An event as it is sent. */
 export interface SentEvent {
-  readonly event: 'status' | 'progress' | 'preview' | 'completed' | 'error';
+  readonly event: (typeof EVENT_NAMES)[number];
   /** A client that lost its connection names the last one that it got. Absent: the event need not be repeated. */
   readonly id?: string;
   readonly data: unknown;

@@ -6,7 +6,7 @@ import type { Door, DoorTools } from '../server/door.ts';
 import { registerCreate } from './create-route.ts';
 import { registerEvents } from './events-route.ts';
 import { describeJobs } from './jobs-routes.ts';
-import { PROBLEM_TYPE, problemOf } from './problem.ts';
+import { PROBLEM_TYPE, problemOf } from '../server/problem.ts';
 import { registerPromptRoutes } from './prompt-routes.ts';
 
 export const JOBS_DOOR: Door = {

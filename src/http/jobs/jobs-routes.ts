@@ -10,7 +10,7 @@ import {
 import { jobsSchemas } from './jobs-schemas.ts';
 import { DEFAULT_PAGE, LARGEST_API_PAGE, MAX_MODEL_LENGTH, STATUSES } from './list-query.ts';
 import { API_PATH, PROMPTS_PATH } from './paths.ts';
-import { PROBLEM_TYPE } from './problem.ts';
+import { PROBLEM_TYPE } from '../server/problem.ts';
 import { LONGEST_WAIT_S } from './request-headers.ts';
 
 const PROMPT_PATH = `${PROMPTS_PATH}/{id}`;
@@ -200,7 +200,7 @@ const OF_ONE: readonly RouteRecord[] = [
       },
     ],
     answers: {
-      200: { description: 'The events.', content: { 'text/event-stream': { type: 'string' } } },
+      200: { description: 'The events.', content: { 'text/event-stream': reference('Event') } },
       204: { description: 'You have the last event already.' },
     },
     errors: [404, 409, ...ALWAYS],

@@ -3,9 +3,10 @@ import { ERROR_CODES } from '../../errors/error-codes.ts';
 import type { PromptLimits } from '../../job/limits.ts';
 import { promptSchema } from '../openapi/prompt-schema.ts';
 import { reference, type Schema } from '../openapi/route-record.ts';
+import { EVENT_NAMES } from './event-feed.ts';
 import { STATUSES } from './list-query.ts';
 import { MODEL_FIELD } from './new-prompts.ts';
-import { PROBLEM_SCHEMA } from './problem.ts';
+import { PROBLEM_SCHEMA } from '../server/problem.ts';
 
 const COUNT: Schema = { type: 'integer', minimum: 0 };
 const TIME: Schema = { type: 'string', format: 'date-time' };
@@ -97,6 +98,17 @@ const MODELS: Schema = {
   required: ['models'],
 };
 
+/** One event of the stream, field by field. */
+const EVENT: Schema = {
+  type: 'object',
+  properties: {
+    event: { type: 'string', enum: EVENT_NAMES },
+    id: { type: 'string', description: 'For `last-event-id`. Previews have none.' },
+    data: { type: 'string', contentMediaType: 'application/json' },
+  },
+  required: ['event', 'data'],
+};
+
 export function jobsSchemas(limits: PromptLimits): Readonly<Record<string, Schema>> {
   return {
     NewPrompt: promptSchema(limits, {
@@ -115,6 +127,7 @@ export function jobsSchemas(limits: PromptLimits): Readonly<Record<string, Schem
       required: ['prompts'],
     },
     Models: MODELS,
+    Event: EVENT,
     Problem: PROBLEM_SCHEMA,
   };
 }

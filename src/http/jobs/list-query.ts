@@ -23,8 +23,8 @@ export function readListQuery(query: unknown): ListOptions {
 
 function oneText(query: Readonly<Record<string, unknown>>, name: string): string | undefined {
   const value = own(query, name);
-  if (value === undefined || typeof value === 'string') return value === '' ? undefined : value;
-  throw refusal(name, value, 'one value');
+  if (value === undefined || (typeof value === 'string' && value !== '')) return value;
+  throw refusal(name, value, 'one value, not an empty one');
 }
 
 function statusOf(text: string | undefined): JobStatus | undefined {

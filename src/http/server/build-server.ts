@@ -17,6 +17,7 @@ import type { Lifecycle } from './lifecycle.ts';
 import { ourError } from './our-error.ts';
 import { registerOpenapi } from '../openapi/openapi-route.ts';
 import type { UrlSigner } from '../images/sign-url.ts';
+import { PROBLEM_TYPE, problemOf } from './problem.ts';
 import { readJson } from './read-json.ts';
 import { addReadiness, type ReadinessChecks } from './readiness.ts';
 import { factsOf, noteRequest, requestIdOf } from './request-facts.ts';
@@ -92,6 +93,8 @@ export function buildServer(options: ServerOptions): FastifyInstance {
     await findKey(request, options).catch((error: unknown) => {
       if (!isOpen) throw error;
     });
+    // Before fastify looks at a body, which it refuses for methods that it does not know.
+    if (request.is404) answerNotFound(request, reply, routes);
     const door = routes.doorOf(request.routeOptions.url, pathOf(request));
     if (door?.bodies === 'any') readAsJson(request);
   });
@@ -239,13 +242,9 @@ function internal(requestId: string): Text2ImgError {
   return new Text2ImgError('internal', `The server met a bug. Its log has the details under request ${requestId}.`);
 }
 
-/** Where no door is concerned: problem details as of RFC 9457. */
-function plainBody({ error, status, requestId }: ErrorAnswer): ErrorBody {
-  const { code, message } = error;
-  return {
-    contentType: 'application/problem+json',
-    body: { type: `urn:text2img:error:${code}`, status, detail: message, code, request_id: requestId },
-  };
+/** Where no door is concerned. */
+function plainBody(answer: ErrorAnswer): ErrorBody {
+  return { contentType: PROBLEM_TYPE, body: problemOf(answer) };
 }
 
 function pathOf({ url }: Pick<FastifyRequest, 'url'>): string {

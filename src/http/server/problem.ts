@@ -1,6 +1,6 @@
-/** Errors of the jobs API as problem details (RFC 9457), with the project's own stable codes. */
+/** Errors as problem details (RFC 9457), with the project's own stable codes: of the jobs API, and where no API is concerned. */
 import { ERROR_CODES, type ErrorCode } from '../../errors/error-codes.ts';
-import type { ErrorAnswer } from '../server/door.ts';
+import type { ErrorAnswer } from './door.ts';
 import type { Schema } from '../openapi/route-record.ts';
 
 export const PROBLEM_TYPE = 'application/problem+json';
