@@ -137,6 +137,13 @@ export class WorkerEngines implements AsyncDisposable {
     await Promise.all(others.map((engine) => this.#startOne(engine)));
   }
 
+  /** Of the engines that have loaded theirs. */
+  get models(): readonly Facts[] {
+    return this.#engines
+      .flatMap(({ hosts }) => hosts.map(({ knownModel }) => knownModel))
+      .filter((model) => model !== undefined);
+  }
+
   /** For the health file. */
   get health(): readonly HealthEngine[] {
     const problems = this.pool.refusals;
@@ -248,7 +255,7 @@ function logReady(facts: Facts, { plan, logger, isOneOfSeveral }: ReadyOptions):
     device: facts.device,
     reason: facts.deviceReason,
     dtype: facts.dtype,
-    ...omitUndefined({ runtime: facts.runtime, runtime_reason: facts.runtimeReason }),
+    ...omitUndefined({ weights: facts.weights, runtime: facts.runtime, runtime_reason: facts.runtimeReason }),
     load_ms: Math.round(facts.loadMs),
     ...(isOneOfSeveral && facts.device === 'cpu' ? { threads, ...omitUndefined({ cpus }) } : {}),
   });

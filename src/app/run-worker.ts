@@ -12,6 +12,7 @@ import type { Logger } from '../observability/logger.ts';
 import type { PromptQueue } from '../queue/prompt-queue.ts';
 import type { ImageStore } from '../storage/image-store.ts';
 import type { DeliverySummary, WebhookDeliverer } from '../webhook/deliverer.ts';
+import { checkOperatorDefaults } from '../worker/check-operator-defaults.ts';
 import { jobsLeft } from '../worker/jobs-left.ts';
 import type { WorkerEvent, WorkerOptions } from '../worker/worker-contract.ts';
 import { runWorker } from '../worker/worker.ts';
@@ -186,6 +187,7 @@ async function work({ settings, options, deliverer, models, healthFile, onReady 
   }
   // A load cannot be interrupted, and nobody waits for it.
   if (signal.aborted) return pool.kill(new Text2ImgError('engine_unavailable', 'the engine was stopped.'));
+  for (const facts of engines.models) checkOperatorDefaults(options.defaults, facts);
   onReady?.();
   const finished = new AbortController();
   const delivering = deliverer.run(finished.signal);

@@ -139,6 +139,7 @@ export function engineOptions(config: Config, environment: Environment): EngineO
       variant: config.variant ?? null,
       ...omitUndefined({ predictionType: config.predictionType }),
       dtype: config.dtype,
+      weights: config.weights,
       runtime: config.runtime,
       openvinoFolder: openvinoLibraryFolder(dataHome(environment)),
       deterministic: config.deterministic,

@@ -47,7 +47,10 @@ export async function inspectModel(
   const { defaultWidthPx: widthPx, defaultHeightPx: heightPx } = family.facts(checkpoint);
   return {
     detail: `${folder}: ${checkpoint.index.pipelineClass}, ${checkpoint.scheduler.className}${replaced}${notes}`,
-    needs: needsAtDefaultSize(checkpoint, 'float32'),
+    needs: needsAtDefaultSize(checkpoint, { computeType: 'float32', weightType: config.weights }),
+    ...(config.weights === 'int8'
+      ? {}
+      : { eightBitNeeds: needsAtDefaultSize(checkpoint, { computeType: 'float32', weightType: 'int8' }) }),
     widthPx,
     heightPx,
   };

@@ -6,16 +6,21 @@ import { inTurnsBytes, largestOf, type MemoryNeed, togetherBytes } from '../pipe
 export interface ModelNeeds {
   /** Of each network at this size, on a CPU. */
   readonly needs: readonly MemoryNeed[];
+  /** With `--weights int8`; absent: they are meant already. */
+  readonly eightBitNeeds?: readonly MemoryNeed[];
   readonly widthPx: number;
   readonly heightPx: number;
 }
 
 const NAME = 'model memory';
+/** The networks need so many times as much without 8-bit weights. */
+const WORTH = 1.5;
 
 /** @param freeBytes undefined: nobody knows */
-export function memoryFinding({ needs, widthPx, heightPx }: ModelNeeds, freeBytes: number | undefined): DoctorFinding {
+export function memoryFinding(model: ModelNeeds, freeBytes: number | undefined): DoctorFinding {
+  const { needs, widthPx, heightPx } = model;
   const [together, inTurns] = [togetherBytes(needs), inTurnsBytes(needs)];
-  const need = `images of ${widthPx}×${heightPx} on the CPU need up to ${gigabytesText(together)}, or ${gigabytesText(inTurns)} with --low-memory on`;
+  const need = `images of ${widthPx}×${heightPx} on the CPU need up to ${gigabytesText(together)}, or ${gigabytesText(inTurns)} with --low-memory on${eightBitText(model)}`;
   if (freeBytes === undefined)
     return { name: NAME, status: 'ok', detail: `${need}; this system does not say how much is free` };
   const detail = `${need}; ${gigabytesText(freeBytes)} are free`;
@@ -25,9 +30,20 @@ export function memoryFinding({ needs, widthPx, heightPx }: ModelNeeds, freeByte
       name: NAME,
       status: 'problem',
       detail: `${detail}; the weights of ${largest.network} alone have ${gigabytesText(largest.weightBytes)}`,
-      advice: 'name a smaller model with --model, end other programs, or give the container more memory',
+      advice: `${eightBitAdvice(model, freeBytes)}name a smaller model with --model, end other programs, or give the container more memory`,
     };
   return { name: NAME, status: 'ok', detail: `${detail}${consequence({ together, inTurns, freeBytes })}` };
+}
+
+/** Where it is worth its smaller precision. */
+function eightBitText({ needs, eightBitNeeds = needs }: ModelNeeds): string {
+  const [float, eightBit] = [togetherBytes(needs), togetherBytes(eightBitNeeds)];
+  return eightBit * WORTH > float ? '' : `, or ${gigabytesText(eightBit)} with --weights int8`;
+}
+
+function eightBitAdvice({ eightBitNeeds }: ModelNeeds, freeBytes: number): string {
+  const largest = eightBitNeeds === undefined ? undefined : largestOf(eightBitNeeds);
+  return largest !== undefined && largest.weightBytes <= freeBytes ? 'use --weights int8, ' : '';
 }
 
 function consequence(bytes: {

@@ -71,7 +71,7 @@ async function timesOfModel({ config, environment, logger }: CommandContext, mod
   });
   const name = checkpoint.family.hashedNetwork ?? '';
   if (own(checkpoint.networks, name) === undefined) return undefined;
-  const graph = buildGraph(checkpoint, name, { computeType: 'float32' });
+  const graph = buildGraph(checkpoint, name, { computeType: 'float32', weightType: config.weights });
   const { times } = (await readMeasurement(measurementPath(folder, graph, config.threads))) ?? {};
   if (times === undefined) return undefined;
   const chosen = isOpenvinoFaster(times) ? 'OpenVINO' : 'ONNX Runtime';

@@ -6,9 +6,10 @@ import type { Config } from './options.ts';
 export function checkRuntimeOptions({
   runtime,
   dtype,
+  weights,
   deterministic,
   device,
-}: Pick<Config, 'runtime' | 'dtype' | 'deterministic' | 'device'>): void {
+}: Pick<Config, 'runtime' | 'dtype' | 'weights' | 'deterministic' | 'device'>): void {
   const isBfloat16 = dtype === 'bfloat16';
   const [gpu] = device.filter((name) => name !== 'auto' && name !== 'cpu');
   if (runtime === 'openvino' && gpu !== undefined)
@@ -16,6 +17,10 @@ export function checkRuntimeOptions({
   if (isBfloat16 && gpu !== undefined)
     throw conflict(
       `--dtype bfloat16 is for the CPU and cannot be used with --device ${gpu}, which takes float16 or float32`,
+    );
+  if (weights === 'int8' && gpu !== undefined)
+    throw conflict(
+      `--weights int8 is for the CPU and cannot be used with --device ${gpu}; give --device cpu, or --weights float`,
     );
   if (isBfloat16 && runtime === 'onnxruntime')
     throw conflict(

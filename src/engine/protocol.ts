@@ -11,7 +11,7 @@ import { foreignText, warningsSchema } from '../lib/foreign-schemas.ts';
 import { requestSchemaOf } from './request-schema.ts';
 
 /** Bumped whenever a message changes; the child sends it first and a mismatch ends it. */
-export const PROTOCOL_VERSION = 7;
+export const PROTOCOL_VERSION = 8;
 
 const errorCode = z.enum(Object.keys(ERROR_CODES) as [ErrorCode, ...ErrorCode[]]);
 const errorSchema = z.object({ code: errorCode, message: foreignText, stack: foreignText.optional() });
@@ -27,6 +27,8 @@ const engineSettingsSchema = z.object({
   predictionType: z.enum(['epsilon', 'v_prediction', 'sample']).optional(),
   device: z.string(),
   dtype: z.enum(['auto', 'float32', 'float16', 'bfloat16']),
+  /** Of the denoising network's linear layers; absent: float. */
+  weights: z.enum(['float', 'int8']).optional(),
   /** Absent: auto. */
   runtime: z.enum(['auto', 'onnxruntime', 'openvino']).optional(),
   /** Why this runtime, where another engine chose it. */

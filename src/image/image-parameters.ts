@@ -22,7 +22,8 @@ export function imageParameters(
     defaults,
     runtime,
     dtype,
-  }: Pick<ModelFacts, 'modelName' | 'modelHash' | 'vaeName' | 'fields' | 'defaults' | 'runtime'> &
+    weights,
+  }: Pick<ModelFacts, 'modelName' | 'modelHash' | 'vaeName' | 'fields' | 'defaults' | 'runtime' | 'weights'> &
     Partial<Pick<ModelFacts, 'dtype'>>,
   { seed, widthPx, heightPx }: MadeImage,
 ): GenerationParameters {
@@ -41,6 +42,18 @@ export function imageParameters(
     modelName,
     modelHash,
     ...omitUndefined({ vaeName }),
-    ...(runtime === 'openvino' ? { runtime: dtype === 'bfloat16' ? 'openvino bfloat16' : 'openvino' } : {}),
+    ...omitUndefined({ runtime: runtimeText({ runtime, dtype, weights }) }),
   };
+}
+
+/** undefined: ONNX Runtime's usual arithmetic. */
+function runtimeText({
+  runtime = 'onnxruntime',
+  dtype,
+  weights,
+}: {
+  readonly [Name in 'runtime' | 'dtype' | 'weights']: ModelFacts[Name] | undefined;
+}): string | undefined {
+  if (runtime === 'onnxruntime' && weights === undefined) return undefined;
+  return [runtime, dtype === 'bfloat16' ? dtype : undefined, weights].filter((word) => word !== undefined).join(' ');
 }

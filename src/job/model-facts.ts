@@ -21,6 +21,8 @@ export const modelFactsSchema = z.object({
   defaultHeightPx: z.number().int(),
   /** The model's own defaults for all other fields, by their names in the table of request fields. They come before the table's. */
   defaults: z.record(z.string(), z.union([plainValue, z.array(plainValue).readonly()])),
+  /** Of `deep_cache_branch`; absent: the model has no such branches. */
+  largestDeepCacheBranch: z.number().int().nonnegative().optional(),
   /** How many images share one pass of the denoising network at most. */
   maxBatchImages: z.number().int().positive(),
   device: foreignText,
@@ -28,6 +30,8 @@ export const modelFactsSchema = z.object({
   /** The runtime's message about a device that it cannot use. */
   deviceDetail: foreignText.optional(),
   dtype: z.enum(['float32', 'float16', 'bfloat16']),
+  /** Linear layers of the denoising network have weights of 8 bits. Absent: they have floating-point numbers. */
+  weights: z.literal('int8').optional(),
   /** Absent: the only one there is. */
   runtime: z.enum(['onnxruntime', 'openvino']).optional(),
   runtimeReason: foreignText.optional(),

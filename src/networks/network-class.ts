@@ -3,6 +3,7 @@
  * files, the precision and the graph. To add one: a file here, and its name in the component list of each family that has such a network.
  */
 import type { ConfiguredClass } from '../lib/config-rules.ts';
+import type { WeightType } from '../onnx/weight-type.ts';
 import type { BuiltGraph, ComputeType } from '../onnx/graph.ts';
 import type { Weights } from '../onnx/weights.ts';
 
@@ -34,6 +35,8 @@ export interface NetworkBuild<C> {
   readonly weights: Weights;
   /** As `NetworkClass.computeType` gave it. */
   readonly computeType: ComputeType;
+  /** Of linear layers. A class that has no such form ignores it. Absent: floating-point numbers. */
+  readonly weightType?: WeightType;
   readonly sizes?: GraphSizes;
   /** As in `GraphChoice`. */
   readonly branch?: number;

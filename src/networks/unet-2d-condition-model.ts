@@ -86,11 +86,11 @@ interface Beginning {
 
 /** The inputs and the time embedding. */
 function beginUNet(
-  { config, weights, computeType, sizes }: NetworkBuild<UNet2DConditionConfig>,
+  { config, weights, computeType, weightType, sizes }: NetworkBuild<UNet2DConditionConfig>,
   readsPrompt = true,
 ): Beginning {
   const nominal = { ...DEFAULT_SIZES, ...sizes };
-  const g = new GraphBuilder(weights, computeType);
+  const g = new GraphBuilder(weights, computeType, weightType);
   const contextFeatures = promptFeatures(config);
   const latentShape = [nominal.batch, config.in_channels, nominal.height, nominal.width];
   const sample = g.input('sample', 'float32', ['batch', config.in_channels, 'height', 'width'], latentShape);

@@ -41,7 +41,8 @@ function withGuidance(g: GraphBuilder, projected: Value, { config, batch }: Time
   if (typeof width !== 'number') return projected;
   const condition = g.input('timestep_cond', 'float32', ['batch', width], [batch, width]);
   const outFeatures = projected.shape.at(-1) ?? 0;
-  const own = linear(g, g.cast(condition, g.graphType), 'time_embedding.cond_proj', { outFeatures, bias: false });
+  const layer = { outFeatures, bias: false, keepsFloat: true } as const;
+  const own = linear(g, g.cast(condition, g.graphType), 'time_embedding.cond_proj', layer);
   return add(g, own, projected);
 }
 

@@ -12,10 +12,27 @@ import { type ComputedNode, peakActivationBytes } from './activations.ts';
 import { quote } from '../lib/foreign-text.ts';
 import { omitUndefined } from '../lib/omit-undefined.ts';
 import { commonFolder, externalLocation } from './external-files.ts';
-import { elementsOf, type ExternalWeight, placeInOneFile, type WidenedFile } from './widening.ts';
-import type { SafetensorsDtype, TensorPlace, Weights } from './weights.ts';
 import {
-  type AttributeProto,
+  bytesOfOne,
+  type EightBitForm,
+  type PackedProduct,
+  packedProduct,
+  packProducts,
+  writtenTensors,
+} from './eight-bit-weights.ts';
+import {
+  type Attribute,
+  attributeProto,
+  type Dimension,
+  externalAt,
+  nodeProto,
+  valueInfo,
+  type WeightFilePlace,
+} from './protos.ts';
+import type { WeightType } from './weight-type.ts';
+import { elementsOf, type ExternalWeight, placeInOneFile, type WidenedFile } from './widening.ts';
+import type { SafetensorsDtype, Weights } from './weights.ts';
+import {
   ELEMENT_BYTES,
   ELEMENT_TYPES,
   type ElementType,
@@ -32,10 +49,7 @@ export interface Value {
   readonly shape: readonly number[];
 }
 
-/** A dimension of a graph input or output: fixed, or a name for one that varies. */
-export type Dimension = number | string;
-
-export type { ComputeType };
+export type { ComputeType, Dimension, WeightType };
 
 /** The types that a graph is written in. */
 export type GraphType = 'float32' | 'float16';
@@ -44,17 +58,10 @@ export function graphTypeOf(computeType: ComputeType): GraphType {
   return computeType === 'float16' ? 'float16' : 'float32';
 }
 
-/** The same graph over one file with all of its weights in the compute type. */
+/** The same graph over one file with all of its weights in the compute type, or in 8 bits. */
 export interface Widening extends WidenedFile {
-  /** @param file that `writeWidened` wrote */
-  readonly graphOver: (file: string) => BuiltGraph;
-}
-
-/** Where a runtime finds a weight file. */
-interface WeightFilePlace {
-  readonly location: string;
-  /** Added to the tensors' offsets; absent: 0. */
-  readonly startBytes?: number;
+  /** @param file that `writeWidened` wrote @param form of 8-bit products; absent: `packed` */
+  readonly graphOver: (file: string, form?: EightBitForm) => BuiltGraph;
 }
 
 export interface BuiltGraph {
@@ -67,9 +74,11 @@ export interface BuiltGraph {
   readonly weightsFolder: string;
   /** The files that the external initialisers lie in. */
   readonly weightFiles: readonly string[];
-  /** Bytes of the external initialisers in the compute type. */
+  /** Bytes of the external initialisers in the compute type, or in 8 bits. */
   readonly weightBytes: number;
-  /** Absent: the files have every external initialiser in the compute type. */
+  /** `int8`: linear layers have weights of 8 bits. Where `widening` is there, only the graph that it makes has them. Absent: no layer has. */
+  readonly weightType?: 'int8';
+  /** Absent: the files have every external initialiser as the graph wants it. */
   readonly widening?: Widening;
   /** Of the largest tensor that stands in the graph itself. */
   readonly largestInlineBytes: number;
@@ -77,6 +86,12 @@ export interface BuiltGraph {
   readonly flops: number;
   /** Of the values that live at once at the nominal sizes, at most. */
   readonly activationBytes: number;
+}
+
+/** Before its file was written the graph has weights of floating-point numbers, and a runtime would hold four times as many bytes without a word. @throws `internal` */
+export function requireWritten({ weightType, widening }: BuiltGraph): void {
+  if (weightType === 'int8' && widening !== undefined)
+    throw new Text2ImgError('internal', 'a graph was opened before its 8-bit weights were written.');
 }
 
 const ONNX_OPSET = 20;
@@ -91,8 +106,6 @@ export const STORED_TYPES: Partial<Record<SafetensorsDtype, ElementType>> = {
   F8_E4M3: 'float8e4m3fn',
   F8_E5M2: 'float8e5m2',
 };
-
-type Attribute = number | string | readonly number[];
 
 export interface NodeOptions {
   readonly attributes?: Readonly<Record<string, Attribute>>;
@@ -119,12 +132,17 @@ export class GraphBuilder {
   readonly #weightValues = new Map<string, Value>();
   readonly #constants = new Map<string, Value>();
   readonly #transposed = new Set<string>();
+  /** Of products whose weights will be in 8 bits, by the weight's value. */
+  readonly #packed = new Map<string, PackedProduct>();
+  readonly #weightType: WeightType;
   #flops = 0;
   #counter = 0;
 
-  constructor(weights: Weights, computeType: ComputeType) {
+  /** @param weightType of the products that `mayPack` names */
+  constructor(weights: Weights, computeType: ComputeType, weightType: WeightType = 'float') {
     this.weights = weights;
     this.#computeType = computeType;
+    this.#weightType = weightType;
     this.graphType = graphTypeOf(computeType);
   }
 
@@ -250,6 +268,15 @@ export class GraphBuilder {
     });
   }
 
+  /** Allows 8-bit weights in a product of `linear`, where the graph is to have them. @param weightName that `weight` was asked for */
+  mayPack(product: Value, weightName: string): void {
+    const weight = this.#weightValues.get(weightName);
+    const isInFile = weight !== undefined && this.#external.some(({ valueName }) => valueName === weight.name);
+    if (this.#weightType !== 'int8' || !isInFile || this.#transposed.has(weightName)) return;
+    const packed = packedProduct(product.name, weight);
+    if (packed !== undefined) this.#packed.set(weight.name, packed);
+  }
+
   /** Whether a weight that was asked for lies in the file the other way round. */
   isTransposed(name: string): boolean {
     return this.#transposed.has(name);
@@ -290,10 +317,11 @@ export class GraphBuilder {
     };
     const facts = {
       computeType: this.#computeType,
-      weightBytes: this.#external.reduce(
-        (sum, { place }) => sum + elementsOf(place) * ELEMENT_BYTES[this.#computeType],
-        0,
-      ),
+      ...(this.#packed.size === 0 ? {} : { weightType: 'int8' as const }),
+      weightBytes: this.#external.reduce((sum, { place, valueName }) => {
+        const packed = this.#packed.get(valueName);
+        return sum + elementsOf(place) * (packed === undefined ? ELEMENT_BYTES[this.#computeType] : bytesOfOne(packed));
+      }, 0),
       largestInlineBytes: this.#initializers.reduce((max, { rawData }) => Math.max(max, rawData?.length ?? 0), 0),
       flops: this.#flops,
       activationBytes: peakActivationBytes(this.#computed, {
@@ -329,20 +357,29 @@ export class GraphBuilder {
     facts: Omit<BuiltGraph, 'model' | 'modelOver' | 'weightsFolder' | 'weightFiles'>,
   ): Widening | undefined {
     const converters = new Set(this.#external.flatMap((weight) => weight.converters));
-    if (this.graphType !== 'float32' || converters.size === 0) return undefined;
-    const { tensors, bytes } = placeInOneFile(this.#external.map(({ place }) => place));
-    const nodes = this.#nodes.filter((node) => !converters.has(node.name));
+    if (this.graphType !== 'float32' || converters.size + this.#packed.size === 0) return undefined;
+    const { tensors, bytes } = placeInOneFile(
+      this.#external.map(({ place, valueName }) => ({ place, block: this.#packed.get(valueName)?.block })),
+    );
+    const unpacked = this.#nodes.filter((node) => !converters.has(node.name));
     return {
       tensors,
       bytes,
-      graphOver: (file) => {
+      graphOver: (file, form = 'packed') => {
+        const { nodes, constants } = packProducts(unpacked, this.#packed, form);
         const modelOver = (placeOf: (file: string) => WeightFilePlace): Uint8Array => {
           const initializer = [...this.#initializers];
           for (const [k, { index, valueName }] of this.#external.entries()) {
             const { dims } = initializer[index] as TensorProto;
-            const tensor = { name: valueName, dims, dataType: ELEMENT_TYPES.float32 };
-            initializer[index] = { ...tensor, ...externalAt(tensors[k] as (typeof tensors)[number], placeOf(file)) };
+            const weight = { name: valueName, dims, packed: this.#packed.get(valueName) };
+            const [first, ...others] = writtenTensors(weight, tensors[k] as (typeof tensors)[number], {
+              file: placeOf(file),
+              form,
+            });
+            initializer[index] = first;
+            initializer.push(...others);
           }
+          initializer.push(...constants);
           return this.#encode(name, nodes, initializer);
         };
         const model = modelOver(() => ({ location: basename(file) }));
@@ -356,36 +393,6 @@ function bytesOf({ shape, type }: Value): number {
   return shape.reduce((product, size) => product * size, ELEMENT_BYTES[type]);
 }
 
-/** A tensor at a place of a file that the runtime finds where `location` says. */
-function externalAt(
-  { offsetBytes, lengthBytes }: Pick<TensorPlace, 'offsetBytes' | 'lengthBytes'>,
-  { location, startBytes = 0 }: WeightFilePlace,
-): Partial<TensorProto> {
-  return {
-    dataLocation: 1,
-    externalData: [
-      { key: 'location', value: location },
-      { key: 'offset', value: String(startBytes + offsetBytes) },
-      { key: 'length', value: String(lengthBytes) },
-    ],
-  };
-}
-
 function squeezed(shape: readonly number[]): string {
   return shape.filter((size) => size !== 1).join();
-}
-
-function nodeProto(name: string, opType: string, input: readonly string[], output: readonly string[]): NodeProto {
-  return { name, opType, domain: '', input, output, attribute: [] };
-}
-
-function attributeProto(name: string, value: Attribute): AttributeProto {
-  if (typeof value === 'string') return { name, type: 3, s: new TextEncoder().encode(value) };
-  if (typeof value !== 'number') return { name, type: 7, ints: value };
-  return Number.isInteger(value) ? { name, type: 2, i: value } : { name, type: 1, f: value };
-}
-
-function valueInfo(name: string, type: ElementType, dimensions: readonly Dimension[]): ValueInfoProto {
-  const dim = dimensions.map((size) => (typeof size === 'number' ? { dimValue: size } : { dimParam: size }));
-  return { name, type: { tensorType: { elemType: ELEMENT_TYPES[type], shape: { dim } } } };
 }

@@ -15,6 +15,8 @@ import type { Pipeline } from './contract.ts';
 interface FamilyFacts {
   readonly defaultWidthPx: number;
   readonly defaultHeightPx: number;
+  /** Of feature caching; absent: the family has none. */
+  readonly largestDeepCacheBranch?: number;
   /** Fields of the family that this checkpoint does not read. */
   readonly unreadFields?: readonly FieldName[];
   /**

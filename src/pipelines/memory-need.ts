@@ -4,9 +4,8 @@
  */
 import type { OpenedCheckpoint } from '../checkpoint/open-checkpoint.ts';
 import type { GraphSizes } from '../networks/network-class.ts';
-import type { ComputeType } from '../onnx/graph.ts';
 import type { Family } from './family.ts';
-import { buildGraph } from './prove-fit.ts';
+import { buildGraph, type WantedGraph } from './prove-fit.ts';
 
 export interface MemoryNeed {
   readonly network: string;
@@ -29,23 +28,25 @@ export function takenBytes(livingBytes: number): number {
   return Math.ceil(TAKEN * livingBytes) + BASE_BYTES;
 }
 
+type Arithmetic = Pick<WantedGraph, 'computeType' | 'weightType'>;
+
 /** Of every network at the model's default size. */
 export function needsAtDefaultSize(
   checkpoint: OpenedCheckpoint<Family>,
-  computeType: ComputeType,
+  arithmetic: Arithmetic,
 ): readonly MemoryNeed[] {
   const { family } = checkpoint;
   const { defaultWidthPx: widthPx, defaultHeightPx: heightPx } = family.facts(checkpoint);
   const sizes = family.sizes?.(checkpoint, { widthPx, heightPx }) ?? {};
-  return Object.keys(checkpoint.networks).map((network) => needAt(checkpoint, network, { sizes, computeType }));
+  return Object.keys(checkpoint.networks).map((network) => needAt(checkpoint, network, { sizes, ...arithmetic }));
 }
 
 function needAt(
   checkpoint: OpenedCheckpoint<Family>,
   network: string,
-  { sizes, computeType }: { readonly sizes: GraphSizes; readonly computeType: ComputeType },
+  wanted: Arithmetic & { readonly sizes: GraphSizes },
 ): MemoryNeed {
-  const { weightBytes, activationBytes } = buildGraph(checkpoint, network, { computeType, sizes });
+  const { weightBytes, activationBytes } = buildGraph(checkpoint, network, wanted);
   return { network, weightBytes, activationBytes: takenBytes(activationBytes) };
 }
 

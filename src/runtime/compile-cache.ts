@@ -9,6 +9,7 @@ import { Text2ImgError } from '../errors/text2img-error.ts';
 import { isDiskFull, messageOf } from '../lib/disk-errors.ts';
 import { withFileLock } from '../lib/file-lock.ts';
 import { makeFolder } from '../lib/make-folder.ts';
+import { omitUndefined } from '../lib/omit-undefined.ts';
 import type { BuiltGraph, Widening } from '../onnx/graph.ts';
 import {
   beginEntry,
@@ -21,10 +22,11 @@ import {
   weightsDigest,
 } from './cache-entries.ts';
 import type { CompileCacheSettings } from './contract.ts';
+import { type CompilingForm, overTemporaryWeights } from './temporary-weights.ts';
 import { writeWidened } from './write-widened.ts';
 
 /** A graph as a runtime compiled it. The cache owns the folder, its lock and its size. */
-export interface CompiledForm<N extends AsyncDisposable> {
+export interface CompiledForm<N extends AsyncDisposable> extends CompilingForm<N> {
   /** Everything that the form depends on beside the graph and its weights: the runtime's version, the processor. */
   readonly key: string;
   /** From a folder that `compileInto` filled. @throws `engine_out_of_memory`: the folder is kept; any other error: it is made anew */
@@ -33,8 +35,6 @@ export interface CompiledForm<N extends AsyncDisposable> {
   compileInto(folder: string, graph: BuiltGraph): Promise<void>;
   /** The weights in float32, where `compileInto` was given them in a file, stay in the entry as `WIDENED_FILE`. */
   readonly keepsWidened?: true;
-  /** Without the cache. */
-  compile(): Promise<N>;
 }
 
 /** Smaller networks load in less time than their cache entry takes to look up and map. */
@@ -50,17 +50,18 @@ export async function openThroughCache<N extends AsyncDisposable>(
   cache: CompileCacheSettings,
 ): Promise<N> {
   const { folder, minWeightBytes = MIN_WEIGHT_BYTES } = cache;
-  if (folder === null || graph.weightBytes < minWeightBytes) return await form.compile();
+  const compileAlone = (): Promise<N> => overTemporaryWeights(graph, form);
+  if (folder === null || graph.weightBytes < minWeightBytes) return await compileAlone();
   try {
     await makeFolder(folder);
     const entry = join(folder, await cacheKey({ graph, form, folder, cache }));
     const opening = { graph, form, cache, folder, entry };
-    return (await loadEntry(opening)) ?? (await makeEntry(opening)) ?? (await form.compile());
+    return (await loadEntry(opening)) ?? (await makeEntry(opening)) ?? (await compileAlone());
   } catch (error) {
     // Without the cache the same memory would be missing.
     if (isOutOfMemory(error)) throw error;
     cache.onNote?.(`The compile cache in ${folder} could not be used: ${messageOf(error)}`);
-    return await form.compile();
+    return await compileAlone();
   }
 }
 
@@ -138,7 +139,9 @@ async function compileInto<N extends AsyncDisposable>(draft: string, opening: Op
   try {
     // Most entries hold the weights a second time, in the order of the kernels.
     const neededBytes = (form.keepsWidened === true ? 1 : 2) * (widening?.bytes ?? 0);
-    const widened = widening === undefined ? graph : await widenInto(file, { widening, folder, neededBytes });
+    const isNeeded = graph.weightType === 'int8';
+    const wanted = { folder, neededBytes, isNeeded, ...omitUndefined({ eightBitForm: form.eightBitForm }) };
+    const widened = widening === undefined ? graph : await widenInto(file, { widening, ...wanted });
     await form.compileInto(draft, typeof widened === 'string' ? graph : widened);
     if (typeof widened === 'string') cache.onNote?.(widened);
   } finally {
@@ -146,21 +149,25 @@ async function compileInto<N extends AsyncDisposable>(draft: string, opening: Op
   }
 }
 
-interface Widen {
+interface Widen extends Pick<CompilingForm<AsyncDisposable>, 'eightBitForm'> {
   readonly widening: Widening;
   readonly folder: string;
   /** Of the disk. */
   readonly neededBytes: number;
+  /** The graph cannot convert its weights itself. */
+  readonly isNeeded: boolean;
 }
 
 /** @returns a sentence where the disk has no room for the file: then the graph converts its weights itself */
-async function widenInto(file: string, { widening, folder, neededBytes }: Widen): Promise<BuiltGraph | string> {
+async function widenInto(file: string, wanted: Widen): Promise<BuiltGraph | string> {
+  const { widening, folder, neededBytes, isNeeded, eightBitForm } = wanted;
   try {
     await checkRoom(folder, neededBytes);
     await writeWidened(widening, file);
-    return widening.graphOver(file);
+    return widening.graphOver(file, eightBitForm);
   } catch (error) {
-    if (!isDiskFull(error) && !(error instanceof Text2ImgError && error.code === 'disk_full')) throw error;
+    const isFull = isDiskFull(error) || (error instanceof Text2ImgError && error.code === 'disk_full');
+    if (!isFull || isNeeded) throw error;
     await rm(file, { force: true });
     return `The weights were converted in memory, which took about twice their size: ${messageOf(error)}`;
   }
@@ -176,6 +183,7 @@ async function cacheKey<N extends AsyncDisposable>({
   const hash = createHash('sha256')
     .update(form.key)
     // The same for weight files that only moved.
+    .update(graph.weightType ?? '')
     .update(graph.modelOver?.((file) => ({ location: String(graph.weightFiles.indexOf(file)) })) ?? graph.model);
   const { verify = 'changed' } = cache;
   for (const file of graph.weightFiles) hash.update(`${await weightsDigest(folder, file, verify)}\n`);

@@ -34,6 +34,8 @@ const measurementSchema = z.object({
     })
     .optional(),
   problem: z.string().optional(),
+  /** When the problem was met. Absent: an older version kept it for ever. */
+  failed_at: z.iso.datetime().optional(),
 });
 export type Measurement = z.infer<typeof measurementSchema>;
 export type MeasuredTimes = NonNullable<Measurement['times']>;
@@ -41,6 +43,8 @@ export type MeasuredTimes = NonNullable<Measurement['times']>;
 /** OpenVINO is taken where it is at least 10 % faster. */
 const ADVANTAGE = 1.1;
 const MAX_TRIES = 2;
+/** A cause may have passed: a full disk, a library that was mended. So a later start measures again, but not each one of a worker that restarts. */
+const RETRY_MS = 24 * 3_600_000;
 const MAX_BYTES = 10_000;
 /** ONNX Runtime's thread stands still while it opens a network for the first time: 17 s for the UNet of Stable Diffusion 1.x. */
 const LOCK = { staleMs: 5 * 60_000, patienceMs: 10 * 60_000 };
@@ -50,6 +54,7 @@ export function measurementPath(folder: string, graph: BuiltGraph, threads: numb
   const key = createHash('sha256')
     .update(`${ONNX_RUNTIME_VERSION}\n${OPENVINO_VERSION}\n${processorIdentity()}`)
     .update(`${threads === 0 ? availableParallelism() : threads}\n`)
+    .update(graph.weightType ?? '')
     // The same for weight files that only moved.
     .update(graph.modelOver?.((file) => ({ location: String(graph.weightFiles.indexOf(file)) })) ?? graph.model)
     .digest('hex')
@@ -72,23 +77,31 @@ export type Measure = () => Promise<Pick<Measurement, 'times' | 'problem'>>;
  * The measurement at `path`, made now where there is none. One process measures; others wait for it.
  * @throws errors of the disk where nothing can be kept there, and what `measure` throws
  */
-export async function measureOnce(folder: string, path: string, measure: Measure): Promise<Measurement> {
+export async function measureOnce(
+  folder: string,
+  path: string,
+  measure: Measure,
+  nowMs: number = Date.now(),
+): Promise<Measurement> {
   const known = await readMeasurement(path);
-  if (known !== undefined && isFinal(known)) return known;
+  if (known !== undefined && isFinal(known, nowMs)) return known;
   await makeFolder(folder);
   return await withFileLock(
     `${path}.lock`,
     async () => {
       const before = await readMeasurement(path);
-      if (before !== undefined && isFinal(before)) return before;
-      const begun: Measurement = { made_by: 'text2img', tries: (before?.tries ?? 0) + 1 };
+      if (before !== undefined && isFinal(before, nowMs)) return before;
+      // A problem ended no process.
+      const crashes = before?.problem === undefined ? (before?.tries ?? 0) : 0;
+      const begun: Measurement = { made_by: 'text2img', tries: crashes + 1 };
       await keep(path, begun);
       const made = await measure().catch(async (error: unknown) => {
         // It ended no process, so it does not count.
         await rm(path, { force: true });
         throw error;
       });
-      const measured: Measurement = { ...begun, ...made };
+      const failedAt = made.problem === undefined ? {} : { failed_at: new Date(nowMs).toISOString() };
+      const measured: Measurement = { ...begun, ...made, ...failedAt };
       await keep(path, measured);
       return measured;
     },
@@ -96,8 +109,11 @@ export async function measureOnce(folder: string, path: string, measure: Measure
   );
 }
 
-function isFinal({ tries, times, problem }: Measurement): boolean {
-  return times !== undefined || problem !== undefined || tries >= MAX_TRIES;
+function isFinal({ tries, times, problem, failed_at: failedAt }: Measurement, nowMs: number): boolean {
+  if (times !== undefined) return true;
+  if (problem === undefined) return tries >= MAX_TRIES;
+  const ageMs = failedAt === undefined ? Infinity : Math.abs(nowMs - Date.parse(failedAt));
+  return ageMs < RETRY_MS;
 }
 
 async function keep(path: string, measurement: Measurement): Promise<void> {

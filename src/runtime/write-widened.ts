@@ -1,16 +1,17 @@
-/** Writes weights in float32 into one file, in pieces, for `onnx/widening.ts`: the compile cache does it before a runtime compiles a graph. */
+/** Writes weights in float32 or in 8 bits into one file, in pieces, for `onnx/widening.ts`. The compile cache does it before a runtime compiles a graph. */
 import { open } from 'node:fs/promises';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import { readFully } from '../lib/read-fully.ts';
 import type { SafetensorsDtype, TensorPlace } from '../onnx/weights.ts';
-import { elementsOf, FLOAT32_BYTES, type WidenedFile } from '../onnx/widening.ts';
+import { elementsOf, FLOAT32_BYTES, type WidenedFile, type WidenedTensor } from '../onnx/widening.ts';
+import { roundInBlocks } from './round-in-blocks.ts';
 
 /** Written at once. One convolution of SDXL has 112 MiB, its second token table 241. */
 const PIECE_BYTES = 64 * 2 ** 20;
 
 /**
  * Writes the weights of a plan into a new file. It holds one piece at a time in memory.
- * @param pieceBytes of the written file @throws `invalid_safetensors` for a weight file that became shorter, and errors of the disk
+ * @param pieceBytes of the values in float32 @throws `invalid_safetensors` for a weight file that became shorter, and errors of the disk
  */
 export async function writeWidened(plan: WidenedFile, path: string, pieceBytes = PIECE_BYTES): Promise<void> {
   await using target = await open(path, 'wx');
@@ -18,18 +19,48 @@ export async function writeWidened(plan: WidenedFile, path: string, pieceBytes =
   await target.truncate(plan.bytes);
   for (const [source, tensors] of Map.groupBy(plan.tensors, ({ from }) => from.file)) {
     await using file = await open(source, 'r');
-    for (const { from, offsetBytes } of tensors) {
+    for (const tensor of tensors) {
+      const { from, scales } = tensor;
       const elements = elementsOf(from);
-      const step = pieceBytes / FLOAT32_BYTES;
+      const step = stepOf(pieceBytes / FLOAT32_BYTES, scales?.block ?? 1);
       for (let first = 0; first < elements; first += step) {
         const count = Math.min(step, elements - first);
         const stored = await readStored(file, from, { first, count });
         const values = toFloat32(stored, from.dtype);
         if (from.scale !== undefined) multiply(values, { scale: from.scale, first, elements });
-        await writeWhole(target, new Uint8Array(values.buffer), offsetBytes + first * FLOAT32_BYTES);
+        await writePiece(target, tensor, { first, values });
       }
     }
   }
+}
+
+/** A piece holds whole blocks. */
+function stepOf(elements: number, block: number): number {
+  return Math.max(1, Math.floor(elements / block)) * block;
+}
+
+interface WidenedPiece {
+  /** Its first element. */
+  readonly first: number;
+  readonly values: Float32Array;
+}
+
+async function writePiece(
+  target: WeightFile,
+  { offsetBytes, scales }: WidenedTensor,
+  { first, values }: WidenedPiece,
+): Promise<void> {
+  if (scales === undefined) {
+    await writeWhole(target, new Uint8Array(values.buffer), offsetBytes + first * FLOAT32_BYTES);
+    return;
+  }
+  const rounded = roundInBlocks(values, scales.block);
+  await writeWhole(target, rounded.values, offsetBytes + first);
+  await writeWhole(
+    target,
+    new Uint8Array(rounded.scales.buffer),
+    scales.offsetBytes + (first / scales.block) * FLOAT32_BYTES,
+  );
 }
 
 type WeightFile = Awaited<ReturnType<typeof open>>;

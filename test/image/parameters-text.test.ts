@@ -244,3 +244,17 @@ test('a field that the model does not read is left out of the text, the schedule
     modelName: 'm',
   });
 });
+
+for (const [facts, expected] of [
+  [{}, undefined],
+  [{ runtime: 'onnxruntime' }, undefined],
+  [{ runtime: 'openvino' }, 'openvino'],
+  [{ runtime: 'openvino', dtype: 'bfloat16' }, 'openvino bfloat16'],
+  [{ weights: 'int8' }, 'onnxruntime int8'],
+  [{ runtime: 'onnxruntime', weights: 'int8' }, 'onnxruntime int8'],
+  [{ runtime: 'openvino', dtype: 'bfloat16', weights: 'int8' }, 'openvino bfloat16 int8'],
+] as const)
+  test(`an image of ${JSON.stringify(facts)} names its arithmetic only where it is another than usual`, () => {
+    const made = { seed: 8, widthPx: 16, heightPx: 24 };
+    assert.equal(imageParameters(aRequest({ prompt: 'a fox' }), { ...MODEL_FACTS, ...facts }, made).runtime, expected);
+  });

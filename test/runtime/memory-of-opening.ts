@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import type { ComputeType } from '../../src/onnx/compute-type.ts';
+import type { WeightType } from '../../src/onnx/weight-type.ts';
 
 /** 48 matrices of 1024 × 1024 in float32. */
 const MANY_WEIGHTS_BYTES = 48 * 4 * 2 ** 20;
@@ -20,18 +21,18 @@ interface Opening {
   readonly folder: string;
   /** Of the weights. */
   readonly dtype: string;
+  readonly weightType?: WeightType;
   /** Absent: ONNX Runtime in float32. */
   readonly openvino?: { readonly libraries: string; readonly computeType: ComputeType };
 }
 
 type Child = ChildProcessByStdio<Writable, Readable, null>;
 
-async function startOpening({ folder, dtype, openvino }: Opening): Promise<Child> {
+async function startOpening({ folder, dtype, weightType = 'float', openvino }: Opening): Promise<Child> {
   const program = fileURLToPath(new URL('open-many-weights.ts', import.meta.url));
   const runtime = openvino === undefined ? [] : [openvino.libraries, openvino.computeType];
-  const child = spawn(process.execPath, [program, folder, dtype, join(folder, 'cache'), ...runtime], {
-    stdio: ['pipe', 'pipe', 'inherit'],
-  });
+  const what = [folder, dtype, join(folder, 'cache'), weightType];
+  const child = spawn(process.execPath, [program, ...what, ...runtime], { stdio: ['pipe', 'pipe', 'inherit'] });
   await new Promise((resolve) => child.stdout.once('data', resolve));
   return child;
 }

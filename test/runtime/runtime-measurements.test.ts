@@ -74,12 +74,31 @@ test('a file that somebody else wrote, or half of one, is measured again', async
   }
 });
 
-test('a measurement that fails is not repeated at each start', async (t) => {
+const DAY_MS = 24 * 3_600_000;
+
+test('a measurement that fails is not repeated at each start, but at the first one a day later, as often as it fails', async (t) => {
   const folder = await makeFolder(t);
   const path = join(folder, 'm.json');
-  await measureOnce(folder, path, async () => ({ problem: 'it failed' }));
-  const again = await measureOnce(folder, path, () => assert.fail('measured again'));
-  assert.equal(again.problem, 'it failed');
+  const startMs = Date.parse('2026-11-26T04:00:00.000Z');
+  for (let day = 0; day < 4; day++) {
+    const nowMs = startMs + day * DAY_MS;
+    const problem = `it failed on day ${day}`;
+    assert.equal((await measureOnce(folder, path, async () => ({ problem }), nowMs)).problem, problem);
+    const again = await measureOnce(folder, path, () => assert.fail('measured again'), nowMs + DAY_MS - 1);
+    assert.equal(again.problem, problem);
+  }
+  const last = await measureOnce(folder, path, async () => ({ times: TIMES }), startMs + 4 * DAY_MS);
+  assert.deepEqual([last.times, last.problem, last.failed_at], [TIMES, undefined, undefined]);
+});
+
+test('a problem that an older version kept for ever is measured again, and so is one of a clock that went back', async (t) => {
+  const folder = await makeFolder(t);
+  const path = join(folder, 'm.json');
+  const old = { made_by: 'text2img', tries: 1, problem: 'it failed' };
+  for (const record of [old, { ...old, failed_at: '2099-01-01T00:00:00.000Z' }]) {
+    await writeFile(path, JSON.stringify(record));
+    assert.deepEqual((await measureOnce(folder, path, async () => ({ times: TIMES }))).times, TIMES);
+  }
 });
 
 test('a measurement that cannot be made now is made another time', async (t) => {

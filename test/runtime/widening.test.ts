@@ -47,7 +47,7 @@ test('a disk that takes only a part of a piece is full, and no zeros stand for t
   const folder = join(place, 'small-disk');
   await mkdir(folder);
   const page = 4096;
-  const plan = placeInOneFile([(await weightsOf(join(place, 'part'))).place('half')]);
+  const plan = placeInOneFile([{ place: (await weightsOf(join(place, 'part'))).place('half') }]);
   const mount = ['-t', 'tmpfs', '-o', `size=${plan.bytes - 4 * page}`, 'tmpfs', folder];
   if (spawnSync('mount', mount).status !== 0)
     return t.skip('NOT RUN: a file on a full disk, because no tmpfs can be mounted here (needs root on Linux)');

@@ -39,16 +39,17 @@ type RuntimeSettings = Pick<
 >;
 
 /**
- * OpenVINO and bfloat16 are for the CPU here, so `auto` then means the CPU.
+ * OpenVINO, bfloat16 and 8-bit weights are for the CPU here, so `auto` then means the CPU.
  * @throws `invalid_option` for bfloat16 on a processor without it, `runtime_unavailable`
  */
 export function checkRuntime(
   {
     runtime,
     dtype,
+    weights,
     openvinoFolder = '',
     device,
-  }: Pick<EngineSettings, 'runtime' | 'dtype' | 'openvinoFolder' | 'device'>,
+  }: Pick<EngineSettings, 'runtime' | 'dtype' | 'weights' | 'openvinoFolder' | 'device'>,
   canBfloat16: boolean = hasBfloat16(),
 ): string {
   if (dtype === 'bfloat16' && !canBfloat16)
@@ -56,9 +57,10 @@ export function checkRuntime(
       'invalid_option',
       '--dtype bfloat16 is not allowed on this processor, which has neither AVX512_BF16 nor AMX; it must be auto, float32 or float16.',
     );
-  if (runtime !== 'openvino' && dtype !== 'bfloat16') return device;
+  const onCpu = device === 'auto' ? 'cpu' : device;
+  if (runtime !== 'openvino' && dtype !== 'bfloat16') return weights === 'int8' ? onCpu : device;
   requireLibraries(openvinoFolder);
-  return device === 'auto' ? 'cpu' : device;
+  return onCpu;
 }
 
 /** The denoising network, which takes most of the time, and the size of its input. */

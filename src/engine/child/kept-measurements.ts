@@ -21,8 +21,8 @@ export interface KeptMeasurements {
 
 /** @param conditions everything beside the graph that decides what a run takes: runtime, device, threads */
 export function keptMeasurements(folder: string, graph: BuiltGraph, conditions: string): KeptMeasurements {
-  // A graph for bfloat16 may have the bytes of the one for float32.
-  const hash = createHash('sha256').update(`${conditions}\n${graph.computeType}\n`);
+  // A graph for bfloat16 or for 8-bit weights may have the bytes of the one for float32.
+  const hash = createHash('sha256').update(`${conditions}\n${graph.computeType}\n${graph.weightType ?? ''}`);
   // The files' places say nothing about memory.
   hash.update(graph.modelOver?.(() => ({ location: '' })) ?? graph.model);
   const path = join(folder, `memory-${hash.digest('hex').slice(0, 32)}.json`);

@@ -5,6 +5,8 @@ import type { ModelFacts } from '../../job/model-facts.ts';
 import { own } from '../../lib/foreign-record.ts';
 import { freeMemoryBytes, freeMemoryForAllBytes } from '../../lib/free-memory.ts';
 import { omitUndefined } from '../../lib/omit-undefined.ts';
+import type { BuiltGraph } from '../../onnx/graph.ts';
+import type { WeightType } from '../../onnx/weight-type.ts';
 import type { Pipeline } from '../../pipelines/contract.ts';
 import type { Family } from '../../pipelines/family.ts';
 import { needsAtDefaultSize } from '../../pipelines/memory-need.ts';
@@ -48,16 +50,17 @@ export async function loadModel(
   });
   const device = await chooseDevice(runtimes, checkRuntime(settings), settings.dtype);
   const { computeType } = device;
-  const proved = proveFit(checkpoint, computeType);
+  const { weights: weightType = 'float' } = settings;
+  const proved = proveFit(checkpoint, computeType, weightType);
   // A GPU has memory of its own.
   const isOnCpu = device.kind === 'cpu';
   const memory = {
-    needs: isOnCpu ? needsAtDefaultSize(checkpoint, computeType) : [],
+    needs: isOnCpu ? needsAtDefaultSize(checkpoint, { computeType, weightType }) : [],
     freeBytes: isOnCpu ? freeMemoryBytes() : undefined,
   };
   // Before a measurement opens a network.
   requireLargest(memory);
-  const chosen = await chooseRuntime(settings, { device, network: measuredNetwork(checkpoint) });
+  const chosen = await chooseRuntime(settings, { device, network: measuredNetwork(checkpoint, weightType) });
   const { lowMemory, note } = residencyOfAll({
     needs: memory.needs,
     freeBytes: isOnCpu ? freeMemoryForAllBytes() : undefined,
@@ -67,7 +70,7 @@ export async function loadModel(
   });
   const turns = takeTurns({ ...memory, lowMemory });
   const livingAt = (component: string, wanted: WantedGraph): number =>
-    buildGraph(checkpoint, component, wanted).activationBytes;
+    buildGraph(checkpoint, component, { ...wanted, weightType }).activationBytes;
   await using stack = new AsyncDisposableStack();
   const opener = stack.use(
     new NetworkOpener({
@@ -76,7 +79,10 @@ export async function loadModel(
       computeType,
       graphOf: (component, wanted) => {
         const isProved = wanted.computeType === computeType && wanted.graph === undefined;
-        return (isProved ? own(proved, component) : undefined) ?? buildGraph(checkpoint, component, wanted);
+        return (
+          (isProved ? own(proved, component) : undefined) ??
+          buildGraph(checkpoint, component, { ...wanted, weightType })
+        );
       },
       threads: settings.threads,
       cache: { folder, verify, limitBytes: settings.compileCacheBytes },
@@ -101,6 +107,7 @@ export async function loadModel(
     ...omitUndefined({ vaeName: vae?.name }),
     device,
     chosen,
+    ...omitUndefined({ weights: weightTypeOf(proved) }),
     lowMemory: turns !== false,
     warnings: [...checkpoint.warnings, chosen.warning, turns, note, spread, ...opener.notes].filter(
       (note) => typeof note === 'string',
@@ -115,13 +122,21 @@ export async function loadModel(
 const LATENT_PX = 8;
 
 /** The denoising network, at the model's default size. */
-function measuredNetwork(checkpoint: Checkpoint & { readonly family: Family }): MeasuredNetwork | undefined {
+/** undefined: no layer has 8-bit weights, because nobody asked for them or none could have them. */
+function weightTypeOf(graphs: Readonly<Record<string, BuiltGraph | undefined>>): 'int8' | undefined {
+  return Object.values(graphs).find((graph) => graph?.weightType === 'int8')?.weightType;
+}
+
+function measuredNetwork(
+  checkpoint: Checkpoint & { readonly family: Family },
+  weightType: WeightType,
+): MeasuredNetwork | undefined {
   const { family } = checkpoint;
   const name = family.hashedNetwork;
   if (name === undefined || own(checkpoint.networks, name) === undefined) return undefined;
   const { defaultWidthPx, defaultHeightPx } = family.facts(checkpoint);
   return {
-    graphFor: (computeType) => buildGraph(checkpoint, name, { computeType }),
+    graphFor: (computeType) => buildGraph(checkpoint, name, { computeType, weightType }),
     width: Math.round(defaultWidthPx / LATENT_PX),
     height: Math.round(defaultHeightPx / LATENT_PX),
     pixels: LATENT_PX,
@@ -157,7 +172,7 @@ async function hashOf(
 }
 
 interface Findings
-  extends Pick<ModelFacts, 'modelHash' | 'modelName' | 'vaeName' | 'lowMemory' | 'warnings' | 'loadMs'> {
+  extends Pick<ModelFacts, 'modelHash' | 'modelName' | 'vaeName' | 'weights' | 'lowMemory' | 'warnings' | 'loadMs'> {
   readonly checkpoint: Checkpoint;
   readonly family: Family;
   readonly device: ChosenDevice<unknown>;

@@ -34,13 +34,16 @@ export function conv2d(g: GraphBuilder, x: Value, prefix: string, options: ConvO
 export interface LinearOptions {
   readonly outFeatures: number;
   readonly bias?: boolean;
+  /** Its weights are never in 8 bits. */
+  readonly keepsFloat?: true;
 }
 
 /**
  * `x · Wᵀ + b`, with the [out, in] weight used as it lies in the file: `MatMul(Transpose(W))` would be folded into a private copy.
  * @param x [..., in] @returns [..., outFeatures]
  */
-export function linear(g: GraphBuilder, x: Value, prefix: string, { outFeatures, bias = true }: LinearOptions): Value {
+export function linear(g: GraphBuilder, x: Value, prefix: string, options: LinearOptions): Value {
+  const { outFeatures, bias = true, keepsFloat = false } = options;
   const inFeatures = x.shape.at(-1) ?? 0;
   const shape = [...x.shape.slice(0, -1), outFeatures];
   g.countFlops(2 * x.shape.reduce((product, size) => product * size, 1) * outFeatures);
@@ -48,6 +51,7 @@ export function linear(g: GraphBuilder, x: Value, prefix: string, { outFeatures,
   // open_clip stores its projection as [in, out].
   const transB = g.isTransposed(`${prefix}.weight`) ? 0 : 1;
   const product = g.node('FusedMatMul', [x, weight], { attributes: { transB }, microsoft: true, shape });
+  if (!keepsFloat) g.mayPack(product, `${prefix}.weight`);
   return bias ? add(g, product, g.weight(`${prefix}.bias`, [outFeatures])) : product;
 }
 

@@ -33,7 +33,7 @@ export function resnetBlock2d(g: GraphBuilder, x: Value, prefix: string, options
 
 /** @param time [B, E] @returns [B, outChannels, 1, 1] */
 function perChannel(g: GraphBuilder, time: Value, prefix: string, outChannels: number): Value {
-  const projected = linear(g, time, prefix, { outFeatures: outChannels }); // [B, outChannels]
+  const projected = linear(g, time, prefix, { outFeatures: outChannels, keepsFloat: true }); // [B, outChannels]
   return g.node('Reshape', [projected, g.integers([0, outChannels, 1, 1])], {
     shape: [time.shape[0] ?? 1, outChannels, 1, 1],
   });

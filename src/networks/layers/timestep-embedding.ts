@@ -48,6 +48,8 @@ interface TimestepEmbeddingOptions {
 /** @param x [B, channels] @returns [B, outFeatures] */
 export function timestepEmbedding(g: GraphBuilder, x: Value, prefix: string, options: TimestepEmbeddingOptions): Value {
   const { outFeatures, activation = 'silu' } = options;
-  const hidden = activate(g, linear(g, x, `${prefix}.linear_1`, { outFeatures }), activation);
-  return linear(g, hidden, `${prefix}.linear_2`, { outFeatures });
+  // An error of the time would be one of the whole image.
+  const layer = { outFeatures, keepsFloat: true } as const;
+  const hidden = activate(g, linear(g, x, `${prefix}.linear_1`, layer), activation);
+  return linear(g, hidden, `${prefix}.linear_2`, layer);
 }

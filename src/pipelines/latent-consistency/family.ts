@@ -8,6 +8,7 @@ import { defaultSizePx, latentSizes, sampleSizeOf } from '../parts/sample-size.t
 import { STABLE_DIFFUSION_COMPONENTS, type StableDiffusionCheckpoint } from '../stable-diffusion/components.ts';
 import { loadWithScheduler } from '../stable-diffusion/load.ts';
 import { proveStableDiffusion } from '../stable-diffusion/proofs.ts';
+import { largestBranch } from '../../networks/unet-2d-branches.ts';
 
 /** Of a UNet that states none, in latents. */
 const SAMPLE_SIZE = 64;
@@ -31,6 +32,7 @@ export const LATENT_CONSISTENCY = {
   sizes: ({ networks: { vae } }: StableDiffusionCheckpoint, size: ImageSize) => latentSizes(vae.config, size),
   facts: ({ networks: { unet, vae }, scheduler }: StableDiffusionCheckpoint) => ({
     ...defaultSizePx(sampleSizeOf(unet.config, SAMPLE_SIZE), vae.config),
+    largestDeepCacheBranch: largestBranch(unet.config),
     defaults: { ...DEFAULTS, scheduler: scheduler.className },
   }),
   // Unlike StableDiffusionPipeline, this one changes nothing in the scheduler's configuration.

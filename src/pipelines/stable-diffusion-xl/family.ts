@@ -9,6 +9,7 @@ import { loadStableDiffusionXl } from './load.ts';
 import { proveStableDiffusionXl } from './proofs.ts';
 import { forcesZeros } from './settings.ts';
 import { PLAYGROUND_FILE, STABLE_DIFFUSION_XL_FILE } from './single-files.ts';
+import { largestBranch } from '../../networks/unet-2d-branches.ts';
 
 /** Of a UNet that states none, in latents. */
 const SAMPLE_SIZE = 128;
@@ -31,6 +32,7 @@ export const STABLE_DIFFUSION_XL = {
   sizes: ({ networks: { vae } }: StableDiffusionXlCheckpoint, size: ImageSize) => latentSizes(vae.config, size),
   facts: ({ networks: { unet, vae }, scheduler, index }: StableDiffusionXlCheckpoint) => ({
     ...defaultSizePx(sampleSizeOf(unet.config, SAMPLE_SIZE), vae.config),
+    largestDeepCacheBranch: largestBranch(unet.config),
     unreadFields: pooledFeatures(unet.config) === undefined ? SIZE_FIELDS : [],
     defaults: {
       guidanceScale: GUIDANCE_SCALE,

@@ -7,6 +7,7 @@ import { LATENT_DIFFUSION_FIELDS } from '../parts/latent-fields.ts';
 import { defaultSizePx, latentSizes } from '../parts/sample-size.ts';
 import { defaultSampleSize } from './config-changes.ts';
 import { SD_TURBO_FILE, STABLE_DIFFUSION_1_FILE, STABLE_DIFFUSION_2_FILE } from './single-files.ts';
+import { largestBranch } from '../../networks/unet-2d-branches.ts';
 
 export const STABLE_DIFFUSION = {
   name: 'stable-diffusion',
@@ -21,6 +22,7 @@ export const STABLE_DIFFUSION = {
   sizes: ({ networks: { vae } }: StableDiffusionCheckpoint, size: ImageSize) => latentSizes(vae.config, size),
   facts: ({ networks: { unet, vae }, scheduler }: StableDiffusionCheckpoint) => ({
     ...defaultSizePx(defaultSampleSize(unet.config), vae.config),
+    largestDeepCacheBranch: largestBranch(unet.config),
     defaults: { negativePrompt: '', scheduler: scheduler.className },
   }),
   load: loadStableDiffusion,

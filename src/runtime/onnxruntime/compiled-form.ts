@@ -1,6 +1,5 @@
 /** ONNX Runtime's compiled graph for a CPU, as an entry of the compile cache. */
 import { join } from 'node:path';
-import type { BuiltGraph } from '../../onnx/graph.ts';
 import type { CompiledForm } from '../compile-cache.ts';
 import { processorIdentity } from '../processor.ts';
 import { onnxRuntimeVersion } from './version.ts';
@@ -14,11 +13,11 @@ import {
 
 const MODEL_FILE = 'model.onnx';
 
-export function compiledForm(graph: BuiltGraph, settings: SessionSettings): CompiledForm<OnnxRuntimeSession> {
+export function compiledForm(settings: SessionSettings): CompiledForm<OnnxRuntimeSession> {
   return {
     key: onnxRuntimeVersion() + processorIdentity(),
     load: (folder) => loadOptimizedSession(join(folder, MODEL_FILE), settings),
     compileInto: (folder, widened) => saveOptimized(widened, settings, join(folder, MODEL_FILE)),
-    compile: () => createSession(graph, settings),
+    compile: (ready) => createSession(ready, settings),
   };
 }

@@ -17,6 +17,8 @@ export async function openNetwork(graph: BuiltGraph, options: OpenOptions): Prom
 function opener(graph: BuiltGraph, options: OpenOptions): () => Promise<OnnxRuntimeSession> {
   if (options.computeType === 'bfloat16')
     throw new Text2ImgError('device_unavailable', 'ONNX Runtime does not compute in bfloat16; OpenVINO does.');
+  if (graph.weightType === 'int8' && options.device !== 'cpu')
+    throw new Text2ImgError('device_unavailable', `weights of 8 bits are for the CPU, not for ${options.device}.`);
   const settings = {
     provider: providerOf(options.device),
     // ONNX Runtime's own choice is one thread per physical core, which leaves half of a small virtual machine idle.
@@ -25,6 +27,6 @@ function opener(graph: BuiltGraph, options: OpenOptions): () => Promise<OnnxRunt
   };
   const { cache } = options;
   // Only the CPU provider's compiled form can be loaded again.
-  if (cache === undefined || settings.provider.name !== 'cpu') return () => createSession(graph, settings);
-  return () => openThroughCache(graph, compiledForm(graph, settings), cache);
+  if (settings.provider.name !== 'cpu') return () => createSession(graph, settings);
+  return () => openThroughCache(graph, compiledForm(settings), cache ?? { folder: null });
 }

@@ -18,7 +18,7 @@ export async function openNetwork(libraryFolder: string, graph: BuiltGraph, opti
   } as const;
   const open = (written: BuiltGraph): Session => OpenVinoSession.open(core, written, settings);
   const { widening } = graph;
-  const { cache } = options;
-  if (widening === undefined || cache === undefined) return await SessionNetwork.open(async () => open(graph));
+  if (widening === undefined) return await SessionNetwork.open(async () => open(graph));
+  const { cache = { folder: null } } = options;
   return await SessionNetwork.open(() => openThroughCache(graph, widenedForm({ graph, widening, open }), cache));
 }

@@ -13,6 +13,7 @@ import { loadModel } from '../../../src/engine/child/load-model.ts';
 import { DEFAULT_LIMITS } from '../../../src/job/limits.ts';
 import { parsePromptDocument } from '../../../src/job/prompt-document.ts';
 import { resolveRequest } from '../../../src/job/resolve-request.ts';
+import type { EngineSettings } from '../../../src/engine/protocol.ts';
 import type { Runtime } from '../../../src/runtime/contract.ts';
 import { RUNTIMES } from '../../../src/runtime/registry.ts';
 import { cpuSettings } from '../../engine/cpu-settings.ts';
@@ -50,15 +51,17 @@ interface DrawOptions {
   /** Of the case's request. */
   readonly changes?: Readonly<Record<string, unknown>>;
   readonly runtime?: Runtime;
+  /** Of the engine. */
+  readonly settings?: Partial<EngineSettings>;
 }
 
 export async function drawCase(
   name: string,
-  { changes = {}, runtime = RUNTIMES[0] }: DrawOptions = {},
+  { changes = {}, runtime = RUNTIMES[0], settings = {} }: DrawOptions = {},
 ): Promise<Drawing> {
   const golden = readCase(name);
   await using model = await loadModel(
-    cpuSettings(assemble(name, golden), { threads: 2, vaeTiling: golden.vae_tiling === true }),
+    cpuSettings(assemble(name, golden), { threads: 2, vaeTiling: golden.vae_tiling === true, ...settings }),
     FAMILIES,
     [runtime],
   );

@@ -1,0 +1,44 @@
+/** Options about the runtime that exclude each other, before anything is opened. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { checkRuntimeOptions } from '../../src/config/check-runtime.ts';
+import { type LoadSources, loadConfig } from '../../src/config/load.ts';
+
+async function check(flags: NonNullable<LoadSources['flags']>): Promise<void> {
+  checkRuntimeOptions((await loadConfig({ command: 'run', flags, environment: { HOME: '/home/none' } })).config);
+}
+
+for (const [flags, message] of [
+  [
+    { weights: 'int8', device: 'cuda' },
+    /^--weights int8 is for the CPU .*--device cuda; give --device cpu, or --weights float/,
+  ],
+  [{ weights: 'int8', device: 'webgpu' }, /--device webgpu/],
+  [{ weights: 'int8', device: 'cuda:0,cuda:1' }, /--device cuda:0/],
+  [{ runtime: 'openvino', device: 'cuda' }, /^--runtime openvino is for the CPU/],
+  [{ dtype: 'bfloat16', device: 'cuda' }, /^--dtype bfloat16 is for the CPU/],
+  [{ dtype: 'bfloat16', runtime: 'onnxruntime' }, /needs OpenVINO/],
+  [{ dtype: 'bfloat16', deterministic: 'on' }, /^--deterministic takes ONNX Runtime/],
+] as const)
+  test(`${JSON.stringify(flags)} is refused in a sentence`, async () => {
+    await assert.rejects(check(flags), { code: 'conflicting_options', message });
+  });
+
+for (const flags of [
+  { weights: 'int8' },
+  { weights: 'int8', device: 'cpu', deterministic: 'on' },
+  { weights: 'int8', dtype: 'bfloat16' },
+  { weights: 'int8', runtime: 'openvino' },
+  { weights: 'int8', 'low-memory': 'on', dtype: 'float32' },
+  { weights: 'float', device: 'cuda' },
+] as const)
+  test(`${JSON.stringify(flags)} is allowed`, async () => {
+    await check(flags);
+  });
+
+test('a type of weights that does not exist is refused with those that do', async () => {
+  await assert.rejects(check({ weights: 'int4' }), {
+    code: 'invalid_option',
+    message: '--weights "int4" is not allowed. Did you mean "int8"? It must be float or int8.',
+  });
+});
