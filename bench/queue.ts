@@ -2,7 +2,7 @@
  * `npm run bench:queue`: what the MongoDB queue costs, and what the service adds to the drawing.
  *
  * One mongod of its own on this machine, so the figures compare within one run only: how claims change with the size of the collection, with
- * claimers that meet at its head, and how long the engine waits between two batches.
+ * claimers that meet at its head, with models and tenants, and how long the engine waits between two batches.
  */
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
@@ -14,10 +14,16 @@ import { MongoPromptQueue } from '../src/queue/mongo/mongo-prompt-queue.ts';
 import { findMongod, NO_MONGOD } from '../test/servers/find-mongod.ts';
 import { GcsServer } from '../test/servers/gcs-server.ts';
 import { MongoServers } from '../test/servers/mongod.ts';
+import { claimCosts } from './queue-claims.ts';
 import type { QueueWorkerReport } from './queue-worker.ts';
 
 const { values } = parseArgs({
-  options: { large: { type: 'string', default: '1000000' }, claims: { type: 'string', default: '400' } },
+  options: {
+    large: { type: 'string', default: '1000000' },
+    claims: { type: 'string', default: '400' },
+    /** One of `PARTS`; default: all. */
+    part: { type: 'string' },
+  },
 });
 const LARGE = Number(values.large);
 const CLAIMS = Number(values.claims);
@@ -169,6 +175,10 @@ async function overhead(): Promise<void> {
   }
 }
 
-await byClaimers();
-await overhead();
-await bySize();
+const PARTS = {
+  claimers: byClaimers,
+  overhead,
+  size: bySize,
+  models: () => claimCosts({ db, openMongo: openQueue, sizes: [1000, LARGE], claims: CLAIMS }),
+} as const;
+for (const [name, part] of Object.entries(PARTS)) if (values.part === undefined || values.part === name) await part();

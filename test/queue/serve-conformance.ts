@@ -303,6 +303,36 @@ export function serveConformance(name: string, create: QueueFactory): void {
       assert.equal((await pages({})).length, 30);
     });
 
+    test('rare jobs are found page by page within any time, each once; a page without jobs says where to go on', async (t) => {
+      const queue = await (await create(t)).open({ leaseMs: LONG_MS });
+      const documents = Array.from({ length: 5000 }, (_, index) => ({
+        _id: `${String(index).padStart(5, '0')}`,
+        text: 'x',
+      }));
+      await queue.enqueue(documents, { labels: { tenant: 'anna' } });
+      await queue.enqueue([{ text: 'y' }], { labels: { tenant: 'ben' } });
+      const rare = ['00003', '00004', '02500', '04999'];
+      for (const id of rare) await queue.cancel(id);
+      for (const options of [{}, { tenant: 'anna' }]) {
+        const pages = [];
+        let after: string | undefined;
+        do {
+          const page = await queue.listPage({ status: 'error', limit: 3, withinMs: 0, after, ...options });
+          pages.push(page.jobs.map(({ id }) => id));
+          after = page.next;
+        } while (after !== undefined);
+        assert.deepEqual(pages.flat(), rare.toReversed());
+        assert.ok(pages.length >= 5 && pages.length < 50, `${pages.length} pages`);
+        assert.ok(
+          pages.slice(0, -1).some((jobs) => jobs.length === 0),
+          'some have none',
+        );
+        const whole = await queue.listPage({ status: 'error', limit: 100, withinMs: 60_000, ...options });
+        assert.deepEqual([whole.jobs.map(({ id }) => id), whole.next], [rare.toReversed(), undefined]);
+      }
+      await assert.rejects(queue.listPage({ limit: 3, withinMs: 0, after: 'mine' }), { code: 'invalid_cursor' });
+    });
+
     test('a watch of changes ends at the signal, and tells of each end of a job where the queue can', async (t) => {
       const place = await create(t);
       const [queue, other] = [await place.open({ leaseMs: LONG_MS }), await place.open({ leaseMs: LONG_MS })];

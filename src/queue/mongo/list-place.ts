@@ -32,6 +32,11 @@ export function filterBehind({ behind }: ListPlace): PromptFilter {
   return behind === undefined ? {} : { $expr: { $lt: ['$_id', literal(parsed(behind))] } };
 }
 
+/** All before that place, and the document there. */
+export function upTo({ behind }: ListPlace): PromptFilter {
+  return behind === undefined ? {} : { $expr: { $gte: ['$_id', literal(parsed(behind))] } };
+}
+
 export function cursorOfPlace({ behind, skip }: ListPlace): string {
   return cursorOf('mongo', [behind ?? null, skip]);
 }

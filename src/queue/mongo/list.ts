@@ -17,7 +17,7 @@ import type {
 import { isEnded } from '../transitions.ts';
 import { documentIdOf, idsOfText } from './bson-ids.ts';
 import { LEASE_IS_OURS } from './expressions.ts';
-import { cursorOfPlace, FRONT, filterBehind, placeBehind, placeOfCursor } from './list-place.ts';
+import { cursorOfPlace, FRONT, filterBehind, type ListPlace, placeBehind, placeOfCursor, upTo } from './list-place.ts';
 import { MAJORITY, type PromptsCollection } from './prompts-collection.ts';
 import { including, type PromptFilter } from './statement-types.ts';
 import type { StatementBounds, StoredDocument } from './statements.ts';
@@ -52,20 +52,76 @@ const FIELDS = {
 const STATUSES = ['pending', 'processing', 'completed', 'error'] as const;
 
 /** In the order of `_id`, the largest first. */
-export async function list(
+export async function list(prompts: PromptsCollection, options: ListOptions): Promise<readonly ListedJob[]> {
+  return listFrom(prompts, options, { place: startOf(options) });
+}
+
+/** The documents of a page that is looked for first; doubled each time. Few documents are read in vain, and no statement takes long. */
+const WINDOW = { first: 1000, most: 32_000 } as const;
+
+/** The rare ones are looked for window by window, so that it is always known how far the look has come. */
+export async function listPage(prompts: PromptsCollection, options: PageOptions): Promise<ListedPage> {
+  const startedMs = performance.now();
+  const most = Math.min(options.limit, LARGEST_PAGE);
+  const isRare = options.status !== undefined || options.model !== undefined;
+  const jobs: ListedJob[] = [];
+  let place = startOf(options);
+  for (let size: number = WINDOW.first; ; size = Math.min(WINDOW.most, size * 2)) {
+    const end = isRare ? await endOfWindow(prompts, options, { place, size }) : undefined;
+    jobs.push(...(await listFrom(prompts, { ...options, limit: most - jobs.length }, { place, end })));
+    if (jobs.length >= most) return { jobs, next: jobs.at(-1)?.cursor };
+    if (end === undefined) return { jobs, next: undefined };
+    place = end;
+    if (performance.now() - startedMs >= options.withinMs) return { jobs, next: cursorOfPlace(place) };
+  }
+}
+
+function startOf({ after }: ListOptions): ListPlace {
+  return after === undefined ? FRONT : placeOfCursor(after);
+}
+
+/** The place of the last document of a window; undefined: the window is the rest. */
+async function endOfWindow(
   prompts: PromptsCollection,
-  { status, limit, after, tenant, model }: ListOptions,
+  options: ListOptions,
+  { place, size }: { readonly place: ListPlace; readonly size: number },
+): Promise<ListPlace | undefined> {
+  const range = rangeOf(prompts, options);
+  const page = { projection: { _id: 1 }, sort: { _id: -1 }, limit: 1, ...range.hint } as const;
+  const filter: PromptFilter = { ...range.filter, ...filterBehind(place) };
+  const [last] = await prompts.run(() =>
+    prompts.collection.find(filter, { ...page, skip: place.skip + size - 1, ...prompts.bounds }).toArray(),
+  );
+  const end = last === undefined ? undefined : placeBehind(last._id, FRONT);
+  // An `_id` that does not survive JavaScript ends no window.
+  return end?.behind === undefined ? undefined : end;
+}
+
+/** The documents of a tenant lie together in an index, those of all in that of `_id`. */
+function rangeOf(
+  { hints }: PromptsCollection,
+  { tenant }: ListOptions,
+): { readonly filter: PromptFilter; readonly hint: { readonly hint?: string } } {
+  return {
+    filter: tenant === undefined ? {} : { 'job.tenant': { $eq: tenant } },
+    hint: typeof tenant === 'string' ? hints.tenantJobs : {},
+  };
+}
+
+async function listFrom(
+  prompts: PromptsCollection,
+  { status, limit, tenant, model }: ListOptions,
+  { place: start, end }: { readonly place: ListPlace; readonly end?: ListPlace | undefined },
 ): Promise<readonly ListedJob[]> {
-  const start = after === undefined ? FRONT : placeOfCursor(after);
+  const range = rangeOf(prompts, { limit, tenant });
   const filter: PromptFilter = {
     status: status ?? { $in: STATUSES },
-    ...(tenant === undefined ? {} : { 'job.tenant': { $eq: tenant } }),
+    ...range.filter,
     ...(model === undefined ? {} : { 'job.model': { $eq: model } }),
-    ...filterBehind(start),
+    $and: [filterBehind(start), ...(end === undefined ? [] : [upTo(end)])],
   };
   const page = { skip: start.skip, limit: Math.min(limit, LARGEST_PAGE) };
-  const hint = typeof tenant === 'string' ? prompts.hints.tenantJobs : {};
-  const options = { projection: FIELDS, sort: { _id: -1 }, ...page, ...hint } as const;
+  const options = { projection: FIELDS, sort: { _id: -1 }, ...page, ...range.hint } as const;
   return prompts.run(async () => {
     const found: ListedJob[] = [];
     let place = start;
@@ -76,12 +132,6 @@ export async function list(
     }
     return found;
   });
-}
-
-/** A page that is not full is the last one. */
-export async function listPage(prompts: PromptsCollection, options: PageOptions): Promise<ListedPage> {
-  const jobs = await list(prompts, options);
-  return { jobs, next: jobs.length < Math.min(options.limit, LARGEST_PAGE) ? undefined : jobs.at(-1)?.cursor };
 }
 
 /** @param id the `_id`, as the driver gives it */

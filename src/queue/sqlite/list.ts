@@ -10,10 +10,8 @@ import type {
   JobStatus,
   JobSummary,
   ListedJob,
-  ListedPage,
   ListOptions,
   ModelSelection,
-  PageOptions,
   PromptIdentity,
   QueueCounts,
 } from '../prompt-queue.ts';
@@ -24,7 +22,8 @@ import { documentOf, identityOf, jsonOf, timeOf } from './rows.ts';
 import { NOW_MS, type Row, type Statements } from './statements.ts';
 
 /** `seq` as text: it may be beyond JavaScript's whole numbers. */
-const LIST = `SELECT *, CAST(seq AS TEXT) AS place FROM prompts WHERE seq <= ?2`;
+const LIST = `SELECT *, CAST(seq AS TEXT) AS place FROM prompts WHERE seq <= ?2 AND seq >= ?3`;
+const PLACE = `SELECT CAST(seq AS TEXT) AS place FROM prompts WHERE seq <= ?2`;
 const SHOW = `SELECT * FROM prompts WHERE id = ?1`;
 /** No text sorts behind the last character that there is. */
 const WITH_PREFIX = `SELECT id FROM prompts WHERE id >= ?1 AND id < ?1 || char(1114111) ORDER BY id LIMIT ?2`;
@@ -41,32 +40,58 @@ const ANY_PROCESSING = `SELECT 1 FROM prompts WHERE status = 'processing' AND NO
 const OTHERS = `
 SELECT count(*) AS count FROM (SELECT 1 FROM prompts WHERE status = 'pending' AND NOT ${IS_WANTED} LIMIT ${MOST_OTHERS})`;
 
-/** SQLite's largest. */
-const LAST_SEQ = 2n ** 63n - 1n;
+/** SQLite's largest and smallest. */
+export const LAST_SEQ = 2n ** 63n - 1n;
+export const FIRST_SEQ = -(2n ** 63n);
 
 export const NO_COUNTS: QueueCounts = { pending: 0, processing: 0, stuck: 0, completed: 0, error: 0 };
 
 /** Newest first. @throws `invalid_cursor` */
-export function list(
-  statements: Statements,
-  { status, limit, after, tenant, model }: ListOptions,
-): readonly ListedJob[] {
-  const parameters: SQLInputValue[] = [
-    Math.min(limit, LARGEST_PAGE),
-    after === undefined ? LAST_SEQ : seqBefore(after),
-  ];
-  const conditions = Object.entries({ status, tenant, model }).map(([column, value]) => {
-    if (value === undefined) return '';
-    if (value === null) return ` AND ${column} IS NULL`;
-    return ` AND ${column} = ?${parameters.push(value)}`;
+export function list(statements: Statements, options: ListOptions): readonly ListedJob[] {
+  const { limit, after } = options;
+  return listWindow(statements, options, {
+    limit: Math.min(limit, LARGEST_PAGE),
+    from: after === undefined ? LAST_SEQ : seqBefore(after),
+    to: FIRST_SEQ,
   });
-  return statements.each(`${LIST}${conditions.join('')} ORDER BY seq DESC LIMIT ?1`, parameters, toListed);
 }
 
-/** A page that is not full is the last one. */
-export function listPage(statements: Statements, options: PageOptions): ListedPage {
-  const jobs = list(statements, options);
-  return { jobs, next: jobs.length < Math.min(options.limit, LARGEST_PAGE) ? undefined : jobs.at(-1)?.cursor };
+/** A part of the rows, from the newest to the oldest, both included. */
+export interface ListWindow {
+  readonly limit: number;
+  readonly from: bigint;
+  readonly to: bigint;
+}
+
+export function listWindow(
+  statements: Statements,
+  { status, tenant, model }: Pick<ListOptions, 'status' | 'tenant' | 'model'>,
+  { limit, from, to }: ListWindow,
+): readonly ListedJob[] {
+  const { conditions, parameters } = conditionsOf({ status, tenant, model }, [limit, from, to]);
+  return statements.each(`${LIST}${conditions} ORDER BY seq DESC LIMIT ?1`, parameters, toListed);
+}
+
+/** The oldest row of a window of so many rows of the tenant, or of all; undefined: the window is the rest. */
+export function endOfWindow(
+  statements: Statements,
+  { tenant }: Pick<ListOptions, 'tenant'>,
+  { from, size }: { readonly from: bigint; readonly size: number },
+): bigint | undefined {
+  const { conditions, parameters } = conditionsOf({ tenant }, [size - 1, from]);
+  const row = statements.get(`${PLACE}${conditions} ORDER BY seq DESC LIMIT 1 OFFSET ?1`, ...parameters);
+  return row === undefined ? undefined : BigInt(String(row['place']));
+}
+
+function conditionsOf(
+  wanted: Readonly<Record<string, string | null | undefined>>,
+  parameters: SQLInputValue[],
+): { readonly conditions: string; readonly parameters: readonly SQLInputValue[] } {
+  const conditions = Object.entries(wanted).map(([column, value]) => {
+    if (value === undefined) return '';
+    return value === null ? ` AND ${column} IS NULL` : ` AND ${column} = ?${parameters.push(value)}`;
+  });
+  return { conditions: conditions.join(''), parameters };
 }
 
 function toListed(row: Row): ListedJob {

@@ -51,7 +51,6 @@ import {
   identify,
   idsWithPrefix,
   list,
-  listPage,
   msUntilNextDue,
   NO_COUNTS,
   NO_JOBS,
@@ -59,6 +58,7 @@ import {
   show,
   stuckIds,
 } from './list.ts';
+import { listPage } from './list-page.ts';
 import { SqliteOutbox } from './outbox.ts';
 import { nameObject } from './name-object.ts';
 import { depth, oldestPendingMs, placeInQueue } from './queue-depth.ts';
@@ -172,8 +172,7 @@ export class SqlitePromptQueue implements PromptQueue {
   }
 
   async listPage(options: PageOptions): Promise<ListedPage> {
-    if (options.after !== undefined) seqBefore(options.after);
-    return this.#database.look((statements) => listPage(statements, options), { jobs: [], next: undefined });
+    return listPage(this.#database, options);
   }
 
   async follow(ids: readonly string[]): Promise<ReadonlyMap<string, FollowedJob>> {
