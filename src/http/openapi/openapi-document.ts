@@ -4,6 +4,8 @@ import type { AnswerRecord, DoorDescription, ParameterRecord, RouteRecord, Schem
 export interface DocumentOptions {
   readonly doors: readonly DoorDescription[];
   readonly version: string;
+  /** The server asks for a key; absent: it depends on the server. */
+  readonly asksForKeys?: boolean;
   /** The server's own address; absent: the one that the document came from. */
   readonly serverUrl?: string | undefined;
 }
@@ -37,7 +39,12 @@ const SECURITY_SCHEMES = {
 } as const;
 
 /** @throws nothing; two routes of one path and method, or two schemas of one name, are a bug that a test finds */
-export function openapiDocument({ doors, version, serverUrl }: DocumentOptions): Readonly<Record<string, unknown>> {
+export function openapiDocument({
+  doors,
+  version,
+  serverUrl,
+  asksForKeys,
+}: DocumentOptions): Readonly<Record<string, unknown>> {
   return {
     openapi: '3.1.1',
     info: {
@@ -49,13 +56,20 @@ export function openapiDocument({ doors, version, serverUrl }: DocumentOptions):
     },
     ...(serverUrl === undefined ? {} : { servers: [{ url: serverUrl }] }),
     tags: doors.map(({ title, description }) => ({ name: title, description })),
-    security: [...Object.keys(SECURITY_SCHEMES).map((name) => ({ [name]: [] })), {}],
+    security: securityOf(asksForKeys),
     paths: pathsOf(doors),
     components: {
       schemas: Object.assign({}, ...doors.map(({ schemas = {} }) => schemas)) as unknown,
       securitySchemes: SECURITY_SCHEMES,
     },
   };
+}
+
+/** Any of them, and none where that is not known. */
+function securityOf(asksForKeys: boolean | undefined): readonly Readonly<Record<string, unknown>>[] {
+  if (asksForKeys === false) return [];
+  const any = Object.keys(SECURITY_SCHEMES).map((name) => ({ [name]: [] }));
+  return asksForKeys === true ? any : [...any, {}];
 }
 
 function pathsOf(doors: readonly DoorDescription[]): Readonly<Record<string, unknown>> {

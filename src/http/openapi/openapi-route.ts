@@ -11,11 +11,14 @@ interface RouteOptions {
   readonly doors: readonly Door[];
   readonly limits: PromptLimits;
   readonly publicUrl: string | undefined;
+  readonly asksForKeys: boolean;
 }
 
-export function registerOpenapi(app: FastifyInstance, { doors, limits, publicUrl }: RouteOptions): void {
+export function registerOpenapi(app: FastifyInstance, { doors, limits, publicUrl, asksForKeys }: RouteOptions): void {
   const descriptions = doors.flatMap((door) => door.describe?.(limits) ?? []);
-  const text = JSON.stringify(openapiDocument({ doors: descriptions, version: VERSION, serverUrl: publicUrl }));
+  const text = JSON.stringify(
+    openapiDocument({ doors: descriptions, version: VERSION, serverUrl: publicUrl, asksForKeys }),
+  );
   app.get(OPENAPI_PATH, { config: { access: 'open' } }, async (_request, reply) =>
     reply.header('content-type', 'application/json; charset=utf-8').header('cache-control', 'no-cache').send(text),
   );

@@ -103,7 +103,12 @@ export function buildServer(options: ServerOptions): FastifyInstance {
   app.options('*', (request, reply) => answerOptions(request, reply, routes));
   addReadiness(app, readiness, lifecycle);
   if (metrics !== undefined) addMetricsRoute(app, metrics);
-  registerOpenapi(app, { doors, limits: front.limits, publicUrl: options.origins.publicUrl });
+  registerOpenapi(app, {
+    doors,
+    limits: front.limits,
+    publicUrl: options.origins.publicUrl,
+    asksForKeys: options.keys !== undefined,
+  });
   for (const door of doors) {
     void app.register(async (scope) => {
       routes.watch(scope, door);

@@ -1,0 +1,53 @@
+/** schemathesis makes requests of the OpenAPI document, good and bad ones, and compares each answer with what the document says. */
+import assert from 'node:assert/strict';
+import { execFile, spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { test, type TestContext } from 'node:test';
+import { UrlSigner } from '../../../src/http/images/sign-url.ts';
+import { serve, type ServeOptions } from '../served.ts';
+
+const python = process.env['TEXT2IMG_TEST_PYTHON'] ?? 'python3';
+const hasSchemathesis = spawnSync(python, ['-c', 'import schemathesis']).status === 0;
+const skip = hasSchemathesis
+  ? false
+  : `NOT RUN: the Python at ${python} has no schemathesis; set TEXT2IMG_TEST_PYTHON. Answers were not compared with /openapi.json.`;
+
+const CONFIG = fileURLToPath(new URL('schemathesis.toml', import.meta.url));
+const PROGRAM = 'from schemathesis.cli import schemathesis; schemathesis()';
+/** Of each route. */
+const EXAMPLES = 20;
+
+interface Outcome {
+  readonly isOk: boolean;
+  readonly output: string;
+}
+
+async function check(t: TestContext, options: ServeOptions, key?: string): Promise<Outcome> {
+  const served = await serve(t, { server: { signer: new UrlSigner({ secrets: ['a secret'] }) }, ...options });
+  const secret = key === undefined ? [] : ['--header', `Authorization: Bearer ${served.secretOf(key)}`];
+  const args = ['--config-file', CONFIG, 'run', `${served.url}/openapi.json`, ...secret];
+  const run = promisify(execFile)(
+    python,
+    ['-c', PROGRAM, ...args, '--max-examples', String(EXAMPLES), '--seed', '1', '--no-color', '--continue-on-failure'],
+    // It keeps what it found in a folder beside.
+    { cwd: served.folder, maxBuffer: 64 * 1024 * 1024 },
+  );
+  try {
+    return { isOk: true, output: (await run).stdout };
+  } catch (error) {
+    return { isOk: false, output: (error as { readonly stdout?: string }).stdout ?? String(error) };
+  }
+}
+
+test('every answer of a server without keys is one that its document describes', { skip }, async (t) => {
+  const { isOk, output } = await check(t, {});
+  assert.ok(isOk, output);
+  assert.match(output, /Tested: \d/);
+});
+
+test('every answer of a server with keys is one that its document describes', { skip }, async (t) => {
+  const { isOk, output } = await check(t, { keys: ['ann'] }, 'ann');
+  assert.ok(isOk, output);
+  assert.match(output, /Tested: \d/);
+});
