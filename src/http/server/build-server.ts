@@ -236,6 +236,8 @@ function answerError(raw: unknown, { request, reply, options, routes }: Failed):
   const answer = { error: told, status, requestId: request.id };
   const { contentType, body, status: own = status } = door === undefined ? plainBody(answer) : door.errorBody(answer);
   reply.header('x-request-id', request.id).headers(headers);
+  // A connection that is closed under an upload is reset, and the client never reads the answer. So the rest is read and thrown away.
+  if (error.code === 'body_too_large') reply.removeHeader('connection');
   if (status === 401) reply.header('www-authenticate', path.startsWith('/sdapi') ? 'Basic realm="text2img"' : 'Bearer');
   void reply
     .code(own)
