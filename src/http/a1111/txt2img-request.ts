@@ -9,6 +9,7 @@ import { omitUndefined } from '../../lib/omit-undefined.ts';
 import type { RawPromptDocument } from '../../queue/prompt-queue.ts';
 import { type Body, BULKY, isEmpty, numberIn, readBody, statedIn, textIn } from './body.ts';
 import { noEffectWarnings, settingsWarnings } from './no-effect.ts';
+import { withTagArguments } from './sd-cpp-arguments.ts';
 import { askedSampler, takes } from './samplers.ts';
 import { FIXED_SETTINGS, MODEL_SETTING } from './settings.ts';
 
@@ -73,7 +74,8 @@ const READ_SETTINGS: ReadonlySet<string> = new Set([MODEL_SETTING, CLIP_SETTING]
  * @throws `invalid_parameter` for a body that is no object and for a bad `n_iter`; the rest is checked with the documents
  */
 export function readTxt2Img(json: unknown, randomSeed: () => number): Txt2ImgRequest {
-  const body = readBody(json);
+  const stated = readBody(json);
+  const { body, warnings } = withTagArguments(stated);
   const settings = isRecord(body['override_settings']) ? body['override_settings'] : {};
   const size = readSize(body);
   const sampler = askedSampler(body);
@@ -92,18 +94,19 @@ export function readTxt2Img(json: unknown, randomSeed: () => number): Txt2ImgReq
     num_images: readBatchSize(body),
   });
   return {
-    body,
+    body: stated,
     documents: passesOf(document, body, randomSeed),
     model: textIn(settings, MODEL_SETTING) ?? textIn(body, 'model'),
     sendsImages: body['send_images'] !== false && body['send_images'] !== 'false',
     warnings: [
+      ...warnings,
       ...sampler.warnings,
       ...size.warnings,
       ...eta.warnings,
       ...noEffectWarnings(body, READ),
       ...settingsWarnings(settings, READ_SETTINGS, FIXED_SETTINGS),
     ],
-    parameters: Object.fromEntries(Object.entries(body).filter(([name]) => !BULKY.has(name))),
+    parameters: Object.fromEntries(Object.entries(stated).filter(([name]) => !BULKY.has(name))),
   };
 }
 

@@ -174,6 +174,35 @@ test('settings of one request are named unless they say what is so anyway', () =
   assert.match(warningOf({ sd_vae: 'vae-ft-mse' })[0] ?? '', /settings have no effect here: "sd_vae" "vae-ft-mse"/);
 });
 
+test('the tag of stable-diffusion.cpp in a prompt stands before the body', () => {
+  const tag = {
+    negative_prompt: 'blurry',
+    clip_skip: 2,
+    seed: 9,
+    batch_count: 2,
+    lora: [{ path: 'a', multiplier: 1 }],
+    sample_params: { sample_steps: 12, sample_method: 'euler', scheduler: 'karras', guidance: { txt_cfg: 4 } },
+  };
+  const prompt = `a fox <sd_cpp_extra_args>${JSON.stringify(tag)}</sd_cpp_extra_args>`;
+  const { documents, warnings } = read({ prompt, steps: 20, width: 64 });
+  assert.deepEqual(documents, [
+    {
+      text: 'a fox',
+      negative_prompt: 'blurry',
+      num_inference_steps: 12,
+      guidance_scale: 4,
+      width: 64,
+      scheduler: 'euler',
+      schedule_type: 'karras',
+      clip_skip: 1,
+      num_images: 2,
+      seed: 9,
+    },
+  ]);
+  assert.deepEqual(warnings, ['These arguments in the prompt have no effect here: sd_cpp_extra_args.lora.']);
+  assert.throws(() => read({ prompt: '<sd_cpp_extra_args>{</sd_cpp_extra_args>' }), { code: 'invalid_parameter' });
+});
+
 test('url, auth and key never get past the reader, and neither do images', () => {
   const request = read({
     ...requestOf('SillyTavern, auto').body,
