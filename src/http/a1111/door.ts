@@ -8,6 +8,7 @@ import type { Estimate, Front } from '../front/front.ts';
 import type { Door, DoorTools } from '../server/door.ts';
 import { noticeHeaders } from '../openai/notices.ts';
 import { readBody } from './body.ts';
+import { describeDoor } from './describe.ts';
 import { DefaultModels } from './default-models.ts';
 import { errorBody } from './errors.ts';
 import { LISTS, NOTHING_TO_DO } from './lists.ts';
@@ -42,6 +43,7 @@ export const A1111_DOOR: Door = {
       json(reply, pngInfo(request.body)),
     );
   },
+  describe: describeDoor,
   errorBody,
 };
 
