@@ -60,6 +60,8 @@ ENV TEXT2IMG_CONTAINER=1 \
   XDG_CACHE_HOME=/var/cache \
   XDG_DATA_HOME=/usr/local/share \
   HOME=/tmp
+# The server's, of `serve`; workers open none.
+EXPOSE 7860
 VOLUME ["/var/cache/huggingface", "/var/cache/text2img", "/data"]
 USER 10001:10001
 ENTRYPOINT ["/usr/bin/tini", "--", "/usr/local/bin/node", "/app/bin/text2img.js"]

@@ -193,6 +193,19 @@ test('interrupt ends the caller’s own requests, which answer 200 with what is 
   assert.deepEqual([after.progress, after.jobs], [0, 0]);
 });
 
+test('progress has the preview of the caller’s image, unless the client skips it', async (t) => {
+  const server = await served(t);
+  const answering = txt2img(server, { ...SMALL, prompt: 'a fox [slow 50]', steps: 400 });
+  const imageOf = async (query: string): Promise<unknown> =>
+    (await call(server, `/sdapi/v1/progress${query}`)).json['current_image'];
+  await until(async () => (await imageOf('')) !== null);
+  const image = Buffer.from(String(await imageOf('')), 'base64');
+  assert.equal(image.toString('latin1', 1, 4), 'PNG');
+  assert.equal(await imageOf('?skip_current_image=true'), null);
+  await call(server, '/sdapi/v1/interrupt', { method: 'POST' });
+  await answering;
+});
+
 test('skip ends the pass under way, and the request answers with the others', async (t) => {
   const server = await served(t);
   const answering = txt2img(server, { ...SMALL, prompt: 'a fox [slow 40]', steps: 50, n_iter: 2, seed: 3 });
