@@ -2,7 +2,13 @@
 import { REQUEST_FIELDS } from '../../job/request-fields.ts';
 import { type FieldTable } from '../../job/request-field.ts';
 import type { PromptLimits } from '../../job/limits.ts';
-import { type AnswerRecord, type DoorDescription, reference, type RouteRecord, type Schema } from '../openapi/route-record.ts';
+import {
+  type AnswerRecord,
+  type DoorDescription,
+  reference,
+  type RouteRecord,
+  type Schema,
+} from '../openapi/route-record.ts';
 import { LISTS, NOTHING_TO_DO } from './lists.ts';
 import { SAMPLER_LIST, SCHEDULE_LIST } from './samplers.ts';
 
