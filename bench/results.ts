@@ -40,7 +40,7 @@ export interface Results {
   readonly measurements: readonly Measurement[];
 }
 
-function thisMachine(): Machine {
+export function thisMachine(): Machine {
   const text = existsSync('/proc/cpuinfo') ? readFileSync('/proc/cpuinfo', 'utf8') : '';
   const entry = (key: string): string => new RegExp(`^${key}\\s*:\\s*(.*)$`, 'mi').exec(text)?.[1]?.trim() ?? '';
   const flags = new Set(`${entry('flags')} ${entry('Features')}`.split(' '));

@@ -65,7 +65,7 @@ export interface Served {
   stop(): Promise<void>;
 }
 
-export async function serve(t: TestContext, options: ServeOptions = {}): Promise<Served> {
+export async function serve(t: Pick<TestContext, 'after'>, options: ServeOptions = {}): Promise<Served> {
   const folder = options.folder ?? (await mkdtemp(join(tmpdir(), 'text2img-served-')));
   const logger = options.logger ?? silentLogger;
   const queue = openQueue(folder, options);

@@ -15,7 +15,7 @@ export const MCP_DOOR: Door = {
     let opened: Promise<McpExchange> | undefined;
     const open = (): Promise<McpExchange> =>
       (opened ??= import('./mcp-exchange.ts').then(({ McpExchange }) => new McpExchange(front, tools)));
-    app.addHook('preClose', async () => (await opened)?.close());
+    app.addHook('preClose', async () => (await opened)?.endSubscriptions());
     app.route({
       method: ['GET', 'POST', 'DELETE'],
       url: PATH,

@@ -6,6 +6,7 @@ import { randomUUID } from 'node:crypto';
 import {
   type AuthInfo,
   createMcpHandler,
+  type CreateMcpHandlerOptions,
   type McpHttpHandler,
   type McpRequestContext,
   type ServerContext,
@@ -32,6 +33,8 @@ export class McpExchange {
   readonly #front: Front;
   readonly #tools: DoorTools;
   readonly #handler: McpHttpHandler;
+  /** Of subscriptions, which end at once when the server goes down. Calls have the grace period. */
+  readonly #subscriptions: McpHttpHandler;
   readonly #running = new RunningCalls();
   /** The SDK hands this object through to the server that it makes for a request. */
   readonly #callers = new WeakMap<AuthInfo, Caller>();
@@ -39,12 +42,14 @@ export class McpExchange {
   constructor(front: Front, tools: DoorTools) {
     this.#front = front;
     this.#tools = tools;
-    this.#handler = createMcpHandler((context) => this.#serverFor(context), {
+    const options: CreateMcpHandlerOptions = {
       // From the first byte, so that keep-alives hold the connection while an image is made.
       responseMode: 'sse',
       keepAliveMs: KEEP_ALIVE_MS,
       onerror: (error) => this.#refused(error),
-    });
+    };
+    this.#handler = createMcpHandler((context) => this.#serverFor(context), options);
+    this.#subscriptions = createMcpHandler((context) => this.#serverFor(context), options);
   }
 
   async answer(request: FastifyRequest): Promise<Response> {
@@ -53,16 +58,19 @@ export class McpExchange {
     const authInfo: AuthInfo = { token: '', clientId: caller.key?.name ?? '', scopes: [] };
     this.#callers.set(authInfo, caller);
     const { body } = request;
-    const response = await this.#handler.fetch(webRequest(request, caller.gone), {
+    const handler = methodOf(body) === 'subscriptions/listen' ? this.#subscriptions : this.#handler;
+    const response = await handler.fetch(webRequest(request, caller.gone), {
       authInfo,
       ...(body === undefined ? {} : { parsedBody: body }),
     });
-    if (begins(body)) response.headers.set(SESSION_HEADER, randomUUID());
+    // The first request of a client of 2025.
+    if (methodOf(body) === 'initialize') response.headers.set(SESSION_HEADER, randomUUID());
     return response;
   }
 
-  close(): Promise<void> {
-    return this.#handler.close();
+  /** Ends what would not end by itself. */
+  endSubscriptions(): Promise<void> {
+    return this.#subscriptions.close();
   }
 
   #refused(error: Error): void {
@@ -133,9 +141,8 @@ function takenBack(body: unknown): readonly (string | number)[] {
   });
 }
 
-/** Whether it is the first request of a client of 2025. */
-function begins(body: unknown): boolean {
-  return isRecord(body) && own(body, 'method') === 'initialize';
+function methodOf(body: unknown): unknown {
+  return isRecord(body) ? own(body, 'method') : undefined;
 }
 
 /** The body is handed over beside it, parsed. */
