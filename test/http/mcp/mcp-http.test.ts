@@ -215,3 +215,18 @@ test('bodies that are no JSON-RPC are refused in its shape, and nothing is enque
   assert.equal((await fetch(new URL('/mcp', served.url))).status, 405);
   assert.deepEqual(await served.queue.list({ limit: 1 }), []);
 });
+
+for (const revision of REVISIONS)
+  test(`${revision}: a server that goes down answers the calls that wait, and their jobs stay`, async (t) => {
+    const served = await serve(t, { worker: false });
+    const client = await connect(t, served.url, { revision });
+    const call = client.callTool({ name: 'generate_image', arguments: { prompt: 'a fox' } });
+    await until(async () => (await served.queue.list({ limit: 1 })).length === 1);
+    const closed = served.app.close();
+    // Calls go on for the grace period.
+    await sleep(200);
+    served.lifecycle.end();
+    assert.match(textOf(await call), /^shutting_down: /);
+    await closed;
+    assert.equal((await served.queue.list({ limit: 1 }))[0]?.status, 'pending');
+  });
