@@ -10,11 +10,13 @@ const MARKS = { begin: '<!-- npm run pages: bench/results -->', end: '<!-- end -
 
 /** Every machine's results, in the order of the files' names. */
 export function readResults(folder = RESULTS_FOLDER): Results[] {
-  return readdirSync(folder)
-    // That of `bench:http` has another form.
-    .filter((name) => name.endsWith('.json') && name !== 'http.json')
-    .toSorted()
-    .map((name) => JSON.parse(readFileSync(join(folder, name), 'utf8')) as Results);
+  return (
+    readdirSync(folder)
+      // That of `bench:http` has another form.
+      .filter((name) => name.endsWith('.json') && name !== 'http.json')
+      .toSorted()
+      .map((name) => JSON.parse(readFileSync(join(folder, name), 'utf8')) as Results)
+  );
 }
 
 /** @param page with both marks @returns the page with the tables between them */

@@ -5,19 +5,16 @@
 import { once } from 'node:events';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import { DOORS } from '../http/doors.ts';
-import { KnownWorkers } from '../http/front/known-workers.ts';
-import { NamedModels } from '../http/front/model-directory.ts';
-import { QueueFront } from '../http/front/queue-front.ts';
 import { KeyFile } from '../http/keys/key-file.ts';
 import { buildServer } from '../http/server/build-server.ts';
 import { Lifecycle } from '../http/server/lifecycle.ts';
 import { messageOf, systemCode } from '../lib/disk-errors.ts';
 import { pause } from '../lib/pause.ts';
 import type { PromptQueue } from '../queue/prompt-queue.ts';
-import type { ImageStore } from '../storage/image-store.ts';
 import { closing } from './closing.ts';
 import { clipTokenCounter } from './count-tokens.ts';
 import { makeMetrics } from './open-metrics.ts';
+import { openFront, openWorkers } from './open-front.ts';
 import { openQueue } from './open-queue.ts';
 import { openStore } from './open-store.ts';
 import { OwnWorker } from './own-worker.ts';
@@ -51,7 +48,7 @@ export async function runServer(settings: ServeSettings, options: ServeOptions):
     store: opened.resource.store,
     workers,
     models,
-    lifecycle,
+    ending: lifecycle.ending,
   });
   // Wrong credentials are reported at once, not by every request.
   await queueTrouble(queue.resource).then((trouble) => {
@@ -144,39 +141,4 @@ async function queueTrouble(queue: PromptQueue): Promise<Text2ImgError | undefin
   } catch (error) {
     return Text2ImgError.from(error);
   }
-}
-
-async function openWorkers({ sideData }: PromptQueue, { logger }: ServeOptions): Promise<KnownWorkers> {
-  return KnownWorkers.open({ workers: sideData.workers, canWrite: () => sideData.canWrite(), logger });
-}
-
-interface FrontParts {
-  readonly queue: PromptQueue;
-  readonly store: ImageStore;
-  readonly workers: KnownWorkers;
-  readonly models: Awaited<ReturnType<ServeSettings['models']>>;
-  readonly lifecycle: Lifecycle;
-}
-
-function openFront(settings: ServeSettings, { logger }: ServeOptions, parts: FrontParts): QueueFront {
-  const { queue, store, workers, models, lifecycle } = parts;
-  const { named, fallback } = models;
-  return new QueueFront({
-    queue,
-    store,
-    objectPrefix: settings.store.prefix,
-    models: new NamedModels({
-      named,
-      fallback,
-      isStrict: settings.isStrict,
-      ofWorkers: () => workers.models,
-      nowMs: Date.now,
-    }),
-    workers,
-    limits: settings.limits,
-    waitTimeoutMs: settings.waitTimeoutMs,
-    noWorkerTimeoutMs: settings.noWorkerTimeoutMs,
-    logger,
-    ending: lifecycle.ending,
-  });
 }

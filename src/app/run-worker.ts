@@ -48,6 +48,8 @@ export interface RunSettings {
   readonly healthFile: string | undefined;
   /** Where Prometheus scrapes; undefined: nowhere. */
   readonly metrics?: MetricsPlace | undefined;
+  /** False: webhooks are recorded and left to other processes. Default: true. */
+  readonly sendsWebhooks?: boolean;
 }
 
 export interface RunOptions {
@@ -190,7 +192,7 @@ async function work({ settings, options, deliverer, models, healthFile, onReady 
   for (const facts of engines.models) checkOperatorDefaults(options.defaults, facts);
   onReady?.();
   const finished = new AbortController();
-  const delivering = deliverer.run(finished.signal);
+  const delivering = settings.sendsWebhooks === false ? undefined : deliverer.run(finished.signal);
   // While images are finished webhooks go on; what hangs there must not begin to hang only then.
   const stopWithGrace = (): void => void setTimeout(() => void deliverer.stop(), options.graceMs).unref();
   signal.addEventListener('abort', stopWithGrace, { once: true });

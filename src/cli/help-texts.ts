@@ -24,6 +24,13 @@ export const EXAMPLES: Record<CommandName, readonly Example[]> = {
       'Only answer requests. As many workers as you like generate elsewhere.',
     ],
   ],
+  mcp: [
+    ['text2img mcp --data-dir ~/pictures', 'Put this into the configuration file of your agent, with absolute paths.'],
+    [
+      'text2img mcp --mongo-uri mongodb://db/app --gcs-bucket my-bucket',
+      'Only add prompts. Your workers generate the images.',
+    ],
+  ],
   keys: [
     ['text2img keys create alice --api-keys keys', 'Add a key to the file, and print it once.'],
     ['text2img keys list --api-keys keys', 'List the names, without the keys.'],

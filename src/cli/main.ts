@@ -142,6 +142,8 @@ async function dispatch(
       return (await import('./health.ts')).health(context);
     case 'serve':
       return (await import('./serve.ts')).serve(withMode(context, mode));
+    case 'mcp':
+      return (await import('./mcp.ts')).mcp(withMode(context, mode));
     case 'keys':
       return (await import('./keys.ts')).keys(context, { action: action ?? 'list', name: operand ?? '' });
     case 'setup':

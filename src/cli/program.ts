@@ -55,6 +55,10 @@ const SHAPES: readonly CommandShape[] = [
     command: 'serve',
     description: 'Answer HTTP requests for images; with the embedded queue generate them too.',
   },
+  {
+    command: 'mcp',
+    description: 'Generate images for an agent over standard input and output (Model Context Protocol).',
+  },
   { command: 'keys', action: 'create', operand: '<name>', description: 'Create an API key and print it once.' },
   { command: 'keys', action: 'list', description: 'List the names of the API keys.' },
   { command: 'keys', action: 'revoke', operand: '<name>', description: 'Revoke all API keys of a name.' },

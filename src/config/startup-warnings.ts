@@ -14,7 +14,7 @@ export interface StartupWarning {
 const VALUE_LENGTH = 60;
 
 /** They keep models or compiled networks in the user's folders. */
-const USE_FOLDERS: ReadonlySet<CommandName> = new Set(['run', 'serve', 'generate', 'models', 'doctor', 'setup']);
+const USE_FOLDERS: ReadonlySet<CommandName> = new Set(['run', 'serve', 'mcp', 'generate', 'models', 'doctor', 'setup']);
 
 export function startupWarnings(command: CommandName, environment: Environment): readonly StartupWarning[] {
   // A health check runs twice a minute, and the worker has said it already.

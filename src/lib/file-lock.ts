@@ -109,7 +109,8 @@ async function ageMs(path: string): Promise<number> {
   return facts === undefined ? 0 : Date.now() - facts.mtimeMs;
 }
 
-function isAlive(pid: number): boolean {
+/** Of a process of this machine. */
+export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
     return true;

@@ -24,6 +24,7 @@ const PINO = [
 /** The checkpoint's family: its networks' graphs are built to compare them with the files. */
 const FAMILY = ['@huggingface/tokenizers', 'long', 'protobufjs'];
 
+const MCP = ['@modelcontextprotocol/core', '@modelcontextprotocol/server'];
 const METRICS = ['@opentelemetry/api', 'bintrees', 'prom-client', 'tdigest'];
 
 interface Start {
@@ -50,6 +51,7 @@ const STARTS: readonly Start[] = [
   { args: ['webhooks', 'list'], packages: ['commander', 'ipaddr.js'] },
   { args: ['run', ...DEMO], packages: ['commander', 'ipaddr.js', 'zod'] },
   { args: ['run', '--metrics-port', '0', ...DEMO], packages: ['commander', 'ipaddr.js', 'zod', ...METRICS] },
+  { args: ['mcp', ...DEMO], packages: ['commander', 'ipaddr.js', 'zod', ...MCP] },
   { args: ['webhooks', 'deliver'], packages: ['commander', 'ipaddr.js'] },
   { args: ['jobs', 'retry', 'nothing'], packages: ['commander'], exitCode: 2 },
   { args: ['jobs', 'cancel', 'nothing'], packages: ['commander'], exitCode: 2 },

@@ -13,6 +13,7 @@ export const COMMANDS = [
   'health',
   'setup',
   'serve',
+  'mcp',
   'keys',
 ] as const;
 export type CommandName = (typeof COMMANDS)[number];
@@ -54,12 +55,12 @@ export interface OptionSpec {
   readonly secret?: true;
 }
 
-export const QUEUE_COMMANDS = ['run', 'serve', 'enqueue', 'jobs', 'webhooks', 'doctor'] as const;
-export const WEBHOOK_COMMANDS = ['run', 'serve', 'webhooks'] as const;
+export const QUEUE_COMMANDS = ['run', 'serve', 'mcp', 'enqueue', 'jobs', 'webhooks', 'doctor'] as const;
+export const WEBHOOK_COMMANDS = ['run', 'serve', 'mcp', 'webhooks'] as const;
 /** They have a worker. */
-export const WORKING = ['run', 'serve'] as const;
-export const DRAWING = ['run', 'serve', 'generate'] as const;
-export const PICTURE = ['run', 'serve', 'generate', 'enqueue'] as const;
+export const WORKING = ['run', 'serve', 'mcp'] as const;
+export const DRAWING = ['run', 'serve', 'mcp', 'generate'] as const;
+export const PICTURE = ['run', 'serve', 'mcp', 'generate', 'enqueue'] as const;
 
 /** Keeps each option's own type. */
 export function option<const Spec extends OptionSpec>(spec: Spec): Spec {

@@ -1,6 +1,6 @@
 /** Options: the queue and the store. */
 import { DEFAULT_OBJECT_PREFIX } from '../../storage/object-prefix.ts';
-import { QUEUE_COMMANDS, option, type OptionSpec } from './option-spec.ts';
+import { QUEUE_COMMANDS, option, type OptionSpec, WORKING } from './option-spec.ts';
 import { bucketName, collectionName, mongoUri, objectPrefix } from './strict-names.ts';
 import { onOrOff, text } from './value-types.ts';
 
@@ -8,7 +8,7 @@ export const QUEUE_OPTIONS = {
   mongoUri: option({
     placeholder: '<uri>',
     type: mongoUri,
-    doc: 'MongoDB database with the queue. "run" and "serve" need --gcs-bucket as well.',
+    doc: 'MongoDB database with the queue. "run", "serve" and "mcp" need --gcs-bucket as well.',
     allowed: 'like mongodb://host:27017/my-database',
     commands: QUEUE_COMMANDS,
     environment: 'MONGO_URI',
@@ -39,7 +39,7 @@ export const QUEUE_OPTIONS = {
     default: DEFAULT_OBJECT_PREFIX,
     doc: 'First part of the images’ names, in the bucket or the data folder.',
     allowed: 'letters, digits, and . _ - / up to 200 characters, without empty parts and the parts . and ..',
-    commands: ['run', 'serve', 'jobs'],
+    commands: [...WORKING, 'jobs'],
     actions: ['retry'],
   }),
   dataDir: option({

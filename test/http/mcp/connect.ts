@@ -3,9 +3,9 @@ import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/cli
 import type { TestContext } from 'node:test';
 
 export const REVISIONS = ['2026-07-28', '2025'] as const;
-type Revision = (typeof REVISIONS)[number];
+export type Revision = (typeof REVISIONS)[number];
 
-function clientOf(revision: Revision): Client {
+export function clientOf(revision: Revision): Client {
   const mode = revision === '2025' ? 'legacy' : ({ pin: revision } as const);
   return new Client({ name: 'a test', version: '1' }, { versionNegotiation: { mode } });
 }
