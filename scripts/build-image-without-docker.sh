@@ -85,6 +85,21 @@ if in_container "${text2img[@]}" health 2>/dev/null; then
   echo "a worker that has ended is called healthy" >&2
   exit 1
 fi
+# The server with its own worker is healthy too, answers at the port that the image exposes, and stops without an error.
+exposed=$(buildah inspect --type image --format '{{range $port, $_ := .OCIv1.Config.ExposedPorts}}{{$port}} {{end}}' localhost/text2img:cpu)
+[ "$exposed" = '7860/tcp ' ] || { echo "the image exposes: $exposed" >&2; exit 1; }
+in_container sh -c '
+  "$@" serve --embedded --data-dir /data/served --host 0.0.0.0 --no-auth & server=$!
+  until "$@" health 2>/dev/null; do kill -0 $server || exit 1; sleep 0.2; done
+  /usr/local/bin/node --input-type=module -e "
+    const body = JSON.stringify({ prompt: String(1), steps: 2, width: 64, height: 64 });
+    const answer = await fetch(process.argv[1], { method: process.argv[2], body });
+    const { images } = await answer.json();
+    if (images?.length !== 1) throw new Error(String(answer.status));
+  " http://127.0.0.1:7860/sdapi/v1/txt2img POST || exit 1
+  kill $server; wait $server' sh "${text2img[@]}"
+echo "the server in the container generated an image"
+
 pictures=$(in_container sh -c 'ls /data/generated/*.png' | wc -l)
 prompts=$(grep -c . examples/prompts.jsonl)
 echo "the container generated $pictures of $prompts demo prompts"

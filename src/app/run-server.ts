@@ -10,6 +10,7 @@ import { buildServer } from '../http/server/build-server.ts';
 import { Lifecycle } from '../http/server/lifecycle.ts';
 import { messageOf, systemCode } from '../lib/disk-errors.ts';
 import { pause } from '../lib/pause.ts';
+import { HealthFile } from '../observability/health-file.ts';
 import type { PromptQueue } from '../queue/prompt-queue.ts';
 import { closing } from './closing.ts';
 import { clipTokenCounter } from './count-tokens.ts';
@@ -36,6 +37,8 @@ const LAST_ANSWERS_MS = 1000;
 export async function runServer(settings: ServeSettings, options: ServeOptions): Promise<void> {
   const { logger } = options;
   const keys = settings.apiKeys === undefined ? undefined : await KeyFile.open(settings.apiKeys, logger);
+  await using healthFile = new HealthFile(settings.healthFile, logger);
+  using _serving = healthFile.whileServing();
   const signer = await urlSigner(settings);
   const models = await settings.models();
   await using opened = closing(await openStore(settings.store, options));

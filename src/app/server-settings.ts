@@ -34,6 +34,8 @@ export interface ServeSettings {
   readonly isStrict: boolean;
   readonly queue: QueueSettings;
   readonly store: StoreSettings;
+  /** Of a server without a worker of its own, which has one itself; undefined: nobody asks. */
+  readonly healthFile: string | undefined;
   /** The worker in this process; undefined: there is none. */
   readonly run: RunSettings | undefined;
   /** Asks nobody and downloads nothing. @throws `model_not_found`, `invalid_option` */
@@ -54,6 +56,7 @@ export interface ServeParts {
 export function serveSettings(config: Config, { queue, store, run, limits }: ServeParts): ServeSettings {
   const { host, port, apiKeys, urlSecret, corsOrigin: allowed, publicUrl } = config;
   const isEmbedded = queue.mode.kind === 'embedded';
+  const hasWorker = isEmbedded && config.worker;
   return {
     host,
     port,
@@ -77,7 +80,8 @@ export function serveSettings(config: Config, { queue, store, run, limits }: Ser
     isStrict: config.strictModels,
     queue,
     store,
-    run: isEmbedded && config.worker ? { ...run, worker: { ...run.worker, until: 'stopped' } } : undefined,
+    healthFile: hasWorker ? undefined : config.heartbeatFile,
+    run: hasWorker ? { ...run, worker: { ...run.worker, until: 'stopped' } } : undefined,
     models: () => modelNames(run.model, isEmbedded),
   };
 }

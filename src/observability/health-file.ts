@@ -80,6 +80,14 @@ export class HealthFile implements AsyncDisposable {
     return { [Symbol.dispose]: () => clearInterval(timer) };
   }
 
+  /** Touches it until disposed. Of a process that only answers requests: there is no loop but the one that runs timers. */
+  whileServing(): Disposable {
+    this.touch();
+    const timer = setInterval(() => this.touch(), INTERVAL_MS);
+    timer.unref();
+    return { [Symbol.dispose]: () => clearInterval(timer) };
+  }
+
   /** Removes the file, unless another worker has written it since. Can be called twice. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#isClosed) return;

@@ -65,7 +65,7 @@ export const WORKER_OPTIONS = {
     kind: 'path',
     doc: 'Health file. The worker renews it for "text2img health". If omitted, each worker has one in the temporary folder.',
     allowed: 'a file',
-    commands: ['run', 'health'],
+    commands: ['run', 'serve', 'health'],
   }),
   maxAge: option({
     placeholder: '<s>',
