@@ -9,7 +9,7 @@ import type { MetricsPlace } from '../http/metrics/metrics-listener.ts';
 import { untilAborted } from '../lib/until-aborted.ts';
 import { HealthFile } from '../observability/health-file.ts';
 import type { Logger } from '../observability/logger.ts';
-import type { PromptQueue } from '../queue/prompt-queue.ts';
+import type { ModelSelection, PromptQueue } from '../queue/prompt-queue.ts';
 import type { ImageStore } from '../storage/image-store.ts';
 import type { DeliverySummary, WebhookDeliverer } from '../webhook/deliverer.ts';
 import { checkOperatorDefaults } from '../worker/check-operator-defaults.ts';
@@ -91,7 +91,8 @@ export async function runUntilStopped(settings: RunSettings, options: RunOptions
     logger,
     onOutcome: (outcome, lagMs) => metrics?.ofWebhook(outcome, lagMs),
   });
-  const places = { store, queue: queue.resource, isWatching: settings.worker.until === 'stopped' };
+  const models = { named: served.map(({ id }) => id), takesUnnamed: true };
+  const places = { store, queue: queue.resource, models, isWatching: settings.worker.until === 'stopped' };
   const found = await untilAborted(checkPlaces(places, options), signal);
   if (found === undefined) return undefined;
   const workerOptions: Omit<WorkerOptions, 'pool'> = {
@@ -115,13 +116,13 @@ export async function runUntilStopped(settings: RunSettings, options: RunOptions
   if (places.isWatching || !found.isDrained) {
     // Only now, because it may take long: a wrong database name is reported before gigabytes are downloaded.
     const events = { ...options.download, onAlive: () => healthFile.starting() };
-    const models = findableModels(served, { logger, events });
-    const [only, ...others] = models;
+    const findable = findableModels(served, { logger, events });
+    const [only, ...others] = findable;
     // One of several that is not found is left out.
     if (only !== undefined && others.length === 0 && (await untilAborted(only.find(), signal)) === undefined)
       return undefined;
     try {
-      await work({ settings, options: workerOptions, deliverer, models, healthFile, onReady: options.onReady });
+      await work({ settings, options: workerOptions, deliverer, models: findable, healthFile, onReady: options.onReady });
     } catch (error) {
       failure = Text2ImgError.from(error);
     }
@@ -146,6 +147,7 @@ function paceOf({ mode, leaseMs, maxAttempts, owner }: QueueSettings) {
 interface Places {
   readonly store: ImageStore;
   readonly queue: PromptQueue;
+  readonly models: ModelSelection;
   readonly isWatching: boolean;
 }
 
@@ -157,12 +159,14 @@ interface Surroundings {
 
 /** Reports a missing right to write before the worker downloads or claims anything. @throws what store and queue throw */
 async function checkPlaces(
-  { store, queue, isWatching }: Places,
+  { store, queue, models, isWatching }: Places,
   { logger, signal }: Pick<RunOptions, 'logger' | 'signal'>,
 ): Promise<Surroundings> {
-  const { isDrained, refused, stuck } = await queue.drainState({ signal });
+  const { isDrained, refused, stuck, others = 0 } = await queue.drainState({ signal, models });
   await store.check({ signal });
   logger.info('queue and store opened', { queue: queue.description, store: store.description, empty: isDrained });
+  if (isDrained && !isWatching && others > 0)
+    logger.warning('the queue has jobs for other models only', { jobs: others, models: models.named });
   const hasLeft = isDrained && !isWatching && refused + stuck > 0;
   return { isDrained, left: hasLeft ? jobsLeft({ refused, stuck }) : undefined };
 }

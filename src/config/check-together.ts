@@ -26,11 +26,16 @@ export function checkTogether(config: Config, { mode, environment }: Together): 
   checkEngines(config);
 }
 
-function checkModels({ model, models }: Config): void {
+function checkModels({ model, models, vae, predictionType, engines }: Config): void {
   if (models === undefined) return;
   if (model !== undefined) throw conflict('give either --model or --models, not both');
   if (models.length === 1) return;
-  throw conflict('several --models are not supported yet; start a worker for each model');
+  const ofOne = vae === undefined ? predictionType && '--prediction-type' : '--vae';
+  if (ofOne !== undefined) throw conflict(`${ofOne} is about one model and cannot be used with several --models`);
+  if (engines > 1)
+    throw conflict(
+      '--engines and several --models cannot be used together; start a worker for each model, or name GPUs with --device',
+    );
 }
 
 function checkEngines(config: Config): void {

@@ -3,6 +3,7 @@ import type { EngineSlot, PoolModel } from '../engine/pool.ts';
 import { untilAborted } from '../lib/until-aborted.ts';
 import { ClaimedJob } from './claimed-job.ts';
 import { endingsOf } from './endings.ts';
+import { selectionOf } from './model-selection.ts';
 import { ModelTurns } from './model-turns.ts';
 import { prepareJobs, releaseBatch } from './prepare-jobs.ts';
 import type { Batch, PreparedJob, WorkerContext } from './worker-context.ts';
@@ -46,7 +47,7 @@ export class Claims {
       for (;;) {
         if (!failures.hasGenerated && !(await this.#mayTakeOver(slot))) return [];
         await this.#reap();
-        const turn = await this.#turns.claim(slot, (_, limit) => this.#claimJobs(limit));
+        const turn = await this.#turns.claim(slot, (models, limit) => this.#claimJobs(models, limit));
         trouble.queueAnswered();
         const { jobs = [], model } = turn ?? {};
         if (model === undefined) return [];
@@ -71,7 +72,7 @@ export class Claims {
   async #mayTakeOver(slot: EngineSlot): Promise<boolean> {
     const { options, failures } = this.#context;
     const { queue, signal } = options;
-    if ((await untilAborted(queue.msUntilNextDue(), signal)) !== 0) return !signal.aborted;
+    if ((await untilAborted(queue.msUntilNextDue({ models: selectionOf(slot.models) }), signal)) !== 0) return !signal.aborted;
     const probed = await untilAborted(
       slot.probe().then((refusal) => ({ refusal })),
       signal,
@@ -92,12 +93,13 @@ export class Claims {
     if (reaped > 0) logger.warning('jobs failed: every attempt crashed', { count: reaped });
   }
 
-  async #claimJobs(most: number): Promise<readonly ClaimedJob[]> {
+  async #claimJobs(models: readonly PoolModel[], most: number): Promise<readonly ClaimedJob[]> {
     const { options, trouble, stop, tell, watched, publish } = this.#context;
     const { queue, batchSize, signal } = options;
     const claimedAtMs = performance.now();
     const limit = trouble.isCautious ? 1 : Math.max(1, Math.min(batchSize, most));
-    const claims = await queue.claim({ limit, signal, endings: endingsOf(options, tell) });
+    const endings = endingsOf(options, tell);
+    const claims = await queue.claim({ limit, signal, endings, models: selectionOf(models) });
     const jobs = claims.map((claim) => {
       const { lastSignal } = stop;
       const onEnd = (leaving?: Promise<void>): void => {

@@ -3,16 +3,23 @@
  * it stays for no more than 20 documents or 60 seconds.
  */
 import type { EngineSlot, PoolModel } from '../engine/pool.ts';
-import type { ClaimedJob } from './claimed-job.ts';
+import type { ClaimedPrompt } from '../queue/prompt-queue.ts';
 
 /** Claims at most so many documents for these models. */
-export type ClaimFor = (models: readonly PoolModel[], limit: number) => Promise<readonly ClaimedJob[]>;
+type ClaimFor<Job> = (models: readonly PoolModel[], limit: number) => Promise<readonly Job[]>;
 
 /** Jobs for one model. */
-export interface Turn {
+interface Turn<Job> {
   readonly model: PoolModel;
   /** None: nothing waits that the engine can generate. */
-  readonly jobs: readonly ClaimedJob[];
+  readonly jobs: readonly Job[];
+}
+
+type Slot = Pick<EngineSlot, 'engine' | 'loaded' | 'models' | 'maxImages'>;
+
+/** A claimed job. */
+interface WithClaim {
+  readonly claim: Pick<ClaimedPrompt, 'model'>;
 }
 
 /** Since the model was loaded, or since nothing else waited. */
@@ -36,7 +43,7 @@ export class ModelTurns {
   }
 
   /** @returns undefined where the slot has no model @throws what claiming throws */
-  async claim(slot: EngineSlot, claimFor: ClaimFor): Promise<Turn | undefined> {
+  async claim<Job extends WithClaim>(slot: Slot, claimFor: ClaimFor<Job>): Promise<Turn<Job> | undefined> {
     const { loaded } = slot;
     const isIn = slot.models.some(({ id }) => id === loaded?.id);
     const others = slot.models.filter(({ id }) => id !== loaded?.id);
@@ -56,7 +63,7 @@ export class ModelTurns {
   }
 
   /** The first document says which model; more for the same follow. A model that was never loaded gets one, because nobody knows what fits. */
-  async #claimOther(slot: EngineSlot, others: readonly PoolModel[], claimFor: ClaimFor): Promise<Turn | undefined> {
+  async #claimOther<Job extends WithClaim>(slot: Slot, others: readonly PoolModel[], claimFor: ClaimFor<Job>): Promise<Turn<Job> | undefined> {
     const [first] = others.length === 0 ? [] : await claimFor(others, 1);
     const [anyModel] = others;
     if (first === undefined) return anyModel && { model: anyModel, jobs: [] };
