@@ -40,6 +40,7 @@ export class PooledEngine implements AsyncDisposable {
   #unloading: Promise<void> = Promise.resolve();
   #probing: Promise<Text2ImgError | undefined> | undefined;
   /** Its jobs end with the reason that `kill` received, which says nothing about the engine. */
+  readonly #killed = Promise.withResolvers<Text2ImgError>();
   #isKilled = false;
   #lastUsedMs = performance.now();
 
@@ -137,6 +138,7 @@ export class PooledEngine implements AsyncDisposable {
 
   kill(reason: Text2ImgError): void {
     this.#isKilled = true;
+    this.#killed.resolve(reason);
     for (const { host } of this.#models) host.kill(reason);
   }
 
@@ -178,12 +180,13 @@ export class PooledEngine implements AsyncDisposable {
       return error;
     }
     if (model !== this.#current) await this.#switchTo(model);
-    return await this.#start();
+    return this.#isKilled ? await this.#killed.promise : await this.#start();
   }
 
   async #switchTo(model: EngineModel): Promise<void> {
     this.#isStarting = true;
-    await this.#current.host.unload();
+    // Nobody waits for its end once all engines are killed.
+    await Promise.race([this.#current.host.unload(), this.#killed.promise]);
     this.#current = model;
     this.#isStarting = false;
   }

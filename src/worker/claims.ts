@@ -72,7 +72,8 @@ export class Claims {
   async #mayTakeOver(slot: EngineSlot): Promise<boolean> {
     const { options, failures } = this.#context;
     const { queue, signal } = options;
-    if ((await untilAborted(queue.msUntilNextDue({ models: selectionOf(slot.models) }), signal)) !== 0) return !signal.aborted;
+    if ((await untilAborted(queue.msUntilNextDue({ models: selectionOf(slot.models) }), signal)) !== 0)
+      return !signal.aborted;
     const probed = await untilAborted(
       slot.probe().then((refusal) => ({ refusal })),
       signal,

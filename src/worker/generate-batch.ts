@@ -18,9 +18,11 @@ export async function generateBatch(batch: Batch, slot: EngineSlot, context: Wor
   const left: PreparedJob[] = [];
   for (const prepared of await preparedJobs(batch, slot, context)) {
     const { job, kept } = prepared;
-    if (kept === undefined) left.push(prepared);
+    // It was cancelled while its model was loaded.
+    if (job.lease.isLost) publishGenerated(prepared, context, async () => job.lose());
+    else if (kept === undefined) left.push(prepared);
     else publishGenerated(prepared, context, () => publish(prepared, kept, context));
-    job.isGenerated = kept !== undefined;
+    job.isGenerated = kept !== undefined || job.lease.isLost;
   }
   if (left.length === 0) return;
   context.work.begin();

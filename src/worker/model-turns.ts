@@ -63,7 +63,11 @@ export class ModelTurns {
   }
 
   /** The first document says which model; more for the same follow. A model that was never loaded gets one, because nobody knows what fits. */
-  async #claimOther<Job extends WithClaim>(slot: Slot, others: readonly PoolModel[], claimFor: ClaimFor<Job>): Promise<Turn<Job> | undefined> {
+  async #claimOther<Job extends WithClaim>(
+    slot: Slot,
+    others: readonly PoolModel[],
+    claimFor: ClaimFor<Job>,
+  ): Promise<Turn<Job> | undefined> {
     const [first] = others.length === 0 ? [] : await claimFor(others, 1);
     const [anyModel] = others;
     if (first === undefined) return anyModel && { model: anyModel, jobs: [] };
