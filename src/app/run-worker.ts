@@ -122,7 +122,14 @@ export async function runUntilStopped(settings: RunSettings, options: RunOptions
     if (only !== undefined && others.length === 0 && (await untilAborted(only.find(), signal)) === undefined)
       return undefined;
     try {
-      await work({ settings, options: workerOptions, deliverer, models: findable, healthFile, onReady: options.onReady });
+      await work({
+        settings,
+        options: workerOptions,
+        deliverer,
+        models: findable,
+        healthFile,
+        onReady: options.onReady,
+      });
     } catch (error) {
       failure = Text2ImgError.from(error);
     }

@@ -28,7 +28,7 @@ import { FileImageStore } from '../../src/storage/file/file-image-store.ts';
 import { DEFAULT_OBJECT_PREFIX } from '../../src/storage/object-prefix.ts';
 import type { WorkerOptions } from '../../src/worker/worker-contract.ts';
 import { runWorker } from '../../src/worker/worker.ts';
-import { startInstantPool } from '../engine/instant-engine.ts';
+import { instantModels, startInstantPool } from '../engine/instant-engine.ts';
 import { NO_WEBHOOKS } from '../worker/no-webhooks.ts';
 
 export interface ServeOptions {
@@ -143,13 +143,19 @@ async function makeKeys(folder: string, { keys: names }: ServeOptions, logger: L
   return { keys: await KeyFile.open(path, logger), secrets };
 }
 
-type WorkerParts = Pick<ServeOptions, 'worker'> & { readonly logger: Logger };
+type WorkerParts = Pick<ServeOptions, 'worker' | 'models'> & { readonly logger: Logger };
 
 /** Works until the function that it returns is called. */
-function startWorker(queue: PromptQueue, store: FileImageStore, { worker, logger }: WorkerParts): () => Promise<void> {
+function startWorker(
+  queue: PromptQueue,
+  store: FileImageStore,
+  { worker, models, logger }: WorkerParts,
+): () => Promise<void> {
   const controller = new AbortController();
   const working = (async () => {
-    await using pool = await startInstantPool({ logger });
+    await using pool =
+      models === undefined ? await startInstantPool({ logger }) : instantModels(models, { logger }).pool;
+    if (models !== undefined) await pool.start();
     await runWorker({
       queue,
       store,
