@@ -116,6 +116,17 @@ test('a first request never takes over a job, and neither does another key, anot
   assert.deepEqual((await send({ retryCount: 1 })).ids, [id]);
 });
 
+test('a request whose client left before its job was added adds none', async (t) => {
+  const served = await serve(t, { worker: false });
+  for (const retryCount of [0, 1]) {
+    const who = caller({ gone: AbortSignal.abort(), retryCount });
+    await assert.rejects(served.front.create(who, prompt('a'), watched({ text: 'a' })), {
+      code: 'client_disconnected',
+    });
+  }
+  assert.equal((await served.queue.counts()).pending, 0);
+});
+
 test('a job whose client is gone for good is cancelled, and one that a retry took over is not', async (t) => {
   const served = await serve(t, { worker: false, front: { cancelLostAfterMs: 300 } });
   const leave = async (text: string, door: Caller['door'] = 'openai', idempotencyKey?: string): Promise<string> => {

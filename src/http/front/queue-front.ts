@@ -208,6 +208,9 @@ export class QueueFront implements Front, AsyncDisposable {
         return { ids: [taken], isRepeat: true, warnings: [] };
       }
     }
+    // A client that left sends the request again, and that one makes the job. Two of them would generate it twice.
+    if (orphanKey !== undefined && caller.gone.aborted)
+      throw new Text2ImgError('client_disconnected', 'The client closed the connection.');
     if (isWatched) this.#checkRoom();
     await this.#admission.admit(caller, prompts.length);
     const ids = prompts.map(newId);

@@ -74,8 +74,8 @@ const SLOW = `
 import sys
 import openai
 
-client = openai.OpenAI(base_url=sys.argv[1] + '/v1', api_key='any', timeout=0.5, max_retries=5)
-answer = client.images.generate(prompt='a fox [slow 300]')
+client = openai.OpenAI(base_url=sys.argv[1] + '/v1', api_key='any', timeout=1, max_retries=5)
+answer = client.images.generate(prompt='a fox [slow 600]')
 print(answer.data[0].b64_json[:12])
 `;
 

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type OpenAI from 'openai';
-import { UnprocessableEntityError } from 'openai';
+import { RateLimitError, UnprocessableEntityError } from 'openai';
 import { type Served, serve } from '../served.ts';
 import { recordingFetch } from './recording-fetch.ts';
 import { clientOf, errorOf, isPng, jobsOf } from './sdk-client.ts';
@@ -24,6 +24,11 @@ test('the same Idempotency-Key gives the same image, and with another body an Un
 test('the SDK repeats a request after 429 and gets its image', async (t) => {
   const served = await serve(t, { worker: false, limits: { maxQueueLength: 1 } });
   const [inTheWay = ''] = (await served.queue.enqueue([{ text: 'in the way' }])).map(String);
+  const refusal = await errorOf(
+    clientOf(served, { maxRetries: 0 }).images.generate({ prompt: 'a fox' }),
+    RateLimitError,
+  );
+  assert.deepEqual([refusal.code, refusal.type], ['too_many_pending', 'rate_limit_error']);
   let other: Served | undefined;
   const { fetch, exchanges } = recordingFetch({
     // The server counts its queue every few seconds.
@@ -34,6 +39,7 @@ test('the SDK repeats a request after 429 and gets its image', async (t) => {
     },
   });
   const answer = await clientOf(served, { fetch, maxRetries: 60 }).images.generate({ prompt: 'a fox' });
+  await other?.stop();
   isPng(answer.data?.[0]?.b64_json);
   const [first] = exchanges;
   assert.deepEqual([first?.status, first?.headers.get('x-should-retry')], [429, 'true']);
@@ -57,9 +63,9 @@ test('the SDK repeats a request after 503 and gets its image', async (t) => {
 
 test('a request that is repeated after a timeout takes over the job of the first one', async (t) => {
   const served = await serve(t);
-  // Three steps of 300 ms: the first request is dropped, and a later one waits for the same job.
-  const client = clientOf(served, { timeout: 500, maxRetries: 5 });
-  const answer = await client.images.generate({ prompt: 'a fox [slow 300]', seed: 5 } as never);
+  // Three steps of 600 ms: the first request is dropped, and a later one waits for the same job.
+  const client = clientOf(served, { timeout: 1000, maxRetries: 5 });
+  const answer = await client.images.generate({ prompt: 'a fox [slow 600]', seed: 5 } as never);
   isPng((answer as OpenAI.ImagesResponse).data?.[0]?.b64_json);
   assert.equal((await jobsOf(served)).length, 1, 'generated once');
 });
