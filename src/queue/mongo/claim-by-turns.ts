@@ -12,6 +12,8 @@ import { PENDING_ZONES, pendingZones } from './walk-plans.ts';
 
 /** A turn takes one document; where workers meet, they spread over more. */
 const TURN_SIZE = 4;
+/** Where the database refuses documents, the others lie behind them. */
+const PASSING_SIZE = 256;
 const MODELS_AT_ONCE = 25;
 
 /** Whose turn was the last. */
@@ -66,14 +68,15 @@ async function firstTenant(prompts: PromptsCollection, range: PromptFilter): Pro
 
 /** Higher priorities first, then older ones; where models are read in groups, the age is known of ObjectIds only. */
 async function takeTurn(prompts: PromptsCollection, tenant: unknown, options: PendingOptions): Promise<void> {
-  const size = options.contention.rate > SPREAD_FROM ? HEAD_SIZE : TURN_SIZE;
+  const { pending } = prompts.walks;
+  const size = pending.isPassing ? PASSING_SIZE : options.contention.rate > SPREAD_FROM ? HEAD_SIZE : TURN_SIZE;
   const zones = groupsOf(prompts.models, tenant).map((group) =>
     pendingZones({ filter: { 'job.model': { $in: group }, 'job.tenant': { $eq: tenant } }, hint: 'turns' }),
   );
   for (let place = 0; place < PENDING_ZONES; place++) {
     const entries: WalkEntry[] = [];
     for (const zone of zones.map((all) => all[place]).filter((one) => one !== undefined))
-      entries.push(...(await prompts.walks.pending.lookAt(prompts, zone, size)));
+      entries.push(...(await pending.lookAt(prompts, zone, size)));
     if (zones.length > 1) entries.sort(byRank);
     if (entries.length > 0) await claimEntries(prompts, entries, options);
     if (options.claimed.length >= options.limit) return;
