@@ -43,7 +43,7 @@ export interface RunSettings {
   readonly webhooks: WebhookSettings;
   readonly model: ModelSettings;
   readonly engine: EngineOptions;
-  readonly worker: Pick<WorkerOptions, 'limits' | 'defaults' | 'until' | 'batchSize' | 'graceMs'>;
+  readonly worker: Pick<WorkerOptions, 'limits' | 'defaults' | 'until' | 'batchSize' | 'isFair' | 'graceMs'>;
   /** Its age says that the worker is alive; undefined: nobody asks. */
   readonly healthFile: string | undefined;
   /** Where Prometheus scrapes; undefined: nowhere. */

@@ -28,6 +28,7 @@ export function runSettings({ config, environment, mode }: QueueContext): RunSet
       defaults: defaultsOf(config),
       until: config.watch ? 'stopped' : 'drained',
       batchSize: config.batchSize,
+      isFair: config.fair,
       graceMs: config.gracePeriod * 1000,
     },
     healthFile: config.heartbeatFile ?? defaultHealthFile(),

@@ -40,6 +40,8 @@ export interface WorkerOptions {
   readonly maxAttempts: number;
   /** The most documents to claim at once; the engine may take fewer. */
   readonly batchSize: number;
+  /** Tenants take turns. */
+  readonly isFair?: boolean;
   /** Aborted: claim nothing more, finish what fits into `graceMs`, release the rest. */
   readonly signal: AbortSignal;
   readonly graceMs: number;

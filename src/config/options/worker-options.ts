@@ -27,6 +27,13 @@ export const WORKER_OPTIONS = {
     allowed: 'a whole number from 1 to 1024',
     commands: WORKING,
   }),
+  fair: option({
+    type: onOrOff,
+    default: 'off',
+    doc: 'Let the API keys of a server take turns, one job each. Jobs without a key take turns too, as one.',
+    allowed: 'on or off',
+    commands: WORKING,
+  }),
   idleUnload: option({
     placeholder: '<s>',
     type: decimalNumber({ min: 1, max: 86_400 }),
