@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { suite, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promptIdText } from '../../src/job/document-id.ts';
-import type { ClaimedPrompt, PromptQueue } from '../../src/queue/prompt-queue.ts';
+import type { ClaimedPrompt, PageOptions, PromptQueue } from '../../src/queue/prompt-queue.ts';
 import type { QueueFactory } from './prompt-queue-conformance.ts';
 
 const LONG_MS = 60_000;
@@ -309,18 +309,24 @@ export function serveConformance(name: string, create: QueueFactory): void {
         _id: `${String(index).padStart(5, '0')}`,
         text: 'x',
       }));
+      await queue.enqueue([{ _id: '000000', text: 'nobody’s' }]);
       await queue.enqueue(documents, { labels: { tenant: 'anna' } });
       await queue.enqueue([{ text: 'y' }], { labels: { tenant: 'ben' } });
       const rare = ['00003', '00004', '02500', '04999'];
       for (const id of rare) await queue.cancel(id);
-      for (const options of [{}, { tenant: 'anna' }]) {
-        const pages = [];
+      const pagesOf = async (options: Partial<PageOptions>): Promise<readonly string[][]> => {
+        const pages: string[][] = [];
         let after: string | undefined;
         do {
-          const page = await queue.listPage({ status: 'error', limit: 3, withinMs: 0, after, ...options });
+          const page = await queue.listPage({ limit: 3, withinMs: 0, after, ...options });
           pages.push(page.jobs.map(({ id }) => id));
           after = page.next;
         } while (after !== undefined);
+        return pages;
+      };
+      assert.deepEqual((await pagesOf({ tenant: null })).flat(), ['000000']);
+      for (const options of [{}, { tenant: 'anna' }]) {
+        const pages = await pagesOf({ status: 'error', ...options });
         assert.deepEqual(pages.flat(), rare.toReversed());
         assert.ok(pages.length >= 5 && pages.length < 50, `${pages.length} pages`);
         assert.ok(

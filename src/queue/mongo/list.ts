@@ -63,7 +63,8 @@ const WINDOW = { first: 1000, most: 32_000 } as const;
 export async function listPage(prompts: PromptsCollection, options: PageOptions): Promise<ListedPage> {
   const startedMs = performance.now();
   const most = Math.min(options.limit, LARGEST_PAGE);
-  const isRare = options.status !== undefined || options.model !== undefined;
+  const { status, model, tenant } = options;
+  const isRare = status !== undefined || model !== undefined || tenant === null;
   const jobs: ListedJob[] = [];
   let place = startOf(options);
   for (let size: number = WINDOW.first; ; size = Math.min(WINDOW.most, size * 2)) {
@@ -97,15 +98,14 @@ async function endOfWindow(
   return end?.behind === undefined ? undefined : end;
 }
 
-/** The documents of a tenant lie together in an index, those of all in that of `_id`. */
+/** The documents of a tenant lie together in an index, all others in that of `_id`. */
 function rangeOf(
   { hints }: PromptsCollection,
   { tenant }: ListOptions,
 ): { readonly filter: PromptFilter; readonly hint: { readonly hint?: string } } {
-  return {
-    filter: tenant === undefined ? {} : { 'job.tenant': { $eq: tenant } },
-    hint: typeof tenant === 'string' ? hints.tenantJobs : {},
-  };
+  return typeof tenant === 'string'
+    ? { filter: { 'job.tenant': { $eq: tenant } }, hint: hints.tenantJobs }
+    : { filter: {}, hint: {} };
 }
 
 async function listFrom(
@@ -116,7 +116,7 @@ async function listFrom(
   const range = rangeOf(prompts, { limit, tenant });
   const filter: PromptFilter = {
     status: status ?? { $in: STATUSES },
-    ...range.filter,
+    ...(tenant === undefined ? {} : { 'job.tenant': { $eq: tenant } }),
     ...(model === undefined ? {} : { 'job.model': { $eq: model } }),
     $and: [filterBehind(start), ...(end === undefined ? [] : [upTo(end)])],
   };

@@ -12,18 +12,18 @@ const WINDOW = { first: 1000, most: 32_000 } as const;
 
 /** @throws `invalid_cursor` */
 export async function listPage(database: Database, options: PageOptions): Promise<ListedPage> {
-  const { limit, after, status, model, withinMs } = options;
+  const { limit, after, status, model, tenant, withinMs } = options;
   const startedMs = performance.now();
   const most = Math.min(limit, LARGEST_PAGE);
   let from = after === undefined ? LAST_SEQ : seqBefore(after);
-  if (status === undefined && model === undefined) {
+  if (status === undefined && model === undefined && tenant !== null) {
     const jobs = await database.look((statements) => list(statements, options), []);
     return { jobs, next: jobs.length < most ? undefined : jobs.at(-1)?.cursor };
   }
   const jobs: ListedJob[] = [];
   for (let size: number = WINDOW.first; ; size = Math.min(WINDOW.most, size * 2)) {
     const end = await database.look((statements) => {
-      const to = endOfWindow(statements, options, { from, size });
+      const to = endOfWindow(statements, tenant ?? undefined, { from, size });
       jobs.push(...listWindow(statements, options, { limit: most - jobs.length, from, to: to ?? FIRST_SEQ }));
       return to;
     }, undefined);

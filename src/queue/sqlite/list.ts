@@ -72,10 +72,10 @@ export function listWindow(
   return statements.each(`${LIST}${conditions} ORDER BY seq DESC LIMIT ?1`, parameters, toListed);
 }
 
-/** The oldest row of a window of so many rows of the tenant, or of all; undefined: the window is the rest. */
+/** The oldest row of a window of so many rows, of the tenant or of all; undefined: the window is the rest. */
 export function endOfWindow(
   statements: Statements,
-  { tenant }: Pick<ListOptions, 'tenant'>,
+  tenant: string | undefined,
   { from, size }: { readonly from: bigint; readonly size: number },
 ): bigint | undefined {
   const { conditions, parameters } = conditionsOf({ tenant }, [size - 1, from]);
