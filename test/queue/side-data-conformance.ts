@@ -1,7 +1,9 @@
 /** What every queue must do with side data: what servers and workers tell one another. */
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { suite, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { PromptQueue } from '../../src/queue/prompt-queue.ts';
 import type { SideData, WorkerRecord } from '../../src/queue/side-data.ts';
 import type { QueueFactory } from './prompt-queue-conformance.ts';
 
@@ -57,6 +59,33 @@ export function sideDataConformance(name: string, create: QueueFactory): void {
         assert.equal(records.filter(({ isNew }) => isNew).length, 1, `round ${round}`);
         assert.equal(new Set(records.map(({ promptIds }) => promptIds[0])).size, 1, `round ${round}`);
       }
+    });
+
+    test('servers that serve one request at once, some of which die in between, add its documents once, in 100 rounds', async (t) => {
+      const place = await create(t);
+      const fronts = await Promise.all(Array.from({ length: 3 }, () => place.open({ leaseMs: LONG_MS })));
+      const [front] = fronts as [PromptQueue];
+      const serveOnce = async (queue: PromptQueue, id: string, { steps }: { readonly steps: number }) => {
+        const promptIds = [0, 1].map(() => randomBytes(12).toString('hex'));
+        const record = await queue.sideData.requests.begin({ id, bodyHash: 'h', promptIds });
+        if (steps > 1 && !record.isAdded) {
+          const documents = record.promptIds.map((hex) => ({ _id: { $oid: hex }, text: 'x' }));
+          await queue.enqueue(documents, { enqueueId: id });
+        }
+        if (steps > 2) await queue.sideData.requests.added(id);
+        return { chosen: promptIds, record };
+      };
+      for (let round = 0; round < 100; round++) {
+        const id = `r${round}`;
+        const served = await Promise.all(
+          fronts.map((queue) => serveOnce(queue, id, { steps: 1 + Math.floor(Math.random() * 3) })),
+        );
+        const { record } = await serveOnce(front, id, { steps: 3 });
+        assert.ok((await serveOnce(front, id, { steps: 3 })).record.isAdded);
+        const found = await front.follow(served.flatMap(({ chosen }) => chosen));
+        assert.deepEqual(new Set(found.keys()), new Set(record.promptIds), id);
+      }
+      assert.equal((await front.counts()).pending, 200);
     });
 
     test('an orphan is taken once: released ones first, then those that nobody watches, then the rest', async (t) => {

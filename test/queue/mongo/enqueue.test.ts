@@ -77,6 +77,29 @@ suite('enqueue into MongoDB', servers === undefined ? { skip: NO_MONGOD } : {}, 
     );
   });
 
+  test('a call with a name takes nothing back when a later part is refused, says so, and can be repeated', async (t) => {
+    const { queue, client } = await makePlace(t);
+    const prompts = client.db().collection('prompts');
+    await prompts.createIndex({ order: 1 }, { unique: true, sparse: true });
+    await queue.enqueue([{ text: 'before', order: -1 }]);
+    const documents = Array.from({ length: 12_000 }, (_, index) => ({
+      _id: `d${index}`,
+      text: 'x',
+      order: index === 11_990 ? -1 : index,
+    }));
+    const add = () => queue.enqueue(documents, { enqueueId: 'mine' });
+    for (let time = 0; time < 2; time++) {
+      await assert.rejects(
+        add(),
+        /^Text2ImgError: document 11991: .*Some of the documents may have been added.*"mine"/,
+      );
+      assert.equal(await prompts.countDocuments({ 'job.enqueue_id': 'mine' }), 11_999);
+    }
+    await prompts.deleteOne({ order: -1 });
+    assert.equal((await add()).length, 12_000);
+    assert.equal(await prompts.countDocuments(), 12_000);
+  });
+
   test('a document that would have no room for its completion is refused before it is sent', async (t) => {
     const { queue } = await makePlace(t);
     const adding = queue.enqueue([{ text: 'good' }, { text: 'x', mine: 'y'.repeat(15.9 * 1024 * 1024) }]);
