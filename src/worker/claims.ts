@@ -100,7 +100,7 @@ export class Claims {
     const claimedAtMs = performance.now();
     const limit = trouble.isCautious ? 1 : Math.max(1, Math.min(batchSize, most));
     const endings = endingsOf(options, tell);
-    const claims = await queue.claim({ limit, signal, endings, models: selectionOf(models) });
+    const claims = await queue.claim({ limit, signal, endings, models: selectionOf(models), fair: options.isFair });
     const jobs = claims.map((claim) => {
       const { lastSignal } = stop;
       const onEnd = (leaving?: Promise<void>): void => {
