@@ -13,25 +13,24 @@ interface Watched {
   readonly logger: Logger;
 }
 
-/** Counts, and looks at the queue with bounded statements. */
-export async function makeMetrics(queue: Watched['queue']): Promise<Metrics> {
+/** Of a worker. @param place undefined: nobody scrapes @throws `invalid_option` when nothing can listen there */
+export async function openMetrics(place: MetricsPlace | undefined, watched: Watched): Promise<OpenMetrics | undefined> {
+  return place === undefined ? undefined : openServerMetrics(place, watched);
+}
+
+/** Of a server, which shows them itself. @param place of a listener beside it @throws as `openMetrics` */
+export async function openServerMetrics(
+  place: MetricsPlace | undefined,
+  { queue, logger }: Watched,
+): Promise<OpenMetrics> {
   const { Metrics } = await import('../observability/metrics.ts');
   const metrics = new Metrics();
   metrics.watchQueue({
     depth: (most) => queue.depth({ status: 'pending', most }),
     oldestPendingMs: () => queue.oldestPendingMs(),
   });
-  return metrics;
-}
-
-/** @param place undefined: nobody scrapes @throws `invalid_option` when nothing can listen there */
-export async function openMetrics(
-  place: MetricsPlace | undefined,
-  { queue, logger }: Watched,
-): Promise<OpenMetrics | undefined> {
-  if (place === undefined) return undefined;
+  if (place === undefined) return { metrics, [Symbol.asyncDispose]: async () => {} };
   const { listenForScrapes } = await import('../http/metrics/metrics-listener.ts');
-  const metrics = await makeMetrics(queue);
   const listener = await listenForScrapes(metrics, place, logger);
   return { metrics, [Symbol.asyncDispose]: () => listener[Symbol.asyncDispose]() };
 }

@@ -14,7 +14,7 @@ import { HealthFile } from '../observability/health-file.ts';
 import type { PromptQueue } from '../queue/prompt-queue.ts';
 import { closing } from './closing.ts';
 import { clipTokenCounter } from './count-tokens.ts';
-import { makeMetrics } from './open-metrics.ts';
+import { openServerMetrics } from './open-metrics.ts';
 import { openFront, openWorkers } from './open-front.ts';
 import { openQueue } from './open-queue.ts';
 import { openStore } from './open-store.ts';
@@ -44,7 +44,8 @@ export async function runServer(settings: ServeSettings, options: ServeOptions):
   await using opened = closing(await openStore(settings.store, options));
   await using queue = closing(await openQueue(settings.queue, options));
   const lifecycle = new Lifecycle();
-  const metrics = await makeMetrics(queue.resource);
+  await using scraped = await openServerMetrics(settings.metrics, { queue: queue.resource, logger });
+  const { metrics } = scraped;
   await using workers = await openWorkers(queue.resource, options);
   await using front = openFront(settings, options, {
     queue: queue.resource,
@@ -57,13 +58,7 @@ export async function runServer(settings: ServeSettings, options: ServeOptions):
   await queueTrouble(queue.resource).then((trouble) => {
     if (trouble !== undefined) throw trouble;
   });
-  using worker = new OwnWorker(settings.run, {
-    ...options,
-    onEvent: (event) => {
-      metrics.ofJob(event);
-      options.onEvent(event);
-    },
-  });
+  using worker = new OwnWorker(settings.run, { ...options, metrics });
   const app = buildServer({
     front,
     doors: DOORS,

@@ -9,6 +9,7 @@ import type { MetricsPlace } from '../http/metrics/metrics-listener.ts';
 import { untilAborted } from '../lib/until-aborted.ts';
 import { HealthFile } from '../observability/health-file.ts';
 import type { Logger } from '../observability/logger.ts';
+import type { Metrics } from '../observability/metrics.ts';
 import type { ModelSelection, PromptQueue } from '../queue/prompt-queue.ts';
 import type { ImageStore } from '../storage/image-store.ts';
 import type { DeliverySummary, WebhookDeliverer } from '../webhook/deliverer.ts';
@@ -60,6 +61,8 @@ export interface RunOptions {
   readonly download?: Pick<DownloadEvents, 'onProgress' | 'onEnd'>;
   /** The model is loaded. */
   readonly onReady?: () => void;
+  /** Of the process. Default: those of the settings. */
+  readonly metrics?: Metrics;
 }
 
 export interface RunOutcome {
@@ -84,8 +87,9 @@ export async function runUntilStopped(settings: RunSettings, options: RunOptions
   await using healthFile = new HealthFile(settings.healthFile, logger);
   await using queue = closing(await openQueue(settings.queue, options));
   const { store, publicUrl } = opened.resource;
-  await using scraped = await openMetrics(settings.metrics, { queue: queue.resource, logger });
-  const metrics = scraped?.metrics;
+  const place = options.metrics === undefined ? settings.metrics : undefined;
+  await using scraped = await openMetrics(place, { queue: queue.resource, logger });
+  const { metrics = scraped?.metrics } = options;
   await using deliverer = webhookDeliverer(settings.webhooks, {
     outbox: queue.resource.outbox,
     logger,

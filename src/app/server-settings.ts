@@ -3,6 +3,7 @@ import { isOfThisMachine } from '../config/check-server.ts';
 import type { Config } from '../config/options.ts';
 import type { FrontLimits } from '../http/front/limits.ts';
 import type { NamedModel } from '../http/front/model-directory.ts';
+import type { MetricsPlace } from '../http/metrics/metrics-listener.ts';
 import type { OriginRules } from '../http/server/allowed-origins.ts';
 import type { PromptLimits } from '../job/limits.ts';
 import type { RunSettings } from './run-worker.ts';
@@ -32,6 +33,8 @@ export interface ServeSettings {
   /** After the signal, for new requests. Default: 5 seconds. */
   readonly acceptMs?: number;
   readonly isStrict: boolean;
+  /** Where Prometheus scrapes without a key; undefined: nowhere. */
+  readonly metrics: MetricsPlace | undefined;
   readonly queue: QueueSettings;
   readonly store: StoreSettings;
   /** Of a server without a worker of its own, which has one itself; undefined: nobody asks. */
@@ -78,6 +81,7 @@ export function serveSettings(config: Config, { queue, store, run, limits }: Ser
     noWorkerTimeoutMs: config.workerTimeout * 1000,
     graceMs: config.gracePeriod * 1000,
     isStrict: config.strictModels,
+    metrics: run.metrics,
     queue,
     store,
     healthFile: hasWorker ? undefined : config.heartbeatFile,

@@ -10,6 +10,9 @@ import { fileURLToPath } from 'node:url';
 import { StdioClientTransport } from '@modelcontextprotocol/client/stdio';
 import { decode } from 'fast-png';
 import { clientOf, factsOf, imagesOf, REVISIONS, type Revision, textOf } from '../http/mcp/connect.ts';
+import { findMongod, NO_MONGOD } from '../servers/find-mongod.ts';
+import { GcsServer } from '../servers/gcs-server.ts';
+import { MongoServers } from '../servers/mongod.ts';
 import { launcher, root, runCli, temporaryFolder } from './run-cli.ts';
 
 const SMALL = { width: 64, height: 64, num_inference_steps: 2, guidance_scale: 1 };
@@ -18,14 +21,28 @@ const DEMO = ['--model', join(root, 'models', 'demo')];
 async function connect(
   t: TestContext,
   folder: string,
-  { revision = '2026-07-28', args = DEMO }: { readonly revision?: Revision; readonly args?: readonly string[] } = {},
+  {
+    revision = '2026-07-28',
+    args = ['--data-dir', folder, ...DEMO],
+    environment = {},
+  }: {
+    readonly revision?: Revision;
+    readonly args?: readonly string[];
+    readonly environment?: Readonly<Record<string, string>>;
+  } = {},
 ) {
   const client = clientOf(revision);
   const transport = new StdioClientTransport({
     command: process.execPath,
-    args: [launcher, 'mcp', '--data-dir', folder, ...args],
+    args: [launcher, 'mcp', ...args],
     cwd: folder,
-    env: { PATH: process.env['PATH'] ?? '', TMPDIR: folder, HF_HOME: join(folder, 'hub'), OMP_NUM_THREADS: '1' },
+    env: {
+      PATH: process.env['PATH'] ?? '',
+      TMPDIR: folder,
+      HF_HOME: join(folder, 'hub'),
+      OMP_NUM_THREADS: '1',
+      ...environment,
+    },
     stderr: 'pipe',
   });
   const errors: string[] = [];
@@ -126,7 +143,7 @@ test('the end of input cancels the jobs that a call still waits for, and leaves 
 
 test('a model that does not load is told to the agent, and its job is cancelled', async (t) => {
   const folder = temporaryFolder();
-  const { client } = await connect(t, folder, { args: ['--model', join(root, 'models')] });
+  const { client } = await connect(t, folder, { args: ['--data-dir', folder, '--model', join(root, 'models')] });
   const answer = await client.callTool({ name: 'generate_image', arguments: { prompt: 'a', ...SMALL } });
   assert.equal(answer.isError, true);
   assert.match(textOf(answer), /^(?:model_not_found|invalid_model_index): /);
@@ -146,4 +163,28 @@ test('agents of one folder share one worker, and the next one takes over when it
   await first.client.close();
   await generate(second, 'a green circle');
   assert.ok(isWorking(second));
+});
+
+const binary = await findMongod();
+
+test('with MongoDB the process only adds prompts, and returns what a worker elsewhere made', {
+  skip: binary === undefined ? NO_MONGOD : false,
+}, async (t) => {
+  await using servers = await MongoServers.standalone(binary ?? '');
+  await using gcs = await GcsServer.start();
+  const folder = temporaryFolder();
+  const environment = { MONGO_URI: servers.uri('agents'), GCS_BUCKET: 'pictures', STORAGE_EMULATOR_HOST: gcs.url };
+  const { client, errors } = await connect(t, folder, { args: DEMO, environment });
+  const begun = await client.callTool({
+    name: 'generate_image',
+    arguments: { prompt: 'a red circle', ...SMALL, wait_seconds: 0 },
+  });
+  const { id } = factsOf(begun);
+  assert.equal(factsOf(begun)['status'], 'pending', textOf(begun));
+  const worker = await runCli({ args: DEMO, environment });
+  assert.equal(worker.code, 0, worker.stderr);
+  const done = await client.callTool({ name: 'get_prompt', arguments: { id, wait_seconds: 20 } });
+  assert.equal(imagesOf(done).length, 1, textOf(done));
+  assert.match(textOf(done), /, gs:\/\/pictures\//);
+  assert.ok(!errors.join('').includes('queue and store opened'), 'it has no worker');
 });

@@ -87,7 +87,7 @@ export const WORKER_OPTIONS = {
     type: wholeNumber({ min: 0, max: 65_535 }),
     doc: 'Port where Prometheus can scrape /metrics; 0 takes a free one.',
     allowed: 'a port from 0 to 65535',
-    commands: ['run'],
+    commands: ['run', 'serve'],
   }),
   metricsHost: option({
     placeholder: '<address>',
@@ -95,7 +95,7 @@ export const WORKER_OPTIONS = {
     default: '127.0.0.1',
     doc: 'Address that --metrics-port listens on. The metrics ask for no key.',
     allowed: 'an address of this machine',
-    commands: ['run'],
+    commands: ['run', 'serve'],
   }),
   failOnError: option({
     type: onOrOff,
