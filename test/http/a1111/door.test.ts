@@ -193,6 +193,27 @@ test('interrupt ends the caller’s own requests, which answer 200 with what is 
   assert.deepEqual([after.progress, after.jobs], [0, 0]);
 });
 
+test('an interrupted request keeps the images of the passes that are done', async (t) => {
+  const server = await served(t, { worker: { batchSize: 1 } });
+  const answering = txt2img(server, { ...SMALL, prompt: 'a fox [slow 30]', steps: 20, n_iter: 50, seed: 3 });
+  const done = async (): Promise<number> => {
+    const { json } = await call(server, '/sdapi/v1/progress?skip_current_image=true');
+    return Number((json['state'] as Json)['job_no']);
+  };
+  await until(async () => (await done()) >= 1);
+  await call(server, '/sdapi/v1/interrupt', { method: 'POST' });
+  const answer = await answering;
+  assert.equal(answer.status, 200, answer.text.slice(0, 300));
+  const { length } = imagesOf(answer);
+  assert.ok(length >= 1 && length < 50, `${length} images`);
+  assert.deepEqual(
+    infoOf(answer)['all_seeds'],
+    Array.from({ length }, (_, index) => 3 + index),
+  );
+  const { pending, processing } = await server.queue.counts();
+  assert.deepEqual([pending, processing], [0, 0]);
+});
+
 test('progress has the preview of the caller’s image, unless the client skips it', async (t) => {
   const server = await served(t);
   const answering = txt2img(server, { ...SMALL, prompt: 'a fox [slow 50]', steps: 400 });
