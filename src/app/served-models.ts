@@ -10,7 +10,7 @@ import type { ModelSettings } from './settings.ts';
 export interface ServedModel {
   /** Goes into `job.model`: the name before `=`, else the name on the hub, else that of the folder or the file. */
   readonly id: string;
-  /** Other names that requests may use for it. */
+  /** Other names that requests may use for it. No path: everybody who lists the models sees them. */
   readonly aliases: readonly string[];
   /** Finds it, and no other one. */
   readonly settings: ModelSettings;
@@ -38,7 +38,8 @@ async function servedModel(plain: ModelSettings, entry: ModelEntry | undefined):
   const place = await modelPlace(settings);
   const own = 'folder' in place ? place.name : hubName(place);
   const id = entry?.alias ?? own;
-  const aliases = new Set([own, ...(settings.model === undefined ? [] : [settings.model])]);
+  const asTyped = 'folder' in place || settings.model === undefined ? [] : [settings.model];
+  const aliases = new Set([own, ...asTyped]);
   aliases.delete(id);
   return { id, aliases: [...aliases], settings };
 }

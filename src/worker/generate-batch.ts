@@ -12,7 +12,9 @@ import { type Batch, endJob, type PreparedJob, type WorkerContext } from './work
 export async function generateBatch(batch: Batch, slot: EngineSlot, context: WorkerContext): Promise<void> {
   using _ = slot;
   if (!(await slot.turn(context.ending)) || context.trouble.isRefused) return releaseBatch(batch, context);
+  const beganMs = performance.now();
   const refusal = await context.alive.during(slot.load(batch.modelId));
+  const loadMs = performance.now() - beganMs;
   if (refusal !== undefined) await context.failures.engineRefuses(slot.engine, refusal);
   if (refusal !== undefined || context.ending.aborted) return releaseBatch(batch, context);
   const left: PreparedJob[] = [];
@@ -25,6 +27,7 @@ export async function generateBatch(batch: Batch, slot: EngineSlot, context: Wor
     job.isGenerated = kept !== undefined || job.lease.isLost;
   }
   if (left.length === 0) return;
+  for (const { job } of left) job.times.add('load', loadMs);
   context.work.begin();
   context.work.end(await generate(left, slot, context));
 }
