@@ -228,10 +228,10 @@ test('a key sees its own jobs; those of others are not there; an admin’s key s
     await assert.rejects(front.images(who, id), { code: 'not_found' });
     await assert.rejects(front.preview(who, id), { code: 'not_found' });
     await assert.rejects(front.wait(who, [id]), { code: 'not_found' });
-    assert.deepEqual(await front.list(who, { limit: 10 }), []);
+    assert.deepEqual(await front.list(who, { limit: 10 }), { jobs: [], next: undefined });
   }
   await assert.rejects(front.show(alice, ofNobody), { code: 'not_found' });
-  const listed = async (who: Caller) => (await front.list(who, { limit: 10 })).map((job) => job.id).toSorted();
+  const listed = async (who: Caller) => (await front.list(who, { limit: 10 })).jobs.map((job) => job.id).toSorted();
   assert.deepEqual(await listed(alice), [id]);
   assert.deepEqual(await listed(admin), [id, 'x'].toSorted());
   assert.equal(await front.cancel(admin, id), true);

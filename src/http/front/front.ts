@@ -3,7 +3,7 @@
  * `queue-front.ts` keeps it. Everything that is refused is a `Text2ImgError`; `server/status-of.ts` says which HTTP status follows.
  */
 import type { ErrorCode } from '../../errors/error-codes.ts';
-import type { JobSummary, ListedJob, ListOptions, RawPromptDocument } from '../../queue/prompt-queue.ts';
+import type { JobSummary, ListedPage, ListOptions, RawPromptDocument } from '../../queue/prompt-queue.ts';
 import type { Caller } from './caller.ts';
 import type { FrontLimits } from './limits.ts';
 import type { ModelDirectory } from './model-directory.ts';
@@ -107,8 +107,11 @@ export interface Front {
 
   /** @throws `not_found`, also for a job of another key */
   show(caller: Caller, id: string): Promise<JobSummary>;
-  /** Newest first; only the key's own jobs, unless it is an admin's. */
-  list(caller: Caller, options: ListOptions): Promise<readonly ListedJob[]>;
+  /**
+   * Newest first; only the key's own jobs, unless it is an admin's. A search for rare jobs ends after two seconds: a page may be short, or empty, and still
+   * have a next one.
+   */
+  list(caller: Caller, options: ListOptions): Promise<ListedPage>;
   /** False: it has ended already. @throws `not_found` */
   cancel(caller: Caller, id: string): Promise<boolean>;
   /** False: it has not ended yet. @throws `not_found` */

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { Text2ImgError } from '../../errors/text2img-error.ts';
 import { quote } from '../../lib/foreign-text.ts';
 import type { Logger } from '../../observability/logger.ts';
-import type { JobSummary, ListedJob, ListOptions, PromptQueue } from '../../queue/prompt-queue.ts';
+import type { JobSummary, ListedPage, ListOptions, PromptQueue } from '../../queue/prompt-queue.ts';
 import type { ImageStore } from '../../storage/image-store.ts';
 import { Admission } from './admission.ts';
 import { Adoption, type Held } from './adoption.ts';
@@ -54,6 +54,8 @@ export interface QueueFrontOptions {
 const CANCEL_LOST_MS = 15_000;
 /** So far a place in the queue is counted. */
 const MOST_PLACES = 1000;
+/** A search for rare jobs in a list. */
+const LIST_MS = 2000;
 
 export class QueueFront implements Front, AsyncDisposable {
   readonly models: ModelDirectory;
@@ -149,9 +151,10 @@ export class QueueFront implements Front, AsyncDisposable {
     return job;
   }
 
-  async list({ key }: Caller, options: ListOptions): Promise<readonly ListedJob[]> {
+  async list({ key }: Caller, options: ListOptions): Promise<ListedPage> {
     const isOfAll = key === undefined || key.isAdmin;
-    return this.#options.queue.list(isOfAll ? options : { ...options, tenant: key.name });
+    const page = { ...options, withinMs: LIST_MS };
+    return this.#options.queue.listPage(isOfAll ? page : { ...page, tenant: key.name });
   }
 
   async cancel(caller: Caller, id: string): Promise<boolean> {

@@ -122,7 +122,10 @@ export function jobsSchemas(limits: PromptLimits): Readonly<Record<string, Schem
       type: 'object',
       properties: {
         prompts: { type: 'array', items: reference('Prompt') },
-        next_cursor: { type: ['string', 'null'], description: 'For `cursor`; null: this was the last page.' },
+        next_cursor: {
+          type: ['string', 'null'],
+          description: 'For `cursor`; null: this was the last page. A page without prompts can have one.',
+        },
       },
       required: ['prompts'],
     },

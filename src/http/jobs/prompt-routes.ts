@@ -84,11 +84,9 @@ async function list(
 ): Promise<unknown> {
   const caller = tools.caller(request);
   const options = readListQuery(request.query);
-  const jobs = await front.list(caller, options);
-  // A page may be short although more follow: the queue looks for rare jobs for a short time only.
-  const cursor = jobs.at(-1)?.cursor;
-  if (cursor !== undefined) reply.header('link', `<${nextPath(request, cursor)}>; rel="next"`);
-  return { prompts: jobs.map((job) => viewFor(job, { caller, tools })), next_cursor: cursor ?? null };
+  const { jobs, next } = await front.list(caller, options);
+  if (next !== undefined) reply.header('link', `<${nextPath(request, next)}>; rel="next"`);
+  return { prompts: jobs.map((job) => viewFor(job, { caller, tools })), next_cursor: next ?? null };
 }
 
 /** The same list behind the cursor. */
