@@ -1,11 +1,12 @@
 /** The text of docs/http-api.md, from the route records of the doors. */
 import { DOORS } from '../src/http/doors.ts';
+import { describeDoors } from '../src/http/openapi/describe-doors.ts';
 import { ERROR_STATUSES } from '../src/http/openapi/openapi-document.ts';
 import type { DoorDescription, ParameterRecord, RouteRecord } from '../src/http/openapi/route-record.ts';
 import { DEFAULT_LIMITS } from '../src/job/limits.ts';
 
 export function httpPage(): string {
-  const doors = DOORS.flatMap((door) => door.describe?.(DEFAULT_LIMITS) ?? []);
+  const doors = describeDoors(DOORS, DEFAULT_LIMITS);
   return `# HTTP routes
 
 This page is written by \`npx node scripts/write-http-page.ts\` from the records that also make \`/openapi.json\`, the OpenAPI 3.1 document of a running

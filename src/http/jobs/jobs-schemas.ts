@@ -6,7 +6,6 @@ import { reference, type Schema } from '../openapi/route-record.ts';
 import { EVENT_NAMES } from './event-feed.ts';
 import { STATUSES } from './list-query.ts';
 import { MODEL_FIELD } from './new-prompts.ts';
-import { PROBLEM_SCHEMA } from '../server/problem.ts';
 
 const COUNT: Schema = { type: 'integer', minimum: 0 };
 const TIME: Schema = { type: 'string', format: 'date-time' };
@@ -131,6 +130,5 @@ export function jobsSchemas(limits: PromptLimits): Readonly<Record<string, Schem
     },
     Models: MODELS,
     Event: EVENT,
-    Problem: PROBLEM_SCHEMA,
   };
 }

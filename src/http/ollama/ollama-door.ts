@@ -4,11 +4,13 @@
  */
 import type { Door } from '../server/door.ts';
 import { generateHandler } from './generate.ts';
+import { describeOllama } from './ollama-routes.ts';
 
 export const OLLAMA_DOOR: Door = {
   name: 'ollama',
   prefixes: ['/api/generate'],
   bodies: 'any',
+  describe: describeOllama,
   register(app, front, tools) {
     app.post('/api/generate', generateHandler(front, tools));
   },

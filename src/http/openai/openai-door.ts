@@ -7,6 +7,7 @@ import type { Door } from '../server/door.ts';
 import { openAiError } from './errors.ts';
 import { imagesHandler } from './generate-images.ts';
 import { modelHandlers } from './models.ts';
+import { describeOpenai } from './openai-routes.ts';
 
 /** Clients put `/v1` into their base URL, or leave it out. */
 const PREFIXES = ['/v1', ''] as const;
@@ -17,6 +18,7 @@ export const OPENAI_DOOR: Door = {
   name: 'openai',
   prefixes: ['/v1/', '/images/generations', '/images/edits', '/images/variations', '/models'],
   bodies: 'any',
+  describe: describeOpenai,
   register(app, front, tools) {
     const models = modelHandlers(front.models);
     for (const prefix of PREFIXES) {

@@ -3,6 +3,7 @@ import type { FastifyInstance } from 'fastify';
 import type { PromptLimits } from '../../job/limits.ts';
 import { VERSION } from '../../version.ts';
 import type { Door } from '../server/door.ts';
+import { describeDoors } from './describe-doors.ts';
 import { openapiDocument } from './openapi-document.ts';
 
 const OPENAPI_PATH = '/openapi.json';
@@ -15,9 +16,8 @@ interface RouteOptions {
 }
 
 export function registerOpenapi(app: FastifyInstance, { doors, limits, publicUrl, asksForKeys }: RouteOptions): void {
-  const descriptions = doors.flatMap((door) => door.describe?.(limits) ?? []);
   const text = JSON.stringify(
-    openapiDocument({ doors: descriptions, version: VERSION, serverUrl: publicUrl, asksForKeys }),
+    openapiDocument({ doors: describeDoors(doors, limits), version: VERSION, serverUrl: publicUrl, asksForKeys }),
   );
   app.get(OPENAPI_PATH, { config: { access: 'open' } }, async (_request, reply) =>
     reply.header('content-type', 'application/json; charset=utf-8').header('cache-control', 'no-cache').send(text),

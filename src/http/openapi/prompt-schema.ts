@@ -9,6 +9,12 @@ export const REFUSED_FIELDS = ['_id', 'job', 'status'] as const;
 
 const TABLE: FieldTable = { ...REQUEST_FIELDS, ...DOCUMENT_FIELDS };
 
+/** The fields of the table that a body may have beside its own. @param without these, which it calls otherwise */
+export function promptFields(limits: PromptLimits, without: readonly string[] = []): Readonly<Record<string, Schema>> {
+  const fields = Object.values(REQUEST_FIELDS as FieldTable).filter(({ wire }) => !without.includes(wire));
+  return Object.fromEntries(fields.map((field) => [field.wire, fieldSchema(field, limits)]));
+}
+
 /** @param more fields that the door itself takes beside those of the table */
 export function promptSchema(limits: PromptLimits, more: Readonly<Record<string, Schema>> = {}): Schema {
   const fields = Object.values(TABLE);

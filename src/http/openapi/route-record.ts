@@ -4,7 +4,7 @@
  */
 
 /** A JSON Schema, in the dialect of OpenAPI 3.1. */
-export type Schema = Readonly<Record<string, unknown>> | boolean;
+export type Schema = Readonly<Record<string, unknown>>;
 
 export interface ParameterRecord {
   readonly name: string;

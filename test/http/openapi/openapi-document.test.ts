@@ -2,13 +2,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { DOORS } from '../../../src/http/doors.ts';
+import { describeDoors } from '../../../src/http/openapi/describe-doors.ts';
 import { openapiDocument } from '../../../src/http/openapi/openapi-document.ts';
 import { promptSchema } from '../../../src/http/openapi/prompt-schema.ts';
 import { DEFAULT_LIMITS } from '../../../src/job/limits.ts';
 import { PROMPT_FIELDS } from '../../../src/job/prompt-document.ts';
 import { isRecord } from '../../../src/lib/foreign-record.ts';
 
-const descriptions = DOORS.flatMap((door) => door.describe?.(DEFAULT_LIMITS) ?? []);
+const descriptions = describeDoors(DOORS, DEFAULT_LIMITS);
 const document = openapiDocument({ doors: descriptions, version: '1.2.3' });
 
 interface Operation {

@@ -23,10 +23,17 @@ interface Outcome {
   readonly output: string;
 }
 
-async function check(t: TestContext, options: ServeOptions, key?: string): Promise<Outcome> {
+interface Check {
+  readonly options?: ServeOptions;
+  readonly key?: string;
+  /** Of schemathesis. */
+  readonly args: readonly string[];
+}
+
+async function check(t: TestContext, { options = {}, key, args: more }: Check): Promise<Outcome> {
   const served = await serve(t, { server: { signer: new UrlSigner({ secrets: ['a secret'] }) }, ...options });
   const secret = key === undefined ? [] : ['--header', `Authorization: Bearer ${served.secretOf(key)}`];
-  const args = ['--config-file', CONFIG, 'run', `${served.url}/openapi.json`, ...secret];
+  const args = ['--config-file', CONFIG, 'run', `${served.url}/openapi.json`, ...secret, ...more];
   const run = promisify(execFile)(
     python,
     ['-c', PROGRAM, ...args, '--max-examples', String(EXAMPLES), '--seed', '1', '--no-color', '--continue-on-failure'],
@@ -40,14 +47,38 @@ async function check(t: TestContext, options: ServeOptions, key?: string): Promi
   }
 }
 
-test('every answer of a server without keys is one that its document describes', { skip }, async (t) => {
-  const { isOk, output } = await check(t, {});
-  assert.ok(isOk, output);
-  assert.match(output, /Tested: \d/);
-});
+/** The jobs API is as strict as its document. */
+const STRICT = ['--include-tag', 'Jobs', '--include-tag', 'Server', '--exclude-path', '/metrics'];
+/** The others read what their clients send, which is more than a document can say; so only their answers are compared. */
+const LENIENT = [
+  '--exclude-tag',
+  'Jobs',
+  '--exclude-tag',
+  'Server',
+  // They answer 501 to everything.
+  '--exclude-operation-id',
+  'openaiEdit',
+  '--exclude-operation-id',
+  'openaiVary',
+  '--checks',
+  'not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance',
+  // They wait for their images.
+  '--request-timeout',
+  '120',
+];
 
-test('every answer of a server with keys is one that its document describes', { skip }, async (t) => {
-  const { isOk, output } = await check(t, { keys: ['ann'] }, 'ann');
+async function passes(t: TestContext, run: Check): Promise<void> {
+  const { isOk, output } = await check(t, run);
   assert.ok(isOk, output);
   assert.match(output, /Tested: \d/);
-});
+}
+
+test('every answer of the jobs API is one that its document describes', { skip }, (t) => passes(t, { args: STRICT }));
+
+test('with keys too, and no route forgets to ask for one', { skip }, (t) =>
+  passes(t, { options: { keys: ['ann'] }, key: 'ann', args: STRICT }),
+);
+
+test('every answer of the other APIs is one that the document describes', { skip }, (t) =>
+  passes(t, { options: { limits: { maxImages: 2, maxPixels: 64 * 64 } }, args: LENIENT }),
+);
