@@ -14,15 +14,16 @@ import { cpuSettings } from './cpu-settings.ts';
 
 const demo = fileURLToPath(new URL('../../models/demo', import.meta.url));
 
-async function startTwo(t: TestContext, options: Partial<EngineHostOptions> = {}): Promise<[EngineHost, EngineHost]> {
-  const start = async (): Promise<EngineHost> => {
+/** @param first of the first engine */
+async function startTwo(t: TestContext, first: Partial<EngineHostOptions> = {}): Promise<[EngineHost, EngineHost]> {
+  const start = async (options: Partial<EngineHostOptions>): Promise<EngineHost> => {
     const settings = cpuSettings(demo, { runtime: 'openvino', openvinoFolder: LIBRARY_FOLDER, threads: 1 });
     const host = new EngineHost({ settings, logger: silentLogger, respawnMs: 1, ...options });
     t.after(() => host.stop());
     assert.equal((await host.start()).runtime, 'openvino');
     return host;
   };
-  return [await start(), await start()];
+  return [await start(first), await start({})];
 }
 
 function job(jobId: string, changes: Partial<ResolvedGenerationRequest> = {}): EngineJob {
@@ -67,7 +68,7 @@ suite('two engines on OpenVINO', { skip }, () => {
   });
 
   test('one that stands still is ended and replaced; the other goes on meanwhile', async (t) => {
-    const [stalled, other] = await startTwo(t, { stallMs: 3000 });
+    const [stalled, other] = await startTwo(t, { stallMs: 10_000 });
     const expected = await pixelsOf(other, job('before'));
     const { pid } = stalled;
     assert.ok(pid !== undefined);

@@ -106,7 +106,7 @@ export const MODEL_OPTIONS = {
     default: '0',
     doc: 'CPU threads of each engine. 0 uses all cores, shared among the engines.',
     allowed: 'a whole number from 0 to 1024',
-    commands: DRAWING,
+    commands: [...DRAWING, 'doctor'],
   }),
   vaeTiling: option({
     type: onOrOff,
@@ -129,7 +129,7 @@ export const MODEL_OPTIONS = {
     kind: 'path',
     doc: 'Folder of compiled networks, or off (default: text2img in the user’s cache folder).',
     allowed: 'a folder or off',
-    commands: DRAWING,
+    commands: [...DRAWING, 'doctor'],
   }),
   compileCacheSize: option({
     placeholder: '<GB>',
