@@ -46,7 +46,7 @@ export async function saveOptimized(graph: BuiltGraph, settings: SessionSettings
     optimized_model_external_initializers_min_size_in_bytes: String(
       Math.max(MIN_MAPPED_BYTES, graph.largestInlineBytes + 1),
     ),
-    // ONNX Runtime 1.30 saves the packed weights of MatMulNBits without its scales, and computes NaN with them (`test/runtime/eight-bit-weights.test.ts`).
+    // ONNX Runtime 1.30 computes NaN with the packed weights of MatMulNBits that it saved itself (`test/runtime/eight-bit-weights.test.ts`).
     save_external_prepacked_constant_initializers: graph.weightType === 'int8' ? '0' : '1',
   });
   const session = await translateErrors(() =>
