@@ -70,7 +70,10 @@ export class EventFeed {
 
 /** The same state again. A status that now has another place in the queue is news. */
 function isOld({ event, id, data }: SentEvent, last: SentEvent | undefined): boolean {
-  if (id === undefined || last?.id !== id || last.event !== event) return false;
+  if (id === undefined || last?.id === undefined) return false;
+  // Progress has said that the job is processing.
+  if (event === 'status' && last.id.startsWith(`${id}.`)) return true;
+  if (last.id !== id || last.event !== event) return false;
   return event !== 'status' || aheadOf(data) === undefined || aheadOf(data) === aheadOf(last.data);
 }
 

@@ -54,6 +54,19 @@ test('the same state is told once, and a place in the queue each time it changes
   assert.deepEqual(told, [pending(3), 'quiet', 'quiet', pending(2), progress(1), 'quiet', progress(2)]);
 });
 
+test('a status behind the progress that implies it is not repeated, and the next one is told', async () => {
+  const feed = new EventFeed(never, 'processing.0');
+  const processing: SentEvent = { event: 'status', id: 'processing', data: {} };
+  feed.push(processing);
+  feed.push(progress(2));
+  feed.push(processing);
+  feed.push({ event: 'status', id: 'pending', data: {} });
+  assert.deepEqual(
+    [await feed.next(0), await feed.next(0), await feed.next(0)],
+    [progress(2), { event: 'status', id: 'pending', data: {} }, 'quiet'],
+  );
+});
+
 test('a silent job is told to be still there, until the feed ends', async () => {
   const feed = new EventFeed(never);
   const reading = rest(feed);

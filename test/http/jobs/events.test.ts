@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { serve } from '../served.ts';
-import { call, create, createAndWait, eventsIn, pathOf, readEvents } from './client.ts';
+import { assertProblem, call, create, createAndWait, eventsIn, pathOf, readEvents } from './client.ts';
 
 const SLOW = { text: 'a circle [slow 300]', num_inference_steps: 5 };
 
@@ -77,4 +77,15 @@ test('twenty readers of one job all see its end', async (t) => {
   const { body } = await create(served, SLOW);
   const readers = Array.from({ length: 20 }, () => readEvents(served, pathOf(body['id'], '/events')));
   for (const events of await Promise.all(readers)) assert.equal(events.at(-1)?.event, 'completed');
+});
+
+test('a reader beyond the number that may wait is refused before its stream begins', async (t) => {
+  const served = await serve(t, { worker: false, limits: { maxWaiting: 1 } });
+  const { body } = await create(served, { text: 'a' });
+  const path = pathOf(body['id'], '/events');
+  const first = await fetch(new URL(path, served.url));
+  const second = await call(served, path);
+  assertProblem(second, { code: 'too_many_waiting', status: 503 });
+  assert.match(second.headers.get('retry-after') ?? '', /^\d+$/);
+  await first.body?.cancel();
 });
