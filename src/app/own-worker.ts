@@ -7,16 +7,27 @@ import { type RunOptions, type RunSettings, runUntilStopped } from './run-worker
 const PAUSES = { firstMs: 1000, maxMs: 60_000 } as const;
 
 export class OwnWorker implements Disposable {
-  /** Resolves when it works no more; at once where there is no worker. */
-  readonly ended: Promise<void>;
+  readonly #settings: RunSettings | undefined;
+  readonly #options: RunOptions;
   readonly #stopping = new AbortController();
   readonly #failed = Promise.withResolvers<Text2ImgError>();
   #trouble: Text2ImgError | undefined;
   #wasReady = false;
+  #ended: Promise<void> = Promise.resolve();
 
   /** @param settings undefined: there is no worker in this process */
   constructor(settings: RunSettings | undefined, options: RunOptions) {
-    this.ended = settings === undefined ? Promise.resolve() : this.#workOn(settings, options);
+    this.#settings = settings;
+    this.#options = options;
+  }
+
+  start(): void {
+    if (this.#settings !== undefined) this.#ended = this.#workOn(this.#settings, this.#options);
+  }
+
+  /** Resolves when it works no more; at once where there is no worker. */
+  get ended(): Promise<void> {
+    return this.#ended;
   }
 
   /** Why it has no model now; undefined: it has, or it is loading. */

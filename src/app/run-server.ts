@@ -77,10 +77,12 @@ export async function runServer(settings: ServeSettings, options: ServeOptions):
   });
   try {
     options.onListening(await listen(app, settings));
+    worker.start();
     const failure = await worker.untilStopped(options.signal);
     await shutDown(app, { lifecycle, worker, settings, isFailing: failure !== undefined });
     if (failure !== undefined) throw failure;
   } finally {
+    worker[Symbol.dispose]();
     lifecycle.end();
     app.server.closeAllConnections();
     await app.close();

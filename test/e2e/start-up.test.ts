@@ -56,6 +56,8 @@ const STARTS: readonly Start[] = [
   { args: ['jobs', 'retry', 'nothing'], packages: ['commander'], exitCode: 2 },
   { args: ['jobs', 'cancel', 'nothing'], packages: ['commander'], exitCode: 2 },
   { args: ['generate', '--prompt', 'a', ...SMALL, ...DEMO], packages: ['commander', 'zod'] },
+  { args: ['keys', 'list', '--api-keys', 'nothing'], packages: ['commander'] },
+  { args: ['serve', '--host', '0.0.0.0'], packages: ['commander'], exitCode: 2 },
   { args: ['models', 'list'], packages: ['commander', 'zod', ...FAMILY] },
   { args: ['doctor', ...DEMO], packages: ['commander', 'zod', ...FAMILY] },
 ];

@@ -39,6 +39,15 @@ export function withJob(id: string) {
     shell.type(`echo '{"_id": "${id}", "text": "a fox"}' | text2img enqueue -`, { prints: new RegExp(`^${id}\n$`) });
 }
 
+/** The first line of a server. */
+const SERVES = /^http:\/\/127\.0\.0\.1:\d+\n/;
+const SECRET = /^t2i_[\w-]{43}\n$/;
+
+/** Other programs may listen on the usual port. */
+function onFreePort(line: string): string {
+  return `${line} --port 0`;
+}
+
 /** A job that this worker refuses. */
 const TOO_LARGE = `echo '{"text": "a cat", "width": 4096, "height": 8192}' | text2img enqueue - --max-pixels 67108864`;
 
@@ -64,6 +73,23 @@ export function helpExpectations(place: Place, { mongo, hook }: Neighbours): Exp
       code: 3,
       prints: [/^\{"type":"failed".*"invalid_parameter"/m, /^\{"type":"summary".*"failed":1/m],
     },
+    'text2img serve': { typed: onFreePort, untilPrinted: SERVES },
+    'text2img serve --port 8080 --model ./stable-diffusion-v1-5': {
+      typed: (line) => line.replace('8080', '0').replace('./stable-diffusion-v1-5', join(place.program, 'models/demo')),
+      untilPrinted: SERVES,
+    },
+    'text2img serve --host 0.0.0.0 --api-keys keys': {
+      before: (shell) => shell.type('text2img keys create bob --api-keys keys', { prints: SECRET }),
+      typed: onFreePort,
+      untilPrinted: SERVES,
+    },
+    'text2img serve --mongo-uri mongodb://db/app --gcs-bucket my-bucket': {
+      notTyped: 'a server without a worker has no health file by which this test would find its process',
+      typedBy: ['test/http/many-clients.test.ts', 'MongoDB, a replica set'],
+    },
+    'text2img keys create alice --api-keys keys': { prints: SECRET, says: /cannot be shown again/ },
+    'text2img keys list --api-keys keys': { prints: /^alice\n/m, never: /t2i_/ },
+    'text2img keys revoke alice --api-keys keys': { prints: /^\d keys? revoked\n$/ },
     'text2img generate "a red circle on a white background" -s 0': {
       prints: /^\.\/text2img-0\.png/,
       makes: ['text2img-0.png'],
