@@ -22,12 +22,14 @@ export interface FrontParts {
   readonly store: ImageStore;
   readonly workers: KnownWorkers;
   readonly models: Awaited<ReturnType<ServeSettings['models']>>;
+  /** Whether this process has a worker that can be expected to work: one that still loads its model is in no list of workers. */
+  readonly hasOwnWorker?: () => boolean;
   /** Aborted: waits end with `shutting_down`. */
   readonly ending: AbortSignal;
 }
 
 export function openFront(settings: FrontSettings, { logger }: Logging, parts: FrontParts): QueueFront {
-  const { queue, store, workers, models, ending } = parts;
+  const { queue, store, workers, models, hasOwnWorker = () => false, ending } = parts;
   const { named, fallback } = models;
   return new QueueFront({
     queue,
@@ -41,6 +43,7 @@ export function openFront(settings: FrontSettings, { logger }: Logging, parts: F
       nowMs: Date.now,
     }),
     workers,
+    hasWorker: (model) => (hasOwnWorker() && named.some(({ id }) => id === model)) || workers.has(model),
     limits: settings.limits,
     waitTimeoutMs: settings.waitTimeoutMs,
     noWorkerTimeoutMs: settings.noWorkerTimeoutMs,

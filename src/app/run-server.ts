@@ -52,6 +52,7 @@ export async function runServer(settings: ServeSettings, options: ServeOptions):
     store: opened.resource.store,
     workers,
     models,
+    hasOwnWorker: () => settings.run !== undefined && worker.trouble === undefined,
     ending: lifecycle.ending,
   });
   // Wrong credentials are reported at once, not by every request.

@@ -163,6 +163,22 @@ test('a request that waits too long says so, and its job goes on to a retry', as
   assert.equal((await served.front.wait(retry, again.ids))[0]?.status, 'completed');
 });
 
+test('a request for a model that no worker has ends with no_worker and its job is cancelled; a worker that still loads is waited for', async (t) => {
+  const served = await serve(t, { worker: false, front: { noWorkerTimeoutMs: 0, hasWorker: () => false } });
+  const who = caller();
+  const id = await open(served, 'a', who);
+  await assert.rejects(served.front.wait(who, [id]), { code: 'no_worker' });
+  while ((await served.queue.show(id))?.status === 'pending') await sleep(20);
+  assert.match((await served.queue.show(id))?.error ?? '', /^cancelled/);
+
+  const loading = await serve(t, { worker: false, front: { noWorkerTimeoutMs: 0, hasWorker: () => true } });
+  const other = caller();
+  const waited = await open(loading, 'b', other);
+  // Longer than a look at the workers takes.
+  await assert.rejects(loading.front.wait(other, [waited], { timeoutMs: 5000 }), { code: 'wait_timeout' });
+  assert.equal((await loading.queue.show(waited))?.status, 'pending');
+});
+
 test('status, progress and the end of a job arrive in order, each once', async (t) => {
   const served = await serve(t);
   const events: JobEvent[] = [];

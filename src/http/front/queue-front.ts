@@ -39,6 +39,8 @@ export interface QueueFrontOptions {
   readonly objectPrefix: string;
   readonly models: ModelDirectory;
   readonly workers: KnownWorkers;
+  /** Whether a worker takes jobs of this model; undefined: nobody knows. Default: what the workers say. */
+  readonly hasWorker?: (model: string) => boolean | undefined;
   readonly limits: FrontLimits;
   /** How long a request waits for its job. */
   readonly waitTimeoutMs: number;
@@ -113,6 +115,7 @@ export class QueueFront implements Front, AsyncDisposable {
   async wait(caller: Caller, ids: readonly string[], options: WaitOptions = {}): Promise<readonly EndedJob[]> {
     this.#checkRoom();
     const { waitTimeoutMs: timeoutMs, workers, noWorkerTimeoutMs, ending, queue, logger } = this.#options;
+    const { hasWorker = (model: string) => workers.has(model) } = this.#options;
     const held = this.#held.get(caller.gone);
     const endMarks = ids.map((id) => this.#marks.keep(id));
     this.#waits++;
@@ -123,7 +126,7 @@ export class QueueFront implements Front, AsyncDisposable {
           waiters: this.#waiters,
           previews: queue.sideData.previews,
           ending,
-          hasWorker: (model) => (model === undefined ? undefined : workers.has(model)),
+          hasWorker: (model) => (model === undefined ? undefined : hasWorker(model)),
           // The jobs API promises nothing about when a job is done.
           noWorkerTimeoutMs: caller.door === 'jobs' ? Infinity : noWorkerTimeoutMs,
           check: (job) => checkMaySee(caller, job),
