@@ -134,6 +134,13 @@ test('the commands about the machine', async () => {
   await outputOf('setup openvino', ['--packages-url', 'http://127.0.0.1:9'], 5);
 });
 
+test('the commands about API keys', async () => {
+  const file = ['--api-keys', join(folder, 'keys')];
+  await outputOf('keys create', ['alice', ...file]);
+  assert.equal((await outputOf('keys list', file)).length, 1);
+  await outputOf('keys revoke', ['alice', ...file]);
+});
+
 test('no command with --json was left out', () => {
   const all = commandsWithJson(buildProgram(() => undefined));
   assert.ok(all.length > 10, all.join(', '));

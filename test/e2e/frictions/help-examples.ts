@@ -87,6 +87,14 @@ export function helpExpectations(place: Place, { mongo, hook }: Neighbours): Exp
       notTyped: 'a server without a worker has no health file by which this test would find its process',
       typedBy: ['test/http/many-clients.test.ts', 'MongoDB, a replica set'],
     },
+    'text2img mcp --data-dir ~/pictures': {
+      notTyped: 'an agent starts it and speaks the protocol with it',
+      typedBy: ['test/e2e/mcp.test.ts', 'an agent gets an image, with its file, and the log on standard error'],
+    },
+    'text2img mcp --mongo-uri mongodb://db/app --gcs-bucket my-bucket': {
+      notTyped: 'an agent starts it and speaks the protocol with it',
+      typedBy: ['test/e2e/mcp.test.ts', 'with MongoDB the process only adds prompts'],
+    },
     'text2img keys create alice --api-keys keys': { prints: SECRET, says: /cannot be shown again/ },
     'text2img keys list --api-keys keys': { prints: /^alice\n/m, never: /t2i_/ },
     'text2img keys revoke alice --api-keys keys': { prints: /^\d keys? revoked\n$/ },
