@@ -88,11 +88,8 @@ async function claimOrEnd(
   const isPending = statusIs('pending');
   const ending = endingOf(entry);
   if (ending !== undefined) {
-    const filter: PromptFilter = {
-      ...prompts.scope,
-      status: 'pending',
-      $expr: { $and: [isPending, ending.condition] },
-    };
+    // Whatever its model: a `job` that is a list of numbers matches none.
+    const filter: PromptFilter = { status: 'pending', $expr: { $and: [isPending, ending.condition] } };
     await endEntry(prompts, { walk, entry, filter, failure: ending.failure, endings });
     return 'passed';
   }

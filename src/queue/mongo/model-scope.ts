@@ -36,7 +36,7 @@ export class ModelScopes {
     const scope: PromptFilter = models === undefined ? {} : { 'job.model': { $in: valuesOf(models) } };
     const hint = models === undefined ? 'pending' : 'models';
     const walks: Walks = {
-      pending: new Walk(pendingPlan({ filter: scope, hint })),
+      pending: new Walk(pendingPlan({ filter: scope, hint, hasLists: models?.takesUnnamed === true })),
       ended: new Walk(endedPlan(hasAttempts, scope)),
       far: new Walk(farPlan(hasAttempts, scope)),
       dead: this.#dead,

@@ -44,6 +44,8 @@ const ODD_TYPES = [
 export interface PendingScope {
   readonly filter: PromptFilter;
   readonly hint: keyof IndexHints;
+  /** The filter asks for `job.model` null, which a `job` that is a list of numbers or texts does not match: such documents end in error as well. */
+  readonly hasLists?: boolean;
 }
 
 /** Priorities above 0, 0 or none, and below. */
@@ -68,16 +70,22 @@ export function pendingZones({ filter: scope, hint }: PendingScope): readonly Zo
 }
 
 /** They are few, so the index of all pending documents finds those of a scope as well. */
-function oddZones(scope: PromptFilter): readonly Zone[] {
+function oddZones({ filter: scope, hint, hasLists = false }: PendingScope): readonly Zone[] {
+  const behind: Zone['behind'] = (_, spot) => oneMore(spot);
   const odd = (filter: PromptFilter): Zone => ({
     finds: () => [{ filter: { ...PENDING, ...scope, ...filter }, sort: BY_PRIORITY, hint: 'pending' }],
-    behind: (_, spot) => oneMore(spot),
+    behind,
   });
+  const lists: PromptFilter = { ...PENDING, 'job.model': { $exists: false }, job: { $type: 'array' } };
   return [
     // NaN, texts and the like, in any order: their prompts end in error.
     odd({ $or: [...ODD_TYPES.map((type) => ({ priority: { $type: type } })), { priority: NaN }, { priority: [] }] }),
     // For lists in lists the server reads the whole index.
     { ...odd({ priority: { $type: 'array' } }), everyMs: NESTED_LOOK_MS },
+    // Only when nothing else can be claimed, so the server goes through few documents without a model.
+    ...(hasLists
+      ? [{ finds: () => [{ filter: lists, sort: BY_PRIORITY, hint }], behind, everyMs: NESTED_LOOK_MS }]
+      : []),
   ];
 }
 
@@ -133,7 +141,7 @@ function oneMore({ place, skip }: Spot): Spot {
 /** Pending documents, those to be generated first in front. */
 export function pendingPlan(scope: PendingScope): WalkPlan {
   return {
-    zones: [...pendingZones(scope), ...oddZones(scope.filter)],
+    zones: [...pendingZones(scope), ...oddZones(scope)],
     projection: {
       _id: 1,
       priority: 1,
