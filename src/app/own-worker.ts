@@ -14,6 +14,7 @@ export class OwnWorker implements Disposable {
   #trouble: Text2ImgError | undefined;
   #wasReady = false;
   #ended: Promise<void> = Promise.resolve();
+  #isReady = false;
 
   /** @param settings undefined: there is no worker in this process */
   constructor(settings: RunSettings | undefined, options: RunOptions) {
@@ -35,6 +36,11 @@ export class OwnWorker implements Disposable {
     return this.#trouble;
   }
 
+  /** It has its model, and works. */
+  get isReady(): boolean {
+    return this.#isReady;
+  }
+
   /** @returns undefined at the signal; else why the worker can never work: a wrong option, or a model that cannot be used */
   async untilStopped(signal: AbortSignal): Promise<Text2ImgError | undefined> {
     return untilAborted(this.#failed.promise, signal);
@@ -49,10 +55,12 @@ export class OwnWorker implements Disposable {
     for (let failures = 1; !signal.aborted; failures++) {
       const onReady = (): void => {
         this.#wasReady = true;
+        this.#isReady = true;
         this.#trouble = undefined;
         failures = 0;
       };
       const failure = await failureOf(settings, { ...options, signal, onReady });
+      this.#isReady = false;
       if (signal.aborted || failure === undefined) return;
       this.#trouble = failure;
       const isHopeless = !this.#wasReady && (failure.fault === 'usage' || failure.fault === 'model');

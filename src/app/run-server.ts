@@ -70,7 +70,8 @@ export async function runServer(settings: ServeSettings, options: ServeOptions):
     readiness: {
       queue: () => queueTrouble(queue.resource),
       worker: () => worker.trouble,
-      liveWorkers: () => workers.living?.length,
+      // Its own worker lives from the moment that it is ready; the others are read again every few seconds.
+      liveWorkers: () => workers.living && Math.max(workers.living.length, Number(worker.isReady)),
     },
     signer,
     countTokens: clipTokenCounter(),

@@ -71,6 +71,8 @@ export interface RunOutcome {
   readonly owed: { readonly pending: number; readonly dead: number } | undefined;
   /** No job was pending at the start, and the worker did not wait for jobs. */
   readonly wasEmpty: boolean;
+  /** Jobs for other models than this worker's that were pending at the start of a drain, counted up to `MOST_OTHERS`. */
+  readonly others: number;
   /** Why the worker ended before its time. */
   readonly failure: Text2ImgError | undefined;
 }
@@ -142,7 +144,7 @@ export async function runUntilStopped(settings: RunSettings, options: RunOptions
   else await deliverer.drain({ withinMs: DELIVERY_DRAIN_MS, signal });
   const owed = await countOwed(queue.resource, failure !== undefined || signal.aborted);
   const wasEmpty = found.isDrained && !places.isWatching && failure === undefined;
-  return { delivered: deliverer.summary, owed, wasEmpty, failure };
+  return { delivered: deliverer.summary, owed, wasEmpty, others: found.others, failure };
 }
 
 function findableModels(served: readonly ServedModel[], options: FindModelOptions): readonly FindableModel[] {
@@ -166,6 +168,7 @@ interface Surroundings {
   readonly isDrained: boolean;
   /** A drained queue holds jobs that nobody may claim. */
   readonly left: Text2ImgError | undefined;
+  readonly others: number;
 }
 
 /** Reports a missing right to write before the worker downloads or claims anything. @throws what store and queue throw */
@@ -179,7 +182,7 @@ async function checkPlaces(
   if (isDrained && !isWatching && others > 0)
     logger.warning('the queue has jobs for other models only', { jobs: others, models: models.named });
   const hasLeft = isDrained && !isWatching && refused + stuck > 0;
-  return { isDrained, left: hasLeft ? jobsLeft({ refused, stuck }) : undefined };
+  return { isDrained, left: hasLeft ? jobsLeft({ refused, stuck }) : undefined, others };
 }
 
 interface Work {

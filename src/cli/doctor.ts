@@ -8,6 +8,7 @@ import { nameInUse } from '../config/parse.ts';
 import { probeMachine, type DoctorFinding } from '../engine/doctor-probes.ts';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import { excerpt } from '../lib/foreign-text.ts';
+import type { ModelSelection, PromptQueue } from '../queue/prompt-queue.ts';
 import { omitUndefined } from '../lib/omit-undefined.ts';
 import type { CommandContext, ExitCode } from './command-context.ts';
 import { adviceFor, type DoctorTopic } from './doctor-advice.ts';
@@ -96,7 +97,7 @@ async function inspectPrompts({ config, logger }: CommandContext, mode: Mode): P
   let isUnseen = false;
   const finding = await probe('prompts', mode, async () => {
     await using queue = await openQueue(queueSettings(config, mode), { logger, looksOnly: true });
-    const stuck = await queue.stuck();
+    const stuck = await queue.stuck(await servedNow(queue));
     if (stuck.length > 0) throw new Text2ImgError('invalid_document', `no worker can claim: ${stuck.join('; ')}.`);
     const unseen = await queue.nearMisses();
     isUnseen = unseen.length > 0;
@@ -104,6 +105,16 @@ async function inspectPrompts({ config, logger }: CommandContext, mode: Mode): P
     return 'every pending prompt can be claimed';
   });
   return isUnseen ? { ...finding, advice: 'set their status to "pending", in lower case and without spaces' } : finding;
+}
+
+/** What the living workers claim; undefined where none lives, since one that starts may have any model. */
+async function servedNow({ sideData }: PromptQueue): Promise<ModelSelection | undefined> {
+  const living = await sideData.workers.living();
+  if (living.length === 0) return undefined;
+  return {
+    named: [...new Set(living.flatMap(({ models }) => models))],
+    takesUnnamed: living.some(({ takesUnnamed }) => takesUnnamed),
+  };
 }
 
 async function probe(topic: DoctorTopic, { kind }: Mode, look: () => Promise<string>): Promise<DoctorFinding> {

@@ -18,6 +18,7 @@ export function jobDetails(summary: JobSummary, webhooks: readonly WebhookSummar
     ['progress', progressText(summary)],
     ['text', summary.text],
     ['priority', String(summary.priority)],
+    ['model', summary.model],
     // Quoted: 512 and "512" are not the same.
     ...section('asked', summary.request, (value) => quote(value, VALUE_LENGTH)),
     ['attempts', String(summary.attempts)],

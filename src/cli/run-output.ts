@@ -5,6 +5,7 @@ import { jsonLine } from './json-output.ts';
 import { madeText, shortPlace } from './made-text.ts';
 import type { DeliverySummary } from '../webhook/deliverer.ts';
 import type { WorkerEvent, WorkerSummary } from '../worker/worker-contract.ts';
+import { MOST_OTHERS } from '../queue/transitions.ts';
 import type { CommandContext } from './command-context.ts';
 
 export function show({ config, terminal }: CommandContext, event: WorkerEvent): void {
@@ -45,6 +46,8 @@ export interface Ending {
   readonly delivered: DeliverySummary;
   /** No job was pending at the start. */
   readonly wasEmpty: boolean;
+  /** Pending at the start, for other models. */
+  readonly others: number;
   /** Webhooks that the outbox still holds; undefined where it could not be asked. */
   readonly owed: { readonly pending: number; readonly dead: number } | undefined;
 }
@@ -71,8 +74,16 @@ export function summarize({ config, terminal }: CommandContext, ending: Ending):
     counted(dead ?? 0, 'webhook dead', 'webhooks dead'),
   ].filter((text) => text !== '');
   const made = madeText({ images, place: shortPlace(place, process.cwd()), elapsedMs });
-  terminal.line([made, ...(ending.wasEmpty ? ['no job was pending'] : []), ...others].join(', '));
-  if (ending.wasEmpty) terminal.line('Add one: text2img enqueue --prompt "a red circle"');
+  terminal.line([made, ...(ending.wasEmpty ? [emptyText(ending.others)] : []), ...others].join(', '));
+  if (!ending.wasEmpty) return;
+  if (ending.others === 0) terminal.line('Add one: text2img enqueue --prompt "a red circle"');
+  else terminal.line('Name their models with --models; "text2img jobs show ID" says which one a job is for.');
+}
+
+function emptyText(others: number): string {
+  if (others === 0) return 'no job was pending';
+  const most = others < MOST_OTHERS ? '' : 'at least ';
+  return `no job was pending for this model, ${most}${countText(others, 'job is', 'jobs are')} for others`;
 }
 
 function counted(count: number, one: string, several: string): string {

@@ -37,9 +37,9 @@ async function runAndTell(context: QueueContext, settings: RunSettings, { signal
   });
   if (outcome === undefined) return 0;
   const { summary, images } = tally;
-  const { delivered, owed, wasEmpty, failure } = outcome;
+  const { delivered, owed, wasEmpty, others, failure } = outcome;
   const elapsedMs = performance.now() - startedMs;
-  summarize(context, { summary, images, place: placeOf(settings.store), elapsedMs, delivered, owed, wasEmpty });
+  summarize(context, { summary, images, place: placeOf(settings.store), elapsedMs, delivered, owed, wasEmpty, others });
   if (failure !== undefined) throw failure;
   return config.failOnError && summary.failed > 0 ? SOME_JOB_FAILED : 0;
 }

@@ -340,8 +340,11 @@ export interface PromptQueue extends AsyncDisposable {
   /** The age of the pending document that waits longest, of those whose time is known. Undefined: none. */
   oldestPendingMs(): Promise<number | undefined>;
 
-  /** Sentences about pending documents that no worker can claim, as far as that can be known without trying. */
-  stuck(): Promise<readonly string[]>;
+  /**
+   * Sentences about pending documents that no worker can claim, as far as that can be known without trying.
+   * @param served what the living workers claim; absent: nobody knows, so that any model may be served
+   */
+  stuck(served?: ModelSelection): Promise<readonly string[]>;
 
   /** Sentences about documents whose status is nearly `pending`, so that no worker sees them. */
   nearMisses(): Promise<readonly string[]>;

@@ -5,7 +5,7 @@
 import { randomBytes } from 'node:crypto';
 import { MAX_FIELD_NAME_BYTES, MAX_FIELD_NAMES } from '../job/foreign-fields.ts';
 import { canonicalEjsonOf, type DocumentId } from '../job/document-id.ts';
-import { cut } from '../lib/foreign-text.ts';
+import { cut, excerpt, quote } from '../lib/foreign-text.ts';
 import type { ClaimedPrompt, FailureRecord, JobStatus, PromptIdentity, TransitionOutcome } from './prompt-queue.ts';
 import type { DeliveryOutcome } from './webhook-outbox.ts';
 
@@ -37,6 +37,16 @@ export function attemptsExhausted(maxAttempts: number): FailureRecord {
 /** Processing, but no worker can claim it. @param id as it is shown */
 export function stuckSentence(id: string): string {
   return `${id} is processing without a lease of a worker: "text2img jobs retry --force ID" makes it pending again`;
+}
+
+const SHOWN_ID_LENGTH = 100;
+
+/** Pending, but for no living worker. @param id as it is shown @param model null: it names none; undefined: with something else than a text */
+export function unservedSentence(id: string, model: string | null | undefined): string {
+  const shown = excerpt(id, SHOWN_ID_LENGTH);
+  if (model === undefined) return `${shown} has something else than a text in "job.model"`;
+  if (model === null) return `${shown} names no model, and no living worker generates such prompts`;
+  return `${shown} is for the model ${quote(model)}, which no living worker has`;
 }
 
 /** A statement under a token that matched nothing has lost the document. */

@@ -93,6 +93,25 @@ export function modelConformance(name: string, create: QueueFactory): void {
       assert.equal((await state()).isDrained, false);
     });
 
+    test('a document for a model that no living worker has is told with both names, briefly; without a living worker any model may come', async (t) => {
+      const queue = await (await create(t)).open({ leaseMs: LONG_MS });
+      const long = 'x'.repeat(5000);
+      await add(queue, { model: 'a' }, { _id: 'served', text: 'x' });
+      await add(queue, { model: '$gone"' }, { _id: 'waits', text: 'x' });
+      await add(queue, { model: long }, { _id: long, text: 'x' });
+      await add(queue, {}, { _id: 'unnamed', text: 'x' });
+      assert.deepEqual(await queue.stuck(), []);
+      const [waits, bounded, ...none] = await queue.stuck(withDefault('a'));
+      assert.equal(waits, 'waits is for the model "$gone\\"", which no living worker has');
+      assert.match(bounded ?? '', /^x+….* is for the model "x+…/);
+      assert.ok((bounded ?? '').length < 300);
+      assert.deepEqual(none, []);
+      const told = await queue.stuck(only('a', '$gone"', long));
+      assert.deepEqual(told, ['unnamed names no model, and no living worker generates such prompts']);
+      await add(queue, { model: 'b' }, ...Array.from({ length: 30 }, () => ({ text: 'x' })));
+      assert.equal((await queue.stuck(withDefault('a'))).length, 20);
+    });
+
     test('by turns each tenant gives one document, in the order of their names, whatever the others have waiting', async (t) => {
       const queue = await (await create(t)).open({ leaseMs: LONG_MS });
       const models = withDefault('a');

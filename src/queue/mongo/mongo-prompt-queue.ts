@@ -21,6 +21,7 @@ import type {
   ListedPage,
   ListOptions,
   ModelOptions,
+  ModelSelection,
   PageOptions,
   PromptIdentity,
   PromptQueue,
@@ -220,8 +221,8 @@ export class MongoPromptQueue implements PromptQueue {
     return oldestPendingMs(await this.#connection.open());
   }
 
-  async stuck(): Promise<readonly string[]> {
-    return stuck(await this.#connection.open());
+  async stuck(served?: ModelSelection): Promise<readonly string[]> {
+    return stuck(await this.#connection.open(), served);
   }
 
   async nearMisses(): Promise<readonly string[]> {

@@ -109,6 +109,7 @@ type ComputedField =
   | 'is_too_large'
   | 'job_type'
   | 'lease_until'
+  | 'model'
   | 'run_id'
   | 'wait_ms';
 
@@ -151,6 +152,7 @@ type TypeName =
   | 'maxKey'
   | 'minKey'
   | 'missing'
+  | 'null'
   | 'object'
   | 'objectId'
   | 'regex'
@@ -189,6 +191,7 @@ type Operator =
   | '$size'
   | '$slice'
   | '$strLenBytes'
+  | '$substrCP'
   | '$subtract'
   | '$sum'
   | '$toDate'

@@ -2,10 +2,12 @@
 import { MongoAPIError } from 'mongodb';
 import { promptIdText } from '../../job/document-id.ts';
 import { excerpt } from '../../lib/foreign-text.ts';
+import type { ModelSelection } from '../prompt-queue.ts';
 import { MAX_STUCK_TOLD, stuckSentence } from '../transitions.ts';
 import { documentIdOf } from './bson-ids.ts';
 import { IS_TOO_LARGE, LEASE_IS_OURS, literal, statusIs } from './expressions.ts';
 import type { PromptsCollection } from './prompts-collection.ts';
+import { unserved } from './unserved.ts';
 import type { CollectionValidator, PromptFields, PromptFilter, Stage } from './statement-types.ts';
 
 /** Counting goes on so far. */
@@ -37,7 +39,7 @@ export async function countStuck(prompts: PromptsCollection): Promise<number> {
 }
 
 /** @returns sentences */
-export async function stuck(prompts: PromptsCollection): Promise<readonly string[]> {
+export async function stuck(prompts: PromptsCollection, served?: ModelSelection): Promise<readonly string[]> {
   const { collection } = prompts;
   const pending: PromptFilter = { status: 'pending', $expr: statusIs('pending') };
   const tooLarge = await idsOf(prompts, 'pending', [
@@ -54,6 +56,7 @@ export async function stuck(prompts: PromptsCollection): Promise<readonly string
     ...tooLarge.map((id) => `${id} is too large: no room is left in its 16 MB`),
     ...refused.map((id) => `${id} does not pass the collection's own validator, so that it cannot be changed`),
     ...others.map(stuckSentence),
+    ...(await unserved(prompts, served)),
   ];
 }
 

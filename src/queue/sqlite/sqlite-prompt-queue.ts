@@ -20,6 +20,7 @@ import type {
   ListedPage,
   ListOptions,
   ModelOptions,
+  ModelSelection,
   PageOptions,
   PromptIdentity,
   PromptQueue,
@@ -73,6 +74,7 @@ import { returnAttempts } from './return-attempts.ts';
 import type { RowKey } from './rows.ts';
 import { SqliteSideData } from './side-data/sqlite-side-data.ts';
 import type { Statements } from './statements.ts';
+import { unserved } from './unserved.ts';
 
 export interface SqlitePromptQueueOptions {
   /** The file; it and its folder are made. */
@@ -242,9 +244,12 @@ export class SqlitePromptQueue implements PromptQueue {
     return this.#database.look((statements) => msUntilNextDue(statements, models), undefined, { signal });
   }
 
-  async stuck(): Promise<readonly string[]> {
-    const ids = await this.#database.look((statements) => stuckIds(statements, MAX_STUCK_TOLD), []);
-    return ids.map(stuckSentence);
+  async stuck(served?: ModelSelection): Promise<readonly string[]> {
+    const look = (statements: Statements): readonly string[] => [
+      ...stuckIds(statements, MAX_STUCK_TOLD).map(stuckSentence),
+      ...unserved(statements, served),
+    ];
+    return this.#database.look(look, []);
   }
 
   /** Only this program writes the file, and it refuses every other status. */

@@ -309,3 +309,27 @@ test(
     assert.equal((await queue.nearMisses()).length, 20, 'the first of them');
   },
 );
+
+test(
+  'a model that another program wrote as something else than a text is told, and keeps nobody waiting',
+  skip,
+  async (t) => {
+    const place = makeMongoPlace(t, servers);
+    const queue = place.open();
+    const models = [7, { name: 'a' }, ['b'], true];
+    await place.prompts.insertMany(
+      models.map((model, _id) => ({ _id, text: 'x', status: 'pending', job: { model } })) as never,
+    );
+    await place.prompts.insertMany([
+      { _id: 'null', text: 'x', status: 'pending', job: { model: null } },
+      { _id: 'no job', text: 'x', status: 'pending', job: 'mine' },
+      { _id: 'named', text: 'x', status: 'pending', job: { model: 'a' } },
+    ] as never);
+    const sentences = models.map((_, id) => `${id} has something else than a text in "job.model"`);
+    assert.deepEqual((await queue.stuck()).toSorted(), sentences);
+    const served = { named: ['a'], takesUnnamed: true };
+    assert.deepEqual((await queue.stuck(served)).toSorted(), sentences);
+    const claimed = await queue.claim({ limit: 9, models: served });
+    assert.deepEqual(claimed.map(({ id }) => (id.kind === 'string' ? id.value : '')).toSorted(), ['named', 'null']);
+  },
+);

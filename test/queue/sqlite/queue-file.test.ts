@@ -252,6 +252,19 @@ test('attempts, leases and runs that we would not have written are not believed;
   assert.equal((await queue.claim({ limit: 9 })).length, 1);
 });
 
+test('a model that another program writes is a text, and a foreign one is told once a worker lives', async (t) => {
+  const path = await makePath(t);
+  const queue = open(t, path);
+  await queue.enqueue([{ _id: 'number', text: 'x' }]);
+  const db = new DatabaseSync(path);
+  assert.throws(() => db.exec(`UPDATE prompts SET model = x'00ff'`), /cannot store BLOB/);
+  db.exec('UPDATE prompts SET model = 7');
+  db.close();
+  assert.deepEqual(await queue.stuck(), []);
+  const told = ['number is for the model "7", which no living worker has'];
+  assert.deepEqual(await queue.stuck({ named: ['a'], takesUnnamed: true }), told);
+});
+
 test('a look at an empty queue reads none of the finished prompts', async (t) => {
   const path = await makePath(t);
   const queue = open(t, path);
