@@ -118,7 +118,7 @@ const BY_TOPIC: Readonly<Record<DoctorTopic, Partial<Readonly<Record<ErrorCode, 
       embedded:
         'run "text2img jobs retry --force ID" for those in processing, and start a worker with --models for those of another model',
       production:
-        'make large documents smaller, let the validator of the collection pass the others, run "text2img jobs retry --force ID" for those in processing, and start a worker with --models for those of another model',
+        'make large documents smaller, let the validator of the collection pass the others, and run "text2img jobs retry --force ID" for those in processing. For those of another model start a worker with --models',
     },
   },
   store: { ...STORE, disk_full: 'free some space on the disk of --data-dir, or choose another --data-dir' },

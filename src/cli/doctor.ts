@@ -107,7 +107,7 @@ async function inspectPrompts({ config, logger }: CommandContext, mode: Mode): P
   return isUnseen ? { ...finding, advice: 'set their status to "pending", in lower case and without spaces' } : finding;
 }
 
-/** What the living workers claim; undefined where none lives, since one that starts may have any model. */
+/** The models of the living workers; undefined where none lives, since a new worker may have any model. */
 async function servedNow({ sideData }: PromptQueue): Promise<ModelSelection | undefined> {
   const living = await sideData.workers.living();
   if (living.length === 0) return undefined;

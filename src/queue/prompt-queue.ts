@@ -342,7 +342,7 @@ export interface PromptQueue extends AsyncDisposable {
 
   /**
    * Sentences about pending documents that no worker can claim, as far as that can be known without trying.
-   * @param served what the living workers claim; absent: nobody knows, so that any model may be served
+   * @param served the models of the living workers; absent: nobody knows them, so any model may be served
    */
   stuck(served?: ModelSelection): Promise<readonly string[]>;
 

@@ -15,7 +15,7 @@ const IS_ABSENT: Expression = { $in: [TYPE, ['missing', 'null', 'undefined']] };
 const MODEL_LENGTH = 200;
 const SHOWN: Expression = { $cond: [IS_TEXT, { $substrCP: ['$job.model', 0, MODEL_LENGTH] }, { $not: [IS_ABSENT] }] };
 
-/** @param served undefined: only what is no text is told @returns sentences */
+/** @param served undefined: it only looks for models that are no text @returns sentences */
 export async function unserved(
   prompts: PromptsCollection,
   served: ModelSelection | undefined,

@@ -10,9 +10,9 @@ const UNSERVED = `
 SELECT id, substr(model, 1, ${MODEL_LENGTH}) AS name FROM prompts
 WHERE status = 'pending' AND NOT ${isFor({ named: '?1', unnamed: '?2' })} ORDER BY seq LIMIT ${MAX_STUCK_TOLD}`;
 
-/** @param served undefined: nothing is told @returns sentences */
+/** @param served undefined: there are none @returns sentences */
 export function unserved(statements: Statements, served: ModelSelection | undefined): readonly string[] {
   return statements
     .all(UNSERVED, ...parametersOf(served))
-    .map(({ id, name }) => unservedSentence(String(id), name === null ? null : String(name)));
+    .map(({ id, name }) => unservedSentence(String(id), typeof name === 'string' ? name : null));
 }
