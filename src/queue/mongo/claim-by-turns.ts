@@ -59,8 +59,8 @@ async function firstTenant(prompts: PromptsCollection, range: PromptFilter): Pro
   const { collection, scope, bounds, hints } = prompts;
   const filter: PromptFilter = { ...scope, ...range, status: 'pending' };
   const projection: PromptProjection = { _id: 1, 'job.tenant': 1 };
-  const options = { projection, sort: { 'job.tenant': 1 }, limit: 1, ...bounds, ...hints.turns } as const;
-  const [found] = await prompts.run(() => collection.find(filter, options).toArray());
+  const options = { projection, sort: { 'job.tenant': 1 }, limit: 1, ...bounds } as const;
+  const [found] = await prompts.run(() => collection.find(filter, { ...options, ...hints.turns }).toArray());
   if (found === undefined) return undefined;
   const { job } = found as { readonly job?: { readonly tenant?: unknown } | null };
   return { tenant: job?.tenant ?? null };

@@ -36,8 +36,8 @@ export async function drainState(prompts: PromptsCollection, models?: ModelSelec
 async function countOthers(prompts: PromptsCollection, models: ModelSelection): Promise<number> {
   const { collection, bounds, hints } = prompts;
   const filter = { status: 'pending', 'job.model': { $nin: valuesOf(models) } } as const;
-  const options = { limit: MOST_OTHERS, ...bounds, ...hints.models };
-  return prompts.run(() => collection.countDocuments(filter, options));
+  const options = { limit: MOST_OTHERS, ...bounds };
+  return prompts.run(() => collection.countDocuments(filter, { ...options, ...hints.models }));
 }
 
 /** Documents that are not ours to claim (`status: ["pending"]`, or passed over) are nobody's work. */

@@ -115,7 +115,9 @@ export class QueueIndexes {
 
   /** For `callServer`: after an answer to a hint that names nothing any more. True: the statement may be said again, without it. */
   readonly mends = (error: unknown): boolean => {
-    if (!isAboutHint(error) || USES.every((use) => this.#hints[use].hint === undefined)) return false;
+    if (!isAboutHint(error)) return false;
+    // Another statement met the same a moment before.
+    if (USES.every((use) => this.#hints[use].hint === undefined)) return true;
     for (const use of USES) this.#hints[use] = {};
     // Not waited for: over an old, large collection it takes minutes.
     if (performance.now() - this.#mendedMs > MENDING_PAUSE_MS) void this.#mend();

@@ -20,7 +20,7 @@ import { LEASE_IS_OURS } from './expressions.ts';
 import { cursorOfPlace, FRONT, filterBehind, type ListPlace, placeBehind, placeOfCursor, upTo } from './list-place.ts';
 import { MAJORITY, type PromptsCollection } from './prompts-collection.ts';
 import { including, type PromptFilter } from './statement-types.ts';
-import type { StatementBounds, StoredDocument } from './statements.ts';
+import type { StoredDocument } from './statements.ts';
 import { countStuck } from './stuck.ts';
 
 const FIELDS = {
@@ -88,10 +88,12 @@ async function endOfWindow(
   { place, size }: { readonly place: ListPlace; readonly size: number },
 ): Promise<ListPlace | undefined> {
   const range = rangeOf(prompts, options);
-  const page = { projection: { _id: 1 }, sort: { _id: -1 }, limit: 1, ...range.hint } as const;
+  const page = { projection: { _id: 1 }, sort: { _id: -1 }, limit: 1 } as const;
   const filter: PromptFilter = { ...range.filter, ...filterBehind(place) };
   const [last] = await prompts.run(() =>
-    prompts.collection.find(filter, { ...page, skip: place.skip + size - 1, ...prompts.bounds }).toArray(),
+    prompts.collection
+      .find(filter, { ...page, skip: place.skip + size - 1, ...prompts.bounds, ...range.hint() })
+      .toArray(),
   );
   const end = last === undefined ? undefined : placeBehind(last._id, FRONT);
   // An `_id` that does not survive JavaScript ends no window.
@@ -102,10 +104,10 @@ async function endOfWindow(
 function rangeOf(
   { hints }: PromptsCollection,
   { tenant }: ListOptions,
-): { readonly filter: PromptFilter; readonly hint: { readonly hint?: string } } {
+): { readonly filter: PromptFilter; readonly hint: () => { readonly hint?: string } } {
   return typeof tenant === 'string'
-    ? { filter: { 'job.tenant': { $eq: tenant } }, hint: hints.tenantJobs }
-    : { filter: {}, hint: {} };
+    ? { filter: { 'job.tenant': { $eq: tenant } }, hint: () => hints.tenantJobs }
+    : { filter: {}, hint: () => ({}) };
 }
 
 async function listFrom(
@@ -121,12 +123,12 @@ async function listFrom(
     $and: [filterBehind(start), ...(end === undefined ? [] : [upTo(end)])],
   };
   const page = { skip: start.skip, limit: Math.min(limit, LARGEST_PAGE) };
-  const options = { projection: FIELDS, sort: { _id: -1 }, ...page, ...range.hint } as const;
+  const options = { projection: FIELDS, sort: { _id: -1 }, ...page } as const;
   return prompts.run(async () => {
     const found: ListedJob[] = [];
     let place = start;
     // One after the other: a document may have 16 MB, of which little is shown.
-    for await (const document of prompts.collection.find(filter, options)) {
+    for await (const document of prompts.collection.find(filter, { ...options, ...range.hint() })) {
       place = placeBehind(document._id, place);
       found.push({ ...toSummary(document), cursor: cursorOfPlace(place) });
     }
@@ -175,11 +177,11 @@ async function followSome(
 
 export async function counts(prompts: PromptsCollection): Promise<QueueCounts> {
   const { collection, hints } = prompts;
-  const count = (filter: PromptFilter, options: StatementBounds = {}): Promise<number> =>
-    prompts.run(() => collection.countDocuments(filter, options));
+  const count = (filter: PromptFilter, use?: 'pending' | 'processing'): Promise<number> =>
+    prompts.run(() => collection.countDocuments(filter, use === undefined ? {} : hints[use]));
   const [pending, processing, stuck, completed, error] = await Promise.all([
-    count({ status: 'pending' }, hints.pending),
-    count({ status: 'processing', $expr: LEASE_IS_OURS }, hints.processing),
+    count({ status: 'pending' }, 'pending'),
+    count({ status: 'processing', $expr: LEASE_IS_OURS }, 'processing'),
     countStuck(prompts),
     count({ status: 'completed' }),
     count({ status: 'error' }),

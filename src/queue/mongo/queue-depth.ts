@@ -2,9 +2,10 @@
 import { Decimal128 } from 'mongodb';
 import type { DepthOptions, QueuePosition } from '../prompt-queue.ts';
 import { literal, statusIs } from './expressions.ts';
+import type { IndexUse } from './indexes.ts';
 import { byId, type PromptsCollection } from './prompts-collection.ts';
 import type { PromptFilter, PromptProjection } from './statement-types.ts';
-import type { StatementBounds, StoredDocument } from './statements.ts';
+import type { StoredDocument } from './statements.ts';
 
 const PENDING = { status: 'pending' } as const;
 const WITHOUT_PRIORITY = { priority: { $in: [0, null] } } as const;
@@ -12,18 +13,17 @@ const WITHOUT_PRIORITY = { priority: { $in: [0, null] } } as const;
 const MAX_PRIORITIES = 16;
 
 export async function depth(prompts: PromptsCollection, { tenant, status, most }: DepthOptions): Promise<number> {
-  const { hints } = prompts;
   const ofTenant: PromptFilter = tenant === undefined ? {} : { 'job.tenant': { $eq: tenant } };
   const pending = await countUpTo(
     prompts,
     { ...PENDING, ...ofTenant },
-    { most, ...(tenant === undefined ? hints.pending : hints.tenantPending) },
+    { most, use: tenant === undefined ? 'pending' : 'tenantPending' },
   );
   if (status === 'pending' || pending >= most) return pending;
   const processing = await countUpTo(
     prompts,
     { status: 'processing', ...ofTenant },
-    { most: most - pending, ...(tenant === undefined ? hints.processing : hints.tenantProcessing) },
+    { most: most - pending, use: tenant === undefined ? 'processing' : 'tenantProcessing' },
   );
   return pending + processing;
 }
@@ -39,7 +39,7 @@ export async function placeInQueue(
   if (found === null || found['is_ours'] !== true || !hasPlace(found)) return undefined;
   let ahead = 0;
   for (const filter of filtersBefore(found)) {
-    ahead += await countUpTo(prompts, filter, { most: most - ahead, ...prompts.hints.pending });
+    ahead += await countUpTo(prompts, filter, { most: most - ahead, use: 'pending' });
     if (ahead >= most) return { ahead: most, isCapped: true };
   }
   return { ahead, isCapped: false };
@@ -72,10 +72,13 @@ function filtersBefore({ _id, priority }: StoredDocument): readonly PromptFilter
 async function countUpTo(
   prompts: PromptsCollection,
   filter: PromptFilter,
-  { most, ...hint }: { readonly most: number } & StatementBounds,
+  { most, use }: { readonly most: number; readonly use: IndexUse },
 ): Promise<number> {
-  const { collection, bounds } = prompts;
-  return most <= 0 ? 0 : prompts.run(() => collection.countDocuments(filter, { limit: most, ...bounds, ...hint }));
+  const { collection, bounds, hints } = prompts;
+  // A repetition is without the hint, if the index is gone.
+  return most <= 0
+    ? 0
+    : prompts.run(() => collection.countDocuments(filter, { limit: most, ...bounds, ...hints[use] }));
 }
 
 /**
@@ -121,7 +124,9 @@ async function firstOf(
   projection: PromptProjection,
 ): Promise<StoredDocument | undefined> {
   const { collection, bounds, hints } = prompts;
-  const options = { projection, sort: { priority: -1, _id: 1 }, limit: 1, ...bounds, ...hints.pending } as const;
-  const [found] = await prompts.run(() => collection.find({ ...PENDING, ...filter }, options).toArray());
+  const options = { projection, sort: { priority: -1, _id: 1 }, limit: 1, ...bounds } as const;
+  const [found] = await prompts.run(() =>
+    collection.find({ ...PENDING, ...filter }, { ...options, ...hints.pending }).toArray(),
+  );
   return found;
 }

@@ -71,6 +71,26 @@ for (const [name, servers] of binary === undefined
       });
     }
 
+    test('an index is dropped before a count or a look: each works, also many at once', async (t) => {
+      const looks: readonly ((queue: ReturnType<MongoPlace['open']>) => Promise<unknown>)[] = [
+        (queue) => queue.depth({ status: 'pending', most: 10 }),
+        (queue) => queue.depth({ status: 'open', most: 10 }),
+        (queue) => queue.oldestPendingMs(),
+        (queue) => queue.counts(),
+        (queue) => queue.list({ limit: 5, tenant: 'somebody' }),
+        (queue) => queue.placeInQueue('0'.repeat(24), { most: 10 }),
+        (queue) => Promise.all(Array.from({ length: 20 }, () => queue.depth({ status: 'open', most: 10 }))),
+      ];
+      for (const look of looks) {
+        const place = makeMongoPlace(t, servers);
+        await using queue = place.open();
+        await queue.isDrained();
+        await queue.enqueue([{ _id: { $oid: '0'.repeat(24) }, text: 'x' }]);
+        await place.prompts.dropIndexes();
+        await look(queue);
+      }
+    });
+
     test('what is lost is made anew', async (t) => {
       const place = makeMongoPlace(t, servers);
       const queue = place.open();
