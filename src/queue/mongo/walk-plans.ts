@@ -44,7 +44,7 @@ const ODD_TYPES = [
 export interface PendingScope {
   readonly filter: PromptFilter;
   readonly hint: keyof IndexHints;
-  /** The filter asks for `job.model` null, which a `job` that is a list of numbers or texts does not match: such documents end in error as well. */
+  /** The filter asks for `job.model` null. A `job` that is a list of numbers does not match it; such documents end in error as well. */
   readonly hasLists?: boolean;
 }
 
