@@ -88,7 +88,7 @@ async function claimOrEnd(
   const isPending = statusIs('pending');
   const ending = endingOf(entry);
   if (ending !== undefined) {
-    // Whatever its model: a `job` that is a list of numbers matches none.
+    // Its model does not count: a `job` that is a list of numbers matches none.
     const filter: PromptFilter = { status: 'pending', $expr: { $and: [isPending, ending.condition] } };
     await endEntry(prompts, { walk, entry, filter, failure: ending.failure, endings });
     return 'passed';
