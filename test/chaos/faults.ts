@@ -15,6 +15,10 @@ const KINDS = {
   killEngine: 3,
   engineCannotStart: 2,
   modelFolderGone: 2,
+  // servers
+  killServer: 4,
+  terminateServer: 2,
+  freezeServer: 2,
   // the database
   stepDown: 1,
   killPrimary: 1,
@@ -80,7 +84,7 @@ export class Faults {
   }
 
   async #do(kind: Kind): Promise<void> {
-    const { workers, proxies } = this.#stage;
+    const { workers, httpServers, proxies } = this.#stage;
     const random = this.#random;
     switch (kind) {
       case 'killWorker':
@@ -93,6 +97,17 @@ export class Faults {
         const { process } = random.pick(workers);
         process.kill('SIGSTOP');
         return this.#later(random.between(LEASE_MS * 1.05, LEASE_MS * 2.5), () => void process.kill('SIGCONT'));
+      }
+      case 'killServer':
+        random.pick(httpServers).process.kill('SIGKILL');
+        return;
+      case 'terminateServer':
+        random.pick(httpServers).process.kill('SIGTERM');
+        return;
+      case 'freezeServer': {
+        const { process } = random.pick(httpServers);
+        process.kill('SIGSTOP');
+        return this.#later(random.between(500, 3000), () => void process.kill('SIGCONT'));
       }
       case 'killEngine':
         return await random.pick(workers).killEngine();

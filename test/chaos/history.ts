@@ -7,15 +7,25 @@ export interface Completion {
   readonly runId: string;
 }
 
+export interface History {
+  /** Every transition from `processing` to `completed`, in order. */
+  readonly completions: readonly Completion[];
+  /** By the canonical EJSON of the `_id`: every `job.door` that the document had, the one of its insertion first. */
+  readonly doors: ReadonlyMap<string, readonly string[]>;
+}
+
 interface State {
   status: unknown;
   runId: unknown;
+  door: unknown;
 }
 
-/** Every transition from `processing` to `completed`, in order. */
-export async function readCompletions(client: MongoClient, namespace: string): Promise<readonly Completion[]> {
+const NOTHING: State = { status: undefined, runId: undefined, door: undefined };
+
+export async function readHistory(client: MongoClient, namespace: string): Promise<History> {
   const states = new Map<string, State>();
   const completions: Completion[] = [];
+  const doors = new Map<string, string[]>();
   const entries = client
     .db('local')
     .collection('oplog.rs')
@@ -30,22 +40,26 @@ export async function readCompletions(client: MongoClient, namespace: string): P
         continue;
       }
       const before = states.get(key);
-      const after = apply(before ?? { status: undefined, runId: undefined }, operation);
+      const after = apply(before ?? NOTHING, operation);
       states.set(key, after);
       if (before?.status === 'processing' && after.status === 'completed')
         completions.push({ key, runId: String(after.runId) });
+      if (typeof after.door === 'string' && after.door !== before?.door)
+        doors.set(key, [...(doors.get(key) ?? []), after.door]);
     }
   }
-  return completions;
+  return { completions, doors };
 }
 
 /** An insert or a replacement carries the document; an update carries a difference of version 2: `u`pdated, `i`nserted, `s`ub-documents. */
 function apply(before: State, { op, o }: Document): State {
-  if (op === 'i' || o['diff'] === undefined) return { status: o['status'], runId: o['job']?.run_id };
+  if (op === 'i' || o['diff'] === undefined)
+    return { status: o['status'], runId: o['job']?.run_id, door: o['job']?.door };
   const { diff } = o;
   const status = diff.u?.status ?? diff.i?.status ?? before.status;
   const job = diff.u?.job ?? diff.i?.job;
+  if (job !== undefined) return { status, runId: job.run_id, door: job.door };
   const inner = diff.sjob;
-  const runId = job === undefined ? (inner?.u?.run_id ?? inner?.i?.run_id ?? before.runId) : job.run_id;
-  return { status, runId };
+  const changed = (name: string, old: unknown): unknown => inner?.u?.[name] ?? inner?.i?.[name] ?? old;
+  return { status, runId: changed('run_id', before.runId), door: changed('door', before.door) };
 }

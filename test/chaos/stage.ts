@@ -1,4 +1,4 @@
-/** Where the chaos test plays: database behind proxies, bucket, receiver, a model's folder, and the workers. */
+/** Where the chaos test plays: database behind proxies, bucket, receiver, a model's folder, the workers and the servers. */
 import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -14,7 +14,9 @@ import { MongoServers } from '../servers/mongod.ts';
 import { startWebhookReceiver, type WebhookReceiver } from '../servers/webhook-receiver.ts';
 import { PeerFaults } from './peer-faults.ts';
 import type { Random } from './random.ts';
-import { COLLECTION, LEASE_MS, MAX_ATTEMPTS, WORKERS } from './settings.ts';
+import { renameForAWhile } from './rename-collection.ts';
+import { ServerPlace } from './server-place.ts';
+import { COLLECTION, LEASE_MS, MAX_ATTEMPTS, SERVERS, WORKERS } from './settings.ts';
 import { type WorkerArguments, WorkerPlace } from './worker-place.ts';
 
 /** After the healing; more than all leases, backoffs and retries together. */
@@ -36,6 +38,11 @@ interface StageParts {
 export class Stage implements AsyncDisposable {
   readonly database = 'chaos';
   readonly workers: WorkerPlace[] = [];
+  readonly httpServers: ServerPlace[] = [];
+  /** When the collection had another name. */
+  readonly renames: { readonly fromMs: number; readonly toMs: number }[] = [];
+  /** Canonical EJSON of the `_id`s of documents that were added meanwhile, and put into the right collection behind it. */
+  readonly carriedOver = new Set<string>();
   /** Bodies by webhook id. */
   readonly webhooks = new Map<string, string[]>();
   readonly servers: MongoServers;
@@ -82,6 +89,8 @@ export class Stage implements AsyncDisposable {
     });
     for (let place = 0; place < WORKERS; place++)
       stage.workers.push(await WorkerPlace.open(place, stage.#workerArguments()));
+    const serverArguments = { mongoUri: servers.uri(stage.database), gcsUrl: gcs.url, bucket: gcs.bucket };
+    for (let place = 0; place < SERVERS; place++) stage.httpServers.push(new ServerPlace(serverArguments));
     return stage;
   }
 
@@ -113,24 +122,14 @@ export class Stage implements AsyncDisposable {
     await this.client.db(this.database).command({ collMod: COLLECTION, index: { name: index, hidden } });
   }
 
-  /** Another name for a while, and back; what the workers make in its place meanwhile is empty. */
+  /** Another name for a while, and back. */
   async renameForAWhile(random: Random): Promise<void> {
-    const elsewhere = `${COLLECTION}_elsewhere`;
-    await this.prompts.rename(elsewhere);
-    await sleep(random.between(200, 1500));
-    for (;;) {
-      const isBack = await this.client
-        .db(this.database)
-        .collection(elsewhere)
-        .rename(COLLECTION, { dropTarget: true })
-        .then(
-          () => true,
-          // Done by a try whose answer was lost.
-          (error: Error) => error.message.includes('does not exist'),
-        );
-      if (isBack) return;
-      await sleep(200);
-    }
+    const fromMs = performance.now();
+    const renames = this.renames;
+    const carried = await renameForAWhile(this.client.db(this.database), random.between(200, 1500)).finally(() =>
+      renames.push({ fromMs, toMs: performance.now() }),
+    );
+    for (const key of carried) this.carriedOver.add(key);
   }
 
   /** Nothing is pending or being drawn, and no webhook is owed. @param disturbed an operator takes up what somebody else's hand left stuck */
@@ -154,7 +153,7 @@ export class Stage implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const worker of this.workers) worker.close();
+    for (const place of [...this.workers, ...this.httpServers]) place.close();
     await this.client.close();
     await this.#receiver?.[Symbol.asyncDispose]();
     await this.gcs[Symbol.asyncDispose]();

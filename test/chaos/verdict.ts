@@ -9,7 +9,7 @@ import { DEFAULT_OBJECT_PREFIX } from '../../src/storage/object-prefix.ts';
 import { WebhookPolicy } from '../../src/webhook/webhook-policy.ts';
 import { instantPixels } from '../engine/instant-pixels.ts';
 import type { GcsServer } from '../servers/gcs-server.ts';
-import { readCompletions } from './history.ts';
+import type { Completion } from './history.ts';
 import { FORGED } from './producer.ts';
 import { COLLECTION, MODEL_STEPS } from './settings.ts';
 import { aRequest } from '../job/a-request.ts';
@@ -26,6 +26,9 @@ export interface Evidence {
   readonly disturbed: ReadonlySet<string>;
   /** Of them, those into which somebody wrote what only a worker writes. */
   readonly forged: ReadonlySet<string>;
+  readonly completions: readonly Completion[];
+  /** Documents of clients that left, which the server cancels. */
+  readonly mayBeCancelled: ReadonlySet<string>;
 }
 
 export interface Findings {
@@ -36,19 +39,18 @@ export interface Findings {
   readonly generations: number;
   readonly webhookTries: number;
   /** Sentences; none is what is wanted. */
-  readonly violations: readonly string[];
+  readonly violations: string[];
 }
 
 export async function judge(evidence: Evidence): Promise<Findings> {
-  const { client, database, gcs, webhooks } = evidence;
+  const { client, database, gcs, webhooks, completions } = evidence;
   const documents = await client.db(database).collection(COLLECTION).find({}, { promoteLongs: false }).toArray();
   const violations: string[] = [];
   for (const document of documents) violations.push(...checkDocument(document, evidence));
   const present = new Set(documents.map(({ _id }) => keyOf(_id)));
   for (const key of evidence.inserted.keys())
     if (!present.has(key) && !evidence.disturbed.has(key)) violations.push(`${key} is lost`);
-  const completions = await readCompletions(client, `${database}.${COLLECTION}`);
-  violations.push(...(await checkCompletions(completions, evidence)));
+  violations.push(...(await checkCompletions(evidence)));
   violations.push(...checkObjects(gcs));
   for (const [id, bodies] of webhooks) {
     if (`${id} ${bodies.join()}`.includes(FORGED)) violations.push(`the forged webhook ${id} was sent`);
@@ -71,7 +73,7 @@ function keyOf(id: unknown): string {
   return BSON.EJSON.stringify(id, { relaxed: false });
 }
 
-function checkDocument(document: Document, { inserted, disturbed, gcs }: Evidence): string[] {
+function checkDocument(document: Document, { inserted, disturbed, mayBeCancelled, gcs }: Evidence): string[] {
   const key = keyOf(document['_id']);
   const { status, job, mine } = document;
   if (status !== 'completed' && status !== 'error') return [`${key} ends as ${JSON.stringify(status)}`];
@@ -84,7 +86,8 @@ function checkDocument(document: Document, { inserted, disturbed, gcs }: Evidenc
   )
     found.push(`${key} has changed a field that is not ours`);
   if (status === 'error') {
-    if (!disturbed.has(key)) found.push(`${key} failed: ${document['error']}`);
+    const isCancelled = String(document['error']).startsWith('cancelled: ') && mayBeCancelled.has(key);
+    if (!disturbed.has(key) && !isCancelled) found.push(`${key} failed: ${document['error']}`);
     return found;
   }
   const id = documentIdOf(document['_id']);
@@ -122,10 +125,14 @@ function checkPicture(
 }
 
 /** No run is completed twice, and each has told its webhook at least once, unless somebody outside took the document away. */
-async function checkCompletions(
-  completions: Awaited<ReturnType<typeof readCompletions>>,
-  { client, database, webhooks, disturbed, forged }: Evidence,
-): Promise<string[]> {
+async function checkCompletions({
+  client,
+  database,
+  webhooks,
+  disturbed,
+  forged,
+  completions,
+}: Evidence): Promise<string[]> {
   const found: string[] = [];
   const runs = new Set<string>();
   const policy = new WebhookPolicy({
