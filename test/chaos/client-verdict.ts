@@ -117,9 +117,7 @@ function checkEnd(request: ClientRequest, { renames }: ClientEvidence): string[]
 /** Whatever came of it: an answer that is no success names a code of ours, and no bug. */
 function checkAttempts({ attempts }: ClientRequest): string[] {
   return attempts
-    .filter(
-      ({ status = 0, code = '' }) => status >= 400 && (!Object.hasOwn(ERROR_CODES, code) || code === 'internal'),
-    )
+    .filter(({ status = 0, code = '' }) => status >= 400 && (!Object.hasOwn(ERROR_CODES, code) || code === 'internal'))
     .map(({ requestId, status, code }) => `${requestId} was answered with ${status} and the code ${code}`);
 }
 
@@ -146,11 +144,13 @@ function checkKeyless({ kind, attempts }: ClientRequest, made: readonly Made[]):
   for (const { key, doors } of made)
     for (const [place, door] of doors.entries()) {
       if (!known.has(door)) found.push(`${key} belongs to ${door}, which is no attempt of this request`);
-      if (place > 0 && firstAttempts.has(door) && doors[0] !== door) found.push(`${door}, a first attempt, took ${key} over`);
+      if (place > 0 && firstAttempts.has(door) && doors[0] !== door)
+        found.push(`${door}, a first attempt, took ${key} over`);
       heldBy.set(door, (heldBy.get(door) ?? new Set()).add(key));
     }
   for (const [door, keys] of heldBy)
-    if (keys.size > 1) found.push(`the attempt ${door} made or took over ${keys.size} documents: ${[...keys].join(', ')}`);
+    if (keys.size > 1)
+      found.push(`the attempt ${door} made or took over ${keys.size} documents: ${[...keys].join(', ')}`);
   const ids = new Set(made.map(({ id }) => id));
   for (const { requestId, ids: answered = [] } of attempts)
     for (const id of answered) if (!ids.has(id)) found.push(`${requestId} was answered with ${id}, which is not there`);

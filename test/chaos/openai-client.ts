@@ -98,7 +98,6 @@ export async function breakUpload({ pickServer, random, request }: Asking): Prom
   return { kind: 'left' };
 }
 
-
 function bodyOf(prompt: string): string {
   return JSON.stringify({ model: 'gpt-image-1', prompt, ...BODY });
 }
