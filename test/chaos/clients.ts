@@ -1,6 +1,7 @@
 /** The servers' clients: a few of them at a time, each of which sends one request after the other and repeats it as real clients do, until it has an answer. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Deck } from './deck.ts';
+import type { Asking } from './asking.ts';
 import { CLIENT_KINDS, type ClientKind, type ClientRequest, clientText, isKeyed } from './client-record.ts';
 import { askJobs } from './jobs-client.ts';
 import { askSdk, breakUpload, leave, readSlowly } from './openai-client.ts';
@@ -14,14 +15,6 @@ const PATIENCE_MS = 150_000;
 export interface ClientsOptions {
   readonly servers: readonly ServerPlace[];
   readonly random: Random;
-}
-
-/** What the client of one kind needs. */
-export interface Asking {
-  readonly request: ClientRequest;
-  readonly random: Random;
-  /** Where the next attempt goes, as a load balancer would say. */
-  readonly pickServer: () => string | undefined;
 }
 
 export class Clients {

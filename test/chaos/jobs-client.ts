@@ -1,6 +1,6 @@
 /** A client of the jobs API: it adds prompts under an Idempotency-Key, asks until they have ended, and gets their images. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Asking } from './clients.ts';
+import type { Asking } from './asking.ts';
 import type { Outcome, ReceivedImage } from './client-record.ts';
 import { sha256Of } from './openai-client.ts';
 import { type Got, send, type Sending } from './send.ts';

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import OpenAI from 'openai';
-import type { Asking } from './clients.ts';
+import type { Asking } from './asking.ts';
 import { isKeyed, type Outcome, type ReceivedImage } from './client-record.ts';
 import { type Got, send, startAttempt } from './send.ts';
 
@@ -28,7 +28,7 @@ export async function askSdk(asking: Asking, { timeoutMs }: { readonly timeoutMs
       answer = await send(asking, {
         path: PATH,
         headers,
-        body: String(body),
+        body: typeof body === 'string' ? body : '',
         signal: signal ?? undefined,
         retryCount: Number(headers['x-stainless-retry-count'] ?? 0),
       });

@@ -1,5 +1,5 @@
 /** One HTTP request of a client, with the record of what came of it. */
-import type { Asking } from './clients.ts';
+import type { Asking } from './asking.ts';
 import type { Attempt, ClientRequest } from './client-record.ts';
 
 export interface Sending {
