@@ -80,8 +80,8 @@ export class Clients {
 
 /** What the engine should do with it. */
 function orderOf(kind: ClientKind, random: Random): string {
-  // Longer than the fifteen seconds after which the server cancels it.
-  if (kind === 'leaver' && random.chance(0.3)) return ' [slow 7000]';
+  // With its wait longer than the fifteen seconds after which the server cancels it; the engine counts as stalled after five in a step.
+  if (kind === 'leaver' && random.chance(0.3)) return ' [slow 4500]';
   return random.chance(0.5) ? ` [slow ${random.below(400)}]` : '';
 }
 
