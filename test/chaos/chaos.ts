@@ -4,6 +4,7 @@
  *
  *     npm run chaos -- --seconds 120 --seed 7
  *     npm run chaos -- --documents 10000
+ *     npm run chaos -- --servers 0
  *
  * The same seed gives the same faults in the same order; the operating system decides what they hit.
  */
@@ -26,6 +27,8 @@ const { values } = parseArgs({
     seed: { type: 'string', default: String(Date.now() % 1_000_000) },
     /** Goes on until so many were inserted, however long that takes. */
     documents: { type: 'string', default: '0' },
+    /** Of `text2img serve`, with clients; 0: neither. */
+    servers: { type: 'string', default: '2' },
   },
 });
 const binary = await findMongod();
@@ -39,7 +42,7 @@ console.log(`chaos: seed ${seed}, ${wanted > 0 ? `${wanted} documents` : `${valu
 const startedMs = performance.now();
 const elapsed = (): string => `${((performance.now() - startedMs) / 1000).toFixed(0)} s`;
 
-await using stage = await Stage.open(binary, new Random(seed));
+await using stage = await Stage.open(binary, new Random(seed), Number(values.servers));
 const producer = new Producer(stage, new Random(seed + 1));
 const clients = new Clients({ servers: stage.httpServers, random: new Random(seed + 3) });
 const faults = new Faults({ stage, producer, random: new Random(seed + 2) });
@@ -48,7 +51,8 @@ const isOver = (): boolean =>
 const ended = new AbortController();
 const producing = producer.run(ended.signal);
 const failing = faults.run(ended.signal);
-clients.run(ended.signal);
+const hasClients = stage.httpServers.length > 0;
+if (hasClients) clients.run(ended.signal);
 for (let nextReportMs = 10_000; !isOver(); await sleep(200)) {
   if (performance.now() - startedMs < nextReportMs) continue;
   nextReportMs += 10_000;
@@ -91,7 +95,7 @@ for (const violation of violations.slice(0, 50)) console.error(`VIOLATION: ${vio
 console.log(
   `${findings.documents} documents, ${clients.requests.length} requests, ${violations.length} violations (seed ${seed})`,
 );
-const missing = [...faults.missing(), ...stage.peers.missing(), ...clients.missing()];
+const missing = [...faults.missing(), ...stage.peers.missing(), ...(hasClients ? clients.missing() : [])];
 if (missing.length > 0)
   console.error(`these kinds of faults never came, so that nothing is known of them: ${missing.join(', ')}`);
 process.exitCode = violations.length === 0 && missing.length === 0 && findings.completed > 0 ? 0 : 1;

@@ -15,10 +15,6 @@ const KINDS = {
   killEngine: 3,
   engineCannotStart: 2,
   modelFolderGone: 2,
-  // servers
-  killServer: 4,
-  terminateServer: 2,
-  freezeServer: 2,
   // the database
   stepDown: 1,
   killPrimary: 1,
@@ -37,7 +33,9 @@ const KINDS = {
   mangle: 2,
   forge: 2,
 } as const;
-type Kind = keyof typeof KINDS;
+const SERVER_KINDS = { killServer: 4, terminateServer: 2, freezeServer: 2 } as const;
+const ALL_KINDS = { ...KINDS, ...SERVER_KINDS };
+type Kind = keyof typeof ALL_KINDS;
 
 export interface FaultsOptions {
   readonly stage: Stage;
@@ -57,7 +55,9 @@ export class Faults {
     this.#stage = stage;
     this.#producer = producer;
     this.#random = random;
-    this.#deck = new Deck<Kind>(KINDS, random);
+    // The deck draws, and misses, only the kinds that it has.
+    const kinds = stage.httpServers.length > 0 ? ALL_KINDS : (KINDS as typeof ALL_KINDS);
+    this.#deck = new Deck<Kind>(kinds, random);
   }
 
   get counts(): Readonly<Record<string, number>> {

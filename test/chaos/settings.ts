@@ -5,4 +5,3 @@ export const LEASE_MS = 2000;
 export const MAX_ATTEMPTS = 50;
 export const MODEL_STEPS = 3;
 export const WORKERS = 6;
-export const SERVERS = 2;

@@ -16,7 +16,7 @@ import { PeerFaults } from './peer-faults.ts';
 import type { Random } from './random.ts';
 import { renameForAWhile } from './rename-collection.ts';
 import { ServerPlace } from './server-place.ts';
-import { COLLECTION, LEASE_MS, MAX_ATTEMPTS, SERVERS, WORKERS } from './settings.ts';
+import { COLLECTION, LEASE_MS, MAX_ATTEMPTS, WORKERS } from './settings.ts';
 import { type WorkerArguments, WorkerPlace } from './worker-place.ts';
 
 /** After the healing; more than all leases, backoffs and retries together. */
@@ -62,7 +62,8 @@ export class Stage implements AsyncDisposable {
     this.#modelFolder = modelFolder;
   }
 
-  static async open(binary: string, random: Random): Promise<Stage> {
+  /** @param httpServers so many of `text2img serve` */
+  static async open(binary: string, random: Random, httpServers: number): Promise<Stage> {
     const proxies: FaultProxy[] = [];
     const servers = await MongoServers.replicaSet(binary, {
       advertise: async (port) => {
@@ -90,7 +91,7 @@ export class Stage implements AsyncDisposable {
     for (let place = 0; place < WORKERS; place++)
       stage.workers.push(await WorkerPlace.open(place, stage.#workerArguments()));
     const serverArguments = { mongoUri: servers.uri(stage.database), gcsUrl: gcs.url, bucket: gcs.bucket };
-    for (let place = 0; place < SERVERS; place++) stage.httpServers.push(new ServerPlace(serverArguments));
+    for (let place = 0; place < httpServers; place++) stage.httpServers.push(new ServerPlace(serverArguments));
     return stage;
   }
 
