@@ -18,6 +18,7 @@ const NEEDS: Readonly<Record<string, string>> = {
   'src/engine/engine-host.ts': 'starts an engine',
   'src/engine/engine-pool.ts': 'starts an engine',
   'src/engine/child/': 'loads a model',
+  'src/app/run-worker.ts': 'starts an engine',
   'src/runtime/registry.ts': 'loads ONNX Runtime',
   'src/runtime/onnxruntime/onnx-runtime.ts': 'loads ONNX Runtime',
   'src/runtime/openvino/openvino.ts': 'loads OpenVINO',
