@@ -40,8 +40,8 @@ export function withJob(id: string) {
 }
 
 /** The first line of a server. */
-const SERVES = /^http:\/\/127\.0\.0\.1:\d+\n/;
-const SECRET = /^t2i_[\w-]{43}\n$/;
+export const SERVES = /^http:\/\/127\.0\.0\.1:\d+\n/;
+export const SECRET = /^t2i_[\w-]{43}\n$/;
 
 /** Other programs may listen on the usual port. */
 function onFreePort(line: string): string {

@@ -3,9 +3,9 @@ import type { CommandName } from '../../../src/config/options.ts';
 import { COMMANDS } from '../../../src/config/options.ts';
 import { PACKAGE } from '../run-cli.ts';
 import { NO_MONGOD } from '../../servers/find-mongod.ts';
-import { cudaFacts, openvinoFacts, withJob } from './help-examples.ts';
+import { cudaFacts, openvinoFacts, SECRET, SERVES, withJob } from './help-examples.ts';
 import type { Neighbours } from './neighbours.ts';
-import type { Expectations } from './texts.ts';
+import type { Expectations, Expected } from './texts.ts';
 
 const CI = 'minutes of work that is done already when these tests run';
 const PLACES = 'test/e2e/frictions/places.ts';
@@ -18,7 +18,20 @@ export function readmeExpectations({ mongo, hook }: Neighbours): Expectations {
     before: (shell: { write: (name: string, text: string) => void }) =>
       shell.write('FILE', 'a fox\n{"text": "two cats", "seed": 7}\n'),
   };
+  const withKeys: Expected = {
+    before: (shell) => shell.type('text2img keys create NAME --api-keys KEYS', { prints: SECRET }),
+    typed: (line) => `${line} --api-keys KEYS`,
+  };
   return {
+    'text2img serve': { typed: (line) => `${line} --port 0`, untilPrinted: SERVES },
+    'text2img mcp': {
+      notTyped: 'an agent starts it and speaks the protocol with it',
+      typedBy: ['test/e2e/mcp.test.ts', 'an agent gets an image, with its file, and the log on standard error'],
+    },
+    'text2img keys create NAME --api-keys FILE': { prints: SECRET },
+    'text2img keys create NAME': { ...withKeys, prints: SECRET },
+    'text2img keys list': { ...withKeys, prints: /^NAME\n/m },
+    'text2img keys revoke NAME': { ...withKeys, prints: /^\d keys? revoked\n$/ },
     'npm ci && npm run demo': { notTyped: CI, typedBy: ['test/e2e/demo.test.ts', "'demo'"] },
     'text2img generate "a red circle on a white background"': { prints: /^\.\/text2img-\d+\.png/ },
     'text2img generate "a red fox on a hill" --model stable-diffusion-v1-5/stable-diffusion-v1-5 --output fox.png': {
