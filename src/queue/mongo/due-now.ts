@@ -23,7 +23,7 @@ export async function dueNow(prompts: PromptsCollection, id: string | undefined)
     {
       projection: { count: { $size: { $filter: { input: HOOKS, as: 'hook', cond: isOne } } } },
       batchSize: BATCH,
-      ...prompts.hints.webhooks,
+      // No hint: this date is in one index only, so the server takes it, and a cursor could not be sent again without it.
     },
   );
   let changed = 0;

@@ -6,6 +6,7 @@ import { documentIdOf } from './bson-ids.ts';
 import { findId } from './find-id.ts';
 import { HOOKS } from './hook-expressions.ts';
 import { hooksIn } from './hooks-in.ts';
+import type { IndexHints } from './indexes.ts';
 import { byId, type PromptsCollection } from './prompts-collection.ts';
 import type { PromptFilter, Stage } from './statement-types.ts';
 
@@ -55,7 +56,8 @@ async function count(prompts: PromptsCollection, state: 'pending' | 'dead', docu
     },
     { $group: { _id: null, count: { $sum: '$count' } } },
   ];
-  const hint = state === 'pending' ? prompts.hints.webhooks : {};
-  const [sum] = await prompts.run(() => prompts.collection.aggregate(stages, hint));
+  // Read at each attempt: the index may be gone since.
+  const hint = (): IndexHints['webhooks'] => (state === 'pending' ? prompts.hints.webhooks : {});
+  const [sum] = await prompts.run(() => prompts.collection.aggregate(stages, hint()));
   return Number(sum?.['count'] ?? 0);
 }

@@ -77,6 +77,8 @@ for (const [name, servers] of binary === undefined
         (queue) => queue.depth({ status: 'open', most: 10 }),
         (queue) => queue.oldestPendingMs(),
         (queue) => queue.counts(),
+        (queue) => queue.outbox.counts(),
+        (queue) => queue.outbox.dueNow(),
         (queue) => queue.list({ limit: 5, tenant: 'somebody' }),
         (queue) => queue.placeInQueue('0'.repeat(24), { most: 10 }),
         (queue) => Promise.all(Array.from({ length: 20 }, () => queue.depth({ status: 'open', most: 10 }))),
