@@ -17,8 +17,12 @@ const schema = z.array(
 
 export type ClientRequest = z.infer<typeof schema>[number];
 
+const all = JSON.parse(readFileSync(new URL('../http-clients.json', import.meta.url), 'utf8')) as readonly {
+  readonly path: string;
+}[];
+
 export const CLIENT_REQUESTS: readonly ClientRequest[] = schema.parse(
-  JSON.parse(readFileSync(new URL('requests.json', import.meta.url), 'utf8')),
+  all.filter(({ path }) => path.startsWith('/sdapi/') || path === '/'),
 );
 
 export function requestOf(client: string): ClientRequest {

@@ -8,7 +8,7 @@ import type { Served } from '../served.ts';
 import { type Answer, basic, call, imagesOf, infoOf, type Json, SMALL, served, txt2img } from './calls.ts';
 import { CLIENT_REQUESTS, type ClientRequest } from './client-requests.ts';
 
-/** What a client needs of the answer, by the words of `requests.json`. */
+/** What a client needs of the answer, by the words of `http-clients.json`. */
 const NEEDS: Readonly<Record<string, (answer: Answer) => void>> = {
   'images[]': (answer) => assert.equal(imagesOf(answer)[0]?.toString('latin1', 1, 4), 'PNG'),
   'images[0]': (answer) => assert.equal(imagesOf(answer)[0]?.toString('latin1', 1, 4), 'PNG'),

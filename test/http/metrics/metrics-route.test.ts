@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Metrics } from '../../../src/observability/metrics.ts';
 import type { PromptQueue } from '../../../src/queue/prompt-queue.ts';
+import { clientRequests, send } from '../clients.ts';
 import { serve } from '../served.ts';
 
 async function scrape(url: string, headers: Record<string, string> = {}): Promise<ReadonlyMap<string, number>> {
@@ -83,4 +84,14 @@ test('the page asks for a key where the server has keys', async (t) => {
   assert.equal((await fetch(new URL('/metrics', served.url))).status, 401);
   const values = await scrape(served.url, { authorization: `Bearer ${served.secretOf('ann')}` });
   assert.equal(values.get('text2img_http_requests_total{method="GET",route="/metrics",status="401"}'), 1);
+});
+
+test('the probe of a benchmark client is answered on /metrics, without a body', async (t) => {
+  const [probe, ...others] = await clientRequests(['/metrics']);
+  assert.ok(probe !== undefined && others.length === 0);
+  assert.deepEqual(probe.answer.needs, ['no body']);
+  const served = await serve(t, { server: { metrics: new Metrics() }, worker: false });
+  const answer = await send(served.url, probe, '');
+  assert.equal(answer.status, probe.answer.status);
+  assert.equal(await answer.text(), '');
 });
