@@ -17,7 +17,7 @@ interface Taken {
 }
 
 async function take(component: string, ...sizes: readonly string[]): Promise<Taken[]> {
-  const { stdout } = await run(process.execPath, [program, demo, component, ...sizes]);
+  const { stdout } = await run(process.execPath, ['--expose-gc', program, demo, component, ...sizes]);
   return JSON.parse(stdout) as Taken[];
 }
 

@@ -1,6 +1,6 @@
 /**
  * Opens a network of a checkpoint, runs it twice at each size, and prints estimates and growth.
- * Usage: take-memory.ts FOLDER COMPONENT BATCHxHEIGHTxWIDTH…
+ * Usage: node --expose-gc take-memory.ts FOLDER COMPONENT BATCHxHEIGHTxWIDTH…
  */
 import { NetworkMemory } from '../../../src/engine/child/network-memory.ts';
 import { anonymousBytes } from '../../../src/lib/own-memory.ts';
@@ -20,6 +20,11 @@ const memory = new NetworkMemory({
 });
 await using network = await openOnCpu(graph);
 
+function collect(): void {
+  if (gc === undefined) throw new Error('start it with --expose-gc');
+  gc();
+}
+
 function filled(...shape: readonly number[]): HostTensors[string] {
   return float32(new Float32Array(shape.reduce((product, size) => product * size, 1)).fill(0.1), shape);
 }
@@ -38,6 +43,8 @@ const results = [];
 for (const size of sizes) {
   const [batch = 1, height = 1, width = 1] = size.split('x').map(Number);
   const estimatedBytes = memory.activationBytes({ batch, height, width });
+  // What building left would otherwise be collected meanwhile, and the runs would seem to take less.
+  collect();
   const before = anonymousBytes() ?? 0;
   for (let k = 0; k < 2; k++) await network.run(inputs(batch, height, width));
   results.push({ estimatedBytes, takenBytes: (anonymousBytes() ?? 0) - before });
