@@ -9,7 +9,7 @@ import { retryAfter } from './retry-after.ts';
 export interface AdmissionOptions {
   readonly queue: Pick<PromptQueue, 'depth'>;
   readonly limits: Pick<FrontLimits, 'maxQueueLength' | 'maxOpenPerKey'>;
-  readonly workers: Pick<KnownWorkers, 'jobsPerSecond'>;
+  readonly workers: Pick<KnownWorkers, 'waitMs'>;
 }
 
 /** Counting 10,001 pending documents takes 24 ms (measured), so the count is kept for a while. */
@@ -57,8 +57,8 @@ export class Admission {
 
   /** @param overhang so many jobs must end before this one fits */
   #refusal(error: Text2ImgError, overhang: number): Text2ImgError {
-    const { jobsPerSecond } = this.#options.workers;
-    return retryAfter(error, jobsPerSecond === undefined ? undefined : overhang / jobsPerSecond);
+    const waitMs = this.#options.workers.waitMs(overhang);
+    return retryAfter(error, waitMs === undefined ? undefined : waitMs / 1000);
   }
 
   async #pending(): Promise<{ count: number }> {

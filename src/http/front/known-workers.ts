@@ -12,8 +12,6 @@ export interface KnownWorkersOptions {
 
 /** Workers beat as often. */
 const READ_MS = 10_000;
-/** Their counts are of so long. */
-const COUNTED_S = 300;
 
 export class KnownWorkers implements AsyncDisposable {
   readonly #options: KnownWorkersOptions;
@@ -51,13 +49,7 @@ export class KnownWorkers implements AsyncDisposable {
     return this.#living?.some(({ models }) => models.includes(model));
   }
 
-  /** Jobs that all workers together end in a second; undefined: none ended lately. */
-  get jobsPerSecond(): number | undefined {
-    const images = sum(this.#living ?? [], ({ images5min }) => images5min);
-    return images === 0 ? undefined : images / COUNTED_S;
-  }
-
-  /** Until so many jobs before it and the job itself are done, if the workers do nothing else. Undefined: nobody knows. */
+  /** Until so many jobs are done, if the workers do nothing else. They count the time that they were busy, so hours without work do not slow it. Undefined: nobody knows. */
   waitMs(jobs: number): number | undefined {
     const living = this.#living ?? [];
     const images = sum(living, ({ images5min }) => images5min);
