@@ -2,14 +2,10 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
 import type { Db } from 'mongodb';
 import type { ClaimOptions, PromptQueue } from '../src/queue/prompt-queue.ts';
 import { SqlitePromptQueue } from '../src/queue/sqlite/sqlite-prompt-queue.ts';
-
-/** Of the documents in the queue. */
-const MODELS = 100;
-const TENANTS = 1000;
+import { fillMongo, fillSqlite, MODELS, TENANTS } from './queue-documents.ts';
 
 const SELECTIONS: Readonly<Record<string, Omit<ClaimOptions, 'limit'>>> = {
   'all models': {},
@@ -48,7 +44,7 @@ export async function claimCosts({ db, openMongo, sizes, claims }: ClaimCosts): 
   };
   for (const size of sizes) {
     const collection = `claims${size}`;
-    await fillMongo(db, collection, size);
+    await fillMongo(db, { collection, size });
     await using queue = openMongo(collection);
     // Makes the indexes before anything is measured.
     await queue.claim({ limit: 1, models: select(1), fair: true });
@@ -60,7 +56,7 @@ export async function claimCosts({ db, openMongo, sizes, claims }: ClaimCosts): 
     const path = join(folder, 'queue.sqlite');
     {
       await using queue = new SqlitePromptQueue({ path, leaseMs: 600_000, maxAttempts: 5, owner: 'bench' });
-      fillSqlite(path, size);
+      fillSqlite({ path, size });
       await tell('SQLite ', size, queue);
     }
     await rm(folder, { recursive: true });
@@ -77,23 +73,4 @@ async function medianMs(queue: PromptQueue, options: Omit<ClaimOptions, 'limit'>
     for (const claim of claims) await queue.release(claim);
   }
   return times.toSorted((a, b) => a - b)[Math.floor(times.length / 2)] ?? Number.NaN;
-}
-
-async function fillMongo(db: Db, collection: string, size: number): Promise<void> {
-  const batch = 20_000;
-  for (let done = 0; done < size; done += batch) {
-    const documents = Array.from({ length: Math.min(batch, size - done) }, (_, index) => ({
-      text: `a prompt of some length, number ${done + index}`,
-      status: 'pending',
-      job: { model: `m${(done + index) % MODELS}`, tenant: `t${Math.floor((done + index) / MODELS) % TENANTS}` },
-    }));
-    await db.collection(collection).insertMany(documents, { ordered: false });
-  }
-}
-
-function fillSqlite(path: string, size: number): void {
-  using file = new DatabaseSync(path);
-  file.exec(`WITH RECURSIVE n(x) AS (SELECT 0 UNION ALL SELECT x + 1 FROM n WHERE x < ${size - 1})
-    INSERT INTO prompts (id, id_kind, document, enqueued_ms, model, tenant)
-    SELECT 'id' || x, 'string', '{"text":"a prompt of some length"}', 1, 'm' || (x % ${MODELS}), 't' || ((x / ${MODELS}) % ${TENANTS}) FROM n`);
 }

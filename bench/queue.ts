@@ -6,6 +6,7 @@
  */
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
+import { loadavg } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { MongoClient } from 'mongodb';
@@ -15,6 +16,7 @@ import { findMongod, NO_MONGOD } from '../test/servers/find-mongod.ts';
 import { GcsServer } from '../test/servers/gcs-server.ts';
 import { MongoServers } from '../test/servers/mongod.ts';
 import { claimCosts } from './queue-claims.ts';
+import { scrapeCosts } from './queue-scrapes.ts';
 import type { QueueWorkerReport } from './queue-worker.ts';
 
 const { values } = parseArgs({
@@ -180,5 +182,7 @@ const PARTS = {
   overhead,
   size: bySize,
   models: () => claimCosts({ db, openMongo: openQueue, sizes: [1000, LARGE], claims: CLAIMS }),
+  scrapes: () => scrapeCosts({ db, openMongo: openQueue, large: LARGE }),
 } as const;
+console.log(`load of the machine before: ${loadavg().map((load) => load.toFixed(1)).join(', ')} (1, 5, 15 minutes)`);
 for (const [name, part] of Object.entries(PARTS)) if (values.part === undefined || values.part === name) await part();
