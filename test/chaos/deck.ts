@@ -1,4 +1,5 @@
 /** The order in which faults come: each kind once, shuffled, before any comes twice; then each as often as its weight, shuffled again and again. */
+import type { Meeting } from './coverage.ts';
 import type { Random } from './random.ts';
 
 export class Deck<Kind extends string> {
@@ -21,9 +22,9 @@ export class Deck<Kind extends string> {
     return kind;
   }
 
-  /** The kinds that never came. */
-  missing(): Kind[] {
-    return (Object.keys(this.#weights) as Kind[]).filter((kind) => !this.counts.has(kind));
+  /** All kinds, those that never came included. */
+  meetings(): readonly Meeting[] {
+    return (Object.keys(this.#weights) as Kind[]).map((kind) => ({ what: kind, times: this.counts.get(kind) ?? 0 }));
   }
 
   #whole(): Kind[] {

@@ -2,12 +2,12 @@
 import { BSON, type Document, Long, ObjectId, UUID } from 'mongodb';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Random } from './random.ts';
-import type { Stage } from './stage.ts';
+import type { Stage } from './stage/stage.ts';
 
 /** So many open documents at most, so that the workers always have something to do and the drain is short. */
 const MAX_OPEN = 60;
 
-/** What would be sent, signed or believed if it were taken for ours. `verdict.ts` looks for it among the webhooks. */
+/** What would be sent, signed or believed if it were taken for ours. `verdict/document-verdict.ts` looks for it among the webhooks. */
 export const FORGED = 'forged by an inserter';
 
 /** Due, and later than 1970, before which nothing counts as a time of ours. */

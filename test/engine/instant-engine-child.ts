@@ -1,10 +1,11 @@
 /**
  * An engine child that draws at once: it speaks the real protocol over the real channel, and its pixels are a function of the request, so that
  * tests of the parent, the worker and the queue need no model. What a prompt asks for in brackets it does: `[crash]`, `[exit 3]`, `[kill]`,
- * `[hang]`, `[fail]`, `[garbage]`, `[no memory]`, `[memory 2]` (no memory for more than two images at once); `[slow 200]` takes so many milliseconds for each step. `[crash once PATH]` crashes unless the
- * file is there, and makes it; `[once CODE PATH]` fails with this code in the same way;
- * `[hash 0123456789]` says the model's hash after the job. What ails the machine stands in the file that `INSTANT_ENGINE_AILMENT` names, read anew each time:
- * `load fails`, `load dies`, `load hangs`, `draw dies`, `draw fails`. The model of the folder `/instant/x` is called `x`.
+ * `[hang]`, `[fail]`, `[garbage]`, `[no memory]`, `[memory 2]` (no memory for more than two images at once); `[slow 200]` takes so many
+ * milliseconds for each step; `[noise]` makes an image that cannot be compressed. `[crash once PATH]` crashes unless the file is there, and makes it;
+ * `[once CODE PATH]` fails with this code in the same way; `[hash 0123456789]` says the model's hash after the job. What ails the machine stands in
+ * the file that `INSTANT_ENGINE_AILMENT` names, read anew each time: `load fails`, `load dies`, `load hangs`, `draw dies`, `draw fails`. The model
+ * of a folder `instant/x` is called `x`.
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -134,7 +135,7 @@ function load({ settings }: Extract<ParentMessage, { type: 'load' }>): void {
   send({
     type: 'ready',
     facts: {
-      modelName: /^\/instant\/(.+)$/.exec(settings.checkpointFolder)?.[1] ?? 'instant',
+      modelName: /\/instant\/(.+)$/.exec(settings.checkpointFolder)?.[1] ?? 'instant',
       modelHash: null,
       pipelineClass: 'StableDiffusionPipeline',
       fields: Object.keys(REQUEST_FIELDS),

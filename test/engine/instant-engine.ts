@@ -36,29 +36,35 @@ export async function startInstantPool(...engines: readonly Partial<EngineHostOp
   });
 }
 
-interface InstantModel {
+export interface InstantModel {
   readonly id: string;
   /** Of its child. */
   readonly changes?: Partial<EngineHostOptions>;
 }
 
-/** One engine that swaps these models; nothing is loaded yet. Disposing the pool ends its child. */
+interface InstantModelsOptions {
+  readonly logger?: Logger;
+  readonly idleUnloadMs?: number;
+  /** Each swaps all the models. Default: one. */
+  readonly engines?: number;
+  /** The model of documents that name none. Default: the first. */
+  readonly unnamed?: string;
+}
+
+/** Engines that swap these models; nothing is loaded yet. Disposing the pool ends their children. */
 export function instantModels(
   models: readonly InstantModel[],
-  options: { readonly logger?: Logger; readonly idleUnloadMs?: number } = {},
+  { logger = silentLogger, engines: count = 1, unnamed = models[0]?.id, ...others }: InstantModelsOptions = {},
 ): { readonly pool: LocalEnginePool; readonly hosts: readonly EngineHost[] } {
-  const { logger = silentLogger, ...others } = options;
-  const hosts = models.map(
-    ({ id, changes }) =>
-      new EngineHost({ settings: cpuSettings(`/instant/${id}`), logger, childPath: CHILD, respawnMs: 1, ...changes }),
+  const engines = Array.from({ length: count }, () =>
+    models.map(({ id, changes }) => {
+      const settings = cpuSettings(`/instant/${id}`);
+      const host = new EngineHost({ settings, logger, childPath: CHILD, respawnMs: 1, ...changes });
+      return { id, takesUnnamed: id === unnamed, host };
+    }),
   );
-  const pool = new LocalEnginePool({
-    engines: [hosts.map((host, index) => ({ id: models[index]?.id ?? '', takesUnnamed: index === 0, host }))],
-    logger,
-    probePauses: { firstMs: 20, maxMs: 50 },
-    ...others,
-  });
-  return { pool, hosts };
+  const pool = new LocalEnginePool({ engines, logger, probePauses: { firstMs: 20, maxMs: 50 }, ...others });
+  return { pool, hosts: engines.flat().map(({ host }) => host) };
 }
 
 export interface Ailment {

@@ -12,6 +12,8 @@ export interface History {
   readonly completions: readonly Completion[];
   /** By the canonical EJSON of the `_id`: every `job.door` that the document had, the one of its insertion first. */
   readonly doors: ReadonlyMap<string, readonly string[]>;
+  /** By the same: when it was completed or ended in an error, by the primary's clock, in milliseconds since 1970. Absent: it is open. */
+  readonly endedMs: ReadonlyMap<string, number>;
 }
 
 interface State {
@@ -26,6 +28,7 @@ export async function readHistory(client: MongoClient, namespace: string): Promi
   const states = new Map<string, State>();
   const completions: Completion[] = [];
   const doors = new Map<string, string[]>();
+  const endedMs = new Map<string, number>();
   const entries = client
     .db('local')
     .collection('oplog.rs')
@@ -42,13 +45,16 @@ export async function readHistory(client: MongoClient, namespace: string): Promi
       const before = states.get(key);
       const after = apply(before ?? NOTHING, operation);
       states.set(key, after);
+      const isEnded = after.status === 'completed' || after.status === 'error';
+      if (!isEnded) endedMs.delete(key);
+      else if (before?.status !== after.status) endedMs.set(key, (entry['wall'] as Date).getTime());
       if (before?.status === 'processing' && after.status === 'completed')
         completions.push({ key, runId: String(after.runId) });
       if (typeof after.door === 'string' && after.door !== before?.door)
         doors.set(key, [...(doors.get(key) ?? []), after.door]);
     }
   }
-  return { completions, doors };
+  return { completions, doors, endedMs };
 }
 
 /** An insert or a replacement carries the document; an update carries a difference of version 2: `u`pdated, `i`nserted, `s`ub-documents. */

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { BSON, type Document, ObjectId } from 'mongodb';
-import { type Attempt, type ClientKind, type ClientRequest, clientText, type Outcome } from './client-record.ts';
+import { type Attempt, type ClientKind, type ClientRequest, clientText, type Outcome } from '../clients/client-record.ts';
 import { type ClientEvidence, judgeClients } from './client-verdict.ts';
-import { sha256Of } from './openai-client.ts';
+import { sha256Of } from '../clients/send.ts';
+import { textOf } from '../invariants.ts';
 
 const BYTES = Buffer.from('an image');
 
@@ -12,7 +13,8 @@ function keyOf({ _id }: Document): string {
 }
 
 function aDocument(): Document {
-  return { _id: new ObjectId(), text: clientText(0, 0), status: 'completed' };
+  const job = { tenant: 'anna', model: 'instant', parameters: { model: 'instant' } };
+  return { _id: new ObjectId(), text: clientText(0, 0), status: 'completed', job };
 }
 
 function imagesOf(document: Document): Outcome {
@@ -41,19 +43,20 @@ interface Case {
 }
 
 function judged({ kind = 'patient', documents, doors = [], completions = 1, evidence, ...rest }: Case): string {
-  const request = { number: 0, kind, texts: [clientText(0, 0)], ...rest } as ClientRequest;
+  const texts = [clientText(0, 0)];
+  const request = { number: 0, kind, key: 'anna', model: 'instant', modelName: 'instant', texts, ...rest } as ClientRequest;
   const done = documents.flatMap((document) => Array(completions).fill({ key: keyOf(document), runId: 'r' }));
   const byKey = documents.map((document, index) => [keyOf(document), doors[index] ?? ['client-0-0']] as const);
   const { violations } = judgeClients({
     requests: [request],
     documents,
-    history: { completions: done, doors: new Map(byKey) },
+    history: { completions: done, doors: new Map(byKey), endedMs: new Map() },
     objectOf: () => BYTES,
     renames: [],
     carriedOver: new Set(),
     ...evidence,
   });
-  return violations.join('\n');
+  return violations.map(textOf).join('\n');
 }
 
 const one = aDocument();
@@ -88,6 +91,17 @@ const WRONG: readonly (readonly [RegExp, Case])[] = [
     /a part of an upload/,
     { kind: 'brokenUpload', documents: [one], attempts: attempts({}), outcome: { kind: 'left' } },
   ],
+  [/a wrong key became/, { ...good, kind: 'stranger' }],
+  [/answered with 200 and not with 404/, { ...good, attempts: attempts({ ...answered, mustBe: 404 }) }],
+  [
+    /with 400 invalid_prompt and made/,
+    { ...good, attempts: attempts({ status: 400, code: 'invalid_prompt' }, { ...answered, retryCount: 0 }) },
+  ],
+  [/is the key's ben/, { ...good, documents: [{ ...one, job: { ...one['job'], tenant: 'ben' } }] }],
+  [/is for other/, { ...good, documents: [{ ...one, job: { ...one['job'], model: 'other' } }] }],
+  [/was made with other/, { ...good, documents: [{ ...one, job: { ...one['job'], parameters: { model: 'other' } } }] }],
+  [/without a last event/, { ...good, attempts: attempts({ ...answered, stream: { last: 'nothing', partials: [] } }) }],
+  [/partial images 0,2/, { ...good, attempts: attempts({ ...answered, stream: { last: 'completed', partials: [0, 2] } }) }],
   [/completed 2 times/, { ...good, completions: 2 }],
   [/other bytes/, { ...good, evidence: { objectOf: () => Buffer.from('another') } }],
   [/without an image/, { ...good, outcome: { kind: 'images', images: [] } }],

@@ -1,18 +1,19 @@
-/** What must hold when everything is healed and drained. */
+/** What must hold for all documents when everything is healed and drained. */
 import { BSON, type Document, type MongoClient } from 'mongodb';
 import { decode } from 'fast-png';
-import type { DocumentId } from '../../src/job/document-id.ts';
-import { documentIdOf } from '../../src/queue/mongo/bson-ids.ts';
-import { docKeyOf } from '../../src/queue/transitions.ts';
-import { objectKey } from '../../src/storage/object-key.ts';
-import { DEFAULT_OBJECT_PREFIX } from '../../src/storage/object-prefix.ts';
-import { WebhookPolicy } from '../../src/webhook/webhook-policy.ts';
-import { instantPixels } from '../engine/instant-pixels.ts';
-import type { GcsServer } from '../servers/gcs-server.ts';
+import type { DocumentId } from '../../../src/job/document-id.ts';
+import { documentIdOf } from '../../../src/queue/mongo/bson-ids.ts';
+import { docKeyOf } from '../../../src/queue/transitions.ts';
+import { objectKey } from '../../../src/storage/object-key.ts';
+import { DEFAULT_OBJECT_PREFIX } from '../../../src/storage/object-prefix.ts';
+import { WebhookPolicy } from '../../../src/webhook/webhook-policy.ts';
+import { instantPixels } from '../../engine/instant-pixels.ts';
+import type { GcsServer } from '../../servers/gcs-server.ts';
+import { type Violation, violation } from '../invariants.ts';
 import type { Completion } from './history.ts';
-import { FORGED } from './producer.ts';
-import { COLLECTION, MODEL_STEPS } from './settings.ts';
-import { aRequest } from '../job/a-request.ts';
+import { FORGED } from '../producer.ts';
+import { COLLECTION, MODEL_STEPS } from '../settings.ts';
+import { aRequest } from '../../job/a-request.ts';
 
 export interface Evidence {
   readonly client: MongoClient;
@@ -38,25 +39,20 @@ export interface Findings {
   readonly completions: number;
   readonly generations: number;
   readonly webhookTries: number;
-  /** Sentences; none is what is wanted. */
-  readonly violations: string[];
+  readonly violations: readonly Violation[];
 }
 
 export async function judge(evidence: Evidence): Promise<Findings> {
   const { client, database, gcs, webhooks, completions } = evidence;
   const documents = await client.db(database).collection(COLLECTION).find({}, { promoteLongs: false }).toArray();
-  const violations: string[] = [];
+  const violations: Violation[] = [];
   for (const document of documents) violations.push(...checkDocument(document, evidence));
   const present = new Set(documents.map(({ _id }) => keyOf(_id)));
   for (const key of evidence.inserted.keys())
-    if (!present.has(key) && !evidence.disturbed.has(key)) violations.push(`${key} is lost`);
+    if (!present.has(key) && !evidence.disturbed.has(key)) violations.push(violation('nothingIsLost', `${key} is lost`));
   violations.push(...(await checkCompletions(evidence)));
   violations.push(...checkObjects(gcs));
-  for (const [id, bodies] of webhooks) {
-    if (`${id} ${bodies.join()}`.includes(FORGED)) violations.push(`the forged webhook ${id} was sent`);
-    if (new Set(bodies).size > 1)
-      violations.push(`the webhook ${id} was sent with ${new Set(bodies).size} different bodies`);
-  }
+  violations.push(...checkWebhooks(webhooks));
   const count = (status: string): number => documents.filter((document) => document['status'] === status).length;
   return {
     documents: documents.length,
@@ -73,21 +69,23 @@ function keyOf(id: unknown): string {
   return BSON.EJSON.stringify(id, { relaxed: false });
 }
 
-function checkDocument(document: Document, { inserted, disturbed, mayBeCancelled, gcs }: Evidence): string[] {
+function checkDocument(document: Document, { inserted, disturbed, mayBeCancelled, gcs }: Evidence): Violation[] {
   const key = keyOf(document['_id']);
   const { status, job, mine } = document;
-  if (status !== 'completed' && status !== 'error') return [`${key} ends as ${JSON.stringify(status)}`];
-  const found: string[] = [];
-  if (job?.lease_until !== undefined || job?.owner !== undefined) found.push(`${key} still has a lease`);
+  if (status !== 'completed' && status !== 'error')
+    return [violation('documentsEnd', `${key} ends as ${JSON.stringify(status)}`)];
+  const found: Violation[] = [];
+  if (job?.lease_until !== undefined || job?.owner !== undefined) found.push(violation('documentsEnd', `${key} still has a lease`));
   const original = inserted.get(key)?.['mine'];
   if (
     original !== undefined &&
     !Buffer.from(BSON.serialize({ mine })).equals(Buffer.from(BSON.serialize({ mine: original })))
   )
-    found.push(`${key} has changed a field that is not ours`);
+    found.push(violation('nothingIsLost', `${key} has changed a field that is not ours`));
   if (status === 'error') {
     const isCancelled = String(document['error']).startsWith('cancelled: ') && mayBeCancelled.has(key);
-    if (!disturbed.has(key) && !isCancelled) found.push(`${key} failed: ${document['error']}`);
+    if (!disturbed.has(key) && !isCancelled)
+      found.push(violation('troubleFailsNoJob', `${key} failed: ${document['error']}`));
     return found;
   }
   const id = documentIdOf(document['_id']);
@@ -101,12 +99,13 @@ function checkDocument(document: Document, { inserted, disturbed, mayBeCancelled
 function checkPicture(
   document: Document,
   { id, imageIndex, gcs }: { readonly id: DocumentId; readonly imageIndex: number; readonly gcs: GcsServer },
-): string[] {
+): Violation[] {
   const name = objectKey(id, { prefix: DEFAULT_OBJECT_PREFIX, imageIndex });
   const object = gcs.object(name);
-  if (object === undefined) return [`${name} is not there`];
+  const wrong = (found: string): Violation[] => [violation('imagesAreRight', `${name} ${found}`)];
+  if (object === undefined) return wrong('is not there');
   if (object.metadata['run_id'] !== document['job'].run_id)
-    return [`${name} is of run ${object.metadata['run_id']}, the document of ${document['job'].run_id}`];
+    return wrong(`is of run ${object.metadata['run_id']}, the document of ${document['job'].run_id}`);
   const { parameters } = document['job'];
   const request = aRequest({
     prompt: String(document['text']),
@@ -121,7 +120,7 @@ function checkPicture(
     scheduler: parameters.scheduler,
   });
   const isRight = Buffer.from(decode(object.bytes).data.buffer).equals(Buffer.from(instantPixels(request, imageIndex)));
-  return isRight ? [] : [`${name} shows something else`];
+  return isRight ? [] : wrong('shows something else');
 }
 
 /** No run is completed twice, and each has told its webhook at least once, unless somebody outside took the document away. */
@@ -132,8 +131,8 @@ async function checkCompletions({
   disturbed,
   forged,
   completions,
-}: Evidence): Promise<string[]> {
-  const found: string[] = [];
+}: Evidence): Promise<Violation[]> {
+  const found: Violation[] = [];
   const runs = new Set<string>();
   const policy = new WebhookPolicy({
     hasOperatorUrl: true,
@@ -144,7 +143,8 @@ async function checkCompletions({
   for (const { key, runId } of completions) {
     const run = `${key} ${runId}`;
     // A completed document that somebody sets back to processing, token and all, is completed by whoever takes it over.
-    if (runs.has(run) && !forged.has(key)) found.push(`the run ${run} was completed twice`);
+    if (runs.has(run) && !forged.has(key))
+      found.push(violation('runsCompleteOnce', `the run ${run} was completed twice`));
     runs.add(run);
     if (disturbed.has(key)) continue;
     const id: unknown = BSON.EJSON.parse(key, { relaxed: false });
@@ -155,17 +155,31 @@ async function checkCompletions({
       .db(database)
       .collection(COLLECTION)
       .findOne({ _id: id as never });
-    found.push(`nobody was told of the run ${run} (${owed?.id}): ${JSON.stringify(document?.['job']).slice(0, 1500)}`);
+    const job = JSON.stringify(document?.['job']).slice(0, 1500);
+    found.push(violation('webhooksAreTold', `nobody was told of the run ${run} (${owed?.id}): ${job}`));
   }
   return found;
 }
 
 /** No run has published an object twice, and no run comes back after another one. */
-function checkObjects({ history }: GcsServer): string[] {
-  const found: string[] = [];
+function checkObjects({ history }: GcsServer): Violation[] {
+  const found: Violation[] = [];
   for (const [name, generations] of history) {
     const runs = generations.map(({ metadata }) => metadata['run_id']);
-    if (new Set(runs).size !== runs.length) found.push(`${name} was published twice by one run: ${runs.join(', ')}`);
+    if (new Set(runs).size !== runs.length)
+      found.push(violation('runsCompleteOnce', `${name} was published twice by one run: ${runs.join(', ')}`));
+  }
+  return found;
+}
+
+function checkWebhooks(webhooks: Evidence['webhooks']): Violation[] {
+  const found: Violation[] = [];
+  for (const [id, bodies] of webhooks) {
+    if (`${id} ${bodies.join()}`.includes(FORGED))
+      found.push(violation('webhooksAreTold', `the forged webhook ${id} was sent`));
+    const different = new Set(bodies).size;
+    if (different > 1)
+      found.push(violation('webhooksAreTold', `the webhook ${id} was sent with ${different} different bodies`));
   }
   return found;
 }

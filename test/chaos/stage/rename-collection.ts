@@ -1,7 +1,7 @@
 /** Gives the collection another name for a while, as an operator by mistake. What servers add under the old name meanwhile he carries over. */
 import { BSON, type Db, type Document } from 'mongodb';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { COLLECTION } from './settings.ts';
+import { COLLECTION } from '../settings.ts';
 
 const ELSEWHERE = `${COLLECTION}_elsewhere`;
 const NAMESPACE_NOT_FOUND = 26;

@@ -1,22 +1,23 @@
-/** Where the chaos test plays: database behind proxies, bucket, receiver, a model's folder, the workers and the servers. */
+/** Where the chaos test plays: database behind proxies, bucket, receiver, the models' folders, the workers and the servers. */
 import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Document, MongoClient } from 'mongodb';
-import { silentLogger } from '../../src/observability/logger.ts';
-import { promptIdText } from '../../src/job/document-id.ts';
-import { documentIdOf } from '../../src/queue/mongo/bson-ids.ts';
-import { MongoPromptQueue } from '../../src/queue/mongo/mongo-prompt-queue.ts';
-import { FaultProxy } from '../servers/fault-proxy.ts';
-import { GcsServer } from '../servers/gcs-server.ts';
-import { MongoServers } from '../servers/mongod.ts';
-import { startWebhookReceiver, type WebhookReceiver } from '../servers/webhook-receiver.ts';
-import { PeerFaults } from './peer-faults.ts';
-import type { Random } from './random.ts';
+import { silentLogger } from '../../../src/observability/logger.ts';
+import { promptIdText } from '../../../src/job/document-id.ts';
+import { documentIdOf } from '../../../src/queue/mongo/bson-ids.ts';
+import { MongoPromptQueue } from '../../../src/queue/mongo/mongo-prompt-queue.ts';
+import { FaultProxy } from '../../servers/fault-proxy.ts';
+import { GcsServer } from '../../servers/gcs-server.ts';
+import { MongoServers } from '../../servers/mongod.ts';
+import { startWebhookReceiver, type WebhookReceiver } from '../../servers/webhook-receiver.ts';
+import { PeerFaults } from '../faults/peer-faults.ts';
+import type { Random } from '../random.ts';
+import { Keys } from './keys.ts';
 import { renameForAWhile } from './rename-collection.ts';
 import { ServerPlace } from './server-place.ts';
-import { COLLECTION, LEASE_MS, MAX_ATTEMPTS, WORKERS } from './settings.ts';
+import { COLLECTION, LEASE_MS, MAX_ATTEMPTS, MODELS, WORKERS } from '../settings.ts';
 import { type WorkerArguments, WorkerPlace } from './worker-place.ts';
 
 /** After the healing; more than all leases, backoffs and retries together. */
@@ -32,7 +33,8 @@ interface StageParts {
   readonly client: MongoClient;
   readonly gcs: GcsServer;
   readonly peers: PeerFaults;
-  readonly modelFolder: string;
+  readonly folder: string;
+  readonly keys: Keys;
 }
 
 export class Stage implements AsyncDisposable {
@@ -50,16 +52,18 @@ export class Stage implements AsyncDisposable {
   readonly client: MongoClient;
   readonly gcs: GcsServer;
   readonly peers: PeerFaults;
-  readonly #modelFolder: string;
+  readonly keys: Keys;
+  readonly #folder: string;
   #receiver: WebhookReceiver | undefined;
 
-  private constructor({ servers, proxies, client, gcs, peers, modelFolder }: StageParts) {
+  private constructor({ servers, proxies, client, gcs, peers, folder, keys }: StageParts) {
     this.servers = servers;
     this.proxies = proxies;
     this.client = client;
     this.gcs = gcs;
     this.peers = peers;
-    this.#modelFolder = modelFolder;
+    this.#folder = folder;
+    this.keys = keys;
   }
 
   /** @param httpServers so many of `text2img serve` */
@@ -77,11 +81,14 @@ export class Stage implements AsyncDisposable {
       writeConcern: { w: 'majority' },
     });
     const gcs = await GcsServer.start();
-    const modelFolder = join(await mkdtemp(join(tmpdir(), 'text2img-chaos-')), 'model');
-    await mkdir(modelFolder);
-    await writeFile(join(modelFolder, 'model_index.json'), '{}');
+    const folder = await mkdtemp(join(tmpdir(), 'text2img-chaos-'));
+    for (const model of MODELS) {
+      await mkdir(join(modelsFolderIn(folder), model), { recursive: true });
+      await writeFile(join(modelsFolderIn(folder), model, 'model_index.json'), '{}');
+    }
+    const keys = await Keys.write(join(folder, 'keys'));
     const peers = new PeerFaults(random);
-    const stage = new Stage({ servers, proxies, client, gcs, peers, modelFolder });
+    const stage = new Stage({ servers, proxies, client, gcs, peers, folder, keys });
     gcs.fault = (request) => peers.bucketFault(request);
     stage.#receiver = await startWebhookReceiver((response, count) => {
       // Remembered, whatever is answered: a try that got here was a delivery to the receiver.
@@ -90,7 +97,8 @@ export class Stage implements AsyncDisposable {
     });
     for (let place = 0; place < WORKERS; place++)
       stage.workers.push(await WorkerPlace.open(place, stage.#workerArguments()));
-    const serverArguments = { mongoUri: servers.uri(stage.database), gcsUrl: gcs.url, bucket: gcs.bucket };
+    const mongoUri = servers.uri(stage.database);
+    const serverArguments = { mongoUri, gcsUrl: gcs.url, bucket: gcs.bucket, keyFile: keys.file };
     for (let place = 0; place < httpServers; place++) stage.httpServers.push(new ServerPlace(serverArguments));
     return stage;
   }
@@ -111,12 +119,11 @@ export class Stage implements AsyncDisposable {
     this.peers.acceptUploads();
   }
 
-  async moveModelAway(): Promise<void> {
-    await rename(this.#modelFolder, `${this.#modelFolder}${AWAY}`);
-  }
-
-  async moveModelBack(): Promise<void> {
-    await rename(`${this.#modelFolder}${AWAY}`, this.#modelFolder);
+  /** @returns what brings it back */
+  async moveModelAway(random: Random): Promise<() => Promise<void>> {
+    const folder = join(modelsFolderIn(this.#folder), random.pick(MODELS));
+    await rename(folder, `${folder}${AWAY}`);
+    return () => rename(`${folder}${AWAY}`, folder);
   }
 
   async setHidden(index: string, hidden: boolean): Promise<void> {
@@ -160,7 +167,7 @@ export class Stage implements AsyncDisposable {
     await this.gcs[Symbol.asyncDispose]();
     for (const proxy of this.proxies) await proxy[Symbol.asyncDispose]();
     await this.servers[Symbol.asyncDispose]();
-    await rm(join(this.#modelFolder, '..'), { recursive: true, force: true });
+    await rm(this.#folder, { recursive: true, force: true });
   }
 
   /** What `jobs retry --force` does, for each that is still processing; it refuses those that somebody holds. */
@@ -187,7 +194,7 @@ export class Stage implements AsyncDisposable {
       gcsUrl: this.gcs.url,
       callbackUrl: this.#receiver?.url ?? '',
       leaseMs: LEASE_MS,
-      modelFolder: this.#modelFolder,
+      modelsFolder: modelsFolderIn(this.#folder),
     };
   }
 
@@ -196,4 +203,9 @@ export class Stage implements AsyncDisposable {
     const id = String(received?.headers['webhook-id']);
     this.webhooks.set(id, [...(this.webhooks.get(id) ?? []), received?.body ?? '']);
   }
+}
+
+/** The instant engine child calls the model of `instant/x` by the name `x`. */
+function modelsFolderIn(folder: string): string {
+  return join(folder, 'instant');
 }

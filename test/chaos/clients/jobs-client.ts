@@ -2,8 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Asking } from './asking.ts';
 import type { Outcome, ReceivedImage } from './client-record.ts';
-import { sha256Of } from './openai-client.ts';
-import { type Got, send, type Sending } from './send.ts';
+import { type Got, pauseMs, send, type Sending, sha256Of } from './send.ts';
 
 const PATH = '/api/v1/prompts';
 const MAX_TRIES = 100;
@@ -22,14 +21,21 @@ interface Refused {
   readonly code: string | undefined;
 }
 
-/** @param isTwice the same request goes to both servers at once */
-export async function askJobs(asking: Asking, { isTwice }: { readonly isTwice: boolean }): Promise<Outcome> {
+export interface JobsOptions {
+  /** The same request goes to both servers at once. */
+  readonly isTwice?: boolean;
+  /** It wants its jobs to end after so many seconds. */
+  readonly cancelAfterS?: number;
+}
+
+export async function askJobs(asking: Asking, { isTwice = false, cancelAfterS }: JobsOptions = {}): Promise<Outcome> {
   const { random, request } = asking;
   const headers: Record<string, string> = {
     'idempotency-key': `chaos ${request.number}`,
     ...(random.chance(0.5) ? { prefer: `wait=${1 + random.below(10)}` } : {}),
+    ...(cancelAfterS === undefined ? {} : { 'cancel-after': `${cancelAfterS}s` }),
   };
-  const prompts = request.texts.map((text) => ({ text, width: 64, height: 64 }));
+  const prompts = request.texts.map((text) => ({ text, width: 64, height: 64, model: request.modelName }));
   const sending = { path: PATH, headers, body: JSON.stringify(prompts) };
   const asked = await Promise.all(Array.from({ length: isTwice ? 2 : 1 }, () => untilAnswered(asking, sending)));
   for (const got of asked) noteIds(got);
@@ -40,7 +46,7 @@ export async function askJobs(asking: Asking, { isTwice }: { readonly isTwice: b
   const images: ReceivedImage[] = [];
   for (const { id } of viewsIn(first)) {
     const ended = await untilEnded(asking, id);
-    if ('code' in ended) return errorOf(ended);
+    if ('code' in ended) return isMeant(ended, cancelAfterS) ? { kind: 'cancelled' } : errorOf(ended);
     for (const [index] of (ended.images ?? []).entries()) {
       const got = await untilAnswered(asking, { path: `${PATH}/${id}/images/${index}.png`, method: 'GET' });
       if (got.status >= 400) return errorOf(got.attempt);
@@ -48,6 +54,10 @@ export async function askJobs(asking: Asking, { isTwice }: { readonly isTwice: b
     }
   }
   return { kind: 'images', images };
+}
+
+function isMeant({ code }: Refused, cancelAfterS: number | undefined): boolean {
+  return cancelAfterS !== undefined && code === 'cancelled';
 }
 
 async function untilEnded(asking: Asking, id: string): Promise<View | Refused> {
@@ -69,7 +79,7 @@ async function untilAnswered(asking: Asking, sending: Omit<Sending, 'retryCount'
     const isFinal = got !== undefined && (got.status < 400 || got.headers.get('x-should-retry') !== 'true');
     if (isFinal) return got;
     if (retryCount >= MAX_TRIES) throw new Error(`no answer to ${sending.path}`);
-    await sleep(Math.min(Number(got?.headers.get('retry-after') ?? asking.random.between(0.1, 1)), 5) * 1000);
+    await sleep(pauseMs(asking, got));
   }
 }
 

@@ -3,17 +3,28 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
-import { type Ailment, makeAilment } from '../engine/instant-engine.ts';
+import { type Ailment, makeAilment } from '../../engine/instant-engine.ts';
+import { MODELS, type Model } from '../settings.ts';
 
 const WORKER = fileURLToPath(new URL('chaos-worker.ts', import.meta.url));
 
-/** What every worker is given, in the order of chaos-worker.ts's arguments. */
+/** What all workers are given. */
 export interface WorkerArguments {
   readonly mongoUri: string;
   readonly gcsUrl: string;
   readonly callbackUrl: string;
   readonly leaseMs: number;
-  readonly modelFolder: string;
+  /** A folder of each model's name is in it. */
+  readonly modelsFolder: string;
+}
+
+/** What `chaos-worker.ts` is given, as JSON. */
+export interface WorkerOrders extends WorkerArguments {
+  readonly owner: string;
+  readonly models: readonly Model[];
+  readonly engines: number;
+  /** Tenants take turns. */
+  readonly isFair: boolean;
 }
 
 export class WorkerPlace {
@@ -61,11 +72,12 @@ export class WorkerPlace {
   }
 
   #start(): void {
-    const { mongoUri, gcsUrl, callbackUrl, leaseMs, modelFolder } = this.#arguments;
-    const owner = `w${this.#number}.${this.#started++}`;
-    // Every second place has two engines.
-    const engines = String(1 + (this.#number % 2));
-    const worker = fork(WORKER, [mongoUri, gcsUrl, callbackUrl, owner, String(leaseMs), modelFolder, engines], {
+    const orders: WorkerOrders = {
+      ...this.#arguments,
+      ...kindOf(this.#number),
+      owner: `w${this.#number}.${this.#started++}`,
+    };
+    const worker = fork(WORKER, [JSON.stringify(orders)], {
       stdio: ['ignore', 'ignore', process.env['CHAOS_LOG'] === undefined ? 'ignore' : 'inherit', 'ipc'],
       env: this.#ailment.environment,
     });
@@ -74,4 +86,11 @@ export class WorkerPlace {
       if (!this.#isClosing) this.#start();
     });
   }
+}
+
+/** Two places for each model and two that swap both; every second place has two engines; in the second half tenants take turns. */
+function kindOf(number: number): Pick<WorkerOrders, 'models' | 'engines' | 'isFair'> {
+  const [first, second] = MODELS;
+  const models: readonly (readonly Model[])[] = [[first], [second], [first, second]];
+  return { models: models[number % models.length] ?? MODELS, engines: 1 + (number % 2), isFair: number >= 3 };
 }

@@ -1,9 +1,10 @@
 /** What goes wrong with single requests to the bucket and single webhooks, and how a bucket refuses for a while, as if for good. */
 import type { ServerResponse } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Fault, GcsRequest } from '../servers/gcs-server.ts';
-import { Deck } from './deck.ts';
-import type { Random } from './random.ts';
+import type { Fault, GcsRequest } from '../../servers/gcs-server.ts';
+import type { Meeting } from '../coverage.ts';
+import { Deck } from '../deck.ts';
+import type { Random } from '../random.ts';
 
 const BUCKET: Readonly<Record<string, Fault>> = {
   drop: { kind: 'drop' },
@@ -56,11 +57,10 @@ export class PeerFaults {
     return { bucket: Object.fromEntries(this.#bucket.counts), webhook: Object.fromEntries(this.#webhook.counts) };
   }
 
-  /** The kinds that never came. */
-  missing(): readonly string[] {
+  meetings(): readonly Meeting[] {
     return [
-      ...this.#bucket.missing().map((kind) => `bucket: ${kind}`),
-      ...this.#webhook.missing().map((kind) => `webhook: ${kind}`),
+      ...this.#bucket.meetings().map(({ what, times }) => ({ what: `bucket: ${what}`, times })),
+      ...this.#webhook.meetings().map(({ what, times }) => ({ what: `webhook: ${what}`, times })),
     ];
   }
 

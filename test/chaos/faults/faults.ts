@@ -1,10 +1,11 @@
 /** What goes wrong, one thing after the other. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Deck } from './deck.ts';
-import type { Producer } from './producer.ts';
-import type { Random } from './random.ts';
-import { LEASE_MS } from './settings.ts';
-import type { Stage } from './stage.ts';
+import type { Meeting } from '../coverage.ts';
+import { Deck } from '../deck.ts';
+import type { Producer } from '../producer.ts';
+import type { Random } from '../random.ts';
+import { LEASE_MS } from '../settings.ts';
+import type { Stage } from '../stage/stage.ts';
 
 /** The kinds with their weights. */
 const KINDS = {
@@ -37,6 +38,15 @@ const SERVER_KINDS = { killServer: 4, terminateServer: 2, freezeServer: 2 } as c
 const ALL_KINDS = { ...KINDS, ...SERVER_KINDS };
 type Kind = keyof typeof ALL_KINDS;
 
+const INDEXES = [
+  'text2img_pending',
+  'text2img_processing',
+  'text2img_webhooks',
+  'text2img_models',
+  'text2img_turns',
+  'text2img_tenant_pending',
+];
+
 export interface FaultsOptions {
   readonly stage: Stage;
   readonly producer: Producer;
@@ -64,9 +74,8 @@ export class Faults {
     return Object.fromEntries(this.#deck.counts);
   }
 
-  /** The kinds that never came. */
-  missing(): readonly string[] {
-    return this.#deck.missing();
+  meetings(): readonly Meeting[] {
+    return this.#deck.meetings().map(({ what, times }) => ({ what: `fault: ${what}`, times }));
   }
 
   async run(signal: AbortSignal): Promise<void> {
@@ -99,16 +108,13 @@ export class Faults {
         return this.#later(random.between(LEASE_MS * 1.05, LEASE_MS * 2.5), () => void process.kill('SIGCONT'));
       }
       case 'killServer':
-        random.pick(httpServers).process.kill('SIGKILL');
+        random.pick(httpServers).kill('SIGKILL');
         return;
       case 'terminateServer':
-        random.pick(httpServers).process.kill('SIGTERM');
+        random.pick(httpServers).kill('SIGTERM');
         return;
-      case 'freezeServer': {
-        const { process } = random.pick(httpServers);
-        process.kill('SIGSTOP');
-        return this.#later(random.between(500, 3000), () => void process.kill('SIGCONT'));
-      }
+      case 'freezeServer':
+        return this.#later(random.between(500, 3000), random.pick(httpServers).freeze());
       case 'killEngine':
         return await random.pick(workers).killEngine();
       case 'engineCannotStart': {
@@ -118,9 +124,10 @@ export class Faults {
         return this.#later(random.between(500, 3000), () => worker.ail(''));
       }
       case 'modelFolderGone': {
-        await this.#stage.moveModelAway();
-        await random.pick(workers).killEngine();
-        return this.#later(random.between(500, 3000), () => this.#stage.moveModelBack());
+        const moveBack = await this.#stage.moveModelAway(random);
+        // Before anything that may fail: a folder that stays away ends nothing.
+        this.#later(random.between(500, 3000), moveBack);
+        return await random.pick(workers).killEngine();
       }
       case 'cutConnections':
         random.pick(proxies).cutAll();
@@ -164,7 +171,7 @@ export class Faults {
     const { prompts } = this.#stage;
     if (kind === 'renameCollection')
       return await this.#producer.whilePaused(() => this.#stage.renameForAWhile(this.#random));
-    const index = this.#random.pick(['text2img_pending', 'text2img_processing', 'text2img_webhooks']);
+    const index = this.#random.pick(INDEXES);
     if (kind === 'dropIndex') {
       await prompts.dropIndex(index);
       return;

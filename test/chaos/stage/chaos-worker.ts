@@ -1,21 +1,22 @@
 /**
  * One worker of the chaos test: everything real but the pixels, which the instant engine child draws behind the real protocol.
- * Usage: chaos-worker.ts MONGO_URI GCS_URL CALLBACK_URL OWNER LEASE_MS MODEL_FOLDER ENGINES. SIGTERM stops it gracefully.
+ * Usage: chaos-worker.ts ORDERS, as JSON. SIGTERM stops it gracefully.
  */
-import { DEFAULT_LIMITS } from '../../src/job/limits.ts';
-import { silentLogger } from '../../src/observability/logger.ts';
-import { MongoPromptQueue } from '../../src/queue/mongo/mongo-prompt-queue.ts';
-import { GcsImageStore } from '../../src/storage/gcs/gcs-image-store.ts';
-import { DEFAULT_OBJECT_PREFIX } from '../../src/storage/object-prefix.ts';
-import { WebhookDeliverer } from '../../src/webhook/deliverer.ts';
-import { WebhookPolicy } from '../../src/webhook/webhook-policy.ts';
-import { runWorker } from '../../src/worker/worker.ts';
-import { COLLECTION, MAX_ATTEMPTS, MODEL_STEPS } from './settings.ts';
-import { INSTANT_SETTINGS, startInstantPool } from '../engine/instant-engine.ts';
+import { DEFAULT_LIMITS } from '../../../src/job/limits.ts';
+import { silentLogger } from '../../../src/observability/logger.ts';
+import { MongoPromptQueue } from '../../../src/queue/mongo/mongo-prompt-queue.ts';
+import { GcsImageStore } from '../../../src/storage/gcs/gcs-image-store.ts';
+import { DEFAULT_OBJECT_PREFIX } from '../../../src/storage/object-prefix.ts';
+import { WebhookDeliverer } from '../../../src/webhook/deliverer.ts';
+import { WebhookPolicy } from '../../../src/webhook/webhook-policy.ts';
+import { runWorker } from '../../../src/worker/worker.ts';
+import { COLLECTION, MAX_ATTEMPTS, MODEL_STEPS, MODELS } from '../settings.ts';
+import { join } from 'node:path';
+import { INSTANT_SETTINGS, type InstantModel, instantModels } from '../../engine/instant-engine.ts';
+import type { WorkerOrders } from './worker-place.ts';
 
-const [uri = '', gcsUrl = '', callbackUrl = '', owner = '', lease = '', modelFolder = '', engines = '1'] =
-  process.argv.slice(2);
-const leaseMs = Number(lease);
+const orders = JSON.parse(process.argv[2] ?? '{}') as WorkerOrders;
+const { mongoUri: uri, gcsUrl, callbackUrl, owner, leaseMs, modelsFolder } = orders;
 const logger = {
   ...silentLogger,
   error: (message: string, fields?: object) => process.stderr.write(`${owner} ${message} ${JSON.stringify(fields)}\n`),
@@ -33,13 +34,19 @@ await using queue = new MongoPromptQueue({
   owner,
   logger,
 });
-const engine = {
-  respawnMs: 10,
-  stallMs: 5000,
-  settings: { ...INSTANT_SETTINGS, checkpointFolder: modelFolder },
-  environment: { ...process.env, INSTANT_ENGINE_READS_FOLDER: '1' },
-};
-await using pool = await startInstantPool(...Array.from({ length: Number(engines) }, () => engine));
+const models = orders.models.map(
+  (id): InstantModel => ({
+    id,
+    changes: {
+      respawnMs: 10,
+      stallMs: 5000,
+      settings: { ...INSTANT_SETTINGS, checkpointFolder: join(modelsFolder, id) },
+      environment: { ...process.env, INSTANT_ENGINE_READS_FOLDER: '1' },
+    },
+  }),
+);
+await using pool = instantModels(models, { engines: orders.engines, unnamed: MODELS[0] }).pool;
+await pool.start();
 await using deliverer = new WebhookDeliverer({
   outbox: queue.outbox,
   logger: silentLogger,
@@ -80,6 +87,8 @@ await runWorker({
   leaseMs,
   maxAttempts: MAX_ATTEMPTS,
   batchSize: 4,
+  owner,
+  isFair: orders.isFair,
   signal: controller.signal,
   graceMs: 300,
   pollMs: 200,

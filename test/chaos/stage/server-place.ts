@@ -1,43 +1,54 @@
 /** One place of a server, `text2img serve` without a worker: when its process ends, however, another takes it, on another port. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
-import { cleanEnvironment, launcher, root } from '../e2e/run-cli.ts';
-import { COLLECTION } from './settings.ts';
+import { cleanEnvironment, launcher, root } from '../../e2e/run-cli.ts';
+import { COLLECTION, MODELS } from '../settings.ts';
 
 export interface ServerArguments {
   readonly mongoUri: string;
   readonly gcsUrl: string;
   readonly bucket: string;
+  readonly keyFile: string;
+}
+
+/** One process. */
+export interface ServerLife {
+  readonly url: string;
+  /** When it was told to end, or ended. Undefined: it lives. */
+  endedMs?: number;
 }
 
 const ARGUMENTS = ['--port', '0', '--no-worker', '--grace-period', '1', '--collection', COLLECTION];
-/** As the workers of this test call theirs; nothing of it is downloaded. */
-const MODELS = ['--models', 'instant=owner/instant'];
+/** As the workers of this test call theirs; nothing of them is downloaded. */
+const MODEL_LIST = MODELS.map((name) => `${name}=owner/${name}`).join(',');
 
 export class ServerPlace {
+  /** Those that came so far as to listen. */
+  readonly lives: ServerLife[] = [];
   readonly #arguments: ServerArguments;
   #process: ChildProcess;
   #isClosing = false;
-  #url: string | undefined;
-  #started = 0;
 
   constructor(serverArguments: ServerArguments) {
     this.#arguments = serverArguments;
     this.#process = this.#start();
   }
 
-  get process(): ChildProcess {
-    return this.#process;
-  }
-
   /** Where the last process of this place listened that has come so far: it may be dead. Undefined: none has. */
   get url(): string | undefined {
-    return this.#url;
+    return this.lives.at(-1)?.url;
   }
 
-  /** Processes until now. */
-  get started(): number {
-    return this.#started;
+  kill(signal: 'SIGKILL' | 'SIGTERM'): void {
+    this.#noteEnd();
+    this.#process.kill(signal);
+  }
+
+  /** @returns what thaws it */
+  freeze(): () => void {
+    const frozen = this.#process;
+    frozen.kill('SIGSTOP');
+    return () => void frozen.kill('SIGCONT');
   }
 
   close(): void {
@@ -46,16 +57,22 @@ export class ServerPlace {
     this.#process.kill('SIGKILL');
   }
 
+  #noteEnd(): void {
+    const life = this.lives.at(-1);
+    if (life !== undefined) life.endedMs ??= performance.now();
+  }
+
   #start(): ChildProcess {
-    const { mongoUri, gcsUrl, bucket } = this.#arguments;
-    this.#started++;
-    const child = spawn(process.execPath, [launcher, 'serve', ...ARGUMENTS, ...MODELS], {
+    const { mongoUri, gcsUrl, bucket, keyFile } = this.#arguments;
+    const options = [...ARGUMENTS, '--models', MODEL_LIST, '--api-keys', keyFile];
+    const child = spawn(process.execPath, [launcher, 'serve', ...options], {
       cwd: root,
       env: cleanEnvironment({ MONGO_URI: mongoUri, GCS_BUCKET: bucket, STORAGE_EMULATOR_HOST: gcsUrl }),
       stdio: ['ignore', 'pipe', process.env['CHAOS_LOG'] === undefined ? 'ignore' : 'inherit'],
     });
-    createInterface({ input: child.stdout }).once('line', (line) => (this.#url = line));
+    createInterface({ input: child.stdout }).once('line', (url) => this.lives.push({ url }));
     child.once('exit', () => {
+      this.#noteEnd();
       if (!this.#isClosing) this.#process = this.#start();
     });
     return child;
