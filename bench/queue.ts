@@ -184,5 +184,9 @@ const PARTS = {
   models: () => claimCosts({ db, openMongo: openQueue, sizes: [1000, LARGE], claims: CLAIMS }),
   scrapes: () => scrapeCosts({ db, openMongo: openQueue, large: LARGE }),
 } as const;
-console.log(`load of the machine before: ${loadavg().map((load) => load.toFixed(1)).join(', ')} (1, 5, 15 minutes)`);
+console.log(
+  `load of the machine before: ${loadavg()
+    .map((load) => load.toFixed(1))
+    .join(', ')} (1, 5, 15 minutes)`,
+);
 for (const [name, part] of Object.entries(PARTS)) if (values.part === undefined || values.part === name) await part();

@@ -92,7 +92,11 @@ await untilOver();
 await untilQuiet();
 const history = await readHistory(stage.client, `${stage.database}.${COLLECTION}`);
 const { requests } = clients;
-const { violations: ofClients, madeBy, mayBeCancelled } = judgeClients({
+const {
+  violations: ofClients,
+  madeBy,
+  mayBeCancelled,
+} = judgeClients({
   requests,
   documents: await stage.prompts.find({ text: /^client / }).toArray(),
   history,

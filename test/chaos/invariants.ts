@@ -48,7 +48,8 @@ const INVARIANTS = {
     proves: 'A stable code in the door’s own error shape.',
   },
   streamsSayTheirEnd: {
-    holds: 'A stream that ends by itself ends with `image_generation.completed` or `error`; its partial images count from 0.',
+    holds:
+      'A stream that ends by itself ends with `image_generation.completed` or `error`; its partial images count from 0.',
     proves: '`stream: true` sends real partial images and `image_generation.completed` with `usage`.',
   },
   oneKeyOneDocument: {
@@ -59,7 +60,8 @@ const INVARIANTS = {
   attemptsAddOnce: {
     holds:
       'Without a key, an attempt adds its documents or takes one over, never both; a first attempt takes none over.',
-    proves: 'Every door is a producer: disconnects, keys, adoption of a retry without a key. A server that dies loses nothing.',
+    proves:
+      'Every door is a producer: disconnects, keys, adoption of a retry without a key. A server that dies loses nothing.',
   },
   documentsCompleteOnce: {
     holds: 'Each document of a client is completed once at most.',

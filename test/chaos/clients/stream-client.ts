@@ -25,7 +25,9 @@ export async function askStream(asking: Asking): Promise<Outcome> {
       const opened = await open(asking, sendingOf(init));
       attempt = opened.attempt;
       const { status, headers, body } = opened.response;
-      const recorded = ReadableStream.from(record(body ?? [], { attempt, status, id: headers.get('text2img-id') ?? '' }));
+      const recorded = ReadableStream.from(
+        record(body ?? [], { attempt, status, id: headers.get('text2img-id') ?? '' }),
+      );
       return new Response(recorded, { status, headers: shorter(headers) });
     },
   });
@@ -104,7 +106,10 @@ function noteStream(attempt: Attempt, { text, isWhole, status, id }: StreamText)
 }
 
 export function streamEnd(text: string): StreamEnd {
-  const events = Array.from(text.matchAll(/^event: (\S+)\ndata: (.*)\n\n/gm), ([, name = '', data = '']) => ({ name, data }));
+  const events = Array.from(text.matchAll(/^event: (\S+)\ndata: (.*)\n\n/gm), ([, name = '', data = '']) => ({
+    name,
+    data,
+  }));
   const last = events.at(-1)?.name;
   return {
     last: last === 'error' ? 'error' : last === 'image_generation.completed' ? 'completed' : 'nothing',

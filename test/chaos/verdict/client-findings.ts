@@ -60,7 +60,9 @@ function notTakenOver({ request, documents }: Requested): readonly string[] {
     if (made === undefined || made.retryCount === 0) return [];
     const isBefore = (other: Made): boolean => (attemptOf(other, request)?.startedMs ?? Infinity) < made.startedMs;
     const left = documents.find((other) => isBefore(other) && !isCancelled(other));
-    return left === undefined ? [] : [`${request.number} (${request.kind}): ${left.key}, then ${made.requestId} made ${one.key}`];
+    return left === undefined
+      ? []
+      : [`${request.number} (${request.kind}): ${left.key}, then ${made.requestId} made ${one.key}`];
   });
 }
 
@@ -81,7 +83,10 @@ export function clientMeetings(facts: ClientFacts): readonly Meeting[] {
   const count = (isMet: (attempt: Attempt, request: ClientRequest) => boolean): number =>
     requests.reduce((sum, request) => sum + request.attempts.filter((one) => isMet(one, request)).length, 0);
   return [
-    { what: 'a broken connection under an Idempotency-Key', times: count((a, request) => isKeyed(request) && isBroken(a)) },
+    {
+      what: 'a broken connection under an Idempotency-Key',
+      times: count((a, request) => isKeyed(request) && isBroken(a)),
+    },
     { what: 'a broken connection without a key', times: count((a, request) => !isKeyed(request) && isBroken(a)) },
     {
       what: 'a request with a key that one server lost and the other one answered',
@@ -96,8 +101,9 @@ export function clientMeetings(facts: ClientFacts): readonly Meeting[] {
     leftAndCancelled('webUiLeaver', facts),
     {
       what: 'several passes of the web UI that were cancelled as soon as their client had left',
-      times: all.filter(({ request, documents }) => isLeaving(request) && !isSingle(request) && documents.some(isCancelled))
-        .length,
+      times: all.filter(
+        ({ request, documents }) => isLeaving(request) && !isSingle(request) && documents.some(isCancelled),
+      ).length,
     },
     {
       what: 'a job that ended by its Cancel-After',

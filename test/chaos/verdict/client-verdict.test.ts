@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { BSON, type Document, ObjectId } from 'mongodb';
-import { type Attempt, type ClientKind, type ClientRequest, clientText, type Outcome } from '../clients/client-record.ts';
+import {
+  type Attempt,
+  type ClientKind,
+  type ClientRequest,
+  clientText,
+  type Outcome,
+} from '../clients/client-record.ts';
 import { type ClientEvidence, judgeClients } from './client-verdict.ts';
 import { sha256Of } from '../clients/send.ts';
 import { textOf } from '../invariants.ts';
@@ -44,7 +50,15 @@ interface Case {
 
 function judged({ kind = 'patient', documents, doors = [], completions = 1, evidence, ...rest }: Case): string {
   const texts = [clientText(0, 0)];
-  const request = { number: 0, kind, key: 'anna', model: 'instant', modelName: 'instant', texts, ...rest } as ClientRequest;
+  const request = {
+    number: 0,
+    kind,
+    key: 'anna',
+    model: 'instant',
+    modelName: 'instant',
+    texts,
+    ...rest,
+  } as ClientRequest;
   const done = documents.flatMap((document) => Array(completions).fill({ key: keyOf(document), runId: 'r' }));
   const byKey = documents.map((document, index) => [keyOf(document), doors[index] ?? ['client-0-0']] as const);
   const { violations } = judgeClients({
@@ -101,7 +115,10 @@ const WRONG: readonly (readonly [RegExp, Case])[] = [
   [/is for other/, { ...good, documents: [{ ...one, job: { ...one['job'], model: 'other' } }] }],
   [/was made with other/, { ...good, documents: [{ ...one, job: { ...one['job'], parameters: { model: 'other' } } }] }],
   [/without a last event/, { ...good, attempts: attempts({ ...answered, stream: { last: 'nothing', partials: [] } }) }],
-  [/partial images 0,2/, { ...good, attempts: attempts({ ...answered, stream: { last: 'completed', partials: [0, 2] } }) }],
+  [
+    /partial images 0,2/,
+    { ...good, attempts: attempts({ ...answered, stream: { last: 'completed', partials: [0, 2] } }) },
+  ],
   [/completed 2 times/, { ...good, completions: 2 }],
   [/other bytes/, { ...good, evidence: { objectOf: () => Buffer.from('another') } }],
   [/without an image/, { ...good, outcome: { kind: 'images', images: [] } }],

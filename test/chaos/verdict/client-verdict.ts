@@ -85,9 +85,12 @@ function checkAnswers({ kind, attempts }: ClientRequest): Violation[] {
     const needsCode = status >= SERVER_FAULT || (status >= 400 && !WITHOUT_CODES.has(kind)) || stream?.last === 'error';
     const isKnown = code === undefined ? !needsCode : Object.hasOwn(ERROR_CODES, code) && code !== 'internal';
     if (!isKnown)
-      found.push(violation('codesAreStable', `${requestId} was answered with ${status} and the code ${code}: ${problem}`));
+      found.push(
+        violation('codesAreStable', `${requestId} was answered with ${status} and the code ${code}: ${problem}`),
+      );
     if (stream === undefined) continue;
-    if (stream.last === 'nothing') found.push(violation('streamsSayTheirEnd', `${requestId} ended without a last event`));
+    if (stream.last === 'nothing')
+      found.push(violation('streamsSayTheirEnd', `${requestId} ended without a last event`));
     if (stream.partials.some((index, place) => index !== place))
       found.push(violation('streamsSayTheirEnd', `${requestId} had the partial images ${stream.partials.join()}`));
   }
@@ -135,7 +138,9 @@ function checkKeyless({ texts, attempts }: ClientRequest, made: readonly Made[])
 function checkRefused(request: ClientRequest, made: readonly Made[]): Violation[] {
   const { kind, attempts } = request;
   const found = attempts
-    .filter(({ status = 0, mustBe }) => mustBe !== undefined && status !== mustBe && status !== 0 && status < SERVER_FAULT)
+    .filter(
+      ({ status = 0, mustBe }) => mustBe !== undefined && status !== mustBe && status !== 0 && status < SERVER_FAULT,
+    )
     .map(({ requestId, status, mustBe }) =>
       violation('keysSeeTheirOwn', `${requestId} was answered with ${status} and not with ${mustBe}`),
     );
@@ -148,7 +153,9 @@ function checkRefused(request: ClientRequest, made: readonly Made[]): Violation[
     // The end of a job, and what becomes of it while somebody waits, is no refusal.
     const isRefusal = status >= 400 && status < SERVER_FAULT && code !== 'cancelled' && code !== 'deleted';
     if (isRefusal && one.doors.length === 1)
-      found.push(violation('refusedAddNothing', `${requestId} was answered with ${status} ${code} and made ${one.key}`));
+      found.push(
+        violation('refusedAddNothing', `${requestId} was answered with ${status} ${code} and made ${one.key}`),
+      );
   }
   return found;
 }
@@ -156,7 +163,8 @@ function checkRefused(request: ClientRequest, made: readonly Made[]): Violation[
 function checkLabels({ key, model }: ClientRequest, made: readonly Made[]): Violation[] {
   return made.flatMap(({ key: which, document: { job } }) => {
     const found: Violation[] = [];
-    if (job?.tenant !== key) found.push(violation('keysSeeTheirOwn', `${which} is the key's ${job?.tenant}, not ${key}`));
+    if (job?.tenant !== key)
+      found.push(violation('keysSeeTheirOwn', `${which} is the key's ${job?.tenant}, not ${key}`));
     const used: unknown = job?.parameters?.model ?? model;
     if (job?.model !== model || used !== model)
       found.push(violation('modelsAreRouted', `${which} is for ${job?.model} and was made with ${used}, not ${model}`));
@@ -178,7 +186,8 @@ function checkImages({ outcome }: ClientRequest, made: readonly Made[], { object
   if (outcome.images.length === 0) return wrong('it was answered without an image');
   return outcome.images.flatMap(({ id, index, sha256 }) => {
     const document = made.find((one) => one.id === id)?.document;
-    if (document?.['status'] !== 'completed') return wrong(`it got an image of ${id}, which is ${document?.['status']}`);
+    if (document?.['status'] !== 'completed')
+      return wrong(`it got an image of ${id}, which is ${document?.['status']}`);
     const name = objectKey(documentIdOf(document['_id']), { prefix: DEFAULT_OBJECT_PREFIX, imageIndex: index });
     const stored = objectOf(name);
     return stored !== undefined && sha256Of(stored) === sha256 ? [] : wrong(`it got other bytes than those of ${name}`);

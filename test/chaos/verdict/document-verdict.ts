@@ -49,7 +49,8 @@ export async function judge(evidence: Evidence): Promise<Findings> {
   for (const document of documents) violations.push(...checkDocument(document, evidence));
   const present = new Set(documents.map(({ _id }) => keyOf(_id)));
   for (const key of evidence.inserted.keys())
-    if (!present.has(key) && !evidence.disturbed.has(key)) violations.push(violation('nothingIsLost', `${key} is lost`));
+    if (!present.has(key) && !evidence.disturbed.has(key))
+      violations.push(violation('nothingIsLost', `${key} is lost`));
   violations.push(...(await checkCompletions(evidence)));
   violations.push(...checkObjects(gcs));
   violations.push(...checkWebhooks(webhooks));
@@ -75,7 +76,8 @@ function checkDocument(document: Document, { inserted, disturbed, mayBeCancelled
   if (status !== 'completed' && status !== 'error')
     return [violation('documentsEnd', `${key} ends as ${JSON.stringify(status)}`)];
   const found: Violation[] = [];
-  if (job?.lease_until !== undefined || job?.owner !== undefined) found.push(violation('documentsEnd', `${key} still has a lease`));
+  if (job?.lease_until !== undefined || job?.owner !== undefined)
+    found.push(violation('documentsEnd', `${key} still has a lease`));
   const original = inserted.get(key)?.['mine'];
   if (
     original !== undefined &&
