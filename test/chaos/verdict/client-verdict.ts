@@ -35,6 +35,8 @@ const RENAME_SHOWS_MS = 6000;
 /** The web UI's API answers a fault of the request with a sentence alone, as the web UI does. */
 const WITHOUT_CODES: ReadonlySet<string> = new Set(['webUi', 'webUiLeaver']);
 const SERVER_FAULT = 500;
+/** Codes that say what became of a job that was added. While the collection has another name it seems to be gone. */
+const OF_JOBS: ReadonlySet<string> = new Set(['cancelled', 'deleted', 'not_found']);
 
 export function judgeClients(evidence: ClientEvidence): ClientJudgement {
   const { requests, documents, history } = evidence;
@@ -150,8 +152,7 @@ function checkRefused(request: ClientRequest, made: readonly Made[]): Violation[
     found.push(violation('refusedAddNothing', 'a request under a wrong key became a document'));
   for (const one of made) {
     const { requestId, status = 0, code } = attemptOf(one, request) ?? {};
-    // The end of a job, and what becomes of it while somebody waits, is no refusal.
-    const isRefusal = status >= 400 && status < SERVER_FAULT && code !== 'cancelled' && code !== 'deleted';
+    const isRefusal = status >= 400 && status < SERVER_FAULT && !OF_JOBS.has(code ?? '');
     if (isRefusal && one.doors.length === 1)
       found.push(
         violation('refusedAddNothing', `${requestId} was answered with ${status} ${code} and made ${one.key}`),
