@@ -117,23 +117,25 @@ function textsOf(kind: ClientKind, number: number, random: Random): readonly str
   return Array.from({ length: isWebUi ? 1 + random.below(2) : 1 }, () => only);
 }
 
-/** What the engine should do with it. It counts as stalled after five seconds in a step. */
+/** What the engine should do with it, where it is special. It counts as stalled after five seconds in a step. */
+const ORDERS: Partial<Record<ClientKind, (random: Random) => string>> = {
+  leaver: leaversOrder,
+  webUiLeaver: leaversOrder,
+  cancelAfter: (random) => (random.chance(0.8) ? ' [slow 4500]' : ''),
+  // Long enough for previews, of which a worker makes one a second.
+  streaming: (random) => (random.chance(0.7) ? ' [slow 1500]' : ''),
+  largeReader: () => ' [noise]',
+};
+
+/** With its wait longer than the fifteen seconds after which the server cancels it. */
+function leaversOrder(random: Random): string {
+  return random.chance(0.5) ? ' [slow 4500]' : ` [slow ${random.below(400)}]`;
+}
+
 function orderOf(kind: ClientKind, random: Random): string {
-  switch (kind) {
-    case 'leaver':
-    case 'webUiLeaver':
-      // With its wait longer than the fifteen seconds after which the server cancels it.
-      return random.chance(0.5) ? ' [slow 4500]' : ` [slow ${random.below(400)}]`;
-    case 'cancelAfter':
-      return random.chance(0.8) ? ' [slow 4500]' : '';
-    case 'streaming':
-      // Long enough for previews, of which a worker makes one a second.
-      return random.chance(0.7) ? ' [slow 1500]' : '';
-    case 'largeReader':
-      return ' [noise]';
-    default:
-      return random.chance(0.5) ? ` [slow ${random.below(400)}]` : '';
-  }
+  const special = ORDERS[kind];
+  if (special !== undefined) return special(random);
+  return random.chance(0.5) ? ` [slow ${random.below(400)}]` : '';
 }
 
 async function ask(kind: ClientKind, asking: Asking): Promise<Outcome> {

@@ -103,9 +103,8 @@ export function noteCode(attempt: Attempt, bytes: Buffer): void {
 /** Of an error in OpenAI's shape, in the web UI's, or of a problem. */
 function codeIn(bytes: Buffer): string | undefined {
   try {
-    const { code, error } = JSON.parse(bytes.toString()) as { code?: unknown; error?: unknown };
-    const ofError = typeof error === 'object' ? (error as { code?: unknown } | null)?.code : error;
-    const found = code ?? ofError;
+    const { code, error } = JSON.parse(bytes.toString()) as { code?: unknown; error?: string | { code?: unknown } };
+    const found = code ?? (typeof error === 'string' ? error : error?.code);
     return typeof found === 'string' ? found : undefined;
   } catch {
     return undefined;

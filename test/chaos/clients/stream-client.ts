@@ -14,7 +14,7 @@ import { noteCode, open, pauseMs, sha256Of } from './send.ts';
 const MAX_CALLS = 30;
 
 export async function askStream(asking: Asking): Promise<Outcome> {
-  const { request, random, secret: apiKey } = asking;
+  const { random, secret: apiKey } = asking;
   const partialImages = 1 + random.below(3);
   let attempt: Attempt | undefined;
   const sdk = new OpenAI({

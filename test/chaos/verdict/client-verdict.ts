@@ -166,7 +166,7 @@ function checkLabels({ key, model }: ClientRequest, made: readonly Made[]): Viol
     const found: Violation[] = [];
     if (job?.tenant !== key)
       found.push(violation('keysSeeTheirOwn', `${which} is the key's ${job?.tenant}, not ${key}`));
-    const used: unknown = job?.parameters?.model ?? model;
+    const used = String(job?.parameters?.model ?? model);
     if (job?.model !== model || used !== model)
       found.push(violation('modelsAreRouted', `${which} is for ${job?.model} and was made with ${used}, not ${model}`));
     return found;
