@@ -5,6 +5,7 @@
  *     npm run chaos -- --seconds 120 --seed 7
  *     npm run chaos -- --documents 10000
  *     npm run chaos -- --servers 0
+ *     npm run chaos -- --record requests.json
  *
  * The same seed gives the same faults in the same order; the operating system decides what they hit.
  *
@@ -15,6 +16,7 @@
  *     invariants.ts  what must hold, and which promise it proves; verdict/ checks it
  *     coverage.ts    what a run should meet
  */
+import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Clients } from './clients/clients.ts';
@@ -39,6 +41,8 @@ const { values } = parseArgs({
     documents: { type: 'string', default: '0' },
     /** Of `text2img serve`, with clients; 0: neither. */
     servers: { type: 'string', default: '2' },
+    /** A file for all requests with their attempts and documents: what to read after a violation. */
+    record: { type: 'string' },
   },
 });
 const binary = await findMongod();
@@ -123,6 +127,15 @@ const shown = Object.fromEntries(meetings.map(({ what, times }) => [what, times]
 tell(`documents: ${JSON.stringify(findings)}`);
 if (hasClients) tell(`requests: ${JSON.stringify(findingsOf(facts))}`);
 tell(`met: ${JSON.stringify(shown)}`);
+if (values.record !== undefined)
+  writeFileSync(
+    values.record,
+    JSON.stringify(
+      requests.map((request) => ({ ...request, documents: madeBy.get(request.number) })),
+      null,
+      1,
+    ),
+  );
 for (const one of violations.slice(0, 50)) console.error(`VIOLATION of ${textOf(one)}`);
 for (const line of coverageLines(meetings)) console.error(line);
 tell(`${findings.documents} documents, ${requests.length} requests, ${violations.length} violations (seed ${seed})`);

@@ -16,14 +16,14 @@ export interface ImagePlaces {
 /** A PNG of the largest size that a request may ask for is smaller. */
 const MAX_IMAGE_BYTES = 256 * 1024 * 1024;
 
-/** Empty for a job that has not completed. */
+/** Empty for a job that has not completed. @throws `deleted` for one that is gone: a client must never take that for a success without images */
 export async function storedImages(
   { id, status, imageUrls = [], seed = 0 }: JobSummary,
   { queue, store, objectPrefix: prefix }: ImagePlaces,
 ): Promise<readonly StoredImage[]> {
   if (status !== 'completed') return [];
   const identity = await queue.identify(id);
-  if (identity === undefined) return [];
+  if (identity === undefined) throw new Text2ImgError('deleted', `The job ${quote(id)} has been deleted.`);
   const { docKey, objectName } = identity;
   return imageUrls.map((_, index) => {
     const name = objectKey(identity.id, { prefix, imageIndex: index, objectName });

@@ -35,8 +35,8 @@ const RENAME_SHOWS_MS = 6000;
 /** The web UI's API answers a fault of the request with a sentence alone, as the web UI does. */
 const WITHOUT_CODES: ReadonlySet<string> = new Set(['webUi', 'webUiLeaver']);
 const SERVER_FAULT = 500;
-/** Codes that say what became of a job that was added. While the collection has another name it seems to be gone. */
-const OF_JOBS: ReadonlySet<string> = new Set(['cancelled', 'deleted', 'not_found']);
+/** The job was added. While the collection has another name it seems to be gone. */
+const GONE: ReadonlySet<number> = new Set([404, 410]);
 
 export function judgeClients(evidence: ClientEvidence): ClientJudgement {
   const { requests, documents, history } = evidence;
@@ -76,7 +76,7 @@ function checkEnd(request: ClientRequest, { renames }: ClientEvidence): Violatio
   const isInRename = attempts.some(({ startedMs, endedMs = startedMs }) =>
     renames.some(({ fromMs, toMs }) => startedMs < toMs + RENAME_SHOWS_MS && endedMs > fromMs),
   );
-  if (isInRename && (outcome.code === 'deleted' || outcome.code === 'not_found')) return [];
+  if (isInRename && GONE.has(outcome.status)) return [];
   return [violation('requestsEnd', `it ended with ${outcome.status} ${outcome.code}; its attempts: ${last}`)];
 }
 
@@ -152,7 +152,7 @@ function checkRefused(request: ClientRequest, made: readonly Made[]): Violation[
     found.push(violation('refusedAddNothing', 'a request under a wrong key became a document'));
   for (const one of made) {
     const { requestId, status = 0, code } = attemptOf(one, request) ?? {};
-    const isRefusal = status >= 400 && status < SERVER_FAULT && !OF_JOBS.has(code ?? '');
+    const isRefusal = status >= 400 && status < SERVER_FAULT && !GONE.has(status) && code !== 'cancelled';
     if (isRefusal && one.doors.length === 1)
       found.push(
         violation('refusedAddNothing', `${requestId} was answered with ${status} ${code} and made ${one.key}`),
