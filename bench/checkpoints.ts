@@ -29,18 +29,22 @@ export async function makeCheckpoint(name: ShapeName): Promise<string> {
   if (existsSync(path)) return path;
   mkdirSync(BENCH_FOLDER, { recursive: true });
   const tensors = writeHeader(`${path}.part`, KNOWN_CHECKPOINTS[known]);
-  await fill(`${path}.part`, tensors);
+  await fillRandom(`${path}.part`, tensors);
   renameSync(`${path}.part`, path);
   return path;
 }
 
-async function fill(path: string, tensors: readonly FullSizeTensor[]): Promise<void> {
+/** Writes random numbers of float16 over the tensors of a file, the same at each call. */
+export async function fillRandom(path: string, tensors: readonly FullSizeTensor[]): Promise<void> {
   await using file = await open(path, 'r+');
   const random = Float32Array.from({ length: BLOCK }, randomNumbers());
+  const blocks = new Map<string, Float16Array>();
   for (const { name, shape, offsetBytes } of tensors) {
     const elements = shape.reduce((product, size) => product * size, 1);
     const { mean, deviation } = distributionOf({ name, shape });
-    const block = Float16Array.from(random.subarray(0, Math.min(BLOCK, elements)), (value) => mean + value * deviation);
+    const key = `${mean} ${deviation}`;
+    const block = blocks.get(key) ?? Float16Array.from(random, (value) => mean + value * deviation);
+    blocks.set(key, block);
     for (let first = 0; first < elements; first += BLOCK)
       await file.write(block, 0, 2 * Math.min(BLOCK, elements - first), offsetBytes + 2 * first);
   }

@@ -5,6 +5,7 @@ import type { TaskName } from '../bench/compare.ts';
 import { type Measurement, RESULTS_FOLDER, type Results } from '../bench/results.ts';
 import { median } from '../bench/timing.ts';
 import { SHAPES, type ShapeName } from '../bench/unet-shapes.ts';
+import { between } from './page-marks.ts';
 
 const MARKS = { begin: '<!-- npm run pages: bench/results -->', end: '<!-- end -->' };
 
@@ -12,8 +13,8 @@ const MARKS = { begin: '<!-- npm run pages: bench/results -->', end: '<!-- end -
 export function readResults(folder = RESULTS_FOLDER): Results[] {
   return (
     readdirSync(folder)
-      // That of `bench:http` has another form.
-      .filter((name) => name.endsWith('.json') && name !== 'http.json')
+      // Those of `bench:http` and `bench:gpu` have other forms.
+      .filter((name) => name.endsWith('.json') && name !== 'http.json' && !name.startsWith('gpu-'))
       .toSorted()
       .map((name) => JSON.parse(readFileSync(join(folder, name), 'utf8')) as Results)
   );
@@ -21,15 +22,7 @@ export function readResults(folder = RESULTS_FOLDER): Results[] {
 
 /** @param page with both marks @returns the page with the tables between them */
 export function withBenchTables(page: string, results: readonly Results[]): string {
-  const [before, rest] = cutAt(page, MARKS.begin);
-  const [, after] = cutAt(rest, MARKS.end);
-  return `${before}${MARKS.begin}\n\n${benchTables(results)}\n\n${MARKS.end}${after}`;
-}
-
-function cutAt(text: string, mark: string): readonly [string, string] {
-  const at = text.indexOf(mark);
-  if (at === -1) throw new Error(`the page has no ${mark}`);
-  return [text.slice(0, at), text.slice(at + mark.length)];
+  return between(page, MARKS, benchTables(results));
 }
 
 export function benchTables(results: readonly Results[]): string {

@@ -1,0 +1,154 @@
+/**
+ * `npm run bench:gpu -- --pack DIR`: what a machine with a driver, and without network and Node, needs to run the command: archives in parts of at most
+ * 60 MB, their checksums, and one script that joins, checks, unpacks and runs them.
+ */
+import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { chmodSync, closeSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { dataHome } from '../../src/config/user-folders.ts';
+import { fetchCuda } from '../../src/runtime/onnxruntime/cuda/fetch-cuda.ts';
+import type { GpuOptions } from './options.ts';
+import { codeFiles, packageFiles, ROOT } from './pack-files.ts';
+
+const PART_BYTES = 60_000_000;
+const SCRIPT = 'run.sh';
+const PROVIDER = /^libonnxruntime_providers_(?:cuda|shared)\.so$/;
+/** ONNX Runtime's own library comes with its package. */
+const OWN = 'libonnxruntime.so.1';
+
+export interface Archive {
+  readonly name: string;
+  /** The folder that the files' paths begin at. */
+  readonly from: string;
+  readonly files: readonly string[];
+}
+
+interface PackedPart {
+  readonly archive: string;
+  readonly file: string;
+  readonly sha256: string;
+  readonly bytes: number;
+}
+
+/** @throws a sentence where tar or xz is missing, or the libraries cannot be had */
+export async function writePack(folder: string, libraries: GpuOptions['packLibraries']): Promise<void> {
+  await writeParts(await archives(libraries), { folder, partBytes: PART_BYTES, say: console.log });
+  console.log(`Copy these files to one folder of the other machine, in any order, then: sh ${SCRIPT} --minutes 10`);
+}
+
+interface PartsOptions {
+  readonly folder: string;
+  readonly partBytes: number;
+  readonly say?: (line: string) => void;
+}
+
+/** Replaces an earlier pack in the folder. */
+export async function writeParts(
+  contents: readonly Archive[],
+  { folder, partBytes, say = () => undefined }: PartsOptions,
+): Promise<void> {
+  mkdirSync(folder, { recursive: true });
+  for (const name of readdirSync(folder)) if (/\.tar\.xz\.\d+$/.test(name)) rmSync(join(folder, name));
+  const parts: PackedPart[] = [];
+  for (const archive of contents) {
+    const packed = await writeArchive(archive, new PartWriter({ archive: archive.name, folder, partBytes }));
+    parts.push(...packed);
+    const megabytes = packed.reduce((sum, { bytes }) => sum + bytes, 0) / 1e6;
+    say(`${archive.name}: ${archive.files.length} files, ${megabytes.toFixed(1)} MB in ${packed.length} parts`);
+  }
+  const template = readFileSync(fileURLToPath(new URL('pack-run.sh', import.meta.url)), 'utf8');
+  const manifest = parts.map(({ archive, file, sha256 }) => `${sha256} ${file} ${archive}`).join('\n');
+  writeFileSync(join(folder, SCRIPT), template.replace('@PARTS@', manifest));
+  chmodSync(join(folder, SCRIPT), 0o755);
+}
+
+async function archives(libraries: GpuOptions['packLibraries']): Promise<readonly Archive[]> {
+  const own = [
+    { name: 'code', from: ROOT, files: codeFiles() },
+    { name: 'packages', from: ROOT, files: packageFiles() },
+  ];
+  if (libraries === 'none') return own;
+  const from = await fetchCuda({ dataHome: dataHome(process.env) });
+  const files = readdirSync(from).filter((name) => name !== OWN);
+  const provider = { name: 'provider', from, files: files.filter((name) => PROVIDER.test(name)) };
+  const cuda = { name: 'cuda', from, files: files.filter((name) => !PROVIDER.test(name)) };
+  return libraries === 'all' ? [...own, provider, cuda] : [...own, provider];
+}
+
+/** The same files make the same bytes, so a part that did not change need not be sent again. */
+const TAR = ['--sort=name', '--mtime=@0', '--owner=0', '--group=0', '--numeric-owner', '--no-recursion', '--format=gnu'];
+
+async function writeArchive({ from, files }: Archive, parts: PartWriter): Promise<readonly PackedPart[]> {
+  const tar = spawn('tar', ['--create', ...TAR, '--directory', from, '--files-from', '-'], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  const xz = spawn('xz', ['--threads=0', '-6', '--stdout'], { stdio: [tar.stdout, 'pipe', 'inherit'] });
+  const ended = Promise.all([endOf(tar, 'tar'), endOf(xz, 'xz')]);
+  // Whoever fails first is told below.
+  ended.catch(() => undefined);
+  tar.stdin.on('error', () => undefined);
+  tar.stdin.end(`${files.join('\n')}\n`);
+  for await (const chunk of xz.stdout) parts.write(chunk as Buffer);
+  const packed = parts.end();
+  await ended;
+  return packed;
+}
+
+async function endOf(child: ReturnType<typeof spawn>, name: string): Promise<void> {
+  const [code] = (await once(child, 'close').catch((error: unknown) => {
+    throw new Error(`${name} cannot be started; a pack needs the programs tar and xz`, { cause: error });
+  })) as [number | null];
+  if (code !== 0) throw new Error(`${name} ended with ${String(code)}`);
+}
+
+interface PartWriterOptions {
+  readonly archive: string;
+  readonly folder: string;
+  readonly partBytes: number;
+}
+
+class PartWriter {
+  readonly #options: PartWriterOptions;
+  readonly #parts: PackedPart[] = [];
+  #file: number | undefined;
+  #hash = createHash('sha256');
+  #bytes = 0;
+
+  constructor(options: PartWriterOptions) {
+    this.#options = options;
+  }
+
+  write(chunk: Buffer): void {
+    for (let at = 0; at < chunk.length; ) {
+      this.#file ??= openSync(join(this.#options.folder, this.#name()), 'w');
+      const piece = chunk.subarray(at, at + this.#options.partBytes - this.#bytes);
+      writeSync(this.#file, piece);
+      this.#hash.update(piece);
+      this.#bytes += piece.length;
+      at += piece.length;
+      if (this.#bytes === this.#options.partBytes) this.#close();
+    }
+  }
+
+  end(): readonly PackedPart[] {
+    this.#close();
+    return this.#parts;
+  }
+
+  #name(): string {
+    return `text2img-${this.#options.archive}.tar.xz.${String(this.#parts.length).padStart(2, '0')}`;
+  }
+
+  #close(): void {
+    if (this.#file === undefined) return;
+    closeSync(this.#file);
+    const part = { archive: this.#options.archive, file: this.#name(), sha256: this.#hash.digest('hex'), bytes: this.#bytes };
+    this.#parts.push(part);
+    this.#file = undefined;
+    this.#hash = createHash('sha256');
+    this.#bytes = 0;
+  }
+}

@@ -1,0 +1,155 @@
+/** The steps of `npm run bench:gpu` in their order. What is found out first is worth most if the time runs out. */
+import { benchModel, type ModelName } from './models.ts';
+import type { GpuOptions } from './options.ts';
+import type { GraphForm, Step } from './step.ts';
+
+const FORMS: readonly GraphForm[] = ['portable', 'fused'];
+/** Of passes. Through the worker a batch is as large as the fifth. */
+const BATCHES = [1, 2, 4, 8, 16, 32];
+const TINY_BATCHES = [1, 2];
+/** PyTorch compiles for each size anew, which takes a minute or more. A batch of 2 is one picture with guidance. */
+const COMPILED_BATCHES = [2];
+const WORKER_BATCH = 8;
+const TINY_WORKER_BATCH = 2;
+
+/** Without TensorFloat-32 a float32 result is comparable with the CPU's. */
+const WITHOUT_TF32 = { NVIDIA_TF32_OVERRIDE: '0' };
+
+/** Guesses for a fast GPU, generous: a step with less time left is not begun. XL has about four times the work of SD 1.5. */
+const NEEDS = {
+  addition: 20,
+  golden: 60,
+  profile: { sd15: 30, sdxl: 60 },
+  resnet: 20,
+  weights: { sd15: 10, sdxl: 30 },
+  unet: { sd15: 90, sdxl: 180 },
+  vae: { sd15: 20, sdxl: 30 },
+  worker: { sd15: 60, sdxl: 120 },
+  runtimeC: { sd15: 60, sdxl: 120 },
+  eager: { sd15: 60, sdxl: 120 },
+  compiled: { sd15: 120, sdxl: 240 },
+  differences: 5,
+};
+
+type PlanOptions = Pick<GpuOptions, 'models' | 'batches' | 'golden' | 'steps' | 'isTiny'>;
+
+/** @throws a sentence about a word of `only` that is the beginning of no step's id */
+export function planSteps(options: PlanOptions & Pick<GpuOptions, 'only'>): readonly Step[] {
+  const steps = [...firstSteps(options), ...options.models.flatMap((model) => modelSteps(model, options))];
+  const { only } = options;
+  if (only === undefined) return steps;
+  const wrong = only.find((word) => !steps.some(({ id }) => id.startsWith(word)));
+  if (wrong !== undefined)
+    throw new Error(`--only has ${JSON.stringify(wrong)}, and no step begins so; there are ${steps.map(({ id }) => id).join(', ')}`);
+  return steps.filter(({ id }) => only.some((word) => id.startsWith(word)));
+}
+
+function firstSteps({ golden: cases }: PlanOptions): readonly Step[] {
+  return [
+    {
+      id: 'load',
+      part: 'a',
+      about: 'load the provider and add two numbers',
+      needsSeconds: NEEDS.addition,
+      task: { kind: 'addition' },
+    },
+    {
+      id: 'golden-float32',
+      part: 'b',
+      about: 'golden cases in float32 without TF32, differences of 255',
+      needsSeconds: NEEDS.golden,
+      task: { kind: 'golden', computeType: 'float32', cases },
+      environment: WITHOUT_TF32,
+    },
+    {
+      id: 'golden-float16',
+      part: 'b',
+      about: 'golden cases in float16, differences of 255',
+      needsSeconds: NEEDS.golden,
+      task: { kind: 'golden', computeType: 'float16', cases },
+    },
+  ];
+}
+
+function modelSteps(model: ModelName, { batches, steps, isTiny }: PlanOptions): readonly Step[] {
+  const { about } = benchModel(model, isTiny);
+  const passes = batches ?? (isTiny ? TINY_BATCHES : BATCHES);
+  const batchSize = isTiny ? TINY_WORKER_BATCH : WORKER_BATCH;
+  const torch = (id: string, isCompiled: boolean): Step => ({
+    id: `torch-${model}-${id}`,
+    part: 'i',
+    about: `${about}: UNet passes in PyTorch, float16, ${id}`,
+    needsSeconds: NEEDS[isCompiled ? 'compiled' : 'eager'][model],
+    task: { kind: 'torch', model, isCompiled, batches: isCompiled ? COMPILED_BATCHES : passes },
+  });
+  return [
+    {
+      id: `weights-${model}`,
+      part: 'c',
+      about: `${about}: make random weights`,
+      needsSeconds: NEEDS.weights[model],
+      task: { kind: 'weights', model },
+    },
+    ...FORMS.map(
+      (form): Step => ({
+        id: `profile-${model}-${form}`,
+        part: 'c',
+        about: `${about}: profile of a UNet pass, ${form}`,
+        needsSeconds: NEEDS.profile[model],
+        task: { kind: 'profile', model, form },
+      }),
+    ),
+    ...(model === 'sd15' ? [RESNET] : []),
+    ...FORMS.map(
+      (form): Step => ({
+        id: `unet-${model}-${form}`,
+        part: 'f',
+        about: `${about}: UNet passes, float16, ${form}`,
+        needsSeconds: NEEDS.unet[model],
+        task: { kind: 'unet', model, form, batches: passes },
+      }),
+    ),
+    ...FORMS.map(
+      (form): Step => ({
+        id: `vae-${model}-${form}`,
+        part: 'f',
+        about: `${about}: decode a picture, ${form}`,
+        needsSeconds: NEEDS.vae[model],
+        task: { kind: 'vae', model, form },
+      }),
+    ),
+    {
+      id: `worker-${model}`,
+      part: 'f',
+      about: `${about}: whole pictures through the worker`,
+      needsSeconds: NEEDS.worker[model],
+      task: { kind: 'worker', model, steps, batchSize },
+    },
+    ...FORMS.map(
+      (form): Step => ({
+        id: `runtime-c-${model}-${form}`,
+        part: 'g',
+        about: `${about}: UNet passes through onnxruntime-c, ${form}, with and without IO binding and CUDA graph`,
+        needsSeconds: NEEDS.runtimeC[model],
+        task: { kind: 'runtime-c', model, form, batches: passes },
+      }),
+    ),
+    torch('eager', false),
+    torch('compiled', true),
+    {
+      id: `differences-${model}`,
+      part: 'i',
+      about: `${about}: differences between the results of one pass`,
+      needsSeconds: NEEDS.differences,
+      task: { kind: 'differences', model },
+    },
+  ];
+}
+
+const RESNET: Step = {
+  id: 'resnet',
+  part: 'd',
+  about: 'one residual block in both forms, batch 2',
+  needsSeconds: NEEDS.resnet,
+  task: { kind: 'resnet' },
+};
