@@ -58,7 +58,9 @@ function list(steps: readonly Step[]): void {
 function requireGpu(device: string): GpuFacts {
   const facts = gpuFacts(device);
   if (facts === undefined)
-    throw new Error(`nvidia-smi tells of no GPU ${device}; install a driver, or try the command with --device cpu --tiny`);
+    throw new Error(
+      `nvidia-smi tells of no GPU ${device}; install a driver, or try the command with --device cpu --tiny`,
+    );
   return facts;
 }
 

@@ -69,6 +69,7 @@ function rowText({ what, ...values }: Row): string {
 }
 
 function table(heads: readonly string[], lines: readonly (readonly string[])[]): string {
-  const row = (cells: readonly string[]): string => `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
+  const row = (cells: readonly string[]): string =>
+    `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
   return [row(heads), `|${heads.map(() => '---').join('|')}|`, ...lines.map(row)].join('\n');
 }

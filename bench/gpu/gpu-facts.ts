@@ -34,5 +34,8 @@ function query(device: string, fields: string): readonly string[] | undefined {
   const args = [`--query-gpu=${fields}`, '--format=csv,noheader,nounits', '-i', index];
   const { status, stdout } = spawnSync('nvidia-smi', args, { encoding: 'utf8', timeout: 30_000 });
   if (status !== 0) return undefined;
-  return stdout.trim().split(',').map((value) => value.trim());
+  return stdout
+    .trim()
+    .split(',')
+    .map((value) => value.trim());
 }

@@ -83,7 +83,10 @@ function pythonFolders(python: string | undefined): readonly string[] {
 }
 
 function systemFolders(): readonly string[] {
-  const { stdout } = spawnSync('ldconfig', ['-p'], { encoding: 'utf8', env: { PATH: '/usr/sbin:/sbin:/usr/bin:/bin' } });
+  const { stdout } = spawnSync('ldconfig', ['-p'], {
+    encoding: 'utf8',
+    env: { PATH: '/usr/sbin:/sbin:/usr/bin:/bin' },
+  });
   const listed = Array.from((stdout ?? '').matchAll(/=> (\/\S+)/g), ([, path = '']) => path)
     .filter((path) => NEEDED.some((name) => path.endsWith(`/${name}`)))
     .map(dirname);

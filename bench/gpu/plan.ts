@@ -40,7 +40,9 @@ export function planSteps(options: PlanOptions & Pick<GpuOptions, 'only'>): read
   if (only === undefined) return steps;
   const wrong = only.find((word) => !steps.some(({ id }) => id.startsWith(word)));
   if (wrong !== undefined)
-    throw new Error(`--only has ${JSON.stringify(wrong)}, and no step begins so; there are ${steps.map(({ id }) => id).join(', ')}`);
+    throw new Error(
+      `--only has ${JSON.stringify(wrong)}, and no step begins so; there are ${steps.map(({ id }) => id).join(', ')}`,
+    );
   return steps.filter(({ id }) => only.some((word) => id.startsWith(word)));
 }
 

@@ -56,7 +56,10 @@ async function writeModel(model: BenchModel, folder: string): Promise<void> {
   for (const [component, { library, json }] of Object.entries(model.networks)) {
     const network = classOf(String(json['_class_name']));
     index[component] = [library, network.className];
-    write(`${component}/config.json`, library === 'transformers' ? { architectures: [network.className], ...json } : json);
+    write(
+      `${component}/config.json`,
+      library === 'transformers' ? { architectures: [network.className], ...json } : json,
+    );
     await writeWeights(join(folder, component, `${network.weightsBaseName}.safetensors`), tensorsOf(network, json));
   }
   const tokenizer = await makeTokenizer();
@@ -76,7 +79,10 @@ function classOf(name: string): NetworkClass {
 }
 
 /** Name → shape of every tensor that the network's graph asks for. */
-export function tensorsOf(network: NetworkClass, json: Readonly<Record<string, unknown>>): Map<string, readonly number[]> {
+export function tensorsOf(
+  network: NetworkClass,
+  json: Readonly<Record<string, unknown>>,
+): Map<string, readonly number[]> {
   const shapes = new Map<string, readonly number[]>();
   const weights: Weights = {
     component: network.className,

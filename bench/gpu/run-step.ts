@@ -60,7 +60,10 @@ export async function runStep(step: Step, options: RunStepOptions): Promise<Endi
   clearTimeout(timer);
   if (isLate) return { state: 'failed', reason: `it was stopped after ${Math.round(limitSeconds)} s` };
   if (closed === undefined && end !== undefined) return end;
-  return { state: 'failed', reason: [closed ?? 'it ended without a result', lastWords(errors)].filter(Boolean).join(': ') };
+  return {
+    state: 'failed',
+    reason: [closed ?? 'it ended without a result', lastWords(errors)].filter(Boolean).join(': '),
+  };
 }
 
 /** undefined: it ended well. */

@@ -48,4 +48,5 @@ async function run(report: Report): Promise<void> {
     case 'differences':
       return differencesStep(task, report);
   }
+  throw new Error(`there is no step ${JSON.stringify(task satisfies never)}`);
 }

@@ -56,13 +56,16 @@ function rowLines(rows: readonly Row[]): readonly string[] {
   ];
   const widths = columns.map((_, column) => Math.max(...cells.map((line) => (line[column] ?? '').length)));
   if (rows.length === 0) return [];
-  return cells.map((line) => line.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ').trimEnd());
+  return cells.map((line) =>
+    line
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .join('  ')
+      .trimEnd(),
+  );
 }
 
 /** `firstSeconds` → `first`, `memoryBytes` → `memory`: the unit stands at each value. */
 export function heading(name: string): string {
   if (name === 'what' || name === 'seconds') return name === 'what' ? '' : 'time';
-  return name
-    .replace(/(?:Seconds|Bytes|Db)$/, '')
-    .replaceAll(/([A-Z])/g, (letter) => ` ${letter.toLowerCase()}`);
+  return name.replace(/(?:Seconds|Bytes|Db)$/, '').replaceAll(/([A-Z])/g, (letter) => ` ${letter.toLowerCase()}`);
 }

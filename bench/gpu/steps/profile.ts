@@ -45,7 +45,10 @@ async function runProfiled(
     extra: { session: { model_external_initializers_file_folder_path: weightsFolder } },
   });
   const feeds = Object.fromEntries(
-    Object.entries(inputs).map(([name, { type, data, shape }]) => [name, new Tensor(type, data as Float32Array, shape)]),
+    Object.entries(inputs).map(([name, { type, data, shape }]) => [
+      name,
+      new Tensor(type, data as Float32Array, shape),
+    ]),
   );
   // Kernels are searched in the first run; the profile has both.
   await session.run(feeds);
