@@ -15,10 +15,10 @@ import { fillRandom, makeTokenizer } from '../checkpoints.ts';
 import { type BenchModel, benchModel, type ModelName } from './models.ts';
 
 const CLASSES: readonly NetworkClass[] = [
-  UNET_2D_CONDITION_MODEL as NetworkClass,
-  AUTOENCODER_KL as NetworkClass,
-  CLIP_TEXT_MODEL as NetworkClass,
-  CLIP_TEXT_MODEL_WITH_PROJECTION as NetworkClass,
+  UNET_2D_CONDITION_MODEL,
+  AUTOENCODER_KL,
+  CLIP_TEXT_MODEL,
+  CLIP_TEXT_MODEL_WITH_PROJECTION,
 ];
 
 const SCHEDULER = {
