@@ -79,10 +79,7 @@ function classOf(name: string): NetworkClass {
 }
 
 /** Name → shape of every tensor that the network's graph asks for. */
-export function tensorsOf(
-  network: NetworkClass,
-  json: Readonly<Record<string, unknown>>,
-): Map<string, readonly number[]> {
+function tensorsOf(network: NetworkClass, json: Readonly<Record<string, unknown>>): Map<string, readonly number[]> {
   const shapes = new Map<string, readonly number[]>();
   const weights: Weights = {
     component: network.className,

@@ -44,7 +44,7 @@ async function run(report: Report): Promise<void> {
     case 'runtime-c':
       return await runtimeCStep(task, report);
     case 'torch':
-      return await torchStep(task, report);
+      return await torchStep(task);
     case 'differences':
       return differencesStep(task, report);
   }

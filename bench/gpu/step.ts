@@ -6,7 +6,7 @@ import type { ModelName } from './models.ts';
 export type GraphForm = 'portable' | 'fused';
 
 /** The letters of the order: what is found out first is worth most if the time runs out. */
-export type Part = 'a' | 'b' | 'c' | 'd' | 'e' | 'f' | 'g' | 'h' | 'i';
+type Part = 'a' | 'b' | 'c' | 'd' | 'e' | 'f' | 'g' | 'h' | 'i';
 
 /** One measurement. Units are in the names: `seconds`, `memoryBytes`, `psnrDb`. */
 export interface Row {
@@ -43,7 +43,7 @@ export type StepTask =
     }
   | { readonly kind: 'differences'; readonly model: ModelName };
 
-export type StepKind = StepTask['kind'];
+type StepKind = StepTask['kind'];
 export type TaskOf<Kind extends StepKind> = Extract<StepTask, { kind: Kind }> & Surroundings;
 
 /** The same for every step of a run. */

@@ -44,7 +44,7 @@ function secondsText(seconds: number): string {
 }
 
 /** Columns in the order in which their names first come up. */
-export function columnsOf(rows: readonly Row[]): readonly string[] {
+function columnsOf(rows: readonly Row[]): readonly string[] {
   return [...new Set(rows.flatMap((row) => Object.keys(row)))];
 }
 

@@ -4,12 +4,12 @@ import { fileURLToPath } from 'node:url';
 import { benchModel } from '../models.ts';
 import { outputsFolder } from '../open-graph.ts';
 import { ensureModel } from '../random-model.ts';
-import { type Report, StepEnds, type TaskOf } from '../step.ts';
+import { StepEnds, type TaskOf } from '../step.ts';
 
 const RIVAL = fileURLToPath(new URL('../../rivals/gpu_rival.py', import.meta.url));
 
 /** The Python program prints the messages of a step by itself, on this process's output. */
-export async function torchStep(task: TaskOf<'torch'>, _: Report): Promise<void> {
+export async function torchStep(task: TaskOf<'torch'>): Promise<void> {
   const { python, model, isTiny } = task;
   if (python === undefined) throw new StepEnds('not-run', 'no Python with PyTorch was named (--python)');
   const folder = await ensureModel(model, task);
