@@ -5,6 +5,8 @@
 import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type HubId, hubName } from '../checkpoint/hub/hub-id.ts';
+import { onlyPredictionType } from '../config/options/prediction-type.ts';
+import type { EngineSettings } from '../engine/protocol.ts';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import { quote } from '../lib/foreign-text.ts';
 import { omitUndefined } from '../lib/omit-undefined.ts';
@@ -20,6 +22,10 @@ const ALLOWED =
 export interface ModelFolder extends NamedPlace {
   /** The autoencoder that replaces the checkpoint's own. */
   readonly vae?: FoundVae;
+  /** The TAESD of previews. */
+  readonly previewVae?: FoundVae;
+  /** Absent: as the checkpoint says. */
+  readonly predictionType?: EngineSettings['predictionType'];
   /** Why this one, where the user did not say. */
   readonly note?: string;
 }
@@ -28,12 +34,15 @@ export interface ModelFolder extends NamedPlace {
 export async function findModel(settings: ModelSettings, options: FindModelOptions): Promise<ModelFolder> {
   const place = await modelPlace(settings);
   const vae = await findVae(settings, options);
-  if ('folder' in place) return { ...place, ...omitUndefined({ vae }) };
+  const previewVae = await findVae({ ...settings, vae: settings.previewVae }, options);
+  const predictionType = onlyPredictionType(settings.predictionType);
+  const beside = omitUndefined({ vae, previewVae, predictionType });
+  if ('folder' in place) return { ...place, ...beside };
   const folder = await pullModel(settings, place, options).catch((error: unknown) => {
     throw withoutFile(error, place);
   });
   const note = settings.model === undefined ? 'the default model' : undefined;
-  return { folder, name: hubName(place), ...omitUndefined({ vae, note }) };
+  return { folder, name: hubName(place), ...beside, ...omitUndefined({ note }) };
 }
 
 /** A path that is mistyped looks like a name on the hub. */

@@ -23,8 +23,8 @@ export async function findVae(settings: ModelSettings, options: FindModelOptions
 }
 
 /** Asks nobody and downloads nothing. @throws `model_not_found` */
-export async function checkVaeName(settings: ModelSettings): Promise<void> {
-  await vaePlace(settings);
+export async function checkVaeNames({ environment, vae, previewVae }: ModelSettings): Promise<void> {
+  for (const name of [vae, previewVae]) await vaePlace({ environment, vae: name });
 }
 
 /** Where `--vae` leads: to a place on this machine, or to the hub. @throws `model_not_found` */

@@ -14,6 +14,7 @@ import { RUNTIMES } from '../runtime/registry.ts';
 import type { EnginePlan } from './engine-plans.ts';
 import type { ModelFolder } from './find-model.ts';
 import type { EngineOptions } from './settings.ts';
+import { SharedLoads } from './shared-loads.ts';
 
 export interface MakeEngineOptions {
   readonly model: ModelFolder;
@@ -33,6 +34,8 @@ interface WorkerEnginesOptions {
   /** The default first. */
   readonly models: readonly FindableModel[];
   readonly logger: Logger;
+  /** Looks at what loading a model found out. @throws why the operator's settings do not fit it */
+  readonly check?: (facts: Facts) => void;
 }
 
 interface PlannedEngine {
@@ -78,18 +81,27 @@ export class WorkerEngines implements AsyncDisposable {
    * numbers of threads would measure for themselves, and an image must not depend on its engine.
    */
   #shared: Partial<Pick<EngineSettings, 'sharers' | 'lowMemory' | 'runtime' | 'runtimeReason'>>;
+  /** With several models each has decisions of its own. Undefined: one model, or engines that share no CPU. */
+  readonly #loads: SharedLoads | undefined;
 
   /** Not started yet. */
   constructor(engine: EngineOptions, options: WorkerEnginesOptions) {
     const { plans, environment, idleUnloadMs } = engine;
     const { models, logger: workerLogger } = options;
     this.#options = options;
-    this.#shared = sharesCpu(plans) ? { sharers: plans.length } : {};
+    const isSharing = sharesCpu(plans);
+    this.#loads = isSharing && models.length > 1 ? new SharedLoads(plans.length) : undefined;
+    this.#shared = isSharing ? { sharers: plans.length } : {};
     this.#environment = environment;
     this.#engines = plans.map((plan, index) => {
       const logger = plans.length === 1 ? workerLogger : loggerWith(workerLogger, { engine: engineName(index) });
       const hosts = models.map((model) =>
-        makeEngine(engine, { plan, model: () => model.found, logger, changes: () => this.#shared }),
+        makeEngine(engine, {
+          plan,
+          model: () => model.found,
+          logger,
+          changes: () => this.#loads?.settingsFor(model.id) ?? this.#shared,
+        }),
       );
       return { plan, hosts, logger };
     });
@@ -113,6 +125,7 @@ export class WorkerEngines implements AsyncDisposable {
       await model.find().catch((error: unknown) => this.pool.refuseModel(model.id, Text2ImgError.from(error)));
     try {
       await this.pool.start();
+      this.#loads?.started();
     } catch (error) {
       throw await this.#explained(Text2ImgError.from(error));
     }
@@ -128,7 +141,7 @@ export class WorkerEngines implements AsyncDisposable {
     // The first fills the compile cache, which the others then share.
     const facts = await this.#startOne(first);
     if (facts === undefined) return;
-    if (facts.device !== 'cpu') throw sharesNoGpu(this.#engines.length, facts.device);
+    requireCpu(this.#engines.length)(facts);
     const { runtime, runtimeReason } = facts;
     this.#shared = {
       lowMemory: facts.lowMemory === true ? 'on' : 'off',
@@ -167,6 +180,8 @@ export class WorkerEngines implements AsyncDisposable {
     if (hosts.length === 1) return options;
     return {
       ...options,
+      ...omitUndefined({ check: this.#options.check }),
+      load: (start) => this.#loads?.load(model.id, start, requireCpu(this.#engines.length)) ?? start(),
       prepare: async () => logLoading({ model: await model.find(), logger }),
       onLoaded: (facts) => logReady(facts, { plan, logger, isOneOfSeveral }),
     };
@@ -175,6 +190,7 @@ export class WorkerEngines implements AsyncDisposable {
   async #startOne({ plan, hosts: [host], logger }: PlannedEngine): Promise<Facts | undefined> {
     try {
       const facts = await host?.start();
+      if (facts !== undefined) this.#options.check?.(facts);
       if (facts !== undefined) logReady(facts, { plan, logger, isOneOfSeveral: this.#engines.length > 1 });
       return facts;
     } catch (raw) {
@@ -221,8 +237,9 @@ function makeEngine(
 ): EngineHost {
   return new EngineHost({
     settings: () => {
-      const { folder: checkpointFolder, name: modelName, vae } = model();
-      return { ...settings, ...plan, checkpointFolder, modelName, ...omitUndefined({ vae }), ...changes() };
+      const { folder: checkpointFolder, name: modelName, vae, previewVae, predictionType } = model();
+      const own = omitUndefined({ vae, previewVae, predictionType });
+      return { ...settings, ...plan, checkpointFolder, modelName, ...own, ...changes() };
     },
     logger,
     environment,
@@ -264,11 +281,15 @@ function logReady(facts: Facts, { plan, logger, isOneOfSeveral }: ReadyOptions):
   for (const warning of facts.warnings) logger.warning('about the model', { warning });
 }
 
-function sharesNoGpu(engines: number, device: string): Text2ImgError {
-  return new Text2ImgError(
-    'conflicting_options',
-    `--engines ${engines} shares the CPU, but --device auto took ${device}; give --device cpu, or name the GPUs, as --device cuda:0,cuda:1.`,
-  );
+/** @throws `conflicting_options` */
+function requireCpu(engines: number): (facts: Facts) => void {
+  return ({ device }) => {
+    if (device === 'cpu') return;
+    throw new Text2ImgError(
+      'conflicting_options',
+      `--engines ${engines} shares the CPU, but --device auto took ${device}; give --device cpu, or name the GPUs, as --device cuda:0,cuda:1.`,
+    );
+  };
 }
 
 /** The user's list names a GPU that is not there: what is there can be said. */

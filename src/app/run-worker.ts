@@ -6,6 +6,7 @@
 import { resolve } from 'node:path';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import type { MetricsPlace } from '../http/metrics/metrics-listener.ts';
+import type { ModelFacts } from '../job/model-facts.ts';
 import { untilAborted } from '../lib/until-aborted.ts';
 import { HealthFile } from '../observability/health-file.ts';
 import type { Logger } from '../observability/logger.ts';
@@ -19,7 +20,7 @@ import type { WorkerEvent, WorkerOptions } from '../worker/worker-contract.ts';
 import { runWorker } from '../worker/worker.ts';
 import { closing } from './closing.ts';
 import { findModel } from './find-model.ts';
-import { checkVaeName } from './find-vae.ts';
+import { checkVaeNames } from './find-vae.ts';
 import type { DownloadEvents, FindModelOptions } from './pull-model.ts';
 import { FindableModel, WorkerEngines } from './open-engines.ts';
 import { openMetrics } from './open-metrics.ts';
@@ -84,7 +85,7 @@ export async function runUntilStopped(settings: RunSettings, options: RunOptions
   if (mode.kind === 'embedded')
     logger.info('the queue and the images are in a folder of this machine', { folder: resolve(mode.dataDir) });
   const served = await servedModels(settings.model);
-  await checkVaeName(settings.model);
+  for (const model of served) await checkVaeNames(model.settings);
   await using opened = closing(await openStore(settings.store, options));
   await using healthFile = new HealthFile(settings.healthFile, logger);
   await using queue = closing(await openQueue(settings.queue, options));
@@ -197,7 +198,8 @@ interface Work {
 /** Generates, and sends webhooks beside it. */
 async function work({ settings, options, deliverer, models, healthFile, onReady }: Work): Promise<void> {
   const { signal, logger } = options;
-  await using engines = new WorkerEngines(settings.engine, { models, logger });
+  const check = (facts: ModelFacts): void => checkOperatorDefaults(options.defaults, facts);
+  await using engines = new WorkerEngines(settings.engine, { models, logger, check });
   const { pool } = engines;
   healthFile.listEngines(() => engines.health);
   {
@@ -207,7 +209,6 @@ async function work({ settings, options, deliverer, models, healthFile, onReady 
   }
   // A load cannot be interrupted, and nobody waits for it.
   if (signal.aborted) return pool.kill(new Text2ImgError('engine_unavailable', 'the engine was stopped.'));
-  for (const facts of engines.models) checkOperatorDefaults(options.defaults, facts);
   onReady?.();
   const finished = new AbortController();
   const delivering = settings.sendsWebhooks === false ? undefined : deliverer.run(finished.signal);

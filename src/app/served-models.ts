@@ -4,6 +4,7 @@ import type { ModelEntry } from '../config/options/model-list.ts';
 import { expandHome } from '../config/user-folders.ts';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import { quote } from '../lib/foreign-text.ts';
+import { choicesOfModels } from './choices-of-models.ts';
 import { modelPlace } from './find-model.ts';
 import type { ModelSettings } from './settings.ts';
 
@@ -18,18 +19,36 @@ export interface ServedModel {
 
 /**
  * The default first. Asks nobody and downloads nothing.
- * @throws `model_not_found` for a name that is neither a folder, a file nor a name on the hub; `invalid_option` for two models of one name
+ * @throws `model_not_found` for a name that is neither a folder, a file nor a name on the hub; `invalid_option` for two models of one name, and what
+ *   `choicesOfModels` throws
  */
 export async function servedModels(settings: ModelSettings): Promise<readonly [ServedModel, ...ServedModel[]]> {
   const { models = [], ...plain } = settings;
-  const [first, ...others] = await Promise.all(models.map((entry) => servedModel(plain, entry)));
-  const all = first === undefined ? ([await servedModel(plain, undefined)] as const) : ([first, ...others] as const);
+  const bare = { ...plain, vae: undefined, previewVae: undefined, predictionType: undefined };
+  const [first, ...others] = await Promise.all(models.map((entry) => servedModel(bare, entry)));
+  const all = first === undefined ? ([await servedModel(bare, undefined)] as const) : ([first, ...others] as const);
   const twice = all.find(({ id }, index) => all.findIndex((one) => one.id === id) !== index);
-  if (twice === undefined) return all;
+  if (twice === undefined) return withChoices(all, settings);
   throw new Text2ImgError(
     'invalid_option',
     `--models has two models called ${quote(twice.id)}; give one of them another name, as name=${twice.settings.model ?? ''}.`,
   );
+}
+
+function withChoices(
+  models: readonly [ServedModel, ...ServedModel[]],
+  settings: ModelSettings,
+): readonly [ServedModel, ...ServedModel[]] {
+  const choicesOf = choicesOfModels(
+    settings,
+    models.map(({ id }) => id),
+  );
+  const [first, ...others] = models;
+  const chosen = (model: ServedModel): ServedModel => ({
+    ...model,
+    settings: { ...model.settings, ...choicesOf(model.id) },
+  });
+  return [chosen(first), ...others.map(chosen)];
 }
 
 async function servedModel(plain: ModelSettings, entry: ModelEntry | undefined): Promise<ServedModel> {

@@ -7,6 +7,7 @@ import { type GoogleSettings, googleSettings } from '../config/google.ts';
 import type { Mode, QueueMode } from '../config/mode.ts';
 import type { Config } from '../config/options.ts';
 import type { ModelEntry } from '../config/options/model-list.ts';
+import { onlyPredictionType, type PredictionTypes } from '../config/options/prediction-type.ts';
 import { nameInUse } from '../config/parse.ts';
 import { omitUndefined } from '../lib/omit-undefined.ts';
 import { readProxies } from '../lib/proxies.ts';
@@ -105,8 +106,12 @@ export interface ModelSettings {
   readonly models?: readonly ModelEntry[] | undefined;
   /** Used without `model`; undefined: the demo checkpoint of the package. */
   readonly defaultModel: string | undefined;
-  /** A folder, a file or a name on the hub; undefined: the model's own autoencoder. */
+  /** A folder, a file or a name on the hub; undefined: the model's own autoencoder. With `models` perhaps name=… for each. */
   readonly vae: string | undefined;
+  /** A TAESD for previews; undefined: they are made without a network. As `vae`. */
+  readonly previewVae?: string | undefined;
+  /** Undefined: as the checkpoint says. By name only with `models`. */
+  readonly predictionType?: PredictionTypes | undefined;
   readonly variant: string | undefined;
   /** Takes models from the cache only. */
   readonly offline: boolean;
@@ -114,16 +119,21 @@ export interface ModelSettings {
   readonly environment: Environment;
 }
 
+/** @throws `conflicting_options` for prediction types by name without `models` */
 export function modelSettings(
-  { model, models, vae, variant, offline }: Config,
+  { model, models, vae, previewVae, predictionType: types, variant, offline }: Config,
   { defaultModel, environment }: Pick<ModelSettings, 'defaultModel' | 'environment'>,
 ): ModelSettings {
-  return { model, models, defaultModel, vae, variant, offline, environment };
+  const predictionType = models === undefined ? onlyPredictionType(types) : types;
+  return { model, models, defaultModel, vae, previewVae, predictionType, variant, offline, environment };
 }
 
 /** The settings and the environment of an engine process. `find-model.ts` finds the checkpoint. */
 export interface EngineOptions {
-  readonly settings: Omit<EngineSettings, 'checkpointFolder' | 'modelName' | 'vae' | keyof EnginePlan>;
+  readonly settings: Omit<
+    EngineSettings,
+    'checkpointFolder' | 'modelName' | 'vae' | 'previewVae' | 'predictionType' | keyof EnginePlan
+  >;
   /** One for each engine of a worker. A command with one engine takes the first. */
   readonly plans: readonly [EnginePlan, ...EnginePlan[]];
   /** The child's whole environment. */
@@ -137,7 +147,6 @@ export function engineOptions(config: Config, environment: Environment): EngineO
   return {
     settings: {
       variant: config.variant ?? null,
-      ...omitUndefined({ predictionType: config.predictionType }),
       dtype: config.dtype,
       weights: config.weights,
       runtime: config.runtime,

@@ -9,6 +9,8 @@ import { Text2ImgError } from '../errors/text2img-error.ts';
 import { readConfig } from '../lib/config-rules.ts';
 import { isRecord, own } from '../lib/foreign-record.ts';
 import { quote } from '../lib/foreign-text.ts';
+import { AUTOENCODER_TINY } from '../networks/autoencoder-tiny.ts';
+import type { AutoencoderTinyConfig } from '../networks/autoencoder-tiny-config.ts';
 import type { NetworkClass } from '../networks/network-class.ts';
 import type { CheckpointNetwork } from './checkpoint.ts';
 import type { CheckpointFamily, NetworkSpec } from './component-spec.ts';
@@ -23,6 +25,8 @@ import { renamedWeights } from './weight-names.ts';
 
 /** The component's name in every family that has one. */
 export const VAE = 'vae';
+/** Beside the family's own components: the TAESD of previews. */
+export const PREVIEW_VAE = 'preview_vae';
 
 export interface OpenVaeOptions {
   readonly spec: NetworkSpec;
@@ -93,6 +97,25 @@ async function openFile(path: string, options: OpenVaeOptions): Promise<OpenedVa
     'unsupported_class',
     `${path} has no autoencoder (VAE) that is known; allowed are files of AutoencoderKL in the diffusers or the original layout, and of TAESD.`,
   );
+}
+
+/**
+ * The TAESD of previews. Any other autoencoder would take too long.
+ * @param path a folder or a file @throws as `openVae`; `unsupported_class` for another autoencoder
+ */
+export async function openPreviewVae(
+  path: string,
+  families: readonly CheckpointFamily[],
+): Promise<CheckpointNetwork<AutoencoderTinyConfig>> {
+  const spec: NetworkSpec = { kind: 'network', name: VAE, classes: [AUTOENCODER_TINY] };
+  const { network } = await openVae(path, { spec, variant: undefined, own: undefined, families }).catch(
+    (raw: unknown) => {
+      const { code, message } = Text2ImgError.from(raw);
+      throw new Text2ImgError(code, `--preview-vae needs a TAESD: ${message}`, { cause: raw });
+    },
+  );
+  // Its class is the only one of the list.
+  return network as CheckpointNetwork<AutoencoderTinyConfig>;
 }
 
 /** Facts that no tensor says: as the checkpoint's own autoencoder has them, else as its family has them. */

@@ -27,11 +27,11 @@ export async function inspectModel(
   { config, environment, logger }: CommandContext,
   mode: Mode,
 ): Promise<InspectedModel> {
-  const { variant, predictionType } = config;
+  const { variant } = config;
   const defaultModel = mode.kind === 'production' ? DEFAULT_PRODUCTION_MODEL : undefined;
   const settings = modelSettings(config, { defaultModel, environment });
   // Looking must not fetch gigabytes.
-  const { folder, vae } = await findModel(settings, { logger, cacheOnly: true });
+  const { folder, vae, predictionType } = await findModel(settings, { logger, cacheOnly: true });
   const { openCheckpoint } = await import('../checkpoint/open-checkpoint.ts');
   const { proveFit } = await import('../pipelines/prove-fit.ts');
   const { FAMILIES } = await import('../pipelines/registry.ts');

@@ -64,10 +64,10 @@ async function timesOfModel({ config, environment, logger }: CommandContext, mod
   const { measurementPath, readMeasurement, timesText, isOpenvinoFaster } = await import(
     '../runtime/runtime-measurements.ts'
   );
-  const { variant, predictionType } = config;
+  const { predictionType } = found;
   const checkpoint = await openCheckpoint(found.folder, {
     families: FAMILIES,
-    ...omitUndefined({ variant, predictionType }),
+    ...omitUndefined({ variant: config.variant, predictionType }),
   });
   const name = checkpoint.family.hashedNetwork ?? '';
   if (own(checkpoint.networks, name) === undefined) return undefined;

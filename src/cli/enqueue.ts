@@ -4,28 +4,35 @@
 
 import { openQueue } from '../app/open-queue.ts';
 import { queueSettings } from '../app/settings.ts';
-import type { Config } from '../config/options.ts';
+import { type Config, OPTIONS } from '../config/options.ts';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import { promptIdText } from '../job/document-id.ts';
 import { unreadFields } from '../job/foreign-fields.ts';
 import { parsePromptDocument, toDocument, withDefaultFields } from '../job/prompt-document.ts';
 import { DOCUMENT_FIELDS, REQUEST_FIELDS } from '../job/request-fields.ts';
+import { isRecord, own } from '../lib/foreign-record.ts';
 import { quote } from '../lib/foreign-text.ts';
 import type { Logger } from '../observability/logger.ts';
-import type { RawPromptDocument } from '../queue/prompt-queue.ts';
+import type { PromptQueue, RawPromptDocument } from '../queue/prompt-queue.ts';
 import { type ExitCode, printResult, type QueueContext } from './command-context.ts';
 import { nameOfInput, readPrompts } from './read-lines.ts';
 import { limitsOf, statedValues } from './request-settings.ts';
 
+/** Of models. */
+const MOST_WARNED = 10;
+
 export async function enqueue(context: QueueContext, file: string | undefined): Promise<ExitCode> {
   const { config, logger } = context;
-  const given =
-    file === undefined ? [{ name: 'The prompt', document: onePrompt(config) }] : await readDocuments(file, context);
+  const given: readonly NamedDocument[] =
+    file === undefined
+      ? [{ name: 'The prompt', document: onePrompt(config), model: config.jobModel }]
+      : await readDocuments(file, context);
   await using queue = await openQueue(queueSettings(config, context.mode), context);
   const added = await queue.enqueue(
     given.map(({ document }) => document),
-    { nameOf: (index) => given[index]?.name ?? '' },
+    { nameOf: (index) => given[index]?.name ?? '', modelOf: (index) => given[index]?.model },
   );
+  await warnOfUnknownModels(queue, { given, logger });
   const ids = added.map(promptIdText);
   if (ids.length === 0)
     logger.warning('nothing was added: there is no prompt in the input', { input: nameOfInput(file ?? '') });
@@ -56,6 +63,8 @@ interface NamedDocument {
   /** How it is called in an error. */
   readonly name: string;
   readonly document: RawPromptDocument;
+  /** Goes into `job.model`; undefined: the default model of the worker that takes it. */
+  readonly model: string | undefined;
 }
 
 async function readDocuments(file: string, { config, logger }: QueueContext): Promise<readonly NamedDocument[]> {
@@ -72,14 +81,43 @@ async function readDocuments(file: string, { config, logger }: QueueContext): Pr
       // Of what the line says: a default beside a misspelled field does not make it the user's own.
       foreign.add(value, config);
       parsePromptDocument(document, limitsOf(config));
+      return { name, document, model: modelIn(value) ?? config.jobModel };
     } catch (error) {
       const { code, message } = Text2ImgError.from(error);
       throw new Text2ImgError(code, `${name}: ${message} Nothing was added.`, { cause: error });
     }
-    return { name, document };
   });
   foreign.warn(logger);
   return documents;
+}
+
+/** As a document in the queue has it: `job.model`. The rest of `job` is the queue's. @throws `invalid_document` */
+function modelIn({ job }: RawPromptDocument): string | undefined {
+  const model = isRecord(job) ? own(job, 'model') : undefined;
+  if (model === undefined || model === null) return undefined;
+  const name = typeof model === 'string' ? OPTIONS.jobModel.type.parseText(model) : undefined;
+  if (name !== undefined) return name;
+  throw new Text2ImgError(
+    'invalid_document',
+    `"job.model" is ${quote(model)}; it must be ${OPTIONS.jobModel.allowed}.`,
+  );
+}
+
+/** A misspelled name would wait for good. Nothing is said where no worker has told its models. */
+async function warnOfUnknownModels(
+  { sideData }: PromptQueue,
+  { given, logger }: { readonly given: readonly NamedDocument[]; readonly logger: Logger },
+): Promise<void> {
+  const asked = new Set(given.flatMap(({ model }) => model ?? []));
+  if (asked.size === 0) return;
+  // The prompts are added; what only helps must not fail now.
+  const known = await sideData.workers.modelsOfDay().catch((): readonly string[] => []);
+  if (known.length === 0) return;
+  for (const model of [...asked].filter((one) => !known.includes(one)).slice(0, MOST_WARNED))
+    logger.warning('no worker of the last 24 hours had this model; the jobs wait for one', {
+      model,
+      known: known.slice(0, MOST_WARNED).join(', '),
+    });
 }
 
 /** Fields that other tools read, in all documents together. Their names are those of a list, so there is no end of documents but one of names. */

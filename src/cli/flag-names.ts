@@ -44,6 +44,16 @@ const OPTION_OF_ALIAS: ReadonlyMap<string, OptionName> = new Map(
   OPTION_NAMES.flatMap((name) => aliasesOf(name).map((alias) => [camelCase(alias.slice(2)), name] as const)),
 );
 
+/** Options whose flag is another option's for other commands, by the name under which commander keeps the value. */
+function ownFlagsOf(command: CommandName): ReadonlyMap<string, OptionName> {
+  return new Map(
+    optionsOf(command).flatMap((name) => {
+      const { flag }: OptionSpec = OPTIONS[name];
+      return flag === undefined ? [] : [[camelCase(flag.slice(2)), name] as const];
+    }),
+  );
+}
+
 type Typed = Readonly<Record<string, string | boolean | undefined>>;
 
 interface Given {
@@ -58,7 +68,8 @@ export interface JoinedFlags {
 }
 
 /** The flags by the names of their options. @throws `conflicting_options` when two spellings have different values, `invalid_option` */
-export function joinAliases({ size, ...typed }: Typed): JoinedFlags {
+export function joinAliases({ size, ...typed }: Typed, command: CommandName): JoinedFlags {
+  const ownFlags = ownFlagsOf(command);
   const given = new Map<string, Given>();
   const spellings = new Map<string, string>();
   const add = (name: string, one: Given): void => {
@@ -71,7 +82,7 @@ export function joinAliases({ size, ...typed }: Typed): JoinedFlags {
     const flag = flagNamed(kept);
     const name = OPTION_OF_ALIAS.get(kept);
     if (name !== undefined) spellings.set(name, flag);
-    add(name ?? kept, { flag, value });
+    add(ownFlags.get(kept) ?? name ?? kept, { flag, value });
   }
   for (const [name, value] of sidesOf(size)) add(name, { flag: SIZE_FLAG, value });
   return {

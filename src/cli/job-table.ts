@@ -8,10 +8,11 @@ import { tookText } from './job-facts.ts';
 const ID_LENGTH = 120;
 const STATE_LENGTH = 30;
 const WORKER_LENGTH = 60;
+const MODEL_LENGTH = 60;
 const TEXT_LENGTH = 48;
 const OUTCOME_LENGTH = 100;
 /** Minimum widths of columns where the terminal is narrow. */
-const LEAST = { id: 24, worker: 5, prompt: 10 } as const;
+const LEAST = { id: 24, worker: 5, model: 5, prompt: 10 } as const;
 
 export interface JobTableOptions {
   /** Of the terminal; undefined: plain columns, one line a job. */
@@ -19,9 +20,14 @@ export interface JobTableOptions {
   /** False for a page that goes on. */
   readonly isFirst: boolean;
   readonly nowMs: number;
+  /** A column says which model each job is for. Default: none. */
+  readonly hasModels?: boolean;
 }
 
-export function jobTable(jobs: readonly JobSummary[], { width, isFirst, nowMs }: JobTableOptions): readonly string[] {
+export function jobTable(
+  jobs: readonly JobSummary[],
+  { width, isFirst, nowMs, hasModels = false }: JobTableOptions,
+): readonly string[] {
   const column = (heading: string, cell: (job: JobSummary) => string, leastWidth?: number): Column => ({
     heading,
     cells: jobs.map(cell),
@@ -34,6 +40,7 @@ export function jobTable(jobs: readonly JobSummary[], { width, isFirst, nowMs }:
     column('TRIED', ({ attempts }) => (attempts === 0 ? '' : String(attempts))),
     column('TOOK', (job) => largestUnit(tookText(job, nowMs) ?? '')),
     column('WORKER', ({ worker }) => excerpt(worker ?? '', WORKER_LENGTH), LEAST.worker),
+    ...(hasModels ? [column('MODEL', ({ model }) => excerpt(model ?? '', MODEL_LENGTH), LEAST.model)] : []),
     column('PROMPT', ({ text }) => excerpt(text, TEXT_LENGTH), LEAST.prompt),
   ];
   if (width === undefined)

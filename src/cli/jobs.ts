@@ -1,9 +1,10 @@
 /**
  * `text2img jobs`: list, show, retry, cancel.
  */
+import type { Config } from '../config/options.ts';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import { LARGEST_PAGE } from '../queue/list-cursor.ts';
-import type { ListedJob, ListOptions, PromptQueue, QueueCounts } from '../queue/prompt-queue.ts';
+import type { ListedJob, PromptQueue, QueueCounts } from '../queue/prompt-queue.ts';
 import { type CommandContext, type ExitCode, printResult, type QueueContext } from './command-context.ts';
 import { jsonLine } from './json-output.ts';
 import { adoptImages } from './adopt-images.ts';
@@ -72,10 +73,14 @@ async function retry(context: QueueContext, queue: PromptQueue, id: string): Pro
 async function list(context: CommandContext, queue: PromptQueue): Promise<ExitCode> {
   const { config, terminal } = context;
   let isFirst = true;
+  // The first page decides, so that all pages have the same columns.
+  let hasModels: boolean | undefined;
   for await (const page of pages(queue, config)) {
     const nowMs = Date.now();
+    hasModels ??= config.jobModel === undefined && page.some(({ model }) => model !== undefined);
     if (config.json) for (const job of page) terminal.result(jsonLine(jobJson(job, nowMs)));
-    else if (page.length > 0) terminal.result(jobTable(page, { width: terminal.resultColumns, isFirst, nowMs }));
+    else if (page.length > 0)
+      terminal.result(jobTable(page, { width: terminal.resultColumns, isFirst, nowMs, hasModels }));
     isFirst = false;
   }
   if (!config.json) terminal.line(countsText(await queue.counts(), queue.description));
@@ -92,11 +97,11 @@ function countsText({ pending, processing, completed, error, stuck }: QueueCount
 /** So that never more than one page is in memory. */
 async function* pages(
   queue: PromptQueue,
-  { limit, status, after }: Pick<ListOptions, 'limit' | 'status' | 'after'>,
+  { limit, status, after, jobModel: model }: Pick<Config, 'limit' | 'status' | 'after' | 'jobModel'>,
 ): AsyncGenerator<readonly ListedJob[]> {
   let place = after;
   for (let left = limit; left > 0; ) {
-    const page = await queue.list({ limit: left, status, after: place });
+    const page = await queue.list({ limit: left, status, after: place, model });
     yield page;
     if (page.length < Math.min(left, LARGEST_PAGE)) return;
     left -= page.length;

@@ -249,7 +249,7 @@ function addCommand(parent: Command, shape: CommandShape, { act, hasOptions, own
   command.action(() => {
     const [operand] = shape.operand === undefined ? [] : command.args;
     refuseExcess(shape, command.args[shape.operand === undefined ? 0 : 1]);
-    const { flags, spellings } = joinAliases(command.opts());
+    const { flags, spellings } = joinAliases(command.opts(), shape.command);
     const { operandIs } = shape;
     act({
       command: shape.command,

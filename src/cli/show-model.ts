@@ -17,6 +17,7 @@ import { proveFit } from '../pipelines/prove-fit.ts';
 import { FAMILIES } from '../pipelines/registry.ts';
 import { shownSettings } from '../schedulers/shown-settings.ts';
 import { type CommandContext, type ExitCode, printResult } from './command-context.ts';
+import { onlyPredictionType } from '../config/options/prediction-type.ts';
 import { showFile } from './show-file.ts';
 
 const CELL_LENGTH = 100;
@@ -30,7 +31,7 @@ export function openOptions({
   variant,
   predictionType,
 }: Pick<Config, 'variant' | 'predictionType'>): OpenCheckpointOptions<(typeof FAMILIES)[number]> {
-  return { families: FAMILIES, ...omitUndefined({ variant, predictionType }) };
+  return { families: FAMILIES, ...omitUndefined({ variant, predictionType: onlyPredictionType(predictionType) }) };
 }
 
 const ALLOWED =

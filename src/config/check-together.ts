@@ -26,16 +26,8 @@ export function checkTogether(config: Config, { mode, environment }: Together): 
   checkEngines(config);
 }
 
-function checkModels({ model, models, vae, predictionType, engines }: Config): void {
-  if (models === undefined) return;
-  if (model !== undefined) throw conflict('give either --model or --models, not both');
-  if (models.length === 1) return;
-  const ofOne = vae === undefined ? predictionType && '--prediction-type' : '--vae';
-  if (ofOne !== undefined) throw conflict(`${ofOne} is about one model and cannot be used with several --models`);
-  if (engines > 1)
-    throw conflict(
-      '--engines and several --models cannot be used together; start a worker for each model, or name GPUs with --device',
-    );
+function checkModels({ model, models }: Config): void {
+  if (models !== undefined && model !== undefined) throw conflict('give either --model or --models, not both');
 }
 
 function checkEngines(config: Config): void {

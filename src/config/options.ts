@@ -2,7 +2,7 @@
  * Every option, once: its values, its default, what it means, and which commands take it. The flag is the name in kebab case, the environment
  * variable is `TEXT2IMG_<NAME>`. The exceptions are names that users have had in their scripts for long (`environment`).
  */
-import { type CommandName, flagNamed, type OptionSpec, variableOf } from './options/option-spec.ts';
+import { type CommandName, flagFor, type OptionSpec, variableOf } from './options/option-spec.ts';
 import { IMAGE_FILE_OPTIONS } from './options/image-file-options.ts';
 import { LIMIT_OPTIONS } from './options/limit-options.ts';
 import { MODEL_OPTIONS } from './options/model-options.ts';
@@ -61,7 +61,8 @@ type ValueOf<Spec extends OptionSpec> =
 export type Config = { readonly [Name in OptionName]: ValueOf<(typeof OPTIONS)[Name]> };
 
 export function flagOf(name: OptionName): string {
-  return flagNamed(name);
+  const spec: OptionSpec = OPTIONS[name];
+  return flagFor(name, spec);
 }
 
 export function environmentNameOf(name: OptionName): string {

@@ -8,7 +8,7 @@ import { quote } from '../lib/foreign-text.ts';
 import { own } from '../lib/foreign-record.ts';
 import { didYouMean } from '../lib/nearest-name.ts';
 import { type Environment, stated } from './environment.ts';
-import { type CommandName, flagNamed, type OptionSpec, variableOf, WORKING } from './options/option-spec.ts';
+import { type CommandName, flagFor, type OptionSpec, variableOf, WORKING } from './options/option-spec.ts';
 import { quoteUrl } from './quote-url.ts';
 import { expandHome } from './user-folders.ts';
 
@@ -35,7 +35,7 @@ export function givenOption(
   { flag, spelling, environment, secret }: OptionSources,
 ): RawOption | undefined {
   if (flag !== undefined)
-    return { source: spelling ?? flagNamed(name), value: typeof flag === 'boolean' ? (flag ? 'on' : 'off') : flag };
+    return { source: spelling ?? flagFor(name, spec), value: typeof flag === 'boolean' ? (flag ? 'on' : 'off') : flag };
   const variable = variableOf(name, spec);
   const value = stated(environment, variable);
   return value === undefined ? secret : { source: variable, value };
@@ -43,7 +43,7 @@ export function givenOption(
 
 /** @returns undefined where there is no default */
 export function defaultOption(name: string, spec: OptionSpec): RawOption | undefined {
-  return spec.default === undefined ? undefined : { source: flagNamed(name), value: spec.default };
+  return spec.default === undefined ? undefined : { source: flagFor(name, spec), value: spec.default };
 }
 
 export interface ParsedOption extends RawOption {

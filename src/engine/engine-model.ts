@@ -17,6 +17,10 @@ export interface EngineModelOptions {
   readonly host: EngineHost;
   /** Called before each load: finds the files. @throws why they cannot be had */
   readonly prepare?: () => Promise<void>;
+  /** Looks at what loading found out. @throws why the operator's settings do not fit it: the model is left out */
+  readonly check?: (facts: ModelFacts) => void;
+  /** Makes the child load; in turn with other engines, where they share what a load decides by. Default: at once. */
+  readonly load?: (start: () => Promise<ModelFacts>) => Promise<ModelFacts>;
   /** Called after each load. */
   readonly onLoaded?: (facts: ModelFacts) => void;
 }
@@ -66,15 +70,23 @@ export class EngineModel implements PoolModel {
     return facts === undefined ? 1 : this.budget.imagesPerPass(facts, facts.defaultWidthPx * facts.defaultHeightPx);
   }
 
-  /** Finds its files, where that is needed. @throws why they cannot be had */
+  /** Finds its files, where that is needed. @throws why they cannot be had, or why a model that was loaded before does not fit */
   async prepare(): Promise<void> {
     await this.#options.prepare?.();
+    this.check();
   }
 
-  /** @throws what loading throws */
+  /** Of a model that was loaded before. @throws why the operator's settings do not fit it */
+  check(): void {
+    if (this.facts !== undefined) this.#options.check?.(this.facts);
+  }
+
+  /** @throws what loading throws, and what `check` throws */
   async load(): Promise<void> {
-    const facts = await this.host.start();
-    this.#options.onLoaded?.(facts);
+    const { load = (start) => start(), onLoaded } = this.#options;
+    const facts = await load(() => this.host.start());
+    this.check();
+    onLoaded?.(facts);
   }
 
   /** @returns how often it was refused without a success between */

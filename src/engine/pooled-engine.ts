@@ -234,7 +234,15 @@ export class PooledEngine implements AsyncDisposable {
       return Text2ImgError.from(error);
     }
     if (model !== this.#current) await this.#switchTo(model);
-    return await probeEngine(model.host);
+    const error = await probeEngine(model.host);
+    if (error !== undefined) return error;
+    try {
+      // It may have been loaded for the first time.
+      model.check();
+      return undefined;
+    } catch (misfit) {
+      return Text2ImgError.from(misfit);
+    }
   }
 
   #refuse(model: EngineModel, error: Text2ImgError): void {

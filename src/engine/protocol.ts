@@ -11,7 +11,7 @@ import { foreignText, warningsSchema } from '../lib/foreign-schemas.ts';
 import { requestSchemaOf } from './request-schema.ts';
 
 /** Bumped whenever a message changes; the child sends it first and a mismatch ends it. */
-export const PROTOCOL_VERSION = 8;
+export const PROTOCOL_VERSION = 9;
 
 const errorCode = z.enum(Object.keys(ERROR_CODES) as [ErrorCode, ...ErrorCode[]]);
 const errorSchema = z.object({ code: errorCode, message: foreignText, stack: foreignText.optional() });
@@ -51,6 +51,8 @@ const engineSettingsSchema = z.object({
   lowMemory: z.enum(['auto', 'on', 'off']).default('auto'),
   /** The autoencoder's folder or file, and its name in images; absent: the checkpoint's own. */
   vae: z.object({ path: z.string(), name: z.string() }).optional(),
+  /** The TAESD that decodes previews; absent: they are made without a network. */
+  previewVae: z.object({ path: z.string(), name: z.string() }).optional(),
   /** Folder of the compile cache; null: off. */
   compileCacheFolder: z.string().nullable(),
   /** The most that its entries may have; absent: the cache's own choice. */

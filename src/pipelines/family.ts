@@ -2,10 +2,11 @@
  * The contract of a pipeline family: checkpoints that generate in the same way. To add one: a folder here and a line in `registry.ts`. The engine
  * loads a checkpoint in this order: `prove`, `facts`, `load`. Its loaded half is `contract.ts`.
  */
-import type { Checkpoint } from '../checkpoint/checkpoint.ts';
+import type { Checkpoint, CheckpointNetwork } from '../checkpoint/checkpoint.ts';
 import type { CheckpointFamily } from '../checkpoint/component-spec.ts';
 import type { GenerationDefaults } from '../job/generation-request.ts';
 import type { FieldName } from '../job/request-fields.ts';
+import type { AutoencoderTinyConfig } from '../networks/autoencoder-tiny-config.ts';
 import type { GraphChoice, GraphSizes } from '../networks/network-class.ts';
 import type { ComputeType } from '../onnx/graph.ts';
 import type { Network, OpenOptions } from '../runtime/contract.ts';
@@ -68,6 +69,8 @@ export interface LoadTools {
    * @returns of the first run that does not fit; undefined: all do, as far as is known
    */
   readonly shortage?: (runs: readonly PlannedRun[]) => Shortage | undefined;
+  /** The TAESD that decodes previews, as the component `preview_vae`. Absent: they are made without a network. */
+  readonly preview?: CheckpointNetwork<AutoencoderTinyConfig>;
   readonly settings: {
     /** The device's compute type. A network that overflows in it is opened in float32 all the same. */
     readonly computeType: ComputeType;

@@ -3,6 +3,7 @@
  * alone, before anything was loaded or measured; `docs/decisions/memory.md` compares them with measurements.
  */
 import type { OpenedCheckpoint } from '../checkpoint/open-checkpoint.ts';
+import { PREVIEW_VAE } from '../checkpoint/open-vae.ts';
 import type { GraphSizes } from '../networks/network-class.ts';
 import type { Family } from './family.ts';
 import { buildGraph, type WantedGraph } from './prove-fit.ts';
@@ -28,6 +29,9 @@ export function takenBytes(livingBytes: number): number {
   return Math.ceil(TAKEN * livingBytes) + BASE_BYTES;
 }
 
+/** The latents of a preview, whatever the image's size is. */
+const PREVIEW_SIZES = { height: 32, width: 32 } as const;
+
 type Arithmetic = Pick<WantedGraph, 'computeType' | 'weightType'>;
 
 /** Of every network at the model's default size. */
@@ -38,7 +42,9 @@ export function needsAtDefaultSize(
   const { family } = checkpoint;
   const { defaultWidthPx: widthPx, defaultHeightPx: heightPx } = family.facts(checkpoint);
   const sizes = family.sizes?.(checkpoint, { widthPx, heightPx }) ?? {};
-  return Object.keys(checkpoint.networks).map((network) => needAt(checkpoint, network, { sizes, ...arithmetic }));
+  return Object.keys(checkpoint.networks).map((network) =>
+    needAt(checkpoint, network, { sizes: network === PREVIEW_VAE ? PREVIEW_SIZES : sizes, ...arithmetic }),
+  );
 }
 
 function needAt(

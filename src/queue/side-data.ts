@@ -1,6 +1,6 @@
 /**
  * The contract of the data that servers and workers exchange beside the documents. It is about repeated requests, jobs that lost their request,
- * watched jobs, previews, and living workers. It lies in collections or tables of its own (`text2img_requests`, `_previews`, `_watch`, `_workers`). All
+ * requests that wait, watched jobs, previews, and living workers. It lies in collections or tables of its own (`text2img_requests`, `_previews`, `_watch`, `_workers`). All
  * times are the queue's clock; what is too old is removed by itself. Without the right to write there the queue works on: see `canWrite`.
  */
 
@@ -28,6 +28,29 @@ export interface Orphan {
   readonly door: string;
   /** Its request has said that it is gone; else it may still be waited for. */
   readonly isReleased: boolean;
+}
+
+/** A request that a server waits for, as the other servers of the queue see it. */
+export interface WaitingRequest {
+  readonly id: string;
+  /** In the order of their images. */
+  readonly promptIds: readonly string[];
+  /** Its client is gone: nobody waits for its jobs any more. */
+  readonly isLeft: boolean;
+  /** How its caller stopped it; undefined: not at all. */
+  readonly stop: RequestStop | undefined;
+  /** Since a worker began, by the queue's clock; undefined: none has. */
+  readonly elapsedMs: number | undefined;
+}
+
+export type RequestStop = 'interrupted' | 'skipped';
+
+export interface KeepWaitingOptions {
+  /** A worker has begun. */
+  readonly hasBegun?: boolean | undefined;
+  readonly isLeft?: boolean | undefined;
+  /** Default: 10 seconds. */
+  readonly forMs?: number | undefined;
 }
 
 export interface Preview {
@@ -106,6 +129,21 @@ export interface SideData {
     msLeft(promptId: string): Promise<number>;
   };
 
+  /** Requests that are waited for, by caller, so that any server can tell their progress and stop them. */
+  readonly waits: {
+    /** Records the request, or says anew what is known of it: how it was stopped stays. */
+    keep(
+      caller: string,
+      request: Pick<WaitingRequest, 'id' | 'promptIds'>,
+      options?: KeepWaitingOptions,
+    ): Promise<void>;
+    /** In the order of their ids, at most `MOST_WAITS`. */
+    of(caller: string): Promise<readonly WaitingRequest[]>;
+    /** An interrupted request stays so. Nothing happens where it is not there. */
+    stop(caller: string, id: string, stop: RequestStop): Promise<void>;
+    end(caller: string, id: string): Promise<void>;
+  };
+
   /** The last preview of each job; each is kept for 10 minutes. */
   readonly previews: {
     put(preview: Preview): Promise<void>;
@@ -135,6 +173,9 @@ export interface SideData {
 export const REQUEST_MS = 24 * 60 * 60_000;
 export const ORPHAN_MS = 15 * 60_000;
 export const WATCH_MS = 10_000;
+export const WAIT_MS = 10_000;
+/** Of one caller. A server has as many at most, unless the operator says otherwise. */
+export const MOST_WAITS = 1000;
 export const PREVIEW_MS = 10 * 60_000;
 export const WORKER_MS = 60_000;
 export const WORKER_DAY_MS = 24 * 60 * 60_000;

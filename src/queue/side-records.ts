@@ -2,7 +2,7 @@
 import { isRecord, own } from '../lib/foreign-record.ts';
 import { cut } from '../lib/foreign-text.ts';
 import { omitUndefined } from '../lib/omit-undefined.ts';
-import type { WorkerRecord, WorkerSize } from './side-data.ts';
+import type { RequestStop, WorkerRecord, WorkerSize } from './side-data.ts';
 
 const MAX_TEXT_LENGTH = 1000;
 /** More than a worker can claim at once. */
@@ -25,6 +25,11 @@ export function sideRange(...parts: readonly string[]): { readonly from: string;
 
 export function textsOf(value: unknown, most = MAX_PROMPT_IDS): readonly string[] {
   return Array.isArray(value) ? value.filter((one) => typeof one === 'string').slice(0, most) : [];
+}
+
+/** Undefined for any other value. */
+export function requestStopOf(value: unknown): RequestStop | undefined {
+  return value === 'interrupted' || value === 'skipped' ? value : undefined;
 }
 
 /** Undefined where the value is no JSON. */

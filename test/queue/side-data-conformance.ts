@@ -200,6 +200,44 @@ export function sideDataConformance(name: string, create: QueueFactory): void {
       assert.equal((await two.workers.living()).length, 2);
     });
 
+    test('requests that wait are found by their caller until they end, and keep how they were stopped', async (t) => {
+      const [one, two] = await open(t);
+      const request = { id: '$r', promptIds: ['$a', 'b'] };
+      const waiting = { ...request, isLeft: false, stop: undefined, elapsedMs: undefined };
+      await one.waits.keep('ann', request);
+      await one.waits.keep('', { id: 'q', promptIds: [] });
+      assert.deepEqual(await two.waits.of('ann'), [waiting]);
+      assert.deepEqual(await two.waits.of('an'), []);
+      await two.waits.stop('ann', '$r', 'skipped');
+      await two.waits.stop('ann', 'q', 'interrupted');
+      await one.waits.keep('ann', request, { hasBegun: true });
+      await sleep(60);
+      await one.waits.keep('ann', request, { hasBegun: true, isLeft: true });
+      const [left] = await two.waits.of('ann');
+      assert.deepEqual({ ...left, elapsedMs: undefined }, { ...waiting, isLeft: true, stop: 'skipped' });
+      assert.ok((left?.elapsedMs ?? 0) >= 40 && (left?.elapsedMs ?? 0) < LONG_MS, `${left?.elapsedMs}`);
+      await two.waits.stop('ann', '$r', 'interrupted');
+      await two.waits.stop('ann', '$r', 'skipped');
+      await one.waits.keep('ann', request);
+      const [again] = await two.waits.of('ann');
+      assert.deepEqual([again?.stop, again?.isLeft], ['interrupted', false]);
+      await one.waits.end('ann', '$r');
+      await one.waits.end('ann', '$r');
+      await two.waits.stop('ann', '$r', 'skipped');
+      assert.deepEqual(await two.waits.of('ann'), []);
+      assert.deepEqual(
+        (await two.waits.of('')).map(({ id, stop }) => [id, stop]),
+        [['q', undefined]],
+      );
+    });
+
+    test('a request that nobody keeps any more is gone after its time', async (t) => {
+      const [one, two] = await open(t);
+      await one.waits.keep('ann', { id: 'r', promptIds: ['a'] }, { forMs: 1 });
+      await sleep(100);
+      assert.deepEqual(await two.waits.of('ann'), []);
+    });
+
     test('a setting keeps any JSON value', async (t) => {
       const [one, two] = await open(t);
       assert.equal(await one.settings.get('a'), undefined);
@@ -218,6 +256,7 @@ export function sideDataConformance(name: string, create: QueueFactory): void {
         await one.orphans.offer({ key, promptId: key, door: key, isReleased: true });
         assert.equal((await one.requests.begin({ id: key, bodyHash: key, promptIds: [key] })).isNew, true, key);
         await one.previews.put({ promptId: key, token: key, png: new Uint8Array(), step: 0, steps: 0 });
+        await one.waits.keep(key, { id: key, promptIds: [key] });
       }
       for (const key of HOSTILE) {
         assert.equal(((await one.settings.get(key)) as string).toWellFormed(), key.toWellFormed());
@@ -225,6 +264,11 @@ export function sideDataConformance(name: string, create: QueueFactory): void {
         assert.equal((await one.orphans.take(key))?.promptId.toWellFormed(), key.toWellFormed());
         assert.equal(await one.orphans.take(key), undefined);
         assert.equal((await one.previews.get(key))?.promptId, key);
+        const waits = await one.waits.of(key);
+        assert.deepEqual(
+          waits.map(({ id }) => id.toWellFormed()),
+          [key.toWellFormed()],
+        );
       }
     });
   });

@@ -3,6 +3,7 @@ import { deviceList } from './device-list.ts';
 import { modelList } from './model-list.ts';
 import { DRAWING, option, type OptionSpec, WORKING } from './option-spec.ts';
 import { webUrl } from './strict-names.ts';
+import { predictionTypes } from './prediction-type.ts';
 import { decimalNumber, matching, oneOf, onOrOff, text, wholeNumber } from './value-types.ts';
 
 export const MODEL_OPTIONS = {
@@ -32,9 +33,9 @@ export const MODEL_OPTIONS = {
   }),
   predictionType: option({
     placeholder: '<type>',
-    type: oneOf(['epsilon', 'v_prediction', 'sample']),
-    doc: 'The value that the UNet predicts: epsilon, v_prediction or sample (default: as the checkpoint says).',
-    allowed: 'epsilon, v_prediction or sample',
+    type: predictionTypes,
+    doc: 'The value that the UNet predicts: epsilon, v_prediction or sample (default: as the checkpoint says). With several --models name=type, with commas between them.',
+    allowed: 'epsilon, v_prediction or sample, or name=type for each of several models',
     commands: [...DRAWING, 'models', 'doctor'],
     actions: ['show'],
   }),
@@ -42,9 +43,17 @@ export const MODEL_OPTIONS = {
     placeholder: '<folder|file|id>',
     type: text,
     kind: 'path',
-    doc: 'Autoencoder to use instead of the model’s own: a folder, a file, or owner/name of the Hugging Face hub.',
-    allowed: 'a folder, a .safetensors file or owner/name',
+    doc: 'Autoencoder to use instead of the model’s own: a folder, a file, or owner/name of the Hugging Face hub. With several --models name=…, with commas between them.',
+    allowed: 'a folder, a .safetensors file or owner/name, or name=… for each of several models',
     commands: [...DRAWING, 'doctor'],
+  }),
+  previewVae: option({
+    placeholder: '<folder|file|id>',
+    type: text,
+    kind: 'path',
+    doc: 'TAESD that decodes previews, for sharper ones: a folder, a file, or owner/name of the Hugging Face hub (default: previews without a network). With several --models name=…, with commas between them.',
+    allowed: 'a folder, a .safetensors file or owner/name, or name=… for each of several models',
+    commands: WORKING,
   }),
   offline: option({
     type: onOrOff,

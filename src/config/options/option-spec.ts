@@ -43,6 +43,8 @@ export interface OptionSpec {
   readonly actions?: readonly string[];
   /** The environment variable, where it is not `TEXT2IMG_<NAME>`. */
   readonly environment?: string;
+  /** Where it is not the name in kebab case: `--model` means something else for other commands. */
+  readonly flag?: `--${string}`;
   /** One dash and a letter: `-s`. */
   readonly short?: string;
   /** Other flags for the same option. The help leaves them out, docs/options.md lists them. */
@@ -70,6 +72,11 @@ export function option<const Spec extends OptionSpec>(spec: Spec): Spec {
 /** `numImages` → `--num-images`, `prompt2` → `--prompt-2`. */
 export function flagNamed(name: string): string {
   return `--${separated(name, '-')}`;
+}
+
+/** The flag of an option of this name. */
+export function flagFor(name: string, { flag }: Pick<OptionSpec, 'flag'>): string {
+  return flag ?? flagNamed(name);
 }
 
 /** `numImages` → `TEXT2IMG_NUM_IMAGES`, save for the names of the contract. */

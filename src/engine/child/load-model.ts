@@ -1,8 +1,9 @@
 /** Makes a checkpoint ready: reads it, chooses the device, and lets its family open its networks and make its pipeline. Runs in the engine child. */
-import type { Checkpoint } from '../../checkpoint/checkpoint.ts';
+import type { Checkpoint, CheckpointNetwork } from '../../checkpoint/checkpoint.ts';
 import { openCheckpoint } from '../../checkpoint/open-checkpoint.ts';
+import { openPreviewVae, PREVIEW_VAE } from '../../checkpoint/open-vae.ts';
 import type { ModelFacts } from '../../job/model-facts.ts';
-import { own } from '../../lib/foreign-record.ts';
+import { own as ownValue } from '../../lib/foreign-record.ts';
 import { freeMemoryBytes, freeMemoryForAllBytes } from '../../lib/free-memory.ts';
 import { omitUndefined } from '../../lib/omit-undefined.ts';
 import type { BuiltGraph } from '../../onnx/graph.ts';
@@ -42,12 +43,22 @@ export async function loadModel(
   runtimes: readonly [Runtime, ...Runtime[]] = RUNTIMES,
 ): Promise<LoadedModel> {
   const startMs = performance.now();
-  const { checkpointFolder, variant, predictionType, vae, compileCacheFolder: folder, verifyCache: verify } = settings;
+  const {
+    checkpointFolder,
+    variant,
+    predictionType,
+    vae,
+    previewVae,
+    compileCacheFolder: folder,
+    verifyCache: verify,
+  } = settings;
   const spread = settings.cpus === undefined ? undefined : await notKept(settings.cpus);
-  const checkpoint = await openCheckpoint(checkpointFolder, {
+  const own = await openCheckpoint(checkpointFolder, {
     families,
     ...omitUndefined({ variant: variant ?? undefined, predictionType, vae: vae?.path }),
   });
+  const preview = previewVae === undefined ? undefined : await openPreviewVae(previewVae.path, families);
+  const checkpoint = withPreview(own, preview);
   const device = await chooseDevice(runtimes, checkRuntime(settings), settings.dtype);
   const { computeType } = device;
   const { weights: weightType = 'float' } = settings;
@@ -80,7 +91,7 @@ export async function loadModel(
       graphOf: (component, wanted) => {
         const isProved = wanted.computeType === computeType && wanted.graph === undefined;
         return (
-          (isProved ? own(proved, component) : undefined) ??
+          (isProved ? ownValue(proved, component) : undefined) ??
           buildGraph(checkpoint, component, { ...wanted, weightType })
         );
       },
@@ -95,9 +106,15 @@ export async function loadModel(
     await family.load(checkpoint, {
       open: opener.open,
       shortage: opener.shortage,
+      // By turns with the other networks, each preview would load them anew.
+      ...(turns === false ? omitUndefined({ preview }) : {}),
       settings: { computeType, vaeTiling: settings.vaeTiling },
     }),
   );
+  const notPreviewed =
+    turns === false || preview === undefined
+      ? undefined
+      : 'Previews are made without --preview-vae, because one network at a time is in memory.';
   const { modelHash, hashLater } = await hashOf(checkpoint, family.hashedNetwork, { folder, verify });
   const facts = factsOf({
     checkpoint,
@@ -109,13 +126,19 @@ export async function loadModel(
     chosen,
     ...omitUndefined({ weights: weightTypeOf(proved) }),
     lowMemory: turns !== false,
-    warnings: [...checkpoint.warnings, chosen.warning, turns, note, spread, ...opener.notes].filter(
+    warnings: [...checkpoint.warnings, chosen.warning, turns, note, spread, notPreviewed, ...opener.notes].filter(
       (note) => typeof note === 'string',
     ),
     loadMs: performance.now() - startMs,
   });
   const resources = stack.move();
   return { pipeline, facts, hashLater, [Symbol.asyncDispose]: () => resources.disposeAsync() };
+}
+
+/** The TAESD of previews is built, proved and weighed like the checkpoint's own networks. */
+function withPreview<Opened extends Checkpoint>(checkpoint: Opened, preview: CheckpointNetwork | undefined): Opened {
+  if (preview === undefined) return checkpoint;
+  return { ...checkpoint, networks: { ...checkpoint.networks, [PREVIEW_VAE]: preview } };
 }
 
 /** Of all autoencoders of full size. With another one the measured size is a little off, and both runtimes are measured at the same. */
@@ -133,7 +156,7 @@ function measuredNetwork(
 ): MeasuredNetwork | undefined {
   const { family } = checkpoint;
   const name = family.hashedNetwork;
-  if (name === undefined || own(checkpoint.networks, name) === undefined) return undefined;
+  if (name === undefined || ownValue(checkpoint.networks, name) === undefined) return undefined;
   const { defaultWidthPx, defaultHeightPx } = family.facts(checkpoint);
   return {
     graphFor: (computeType) => buildGraph(checkpoint, name, { computeType, weightType }),
@@ -159,7 +182,7 @@ async function hashOf(
   hashedNetwork: string | undefined,
   memory: Parameters<typeof knownModelHash>[1],
 ): Promise<Pick<LoadedModel, 'hashLater'> & { readonly modelHash: string | null }> {
-  const weights = hashedNetwork === undefined ? undefined : own(networks, hashedNetwork)?.weights;
+  const weights = hashedNetwork === undefined ? undefined : ownValue(networks, hashedNetwork)?.weights;
   if (weights === undefined) return { modelHash: null, hashLater: undefined };
   const files = new Set(Array.from(weights.names(), (name) => weights.place(name).file));
   const known = await knownModelHash(files, memory);

@@ -11,6 +11,7 @@ import {
 } from '../openapi/route-record.ts';
 import { LISTS, NOTHING_TO_DO } from './lists.ts';
 import { SAMPLER_LIST, SCHEDULE_LIST } from './samplers.ts';
+import { UNSUPPORTED } from './unsupported.ts';
 
 const ROOT = '/sdapi/v1';
 /** Any route may end with them. */
@@ -80,7 +81,17 @@ function routes(): readonly RouteRecord[] {
       errors: OF_BODIES,
     }),
   );
-  return [TXT2IMG, GET_OPTIONS, SET_OPTIONS, PROGRESS, PNG_INFO, ...verbs, ...lists];
+  const refused = Object.keys(UNSUPPORTED).map(
+    (name): RouteRecord => ({
+      method: 'post',
+      path: `${ROOT}/${name}`,
+      operationId: `webUi_${name.replaceAll(/[-/]/g, '_')}`,
+      summary: 'Is refused: not supported',
+      answers: {},
+      errors: [501, ...ALWAYS],
+    }),
+  );
+  return [TXT2IMG, GET_OPTIONS, SET_OPTIONS, PROGRESS, PNG_INFO, ...verbs, ...lists, ...refused];
 }
 
 const SUMMARIES: Readonly<Record<string, string>> = {

@@ -3,7 +3,6 @@
  * docs/http.md lists the routes. Source of the shapes: modules/api/ of the web UI, and what these clients read.
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { Text2ImgError } from '../../errors/text2img-error.ts';
 import type { Estimate, Front } from '../front/front.ts';
 import type { Door, DoorTools } from '../server/door.ts';
 import { noticeHeaders } from '../openai/notices.ts';
@@ -15,10 +14,12 @@ import { LISTS, NOTHING_TO_DO } from './lists.ts';
 import { settingsWarnings } from './no-effect.ts';
 import { pngInfo } from './png-info.ts';
 import { currentOf, progressAnswer } from './progress.ts';
-import { type RunningRequest, RunningRequests } from './running-requests.ts';
+import { RunningRequests, type ShownRequest } from './running-requests.ts';
 import { sendRootPage } from './root-page.ts';
 import { askedModel, FIXED_SETTINGS, MODEL_SETTING } from './settings.ts';
+import { SharedRequests, unlessGone } from './shared-requests.ts';
 import { txt2img } from './txt2img.ts';
+import { registerUnsupported } from './unsupported.ts';
 
 const ROOT = '/sdapi/v1';
 /** Of a body with an image of 2048×2048 pixels in base64. */
@@ -30,8 +31,9 @@ export const A1111_DOOR: Door = {
   bodies: 'any',
   register(app, front, tools) {
     const running = new RunningRequests({ nowMs: () => performance.now() });
+    const requests = new SharedRequests({ front, running, logger: tools.logger });
     const defaults = new DefaultModels(front.settings, front.models);
-    const parts = { app, front, tools, running, defaults };
+    const parts = { app, front, tools, requests, defaults };
     registerRoot(parts);
     app.post(`${ROOT}/txt2img`, (request, reply) =>
       txt2img(parts, { caller: tools.caller(request), json: request.body, reply }),
@@ -39,6 +41,7 @@ export const A1111_DOOR: Door = {
     registerOptions(parts);
     registerProgress(parts);
     registerLists(parts);
+    registerUnsupported(app, ROOT);
     app.post(`${ROOT}/png-info`, { bodyLimit: PNG_LIMIT }, async (request, reply) =>
       json(reply, pngInfo(request.body)),
     );
@@ -51,7 +54,7 @@ interface Parts {
   readonly app: FastifyInstance;
   readonly front: Front;
   readonly tools: DoorTools;
-  readonly running: RunningRequests;
+  readonly requests: SharedRequests;
   readonly defaults: DefaultModels;
 }
 
@@ -79,21 +82,21 @@ function registerOptions({ app, tools, defaults }: Parts): void {
   });
 }
 
-function registerProgress({ app, front, tools, running }: Parts): void {
+function registerProgress({ app, front, tools, requests }: Parts): void {
   app.get(`${ROOT}/progress`, async (request, reply) => {
     const caller = tools.caller(request);
-    const current = currentOf(running.of(caller));
+    const now = new Date();
+    const current = currentOf(await requests.of(caller));
+    if (current === undefined) return json(reply, progressAnswer([], { preview: undefined, waitMs: undefined, now }));
     const { waitMs } = (await estimateOf(front, current)) ?? {};
-    const id = skipsImage(request) ? undefined : current?.current;
-    const preview = id === undefined ? undefined : await front.preview(caller, id).catch(onlyIfGone);
+    const id = skipsImage(request) ? undefined : current.current;
+    const preview = id === undefined ? undefined : await front.preview(caller, id).catch(unlessGone);
     // The request may have ended meanwhile.
-    return json(reply, progressAnswer(running.of(caller), { preview: preview?.png, waitMs, now: new Date() }));
+    return json(reply, progressAnswer(await requests.of(caller), { preview: preview?.png, waitMs, now }));
   });
   for (const verb of ['interrupt', 'skip'] as const)
     app.post(`${ROOT}/${verb}`, async (request, reply) => {
-      const caller = tools.caller(request);
-      const ids = running.of(caller).flatMap((waiting) => waiting[verb]());
-      await Promise.all(ids.map((id) => front.cancel(caller, id).catch(onlyIfGone)));
+      await requests.stop(tools.caller(request), verb);
       return json(reply, {});
     });
 }
@@ -116,15 +119,9 @@ function skipsImage(request: FastifyRequest): boolean {
 }
 
 /** Of a job that no worker has begun; its steps say the rest. */
-async function estimateOf(front: Front, request: RunningRequest | undefined): Promise<Estimate | undefined> {
+async function estimateOf(front: Front, request: ShownRequest | undefined): Promise<Estimate | undefined> {
   const id = request?.elapsedMs === undefined ? request?.current : undefined;
   return id === undefined ? undefined : await front.estimateMs(id);
-}
-
-/** The job ended and was removed meanwhile. */
-function onlyIfGone(error: unknown): undefined {
-  if (error instanceof Text2ImgError && error.code === 'not_found') return undefined;
-  throw error;
 }
 
 /** As text: fastify sends no body for null, and clients parse one. */

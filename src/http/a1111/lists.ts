@@ -21,5 +21,12 @@ export const LISTS: Readonly<Record<string, object>> = {
   'cmd-flags': {},
 };
 
-/** `POST` routes that have nothing to do here, because workers load and unload models by themselves. */
-export const NOTHING_TO_DO = ['refresh-checkpoints', 'unload-checkpoint', 'reload-checkpoint'];
+/** `POST` routes that have nothing to do here, because workers load and unload models by themselves, and the other lists are always empty. */
+export const NOTHING_TO_DO = [
+  'refresh-checkpoints',
+  'refresh-vae',
+  'refresh-loras',
+  'refresh-embeddings',
+  'unload-checkpoint',
+  'reload-checkpoint',
+];

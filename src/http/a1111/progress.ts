@@ -2,7 +2,7 @@
  * The answer of `GET progress`. Clients poll until `progress` is exactly 0 and `job_count` is 0, some without end. So both are 0 while the
  * caller has no request. `progress` is at least 0.01 otherwise. Source: modules/api/api.py, progressapi, of AUTOMATIC1111's web UI.
  */
-import type { RunningRequest } from './running-requests.ts';
+import type { ShownRequest } from './running-requests.ts';
 import { timestamp } from './timestamp.ts';
 
 const LEAST = 0.01;
@@ -15,7 +15,7 @@ interface ProgressOptions {
   readonly now: Date;
 }
 
-export function progressAnswer(requests: readonly RunningRequest[], { preview, waitMs, now }: ProgressOptions): object {
+export function progressAnswer(requests: readonly ShownRequest[], { preview, waitMs, now }: ProgressOptions): object {
   const current = currentOf(requests);
   const ids = requests.flatMap((request) => request.ids);
   const ended = ids.length - requests.flatMap((request) => request.open).length;
@@ -43,7 +43,7 @@ export function progressAnswer(requests: readonly RunningRequest[], { preview, w
 
 /** From the time that the steps took; while no worker has begun, from the queue. */
 function etaMs(
-  requests: readonly RunningRequest[],
+  requests: readonly ShownRequest[],
   { progress, waitMs = 0 }: { readonly progress: number; readonly waitMs: number | undefined },
 ): number {
   const elapsed = requests.flatMap((request) => request.elapsedMs ?? []);
@@ -52,6 +52,6 @@ function etaMs(
 }
 
 /** The request whose steps and preview are shown: the first that a worker has begun, else the first. */
-export function currentOf(requests: readonly RunningRequest[]): RunningRequest | undefined {
+export function currentOf(requests: readonly ShownRequest[]): ShownRequest | undefined {
   return requests.find(({ steps }) => steps.steps > 0) ?? requests[0];
 }

@@ -1,22 +1,41 @@
 /**
- * The `txt2img` requests that this server is waiting for, by caller: progress, interrupt and skip are about these alone. A caller is an API key. Where
- * the server asks for no keys, all callers are one, as in the web UI.
+ * The `txt2img` requests that this server is waiting for, by caller. `shared-requests.ts` adds those of other servers. A caller is an API key. Where the
+ * server asks for no keys, all callers are one, as in the web UI.
  */
+import { randomUUID } from 'node:crypto';
+import type { RequestStop } from '../../queue/side-data.ts';
 import type { Caller } from '../front/caller.ts';
 import type { JobEvent } from '../front/front.ts';
+
+/** A request whose progress is shown, and which can be stopped. */
+export interface ShownRequest {
+  readonly ids: readonly string[];
+  readonly open: readonly string[];
+  /** The first job that has not ended. */
+  readonly current: string | undefined;
+  /** Of the current job. */
+  readonly steps: { readonly step: number; readonly steps: number };
+  /** Since a worker began; undefined: none has. */
+  readonly elapsedMs: number | undefined;
+  readonly stop: RequestStop | undefined;
+}
 
 interface RunningOptions {
   readonly ids: readonly string[];
   readonly nowMs: () => number;
 }
 
-export class RunningRequest {
+export class RunningRequest implements ShownRequest {
+  /** Not the one that the client gave: it may give one to two requests. */
+  readonly id = randomUUID();
   readonly ids: readonly string[];
+  /** Called once, when a worker begins. */
+  onBegun: (() => void) | undefined;
   readonly #ended = new Set<string>();
   readonly #nowMs: () => number;
   #startedMs: number | undefined;
   #steps = { step: 0, steps: 0 };
-  #stop: 'interrupted' | 'skipped' | undefined;
+  #stop: RequestStop | undefined;
 
   constructor({ ids, nowMs }: RunningOptions) {
     this.ids = ids;
@@ -43,7 +62,7 @@ export class RunningRequest {
   }
 
   /** How the caller stopped it; undefined: not at all. */
-  get stop(): 'interrupted' | 'skipped' | undefined {
+  get stop(): RequestStop | undefined {
     return this.#stop;
   }
 
@@ -67,13 +86,19 @@ export class RunningRequest {
         this.#steps = { step: 0, steps: 0 };
         return;
       case 'status':
-        if (event.status === 'processing') this.#startedMs ??= this.#nowMs();
+        if (event.status === 'processing') this.#begin();
         return;
       case 'progress':
       case 'preview':
-        this.#startedMs ??= this.#nowMs();
+        this.#begin();
         if (event.id === this.current) this.#steps = { step: event.step, steps: event.steps };
     }
+  }
+
+  #begin(): void {
+    if (this.#startedMs !== undefined) return;
+    this.#startedMs = this.#nowMs();
+    this.onBegun?.();
   }
 }
 
@@ -87,12 +112,12 @@ export class RunningRequests {
 
   /** In the order in which they began. */
   of(caller: Caller): readonly RunningRequest[] {
-    return Array.from(this.#byCaller.get(nameOf(caller)) ?? []);
+    return Array.from(this.#byCaller.get(callerName(caller)) ?? []);
   }
 
   /** Runs `wait` as a request of the caller that is waited for. */
   async during<T>(caller: Caller, ids: readonly string[], wait: (request: RunningRequest) => Promise<T>): Promise<T> {
-    const name = nameOf(caller);
+    const name = callerName(caller);
     const request = new RunningRequest({ ids, nowMs: this.#nowMs });
     const requests = this.#byCaller.get(name) ?? new Set();
     this.#byCaller.set(name, requests.add(request));
@@ -106,6 +131,6 @@ export class RunningRequests {
 }
 
 /** No key has an empty name. */
-function nameOf({ key }: Caller): string {
+export function callerName({ key }: Caller): string {
   return key?.name ?? '';
 }

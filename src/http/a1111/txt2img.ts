@@ -9,14 +9,15 @@ import { errorOf } from '../front/ended-job.ts';
 import type { EndedJob, Front } from '../front/front.ts';
 import { headerText, noticeHeaders } from '../openai/notices.ts';
 import type { DefaultModels } from './default-models.ts';
-import type { RunningRequest, RunningRequests } from './running-requests.ts';
+import type { RunningRequest } from './running-requests.ts';
+import type { SharedRequests } from './shared-requests.ts';
 import { answerPieces } from './txt2img-answer.ts';
 import { infoText } from './txt2img-info.ts';
 import { readTxt2Img } from './txt2img-request.ts';
 
 interface Txt2ImgParts {
   readonly front: Front;
-  readonly running: RunningRequests;
+  readonly requests: SharedRequests;
   readonly defaults: DefaultModels;
 }
 
@@ -31,7 +32,7 @@ const SEEDS = 2 ** 32;
 
 /** @throws what the front throws, and the error of a job that failed */
 export async function txt2img(
-  { front, running, defaults }: Txt2ImgParts,
+  { front, requests, defaults }: Txt2ImgParts,
   { caller, json, reply }: Txt2ImgCall,
 ): Promise<FastifyReply> {
   const request = readTxt2Img(json, () => randomInt(SEEDS));
@@ -41,10 +42,11 @@ export async function txt2img(
       : { id: front.models.resolve(request.model).id, warnings: [] };
   const prompts = request.documents.map((document) => ({ document, model: model.id }));
   const created = await front.create(caller, prompts, { body: request.body, isWatched: true });
-  const jobs = await running.during(caller, created.ids, async (waiting) => {
+  const jobs = await requests.during(caller, created.ids, async (waiting) => {
     try {
       const ended = await front.wait(caller, created.ids, { onEvent: (event) => waiting.onEvent(event) });
-      return completedOf(ended, waiting);
+      const isStopped = ended.some(isCancelled) && (await requests.stopOf(caller, waiting)) !== undefined;
+      return completedOf(ended, isStopped);
     } catch (error) {
       await leave(front, { caller, waiting, error });
       throw error;
@@ -86,10 +88,14 @@ async function leave(front: Front, { caller, waiting, error }: LostRequest): Pro
 }
 
 /** @throws the error of the first job that failed; one that the caller stopped has not failed */
-function completedOf(ended: readonly EndedJob[], { stop }: RunningRequest): readonly EndedJob[] {
-  const failed = ended.find(({ status, code }) => status === 'error' && !(code === 'cancelled' && stop !== undefined));
+function completedOf(ended: readonly EndedJob[], isStopped: boolean): readonly EndedJob[] {
+  const failed = ended.find((job) => job.status === 'error' && !(isStopped && isCancelled(job)));
   if (failed !== undefined) throw errorOf(failed);
   return ended.filter(({ status }) => status === 'completed');
+}
+
+function isCancelled({ code }: EndedJob): boolean {
+  return code === 'cancelled';
 }
 
 /** Each sentence once: the jobs of one request get the same warnings. */

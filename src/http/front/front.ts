@@ -3,7 +3,8 @@
  * `queue-front.ts` keeps it. Everything that is refused is a `Text2ImgError`; `server/status-of.ts` says which HTTP status follows.
  */
 import type { ErrorCode } from '../../errors/error-codes.ts';
-import type { JobSummary, ListedPage, ListOptions, RawPromptDocument } from '../../queue/prompt-queue.ts';
+import type { FollowedJob, JobSummary, ListedPage, ListOptions, RawPromptDocument } from '../../queue/prompt-queue.ts';
+import type { SideData } from '../../queue/side-data.ts';
 import type { Caller } from './caller.ts';
 import type { FrontLimits } from './limits.ts';
 import type { ModelDirectory } from './model-directory.ts';
@@ -88,6 +89,8 @@ export interface KeptSettings {
 export interface Front {
   readonly models: ModelDirectory;
   readonly settings: KeptSettings;
+  /** Requests that servers of this queue wait for. Without the right to write side data there are none. */
+  readonly waits: SideData['waits'];
   /** Of the server; a key may have smaller ones. */
   readonly limits: FrontLimits;
 
@@ -107,6 +110,8 @@ export interface Front {
 
   /** @throws `not_found`, also for a job of another key */
   show(caller: Caller, id: string): Promise<JobSummary>;
+  /** Those of these jobs that are there and that the caller may see, in one read. */
+  follow(caller: Caller, ids: readonly string[]): Promise<readonly FollowedJob[]>;
   /**
    * Newest first; only the key's own jobs, unless it is an admin's. A search for rare jobs ends after two seconds: a page may be short, or empty, and still
    * have a next one.

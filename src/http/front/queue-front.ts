@@ -3,7 +3,8 @@ import { randomBytes } from 'node:crypto';
 import { Text2ImgError } from '../../errors/text2img-error.ts';
 import { quote } from '../../lib/foreign-text.ts';
 import type { Logger } from '../../observability/logger.ts';
-import type { JobSummary, ListedPage, ListOptions, PromptQueue } from '../../queue/prompt-queue.ts';
+import type { FollowedJob, JobSummary, ListedPage, ListOptions, PromptQueue } from '../../queue/prompt-queue.ts';
+import type { SideData } from '../../queue/side-data.ts';
 import type { ImageStore } from '../../storage/image-store.ts';
 import { Admission } from './admission.ts';
 import { Adoption, type Held } from './adoption.ts';
@@ -62,6 +63,7 @@ const LIST_MS = 2000;
 export class QueueFront implements Front, AsyncDisposable {
   readonly models: ModelDirectory;
   readonly settings: KeptSettings;
+  readonly waits: SideData['waits'];
   readonly limits: FrontLimits;
   readonly #options: QueueFrontOptions;
   readonly #waiters: Waiters;
@@ -80,6 +82,7 @@ export class QueueFront implements Front, AsyncDisposable {
     this.#options = options;
     this.models = options.models;
     this.settings = sideData.settings;
+    this.waits = sideData.waits;
     this.limits = limits;
     this.#waiters = new Waiters({ queue, logger });
     this.#marks = new WatchMarks({ watches: sideData.watches, logger });
@@ -152,6 +155,12 @@ export class QueueFront implements Front, AsyncDisposable {
     if (job === undefined) throw noSuchJob(id);
     checkMaySee(caller, job);
     return job;
+  }
+
+  async follow(caller: Caller, ids: readonly string[]): Promise<readonly FollowedJob[]> {
+    if (ids.length === 0) return [];
+    const jobs = await this.#options.queue.follow(ids);
+    return [...jobs.values()].filter((job) => maySee(caller, job));
   }
 
   async list({ key }: Caller, options: ListOptions): Promise<ListedPage> {
@@ -315,9 +324,12 @@ function newId(): string {
 }
 
 /** Nobody learns that another key's job exists. @throws `not_found` */
-function checkMaySee({ key }: Caller, { id, tenant }: JobSummary): void {
-  if (key === undefined || key.isAdmin || tenant === key.name) return;
-  throw noSuchJob(id);
+function checkMaySee(caller: Caller, job: JobSummary): void {
+  if (!maySee(caller, job)) throw noSuchJob(job.id);
+}
+
+function maySee({ key }: Caller, { tenant }: JobSummary): boolean {
+  return key === undefined || key.isAdmin || tenant === key.name;
 }
 
 function known(id: string, outcome: boolean | undefined): boolean {

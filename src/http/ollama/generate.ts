@@ -3,17 +3,15 @@ import { Readable } from 'node:stream';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Text2ImgError } from '../../errors/text2img-error.ts';
 import type { EndedJob, Front } from '../front/front.ts';
-import type { ModelChoice, ModelDirectory } from '../front/model-directory.ts';
 import { EventFeed, SIGN_OF_LIFE_MS } from '../openai/event-feed.ts';
 import { base64Of } from '../openai/images-answer.ts';
 import { headerText, noticeHeaders } from '../openai/notices.ts';
 import { type AddedJob, addJob, completedJob, logStreamEnd, STREAM_WAIT_MS } from '../openai/one-job.ts';
 import type { DoorTools } from '../server/door.ts';
 import { readGenerateRequest } from './generate-request.ts';
+import { chosenModel } from './models.ts';
 
 const NS_PER_MS = 1e6;
-/** Clients of Ollama add it to names. */
-const LATEST = ':latest';
 
 interface Begun extends AddedJob {
   readonly front: Front;
@@ -39,16 +37,6 @@ export function generateHandler(front: Front, tools: DoorTools) {
     }
     return reply.type('application/json').send(await lastLine(begun, await completedJob(front, begun)));
   };
-}
-
-/** @throws `model_not_found` */
-function chosenModel(models: ModelDirectory, name: string | undefined): ModelChoice {
-  try {
-    return models.resolve(name);
-  } catch (error) {
-    if (name?.endsWith(LATEST) !== true) throw error;
-    return models.resolve(name.slice(0, -LATEST.length));
-  }
 }
 
 /** Never throws: an error that comes after the first line is a line. */

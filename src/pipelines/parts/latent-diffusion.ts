@@ -33,6 +33,7 @@ import { joined } from './joined.ts';
 import type { PassMemory } from './latent-memory.ts';
 import { latentsToRgb, type RgbFactors } from './latents-to-rgb.ts';
 import type { Denoiser, DenoiserInput, FullPrecision, Networks } from './networks.ts';
+import type { PreviewDecoder } from './preview-decoder.ts';
 import { unscaled } from './unscale-latents.ts';
 
 export interface LatentDiffusionParts extends Networks {
@@ -42,6 +43,8 @@ export interface LatentDiffusionParts extends Networks {
   readonly scheduler: CheckpointScheduler;
   /** Of previews. Absent: they are fitted to the autoencoder at the first preview. */
   readonly rgbFactors?: RgbFactors;
+  /** Decodes previews. Absent: they are linear functions of the latents. */
+  readonly previewDecoder?: PreviewDecoder;
 }
 
 /** One image on its way. */
@@ -165,7 +168,8 @@ export class LatentDiffusion implements Pipeline<ImageState> {
   }
 
   async preview({ latents, original = latents, request }: ImageState): Promise<RawImage> {
-    const { vae, denoiser, rgbFactors } = this.#parts;
+    const { vae, denoiser, rgbFactors, previewDecoder } = this.#parts;
+    if (previewDecoder !== undefined) return previewDecoder(original, this.#latentShape(request));
     // Kept where it fails, too: the next preview would fail in the same way.
     this.#rgbFactors ??=
       rgbFactors === undefined ? fitRgbFactors(vae, denoiser.latentChannels) : Promise.resolve(rgbFactors);

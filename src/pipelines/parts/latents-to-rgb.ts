@@ -42,9 +42,15 @@ interface LatentSpace {
 
 /** Scaling factors by which the autoencoders are known. */
 const KNOWN_SPACES = [
-  { scalingFactor: 0.18215, factors: STABLE_DIFFUSION_RGB_FACTORS },
-  { scalingFactor: 0.13025, factors: STABLE_DIFFUSION_XL_RGB_FACTORS },
+  { scalingFactor: 0.18215, factors: STABLE_DIFFUSION_RGB_FACTORS, name: 'Stable Diffusion 1.x and 2.x' },
+  { scalingFactor: 0.13025, factors: STABLE_DIFFUSION_XL_RGB_FACTORS, name: 'Stable Diffusion XL' },
 ] as const;
+
+/**
+ * The published factors of the two spaces have a cosine of 0.52. A decoder is said to be of another space only where its colours are much nearer to that
+ * one than to its own; what is near to none passes.
+ */
+const [NEAR, FAR] = [0.75, 0.6];
 
 /** @param family for a TAESD @returns undefined for latents that nobody has fitted: `fitRgbFactors` does */
 export function knownRgbFactors(
@@ -54,6 +60,21 @@ export function knownRgbFactors(
   if (hasStatistics || latentChannels !== family.rows.length) return undefined;
   if (isTiny) return family;
   return KNOWN_SPACES.find((space) => Math.abs(space.scalingFactor - scalingFactor) < 1e-5)?.factors;
+}
+
+/** @param fitted to a decoder @param own of the model's latents @returns the name of the latents that it was made for instead; undefined: of its own, or nobody knows */
+export function otherSpaceOf(fitted: RgbFactors, own: RgbFactors): string | undefined {
+  if (cosine(fitted, own) > FAR) return undefined;
+  const others = KNOWN_SPACES.filter(({ factors }) => factors !== own && factors.rows.length === fitted.rows.length);
+  return others.find(({ factors }) => cosine(fitted, factors) > NEAR)?.name;
+}
+
+/** Of the rows, without the bias. */
+function cosine(one: RgbFactors, other: RgbFactors): number {
+  const [a, b] = [one.rows.flat(), other.rows.flat()];
+  const product = (x: readonly number[], y: readonly number[]): number =>
+    x.reduce((sum, value, index) => sum + value * (y[index] ?? 0), 0);
+  return product(a, b) / Math.sqrt(product(a, a) * product(b, b));
 }
 
 /**

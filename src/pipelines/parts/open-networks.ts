@@ -11,6 +11,7 @@ import { gigabytesText } from '../../lib/gigabytes.ts';
 import { type VaeConfig, vaeScaleFactor } from './vae-sizes.ts';
 import { LatentMemory } from './latent-memory.ts';
 import { knownRgbFactors, type RgbFactors } from './latents-to-rgb.ts';
+import { openPreviewDecoder, type PreviewDecoder } from './preview-decoder.ts';
 import { isTiny, requireTiles, tiledDecoder, tileSizes } from './vae-tiles.ts';
 
 type Precision = Pick<OpenNetworkOptions, 'computeType'>;
@@ -29,9 +30,17 @@ interface LatentCheckpoint {
 interface LatentOptions {
   /** Of previews of the family's own latents. */
   readonly rgbFactors: RgbFactors;
+  /** By which the family's latents are multiplied, where they have no statistics. */
+  readonly latentScale: number;
   readonly vaeStatistics?: VaeDecoder['statistics'];
   /** Where the autoencoder overflows in the device's compute type. */
   readonly vaePrecision?: Precision;
+}
+
+export interface OpenedNetworks extends Networks {
+  readonly fullPrecision?: FullPrecision;
+  readonly rgbFactors?: RgbFactors;
+  readonly previewDecoder?: PreviewDecoder;
 }
 
 /**
@@ -41,8 +50,8 @@ interface LatentOptions {
 export async function openLatentNetworks(
   { networks: { unet, vae } }: LatentCheckpoint,
   tools: LoadTools,
-  { rgbFactors, vaeStatistics, vaePrecision = {} }: LatentOptions,
-): Promise<Networks & { readonly fullPrecision?: FullPrecision; readonly rgbFactors?: RgbFactors }> {
+  { rgbFactors: familyFactors, latentScale, vaeStatistics, vaePrecision = {} }: LatentOptions,
+): Promise<OpenedNetworks> {
   if (tools.settings.vaeTiling) requireTiles(vae);
   const denoiser = (precision: Precision): Promise<Denoiser> => openDenoiser(unet.config, tools, precision);
   const decoder = async (precision: Precision): Promise<VaeDecoder> =>
@@ -50,12 +59,15 @@ export async function openLatentNetworks(
       memory: memoryOf({ unet, vae }, tools, precision),
       isTiled: tools.settings.vaeTiling,
     });
+  const rgbFactors = knownRgbFactors(latentSpace(vae, vaeStatistics), familyFactors);
+  const opened = { denoiser: await denoiser({}), vae: await decoder(vaePrecision) };
+  const { latentChannels } = opened.denoiser;
   const networks = {
-    denoiser: await denoiser({}),
-    vae: await decoder(vaePrecision),
+    ...opened,
     ...omitUndefined({
       memory: memoryOf({ unet, vae }, tools, vaePrecision),
-      rgbFactors: knownRgbFactors(latentSpace(vae, vaeStatistics), rgbFactors),
+      rgbFactors,
+      previewDecoder: await openPreviewDecoder(tools, { vae: opened.vae, latentChannels, rgbFactors, latentScale }),
     }),
   };
   if (tools.settings.computeType === 'float32') return networks;

@@ -8,6 +8,9 @@ import { CLIP_TEXT_MODEL, CLIP_TEXT_MODEL_WITH_PROJECTION } from '../../networks
 import { UNET_2D_CONDITION_MODEL } from '../../networks/unet-2d-condition-model.ts';
 import { readSchedulerConfig } from '../../schedulers/scheduler-config.ts';
 
+/** Of its autoencoder: latents are multiplied by it. */
+export const STABLE_DIFFUSION_XL_LATENT_SCALE = 0.13025;
+
 export const STABLE_DIFFUSION_XL_COMPONENTS = [
   { kind: 'network', name: 'text_encoder', classes: [CLIP_TEXT_MODEL] },
   { kind: 'tokenizer', name: 'tokenizer', classes: [CLIP_TOKENIZER], encoder: 'text_encoder' },
@@ -18,7 +21,7 @@ export const STABLE_DIFFUSION_XL_COMPONENTS = [
     kind: 'network',
     name: 'vae',
     classes: [AUTOENCODER_KL, AUTOENCODER_TINY],
-    untold: { scaling_factor: 0.13025, sample_size: 1024 },
+    untold: { scaling_factor: STABLE_DIFFUSION_XL_LATENT_SCALE, sample_size: 1024 },
   },
   { kind: 'scheduler', name: 'scheduler', readConfig: readSchedulerConfig },
 ] as const satisfies readonly ComponentSpec[];

@@ -10,7 +10,7 @@ import type { VaeDecoder } from '../parts/networks.ts';
 import type { VaeConfig } from '../parts/vae-sizes.ts';
 import { openLatentNetworks } from '../parts/open-networks.ts';
 import { openInnerTextEncoder, openPooledTextEncoder } from '../parts/open-text-encoder.ts';
-import type { StableDiffusionXlCheckpoint } from './components.ts';
+import { STABLE_DIFFUSION_XL_LATENT_SCALE, type StableDiffusionXlCheckpoint } from './components.ts';
 import { xlConditioner } from './conditioner.ts';
 import { forcesZeros } from './settings.ts';
 
@@ -50,6 +50,7 @@ function vaeOptions(
   const vaeStatistics: VaeDecoder['statistics'] = mean && deviation ? { mean, deviation } : undefined;
   return {
     rgbFactors: STABLE_DIFFUSION_XL_RGB_FACTORS,
+    latentScale: STABLE_DIFFUSION_XL_LATENT_SCALE,
     ...omitUndefined({ vaeStatistics }),
     vaePrecision: (stated ?? true) && computeType === 'float16' ? ({ computeType: 'float32' } as const) : {},
   };

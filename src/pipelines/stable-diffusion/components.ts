@@ -8,6 +8,9 @@ import { CLIP_TEXT_MODEL } from '../../networks/clip-text-model.ts';
 import { UNET_2D_CONDITION_MODEL } from '../../networks/unet-2d-condition-model.ts';
 import { readSchedulerConfig } from '../../schedulers/scheduler-config.ts';
 
+/** Of its autoencoder: latents are multiplied by it. */
+export const STABLE_DIFFUSION_LATENT_SCALE = 0.18215;
+
 export const STABLE_DIFFUSION_COMPONENTS = [
   { kind: 'network', name: 'text_encoder', classes: [CLIP_TEXT_MODEL] },
   { kind: 'tokenizer', name: 'tokenizer', classes: [CLIP_TOKENIZER], encoder: 'text_encoder' },
@@ -16,7 +19,7 @@ export const STABLE_DIFFUSION_COMPONENTS = [
     kind: 'network',
     name: 'vae',
     classes: [AUTOENCODER_KL, AUTOENCODER_TINY],
-    untold: { scaling_factor: 0.18215, sample_size: 512 },
+    untold: { scaling_factor: STABLE_DIFFUSION_LATENT_SCALE, sample_size: 512 },
   },
   { kind: 'scheduler', name: 'scheduler', readConfig: readSchedulerConfig },
   {

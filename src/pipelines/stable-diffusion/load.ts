@@ -7,7 +7,7 @@ import { LatentDiffusion } from '../parts/latent-diffusion.ts';
 import { STABLE_DIFFUSION_RGB_FACTORS } from '../parts/latents-to-rgb.ts';
 import { openLatentNetworks } from '../parts/open-networks.ts';
 import { openTextEncoder } from '../parts/open-text-encoder.ts';
-import type { StableDiffusionCheckpoint } from './components.ts';
+import { STABLE_DIFFUSION_LATENT_SCALE, type StableDiffusionCheckpoint } from './components.ts';
 import { carriedSchedulerKeys, ownSchedulerConfig } from './config-changes.ts';
 import { stableDiffusionConditioner } from './conditioner.ts';
 
@@ -30,7 +30,10 @@ export async function loadWithScheduler(
   const tokenizer = new ClipTokenizer(checkpoint.tokenizers.tokenizer);
   const encoder = await openTextEncoder({ component: 'text_encoder', network, maxTokens: tokenizer.maxTokens }, tools);
   return new LatentDiffusion({
-    ...(await openLatentNetworks(checkpoint, tools, { rgbFactors: STABLE_DIFFUSION_RGB_FACTORS })),
+    ...(await openLatentNetworks(checkpoint, tools, {
+      rgbFactors: STABLE_DIFFUSION_RGB_FACTORS,
+      latentScale: STABLE_DIFFUSION_LATENT_SCALE,
+    })),
     conditioner: stableDiffusionConditioner({ tokenizer, ...encoder }, unet.config.time_cond_proj_dim ?? null),
     scheduler,
   });

@@ -152,11 +152,40 @@ test('bad values are refused by the names that the client knows, and nothing is 
 
 test('what is not there is FastAPI’s 404, and a wrong method its 405', async (t) => {
   const server = await served(t, { worker: false });
-  for (const path of ['/sdapi/v1/interrogate', '/sdapi/v1', '/sdapi/v2/txt2img', '/sdapi/v1/sd-modules']) {
+  for (const path of ['/sdapi/v1/loras/x', '/sdapi/v1', '/sdapi/v2/txt2img', '/sdapi/v1/sd-modules']) {
     const answer = await call(server, path);
     assert.deepEqual([answer.status, answer.text], [404, '{"detail":"Not Found"}'], path);
   }
   assert.equal((await call(server, '/sdapi/v1/txt2img')).status, 405);
+});
+
+test('what the web UI does and this server does not is 501 with a sentence, however large the body, and nothing is enqueued', async (t) => {
+  const server = await served(t, { keys: ['ann'], worker: false });
+  const headers = basic(server.secretOf('ann'));
+  // More than any body may have: it is refused before it is read.
+  const body = JSON.stringify({ prompt: 'a fox', init_images: ['A'.repeat(9 * 1024 * 1024)] });
+  for (const path of [
+    'img2img',
+    'extra-single-image',
+    'extra-batch-images',
+    'interrogate',
+    'create/embedding',
+    'train/hypernetwork',
+    'server-restart',
+  ]) {
+    const answer = await call(server, `/sdapi/v1/${path}`, {
+      method: 'POST',
+      headers,
+      body: path === 'img2img' ? body : {},
+    });
+    assert.deepEqual([answer.status, answer.headers.get('x-should-retry')], [501, 'false'], path);
+    assert.equal(answer.json['error'], 'not_implemented');
+    for (const name of ['detail', 'errors'])
+      assert.match(String(answer.json[name]), new RegExp(`^POST /sdapi/v1/${path} is not supported\\. `));
+    assert.equal(answer.json['body'], '');
+  }
+  assert.equal((await call(server, '/sdapi/v1/img2img', { method: 'POST', body: {} })).status, 401);
+  assert.equal((await server.queue.counts()).pending, 0);
 });
 
 test('every list that clients ask for is there', async (t) => {
@@ -198,7 +227,7 @@ test('every list that clients ask for is there', async (t) => {
       ['sd15', 'sd15'],
     ],
   );
-  for (const path of ['refresh-checkpoints', 'unload-checkpoint', 'reload-checkpoint'])
+  for (const path of ['refresh-checkpoints', 'refresh-vae', 'refresh-loras', 'unload-checkpoint', 'reload-checkpoint'])
     assert.equal((await call(server, `/sdapi/v1/${path}`, { method: 'POST' })).text, 'null', path);
 });
 

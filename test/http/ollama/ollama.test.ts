@@ -107,3 +107,57 @@ test('a job that ends in an error is the last line of the stream, or a status wi
   const single = await generate(served, { model: 'instant', prompt: other, stream: false });
   assert.deepEqual([single.response.status, single.response.headers.get('x-should-retry')], [500, 'false']);
 });
+
+test('clients find the version, and each model with its aliases, and can look at one', async (t) => {
+  const served = await serve(t, {
+    models: [
+      { id: 'sd15', aliases: ['old/name'] },
+      { id: 'photo', aliases: [] },
+    ],
+    worker: false,
+  });
+  const get = async (path: string): Promise<Json> => (await (await fetch(`${served.url}/api/${path}`)).json()) as Json;
+  assert.match(String((await get('version'))['version']), /^\d+\.\d+\.\d+$/);
+  const models = (await get('tags'))['models'] as readonly Json[];
+  assert.deepEqual(
+    models.map(({ name, model }) => [name, model]),
+    ['sd15', 'old/name', 'photo'].map((name) => [name, name]),
+  );
+  for (const { modified_at, details } of models) {
+    assert.ok(Date.parse(String(modified_at)) > 0);
+    assert.equal(typeof (details as Json)['family'], 'string');
+  }
+  assert.deepEqual(await get('ps'), { models: [] });
+  const show = (body: object): Promise<Response> =>
+    fetch(`${served.url}/api/show`, { method: 'POST', body: JSON.stringify(body) });
+  for (const body of [{ model: 'photo' }, { name: 'photo:latest' }, { model: 'old/name', verbose: true }]) {
+    const answer = await show(body);
+    const { capabilities, details, model_info } = (await answer.json()) as Json;
+    assert.deepEqual([answer.status, capabilities, typeof details, model_info], [200, ['image'], 'object', {}]);
+  }
+  for (const [body, status] of [
+    [{ model: 'none' }, 404],
+    [{}, 400],
+    [{ model: 5 }, 400],
+    [[], 400],
+  ] as const) {
+    const answer = await show(body);
+    assert.deepEqual([answer.status, typeof ((await answer.json()) as Json)['error']], [status, 'string']);
+  }
+});
+
+test('routes of Ollama that are not there are 501 with a sentence that names them', async (t) => {
+  const served = await serve(t, { worker: false });
+  for (const [method, path] of [
+    ['POST', 'chat'],
+    ['POST', 'embed'],
+    ['POST', 'pull'],
+    ['DELETE', 'delete'],
+  ] as const) {
+    const answer = await fetch(`${served.url}/api/${path}`, { method, body: '{"model": "sd15"}' });
+    const { error } = (await answer.json()) as Json;
+    assert.equal(answer.status, 501, path);
+    assert.match(String(error), new RegExp(`^${method} /api/${path} is not supported\\. `));
+  }
+  assert.equal((await fetch(`${served.url}/api/v1/prompts`)).status, 200, 'the jobs API keeps its own paths');
+});

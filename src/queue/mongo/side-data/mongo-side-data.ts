@@ -8,6 +8,7 @@ import { previewsIn } from './previews.ts';
 import { requestsIn } from './requests.ts';
 import { settingsIn } from './settings.ts';
 import { SideCollections } from './side-collections.ts';
+import { waitsIn } from './waits.ts';
 import { watchesIn } from './watches.ts';
 import { workersIn } from './workers.ts';
 
@@ -15,6 +16,7 @@ export class MongoSideData implements SideData {
   readonly requests: SideData['requests'];
   readonly orphans: SideData['orphans'];
   readonly watches: SideData['watches'];
+  readonly waits: SideData['waits'];
   readonly previews: SideData['previews'];
   readonly workers: SideData['workers'];
   readonly settings: SideData['settings'];
@@ -27,6 +29,7 @@ export class MongoSideData implements SideData {
     this.requests = requestsIn(side);
     this.watches = watchesIn(side);
     this.orphans = orphansIn(side, (promptIds) => this.watches.marked(promptIds));
+    this.waits = waitsIn(side);
     this.previews = previewsIn(side);
     this.workers = workersIn(side);
     this.settings = settingsIn(side);

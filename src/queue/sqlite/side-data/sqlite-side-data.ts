@@ -4,6 +4,7 @@ import type { Database } from '../database.ts';
 import { previewsIn } from './previews.ts';
 import { orphansIn, requestsIn, settingsIn } from './requests.ts';
 import { SideTables } from './side-tables.ts';
+import { waitsIn } from './waits.ts';
 import { watchesIn } from './watches.ts';
 import { workersIn } from './workers.ts';
 
@@ -11,6 +12,7 @@ export class SqliteSideData implements SideData {
   readonly requests: SideData['requests'];
   readonly orphans: SideData['orphans'];
   readonly watches: SideData['watches'];
+  readonly waits: SideData['waits'];
   readonly previews: SideData['previews'];
   readonly workers: SideData['workers'];
   readonly settings: SideData['settings'];
@@ -20,6 +22,7 @@ export class SqliteSideData implements SideData {
     this.requests = requestsIn(tables);
     this.orphans = orphansIn(tables);
     this.watches = watchesIn(tables);
+    this.waits = waitsIn(tables);
     this.previews = previewsIn(tables);
     this.workers = workersIn(tables);
     this.settings = settingsIn(tables);
