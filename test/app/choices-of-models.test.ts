@@ -49,9 +49,9 @@ for (const [stated, code, message] of [
     /^--prediction-type "epsilon" is for one model, .* --prediction-type photo=epsilon$/,
   ],
   [
-    { vae: 'foto=/v' },
+    { vae: 'phto=/v' },
     'invalid_option',
-    /^--vae names the model "foto", which --models does not have\. Did you mean "?photo"?\? It has "photo", "owner\/name", "a=b"\.$/,
+    /^--vae names the model "phto", which --models does not have\. Did you mean "?photo"?\? It has "photo", "owner\/name", "a=b"\.$/,
   ],
   [{ types: 'x=epsilon' }, 'invalid_option', /^--prediction-type names the model "x", which --models does not have\./],
   [{ vae: 'photo=/v,photo=/w' }, 'invalid_option', /^--vae names the model "photo" twice\.$/],

@@ -41,6 +41,7 @@ const PARENT: Record<ParentMessage['type'], ParentMessage> = {
       sharers: 2,
       vaeTiling: false,
       lowMemory: 'off',
+      previewVae: { path: '/taesd', name: 'taesd' },
       compileCacheFolder: null,
       verifyCache: 'changed',
     },

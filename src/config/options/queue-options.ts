@@ -2,7 +2,7 @@
 import { DEFAULT_OBJECT_PREFIX } from '../../storage/object-prefix.ts';
 import { QUEUE_COMMANDS, option, type OptionSpec, WORKING } from './option-spec.ts';
 import { bucketName, collectionName, mongoUri, objectPrefix } from './strict-names.ts';
-import { onOrOff, text } from './value-types.ts';
+import { matching, onOrOff, text } from './value-types.ts';
 
 export const QUEUE_OPTIONS = {
   mongoUri: option({
@@ -64,5 +64,14 @@ export const QUEUE_OPTIONS = {
     doc: 'Allow the embedded queue inside a container. Mount a volume at --data-dir, or its data is lost.',
     allowed: 'on or off',
     commands: QUEUE_COMMANDS,
+  }),
+  jobModel: option({
+    placeholder: '<name>',
+    type: matching(/^.{1,200}$/su),
+    flag: '--model',
+    doc: 'Model of the jobs, by the name that a worker’s --models gives it: enqueue adds jobs for it, jobs list shows its jobs only.',
+    allowed: 'a name of at most 200 characters',
+    commands: ['enqueue', 'jobs'],
+    actions: ['list'],
   }),
 } as const satisfies Record<string, OptionSpec>;

@@ -1,7 +1,7 @@
 /** Options: which jobs and webhooks are listed or changed. */
 import { ERROR_CODES, type ErrorCode } from '../../errors/error-codes.ts';
 import { option, type OptionSpec } from './option-spec.ts';
-import { matching, oneOf, onOrOff, text, timeSpan, wholeNumber } from './value-types.ts';
+import { oneOf, onOrOff, text, timeSpan, wholeNumber } from './value-types.ts';
 
 const ERROR_CODE_NAMES = Object.keys(ERROR_CODES) as ErrorCode[];
 
@@ -40,15 +40,6 @@ export const SELECTION_OPTIONS = {
     doc: 'Most jobs or webhooks to list.',
     allowed: 'a whole number from 1 to 1000000',
     commands: ['jobs', 'webhooks'],
-    actions: ['list'],
-  }),
-  jobModel: option({
-    placeholder: '<name>',
-    type: matching(/^.{1,200}$/su),
-    flag: '--model',
-    doc: 'Model of the jobs, by the name that a worker’s --models gives it: enqueue adds jobs for it, jobs list shows its jobs only.',
-    allowed: 'a name of at most 200 characters',
-    commands: ['enqueue', 'jobs'],
     actions: ['list'],
   }),
   after: option({
