@@ -228,7 +228,7 @@ export class QueueFront implements Front, AsyncDisposable {
       throw new Text2ImgError('client_disconnected', 'The client closed the connection.');
     if (isWatched) this.#checkRoom();
     await this.#admission.admit(caller, prompts.length);
-    const ids = prompts.map(newId);
+    const ids = newIds(prompts.length);
     const [first = ''] = ids;
     if (orphanKey !== undefined) await this.#hold(caller, { orphanKey, promptId: first, door: caller.requestId });
     if (isWatched) await Promise.all(ids.map((id) => queue.sideData.watches.mark(id)));
@@ -258,7 +258,7 @@ export class QueueFront implements Front, AsyncDisposable {
       );
     const bodyHash = hashOfBody(body);
     const id = recordIdOf(caller, idempotencyKey);
-    const record = await sideData.requests.begin({ id, bodyHash, promptIds: prompts.map(newId) });
+    const record = await sideData.requests.begin({ id, bodyHash, promptIds: newIds(prompts.length) });
     if (record.bodyHash !== bodyHash || record.promptIds.length !== prompts.length)
       throw new Text2ImgError('idempotency_mismatch', 'The Idempotency-Key was used with another body; use a new one.');
     const ids = record.promptIds;
@@ -317,10 +317,11 @@ interface Added {
   readonly enqueueId?: string;
 }
 
-/** In the order of time, as MongoDB's. */
-function newId(): string {
+/** In the order of time, as MongoDB's, and those of one request in its order: jobs of equal priority are claimed by their ids. */
+function newIds(count: number): readonly string[] {
   const seconds = Math.floor(Date.now() / 1000);
-  return seconds.toString(16).padStart(8, '0') + randomBytes(8).toString('hex');
+  const beginning = seconds.toString(16).padStart(8, '0') + randomBytes(6).toString('hex');
+  return Array.from({ length: count }, (_, index) => beginning + index.toString(16).padStart(4, '0'));
 }
 
 /** Nobody learns that another key's job exists. @throws `not_found` */
