@@ -6,7 +6,6 @@
 import { resolve } from 'node:path';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import type { MetricsPlace } from '../http/metrics/metrics-listener.ts';
-import type { ModelFacts } from '../job/model-facts.ts';
 import { untilAborted } from '../lib/until-aborted.ts';
 import { HealthFile } from '../observability/health-file.ts';
 import type { Logger } from '../observability/logger.ts';
@@ -198,8 +197,11 @@ interface Work {
 /** Generates, and sends webhooks beside it. */
 async function work({ settings, options, deliverer, models, healthFile, onReady }: Work): Promise<void> {
   const { signal, logger } = options;
-  const check = (facts: ModelFacts): void => checkOperatorDefaults(options.defaults, facts);
-  await using engines = new WorkerEngines(settings.engine, { models, logger, check });
+  await using engines = new WorkerEngines(settings.engine, {
+    models,
+    logger,
+    check: (facts) => checkOperatorDefaults(options.defaults, facts),
+  });
   const { pool } = engines;
   healthFile.listEngines(() => engines.health);
   {

@@ -2,10 +2,11 @@
  * What engines that share a CPU decide together, where they have several models. A model's runtime is the same in all of them, because an image must
  * not depend on its engine. They load one after the other, so that each sees the memory that the others have taken.
  */
+import type { EngineHost } from '../engine/engine-host.ts';
 import type { EngineSettings } from '../engine/protocol.ts';
-import type { ModelFacts } from '../job/model-facts.ts';
 import { omitUndefined } from '../lib/omit-undefined.ts';
 
+type ModelFacts = EngineHost['model'];
 type Shared = Partial<Pick<EngineSettings, 'sharers' | 'lowMemory' | 'runtime' | 'runtimeReason'>>;
 
 export class SharedLoads {

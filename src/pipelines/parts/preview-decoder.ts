@@ -95,7 +95,7 @@ async function proveSpace(
 }
 
 /** So many latents in each direction become one. */
-export function strideOf([, height, width]: LatentShape, scaleFactor: number): number {
+function strideOf([, height, width]: LatentShape, scaleFactor: number): number {
   return Math.ceil((Math.max(height, width) * scaleFactor) / MAX_PREVIEW_PX);
 }
 
