@@ -1,5 +1,5 @@
 /**
- * What engines that share a CPU decide together, where they have several models. A model's runtime is the same in all of them, because an image must
+ * Loads several models in engines that share a CPU. A model's runtime is the same in all of them, because an image must
  * not depend on its engine. They load one after the other, so that each sees the memory that the others have taken.
  */
 import type { EngineHost } from '../engine/engine-host.ts';

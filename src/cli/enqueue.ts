@@ -103,7 +103,7 @@ function modelIn({ job }: RawPromptDocument): string | undefined {
   );
 }
 
-/** A misspelled name would wait for good. Nothing is said where no worker has told its models. */
+/** A misspelled name would wait for good. There is no warning where no worker has reported its models. */
 async function warnOfUnknownModels(
   { sideData }: PromptQueue,
   { given, logger }: { readonly given: readonly NamedDocument[]; readonly logger: Logger },

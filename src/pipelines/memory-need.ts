@@ -29,7 +29,7 @@ export function takenBytes(livingBytes: number): number {
   return Math.ceil(TAKEN * livingBytes) + BASE_BYTES;
 }
 
-/** The latents of a preview, whatever the image's size is. */
+/** The latents of a preview, for an image of any size. */
 const PREVIEW_SIZES = { height: 32, width: 32 } as const;
 
 type Arithmetic = Pick<WantedGraph, 'computeType' | 'weightType'>;

@@ -17,7 +17,7 @@ export interface SharedRequestsOptions {
   readonly logger: Logger;
 }
 
-/** What is kept lasts ten. */
+/** An entry lasts ten. */
 const RENEW_MS = 5000;
 /** So long a client may stop a job that its request has left behind. Until then the front has cancelled what nobody comes back for. */
 const LEFT_MS = 15_000;
@@ -78,7 +78,7 @@ export class SharedRequests {
     });
   }
 
-  /** Of other servers: those with open jobs. One whose server died is there for ten seconds more. */
+  /** Of other servers: those with open jobs. One whose server crashed is there for ten seconds more. */
   async #others(caller: Caller): Promise<readonly OtherRequest[]> {
     const { front, running } = this.#options;
     const own = new Set<string>(running.of(caller).map(({ id }) => id));

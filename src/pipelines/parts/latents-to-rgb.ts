@@ -47,8 +47,8 @@ const KNOWN_SPACES = [
 ] as const;
 
 /**
- * The published factors of the two spaces have a cosine of 0.52. A decoder is said to be of another space only where its colours are much nearer to that
- * one than to its own; what is near to none passes.
+ * The published factors of the two spaces have a cosine of 0.52. A decoder is of another space only where its colours are much nearer to that one than
+ * to its own. One that is near to none passes.
  */
 const [NEAR, FAR] = [0.75, 0.6];
 

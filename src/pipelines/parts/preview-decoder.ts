@@ -1,5 +1,5 @@
 /**
- * Decodes previews with a TAESD. The latents are made smaller first, so that a preview of any image takes the same time: a decoder of eight pixels a
+ * Decodes previews with a TAESD. The latents are made smaller first, so that a preview of any image takes the same time. A decoder of eight pixels a
  * latent gets 32 × 32 of them. docs/decisions/previews.md has what it costs.
  */
 import type { CheckpointNetwork } from '../../checkpoint/checkpoint.ts';

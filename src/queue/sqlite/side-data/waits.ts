@@ -7,7 +7,7 @@ import { NOW_MS, type Row } from '../statements.ts';
 import { LASTS, removeRow, type SideTables } from './side-tables.ts';
 
 const TABLE = 'text2img_requests';
-/** What is stated of it now goes over what was known; when a worker began, and how it was stopped, stays. */
+/** The new facts replace the old ones, but for two that stay: when a worker began, and how it was stopped. */
 const KEEP = `
 INSERT INTO ${TABLE} (id, value, until_ms)
 VALUES (?1, iif(?4, json_set(?2, '$.begunMs', ${NOW_MS}), ?2), ${NOW_MS} + ?3)
