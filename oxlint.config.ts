@@ -78,7 +78,7 @@ export const FOLDERS: Readonly<Record<string, Folder>> = {
   runtime: {
     holds: 'runs graphs: contract.ts, the compile cache, and one folder for each runtime',
     imports: ['errors', 'lib', 'onnx'],
-    folders: { onnxruntime: 'the only importer of onnxruntime-node', 'onnxruntime/cuda': 'the libraries of setup cuda', openvino: 'OpenVINO, a second runtime for the CPU', wheels: 'downloads libraries out of Python packages' },
+    folders: { onnxruntime: 'the only importer of onnxruntime-node', 'onnxruntime/cuda': 'the libraries of setup cuda', 'onnxruntime-c': 'ONNX Runtime through its C API', openvino: 'OpenVINO, a second runtime for the CPU', wheels: 'downloads libraries out of Python packages' },
   },
   engine: {
     holds: 'the process boundary: the parent owns the state, the child owns the model',
@@ -141,7 +141,7 @@ const PARENT_IMPORTS = ['errors', 'lib', 'observability', 'job', 'runtime/regist
 /** Foreign library → the only places that may import it. */
 export const DOORS: Record<string, readonly string[]> = {
   'onnxruntime-node': ['src/runtime/onnxruntime/**'],
-  koffi: ['src/runtime/openvino/bindings.ts'],
+  koffi: ['src/runtime/openvino/bindings.ts', 'src/runtime/onnxruntime-c/bindings.ts'],
   'node:sqlite': ['src/queue/sqlite/**'],
   '@google-cloud/storage': ['src/storage/gcs/gcs-client.ts'],
   '@huggingface/hub': ['src/checkpoint/hub/hub-client.ts'],
@@ -265,7 +265,7 @@ export default defineConfig({
       ]) as never,
     },
     ...fileDoorOverrides,
-    { files: ['src/cli/entry.ts', 'src/storage/gcs/google-variables.ts', 'src/runtime/onnxruntime/no-telemetry.ts', 'src/runtime/onnxruntime/devices.ts', 'bin/text2img.js'], rules: { 'node/no-process-env': 'off' } },
+    { files: ['src/cli/entry.ts', 'src/storage/gcs/google-variables.ts', 'src/runtime/onnxruntime/no-telemetry.ts', 'src/runtime/onnxruntime/devices.ts', 'src/runtime/onnxruntime/library-folders.ts', 'bin/text2img.js'], rules: { 'node/no-process-env': 'off' } },
     { files: ['src/cli/**', 'src/engine/child/serve-engine.ts'], rules: { 'unicorn/no-process-exit': 'off' } },
     { files: ['*.config.ts'], rules: { 'import/no-default-export': 'off' } },
     {

@@ -11,6 +11,7 @@ import { excerpt } from '../lib/foreign-text.ts';
 import type { ModelSelection, PromptQueue } from '../queue/prompt-queue.ts';
 import { omitUndefined } from '../lib/omit-undefined.ts';
 import type { CommandContext, ExitCode } from './command-context.ts';
+import { inspectCApi } from './doctor-c-api.ts';
 import { adviceFor, type DoctorTopic } from './doctor-advice.ts';
 import { inspectModel, inspectStore, inspectWebhook } from './doctor-checks.ts';
 import { memoryFinding } from './doctor-memory.ts';
@@ -33,6 +34,7 @@ export async function doctor(context: CommandContext): Promise<ExitCode> {
   const findings: readonly DoctorFinding[] = [
     { name: 'node', status: 'ok', detail: `${process.versions.node} (${process.execPath})` } as const,
     ...(await probeMachine(engineEnvironment(environment))),
+    await inspectCApi(engineEnvironment(environment)),
     await inspectOpenvino(context, engineEnvironment(environment), modeOf(context)),
     ...(await probePlaces(context)),
     await inspectWebhook(context),

@@ -14,6 +14,10 @@ export function checkRuntimeOptions({
   const [gpu] = device.filter((name) => name !== 'auto' && name !== 'cpu');
   if (runtime === 'openvino' && gpu !== undefined)
     throw conflict(`--runtime openvino is for the CPU and cannot be used with --device ${gpu}`);
+  if (runtime === 'onnxruntime-c' && gpu === 'webgpu')
+    throw conflict(
+      '--runtime onnxruntime-c is for the CPU and CUDA, and cannot be used with --device webgpu; give auto or onnxruntime',
+    );
   if (isBfloat16 && gpu !== undefined)
     throw conflict(
       `--dtype bfloat16 is for the CPU and cannot be used with --device ${gpu}, which takes float16 or float32`,
@@ -22,9 +26,9 @@ export function checkRuntimeOptions({
     throw conflict(
       `--weights int8 is for the CPU and cannot be used with --device ${gpu}; give --device cpu, or --weights float`,
     );
-  if (isBfloat16 && runtime === 'onnxruntime')
+  if (isBfloat16 && (runtime === 'onnxruntime' || runtime === 'onnxruntime-c'))
     throw conflict(
-      '--dtype bfloat16 needs OpenVINO and cannot be used with --runtime onnxruntime; give auto or openvino',
+      `--dtype bfloat16 needs OpenVINO and cannot be used with --runtime ${runtime}; give auto or openvino`,
     );
   if (deterministic && (isBfloat16 || runtime === 'openvino'))
     throw conflict(

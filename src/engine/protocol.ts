@@ -30,7 +30,7 @@ const engineSettingsSchema = z.object({
   /** Of the denoising network's linear layers; absent: float. */
   weights: z.enum(['float', 'int8']).optional(),
   /** Absent: auto. */
-  runtime: z.enum(['auto', 'onnxruntime', 'openvino']).optional(),
+  runtime: z.enum(['auto', 'onnxruntime', 'onnxruntime-c', 'openvino']).optional(),
   /** Why this runtime, where another engine chose it. */
   runtimeReason: z.string().optional(),
   /** Where `setup openvino` leaves its libraries; absent: nowhere. */

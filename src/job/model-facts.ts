@@ -33,7 +33,7 @@ export const modelFactsSchema = z.object({
   /** Linear layers of the denoising network have weights of 8 bits. Absent: they have floating-point numbers. */
   weights: z.literal('int8').optional(),
   /** Absent: the only one there is. */
-  runtime: z.enum(['onnxruntime', 'openvino']).optional(),
+  runtime: z.enum(['onnxruntime', 'onnxruntime-c', 'openvino']).optional(),
   runtimeReason: foreignText.optional(),
   /** One network at a time is in memory. */
   lowMemory: z.boolean().optional(),

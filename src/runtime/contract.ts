@@ -68,11 +68,13 @@ export interface OpenOptions {
   readonly threads: number;
   /** `every-step`: it runs over and over, so it may keep threads awake between two runs. `once`: it runs once per job. */
   readonly use: 'every-step' | 'once';
+  /** Products of float32 are computed in float32, where the device could take less (TF32). A runtime that cannot say so ignores it. */
+  readonly deterministic?: boolean;
   readonly cache?: CompileCacheSettings;
 }
 
 export interface Runtime {
-  readonly name: 'onnxruntime' | 'openvino';
+  readonly name: 'onnxruntime' | 'onnxruntime-c' | 'openvino';
   /** Weights that come out of the compile cache are pages of a file, which all processes share. Absent: each process has its own copy. */
   readonly sharesCachedWeights?: boolean;
   /** Of its library: what was measured with another one is forgotten. */

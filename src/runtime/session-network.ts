@@ -8,6 +8,16 @@ import { HeldTensor, isOnDevice } from './tensors.ts';
 export interface Session extends AsyncDisposable {
   /** @param signal may end the run before its time, with `cancelled` @throws `inference_failed`, `engine_out_of_memory`, `cancelled` */
   run(inputs: HostTensors, signal?: AbortSignal): Promise<HostTensors>;
+  /**
+   * As `run`, with tensors of the device as inputs and as the outputs that are kept. Absent: its tensors are the host's anyway.
+   * @throws `internal` for an output that it does not have
+   */
+  runKeeping?(inputs: Tensors, options: KeepingOptions): Promise<Tensors>;
+}
+
+export interface KeepingOptions {
+  readonly keep: readonly string[];
+  readonly signal?: AbortSignal | undefined;
 }
 
 interface RunOptions {
@@ -44,9 +54,10 @@ export class SessionNetwork implements Network {
     return this.#inOrder(async () => {
       refuseCancelled(signal);
       const session = await this.#awake();
-      const outputs = await session.run(await onHost(inputs), signal);
+      const outputs = await runIn(session, inputs, { keep, signal });
+      if (signal?.aborted === true) disposeKept(outputs);
       refuseCancelled(signal);
-      return keeping(outputs, keep);
+      return outputs;
     });
   }
 
@@ -79,6 +90,15 @@ export class SessionNetwork implements Network {
 
 function refuseCancelled(signal: AbortSignal | undefined): void {
   if (signal?.aborted === true) throw new Text2ImgError('cancelled', 'the run of a network was cancelled.');
+}
+
+async function runIn(session: Session, inputs: Tensors, { keep, signal }: KeepingOptions): Promise<Tensors> {
+  if (session.runKeeping !== undefined) return await session.runKeeping(inputs, { keep, signal });
+  return keeping(await session.run(await onHost(inputs), signal), keep);
+}
+
+function disposeKept(outputs: Tensors): void {
+  for (const tensor of Object.values(outputs)) if (isOnDevice(tensor)) tensor[Symbol.dispose]();
 }
 
 async function onHost(inputs: Tensors): Promise<HostTensors> {

@@ -22,6 +22,22 @@ export function floatsOf(tensors: Tensors, name: string): Float32Array {
   throw new Text2ImgError('internal', `the network has no float32 output ${quote(name)}.`);
 }
 
+/** A tensor over memory that holds its numbers. */
+export function hostTensorOver(buffer: ArrayBuffer, type: ElementType, shape: readonly number[]): HostTensor {
+  switch (type) {
+    case 'float32':
+      return { type, shape, data: new Float32Array(buffer) };
+    case 'float16':
+      return { type, shape, data: new Float16Array(buffer) };
+    case 'int32':
+      return { type, shape, data: new Int32Array(buffer) };
+    case 'int64':
+      return { type, shape, data: new BigInt64Array(buffer) };
+    case 'uint8':
+      return { type, shape, data: new Uint8Array(buffer) };
+  }
+}
+
 /** A tensor that never left the host, for runtimes and devices without a memory of their own. */
 export class HeldTensor implements DeviceTensor {
   readonly type: ElementType;

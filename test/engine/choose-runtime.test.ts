@@ -103,7 +103,7 @@ test('--deterministic, a small network, a GPU and a cache that is off or unusabl
   for (const [changes, changed, reason] of [
     [{ deterministic: true }, {}, /--deterministic/],
     [{}, { minWeightBytes: 1e9 }, /small/],
-    [{}, { device: { ...device, kind: 'gpu' as const } }, /the only one/],
+    [{}, { device: { ...device, device: 'webgpu', kind: 'gpu' as const } }, /the only one/],
     [{ compileCacheFolder: null }, {}, /without a compile cache/],
     [{ compileCacheFolder: file }, {}, /could not be measured/],
     [{ runtime: 'onnxruntime' as const }, {}, /asked for/],

@@ -22,15 +22,19 @@ interface Opening {
   /** Of the weights. */
   readonly dtype: string;
   readonly weightType?: WeightType;
+  /** Absent: the default one, or OpenVINO where that is given. */
+  readonly runtime?: 'onnxruntime-c';
   /** Absent: ONNX Runtime in float32. */
   readonly openvino?: { readonly libraries: string; readonly computeType: ComputeType };
 }
 
 type Child = ChildProcessByStdio<Writable, Readable, null>;
 
-async function startOpening({ folder, dtype, weightType = 'float', openvino }: Opening): Promise<Child> {
+async function startOpening(opening: Opening): Promise<Child> {
+  const { folder, dtype, weightType = 'float', runtime: name, openvino } = opening;
   const program = fileURLToPath(new URL('open-many-weights.ts', import.meta.url));
-  const runtime = openvino === undefined ? [] : [openvino.libraries, openvino.computeType];
+  const other = name === undefined ? [] : [name];
+  const runtime = openvino === undefined ? other : [openvino.libraries, openvino.computeType];
   const what = [folder, dtype, join(folder, 'cache'), weightType];
   const child = spawn(process.execPath, [program, ...what, ...runtime], { stdio: ['pipe', 'pipe', 'inherit'] });
   await new Promise((resolve) => child.stdout.once('data', resolve));

@@ -1,5 +1,5 @@
 /**
- * `open-many-weights.ts FOLDER TYPE CACHE float|int8 [OPENVINO_FOLDER COMPUTE_TYPE]`: writes 48 matrices of 1024 × 1024 in a type of safetensors and waits for a
+ * `open-many-weights.ts FOLDER TYPE CACHE float|int8 [onnxruntime-c | OPENVINO_FOLDER COMPUTE_TYPE]`: writes 48 matrices of 1024 × 1024 in a type of safetensors and waits for a
  * byte. Then it opens a graph that multiplies with all of them through the compile cache, and runs it. It prints a line before and one after: `done`, or
  * the code of the error. `memory-of-opening.ts` measures its memory.
  */
@@ -12,7 +12,7 @@ import { linear } from '../../src/networks/layers/primitives.ts';
 import { COMPUTE_TYPES } from '../../src/onnx/compute-type.ts';
 import type { WeightType } from '../../src/onnx/weight-type.ts';
 import { GraphBuilder } from '../../src/onnx/graph.ts';
-import { DEFAULT_RUNTIME, openvinoIn } from '../../src/runtime/registry.ts';
+import { DEFAULT_RUNTIME, ONNX_RUNTIME_C, openvinoIn } from '../../src/runtime/registry.ts';
 import { float32 } from '../../src/runtime/tensors.ts';
 import { writeTensors } from '../checkpoint/checkpoint-copies.ts';
 import { openOnCpu } from './open-on-cpu.ts';
@@ -27,7 +27,8 @@ const [, , folder, dtype, cache, weightType, libraries, type] = process.argv as 
   string?,
   string?,
 ];
-const runtime = libraries === undefined ? DEFAULT_RUNTIME : openvinoIn(libraries);
+const runtime =
+  libraries === undefined ? DEFAULT_RUNTIME : libraries === ONNX_RUNTIME_C.name ? ONNX_RUNTIME_C : openvinoIn(libraries);
 const computeType = COMPUTE_TYPES.find((known) => known === type) ?? 'float32';
 const SIDE = 1024;
 const MATRICES = 48;

@@ -5,9 +5,10 @@ import { omitUndefined } from '../../lib/omit-undefined.ts';
 import type { BuiltGraph, ComputeType } from '../../onnx/graph.ts';
 import type { ChosenDevice } from '../../runtime/choose-device.ts';
 import type { Runtime } from '../../runtime/contract.ts';
+import { requireLibrary } from '../../runtime/onnxruntime-c/library.ts';
 import { hasBfloat16 } from '../../runtime/openvino/bfloat16.ts';
 import { findLibraries, requireLibraries } from '../../runtime/openvino/library-folder.ts';
-import { openvinoIn } from '../../runtime/registry.ts';
+import { ONNX_RUNTIME_C, openvinoIn } from '../../runtime/registry.ts';
 import {
   isOpenvinoFaster,
   type Measurement,
@@ -58,6 +59,7 @@ export function checkRuntime(
       '--dtype bfloat16 is not allowed on this processor, which has neither AVX512_BF16 nor AMX; it must be auto, float32 or float16.',
     );
   const onCpu = device === 'auto' ? 'cpu' : device;
+  if (runtime === 'onnxruntime-c') requireLibrary();
   if (runtime !== 'openvino' && dtype !== 'bfloat16') return weights === 'int8' ? onCpu : device;
   requireLibraries(openvinoFolder);
   return onCpu;
@@ -99,9 +101,10 @@ export async function chooseRuntime(settings: RuntimeSettings, choice: Choice): 
       runtime: openvinoIn(openvinoFolder),
       reason: runtime === 'openvino' ? asked : 'bfloat16 was asked for',
     };
+  if (runtime === 'onnxruntime-c') return { runtime: ONNX_RUNTIME_C, reason: asked };
   if (runtime === 'onnxruntime') return onnxRuntime(asked);
+  if (device.kind !== 'cpu') return await onGpu(device, deterministic);
   if (deterministic) return onnxRuntime('--deterministic');
-  if (device.kind !== 'cpu') return onnxRuntime('the only one for this device');
   const libraries = findLibraries(openvinoFolder);
   if (libraries.state === 'broken')
     return onnxRuntime(
@@ -118,6 +121,23 @@ export async function chooseRuntime(settings: RuntimeSettings, choice: Choice): 
   } catch (error) {
     return onnxRuntime(`the runtimes could not be measured: ${messageOf(error)}`);
   }
+}
+
+/** The C API where it can use the device as well: its tensors stay there, and it sets what the binding cannot. */
+async function onGpu(device: ChosenDevice<Runtime>, deterministic: boolean): Promise<ChosenRuntime> {
+  const [report] = await ONNX_RUNTIME_C.devices({ only: device.device });
+  if (report?.computeTypes.includes(device.computeType) === true)
+    return { runtime: ONNX_RUNTIME_C, reason: 'tensors stay on the GPU' };
+  const { runtime } = device;
+  if (report === undefined) return { runtime, reason: 'the only one for this device' };
+  const { problem = `it does not compute in ${device.computeType}` } = report;
+  return {
+    runtime,
+    reason: `ONNX Runtime’s C API cannot be used: ${problem}`,
+    ...(deterministic
+      ? { warning: 'TF32 stays on with this runtime. Set NVIDIA_TF32_OVERRIDE=0 to turn it off for --deterministic.' }
+      : {}),
+  };
 }
 
 function fasterOf(

@@ -59,7 +59,8 @@ export async function loadModel(
   });
   const preview = previewVae === undefined ? undefined : await openPreviewVae(previewVae.path, families);
   const checkpoint = withPreview(own, preview);
-  const device = await chooseDevice(runtimes, checkRuntime(settings), settings.dtype);
+  const { deterministic = false } = settings;
+  const device = await chooseDevice(runtimes, checkRuntime(settings), dtypeOf(settings));
   const { computeType } = device;
   const { weights: weightType = 'float' } = settings;
   const proved = proveFit(checkpoint, computeType, weightType);
@@ -96,6 +97,7 @@ export async function loadModel(
         );
       },
       threads: settings.threads,
+      deterministic,
       cache: { folder, verify, limitBytes: settings.compileCacheBytes },
       oneAtATime: turns !== false,
       ...(isOnCpu ? { memory: { livingAt } } : {}),
@@ -164,6 +166,11 @@ function measuredNetwork(
     height: Math.round(defaultHeightPx / LATENT_PX),
     pixels: LATENT_PX,
   };
+}
+
+/** A GPU takes float16 by itself; `--deterministic` asks for float32. */
+function dtypeOf({ dtype, deterministic = false }: EngineSettings): EngineSettings['dtype'] {
+  return deterministic && dtype === 'auto' ? 'float32' : dtype;
 }
 
 /** A sentence for the log where the engine cannot keep to its cores. */

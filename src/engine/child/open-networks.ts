@@ -18,6 +18,8 @@ export interface NetworkOpenerOptions {
   readonly graphOf: (component: string, wanted: WantedGraph) => BuiltGraph;
   /** 0: as many as the machine offers. */
   readonly threads: number;
+  /** Products of float32 are computed in float32. */
+  readonly deterministic?: boolean;
   readonly cache: Pick<CompileCacheSettings, 'folder' | 'verify' | 'limitBytes'>;
   /** One network at a time is in memory. */
   readonly oneAtATime?: boolean;
@@ -113,7 +115,7 @@ export class NetworkOpener implements AsyncDisposable {
     use: OpenNetworkOptions['use'],
     memory: NetworkMemory | undefined,
   ): Promise<Network> {
-    const { runtime, device, threads, cache } = this.#options;
+    const { runtime, device, threads, deterministic = false, cache } = this.#options;
     const open = async (): Promise<Network> =>
       this.#opened.use(
         await runtime.open(graph, {
@@ -121,6 +123,7 @@ export class NetworkOpener implements AsyncDisposable {
           computeType: graph.computeType,
           device,
           threads,
+          deterministic,
           cache: { ...cache, onNote: (sentence) => void this.#notes.push(sentence) },
         }),
       );

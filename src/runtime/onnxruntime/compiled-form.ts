@@ -1,8 +1,7 @@
 /** ONNX Runtime's compiled graph for a CPU, as an entry of the compile cache. */
 import { join } from 'node:path';
 import type { CompiledForm } from '../compile-cache.ts';
-import { processorIdentity } from '../processor.ts';
-import { onnxRuntimeVersion } from './version.ts';
+import { compiledFormKey, MODEL_FILE } from './compiled-form-key.ts';
 import {
   createSession,
   loadOptimizedSession,
@@ -11,11 +10,9 @@ import {
   type SessionSettings,
 } from './session.ts';
 
-const MODEL_FILE = 'model.onnx';
-
 export function compiledForm(settings: SessionSettings): CompiledForm<OnnxRuntimeSession> {
   return {
-    key: onnxRuntimeVersion() + processorIdentity(),
+    key: compiledFormKey(),
     load: (folder) => loadOptimizedSession(join(folder, MODEL_FILE), settings),
     compileInto: (folder, widened) => saveOptimized(widened, settings, join(folder, MODEL_FILE)),
     compile: (ready) => createSession(ready, settings),

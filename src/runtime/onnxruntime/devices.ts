@@ -1,12 +1,12 @@
 /** ONNX Runtime's devices, each tried in a child process. This file loads no native library. */
 import { existsSync } from 'node:fs';
 import { totalmem } from 'node:os';
-import { delimiter, dirname, join } from 'node:path';
-import { createRequire } from 'node:module';
+import { join } from 'node:path';
 import { omitUndefined } from '../../lib/omit-undefined.ts';
 import type { DeviceReport } from '../contract.ts';
 import { tryInChild } from '../try-in-child.ts';
 import { providerOf } from './execution-provider.ts';
+import { libraryFolders } from './library-folders.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -43,7 +43,7 @@ async function cudaDevices(environment: Environment): Promise<DeviceReport[]> {
 
 async function report(device: string, environment: Environment): Promise<DeviceReport> {
   const { name } = providerOf(device);
-  const answer = isCudaMissing(name, environment)
+  const answer = name === 'cuda' && isCudaMissing(environment)
     ? { computeTypes: [], problem: 'ONNX Runtime’s CUDA provider is not installed' }
     : await tryInChild({ child: CHILD, parameters: [device], environment });
   return {
@@ -56,14 +56,8 @@ async function report(device: string, environment: Environment): Promise<DeviceR
   };
 }
 
-/**
- * ONNX Runtime looks for a provider beside its own library: in its package, or where the loader's path has another copy of it (`setup cuda`).
- * Most machines have no GPU. A look at the disk spares them half a second of processor time at each start.
- */
-function isCudaMissing(provider: string, environment: Environment): boolean {
-  if (provider !== 'cuda' || process.platform !== 'linux') return false;
-  const manifest = createRequire(import.meta.url).resolve('onnxruntime-node/package.json');
-  const own = join(dirname(manifest), 'bin', 'napi-v6', 'linux', process.arch);
-  const folders = [own, ...(environment['LD_LIBRARY_PATH'] ?? '').split(delimiter)];
-  return !folders.some((folder) => folder !== '' && existsSync(join(folder, 'libonnxruntime_providers_cuda.so')));
+/** Most machines have no GPU. A look at the disk spares them half a second of processor time at each start. */
+export function isCudaMissing(environment: Environment = process.env): boolean {
+  if (process.platform !== 'linux') return false;
+  return !libraryFolders(environment).some((folder) => existsSync(join(folder, 'libonnxruntime_providers_cuda.so')));
 }

@@ -1,15 +1,14 @@
 /** Runs a graph with ONNX Runtime: the only place that makes its sessions. */
 import './no-telemetry.ts';
-import { basename } from 'node:path';
 import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
 import { Text2ImgError } from '../../errors/text2img-error.ts';
 import { messageOf } from '../../lib/disk-errors.ts';
-import { memoryRefusal } from '../../lib/memory-errors.ts';
 import { type BuiltGraph, requireWritten } from '../../onnx/graph.ts';
 import type { ElementType, HostTensor, HostTensors } from '../contract.ts';
 import type { ExecutionProvider } from './execution-provider.ts';
 import type { Session } from '../session-network.ts';
-import { errorText } from './error-text.ts';
+import { entriesForSaving, weightsEntry } from './session-entries.ts';
+import { runtimeError } from './runtime-error.ts';
 
 export interface SessionSettings {
   readonly provider: ExecutionProvider;
@@ -29,26 +28,10 @@ export async function createSession(graph: BuiltGraph, settings: SessionSettings
   return new OnnxRuntimeSession(await translateErrors(() => InferenceSession.create(graph.model, options)));
 }
 
-/**
- * Tensors of fewer bytes stay in the optimised graph, and so must every constant of the graph itself. ONNX Runtime 1.30 writes the mask of an
- * attention as prepacked weights. With some sizes (the demo's text encoder, not CLIP-L) it reads them back and then ends with a segmentation fault
- * when it runs (`test/onnx/compile-cache.test.ts`).
- */
-const MIN_MAPPED_BYTES = 1024;
-
 /** Writes the optimised graph, weights in the form the kernels want, so that `loadOptimizedSession` starts in a fraction of the time. */
 export async function saveOptimized(graph: BuiltGraph, settings: SessionSettings, modelPath: string): Promise<void> {
   requireWritten(graph);
-  const weightsName = `${basename(modelPath)}.data`;
-  const options = sessionOptions(settings, {
-    ...weightsEntry(graph),
-    optimized_model_external_initializers_file_name: weightsName,
-    optimized_model_external_initializers_min_size_in_bytes: String(
-      Math.max(MIN_MAPPED_BYTES, graph.largestInlineBytes + 1),
-    ),
-    // ONNX Runtime 1.30 computes NaN with the packed weights of MatMulNBits that it saved itself (`test/runtime/eight-bit-weights.test.ts`).
-    save_external_prepacked_constant_initializers: graph.weightType === 'int8' ? '0' : '1',
-  });
+  const options = sessionOptions(settings, entriesForSaving(graph, modelPath));
   const session = await translateErrors(() =>
     InferenceSession.create(graph.model, { ...options, optimizedModelFilePath: modelPath }),
   );
@@ -61,10 +44,6 @@ export async function loadOptimizedSession(modelPath: string, settings: SessionS
   return new OnnxRuntimeSession(
     await translateErrors(() => InferenceSession.create(modelPath, { ...options, graphOptimizationLevel: 'disabled' })),
   );
-}
-
-function weightsEntry({ weightFiles, weightsFolder }: BuiltGraph): Readonly<Record<string, string>> {
-  return weightFiles.length === 0 ? {} : { model_external_initializers_file_folder_path: weightsFolder };
 }
 
 function sessionOptions(
@@ -127,12 +106,6 @@ async function translateErrors<T>(action: () => Promise<T>): Promise<T> {
   try {
     return await action();
   } catch (error) {
-    const message = messageOf(error);
-    const refusal = memoryRefusal(message);
-    if (refusal !== undefined)
-      throw new Text2ImgError('engine_out_of_memory', `there is not enough memory for the model: ${refusal}.`, {
-        cause: error,
-      });
-    throw new Text2ImgError('inference_failed', `ONNX Runtime failed: ${errorText(message)}`, { cause: error });
+    throw runtimeError(messageOf(error), { cause: error });
   }
 }

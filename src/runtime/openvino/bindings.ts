@@ -5,6 +5,7 @@
 import type { default as Koffi, LibraryHandle, TypeObject } from 'koffi';
 import { messageOf } from '../../lib/disk-errors.ts';
 import type { ElementType } from '../contract.ts';
+import { type StatusFunction, statusFunction } from '../native-call.ts';
 import { OPENVINO_SETUP, openvinoUnavailable } from './library-folder.ts';
 
 /** The address of one of OpenVINO's objects. */
@@ -45,12 +46,6 @@ export interface Property {
   readonly value: string;
 }
 
-/** A function that answers with `ov_status_e`. `later` runs it on a thread of its own. */
-interface StatusFunction<A extends readonly unknown[]> {
-  (...parameters: A): number;
-  later(...parameters: A): Promise<number>;
-}
-
 export type OpenVinoFunctions = ReturnType<typeof declare>;
 
 /** @throws `runtime_unavailable` where koffi or the library cannot be loaded */
@@ -68,7 +63,6 @@ export async function loadFunctions(libraryPath: string): Promise<OpenVinoFuncti
 
 /** koffi exports no name for what `out` makes. */
 type TypeSpec = string | TypeObject | ReturnType<(typeof Koffi)['out']>;
-type KoffiFunction = ReturnType<LibraryHandle['func']>;
 
 function declare(koffi: typeof Koffi, library: LibraryHandle) {
   const address = koffi.pointer(koffi.opaque());
@@ -78,7 +72,7 @@ function declare(koffi: typeof Koffi, library: LibraryHandle) {
   const partialShape = koffi.struct({ rankMin: 'int64_t', rankMax: 'int64_t', dims: 'int64_t *' });
   const version = koffi.struct({ buildNumber: 'const char *', description: 'const char *' });
   const property = koffi.struct({ key: 'const char *', value: 'const char *' });
-  const status = <A extends readonly unknown[]>(name: string, types: readonly TypeSpec[]): StatusFunction<A> =>
+  const status = <A extends readonly unknown[]>(name: string, types: readonly TypeSpec[]): StatusFunction<A, number> =>
     statusFunction(library.func(name, 'int', [...types]));
   const free = (name: string): ((object: Handle) => void) => library.func(name, 'void', [address]);
   return {
@@ -145,15 +139,4 @@ function declare(koffi: typeof Koffi, library: LibraryHandle) {
     bytesAt: (start: Handle, length: number): ArrayBuffer => koffi.view(start, length).slice(0),
     textAt: (start: Handle): string => koffi.decode.string(start),
   };
-}
-
-function statusFunction<A extends readonly unknown[]>(native: KoffiFunction): StatusFunction<A> {
-  const later = (...parameters: A): Promise<number> =>
-    new Promise((resolve, reject) => {
-      native.async(...parameters, (error: unknown, status: number) => {
-        if (error === null || error === undefined) resolve(status);
-        else reject(error);
-      });
-    });
-  return Object.assign((...parameters: A): number => native(...parameters), { later });
 }

@@ -1,6 +1,7 @@
 /** The project's tensors as OpenVINO's, and back. */
 import { Text2ImgError } from '../../errors/text2img-error.ts';
 import type { ElementType, HostTensor } from '../contract.ts';
+import { hostTensorOver } from '../tensors.ts';
 import { ELEMENT_NUMBERS, type Handle, type HostShape, type NativeShape } from './bindings.ts';
 import type { OpenVinoCore } from './core.ts';
 
@@ -51,7 +52,7 @@ export function copyOutput(core: OpenVinoCore, tensor: Handle): HostTensor {
           core.make(what, (box) => functions.tensorData(tensor, box)),
           bytes[0],
         );
-  return typed(typeOf(number[0]), shape, buffer);
+  return hostTensorOver(buffer, typeOf(number[0]), shape);
 }
 
 function shapeOf(core: OpenVinoCore, tensor: Handle): number[] {
@@ -73,19 +74,4 @@ function typeOf(number: number): ElementType {
     'internal',
     `an output of a network has OpenVINO's element type ${number}; allowed are ${Object.values(ELEMENT_NUMBERS).join(', ')}.`,
   );
-}
-
-function typed(type: ElementType, shape: readonly number[], buffer: ArrayBuffer): HostTensor {
-  switch (type) {
-    case 'float32':
-      return { type, shape, data: new Float32Array(buffer) };
-    case 'float16':
-      return { type, shape, data: new Float16Array(buffer) };
-    case 'int32':
-      return { type, shape, data: new Int32Array(buffer) };
-    case 'int64':
-      return { type, shape, data: new BigInt64Array(buffer) };
-    case 'uint8':
-      return { type, shape, data: new Uint8Array(buffer) };
-  }
 }

@@ -32,7 +32,7 @@ export interface GoldenCase {
 }
 
 /** The base checkpoint with the case's own files over it. */
-function assemble(name: string, { base = 'base', remove = [] }: GoldenCase): string {
+export function assemble(name: string, { base = 'base', remove = [] }: GoldenCase): string {
   const folder = mkdtempSync(join(tmpdir(), 'text2img-golden-'));
   process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
   cpSync(join(golden, base), folder, { recursive: true });

@@ -1,0 +1,25 @@
+/** Calls of C libraries through koffi that answer with a status. This file does not load koffi. */
+
+/** What koffi makes of a native function. */
+interface NativeFunction {
+  (...parameters: readonly unknown[]): unknown;
+  async(...parameters: readonly unknown[]): unknown;
+}
+
+/** A function that answers with a status. `later` runs it on a thread of its own. */
+export interface StatusFunction<A extends readonly unknown[], S> {
+  (...parameters: A): S;
+  later(...parameters: A): Promise<S>;
+}
+
+/** The caller says what the function's parameters and its status are. */
+export function statusFunction<A extends readonly unknown[], S>(native: NativeFunction): StatusFunction<A, S> {
+  const later = (...parameters: A): Promise<S> =>
+    new Promise((resolve, reject) => {
+      native.async(...parameters, (error: unknown, status: S) => {
+        if (error === null || error === undefined) resolve(status);
+        else reject(error);
+      });
+    });
+  return Object.assign((...parameters: A): S => native(...parameters) as S, { later });
+}

@@ -1,0 +1,56 @@
+/** The devices of ONNX Runtime's C API, each tried in a child process. This file loads no native library. */
+import { totalmem } from 'node:os';
+import { messageOf } from '../../lib/disk-errors.ts';
+import { omitUndefined } from '../../lib/omit-undefined.ts';
+import type { DeviceReport } from '../contract.ts';
+import { isCudaMissing } from '../onnxruntime/devices.ts';
+import { type Trial, tryInChild } from '../try-in-child.ts';
+import { cudaDeviceOf, isDevice } from './device-name.ts';
+import { requireLibrary } from './library.ts';
+
+const CHILD = new URL(
+  import.meta.url.endsWith('.ts') ? './try-device-child.ts' : './try-device-child.js',
+  import.meta.url,
+);
+
+/** `cpu` and every CUDA GPU that answers (or `cuda:0` with its problem); or only the one that is named, and nothing where it is of another kind. */
+export async function tryDevices(
+  only: string | undefined,
+  environment?: Trial['environment'],
+): Promise<DeviceReport[]> {
+  if (only !== undefined) return isDevice(only) ? [await report(only, environment)] : [];
+  const found = [await report('cpu', environment)];
+  for (let number = 0; ; number++) {
+    const next = await report(`cuda:${number}`, environment);
+    const isThere = next.computeTypes.length > 0;
+    if (isThere || number === 0) found.push(next);
+    if (!isThere) return found;
+  }
+}
+
+async function report(device: string, environment: Trial['environment']): Promise<DeviceReport> {
+  const kind = device === 'cpu' ? 'cpu' : 'gpu';
+  const answer = problemBefore(device, environment);
+  const { computeTypes, problem } =
+    answer === undefined
+      ? await tryInChild({ child: CHILD, parameters: [device], environment })
+      : { computeTypes: [], problem: answer };
+  return {
+    device,
+    kind,
+    computeTypes,
+    ...(kind === 'cpu' ? { memoryBytes: totalmem() } : {}),
+    ...omitUndefined({ problem }),
+  };
+}
+
+/** What is known without a process. */
+function problemBefore(device: string, environment: Trial['environment']): string | undefined {
+  try {
+    const isCuda = cudaDeviceOf(device) !== undefined;
+    requireLibrary(environment);
+    return isCuda && isCudaMissing(environment) ? 'ONNX Runtime’s CUDA provider is not installed' : undefined;
+  } catch (error) {
+    return messageOf(error);
+  }
+}

@@ -1,0 +1,34 @@
+/** The library whose C API is called: the one that `onnxruntime-node` loads, so that both share it in one process. */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { Text2ImgError } from '../../errors/text2img-error.ts';
+import { ONNX_RUNTIME_VERSION } from '../onnxruntime/cuda/cuda-wheels.ts';
+import { libraryFolders, packageLibraryFolder } from '../onnxruntime/library-folders.ts';
+
+const LIBRARY = 'libonnxruntime.so.1';
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** The path of the library that the loader would take. @throws `runtime_unavailable`, with the command that mends it */
+export function requireLibrary(environment?: Environment): string {
+  if (process.platform !== 'linux')
+    throw ortUnavailable(`it is used on Linux only; this is ${process.platform}-${process.arch}.`);
+  const found = libraryFolders(environment)
+    .map((folder) => join(folder, LIBRARY))
+    .find((path) => existsSync(path));
+  if (found !== undefined) return found;
+  const path = join(packageLibraryFolder(), LIBRARY);
+  throw ortUnavailable(`${path} is missing. ${libraryAdvice(path)}`);
+}
+
+/** What mends a library that is missing, broken or of another release. */
+export function libraryAdvice(libraryPath: string): string {
+  if (libraryPath === join(packageLibraryFolder(), LIBRARY))
+    return `Run "npm install onnxruntime-node@${ONNX_RUNTIME_VERSION}" to bring it back.`;
+  return 'Delete its folder and run "text2img setup cuda", or take the folder out of LD_LIBRARY_PATH.';
+}
+
+/** @param why sentences: the fault, and the command that mends it */
+export function ortUnavailable(why: string, options?: ErrorOptions): Text2ImgError {
+  return new Text2ImgError('runtime_unavailable', `ONNX Runtime’s C API cannot be used: ${why}`, options);
+}

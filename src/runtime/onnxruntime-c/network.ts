@@ -1,0 +1,81 @@
+/** Opens a network in ONNX Runtime through its C API: through the compile cache on a CPU, with recorded runs on CUDA. */
+import { availableParallelism } from 'node:os';
+import { Text2ImgError } from '../../errors/text2img-error.ts';
+import { messageOf } from '../../lib/disk-errors.ts';
+import type { BuiltGraph } from '../../onnx/graph.ts';
+import { openThroughCache } from '../compile-cache.ts';
+import type { DeviceTensor, HostTensor, Network, OpenOptions } from '../contract.ts';
+import { SessionNetwork } from '../session-network.ts';
+import { compiledForm } from './compiled-form.ts';
+import { cudaDeviceOf } from './device-name.ts';
+import { DeviceMemory } from './device-memory.ts';
+import { openEnvironment, type OrtEnvironment } from './environment.ts';
+import { createSession, type OrtSession, type SessionPlace } from './session.ts';
+
+export interface NetworkOptions extends OpenOptions {
+  /** 0: no run is recorded. */
+  readonly mostCaptures: number;
+}
+
+/** @throws `runtime_unavailable`, `device_unavailable`, `inference_failed`, `engine_out_of_memory` */
+export async function openNetwork(graph: BuiltGraph, options: NetworkOptions): Promise<Network> {
+  const { device, computeType, use, threads, cache, deterministic = false } = options;
+  if (computeType === 'bfloat16')
+    throw new Text2ImgError('device_unavailable', 'ONNX Runtime does not compute in bfloat16; OpenVINO does.');
+  const deviceId = cudaDeviceOf(device);
+  if (graph.weightType === 'int8' && deviceId !== undefined)
+    throw new Text2ImgError('device_unavailable', `weights of 8 bits are for the CPU, not for ${device}.`);
+  const environment = await openEnvironment();
+  const place: SessionPlace = {
+    environment,
+    memory: memoryOf(environment, device),
+    settings: {
+      // As the Node binding: `onnxruntime/network.ts`.
+      threads: threads === 0 ? availableParallelism() : threads,
+      spin: use === 'every-step',
+      ...(deviceId === undefined ? {} : { cuda: { deviceId, deterministic, capture: false } }),
+    },
+    mostCaptures: 0,
+  };
+  if (deviceId === undefined)
+    return await SessionNetwork.open(() =>
+      openThroughCache(graph, compiledForm(graph, place), cache ?? { folder: null }),
+    );
+  if (use === 'once' || options.mostCaptures === 0)
+    return await SessionNetwork.open(() => createSession(graph, place));
+  return await SessionNetwork.open(() => createCapturing(graph, place, options));
+}
+
+/** A graph with a node that the CPU must run cannot be recorded: then its runs are not. */
+async function createCapturing(
+  graph: BuiltGraph,
+  place: SessionPlace,
+  { mostCaptures, cache }: NetworkOptions,
+): Promise<OrtSession> {
+  const { settings } = place;
+  const { cuda } = settings;
+  if (cuda === undefined) return await createSession(graph, place);
+  try {
+    const capturing = { ...settings, cuda: { ...cuda, capture: true } };
+    return await createSession(graph, { ...place, settings: capturing, mostCaptures });
+  } catch (error) {
+    if (!/graph capture/i.test(messageOf(error))) throw error;
+    cache?.onNote?.(`Runs are not recorded, so each one is launched in pieces: ${messageOf(error)}`);
+    return await createSession(graph, place);
+  }
+}
+
+/** @throws `runtime_unavailable`, `device_unavailable`, `engine_out_of_memory` */
+export async function upload(tensor: HostTensor, device: string): Promise<DeviceTensor> {
+  return await memoryOf(await openEnvironment(), device).copy(tensor);
+}
+
+const memories = new WeakMap<OrtEnvironment, Map<string, DeviceMemory>>();
+
+function memoryOf(environment: OrtEnvironment, device: string): DeviceMemory {
+  const known = memories.get(environment) ?? new Map<string, DeviceMemory>();
+  memories.set(environment, known);
+  const memory = known.get(device) ?? new DeviceMemory(environment, device, cudaDeviceOf(device));
+  known.set(device, memory);
+  return memory;
+}

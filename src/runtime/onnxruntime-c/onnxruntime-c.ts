@@ -1,0 +1,32 @@
+/**
+ * ONNX Runtime through its C API, behind the contract: the same library as the Node binding's. Its runs leave the event loop free and can be ended in
+ * their midst, tensors may stay on the device, and it sets what the binding cannot. Importing this file loads no native library.
+ */
+import type { HostTensor, Runtime } from '../contract.ts';
+import { ONNX_RUNTIME_VERSION } from '../onnxruntime/cuda/cuda-wheels.ts';
+import { HeldTensor } from '../tensors.ts';
+import { cudaDeviceOf } from './device-name.ts';
+import { tryDevices } from './devices.ts';
+
+/** A worker meets few sizes of images, each with few sizes of batches. */
+const MOST_CAPTURES = 8;
+
+/** @param mostCaptures runs that a network records on CUDA, one for each shape; 0: none */
+export function onnxRuntimeC({ mostCaptures = MOST_CAPTURES }: { readonly mostCaptures?: number } = {}): Runtime {
+  return {
+    name: 'onnxruntime-c',
+    sharesCachedWeights: true,
+    version: () => ONNX_RUNTIME_VERSION,
+    devices: ({ only, environment } = {}) => tryDevices(only, environment),
+    open: async (graph, options) => {
+      cudaDeviceOf(options.device);
+      const { openNetwork } = await import('./network.ts');
+      return await openNetwork(graph, { ...options, mostCaptures });
+    },
+    upload: async (tensor: HostTensor, device: string) => {
+      if (cudaDeviceOf(device) === undefined) return new HeldTensor(tensor);
+      const { upload } = await import('./network.ts');
+      return await upload(tensor, device);
+    },
+  };
+}

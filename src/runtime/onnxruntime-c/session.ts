@@ -1,0 +1,107 @@
+/** A graph that is open in ONNX Runtime, through its C API: the only place that makes sessions of networks. */
+import { Text2ImgError } from '../../errors/text2img-error.ts';
+import { messageOf } from '../../lib/disk-errors.ts';
+import { quote } from '../../lib/foreign-text.ts';
+import { type BuiltGraph, requireWritten } from '../../onnx/graph.ts';
+import { readPorts } from '../../onnx/graph-ports.ts';
+import type { HostTensors, Tensors } from '../contract.ts';
+import { entriesForSaving, weightsEntry } from '../onnxruntime/session-entries.ts';
+import type { KeepingOptions, Session } from '../session-network.ts';
+import { CapturedRuns } from './captured-runs.ts';
+import type { DeviceMemory } from './device-memory.ts';
+import type { OrtEnvironment } from './environment.ts';
+import type { OwnedHandle } from './handle.ts';
+import { type OpenSession, runBound } from './run.ts';
+import { makeSessionOptions, type SessionSettings } from './session-options.ts';
+
+export interface SessionPlace {
+  readonly environment: OrtEnvironment;
+  readonly memory: DeviceMemory;
+  readonly settings: SessionSettings;
+  /** Recorded runs of the session; 0: none. */
+  readonly mostCaptures: number;
+}
+
+/** @throws `inference_failed`, `engine_out_of_memory` */
+export async function createSession(graph: BuiltGraph, place: SessionPlace): Promise<OrtSession> {
+  requireWritten(graph);
+  const outputs = outputsOf(graph);
+  const { environment, settings } = place;
+  using options = makeSessionOptions(environment, settings, { entries: weightsEntry(graph) });
+  return new OrtSession(await fromBytes(environment, graph, options), outputs, place);
+}
+
+/** As `saveOptimized` of `onnxruntime/session.ts`: the same files. */
+export async function saveOptimized(graph: BuiltGraph, place: SessionPlace, modelPath: string): Promise<void> {
+  requireWritten(graph);
+  const { environment, settings } = place;
+  const files = { entries: entriesForSaving(graph, modelPath), optimizedPath: modelPath };
+  using options = makeSessionOptions(environment, settings, files);
+  using _session = await fromBytes(environment, graph, options);
+}
+
+/** Loads what `saveOptimized` wrote. @param graph that was saved */
+export async function loadOptimizedSession(
+  graph: BuiltGraph,
+  modelPath: string,
+  place: SessionPlace,
+): Promise<OrtSession> {
+  const { environment, settings } = place;
+  const { functions } = environment;
+  using options = makeSessionOptions(environment, settings, { entries: {}, isOptimized: true });
+  const handle = await environment.ownLater(
+    (box) => functions.createSession.later(environment.handle, modelPath, options.address, box),
+    functions.releaseSession,
+  );
+  return new OrtSession(handle, outputsOf(graph), place);
+}
+
+async function fromBytes(
+  environment: OrtEnvironment,
+  { model }: BuiltGraph,
+  options: OwnedHandle,
+): Promise<OwnedHandle> {
+  const { functions } = environment;
+  return await environment.ownLater(
+    (box) =>
+      functions.createSessionFromArray.later(environment.handle, model, model.length, options.address, box),
+    functions.releaseSession,
+  );
+}
+
+function outputsOf({ model }: BuiltGraph): string[] {
+  try {
+    return readPorts(model).outputs.map(({ name }) => name);
+  } catch (error) {
+    throw new Text2ImgError('inference_failed', `the bytes are no graph: ${messageOf(error)}.`, { cause: error });
+  }
+}
+
+export class OrtSession implements Session {
+  readonly #session: OpenSession;
+  readonly #captures: CapturedRuns | undefined;
+
+  constructor(handle: OwnedHandle, outputs: readonly string[], place: SessionPlace) {
+    const { environment, memory, mostCaptures } = place;
+    this.#session = { environment, handle, outputs, place: memory };
+    this.#captures = mostCaptures > 0 ? new CapturedRuns(this.#session, memory, mostCaptures) : undefined;
+  }
+
+  async run(inputs: HostTensors, signal?: AbortSignal): Promise<HostTensors> {
+    // Nothing is kept.
+    return (await this.runKeeping(inputs, { keep: [], signal })) as HostTensors;
+  }
+
+  async runKeeping(inputs: Tensors, { keep, signal }: KeepingOptions): Promise<Tensors> {
+    for (const name of keep)
+      if (!this.#session.outputs.includes(name))
+        throw new Text2ImgError('internal', `the network has no output ${quote(name)} to keep.`);
+    const request = { inputs, keep, signal };
+    return this.#captures === undefined ? await runBound(this.#session, request) : await this.#captures.run(request);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#captures?.[Symbol.dispose]();
+    this.#session.handle[Symbol.dispose]();
+  }
+}
