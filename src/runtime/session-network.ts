@@ -1,6 +1,7 @@
 /** A network over a runtime's session: its runs in order, its rest, and its end. A runtime brings the session. */
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import { quote } from '../lib/foreign-text.ts';
+import type { GraphPorts } from '../onnx/graph-ports.ts';
 import type { HostTensor, HostTensors, Network, Tensors } from './contract.ts';
 import { HeldTensor, isOnDevice } from './tensors.ts';
 
@@ -99,6 +100,22 @@ async function runIn(session: Session, inputs: Tensors, { keep, signal }: Keepin
 
 function disposeKept(outputs: Tensors): void {
   for (const tensor of Object.values(outputs)) if (isOnDevice(tensor)) tensor[Symbol.dispose]();
+}
+
+/**
+ * For runtimes that take what is missing as zeros, or run without it until a node needs it.
+ * @throws `inference_failed` where an input is missing, unknown or of another type
+ */
+export function checkInputs(ports: GraphPorts['inputs'], inputs: Tensors): void {
+  for (const name of Object.keys(inputs))
+    if (!ports.some((port) => port.name === name))
+      throw new Text2ImgError('inference_failed', `the network has no input ${quote(name)}.`);
+  for (const { name, type } of ports) {
+    const tensor = Object.hasOwn(inputs, name) ? inputs[name] : undefined;
+    if (tensor === undefined) throw new Text2ImgError('inference_failed', `the input ${quote(name)} is missing.`);
+    if (tensor.type !== type)
+      throw new Text2ImgError('inference_failed', `the input ${quote(name)} is ${tensor.type}; it must be ${type}.`);
+  }
 }
 
 async function onHost(inputs: Tensors): Promise<HostTensors> {

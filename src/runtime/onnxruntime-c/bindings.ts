@@ -2,7 +2,7 @@
  * ONNX Runtime's C API from Node, through koffi: the functions of the table `OrtApi` that this project calls. Names, parameters and numbers are those
  * of the release's header `onnxruntime_c_api.h`. Places and numbers hold for one release, so no other one is taken.
  */
-import type { default as Koffi, TypeObject } from 'koffi';
+import type { default as Koffi, LibraryHandle, TypeObject } from 'koffi';
 import { messageOf } from '../../lib/disk-errors.ts';
 import { quote } from '../../lib/foreign-text.ts';
 import type { ElementType } from '../contract.ts';
@@ -68,10 +68,15 @@ function apiTable(koffi: typeof Koffi, libraryPath: string): readonly Handle[] {
   return koffi.decode(api, koffi.array('void *', length)) as Handle[];
 }
 
+/** koffi closes a library whose handle is garbage, and the table's functions with it. */
+const libraries = new Set<LibraryHandle>();
+
 /** The two functions of `OrtApiBase`. The loader gives the same library to everyone who asks for the same file, so its environment is shared. */
 function baseOf(koffi: typeof Koffi, libraryPath: string): readonly [getApi: Handle, getVersion: Handle] {
   try {
-    const base = koffi.load(libraryPath).func('OrtGetApiBase', 'void *', [])() as Handle;
+    const library = koffi.load(libraryPath);
+    libraries.add(library);
+    const base = library.func('OrtGetApiBase', 'void *', [])() as Handle;
     return koffi.decode(base, koffi.array('void *', 2)) as [Handle, Handle];
   } catch (error) {
     throw ortUnavailable(`${libraryPath} could not be loaded: ${messageOf(error)}. ${libraryAdvice(libraryPath)}`, {

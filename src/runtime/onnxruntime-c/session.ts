@@ -3,10 +3,10 @@ import { Text2ImgError } from '../../errors/text2img-error.ts';
 import { messageOf } from '../../lib/disk-errors.ts';
 import { quote } from '../../lib/foreign-text.ts';
 import { type BuiltGraph, requireWritten } from '../../onnx/graph.ts';
-import { readPorts } from '../../onnx/graph-ports.ts';
+import { type GraphPorts, readPorts } from '../../onnx/graph-ports.ts';
 import type { HostTensors, Tensors } from '../contract.ts';
 import { entriesForSaving, weightsEntry } from '../onnxruntime/session-entries.ts';
-import type { KeepingOptions, Session } from '../session-network.ts';
+import { checkInputs, type KeepingOptions, type Session } from '../session-network.ts';
 import { CapturedRuns } from './captured-runs.ts';
 import type { DeviceMemory } from './device-memory.ts';
 import type { OrtEnvironment } from './environment.ts';
@@ -25,10 +25,10 @@ export interface SessionPlace {
 /** @throws `inference_failed`, `engine_out_of_memory` */
 export async function createSession(graph: BuiltGraph, place: SessionPlace): Promise<OrtSession> {
   requireWritten(graph);
-  const outputs = outputsOf(graph);
+  const ports = portsOf(graph);
   const { environment, settings } = place;
   using options = makeSessionOptions(environment, settings, { entries: weightsEntry(graph) });
-  return new OrtSession(await fromBytes(environment, graph, options), outputs, place);
+  return new OrtSession(await fromBytes(environment, graph, options), ports, place);
 }
 
 /** As `saveOptimized` of `onnxruntime/session.ts`: the same files. */
@@ -53,7 +53,7 @@ export async function loadOptimizedSession(
     (box) => functions.createSession.later(environment.handle, modelPath, options.address, box),
     functions.releaseSession,
   );
-  return new OrtSession(handle, outputsOf(graph), place);
+  return new OrtSession(handle, portsOf(graph), place);
 }
 
 async function fromBytes(
@@ -69,9 +69,9 @@ async function fromBytes(
   );
 }
 
-function outputsOf({ model }: BuiltGraph): string[] {
+function portsOf({ model }: BuiltGraph): GraphPorts {
   try {
-    return readPorts(model).outputs.map(({ name }) => name);
+    return readPorts(model);
   } catch (error) {
     throw new Text2ImgError('inference_failed', `the bytes are no graph: ${messageOf(error)}.`, { cause: error });
   }
@@ -79,11 +79,13 @@ function outputsOf({ model }: BuiltGraph): string[] {
 
 export class OrtSession implements Session {
   readonly #session: OpenSession;
+  readonly #inputs: GraphPorts['inputs'];
   readonly #captures: CapturedRuns | undefined;
 
-  constructor(handle: OwnedHandle, outputs: readonly string[], place: SessionPlace) {
+  constructor(handle: OwnedHandle, { inputs, outputs }: GraphPorts, place: SessionPlace) {
     const { environment, memory, mostCaptures } = place;
-    this.#session = { environment, handle, outputs, place: memory };
+    this.#inputs = inputs;
+    this.#session = { environment, handle, outputs: outputs.map(({ name }) => name), place: memory };
     this.#captures = mostCaptures > 0 ? new CapturedRuns(this.#session, memory, mostCaptures) : undefined;
   }
 
@@ -96,6 +98,7 @@ export class OrtSession implements Session {
     for (const name of keep)
       if (!this.#session.outputs.includes(name))
         throw new Text2ImgError('internal', `the network has no output ${quote(name)} to keep.`);
+    checkInputs(this.#inputs, inputs);
     const request = { inputs, keep, signal };
     return this.#captures === undefined ? await runBound(this.#session, request) : await this.#captures.run(request);
   }

@@ -1,9 +1,7 @@
 /** Runs a graph with OpenVINO on the CPU: the only place that compiles one. */
-import { Text2ImgError } from '../../errors/text2img-error.ts';
-import { quote } from '../../lib/foreign-text.ts';
 import type { BuiltGraph } from '../../onnx/graph.ts';
 import type { HostTensor, HostTensors } from '../contract.ts';
-import type { Session } from '../session-network.ts';
+import { checkInputs, type Session } from '../session-network.ts';
 import type { Handle, HostPartialShape, Property } from './bindings.ts';
 import type { OpenVinoCore } from './core.ts';
 import { type OpenVinoModel, readModel } from './model.ts';
@@ -65,18 +63,11 @@ export class OpenVinoSession implements Session {
     this.#core.functions.freeModel(this.#model.handle);
   }
 
-  /** OpenVINO takes what is missing as zeros and what is new as nothing, so this is looked at here. */
   #inInputOrder(inputs: HostTensors): HostTensor[] {
     const { inputs: ports } = this.#model.ports;
-    for (const name of Object.keys(inputs))
-      if (!ports.some((port) => port.name === name))
-        throw new Text2ImgError('inference_failed', `the network has no input ${quote(name)}.`);
-    return ports.map(({ name, type }) => {
-      const tensor = Object.hasOwn(inputs, name) ? inputs[name] : undefined;
-      if (tensor === undefined) throw new Text2ImgError('inference_failed', `the input ${quote(name)} is missing.`);
-      if (tensor.type === type) return tensor;
-      throw new Text2ImgError('inference_failed', `the input ${quote(name)} is ${tensor.type}; it must be ${type}.`);
-    });
+    checkInputs(ports, inputs);
+    // All are there.
+    return ports.flatMap(({ name }) => inputs[name] ?? []);
   }
 
   /**
