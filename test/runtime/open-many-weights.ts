@@ -28,7 +28,11 @@ const [, , folder, dtype, cache, weightType, libraries, type] = process.argv as 
   string?,
 ];
 const runtime =
-  libraries === undefined ? DEFAULT_RUNTIME : libraries === ONNX_RUNTIME_C.name ? ONNX_RUNTIME_C : openvinoIn(libraries);
+  libraries === undefined
+    ? DEFAULT_RUNTIME
+    : libraries === ONNX_RUNTIME_C.name
+      ? ONNX_RUNTIME_C
+      : openvinoIn(libraries);
 const computeType = COMPUTE_TYPES.find((known) => known === type) ?? 'float32';
 const SIDE = 1024;
 const MATRICES = 48;

@@ -59,7 +59,9 @@ function apiTable(koffi: typeof Koffi, libraryPath: string): readonly Handle[] {
   const version = String(koffi.decode(getVersion, koffi.proto('const char *', []))());
   // Asked with another number, a library writes a line to stderr.
   const isKnown = version === ONNX_RUNTIME_VERSION;
-  const api = isKnown ? (koffi.decode(getApi, koffi.proto('void *', ['uint32_t']))(API_VERSION) as Handle | null) : null;
+  const api = isKnown
+    ? (koffi.decode(getApi, koffi.proto('void *', ['uint32_t']))(API_VERSION) as Handle | null)
+    : null;
   if (api === null)
     throw ortUnavailable(
       `the library ${libraryPath} is of release ${quote(version)}, not ${ONNX_RUNTIME_VERSION}. ${libraryAdvice(libraryPath)}`,
@@ -164,28 +166,13 @@ function declare(koffi: typeof Koffi, table: readonly Handle[]) {
     releaseAllocator: free('ReleaseAllocator'),
     freeWith: status<[allocator: Handle, memory: Handle]>('AllocatorFree', [address, address]),
 
-    createValue: status<
-      [allocator: Handle, shape: BigInt64Array, rank: number, type: number, made: Box]
-    >('CreateTensorAsOrtValue', [address, 'const int64_t *', 'size_t', 'int', made]),
+    createValue: status<[allocator: Handle, shape: BigInt64Array, rank: number, type: number, made: Box]>(
+      'CreateTensorAsOrtValue',
+      [address, 'const int64_t *', 'size_t', 'int', made],
+    ),
     createValueOver: status<
-      [
-        memory: Handle,
-        data: Uint8Array,
-        bytes: number,
-        shape: BigInt64Array,
-        rank: number,
-        type: number,
-        made: Box,
-      ]
-    >('CreateTensorWithDataAsOrtValue', [
-      address,
-      'void *',
-      'size_t',
-      'const int64_t *',
-      'size_t',
-      'int',
-      made,
-    ]),
+      [memory: Handle, data: Uint8Array, bytes: number, shape: BigInt64Array, rank: number, type: number, made: Box]
+    >('CreateTensorWithDataAsOrtValue', [address, 'void *', 'size_t', 'const int64_t *', 'size_t', 'int', made]),
     releaseValue: free('ReleaseValue'),
     valueData: status<[value: Handle, data: Box]>('GetTensorMutableData', [address, made]),
     typeAndShape: status<[value: Handle, made: Box]>('GetTensorTypeAndShape', [address, made]),
@@ -261,6 +248,7 @@ function declare(koffi: typeof Koffi, table: readonly Handle[]) {
     addressOf: (array: Uint8Array): Handle => koffi.address(array),
     /** A copy of bytes at an address. */
     bytesAt: (start: Handle, length: number): ArrayBuffer => koffi.view(start, length).slice(0),
-    addressesAt: (start: Handle, count: number): Handle[] => koffi.decode(start, koffi.array('void *', count)) as Handle[],
+    addressesAt: (start: Handle, count: number): Handle[] =>
+      koffi.decode(start, koffi.array('void *', count)) as Handle[],
   };
 }

@@ -119,7 +119,9 @@ export class CapturedRuns implements Disposable {
     }
     const made = new DisposableStack();
     const allocate = (facts: Record<string, ValueFacts>): ReadonlyMap<string, DeviceValue> =>
-      new Map(Object.entries(facts).map(([name, { type, shape }]) => [name, made.use(this.#allocate({ type, shape }))]));
+      new Map(
+        Object.entries(facts).map(([name, { type, shape }]) => [name, made.use(this.#allocate({ type, shape }))]),
+      );
     try {
       const capture: Capture = {
         id: ++this.#lastId,
@@ -140,8 +142,7 @@ export class CapturedRuns implements Disposable {
     const { functions } = environment;
     const sizes = BigInt64Array.from(facts.shape, BigInt);
     const handle = environment.own(
-      (box) =>
-        functions.createValue(this.#allocator.address, sizes, sizes.length, ELEMENT_NUMBERS[facts.type], box),
+      (box) => functions.createValue(this.#allocator.address, sizes, sizes.length, ELEMENT_NUMBERS[facts.type], box),
       functions.releaseValue,
     );
     return new DeviceValue(this.#memory.device, handle, facts, (value) => this.#memory.read(value));

@@ -66,8 +66,7 @@ export class DeviceMemory implements Place {
     using options = makeSessionOptions(environment, this.#settings, { entries: {}, isOptimized: true });
     const model = copyGraph(tensors);
     const handle = environment.own(
-      (box) =>
-        functions.createSessionFromArray(environment.handle, model, model.length, options.address, box),
+      (box) => functions.createSessionFromArray(environment.handle, model, model.length, options.address, box),
       functions.releaseSession,
     );
     return { environment, handle, outputs: tensors.map((_, index) => `y${index}`), place: this };

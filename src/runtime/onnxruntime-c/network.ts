@@ -41,8 +41,7 @@ export async function openNetwork(graph: BuiltGraph, options: NetworkOptions): P
     return await SessionNetwork.open(() =>
       openThroughCache(graph, compiledForm(graph, place), cache ?? { folder: null }),
     );
-  if (use === 'once' || options.mostCaptures === 0)
-    return await SessionNetwork.open(() => createSession(graph, place));
+  if (use === 'once' || options.mostCaptures === 0) return await SessionNetwork.open(() => createSession(graph, place));
   return await SessionNetwork.open(() => createCapturing(graph, place, options));
 }
 

@@ -63,8 +63,7 @@ async function fromBytes(
 ): Promise<OwnedHandle> {
   const { functions } = environment;
   return await environment.ownLater(
-    (box) =>
-      functions.createSessionFromArray.later(environment.handle, model, model.length, options.address, box),
+    (box) => functions.createSessionFromArray.later(environment.handle, model, model.length, options.address, box),
     functions.releaseSession,
   );
 }

@@ -16,20 +16,11 @@ export interface LentValue extends Disposable {
 export function lend(environment: OrtEnvironment, { type, shape, data }: HostTensor): LentValue {
   const { functions, hostMemory } = environment;
   // An empty array has no address, and koffi knows no Float16Array.
-  const bytes =
-    data.length === 0 ? new Uint8Array(1) : new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  const bytes = data.length === 0 ? new Uint8Array(1) : new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
   const sizes = BigInt64Array.from(shape, BigInt);
   const handle = environment.own(
     (box) =>
-      functions.createValueOver(
-        hostMemory,
-        bytes,
-        data.byteLength,
-        sizes,
-        sizes.length,
-        ELEMENT_NUMBERS[type],
-        box,
-      ),
+      functions.createValueOver(hostMemory, bytes, data.byteLength, sizes, sizes.length, ELEMENT_NUMBERS[type], box),
     functions.releaseValue,
   );
   return { handle, memory: [bytes, sizes], [Symbol.dispose]: () => handle[Symbol.dispose]() };

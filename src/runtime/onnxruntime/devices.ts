@@ -43,9 +43,10 @@ async function cudaDevices(environment: Environment): Promise<DeviceReport[]> {
 
 async function report(device: string, environment: Environment): Promise<DeviceReport> {
   const { name } = providerOf(device);
-  const answer = name === 'cuda' && isCudaMissing(environment)
-    ? { computeTypes: [], problem: 'ONNX Runtime’s CUDA provider is not installed' }
-    : await tryInChild({ child: CHILD, parameters: [device], environment });
+  const answer =
+    name === 'cuda' && isCudaMissing(environment)
+      ? { computeTypes: [], problem: 'ONNX Runtime’s CUDA provider is not installed' }
+      : await tryInChild({ child: CHILD, parameters: [device], environment });
   return {
     device,
     kind: name === 'cpu' ? 'cpu' : 'gpu',

@@ -30,7 +30,9 @@ test('runs are recorded and TF32 is off only where that is asked for', () => {
 });
 
 suite('the CUDA provider through the C API', { skip: NO_C_API }, () => {
-  test('options are made without the provider; a session without it is inference_failed', { skip: hasProvider }, async () => {
+  test('options are made without the provider; a session without it is inference_failed', {
+    skip: hasProvider,
+  }, async () => {
     const environment = await openEnvironment();
     const { functions } = environment;
     using made = environment.own((box) => functions.createCudaOptions(box), functions.releaseCudaOptions);

@@ -28,10 +28,16 @@ suite('the C API computes what the binding computes', { skip: NO_C_API }, () => 
       const checkpoint = await openKnown(assemble(name, readCase(name)));
       for (const component of Object.keys(checkpoint.networks)) {
         const graph = buildGraph(checkpoint, component, { computeType: 'float32' });
-        const key = createHash('sha256').update(graph.modelOver?.(() => ({ location: '' })) ?? graph.model).digest('hex');
+        const key = createHash('sha256')
+          .update(graph.modelOver?.(() => ({ location: '' })) ?? graph.model)
+          .digest('hex');
         if (seen.has(key)) continue;
         seen.add(key);
-        assert.deepEqual(await outputsOf(graph, ONNX_RUNTIME_C), await outputsOf(graph, DEFAULT_RUNTIME), `${name}: ${component}`);
+        assert.deepEqual(
+          await outputsOf(graph, ONNX_RUNTIME_C),
+          await outputsOf(graph, DEFAULT_RUNTIME),
+          `${name}: ${component}`,
+        );
       }
     }
     assert.ok(seen.size >= 20, `${seen.size} networks`);
@@ -90,8 +96,14 @@ async function outputsOf(graph: BuiltGraph, runtime: Runtime): Promise<Record<st
     const count = shape.reduce((product, size) => product * size, 1);
     inputs[name] =
       type === 'int32'
-        ? int32(Int32Array.from({ length: count }, (_, k) => k % 7), shape)
-        : float32(Float32Array.from({ length: count }, (_, k) => Math.sin(k + 1)), shape);
+        ? int32(
+            Int32Array.from({ length: count }, (_, k) => k % 7),
+            shape,
+          )
+        : float32(
+            Float32Array.from({ length: count }, (_, k) => Math.sin(k + 1)),
+            shape,
+          );
   }
   const outputs = Object.entries(await network.run(inputs));
   assert.ok(outputs.length > 0);

@@ -15,7 +15,11 @@ after(() => rm(place, { recursive: true, force: true }));
 
 suite('a long run in OpenVINO', { skip: NO_OPENVINO }, () => {
   test('timers run beside it, and a cancel ends it long before its end; the network goes on', async () => {
-    await using network = await openOnCpu(await longGraph(join(place, 'weights')), undefined, openvinoIn(LIBRARY_FOLDER));
+    await using network = await openOnCpu(
+      await longGraph(join(place, 'weights')),
+      undefined,
+      openvinoIn(LIBRARY_FOLDER),
+    );
     const first = await network.run(LONG_INPUTS);
     let ticks = 0;
     const ticking = setInterval(() => ticks++, 5);
