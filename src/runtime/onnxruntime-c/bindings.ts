@@ -6,7 +6,7 @@ import type { default as Koffi, LibraryHandle, TypeObject } from 'koffi';
 import { messageOf } from '../../lib/disk-errors.ts';
 import { quote } from '../../lib/foreign-text.ts';
 import type { ElementType } from '../contract.ts';
-import { type StatusFunction, statusFunction } from '../native-call.ts';
+import { statusFunction } from '../native-call.ts';
 import { ONNX_RUNTIME_VERSION } from '../onnxruntime/cuda/cuda-wheels.ts';
 // Before the library is loaded.
 import '../onnxruntime/no-telemetry.ts';

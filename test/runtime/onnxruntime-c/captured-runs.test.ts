@@ -63,7 +63,10 @@ suite('runs with places of their own', { skip: NO_C_API }, () => {
     for (let round = 0; round < 3; round++)
       for (const m of [1, 2, 3, 4, 5]) {
         const outputs = await opened.run({ a: filled(m, [1, m]), b: filled(round, [1, m]) });
-        assert.deepEqual([...floatsOf(outputs, 'sum')], new Array(m).fill(m + round));
+        assert.deepEqual(
+          [...floatsOf(outputs, 'sum')],
+          Array.from({ length: m }, () => m + round),
+        );
         assert.ok(opened.runs.count <= 2);
       }
     assert.equal(opened.runs.count, 2);

@@ -70,7 +70,7 @@ registerHooks({ resolve(name, context, next) {
 } });
 `,
     );
-    const environment = { NODE_OPTIONS: `--import=${pathToFileURL(hook)}` };
+    const environment = { NODE_OPTIONS: `--import=${pathToFileURL(hook).href}` };
     const { code, stderr } = await generate(environment);
     assert.equal(code, 5, stderr);
     assert.match(stderr, /koffi cannot be loaded: Cannot find package .*Run "npm install koffi"/);

@@ -29,7 +29,7 @@ export async function openCaptured(graph: BuiltGraph, outputs: readonly string[]
   const runs = new CapturedRuns(session, memory, most);
   return {
     runs,
-    run: (inputs, keep = [], signal = undefined) => runs.run({ inputs, keep, signal }),
+    run: (inputs, keep = [], signal) => runs.run({ inputs, keep, signal }),
     [Symbol.dispose]: () => {
       runs[Symbol.dispose]();
       handle[Symbol.dispose]();
