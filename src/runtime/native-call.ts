@@ -1,6 +1,6 @@
 /** Calls of C libraries through koffi that answer with a status. This file does not load koffi. */
 
-/** What koffi makes of a native function. */
+/** A function as koffi declares it. */
 interface NativeFunction {
   (...parameters: readonly unknown[]): unknown;
   async(...parameters: readonly unknown[]): unknown;

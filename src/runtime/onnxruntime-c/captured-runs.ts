@@ -26,7 +26,7 @@ interface Capture {
   readonly id: number;
   readonly inputs: ReadonlyMap<string, DeviceValue>;
   readonly outputs: ReadonlyMap<string, DeviceValue>;
-  /** What lies in the inputs, as far as that cannot have changed: an embedding that is the same at every step. */
+  /** Tensors of the device whose numbers lie in the inputs already, such as an embedding that is the same at every step. */
   readonly copied: Map<string, DeviceValue>;
 }
 
@@ -69,7 +69,7 @@ export class CapturedRuns implements Disposable {
     try {
       return await this.#runCaptured(capture, request);
     } catch (error) {
-      // What a run that ended early left recorded is not known.
+      // A run that ended early may have left half a recording.
       this.#release(key, capture);
       throw error;
     }

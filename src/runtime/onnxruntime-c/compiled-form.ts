@@ -1,4 +1,4 @@
-/** ONNX Runtime's compiled graph for a CPU, as an entry of the compile cache: the same entry as the Node binding's, because the library is the same. */
+/** ONNX Runtime's compiled graph for a CPU, as an entry of the compile cache. The Node binding shares the entry, because the library is the same. */
 import { join } from 'node:path';
 import type { BuiltGraph } from '../../onnx/graph.ts';
 import type { CompiledForm } from '../compile-cache.ts';

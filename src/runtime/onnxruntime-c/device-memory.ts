@@ -1,6 +1,6 @@
 /**
- * The memory of one device: copies tensors to it, within it and back. ONNX Runtime's C API has no copy that knows the CUDA provider of its own package,
- * so a graph of `Identity` nodes copies: what is bound to another place is moved there.
+ * The memory of one device: copies tensors to it, within it and back. The copying function of ONNX Runtime's C API does not know the CUDA provider of the
+ * package. So a graph of `Identity` nodes copies: ONNX Runtime moves each input or output that is bound to another place.
  */
 import { Text2ImgError } from '../../errors/text2img-error.ts';
 import { ELEMENT_TYPES, encodeModel } from '../../onnx/onnx-schema.ts';

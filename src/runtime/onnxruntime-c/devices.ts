@@ -13,7 +13,10 @@ const CHILD = new URL(
   import.meta.url,
 );
 
-/** `cpu` and every CUDA GPU that answers (or `cuda:0` with its problem); or only the one that is named, and nothing where it is of another kind. */
+/**
+ * `cpu` and every CUDA GPU that answers, or `cuda:0` with its problem.
+ * @param only this one; nothing is returned where it is of another kind
+ */
 export async function tryDevices(
   only: string | undefined,
   environment?: Trial['environment'],
@@ -44,7 +47,7 @@ async function report(device: string, environment: Trial['environment']): Promis
   };
 }
 
-/** What is known without a process. */
+/** A problem that shows without a process. */
 function problemBefore(device: string, environment: Trial['environment']): string | undefined {
   try {
     const isCuda = cudaDeviceOf(device) !== undefined;

@@ -21,7 +21,7 @@ export function requireLibrary(environment?: Environment): string {
   throw ortUnavailable(`${path} is missing. ${libraryAdvice(path)}`);
 }
 
-/** What mends a library that is missing, broken or of another release. */
+/** A sentence with the command that mends a library which is missing, broken or of another release. */
 export function libraryAdvice(libraryPath: string): string {
   if (libraryPath === join(packageLibraryFolder(), LIBRARY))
     return `Run "npm install onnxruntime-node@${ONNX_RUNTIME_VERSION}" to bring it back.`;

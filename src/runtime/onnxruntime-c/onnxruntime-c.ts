@@ -1,6 +1,6 @@
 /**
  * ONNX Runtime through its C API, behind the contract: the same library as the Node binding's. Its runs leave the event loop free and can be ended in
- * their midst, tensors may stay on the device, and it sets what the binding cannot. Importing this file loads no native library.
+ * their midst. Tensors may stay on the device. It sets options that the binding cannot. Importing this file loads no native library.
  */
 import type { HostTensor, Runtime } from '../contract.ts';
 import { ONNX_RUNTIME_VERSION } from '../onnxruntime/cuda/cuda-wheels.ts';

@@ -1,4 +1,4 @@
-/** What ONNX Runtime's compiled graph for a CPU depends on beside the graph, and the file that it lies in: for the binding and the C API alike. */
+/** The key of ONNX Runtime's compiled graph for a CPU, and the file that it lies in. The binding and the C API share both. */
 import { processorIdentity } from '../processor.ts';
 import { onnxRuntimeVersion } from './version.ts';
 
