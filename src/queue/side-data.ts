@@ -53,6 +53,13 @@ export interface KeepWaitingOptions {
   readonly forMs?: number | undefined;
 }
 
+/** A job that a server waits for. */
+export interface WatchMark {
+  readonly promptId: string;
+  /** Somebody looks at its previews. Progress and a quick cancel are for all marked jobs. */
+  readonly wantsPreviews: boolean;
+}
+
 export interface Preview {
   readonly promptId: string;
   /** Of the claim that made it. */
@@ -119,12 +126,12 @@ export interface SideData {
     withdraw(key: string, promptId: string, door?: string): Promise<void>;
   };
 
-  /** A server marks the jobs that it waits for, so that their workers make previews and renew them often. */
+  /** A server marks the jobs that it waits for, so that their workers renew them often, and make previews where somebody looks at them. */
   readonly watches: {
-    /** @param forMs default 10 seconds; a mark that lasts longer stays */
-    mark(promptId: string, forMs?: number): Promise<void>;
+    /** All in one write. A mark that lasts longer stays, and so does a longer wish for previews. @param forMs default 10 seconds */
+    mark(marks: readonly WatchMark[], forMs?: number): Promise<void>;
     /** Those of them that are watched now. */
-    marked(promptIds: readonly string[]): Promise<ReadonlySet<string>>;
+    marked(promptIds: readonly string[]): Promise<ReadonlyMap<string, Pick<WatchMark, 'wantsPreviews'>>>;
     /** 0: nobody watches it. */
     msLeft(promptId: string): Promise<number>;
   };

@@ -8,6 +8,7 @@ import type { RawImage } from '../job/raw-image.ts';
 import { parsePromptDocument } from '../job/prompt-document.ts';
 import { resolveRequest, seedOfRun } from '../job/resolve-request.ts';
 import type { ClaimedPrompt, CompletionRecord, FailureRecord, TransitionOutcome } from '../queue/prompt-queue.ts';
+import type { WatchMark } from '../queue/side-data.ts';
 import type { OwedWebhook } from '../queue/webhook-outbox.ts';
 import type { FinishedPrompt } from '../webhook/webhook-policy.ts';
 import { omitUndefined } from '../lib/omit-undefined.ts';
@@ -45,6 +46,7 @@ export class ClaimedJob implements Disposable {
   /** The document's own, once it is known to be one. */
   #callbackUrl: string | undefined;
   #modelName: string | undefined;
+  #wantsPreviews = false;
   /** Undefined: nobody has seen one. */
   #previews: JobPreviews | undefined;
   /** The engine that generates it, or did. */
@@ -99,10 +101,16 @@ export class ClaimedJob implements Disposable {
   }
 
   /** Whether somebody watches it. Called each second, because an engine forgets it when a pass is repeated. */
-  watch(isWatched: boolean): void {
-    if (!isWatched && !this.lease.isWatched) return;
-    this.lease.isWatched = isWatched;
-    this.#options.pool.watch(this.jobId, isWatched);
+  watch(mark: Pick<WatchMark, 'wantsPreviews'> | undefined): void {
+    const hadPreviews = this.#wantsPreviews;
+    this.lease.isWatched = mark !== undefined;
+    this.#wantsPreviews = mark?.wantsPreviews === true;
+    if (this.#wantsPreviews || hadPreviews) this.#options.pool.watch(this.jobId, this.#wantsPreviews);
+  }
+
+  /** Somebody looks at its previews. */
+  get wantsPreviews(): boolean {
+    return this.#wantsPreviews;
   }
 
   /** The image so far. */

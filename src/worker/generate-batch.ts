@@ -57,7 +57,7 @@ async function generate(batch: readonly PreparedJob[], slot: EngineSlot, context
     },
   );
   // The engine knows them from here on.
-  for (const { job } of batch) if (job.lease.isWatched) options.pool.watch(job.jobId, true);
+  for (const { job } of batch) if (job.wantsPreviews) options.pool.watch(job.jobId, true);
   const failed: FailedJob[] = [];
   let images = 0;
   await Promise.all(

@@ -1,6 +1,7 @@
 /**
  * Finds out which of this worker's jobs somebody watches. While the worker holds jobs it looks once a second, with one query by their ids. A job that somebody watches is
- * renewed each second, so that its progress is seen and a cancel noticed, and its engine makes previews. Nothing is asked for while no job is held.
+ * renewed each second, so that its progress is seen and a cancel noticed. Its engine makes previews where somebody looks at them. Nothing is asked for
+ * while no job is held.
  */
 import { EndablePause } from '../lib/endable-pause.ts';
 import { untilAborted } from '../lib/until-aborted.ts';
@@ -59,7 +60,7 @@ export class WatchedClaims implements Disposable {
     try {
       const marked = await untilAborted(watches.marked(held.map(({ id }) => id)), this.#ended.signal);
       if (marked === undefined) return;
-      for (const job of held) job.watch(marked.has(job.id));
+      for (const job of held) job.watch(marked.get(job.id));
     } catch (error) {
       this.#nextLookMs = performance.now() + AFTER_FAILURE_MS;
       logger.repeated('the worker cannot find out who watches its jobs; there are no previews meanwhile', { error });

@@ -94,7 +94,7 @@ export function sideDataConformance(name: string, create: QueueFactory): void {
       for (const promptId of ['watched', 'alone', 'released'])
         await one.orphans.offer({ key: 'k', promptId, door: `of ${promptId}`, isReleased: promptId === 'released' });
       await one.orphans.offer({ key: 'k2', promptId: 'other', door: 'x', isReleased: true });
-      await one.watches.mark('watched');
+      await one.watches.mark([{ promptId: 'watched', wantsPreviews: false }]);
       const taken = [await two.orphans.take('k'), await one.orphans.take('k'), await two.orphans.take('k')];
       assert.deepEqual(
         taken,
@@ -141,15 +141,35 @@ export function sideDataConformance(name: string, create: QueueFactory): void {
     test('a watch mark holds for its time, and a shorter one does not shorten it', async (t) => {
       const [one, two] = await open(t);
       assert.equal(await one.watches.msLeft('p'), 0);
-      await one.watches.mark('p');
-      await two.watches.mark('p', 1);
-      await two.watches.mark('short', 300);
+      await one.watches.mark([{ promptId: 'p', wantsPreviews: false }]);
+      await two.watches.mark([{ promptId: 'p', wantsPreviews: false }], 1);
+      await two.watches.mark([{ promptId: 'short', wantsPreviews: false }], 300);
       const left = await two.watches.msLeft('p');
       assert.ok(left > 1000 && left <= 10_000, String(left));
-      assert.deepEqual(await two.watches.marked(['q', 'p', 'short']), new Set(['p', 'short']));
+      assert.deepEqual(new Set((await two.watches.marked(['q', 'p', 'short'])).keys()), new Set(['p', 'short']));
       await sleep(600);
-      assert.deepEqual(await one.watches.marked(['short', 'p', 'p']), new Set(['p']));
+      assert.deepEqual(new Set((await one.watches.marked(['short', 'p', 'p'])).keys()), new Set(['p']));
       assert.deepEqual([await one.watches.msLeft('short'), (await one.watches.marked([])).size], [0, 0]);
+    });
+
+    test('previews are wanted while one of a job’s marks says so, whatever the others say; many marks are one call', async (t) => {
+      const [one, two] = await open(t);
+      const many = Array.from({ length: 600 }, (_, index) => ({ promptId: `m${index}`, wantsPreviews: index % 2 === 0 }));
+      await one.watches.mark(many);
+      await one.watches.mark([]);
+      await one.watches.mark([{ promptId: 'p', wantsPreviews: true }]);
+      await one.watches.mark([{ promptId: 'short', wantsPreviews: true }], 300);
+      await two.watches.mark(['p', 'short', 'q'].map((promptId) => ({ promptId, wantsPreviews: false })));
+      const flagsOf = async (ids: readonly string[]) => {
+        const marked = await two.watches.marked(ids);
+        return ids.map((id) => marked.get(id)?.wantsPreviews);
+      };
+      assert.deepEqual(await flagsOf(['p', 'q', 'r', 'm0', 'm1', 'm598']), [true, false, undefined, true, false, true]);
+      await sleep(600);
+      assert.deepEqual(await flagsOf(['p', 'short']), [true, false]);
+      assert.equal((await one.watches.marked(many.map(({ promptId }) => promptId))).size, 600);
+      await one.watches.mark([{ promptId: 'short', wantsPreviews: true }]);
+      assert.deepEqual(await flagsOf(['short']), [true]);
     });
 
     test('a preview is replaced in place, comes back byte by byte, and is removed', async (t) => {
@@ -252,7 +272,7 @@ export function sideDataConformance(name: string, create: QueueFactory): void {
       const [one] = await open(t);
       for (const key of HOSTILE) {
         await one.settings.set(key, key);
-        await one.watches.mark(key);
+        await one.watches.mark([{ promptId: key, wantsPreviews: false }]);
         await one.orphans.offer({ key, promptId: key, door: key, isReleased: true });
         assert.equal((await one.requests.begin({ id: key, bodyHash: key, promptIds: [key] })).isNew, true, key);
         await one.previews.put({ promptId: key, token: key, png: new Uint8Array(), step: 0, steps: 0 });

@@ -47,7 +47,7 @@ test(
     t.after(() => pool[Symbol.asyncDispose]());
     await pool.start();
     const { watches, previews, workers } = server.sideData;
-    await watches.mark('seen', 110_000);
+    await watches.mark([{ promptId: 'seen', wantsPreviews: true }], 110_000);
     const text = '[slow 100]';
     const documents = [
       { _id: 'seen', text, num_inference_steps: 1000 },

@@ -12,7 +12,7 @@ const ENDS = { timeout: 110_000 };
 test('a watched job shows previews and its progress while it is generated, and leaves none behind', ENDS, async (t) => {
   const place = await makePlace(t);
   const { watches, previews } = place.queue.sideData;
-  await watches.mark('a', 60_000);
+  await watches.mark([{ promptId: 'a', wantsPreviews: true }], 60_000);
   await place.queue.enqueue([{ _id: 'a', text: '[slow 100]', num_inference_steps: 60 }]);
   // Its lease alone would be renewed, with the progress, only after a minute.
   const worker = watch(place, { leaseMs: 180_000 });
@@ -31,7 +31,7 @@ test('a watched job shows previews and its progress while it is generated, and l
 
 test('a cancel of a watched job is noticed long before its lease would be renewed', ENDS, async (t) => {
   const place = await makePlace(t);
-  await place.queue.sideData.watches.mark('a', 110_000);
+  await place.queue.sideData.watches.mark([{ promptId: 'a', wantsPreviews: true }], 110_000);
   await place.queue.enqueue([
     { _id: 'a', text: '[slow 100]', num_inference_steps: 1000 },
     { _id: 'b', text: 'x' },
@@ -45,6 +45,22 @@ test('a cancel of a watched job is noticed long before its lease would be renewe
   assert.equal((await worker.stop()).lost, 1);
 });
 
+test('a job whose requests want no previews has its progress and a quick cancel, and no preview is made', ENDS, async (t) => {
+  const place = await makePlace(t);
+  const { watches, previews } = place.queue.sideData;
+  const put = t.mock.method(previews, 'put');
+  await watches.mark([{ promptId: 'a', wantsPreviews: false }], 110_000);
+  await place.queue.enqueue([{ _id: 'a', text: '[slow 50]', num_inference_steps: 1000 }]);
+  const worker = watch(place, { leaseMs: 600_000 });
+  await until(async () => ((await show(place, 'a')).progress?.step ?? 0) > 60);
+  assert.equal(put.mock.callCount(), 0);
+  // From here on somebody looks.
+  await watches.mark([{ promptId: 'a', wantsPreviews: true }], 110_000);
+  await until(async () => (await previews.get('a')) !== undefined);
+  await place.queue.cancel('a');
+  await until(() => worker.events.some(({ type }) => type === 'lost'));
+});
+
 test('a job that is marked only later, or no longer, is watched from then on, or no longer', ENDS, async (t) => {
   const place = await makePlace(t);
   const { watches, previews } = place.queue.sideData;
@@ -52,7 +68,7 @@ test('a job that is marked only later, or no longer, is watched from then on, or
   const worker = watch(place, { leaseMs: 600_000, graceMs: 0 });
   await until(() => worker.drawings('a') > 0);
   assert.equal(await previews.get('a'), undefined);
-  await watches.mark('a', 3000);
+  await watches.mark([{ promptId: 'a', wantsPreviews: true }], 3000);
   await until(async () => (await previews.get('a')) !== undefined);
   await until(async () => (await watches.msLeft('a')) === 0);
   let last = -1;
@@ -115,7 +131,7 @@ test('previews that cannot be kept cost the job nothing', ENDS, async (t) => {
   const { watches, previews } = place.queue.sideData;
   const put = t.mock.method(previews, 'put', () => Promise.reject(new Error('the disk is full')));
   t.mock.method(previews, 'remove', () => Promise.reject(new Error('the disk is full')));
-  await watches.mark('a', 60_000);
+  await watches.mark([{ promptId: 'a', wantsPreviews: true }], 60_000);
   await place.queue.enqueue([{ _id: 'a', text: '[slow 100]', num_inference_steps: 30 }]);
   assert.equal((await work(place)).summary.completed, 1);
   assert.ok(put.mock.callCount() > 0, 'or this test shows nothing');

@@ -19,7 +19,7 @@ export interface NewPrompt {
 export interface CreateOptions {
   /** The parsed body, from which the hash for repeats is made. */
   readonly body: unknown;
-  /** The caller goes on to `wait`: the workers send progress and previews, and a retry of a lost request may take the job over. */
+  /** The caller goes on to `wait`: the workers send progress, and a retry of a lost request may take the job over. */
   readonly isWatched: boolean;
   /** Cancels what has not ended by then. */
   readonly cancelAfterMs?: number;
@@ -56,7 +56,7 @@ export interface WaitOptions {
   /** Default: `--wait-timeout`. */
   readonly timeoutMs?: number;
   readonly onEvent?: (event: JobEvent) => void;
-  /** False: no `preview` events. */
+  /** True: `preview` events too, which the workers then make. */
   readonly withPreviews?: boolean;
 }
 
@@ -128,6 +128,6 @@ export interface Front {
   images(caller: Caller, id: string): Promise<readonly StoredImage[]>;
   /** Undefined: it does not wait in the queue. */
   estimateMs(id: string): Promise<Estimate | undefined>;
-  /** The latest one; undefined: there is none. @throws `not_found` */
+  /** The latest one; undefined: there is none yet. The workers make them for some seconds after this question. @throws `not_found` */
   preview(caller: Caller, id: string): Promise<Preview | undefined>;
 }

@@ -120,7 +120,8 @@ export class QueueFront implements Front, AsyncDisposable {
     const { waitTimeoutMs: timeoutMs, workers, noWorkerTimeoutMs, ending, queue, logger } = this.#options;
     const { hasWorker = (model: string) => workers.has(model) } = this.#options;
     const held = this.#held.get(caller.gone);
-    const endMarks = ids.map((id) => this.#marks.keep(id));
+    const withPreviews = options.onEvent !== undefined && options.withPreviews === true;
+    const endMarks = ids.map((id) => this.#marks.keep(id, { withPreviews }));
     this.#waits++;
     try {
       const jobs = await waitForJobs(
@@ -197,6 +198,7 @@ export class QueueFront implements Front, AsyncDisposable {
 
   async preview(caller: Caller, id: string): Promise<Preview | undefined> {
     await this.show(caller, id);
+    this.#marks.ask(id);
     return this.#options.queue.sideData.previews.get(id);
   }
 
@@ -231,7 +233,7 @@ export class QueueFront implements Front, AsyncDisposable {
     const ids = newIds(prompts.length);
     const [first = ''] = ids;
     if (orphanKey !== undefined) await this.#hold(caller, { orphanKey, promptId: first, door: caller.requestId });
-    if (isWatched) await Promise.all(ids.map((id) => queue.sideData.watches.mark(id)));
+    if (isWatched) await this.#marks.mark(ids);
     try {
       await this.#add(caller, { prompts, ids });
     } catch (error) {
@@ -262,7 +264,7 @@ export class QueueFront implements Front, AsyncDisposable {
     if (record.bodyHash !== bodyHash || record.promptIds.length !== prompts.length)
       throw new Text2ImgError('idempotency_mismatch', 'The Idempotency-Key was used with another body; use a new one.');
     const ids = record.promptIds;
-    if (isWatched) await Promise.all(ids.map((one) => sideData.watches.mark(one)));
+    if (isWatched) await this.#marks.mark(ids);
     if (record.isAdded) return { ids, isRepeat: true, warnings: [] };
     await this.#admission.admit(caller, prompts.length);
     await this.#add(caller, { prompts, ids, enqueueId: id });

@@ -72,7 +72,7 @@ class WaitForJobs implements Waiter, Disposable {
     else parts.ending.addEventListener('abort', this.#giveUp, { once: true });
     this.#timers.push(setTimeout(() => this.#timeOut(), timeoutMs));
     this.#timers.push(setInterval(() => this.#lookForWorkers(), WORKER_LOOK_MS));
-    if (request.onEvent !== undefined && request.withPreviews !== false)
+    if (request.onEvent !== undefined && request.withPreviews === true)
       this.#timers.push(setInterval(() => void this.#lookForPreviews(), PREVIEW_MS));
     if (ids.length === 0) resolve([]);
     for (const id of ids) parts.waiters.add(id, this);

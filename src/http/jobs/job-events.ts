@@ -120,7 +120,7 @@ async function waitLong(
 ): Promise<readonly JobSummary[]> {
   for (;;) {
     try {
-      return await front.wait(caller, [id], { timeoutMs: WAIT_MS, onEvent });
+      return await front.wait(caller, [id], { timeoutMs: WAIT_MS, onEvent, withPreviews: true });
     } catch (error) {
       const { code } = Text2ImgError.from(error);
       if (code !== 'wait_timeout' && code !== 'no_worker') throw error;

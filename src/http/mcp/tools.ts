@@ -114,7 +114,7 @@ async function untilEnded(
 ): Promise<EndedJob | undefined> {
   if (waitMs === 0) return undefined;
   try {
-    const options = { timeoutMs: waitMs, withPreviews: false, ...omitUndefined({ onEvent }) };
+    const options = { timeoutMs: waitMs, ...omitUndefined({ onEvent }) };
     const [job] = await front.wait(caller, [id], options);
     return job;
   } catch (error) {

@@ -94,7 +94,8 @@ function sendStream(reply: FastifyReply, begun: Begun, { front, tools }: Served)
     document,
     partialImages,
     usage,
-    wait: (onEvent) => completedJob(front, begun, { timeoutMs: STREAM_WAIT_MS, onEvent }),
+    wait: (onEvent) =>
+      completedJob(front, begun, { timeoutMs: STREAM_WAIT_MS, onEvent, withPreviews: partialImages > 0 }),
     images: () => front.images(caller, id),
     onTrouble(thrown) {
       const error = Text2ImgError.from(thrown);

@@ -73,7 +73,7 @@ suite('side data in MongoDB', running === undefined ? { skip: NO_MONGOD } : {}, 
     await sideData.orphans.offer(ORPHAN);
     assert.equal(await sideData.orphans.take('k'), undefined);
     await sideData.orphans.withdraw('k', 'p');
-    await sideData.watches.mark('p');
+    await sideData.watches.mark([{ promptId: 'p', wantsPreviews: false }]);
     assert.deepEqual([await sideData.watches.msLeft('p'), (await sideData.watches.marked(['p'])).size], [0, 0]);
     await sideData.previews.put(PREVIEW);
     assert.equal(await sideData.previews.get('p'), undefined);
@@ -100,7 +100,7 @@ suite('side data in MongoDB', running === undefined ? { skip: NO_MONGOD } : {}, 
     const { sideData } = place.open();
     await sideData.requests.begin(REQUEST);
     await sideData.orphans.offer(ORPHAN);
-    await sideData.watches.mark('p');
+    await sideData.watches.mark([{ promptId: 'p', wantsPreviews: false }]);
     await sideData.previews.put(PREVIEW);
     await sideData.workers.beat(WORKER);
     const db = place.client.db();
@@ -129,7 +129,7 @@ suite('side data in MongoDB', running === undefined ? { skip: NO_MONGOD } : {}, 
     assert.ok(one !== undefined && two !== undefined);
     for (const side of [one, two]) assert.equal((await side.requests.begin(REQUEST)).isNew, true);
     await one.orphans.offer(ORPHAN);
-    await one.watches.mark('p');
+    await one.watches.mark([{ promptId: 'p', wantsPreviews: false }]);
     await one.workers.beat(WORKER);
     assert.equal(await two.orphans.take('k'), undefined);
     assert.deepEqual([await two.watches.msLeft('p'), await two.workers.living()], [0, []]);
@@ -140,7 +140,7 @@ suite('side data in MongoDB', running === undefined ? { skip: NO_MONGOD } : {}, 
     const { sideData } = place.open();
     await sideData.requests.begin(REQUEST);
     await sideData.orphans.offer(ORPHAN);
-    await sideData.watches.mark('p');
+    await sideData.watches.mark([{ promptId: 'p', wantsPreviews: false }]);
     await sideData.previews.put(PREVIEW);
     await sideData.workers.beat(WORKER);
     await sideData.settings.set('a', 1);

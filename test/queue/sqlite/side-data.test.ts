@@ -25,7 +25,7 @@ test('what is too old is not found, and is removed at the first write of a proce
   const { sideData } = queue;
   await sideData.requests.begin(REQUEST);
   await sideData.orphans.offer(ORPHAN);
-  await sideData.watches.mark('p');
+  await sideData.watches.mark([{ promptId: 'p', wantsPreviews: false }]);
   await sideData.previews.put(PREVIEW);
   await sideData.settings.set('kept', 1);
   using db = new DatabaseSync(path);

@@ -12,7 +12,7 @@ const MOST = 100;
 /** @param marked of these ids those that are watched */
 export function orphansIn(
   side: SideCollections,
-  marked: (promptIds: readonly string[]) => Promise<ReadonlySet<string>>,
+  marked: SideData['watches']['marked'],
 ): SideData['orphans'] {
   return {
     offer: async ({ key, promptId, door, isReleased }) => {

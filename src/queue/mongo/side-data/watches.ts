@@ -1,4 +1,4 @@
-/** Marks of the jobs that somebody waits for. */
+/** Marks of the jobs that somebody waits for. All marks of a call are one statement. */
 import type { SideData } from '../../side-data.ts';
 import { WATCH_MS } from '../../side-data.ts';
 import { fromNow } from '../expressions.ts';
@@ -8,22 +8,28 @@ const NAME = 'text2img_watch';
 
 export function watchesIn(side: SideCollections): SideData['watches'] {
   return {
-    mark: async (promptId, forMs = WATCH_MS) => {
-      const update = [{ $set: { until: { $max: ['$until', fromNow(forMs)] } } }];
-      await side.write(NAME, (collection) =>
-        collection.updateOne({ _id: side.key(promptId) }, update, { upsert: true, ...HINT_ONLY }),
-      );
+    mark: async (marks, forMs = WATCH_MS) => {
+      if (marks.length === 0) return;
+      const until = { $max: ['$until', fromNow(forMs)] };
+      const previews = { $max: ['$previews_until', fromNow(forMs)] };
+      const writes = marks.map(({ promptId, wantsPreviews }) => {
+        const update = [{ $set: wantsPreviews ? { until, previews_until: previews } : { until } }];
+        return { updateOne: { filter: { _id: side.key(promptId) }, update, upsert: true } };
+      });
+      await side.write(NAME, (collection) => collection.bulkWrite(writes, { ordered: false, ...HINT_ONLY }));
     },
     marked: async (promptIds) => {
-      if (promptIds.length === 0) return new Set();
+      if (promptIds.length === 0) return new Map();
       const byKey = new Map(promptIds.map((promptId) => [side.key(promptId), promptId]));
       const filter = { _id: { $in: [...byKey.keys()] }, ...LASTS };
-      const found = await side.read(
-        NAME,
-        (collection) => collection.find(filter, { projection: { _id: 1 } }).toArray(),
-        [],
+      const projection = { wants_previews: { $gt: ['$previews_until', '$$NOW'] } };
+      const found = await side.read(NAME, (collection) => collection.find(filter, { projection }).toArray(), []);
+      return new Map(
+        found.flatMap(({ _id, wants_previews: wantsPreviews }) => {
+          const promptId = byKey.get(_id);
+          return promptId === undefined ? [] : [[promptId, { wantsPreviews: wantsPreviews === true }] as const];
+        }),
       );
-      return new Set(found.map(({ _id }) => byKey.get(_id)).filter((promptId) => promptId !== undefined));
     },
     msLeft: async (promptId) => {
       const projection = { left: { $subtract: ['$until', '$$NOW'] } };
