@@ -51,6 +51,8 @@ export interface EnqueueOptions {
   readonly labels?: JobLabels;
   /** The model of the n-th document (from 0), instead of the labels' one. */
   readonly modelOf?: (index: number) => string | undefined;
+  /** Cancels what has not ended so long after it was added, by the queue's clock. Default: never. */
+  readonly cancelAfterMs?: number | undefined;
   /**
    * Names this call for a repetition: documents that an earlier call under this name added are not added again, and an error takes nothing back.
    * Every document must have its `_id` then. Default: a new name, so nothing can be repeated.
@@ -228,6 +230,14 @@ export interface ModelOptions extends StatementOptions {
   readonly models?: ModelSelection | undefined;
 }
 
+/** What a look for jobs whose time is over has found. */
+export interface OverdueJobs {
+  /** Those that it ended. */
+  readonly ended: readonly string[];
+  /** Until the next one's time is over; undefined: none has one. */
+  readonly nextMs: number | undefined;
+}
+
 export interface SweepOptions extends StatementOptions {
   /** Default: the end is not reported, and no webhook is recorded. */
   readonly endings?: Endings | undefined;
@@ -285,6 +295,12 @@ export interface PromptQueue extends AsyncDisposable {
 
   /** Ends documents whose lease ran out on their last attempt with `attempts_exhausted`; returns how many. */
   reap(options?: SweepOptions): Promise<number>;
+
+  /**
+   * Ends jobs that have not ended by the time that `enqueue` was given, as `cancel` does. Any process may call it. A run that a retry begins has no such
+   * time.
+   */
+  endOverdue(options?: StatementOptions): Promise<OverdueJobs>;
 
   /**
    * Adds documents as `pending`, all or none, with exactly the fields that were given. `_id` may be given. A `job` in them is not kept.

@@ -26,6 +26,9 @@ export function cancelled(message = 'the job was cancelled by an operator.'): Fa
   return { code: 'cancelled', message };
 }
 
+/** Its request gave it so much time. */
+export const OVERDUE = cancelled('it had not ended by the time that its request set.');
+
 export function isEnded(status: string): boolean {
   return ENDED_STATUSES.some((ended) => ended === status);
 }

@@ -88,8 +88,9 @@ export class Claims {
   }
 
   async #reap(): Promise<void> {
-    const { options, tell } = this.#context;
+    const { options, tell, deadlines } = this.#context;
     const { queue, logger, signal } = options;
+    await untilAborted(deadlines.look(), signal);
     const reaped = await queue.reap({ signal, endings: endingsOf(options, tell) });
     if (reaped > 0) logger.warning('jobs failed: every attempt crashed', { count: reaped });
   }

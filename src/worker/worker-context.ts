@@ -2,6 +2,7 @@
 import type { AutomaticSchedules } from '../job/automatic-schedules.ts';
 import type { ResolvedGenerationRequest } from '../job/generation-request.ts';
 import type { ModelFacts } from '../job/model-facts.ts';
+import type { DeadlineSweeps } from '../queue/deadline-sweeps.ts';
 import type { Alive } from './alive.ts';
 import type { ClaimedJob } from './claimed-job.ts';
 import type { Failures } from './failures.ts';
@@ -20,6 +21,8 @@ export interface WorkerContext {
   readonly stop: GracefulStop;
   readonly alive: Alive;
   readonly watched: WatchedClaims;
+  /** Ends jobs whose time is over. */
+  readonly deadlines: Pick<DeadlineSweeps, 'look'>;
   readonly work: RecentWork;
   /** Aborted: no further batch begins. */
   readonly ending: AbortSignal;

@@ -7,6 +7,7 @@ import type { EngineSlot } from '../engine/pool.ts';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import { AutomaticSchedules } from '../job/automatic-schedules.ts';
 import { untilAborted } from '../lib/until-aborted.ts';
+import { DeadlineSweeps } from '../queue/deadline-sweeps.ts';
 import type { JobProgress } from '../queue/prompt-queue.ts';
 import type { WorkerRecord } from '../queue/side-data.ts';
 import { Alive } from './alive.ts';
@@ -45,6 +46,7 @@ class Worker implements Disposable {
   readonly #failures: Failures;
   readonly #alive: Alive;
   readonly #watched: WatchedClaims;
+  readonly #deadlines: DeadlineSweeps;
   readonly #context: WorkerContext;
   readonly #claims: Claims;
   /** Batches that have a slot, and jobs on their way from there to their end. A batch that rejects stays, so that the next wait meets it. */
@@ -65,6 +67,11 @@ class Worker implements Disposable {
     this.#failures = new Failures({ options, trouble: this.#trouble, stop: this.#stop });
     const { watches } = options.queue.sideData;
     this.#watched = new WatchedClaims({ watches, jobs: this.#stop.jobs, logger });
+    this.#deadlines = new DeadlineSweeps({
+      queue: options.queue,
+      logger,
+      onEnded: (ids) => this.#renewThese(new Set(ids)),
+    });
     this.#context = {
       options,
       failures: this.#failures,
@@ -73,6 +80,7 @@ class Worker implements Disposable {
       stop: this.#stop,
       alive: this.#alive,
       watched: this.#watched,
+      deadlines: this.#deadlines,
       work: this.#work,
       ending: AbortSignal.any([options.signal, this.#ending.signal]),
       tell: (event) => this.#tell(event),
@@ -87,6 +95,7 @@ class Worker implements Disposable {
   /** @returns when all is done, or when a stop waits no longer for what does not answer */
   async run(): Promise<WorkerSummary> {
     const { queue, logger: log } = this.#options;
+    await using _deadlines = this.#deadlines;
     await using _ = new Registration({ workers: queue.sideData.workers, record: () => this.#record(), logger: log });
     const summary = await untilAborted(this.#loop(), this.#stop.lastSignal);
     if (summary === undefined) {
@@ -192,6 +201,11 @@ class Worker implements Disposable {
     this.#stop[Symbol.dispose]();
     this.#alive[Symbol.dispose]();
     this.#watched[Symbol.dispose]();
+  }
+
+  /** Those of them that this worker generates stop at once: the renewal says that they are no longer its own. */
+  #renewThese(ids: ReadonlySet<string>): void {
+    for (const job of this.#stop.jobs) if (ids.has(job.id)) void job.lease.renew();
   }
 
   #record(): WorkerRecord {

@@ -13,10 +13,14 @@ export interface ServerProcess {
   readonly log: () => string;
 }
 
-export async function startServer(t: TestContext, args: readonly string[]): Promise<ServerProcess> {
+export async function startServer(
+  t: TestContext,
+  args: readonly string[],
+  environment: Readonly<Record<string, string>> = {},
+): Promise<ServerProcess> {
   const child = spawn(process.execPath, [launcher, 'serve', '--port', '0', ...args], {
     cwd: root,
-    env: cleanEnvironment(),
+    env: cleanEnvironment(environment),
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   t.after(() => child.kill('SIGKILL'));

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { Text2ImgError } from '../../errors/text2img-error.ts';
 import { quote } from '../../lib/foreign-text.ts';
 import type { Logger } from '../../observability/logger.ts';
+import { DeadlineSweeps } from '../../queue/deadline-sweeps.ts';
 import type { FollowedJob, JobSummary, ListedPage, ListOptions, PromptQueue } from '../../queue/prompt-queue.ts';
 import type { SideData } from '../../queue/side-data.ts';
 import type { ImageStore } from '../../storage/image-store.ts';
@@ -73,7 +74,7 @@ export class QueueFront implements Front, AsyncDisposable {
   readonly #lost: LostRequests;
   /** By the signal of the request, which lives as long as it. */
   readonly #held = new WeakMap<AbortSignal, Held>();
-  readonly #timers = new Set<NodeJS.Timeout>();
+  readonly #deadlines: DeadlineSweeps;
   #waits = 0;
 
   constructor(options: QueueFrontOptions) {
@@ -88,6 +89,7 @@ export class QueueFront implements Front, AsyncDisposable {
     this.#marks = new WatchMarks({ watches: sideData.watches, logger });
     this.#admission = new Admission({ queue, limits, workers });
     this.#adoption = new Adoption({ queue, sideData });
+    this.#deadlines = new DeadlineSweeps({ queue, logger });
     this.#lost = new LostRequests({ adoption: this.#adoption, queue, logger, cancelAfterMs });
   }
 
@@ -110,8 +112,7 @@ export class QueueFront implements Front, AsyncDisposable {
       lengths: prompts.map(({ document }) => (typeof document['text'] === 'string' ? document['text'].length : 0)),
       repeat: isRepeat,
     });
-    const { cancelAfterMs } = options;
-    if (cancelAfterMs !== undefined && !isRepeat) this.#cancelLater(ids, cancelAfterMs);
+    if (options.cancelAfterMs !== undefined) this.#deadlines.expect(options.cancelAfterMs);
     return created;
   }
 
@@ -203,17 +204,16 @@ export class QueueFront implements Front, AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const timer of this.#timers) clearTimeout(timer);
     this.#lost[Symbol.dispose]();
     this.#marks[Symbol.dispose]();
-    await this.#waiters[Symbol.asyncDispose]();
+    await Promise.all([this.#waiters[Symbol.asyncDispose](), this.#deadlines[Symbol.asyncDispose]()]);
   }
 
   /** A request without a key of its own: it takes over the job of the attempt before, or makes one. */
   async #createAnew(
     caller: Caller,
     prompts: readonly NewPrompt[],
-    { body, isWatched }: CreateOptions,
+    { body, isWatched, cancelAfterMs }: CreateOptions,
   ): Promise<Created> {
     const { queue } = this.#options;
     const mayBeTakenOver = isWatched && prompts.length === 1 && CANCELLED_DOORS.has(caller.door);
@@ -235,7 +235,7 @@ export class QueueFront implements Front, AsyncDisposable {
     if (orphanKey !== undefined) await this.#hold(caller, { orphanKey, promptId: first, door: caller.requestId });
     if (isWatched) await this.#marks.mark(ids);
     try {
-      await this.#add(caller, { prompts, ids });
+      await this.#add(caller, { prompts, ids, cancelAfterMs });
     } catch (error) {
       // With trouble of the queue nobody knows whether it was added: a retry finds out.
       const held = this.#held.get(caller.gone);
@@ -249,7 +249,7 @@ export class QueueFront implements Front, AsyncDisposable {
   async #createOnce(
     caller: Caller,
     prompts: readonly NewPrompt[],
-    { body, isWatched, idempotencyKey }: CreateOptions & { readonly idempotencyKey: string },
+    { body, isWatched, cancelAfterMs, idempotencyKey }: CreateOptions & { readonly idempotencyKey: string },
   ): Promise<Created> {
     const { sideData } = this.#options.queue;
     checkIdempotencyKey(idempotencyKey);
@@ -267,12 +267,12 @@ export class QueueFront implements Front, AsyncDisposable {
     if (isWatched) await this.#marks.mark(ids);
     if (record.isAdded) return { ids, isRepeat: true, warnings: [] };
     await this.#admission.admit(caller, prompts.length);
-    await this.#add(caller, { prompts, ids, enqueueId: id });
+    await this.#add(caller, { prompts, ids, cancelAfterMs, enqueueId: id });
     await sideData.requests.added(id);
     return { ids, isRepeat: !record.isNew, warnings: [] };
   }
 
-  async #add(caller: Caller, { prompts, ids, enqueueId }: Added): Promise<void> {
+  async #add(caller: Caller, { prompts, ids, cancelAfterMs, enqueueId }: Added): Promise<void> {
     const { queue } = this.#options;
     const nameOf = (index: number): string => (prompts.length === 1 ? 'The prompt' : `Prompt ${index + 1}`);
     await queue.enqueue(
@@ -281,6 +281,7 @@ export class QueueFront implements Front, AsyncDisposable {
         nameOf,
         labels: { tenant: caller.key?.name, door: caller.requestId },
         modelOf: (index) => prompts[index]?.model,
+        cancelAfterMs,
         ...(enqueueId === undefined ? {} : { enqueueId }),
       },
     );
@@ -296,26 +297,12 @@ export class QueueFront implements Front, AsyncDisposable {
     if (this.#waits < maxWaiting) return;
     throw new Text2ImgError('too_many_waiting', `${maxWaiting} requests wait for their jobs, which is the most here.`);
   }
-
-  /** By this process alone: where it ends before, the jobs run on. */
-  #cancelLater(ids: readonly string[], ms: number): void {
-    const { queue, logger } = this.#options;
-    const timer = setTimeout(() => {
-      this.#timers.delete(timer);
-      const cancels = ids.map((id) =>
-        queue.cancel(id, { message: `it had not ended ${ms / 1000} s after it was added.` }),
-      );
-      Promise.all(cancels).catch((error: unknown) =>
-        logger.warning('a job could not be cancelled after its time', { error }),
-      );
-    }, ms);
-    this.#timers.add(timer);
-  }
 }
 
 interface Added {
   readonly prompts: readonly NewPrompt[];
   readonly ids: readonly string[];
+  readonly cancelAfterMs: number | undefined;
   readonly enqueueId?: string;
 }
 

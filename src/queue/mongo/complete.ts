@@ -51,6 +51,7 @@ function completePipeline(
         'job.owner',
         'job.progress',
         'job.awaits_retry',
+        'job.cancel_at',
         'job.last_error',
         ...(isSeveral ? [] : (['image_urls'] as const)),
       ],

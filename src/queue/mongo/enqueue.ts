@@ -44,14 +44,19 @@ interface NewRecord {
   readonly bytes: number;
 }
 
+export interface MongoEnqueueOptions extends EnqueueOptions {
+  /** By the server's clock. */
+  readonly cancelAt?: Date | undefined;
+}
+
 export async function enqueue(
   prompts: PromptsCollection,
   documents: readonly RawPromptDocument[],
-  options: EnqueueOptions = {},
+  options: MongoEnqueueOptions = {},
 ): Promise<readonly DocumentId[]> {
   const isNamed = options.enqueueId !== undefined;
-  const { enqueueId = randomBytes(12).toString('hex'), labels = {}, modelOf = () => labels.model } = options;
-  const job = { ...labels, enqueue_id: enqueueId };
+  const { enqueueId = randomBytes(12).toString('hex'), labels = {}, modelOf = () => labels.model, cancelAt } = options;
+  const job = { ...labels, enqueue_id: enqueueId, cancel_at: cancelAt };
   const records = checkAddedDocuments(documents, options).map((document, index) =>
     toRecord(document, { ...job, model: modelOf(index) }),
   );
@@ -74,7 +79,12 @@ export async function enqueue(
   return records.map(({ _id }) => documentIdOf(_id));
 }
 
-function toRecord({ id, fields, name }: NamedDocument, job: JobLabels & { readonly enqueue_id: string }): NewRecord {
+interface NewState extends JobLabels {
+  readonly enqueue_id: string;
+  readonly cancel_at: Date | undefined;
+}
+
+function toRecord({ id, fields, name }: NamedDocument, job: NewState): NewRecord {
   const _id = id === undefined ? new ObjectId() : bsonOf(id);
   const document = {
     _id,

@@ -16,6 +16,7 @@ const NO_LONGER_THERE = [
   'job.owner',
   'job.progress',
   'job.awaits_retry',
+  'job.cancel_at',
   'job.resume',
 ] as const satisfies readonly PromptPath[];
 

@@ -25,6 +25,11 @@ const INDEXES = {
     key: { 'job.hook_due': 1 },
     partialFilterExpression: { 'job.hook_due': { $exists: true } },
   },
+  deadlines: {
+    name: 'text2img_deadlines',
+    key: { 'job.cancel_at': 1 },
+    partialFilterExpression: { 'job.cancel_at': { $exists: true } },
+  },
   models: {
     name: 'text2img_models',
     key: { 'job.model': 1, priority: -1, _id: 1 },

@@ -1,5 +1,6 @@
 /** The connection of the queue: opened at the first statement, with the indexes that those who work need, and what every statement is given. */
 import type { Collection, Document, MongoClient } from 'mongodb';
+import { Text2ImgError } from '../../errors/text2img-error.ts';
 import type { Logger } from '../../observability/logger.ts';
 import type { StatementOptions } from '../prompt-queue.ts';
 import { callServer } from './call-server.ts';
@@ -93,6 +94,14 @@ export class MongoConnection implements AsyncDisposable {
     }
     for (const making of new Set(this.#indexed.values())) await this.#unlessStopped(making, options.signal);
     return prompts;
+  }
+
+  /** The server's clock, in milliseconds since 1970. @throws `queue_failed` */
+  async nowMs(): Promise<number> {
+    const { run } = await this.open();
+    const { localTime } = await run(() => this.#client.db(this.database).command({ hello: 1 }));
+    if (localTime instanceof Date) return localTime.getTime();
+    throw new Text2ImgError('queue_failed', `${this.description} does not tell its time.`);
   }
 
   /** Another of the service's collections in this database. */

@@ -22,6 +22,7 @@ import type {
   ListOptions,
   ModelOptions,
   ModelSelection,
+  OverdueJobs,
   PageOptions,
   PromptIdentity,
   PromptQueue,
@@ -30,6 +31,7 @@ import type {
   RawPromptDocument,
   RetriedAll,
   RetrySelection,
+  StatementOptions,
   SweepOptions,
   TransitionOutcome,
   WaitingPrompt,
@@ -44,6 +46,7 @@ import { type ClaimMemory, claim } from './claim.ts';
 import { firstTurn } from './claim-by-turns.ts';
 import { complete } from './complete.ts';
 import { drainState, msUntilNextDue } from './drain.ts';
+import { endOverdue, OverdueMemory } from './end-overdue.ts';
 import { enqueue } from './enqueue.ts';
 import { fail } from './fail.ts';
 import { findId, idsWithPrefix } from './find-id.ts';
@@ -83,6 +86,7 @@ export class MongoPromptQueue implements PromptQueue {
     isPendingFirst: false,
     turn: firstTurn(),
   };
+  readonly #overdue = new OverdueMemory();
   readonly #wakeUp: WakeUp;
   /** Of the last claim. */
   #walks: Walks;
@@ -141,9 +145,20 @@ export class MongoPromptQueue implements PromptQueue {
     return reap(await this.#connection.openToWork({ signal }), endings);
   }
 
+  async endOverdue({ signal }: StatementOptions = {}): Promise<OverdueJobs> {
+    return endOverdue(await this.#connection.openToWork({ signal }, ['deadlines']), this.#overdue);
+  }
+
   async enqueue(documents: readonly RawPromptDocument[], options?: EnqueueOptions): Promise<readonly DocumentId[]> {
-    const more = options?.labels?.tenant === undefined ? [] : TENANT_INDEXES;
-    return enqueue(await this.#connection.openToWork({}, more), documents, options);
+    const { labels, cancelAfterMs } = options ?? {};
+    const more: readonly IndexUse[] = [
+      ...(labels?.tenant === undefined ? [] : TENANT_INDEXES),
+      ...(cancelAfterMs === undefined ? [] : (['deadlines'] as const)),
+    ];
+    const prompts = await this.#connection.openToWork({}, more);
+    const cancelAt =
+      cancelAfterMs === undefined ? undefined : new Date((await this.#connection.nowMs()) + Math.round(cancelAfterMs));
+    return enqueue(prompts, documents, { ...options, cancelAt });
   }
 
   async counts(): Promise<QueueCounts> {

@@ -6,7 +6,18 @@ import type { PromptFilter, PromptUpdate } from './statement-types.ts';
 
 export const RETRY: PromptUpdate = [
   { $set: { status: 'pending' } },
-  { $unset: ['error', 'error_at', 'job.token', 'job.resume', 'job.awaits_retry', 'job.worker', 'job.leased_at'] },
+  {
+    $unset: [
+      'error',
+      'error_at',
+      'job.token',
+      'job.resume',
+      'job.awaits_retry',
+      'job.cancel_at',
+      'job.worker',
+      'job.leased_at',
+    ],
+  },
 ];
 
 export interface RetryOptions {

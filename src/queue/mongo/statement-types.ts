@@ -9,6 +9,7 @@ import type { WebhookState } from '../webhook-outbox.ts';
 type JobField =
   | 'attempts'
   | 'awaits_retry'
+  | 'cancel_at'
   | 'door'
   | 'enqueue_id'
   | 'hook_due'

@@ -10,8 +10,8 @@ import type { Database } from './database.ts';
 import { NOW_MS } from './statements.ts';
 
 const ENQUEUE = `
-INSERT INTO prompts (id, id_kind, document, priority, enqueued_ms, model, tenant, door, enqueue_id)
-VALUES (?1, ?2, ?3, ?4, ${NOW_MS}, ?5, ?6, ?7, ?8)
+INSERT INTO prompts (id, id_kind, document, priority, enqueued_ms, model, tenant, door, enqueue_id, cancel_at_ms)
+VALUES (?1, ?2, ?3, ?4, ${NOW_MS}, ?5, ?6, ?7, ?8, ${NOW_MS} + ?9)
 ON CONFLICT (id) DO NOTHING`;
 const ADDED_BY = `SELECT 1 FROM prompts WHERE id = ?1 AND enqueue_id = ?2`;
 
@@ -28,6 +28,7 @@ export async function enqueue(
   options: EnqueueOptions = {},
 ): Promise<readonly DocumentId[]> {
   const { labels: { model, tenant = null, door = null } = {}, enqueueId = null, modelOf = () => model } = options;
+  const cancelAfterMs = options.cancelAfterMs === undefined ? null : Math.round(options.cancelAfterMs);
   const rows = checkAddedDocuments(documents, options).map(toRow);
   if (rows.length === 0) return [];
   await database.perform((statements) =>
@@ -35,7 +36,7 @@ export async function enqueue(
       for (const [index, { id, name, document, priority }] of rows.entries()) {
         const text = promptIdText(id);
         const labels = [modelOf(index) ?? null, tenant, door] as const;
-        const added = statements.run(ENQUEUE, text, id.kind, document, priority, ...labels, enqueueId);
+        const added = statements.run(ENQUEUE, text, id.kind, document, priority, ...labels, enqueueId, cancelAfterMs);
         const isOurs = added === 1 || (enqueueId !== null && statements.get(ADDED_BY, text, enqueueId) !== undefined);
         if (!isOurs) throw alreadyThere(name, text);
       }

@@ -22,7 +22,7 @@ export const IS_STUCK = 'lease_until_ms IS NULL';
 
 /** Sets the end of a row, and clears the columns that an ended row no longer has. */
 export const ENDED = `finished_ms = ${NOW_MS}, lease_until_ms = NULL, owner = NULL, progress_step = NULL, progress_steps = NULL,
-  awaits_retry = 0, resume = 0, last_error = NULL`;
+  awaits_retry = 0, resume = 0, last_error = NULL, cancel_at_ms = NULL`;
 
 /** The row's model is one of a selection. @param models names of parameters: its names as JSON, NULL for all; 1 for rows without a model */
 export function isFor({ named, unnamed }: { readonly named: string; readonly unnamed: string }): string {

@@ -5,7 +5,7 @@ import type { Statements } from './statements.ts';
 
 /** The columns of a row when a new run begins. */
 export const AGAIN = `status = 'pending', resume = 0, attempts = 0, awaits_retry = 0, token = NULL, owner = NULL, lease_until_ms = NULL, error = NULL,
-  last_error = NULL, finished_ms = NULL, worker = NULL, leased_ms = NULL`;
+  last_error = NULL, finished_ms = NULL, worker = NULL, leased_ms = NULL, cancel_at_ms = NULL`;
 
 const RETRY = `
 UPDATE prompts SET ${AGAIN}

@@ -5,6 +5,8 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { Text2ImgError } from '../../errors/text2img-error.ts';
 import { quote } from '../../lib/foreign-text.ts';
+import { OPEN_STATUSES } from '../transitions.ts';
+import { oneOf } from './expressions.ts';
 
 const SCHEMA_VERSION = 2;
 
@@ -82,12 +84,15 @@ const LATER_COLUMNS = [
   { name: 'tenant', type: 'TEXT' },
   { name: 'door', type: 'TEXT' },
   { name: 'enqueue_id', type: 'TEXT' },
+  // a job that has not ended by then is cancelled
+  { name: 'cancel_at_ms', type: 'INTEGER' },
 ] as const;
 
 /** Looks that would otherwise read every finished prompt or delivered webhook. */
 const LATER_INDEXES = {
   webhooks_prompt: 'webhooks (prompt_id)',
   webhooks_dead: "webhooks (seq) WHERE state = 'dead'",
+  prompts_deadlines: `prompts (cancel_at_ms) WHERE cancel_at_ms IS NOT NULL AND status IN ${oneOf(OPEN_STATUSES)}`,
   prompts_pending_models: "prompts (model, priority DESC, seq) WHERE status = 'pending'",
   prompts_pending_turns: "prompts (model, tenant, priority DESC, seq) WHERE status = 'pending'",
   prompts_pending_oldest: "prompts (enqueued_ms) WHERE status = 'pending'",

@@ -21,6 +21,7 @@ import type {
   ListOptions,
   ModelOptions,
   ModelSelection,
+  OverdueJobs,
   PageOptions,
   PromptIdentity,
   PromptQueue,
@@ -29,6 +30,7 @@ import type {
   RawPromptDocument,
   RetriedAll,
   RetrySelection,
+  StatementOptions,
   SweepOptions,
   TransitionOutcome,
   WaitingPrompt,
@@ -43,6 +45,7 @@ import { firstTurn } from './claim-order.ts';
 import { complete } from './complete.ts';
 import { Database } from './database.ts';
 import type { Ended } from './end-unclaimed.ts';
+import { endOverdue } from './end-overdue.ts';
 import { enqueue } from './enqueue.ts';
 import { fail } from './fail.ts';
 import {
@@ -92,6 +95,7 @@ const MAX_CLAIM_PATIENCE_MS = 15_000;
 /** Documents of one transaction, for whose time nobody else writes. */
 const RETRY_BATCH = 500;
 const NO_BATCH = { retried: 0, last: 0 } as const;
+const NONE_OVERDUE: OverdueJobs = { ended: [], nextMs: undefined };
 
 export class SqlitePromptQueue implements PromptQueue {
   readonly description: string;
@@ -157,6 +161,10 @@ export class SqlitePromptQueue implements PromptQueue {
     });
     tell(ended, endings);
     return ended.length;
+  }
+
+  async endOverdue({ signal }: StatementOptions = {}): Promise<OverdueJobs> {
+    return this.#database.look(endOverdue, NONE_OVERDUE, { signal });
   }
 
   async enqueue(documents: readonly RawPromptDocument[], options?: EnqueueOptions): Promise<readonly DocumentId[]> {

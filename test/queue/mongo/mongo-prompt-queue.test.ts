@@ -6,6 +6,7 @@ import { MongoPromptQueue } from '../../../src/queue/mongo/mongo-prompt-queue.ts
 import type { PromptQueue } from '../../../src/queue/prompt-queue.ts';
 import { findMongod, NO_MONGOD } from '../../servers/find-mongod.ts';
 import { MongoServers } from '../../servers/mongod.ts';
+import { deadlineConformance } from '../deadline-conformance.ts';
 import { enqueueConformance } from '../enqueue-conformance.ts';
 import { listConformance } from '../list-conformance.ts';
 import { modelConformance } from '../model-conformance.ts';
@@ -52,5 +53,6 @@ else {
     serveConformance(name, create);
     modelConformance(name, create);
     sideDataConformance(name, create);
+    deadlineConformance(name, create);
   }
 }

@@ -54,11 +54,11 @@ test('a file without the tables, columns and indexes of servers gets them, keeps
   {
     using db = new DatabaseSync(path);
     const indexes = db
-      .prepare("SELECT name FROM sqlite_master WHERE type = 'index' AND sql LIKE '%tenant%' OR sql LIKE '%model,%'")
+      .prepare("SELECT name FROM sqlite_master WHERE type = 'index' AND sql LIKE '%tenant%' OR sql LIKE '%model,%' OR sql LIKE '%cancel_at%'")
       .all();
     for (const { name } of indexes) db.exec(`DROP INDEX ${String(name)}`);
     for (const table of TABLES) db.exec(`DROP TABLE ${table}`);
-    for (const column of ['model', 'tenant', 'door', 'enqueue_id'])
+    for (const column of ['model', 'tenant', 'door', 'enqueue_id', 'cancel_at_ms'])
       db.exec(`ALTER TABLE prompts DROP COLUMN ${column}`);
   }
   await using queue = new SqlitePromptQueue({ path, ...OPTIONS });
@@ -66,6 +66,8 @@ test('a file without the tables, columns and indexes of servers gets them, keeps
   const claims = await queue.claim({ limit: 5, models: { named: ['m'], takesUnnamed: true }, fair: true });
   assert.deepEqual(new Set(claims.map(({ model }) => model)), new Set([undefined, 'm']));
   assert.equal((await queue.sideData.requests.begin(REQUEST)).isNew, true);
+  await queue.enqueue([{ _id: 'c', text: 'z' }], { cancelAfterMs: 60_000 });
+  assert.ok(((await queue.endOverdue()).nextMs ?? 0) > 0);
   using db = new DatabaseSync(path);
   assert.equal(db.prepare('PRAGMA user_version').get()?.['user_version'], 2);
 });

@@ -8,6 +8,7 @@ import { test, type TestContext } from 'node:test';
 import { Text2ImgError } from '../../../src/errors/text2img-error.ts';
 import type { PromptQueue } from '../../../src/queue/prompt-queue.ts';
 import { SqlitePromptQueue } from '../../../src/queue/sqlite/sqlite-prompt-queue.ts';
+import { deadlineConformance } from '../deadline-conformance.ts';
 import { enqueueConformance } from '../enqueue-conformance.ts';
 import { listConformance } from '../list-conformance.ts';
 import { modelConformance } from '../model-conformance.ts';
@@ -43,6 +44,7 @@ waitingConformance('SqlitePromptQueue', create);
 serveConformance('SqlitePromptQueue', create);
 modelConformance('SqlitePromptQueue', create);
 sideDataConformance('SqlitePromptQueue', create);
+deadlineConformance('SqlitePromptQueue', create);
 
 const OPTIONS = { leaseMs: 60_000, maxAttempts: 5, owner: 'w' };
 
