@@ -34,7 +34,7 @@ export async function runMcp(settings: ServeSettings, options: McpOptions): Prom
   const ending = AbortSignal.any([signal, ended.signal]);
   await using worker = lazyWorker(settings, { ...options, sideData: prompts.sideData, signal: ending });
   await using workers = await openWorkers(prompts, options);
-  // The own worker registers only when its model is loaded; if it cannot be, `begin` says so.
+  // The own worker begins with the first job; if it cannot work, `begin` says so.
   const noWorkerTimeoutMs = worker === undefined ? settings.noWorkerTimeoutMs : Infinity;
   const parts = { queue: prompts, store, workers, models, ending };
   await using front = openFront({ ...settings, noWorkerTimeoutMs }, options, parts);

@@ -71,7 +71,7 @@ export async function runServer(settings: ServeSettings, options: ServeOptions):
       queue: () => queueTrouble(queue.resource),
       worker: () => worker.trouble,
       // Its own worker lives from the moment that it is ready; the others are read again every few seconds.
-      liveWorkers: () => workers.living && Math.max(workers.living.length, Number(worker.isReady)),
+      liveWorkers: () => workers.working && Math.max(workers.working.length, Number(worker.isReady)),
     },
     signer,
     countTokens: clipTokenCounter(),

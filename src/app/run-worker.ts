@@ -15,7 +15,9 @@ import type { ImageStore } from '../storage/image-store.ts';
 import type { DeliverySummary, WebhookDeliverer } from '../webhook/deliverer.ts';
 import { checkOperatorDefaults } from '../worker/check-operator-defaults.ts';
 import { jobsLeft } from '../worker/jobs-left.ts';
+import { Registration } from '../worker/registration.ts';
 import type { WorkerEvent, WorkerOptions } from '../worker/worker-contract.ts';
+import { loadingRecord } from '../worker/worker-facts.ts';
 import { runWorker } from '../worker/worker.ts';
 import { closing } from './closing.ts';
 import { findModel } from './find-model.ts';
@@ -120,6 +122,11 @@ export async function runUntilStopped(settings: RunSettings, options: RunOptions
   let failure = found.left;
   // An empty queue is drained without a model; everything else waits until it is warm, so that no claim does.
   if (places.isWatching || !found.isDrained) {
+    await using registration = new Registration({
+      workers: queue.resource.sideData.workers,
+      record: () => loadingRecord({ owner: settings.queue.owner, models }),
+      logger,
+    });
     // Only now, because it may take long: a wrong database name is reported before gigabytes are downloaded.
     const events = { ...options.download, onAlive: () => healthFile.starting() };
     const findable = findableModels(served, { logger, events });
@@ -134,6 +141,7 @@ export async function runUntilStopped(settings: RunSettings, options: RunOptions
         deliverer,
         models: findable,
         healthFile,
+        registration,
         onReady: options.onReady,
       });
     } catch (error) {
@@ -191,11 +199,13 @@ interface Work {
   readonly deliverer: WebhookDeliverer;
   readonly models: readonly FindableModel[];
   readonly healthFile: HealthFile;
+  /** As one that loads. */
+  readonly registration: Registration;
   readonly onReady: RunOptions['onReady'];
 }
 
 /** Generates, and sends webhooks beside it. */
-async function work({ settings, options, deliverer, models, healthFile, onReady }: Work): Promise<void> {
+async function work({ settings, options, deliverer, models, healthFile, registration, onReady }: Work): Promise<void> {
   const { signal, logger } = options;
   await using engines = new WorkerEngines(settings.engine, {
     models,
@@ -211,6 +221,7 @@ async function work({ settings, options, deliverer, models, healthFile, onReady 
   }
   // A load cannot be interrupted, and nobody waits for it.
   if (signal.aborted) return pool.kill(new Text2ImgError('engine_unavailable', 'the engine was stopped.'));
+  await registration.handOver();
   onReady?.();
   const finished = new AbortController();
   const delivering = settings.sendsWebhooks === false ? undefined : deliverer.run(finished.signal);

@@ -79,6 +79,8 @@ export interface WorkerRecord {
   /** The models that it claims, under their canonical names. */
   readonly models: readonly string[];
   readonly loadedModel?: string | undefined;
+  /** It looks for its models or loads the first one, and claims nothing yet. */
+  readonly isLoading?: boolean | undefined;
   /** It claims documents that name no model. */
   readonly takesUnnamed: boolean;
   readonly step?: number | undefined;
@@ -163,7 +165,7 @@ export interface SideData {
     beat(worker: WorkerRecord): Promise<void>;
     /** Those whose last beat is at most a minute old, and that have not left, in the order of their ids. */
     living(): Promise<readonly WorkerRecord[]>;
-    /** The models of all workers of the last 24 hours, sorted, each once. */
+    /** The models of all workers of the last 24 hours that had one loaded, sorted, each once. */
     modelsOfDay(): Promise<readonly string[]>;
     /** Its models stay known for the day. */
     leave(id: string): Promise<void>;

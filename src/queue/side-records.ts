@@ -67,6 +67,7 @@ export function workerOf(recordText: unknown, at: Date): WorkerRecord | undefine
     seconds5min: number('seconds5min'),
     ...omitUndefined({
       loadedModel: textIn(value, 'loadedModel'),
+      isLoading: own(value, 'isLoading') === true ? true : undefined,
       step: numberIn(value, 'step'),
       steps: numberIn(value, 'steps'),
       sizes: sizesOf(own(value, 'sizes')),
@@ -75,9 +76,11 @@ export function workerOf(recordText: unknown, at: Date): WorkerRecord | undefine
   };
 }
 
-/** Sorted, each once. */
+/** Sorted, each once. A worker that never came to load its model, as after a typing error, counts for nothing. */
 export function modelsOf(workers: readonly WorkerRecord[]): readonly string[] {
-  const models = workers.flatMap((worker) => [...worker.models, ...[worker.loadedModel ?? []].flat()]);
+  const models = workers
+    .filter(({ isLoading }) => isLoading !== true)
+    .flatMap((worker) => [...worker.models, ...[worker.loadedModel ?? []].flat()]);
   return [...new Set(models)].toSorted();
 }
 

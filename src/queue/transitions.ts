@@ -42,6 +42,14 @@ export function stuckSentence(id: string): string {
   return `${id} is processing without a lease of a worker: "text2img jobs retry --force ID" makes it pending again`;
 }
 
+/** The labels that decide who generates a document, and when. */
+export type Label = 'model' | 'tenant';
+
+/** Another program wrote something else than a text there. @param type as BSON calls it */
+export function oddLabel(label: Label, type: string): FailureRecord {
+  return { code: 'invalid_document', message: `"job.${label}" is of type ${type}; allowed are a text or nothing.` };
+}
+
 const SHOWN_ID_LENGTH = 100;
 
 /** Pending, but for no living worker. @param id as it is shown @param model null: it names none; undefined: with something else than a text */

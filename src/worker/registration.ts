@@ -1,6 +1,6 @@
 /**
- * Tells servers about this worker every ten seconds: which models it generates with, how far it is, and how fast it was. Nothing relies on it for
- * correctness: a beat that fails is logged, and no job waits for it.
+ * Tells servers about this worker every ten seconds: which models it generates with, how far it is, and how fast it was. It begins while the worker loads
+ * its model, so that servers let requests wait for it. Nothing relies on it for correctness: a beat that fails is logged, and no job waits for it.
  */
 import { pause } from '../lib/pause.ts';
 import type { Logger } from '../observability/logger.ts';
@@ -24,6 +24,7 @@ export class Registration implements AsyncDisposable {
   readonly #timer: NodeJS.Timeout;
   /** One beat at a time: a queue that hangs gets no pile of them. */
   #beating: Promise<void> | undefined;
+  #isHandedOver = false;
 
   constructor(options: RegistrationOptions) {
     this.#options = options;
@@ -32,10 +33,18 @@ export class Registration implements AsyncDisposable {
     this.#beat();
   }
 
+  /** Another registration goes on with the same worker, so this one will not say that it leaves. Never rejects. */
+  async handOver(): Promise<void> {
+    this.#isHandedOver = true;
+    clearInterval(this.#timer);
+    await Promise.race([this.#beating, pause(LEAVE_MS)]);
+  }
+
   /** It leaves. Never rejects. */
   async [Symbol.asyncDispose](): Promise<void> {
     const { workers, record } = this.#options;
     clearInterval(this.#timer);
+    if (this.#isHandedOver) return;
     const leaving = (async () => {
       await this.#beating;
       await this.#try(() => workers.leave(record().id));

@@ -1,7 +1,7 @@
 /** A worker's entry in the list of workers. */
 import { hostname } from 'node:os';
 import { omitUndefined } from '../lib/omit-undefined.ts';
-import type { JobProgress } from '../queue/prompt-queue.ts';
+import type { JobProgress, ModelSelection } from '../queue/prompt-queue.ts';
 import type { WorkerRecord } from '../queue/side-data.ts';
 import { VERSION } from '../version.ts';
 import type { RecentWork } from './recent-work.ts';
@@ -13,8 +13,28 @@ export interface WorkerState {
   readonly progress: JobProgress | undefined;
 }
 
+/** Of a worker that has not loaded a model yet. */
+export function loadingRecord({ owner, models }: Pick<WorkerOptions, 'owner'> & { readonly models: ModelSelection }): WorkerRecord {
+  return {
+    ...machineOf(owner),
+    device: '',
+    models: models.named,
+    takesUnnamed: models.takesUnnamed,
+    isLoading: true,
+    images5min: 0,
+    seconds5min: 0,
+    at: new Date(),
+  };
+}
+
+/** A worker is the same one in all its records. */
+function machineOf(owner: string | undefined): Pick<WorkerRecord, 'id' | 'host' | 'pid' | 'version'> {
+  const host = hostname();
+  return { id: owner ?? `${host}:${process.pid}`, host, pid: process.pid, version: VERSION };
+}
+
 export function workerRecord(
-  { pool, defaults, owner = `${hostname()}:${process.pid}` }: WorkerOptions,
+  { pool, defaults, owner }: WorkerOptions,
   { work, progress }: WorkerState,
 ): WorkerRecord {
   const { models } = pool;
@@ -26,10 +46,7 @@ export function workerRecord(
     return [{ model: id, widthPx, heightPx, ...(typeof steps === 'number' ? { numInferenceSteps: steps } : {}) }];
   });
   return {
-    id: owner,
-    host: hostname(),
-    pid: process.pid,
-    version: VERSION,
+    ...machineOf(owner),
     device: models.find(({ facts }) => facts !== undefined)?.facts?.device ?? '',
     models: models.map(({ id }) => id),
     ...omitUndefined({ loadedModel: pool.loadedModel }),

@@ -4,8 +4,8 @@
  * `[hang]`, `[fail]`, `[garbage]`, `[no memory]`, `[memory 2]` (no memory for more than two images at once); `[slow 200]` takes so many
  * milliseconds for each step; `[noise]` makes an image that cannot be compressed. `[crash once PATH]` crashes unless the file is there, and makes it;
  * `[once CODE PATH]` fails with this code in the same way; `[hash 0123456789]` says the model's hash after the job. What ails the machine stands in
- * the file that `INSTANT_ENGINE_AILMENT` names, read anew each time: `load fails`, `load dies`, `load hangs`, `draw dies`, `draw fails`. The model
- * of a folder `instant/x` is called `x`.
+ * the file that `INSTANT_ENGINE_AILMENT` names, read anew each time: `load fails`, `load dies`, `load hangs`, `load takes 500`, `draw dies`,
+ * `draw fails`. The model of a folder `instant/x` is called `x`.
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -122,7 +122,9 @@ function canRead(folder: string): boolean {
   return existsSync(join(folder, 'model_index.json'));
 }
 
-function load({ settings }: Extract<ParentMessage, { type: 'load' }>): void {
+async function load({ settings }: Extract<ParentMessage, { type: 'load' }>): Promise<void> {
+  const takes = /^load takes (\d+)$/.exec(ailment())?.[1];
+  if (takes !== undefined) await sleep(Number(takes));
   if (ailment() === 'load dies') process.kill(process.pid, 'SIGKILL');
   if (ailment() === 'load hangs') return;
   if (!canRead(settings.checkpointFolder) || ailment() === 'load fails') {
@@ -156,7 +158,7 @@ process.on('message', (raw) => {
   const message = parentMessageSchema.parse(raw);
   switch (message.type) {
     case 'load':
-      return load(message);
+      return void load(message);
     case 'generate':
       checkMemory(message);
       for (const { jobId, request } of message.jobs) work = work.then(() => draw(jobId, request));

@@ -346,7 +346,12 @@ export function serveConformance(name: string, create: QueueFactory): void {
       const told = new Set<string>();
       const opened = Promise.withResolvers<boolean>();
       const watching = queue
-        .watchChanges({ signal: stop.signal, onChange: (id) => told.add(id), onGap: () => opened.resolve(true) })
+        .watchChanges({
+          signal: stop.signal,
+          onChange: (id) => told.add(id),
+          onGap: () => opened.resolve(true),
+          onPartial: () => opened.resolve(true),
+        })
         .then(() => opened.resolve(false));
       const canTell = await opened.promise;
       const [cancelled, done] = [await add(other), await add(other)];

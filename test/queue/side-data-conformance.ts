@@ -258,6 +258,20 @@ export function sideDataConformance(name: string, create: QueueFactory): void {
       assert.deepEqual(await two.waits.of('ann'), []);
     });
 
+    test('a worker that loads its model lives with it; its models are known for the day only when it has loaded one', async (t) => {
+      const [one, two] = await open(t);
+      await one.workers.beat({ ...WORKER, isLoading: true });
+      const [loading] = await two.workers.living();
+      assert.deepEqual({ ...loading, at: WORKER.at }, { ...WORKER, isLoading: true });
+      assert.deepEqual(await two.workers.modelsOfDay(), []);
+      await one.workers.beat(WORKER);
+      assert.equal((await two.workers.living())[0]?.isLoading, undefined);
+      assert.deepEqual(await two.workers.modelsOfDay(), ['$turbo', 'sd']);
+      await one.workers.beat({ ...WORKER, id: 'typo', models: ['typo'], isLoading: true });
+      await one.workers.leave('typo');
+      assert.deepEqual(await two.workers.modelsOfDay(), ['$turbo', 'sd']);
+    });
+
     test('a setting keeps any JSON value', async (t) => {
       const [one, two] = await open(t);
       assert.equal(await one.settings.get('a'), undefined);

@@ -37,6 +37,11 @@ export class KnownWorkers implements AsyncDisposable {
     return this.#living;
   }
 
+  /** Those that claim jobs now: not those that still load their model. Undefined: nobody knows. */
+  get working(): readonly WorkerRecord[] | undefined {
+    return this.#living?.filter(({ isLoading }) => isLoading !== true);
+  }
+
   /** Canonical ids of a day: loaded ones first, then those of living workers. */
   get models(): readonly string[] {
     const living = this.#living ?? [];
@@ -44,17 +49,17 @@ export class KnownWorkers implements AsyncDisposable {
     return [...new Set([...loaded, ...living.flatMap(({ models }) => models), ...this.#models])];
   }
 
-  /** Undefined: nobody knows. */
+  /** Also one that still loads. Undefined: nobody knows. */
   has(model: string): boolean | undefined {
     return this.#living?.some(({ models }) => models.includes(model));
   }
 
   /** Until so many jobs are done, if the workers do nothing else. They count the time that they were busy, so hours without work do not slow it. Undefined: nobody knows. */
   waitMs(jobs: number): number | undefined {
-    const living = this.#living ?? [];
-    const images = sum(living, ({ images5min }) => images5min);
-    const seconds = sum(living, ({ seconds5min }) => seconds5min);
-    return images === 0 ? undefined : Math.round((jobs * 1000 * (seconds / images)) / living.length);
+    const working = this.working ?? [];
+    const images = sum(working, ({ images5min }) => images5min);
+    const seconds = sum(working, ({ seconds5min }) => seconds5min);
+    return images === 0 ? undefined : Math.round((jobs * 1000 * (seconds / images)) / working.length);
   }
 
   async read(): Promise<void> {

@@ -1,6 +1,6 @@
 /**
  * All waits of this process. One reader looks at the jobs that anybody waits for, in one read, and tells each waiter what changed. A replica set
- * reports changes itself. That is a hint only: every job is read again from time to time, and the status that is answered always comes from a read.
+ * reports changes itself, and the embedded queue those of this process. That is a hint only: every job is read again from time to time, and the status that is answered always comes from a read.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from '../../observability/logger.ts';

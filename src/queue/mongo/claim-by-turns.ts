@@ -5,10 +5,11 @@
 import { randomBytes } from 'node:crypto';
 import { ObjectId } from 'mongodb';
 import { claimEntries, HEAD_SIZE, MAX_CLAIM_MS, type PendingOptions, SPREAD_FROM } from './claim-pending.ts';
+import { oddLabelOf } from './expressions.ts';
 import type { PromptsCollection } from './prompts-collection.ts';
 import type { PromptFilter, PromptProjection } from './statement-types.ts';
 import type { WalkEntry } from './walk.ts';
-import { PENDING_ZONES, pendingZones } from './walk-plans.ts';
+import { PENDING_PROJECTION, PENDING_ZONES, pendingZones } from './walk-plans.ts';
 
 /** A turn takes one document; where workers meet, they spread over more. */
 const TURN_SIZE = 4;
@@ -16,9 +17,14 @@ const TURN_SIZE = 4;
 const PASSING_SIZE = 256;
 const MODELS_AT_ONCE = 25;
 
-/** Whose turn was the last. */
+/** Whose turn was the last; null: those without a tenant. */
 export interface Turn {
-  tenant: unknown;
+  tenant: string | null;
+}
+
+interface NextTurn extends Turn {
+  /** A document whose tenant is no text: it has no turn, and ends in error. */
+  readonly odd?: WalkEntry;
 }
 
 /** Workers that start together begin with different tenants. */
@@ -37,6 +43,12 @@ export async function claimByTurns(prompts: PromptsCollection, turn: Turn, optio
     if (next === undefined || without.has(nameOf(next))) break;
     turn.tenant = next.tenant;
     const had = claimed.length;
+    if (next.odd !== undefined) {
+      await claimEntries(prompts, [next.odd], { ...options, limit: had + 1 });
+      // The database may refuse that it ends.
+      without.add(nameOf(next));
+      continue;
+    }
     await takeTurn(prompts, next.tenant, { ...options, limit: had + 1 });
     if (claimed.length === had) without.add(nameOf(next));
     else without.clear();
@@ -44,26 +56,41 @@ export async function claimByTurns(prompts: PromptsCollection, turn: Turn, optio
   return claimed.length > before;
 }
 
-/** Names that are no texts were not written by us; one of them stands for all. */
-function nameOf({ tenant }: Turn): string {
-  return typeof tenant === 'string' ? `= ${tenant}` : '';
+function nameOf({ tenant, odd }: NextTurn): string {
+  const kind = odd === undefined ? 'of' : 'odd';
+  return tenant === null ? kind : `${kind} ${tenant}`;
 }
 
 /** The first behind the last one; behind the end again from the front. MongoDB orders null before every text, but compares it with none. */
-async function nextTenant(prompts: PromptsCollection, { tenant: last }: Turn): Promise<Turn | undefined> {
-  const behind: PromptFilter = { 'job.tenant': typeof last === 'string' ? { $gt: last } : { $gte: '' } };
-  return (await firstTenant(prompts, behind)) ?? firstTenant(prompts, {});
+async function nextTenant(prompts: PromptsCollection, { tenant: last }: Turn): Promise<NextTurn | undefined> {
+  const behind: PromptFilter = { 'job.tenant': last === null ? { $gte: '' } : { $gt: last } };
+  return (await firstTenant(prompts, behind, last)) ?? firstTenant(prompts, {}, null);
 }
 
-async function firstTenant(prompts: PromptsCollection, range: PromptFilter): Promise<Turn | undefined> {
+async function firstTenant(
+  prompts: PromptsCollection,
+  range: PromptFilter,
+  last: string | null,
+): Promise<NextTurn | undefined> {
   const { collection, scope, bounds, hints } = prompts;
   const filter: PromptFilter = { ...scope, ...range, status: 'pending' };
-  const projection: PromptProjection = { _id: 1, 'job.tenant': 1 };
+  const projection: PromptProjection = { ...PENDING_PROJECTION, 'job.tenant': 1 };
   const options = { projection, sort: { 'job.tenant': 1 }, limit: 1, ...bounds } as const;
   const [found] = await prompts.run(() => collection.find(filter, { ...options, ...hints.turns }).toArray());
   if (found === undefined) return undefined;
   const { job } = found as { readonly job?: { readonly tenant?: unknown } | null };
-  return { tenant: job?.tenant ?? null };
+  const tenant = job?.tenant ?? null;
+  if (oddLabelOf(found) === undefined && (tenant === null || typeof tenant === 'string')) return { tenant };
+  const [zone] = pendingZones({ filter: scope, hint: 'turns' });
+  if (zone === undefined) throw new RangeError('a queue has zones');
+  return { tenant: placeOf(tenant, last), odd: { document: found, zone } };
+}
+
+/** The index has a list under each of its elements: the turns go on behind the one that was found. */
+function placeOf(tenant: unknown, last: string | null): string | null {
+  const names: readonly unknown[] = Array.isArray(tenant) ? tenant : [tenant];
+  const behind = names.filter((name) => typeof name === 'string').filter((name) => last === null || name > last);
+  return behind.toSorted()[0] ?? last;
 }
 
 /** Higher priorities first, then older ones; where models are read in groups, the age is known of ObjectIds only. */

@@ -1,8 +1,8 @@
 /** Claims documents whose worker's lease is over, or whose retry is due. */
 import type { Endings } from '../prompt-queue.ts';
 import { newRunId } from '../transitions.ts';
-import { claimEntry } from './claim-entry.ts';
-import { ATTEMPTS, leaseEnded, literal, RUN_IS_OURS } from './expressions.ts';
+import { claimEntry, endEntry } from './claim-entry.ts';
+import { ATTEMPTS, LABELS_ARE_OURS, leaseEnded, literal, oddLabelOf, RUN_IS_OURS } from './expressions.ts';
 import type { PromptsCollection } from './prompts-collection.ts';
 import type { Expression, PromptFields, PromptUpdate } from './statement-types.ts';
 import type { ClaimedRecord } from './take-one.ts';
@@ -48,7 +48,15 @@ async function claimFrom(
   if (entries.length === 0 && isWhole) walk.endPass();
   for (const entry of entries) {
     if (claimed.length >= limit || prompts.signal?.aborted === true) return;
-    const filter = { ...prompts.scope, ...leaseEnded({ $lt: [ATTEMPTS, prompts.maxAttempts] }) };
+    const hasAttempts: Expression = { $lt: [ATTEMPTS, prompts.maxAttempts] };
+    const failure = oddLabelOf(entry.document);
+    if (failure !== undefined) {
+      const filter = leaseEnded({ $and: [hasAttempts, { $not: [LABELS_ARE_OURS] }] });
+      await endEntry(prompts, { walk, entry, filter, failure, endings });
+      await walk.calm(prompts.signal);
+      continue;
+    }
+    const filter = { ...prompts.scope, ...leaseEnded({ $and: [hasAttempts, LABELS_ARE_OURS] }) };
     const outcome = await claimEntry(prompts, { walk, entry, filter, take: takeEnded, endings });
     await walk.calm(prompts.signal);
     if (outcome !== 'missed' && outcome !== 'passed') claimed.push(outcome);

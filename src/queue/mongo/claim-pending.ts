@@ -6,7 +6,16 @@ import { Text2ImgError } from '../../errors/text2img-error.ts';
 import type { Endings, FailureRecord } from '../prompt-queue.ts';
 import { newRunId } from '../transitions.ts';
 import { claimEntry, type EntryOutcome, endEntry, TOO_LARGE } from './claim-entry.ts';
-import { ATTEMPTS, IS_TOO_LARGE, JOB_IS_OURS, literal, RUN_IS_OURS, statusIs } from './expressions.ts';
+import {
+  ATTEMPTS,
+  IS_TOO_LARGE,
+  JOB_IS_OURS,
+  LABELS_ARE_OURS,
+  literal,
+  oddLabelOf,
+  RUN_IS_OURS,
+  statusIs,
+} from './expressions.ts';
 import type { PromptsCollection } from './prompts-collection.ts';
 import type { Expression, PromptFields, PromptFilter, PromptUpdate } from './statement-types.ts';
 import type { ClaimedRecord } from './take-one.ts';
@@ -93,7 +102,11 @@ async function claimOrEnd(
     await endEntry(prompts, { walk, entry, filter, failure: ending.failure, endings });
     return 'passed';
   }
-  const filter: PromptFilter = { ...prompts.scope, status: 'pending', $expr: { $and: [isPending, JOB_IS_OURS] } };
+  const filter: PromptFilter = {
+    ...prompts.scope,
+    status: 'pending',
+    $expr: { $and: [isPending, JOB_IS_OURS, LABELS_ARE_OURS] },
+  };
   return claimEntry(prompts, { walk, entry, filter, take: takePending, endings });
 }
 
@@ -106,6 +119,8 @@ function endingOf({
     const message = `"job" is of type ${String(jobType)}; the service keeps its state there, so allowed are a sub-document or nothing.`;
     return { condition: { $not: [JOB_IS_OURS] }, failure: { code: 'invalid_document', message } };
   }
+  const failure = oddLabelOf(document);
+  if (failure !== undefined) return { condition: { $not: [LABELS_ARE_OURS] }, failure };
   return isTooLarge === true ? { condition: IS_TOO_LARGE, failure: TOO_LARGE } : undefined;
 }
 

@@ -1,7 +1,8 @@
 /** The pieces of update pipelines: times are the server's, and strings from outside are literals. */
 
 import { Long } from 'mongodb';
-import type { JobStatus } from '../prompt-queue.ts';
+import type { FailureRecord, JobStatus } from '../prompt-queue.ts';
+import { oddLabel } from '../transitions.ts';
 import type { Expression, Literal, PromptFilter } from './statement-types.ts';
 
 /** A whole number as one: the driver would write what does not fit into 32 bits as a double, which Python reads as a float. */
@@ -53,6 +54,25 @@ export function statusIs(status: JobStatus): Expression {
 
 /** `job` is ours to write into. A document whose `job` is something else is failed, not claimed. */
 export const JOB_IS_OURS: Expression = { $in: [{ $type: '$job' }, ['missing', 'object']] };
+
+/** Types that a label may have. */
+const LABEL_TYPES = ['missing', 'null', 'string', 'undefined'] as const satisfies readonly Expression[];
+const LABEL_TYPE_NAMES: ReadonlySet<unknown> = new Set(LABEL_TYPES);
+
+/** What decides who generates it, and when, is what a server writes: a text, or nothing. */
+export const LABELS_ARE_OURS: Expression = {
+  $and: [{ $in: [{ $type: '$job.model' }, LABEL_TYPES] }, { $in: [{ $type: '$job.tenant' }, LABEL_TYPES] }],
+};
+
+/** For a projection. */
+export const LABEL_TYPES_OF = { model_type: { $type: '$job.model' }, tenant_type: { $type: '$job.tenant' } } as const;
+
+/** Of what `LABEL_TYPES_OF` has read. Undefined: the labels are ours. */
+export function oddLabelOf(document: Readonly<Record<string, unknown>>): FailureRecord | undefined {
+  const labels = { model: document['model_type'], tenant: document['tenant_type'] } as const;
+  const odd = (['model', 'tenant'] as const).find((label) => !LABEL_TYPE_NAMES.has(labels[label]));
+  return odd === undefined ? undefined : oddLabel(odd, String(labels[odd]));
+}
 
 /** A document may have 16 MB; what is written into it later must find room, images' addresses and webhooks included. */
 const LARGEST_BYTES = 15 * 1024 * 1024;

@@ -111,7 +111,9 @@ type ComputedField =
   | 'job_type'
   | 'lease_until'
   | 'model'
+  | 'model_type'
   | 'run_id'
+  | 'tenant_type'
   | 'wait_ms';
 
 export type PromptProjection = { readonly [Path in PromptPath]?: 1 } & {
@@ -154,6 +156,7 @@ type TypeName =
   | 'minKey'
   | 'missing'
   | 'null'
+  | 'number'
   | 'object'
   | 'objectId'
   | 'regex'

@@ -5,13 +5,14 @@ import {
   ATTEMPTS,
   HAS_LEASE_DATE,
   IS_TOO_LARGE,
+  LABEL_TYPES_OF,
   LEASE_IS_OURS,
   LEASE_IS_OVER,
   literal,
   statusIs,
 } from './expressions.ts';
 import type { IndexHints } from './indexes.ts';
-import type { PromptFilter } from './statement-types.ts';
+import type { PromptFilter, PromptProjection } from './statement-types.ts';
 import type { StoredDocument } from './statements.ts';
 import type { Find, Spot, WalkPlan, Zone } from './walk-plan.ts';
 
@@ -39,6 +40,16 @@ const ODD_TYPES = [
   'dbPointer',
   'undefined',
 ] as const;
+
+/** Documents whose `job.model` is no text. Of a list its elements count: a list of names that no worker has is not found. */
+const ODD_MODELS: PromptFilter = {
+  $or: [
+    ...[...ODD_TYPES.filter((type) => type !== 'string' && type !== 'undefined'), 'number' as const].map((type) => ({
+      'job.model': { $type: type },
+    })),
+    { 'job.model': [] },
+  ],
+};
 
 /** Some of the pending documents, and the index in which they lie by priority. */
 export interface PendingScope {
@@ -85,6 +96,16 @@ function oddZones({ filter: scope, hint, hasLists = false }: PendingScope): read
     // Only when nothing else can be claimed, so the server goes through few documents without a model.
     ...(hasLists
       ? [{ finds: () => [{ filter: lists, sort: BY_PRIORITY, hint }], behind, everyMs: NESTED_LOOK_MS }]
+      : []),
+    // A selection of models finds none of them.
+    ...(hint === 'models'
+      ? [
+          {
+            finds: () => [{ filter: { ...PENDING, ...ODD_MODELS }, sort: { 'job.model': 1 } as const, hint }],
+            behind,
+            everyMs: NESTED_LOOK_MS,
+          },
+        ]
       : []),
   ];
 }
@@ -138,17 +159,20 @@ function oneMore({ place, skip }: Spot): Spot {
   return { place, skip: skip + 1 };
 }
 
+export const PENDING_PROJECTION: PromptProjection = {
+  _id: 1,
+  priority: 1,
+  job_type: { $type: '$job' },
+  is_ours: statusIs('pending'),
+  is_too_large: IS_TOO_LARGE,
+  ...LABEL_TYPES_OF,
+};
+
 /** Pending documents, those to be generated first in front. */
 export function pendingPlan(scope: PendingScope): WalkPlan {
   return {
     zones: [...pendingZones(scope), ...oddZones(scope)],
-    projection: {
-      _id: 1,
-      priority: 1,
-      job_type: { $type: '$job' },
-      is_ours: statusIs('pending'),
-      is_too_large: IS_TOO_LARGE,
-    },
+    projection: PENDING_PROJECTION,
     kindOf: ({ is_ours: isOurs }) => (isOurs === true ? 'ours' : 'foreign'),
   };
 }
@@ -182,23 +206,25 @@ const farthestFirst = (scope: PromptFilter): Zone => ({
 
 /** Processing documents whose lease is over, the oldest in front. @param isWanted by the attempts that were made */
 export function endedPlan(isWanted: (attempts: number) => boolean, scope: PromptFilter): WalkPlan {
-  return leasePlan(isWanted, byLease(scope));
+  const odd = { ...byLease(ODD_MODELS), everyMs: NESTED_LOOK_MS };
+  return leasePlan(isWanted, 'job.model' in scope ? [byLease(scope), odd] : [byLease(scope)]);
 }
 
 /** The same, for leases that none of our workers writes. */
 export function farPlan(isWanted: (attempts: number) => boolean, scope: PromptFilter): WalkPlan {
-  return leasePlan(isWanted, farthestFirst(scope));
+  return leasePlan(isWanted, [farthestFirst(scope)]);
 }
 
-function leasePlan(isWanted: (attempts: number) => boolean, zone: Zone): WalkPlan {
+function leasePlan(isWanted: (attempts: number) => boolean, zones: readonly Zone[]): WalkPlan {
   return {
-    zones: [zone],
+    zones,
     projection: {
       _id: 1,
       lease_until: '$job.lease_until',
       is_ours: LEASE_IS_OURS,
       is_over: LEASE_IS_OVER,
       attempts: ATTEMPTS,
+      ...LABEL_TYPES_OF,
     },
     kindOf: ({ is_ours: isOurs, is_over: isOver, attempts }) => {
       if (isOurs !== true) return 'foreign';

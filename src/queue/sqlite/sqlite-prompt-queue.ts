@@ -1,9 +1,11 @@
 /** The embedded queue: many worker processes of one machine on one SQLite file. Keeps the contract of `prompt-queue.ts`. */
 import { resolve } from 'node:path';
 import { type DocumentId, promptIdText } from '../../job/document-id.ts';
-import { pause } from '../../lib/pause.ts';
+import { EndablePause } from '../../lib/endable-pause.ts';
+import { untilAborted } from '../../lib/until-aborted.ts';
 import type {
   CancelOptions,
+  ChangeListeners,
   ClaimedPrompt,
   ClaimOptions,
   CompletionRecord,
@@ -65,6 +67,7 @@ import {
 import { listPage } from './list-page.ts';
 import { SqliteOutbox } from './outbox.ts';
 import { nameObject } from './name-object.ts';
+import { listenToFile, tellChange, tellPending } from './process-changes.ts';
 import { depth, oldestPendingMs, placeInQueue } from './queue-depth.ts';
 import { reap } from './reap.ts';
 import { release } from './release.ts';
@@ -104,6 +107,9 @@ export class SqlitePromptQueue implements PromptQueue {
   readonly #options: SqlitePromptQueueOptions & { readonly path: string };
   readonly #database: Database;
   readonly #turn = firstTurn();
+  readonly #rest = new EndablePause();
+  readonly #watchers = new Set<ChangeListeners['onChange']>();
+  readonly #endListening: () => void;
 
   /** @throws `queue_failed`, `queue_damaged`, `disk_full` */
   constructor(options: SqlitePromptQueueOptions) {
@@ -113,12 +119,19 @@ export class SqlitePromptQueue implements PromptQueue {
     this.outbox = new SqliteOutbox(this.#database);
     this.sideData = new SqliteSideData(this.#database);
     this.description = `the embedded queue ${this.#database.path}`;
+    this.#endListening = listenToFile(this.#options.path, {
+      onPending: () => this.#rest.end(),
+      onChange: (id) => {
+        for (const onChange of this.#watchers) onChange(id);
+      },
+    });
   }
 
   async claim({ limit, endings, signal, models, fair }: ClaimOptions): Promise<readonly ClaimedPrompt[]> {
     const options = { ...this.#options, limit, endings, models, turn: fair === true ? this.#turn : undefined };
     const { claims, ended } = await this.#database.perform((statements) => claim(statements, options), { signal });
     tell(ended, endings);
+    this.#changed([...claims.map(idOf), ...ended.map(({ prompt }) => idOf(prompt))]);
     return claims;
   }
 
@@ -132,11 +145,11 @@ export class SqlitePromptQueue implements PromptQueue {
   }
 
   async complete(claimed: ClaimedPrompt, record: CompletionRecord, webhook?: OwedWebhook): Promise<TransitionOutcome> {
-    return this.#write((statements) => complete(statements, keyOf(claimed), { record, webhook }));
+    return this.#end(claimed, (statements) => complete(statements, keyOf(claimed), { record, webhook }));
   }
 
   async fail(claimed: ClaimedPrompt, failure: FailureRecord, webhook?: OwedWebhook): Promise<TransitionOutcome> {
-    return this.#write((statements) => fail(statements, keyOf(claimed), { failure, webhook }));
+    return this.#end(claimed, (statements) => fail(statements, keyOf(claimed), { failure, webhook }));
   }
 
   async retryLater(claimed: ClaimedPrompt, options: LaterOptions): Promise<TransitionOutcome> {
@@ -160,15 +173,20 @@ export class SqlitePromptQueue implements PromptQueue {
       signal,
     });
     tell(ended, endings);
+    this.#changed(ended.map(({ prompt }) => idOf(prompt)));
     return ended.length;
   }
 
   async endOverdue({ signal }: StatementOptions = {}): Promise<OverdueJobs> {
-    return this.#database.look(endOverdue, NONE_OVERDUE, { signal });
+    const overdue = await this.#database.look(endOverdue, NONE_OVERDUE, { signal });
+    this.#changed(overdue.ended);
+    return overdue;
   }
 
   async enqueue(documents: readonly RawPromptDocument[], options?: EnqueueOptions): Promise<readonly DocumentId[]> {
-    return enqueue(this.#database, documents, options);
+    const ids = await enqueue(this.#database, documents, options);
+    tellPending(this.#options.path);
+    return ids;
   }
 
   async counts(): Promise<QueueCounts> {
@@ -189,8 +207,13 @@ export class SqlitePromptQueue implements PromptQueue {
     return this.#database.look<ReadonlyMap<string, FollowedJob>>((statements) => follow(statements, ids), new Map());
   }
 
-  /** SQLite tells nobody of another process's writes. */
-  async watchChanges(): Promise<void> {}
+  async watchChanges({ signal, onChange, onPartial }: ChangeListeners): Promise<void> {
+    const watcher: ChangeListeners['onChange'] = (id) => onChange(id);
+    this.#watchers.add(watcher);
+    onPartial?.();
+    await untilAborted(new Promise(() => {}), signal);
+    this.#watchers.delete(watcher);
+  }
 
   async show(id: string): Promise<JobSummary | undefined> {
     return this.#database.look((statements) => show(statements, id), undefined);
@@ -206,7 +229,9 @@ export class SqlitePromptQueue implements PromptQueue {
   }
 
   async retry(id: string, { force = false }: { readonly force?: boolean } = {}): Promise<boolean | undefined> {
-    return this.#change(id, (statements) => retry(statements, id, { force }));
+    const isRetried = await this.#change(id, (statements) => retry(statements, id, { force }));
+    if (isRetried === true) tellPending(this.#options.path);
+    return isRetried;
   }
 
   async retryAll(selection: RetrySelection): Promise<RetriedAll> {
@@ -215,6 +240,7 @@ export class SqlitePromptQueue implements PromptQueue {
       const options = { after, limit: RETRY_BATCH };
       const batch = await this.#database.look((statements) => retryBatch(statements, selection, options), NO_BATCH);
       retried += batch.retried;
+      if (batch.retried > 0) tellPending(this.#options.path);
       if (batch.retried < RETRY_BATCH) return { retried, refused: 0 };
       after = batch.last;
     }
@@ -274,7 +300,7 @@ export class SqlitePromptQueue implements PromptQueue {
     return (await this.drainState(options)).isDrained;
   }
 
-  /** Other processes write the file; SQLite tells nobody, so this only waits. */
+  /** Other processes write the file too, and of those nobody is told. */
   async untilChanged({
     timeoutMs,
     signal,
@@ -282,10 +308,11 @@ export class SqlitePromptQueue implements PromptQueue {
     readonly timeoutMs: number;
     readonly signal: AbortSignal;
   }): Promise<void> {
-    await pause(timeoutMs, signal);
+    await this.#rest.pause(timeoutMs, signal);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#endListening();
     this.#database[Symbol.dispose]();
   }
 
@@ -295,12 +322,28 @@ export class SqlitePromptQueue implements PromptQueue {
     return outcomeOf(await this.#database.perform(action, { patienceMs }));
   }
 
+  async #end({ id }: ClaimedPrompt, action: (statements: Statements) => boolean): Promise<TransitionOutcome> {
+    const outcome = await this.#write(action);
+    this.#changed([promptIdText(id)]);
+    return outcome;
+  }
+
   async #change(id: string, action: (statements: Statements) => boolean): Promise<boolean | undefined> {
-    return this.#database.look(
+    const isDone = await this.#database.look(
       (statements) => action(statements) || (show(statements, id) === undefined ? undefined : false),
       undefined,
     );
+    if (isDone === true) this.#changed([id]);
+    return isDone;
   }
+
+  #changed(ids: readonly string[]): void {
+    if (ids.length > 0) tellChange(this.#options.path, ids);
+  }
+}
+
+function idOf({ id }: Pick<ClaimedPrompt, 'id'>): string {
+  return promptIdText(id);
 }
 
 /** When it has been committed. */

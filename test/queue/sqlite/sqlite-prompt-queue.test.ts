@@ -58,6 +58,19 @@ test('the documents are there again when the file is opened again', async (t) =>
   assert.equal((await queue.list({ limit: 5 }))[0]?.text, 'kept');
 });
 
+test('no program can put anything but text into a row’s labels', async (t) => {
+  const path = await makePath(t);
+  await using queue = new SqlitePromptQueue({ path, ...OPTIONS });
+  await queue.enqueue([{ _id: 'a', text: 'x' }], { labels: { model: 'm' } });
+  using db = new DatabaseSync(path);
+  for (const column of ['model', 'tenant', 'door']) {
+    assert.throws(() => db.exec(`UPDATE prompts SET ${column} = x'0102'`), /cannot store BLOB/);
+    db.exec(`UPDATE prompts SET ${column} = 7`);
+  }
+  const claims = await queue.claim({ limit: 1, models: { named: ['7'], takesUnnamed: false }, fair: true });
+  assert.deepEqual(claims.map(({ model }) => model), ['7']);
+});
+
 test('a file of a newer version is refused and left as it is', async (t) => {
   const path = await makePath(t);
   await using queue = new SqlitePromptQueue({ path, ...OPTIONS });
