@@ -1,53 +1,17 @@
 /** The worker with real queues, stores, engine processes and signals; only the pixels are those of the instant engine. */
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
-import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { test, type TestContext } from 'node:test';
+import { test } from 'node:test';
 import fc from 'fast-check';
 import { promptIdText } from '../../src/job/document-id.ts';
 import { seedOfRun } from '../../src/job/resolve-request.ts';
 import type { RawPromptDocument } from '../../src/queue/prompt-queue.ts';
 import { SqlitePromptQueue } from '../../src/queue/sqlite/sqlite-prompt-queue.ts';
 import { FileImageStore } from '../../src/storage/file/file-image-store.ts';
-import type { WorkerEvent } from '../../src/worker/worker-contract.ts';
 import { makePlace, type Place, show, work } from './place.ts';
-
-const PROCESS = fileURLToPath(new URL('worker-process.ts', import.meta.url));
-
-interface WorkerProcess {
-  readonly child: ChildProcess;
-  readonly events: (WorkerEvent & { readonly owner: string })[];
-  readonly ended: Promise<number | null>;
-  /** Resolves with the first event of the type. */
-  saw(type: WorkerEvent['type']): Promise<void>;
-}
-
-function startProcess(
-  t: TestContext,
-  { folder }: Place,
-  options: { readonly owner: string; readonly leaseMs: number; readonly until?: string },
-): WorkerProcess {
-  const child = spawn(
-    process.execPath,
-    [PROCESS, folder, options.owner, String(options.leaseMs), options.until ?? 'drained'],
-    { stdio: ['ignore', 'pipe', 'inherit'] },
-  );
-  t.after(() => child.kill('SIGKILL'));
-  const events: WorkerProcess['events'] = [];
-  createInterface({ input: child.stdout }).on('line', (line) => events.push(JSON.parse(line)));
-  const ended = new Promise<number | null>((resolve) => child.once('close', resolve));
-  const saw = async (type: WorkerEvent['type']): Promise<void> => {
-    while (!events.some((event) => event.type === type)) {
-      assert.equal(child.exitCode, null, `the worker ended before "${type}": ${JSON.stringify(events)}`);
-      await sleep(5);
-    }
-  };
-  return { child, events, ended, saw };
-}
+import { startProcess } from './start-process.ts';
 
 test('a drain draws every prompt, stores its pictures and tells where they are', async (t) => {
   const place = await makePlace(t);

@@ -23,7 +23,7 @@ export interface Turn {
 }
 
 interface NextTurn extends Turn {
-  /** A document whose tenant is no text: it has no turn, and ends in error. */
+  /** A document whose tenant has no text in it: it has no turn, and ends in error. */
   readonly odd?: WalkEntry;
 }
 
@@ -80,17 +80,19 @@ async function firstTenant(
   if (found === undefined) return undefined;
   const { job } = found as { readonly job?: { readonly tenant?: unknown } | null };
   const tenant = job?.tenant ?? null;
-  if (oddLabelOf(found) === undefined && (tenant === null || typeof tenant === 'string')) return { tenant };
+  if (tenant === null && oddLabelOf(found) === undefined) return { tenant };
+  const name = nameIn(tenant, last);
+  if (name !== undefined) return { tenant: name };
   const [zone] = pendingZones({ filter: scope, hint: 'turns' });
   if (zone === undefined) throw new RangeError('a queue has zones');
-  return { tenant: placeOf(tenant, last), odd: { document: found, zone } };
+  return { tenant: last, odd: { document: found, zone } };
 }
 
-/** The index has a list under each of its elements: the turns go on behind the one that was found. */
-function placeOf(tenant: unknown, last: string | null): string | null {
+/** The index has a list under each of its elements. It ends in error in the turn of the one that was found. */
+function nameIn(tenant: unknown, last: string | null): string | undefined {
   const names: readonly unknown[] = Array.isArray(tenant) ? tenant : [tenant];
-  const behind = names.filter((name) => typeof name === 'string').filter((name) => last === null || name > last);
-  return behind.toSorted()[0] ?? last;
+  const texts = names.filter((name) => typeof name === 'string');
+  return texts.filter((name) => last === null || name > last).toSorted()[0] ?? (texts.length === 1 ? texts[0] : undefined);
 }
 
 /** Higher priorities first, then older ones; where models are read in groups, the age is known of ObjectIds only. */

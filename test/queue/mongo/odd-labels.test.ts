@@ -111,7 +111,7 @@ suite('labels that are no texts', running === undefined ? { skip: NO_MONGOD } : 
 
   test('with lists as tenants that the database refuses to change, the other tenants still have their turns', async (t) => {
     const place = makeMongoPlace(t, servers);
-    await insert(place, Array.from({ length: 50 }, (_, n) => ({ _id: `odd ${n}`, job: { tenant: ['b', n], model: 'a' } })));
+    await insert(place, Array.from({ length: 50 }, (_, n) => ({ _id: `a odd ${n}`, job: { tenant: ['b', n], model: 'a' } })));
     const good = ['a', 'b', 'c'].flatMap((tenant) =>
       [0, 1, 2].map((n) => ({ _id: `${tenant} ${n}`, kind: 'mine', job: { tenant, model: 'a' } })),
     );

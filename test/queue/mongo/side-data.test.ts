@@ -1,12 +1,13 @@
 /** Side data in MongoDB: what is too old is not found, and a user without the right to write there loses nothing else. */
 import assert from 'node:assert/strict';
 import { after, suite, test, type TestContext } from 'node:test';
-import { type Document, MongoClient } from 'mongodb';
+import type { Document } from 'mongodb';
 import { type Logger, silentLogger } from '../../../src/observability/logger.ts';
 import { MongoPromptQueue } from '../../../src/queue/mongo/mongo-prompt-queue.ts';
 import type { WorkerRecord } from '../../../src/queue/side-data.ts';
 import { findMongod, NO_MONGOD } from '../../servers/find-mongod.ts';
 import { MongoServers } from '../../servers/mongod.ts';
+import { PASSWORD, restrictedUri } from '../../servers/restricted-user.ts';
 import { makeMongoPlace } from './mongo-place.ts';
 
 const binary = await findMongod();
@@ -32,21 +33,8 @@ const WORKER: WorkerRecord = {
 const NAMES = ['text2img_requests', 'text2img_previews', 'text2img_watch', 'text2img_workers'] as const;
 
 async function openRestricted(t: TestContext, warnings: string[]): Promise<MongoPromptQueue> {
-  const own = await MongoServers.standalone(binary as string, ['--auth']);
-  t.after(() => own[Symbol.asyncDispose]());
-  const admin = new MongoClient(own.uri('admin'));
-  await admin.db('admin').command({ createUser: 'root', pwd: 'root', roles: ['root'] });
-  await admin.close();
-  await using root = new MongoClient(own.uri('admin').replace('//', '//root:root@'));
-  const actions = ['find', 'insert', 'update', 'remove'];
-  await root.db('app').command({
-    createRole: 'worker',
-    roles: [],
-    privileges: [{ resource: { db: 'app', collection: 'prompts' }, actions }],
-  });
-  await root.db('app').command({ createUser: 'worker', pwd: 'hunter2', roles: ['worker'] });
+  const uri = await restrictedUri(t, binary as string);
   const logger: Logger = { ...silentLogger, warning: (message) => warnings.push(message) };
-  const uri = own.uri('app').replace('//', '//worker:hunter2@');
   const queue = new MongoPromptQueue({
     uri,
     collection: 'prompts',
@@ -92,7 +80,7 @@ suite('side data in MongoDB', running === undefined ? { skip: NO_MONGOD } : {}, 
     assert.equal(await queue.cancel('x', { door: 'd' }), true);
     const once = new Set(warnings);
     assert.ok([...once].some((warning) => warning.includes('switched off')));
-    assert.ok(!warnings.join().includes('hunter2'));
+    assert.ok(!warnings.join().includes(PASSWORD));
   });
 
   test('what is too old is not found, even before the server removes it, and the server is asked to remove it', async (t) => {
