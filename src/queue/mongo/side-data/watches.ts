@@ -2,7 +2,8 @@
 import type { SideData } from '../../side-data.ts';
 import { WATCH_MS } from '../../side-data.ts';
 import { fromNow } from '../expressions.ts';
-import { HINT_ONLY, LASTS, type SideCollections } from './side-collections.ts';
+import { DUPLICATE_KEY, mongoErrorCode } from '../mongo-errors.ts';
+import { HINT_ONLY, LASTS, type SideCollection, type SideCollections } from './side-collections.ts';
 
 const NAME = 'text2img_watch';
 
@@ -16,7 +17,14 @@ export function watchesIn(side: SideCollections): SideData['watches'] {
         const update = [{ $set: wantsPreviews ? { until, previews_until: previews } : { until } }];
         return { updateOne: { filter: { _id: side.key(promptId) }, update, upsert: true } };
       });
-      await side.write(NAME, (collection) => collection.bulkWrite(writes, { ordered: false, ...HINT_ONLY }));
+      const write = (collection: SideCollection) => collection.bulkWrite(writes, { ordered: false, ...HINT_ONLY });
+      await side.write(NAME, (collection) =>
+        write(collection).catch((error: unknown) => {
+          // Two servers made one mark at once: now it is there.
+          if (mongoErrorCode(error) !== DUPLICATE_KEY) throw error;
+          return write(collection);
+        }),
+      );
     },
     marked: async (promptIds) => {
       if (promptIds.length === 0) return new Map();
