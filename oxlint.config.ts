@@ -97,6 +97,7 @@ export const FOLDERS: Readonly<Record<string, Folder>> = {
       'job',
       'observability',
       'image',
+      'queue/deadline-sweeps.ts',
       'queue/prompt-queue.ts',
       'queue/side-data.ts',
       'queue/webhook-outbox.ts',
@@ -111,7 +112,7 @@ export const FOLDERS: Readonly<Record<string, Folder>> = {
   },
   http: {
     holds: 'the server: one folder for each API; doors.ts lists them',
-    imports: ['errors', 'lib', 'observability', 'job', 'schedulers', 'image', 'queue/prompt-queue.ts', 'queue/side-data.ts', 'storage/image-store.ts', 'storage/object-key.ts', 'version.ts'],
+    imports: ['errors', 'lib', 'observability', 'job', 'schedulers', 'image', 'queue/deadline-sweeps.ts', 'queue/prompt-queue.ts', 'queue/side-data.ts', 'storage/image-store.ts', 'storage/object-key.ts', 'version.ts'],
     folders: {
       a1111: 'the API of AUTOMATIC1111’s web UI',
       images: 'images over HTTP: ranges, tags, signed links',

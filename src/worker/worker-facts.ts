@@ -14,7 +14,10 @@ export interface WorkerState {
 }
 
 /** Of a worker that has not loaded a model yet. */
-export function loadingRecord({ owner, models }: Pick<WorkerOptions, 'owner'> & { readonly models: ModelSelection }): WorkerRecord {
+export function loadingRecord({
+  owner,
+  models,
+}: Pick<WorkerOptions, 'owner'> & { readonly models: ModelSelection }): WorkerRecord {
   return {
     ...machineOf(owner),
     device: '',
@@ -33,10 +36,7 @@ function machineOf(owner: string | undefined): Pick<WorkerRecord, 'id' | 'host' 
   return { id: owner ?? `${host}:${process.pid}`, host, pid: process.pid, version: VERSION };
 }
 
-export function workerRecord(
-  { pool, defaults, owner }: WorkerOptions,
-  { work, progress }: WorkerState,
-): WorkerRecord {
+export function workerRecord({ pool, defaults, owner }: WorkerOptions, { work, progress }: WorkerState): WorkerRecord {
   const { models } = pool;
   const { images, seconds } = work.sums;
   const sizes = models.flatMap(({ id, facts }) => {

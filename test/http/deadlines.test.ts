@@ -51,18 +51,22 @@ test('a worker ends the job of a server that was killed, while it generates it a
   assert.ok(worker.events.some(({ type, id }) => type === 'lost' && id === first));
 });
 
-test('the next server with the embedded queue ends the job of one that was killed, before its own worker has a model', ENDS, async (t) => {
-  const place = await makePlace(t);
-  const args = ['--data-dir', place.folder];
-  const one = await startServer(t, ['--no-worker', ...args, ...MODELS]);
-  const id = await add(one, 'x', '5s');
-  await killed(one);
-  await sleep(5200);
-  assert.equal(await stateOf(place.queue, id), 'pending', 'nobody is alive');
-  const two = await startServer(t, args);
-  await until(async () => (await stateOf(place.queue, id)) === 'error cancelled');
-  two.child.kill('SIGTERM');
-});
+test(
+  'the next server with the embedded queue ends the job of one that was killed, before its own worker has a model',
+  ENDS,
+  async (t) => {
+    const place = await makePlace(t);
+    const args = ['--data-dir', place.folder];
+    const one = await startServer(t, ['--no-worker', ...args, ...MODELS]);
+    const id = await add(one, 'x', '5s');
+    await killed(one);
+    await sleep(5200);
+    assert.equal(await stateOf(place.queue, id), 'pending', 'nobody is alive');
+    const two = await startServer(t, args);
+    await until(async () => (await stateOf(place.queue, id)) === 'error cancelled');
+    two.child.kill('SIGTERM');
+  },
+);
 
 const binary = await findMongod();
 const servers = binary === undefined ? undefined : await MongoServers.standalone(binary);

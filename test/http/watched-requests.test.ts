@@ -65,36 +65,44 @@ test('a job that this process did not add is marked as soon as somebody waits fo
   );
 });
 
-test('previews are made for streams with partial images, for watchers of events and for progress with an image, and for nobody else', ENDS, async (t) => {
-  const served = await serve(t);
-  const written = marksOf(t, served);
-  const put = t.mock.method(served.queue.sideData.previews, 'put');
-  const { url } = served;
-  const post = (path: string, body: object, headers: Record<string, string> = {}) =>
-    fetch(`${url}${path}`, { method: 'POST', headers, body: JSON.stringify(body) });
-  const slow = { prompt: 'a [slow 500]', size: '64x64', steps: 6 };
-  const images = '/v1/images/generations';
-  assert.equal((await post(images, slow)).status, 200);
-  assert.equal((await post(images, { ...slow, stream: true }).then((answer) => answer.text())).length > 0, true);
-  const sd = { prompt: 'a [slow 500]', width: 64, height: 64, steps: 6 };
-  const job = { text: 'a [slow 500]', width: 64, height: 64, num_inference_steps: 6 };
-  assert.equal((await post('/sdapi/v1/txt2img', sd)).status, 200);
-  assert.equal((await post('/api/v1/prompts', job, { prefer: 'wait=60' })).status, 200);
-  assert.equal(put.mock.callCount(), 0);
-  assert.ok(written.length >= 4 && written.flat().every(({ wantsPreviews }) => !wantsPreviews));
-  const stream = await post(images, { ...slow, stream: true, partial_images: 1 });
-  assert.match(await stream.text(), /partial_image/);
-  const made = put.mock.callCount();
-  assert.ok(made > 0);
-  const generating = post('/sdapi/v1/txt2img', { ...sd, steps: 20 });
-  await until(async () => {
-    const progress = (await (await fetch(`${url}/sdapi/v1/progress`)).json()) as { readonly current_image: unknown };
-    await sleep(100);
-    return progress.current_image !== null;
-  });
-  assert.ok(put.mock.callCount() > made);
-  await generating;
-});
+test(
+  'previews are made for streams with partial images, for watchers of events and for progress with an image, and for nobody else',
+  ENDS,
+  async (t) => {
+    const served = await serve(t);
+    const written = marksOf(t, served);
+    const put = t.mock.method(served.queue.sideData.previews, 'put');
+    const { url } = served;
+    const post = (path: string, body: object, headers: Record<string, string> = {}) =>
+      fetch(`${url}${path}`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', ...headers },
+        body: JSON.stringify(body),
+      });
+    const slow = { prompt: 'a [slow 500]', size: '64x64', steps: 6 };
+    const images = '/v1/images/generations';
+    assert.equal((await post(images, slow)).status, 200);
+    assert.equal((await post(images, { ...slow, stream: true }).then((answer) => answer.text())).length > 0, true);
+    const sd = { prompt: 'a [slow 500]', width: 64, height: 64, steps: 6 };
+    const job = { text: 'a [slow 500]', width: 64, height: 64, num_inference_steps: 6 };
+    assert.equal((await post('/sdapi/v1/txt2img', sd)).status, 200);
+    assert.equal((await post('/api/v1/prompts', job, { prefer: 'wait=60' })).status, 200);
+    assert.equal(put.mock.callCount(), 0);
+    assert.ok(written.length >= 4 && written.flat().every(({ wantsPreviews }) => !wantsPreviews));
+    const stream = await post(images, { ...slow, stream: true, partial_images: 1 });
+    assert.match(await stream.text(), /partial_image/);
+    const made = put.mock.callCount();
+    assert.ok(made > 0);
+    const generating = post('/sdapi/v1/txt2img', { ...sd, steps: 20 });
+    await until(async () => {
+      const progress = (await (await fetch(`${url}/sdapi/v1/progress`)).json()) as { readonly current_image: unknown };
+      await sleep(100);
+      return progress.current_image !== null;
+    });
+    assert.ok(put.mock.callCount() > made);
+    await generating;
+  },
+);
 
 const binary = await findMongod();
 const servers = binary === undefined ? undefined : await MongoServers.standalone(binary);
@@ -107,7 +115,10 @@ suite('marks in MongoDB', servers === undefined ? { skip: NO_MONGOD } : ENDS, ()
     await using client = await MongoClient.connect(uri);
     const commands = async (): Promise<number> =>
       Number((await client.db().command({ serverStatus: 1 }))['metrics'].commands.update.total);
-    const marks = Array.from({ length: WAITING }, (_, index) => ({ promptId: `p${index}`, wantsPreviews: index % 2 === 0 }));
+    const marks = Array.from({ length: WAITING }, (_, index) => ({
+      promptId: `p${index}`,
+      wantsPreviews: index % 2 === 0,
+    }));
     // Makes the collection and its index.
     await served.queue.sideData.watches.mark(marks);
     const before = await commands();

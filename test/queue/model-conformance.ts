@@ -62,10 +62,15 @@ export function modelConformance(name: string, create: QueueFactory): void {
     test('labels in a document itself, of whatever type, are not kept: it names no model and has no tenant', async (t) => {
       const queue = await (await create(t)).open({ leaseMs: LONG_MS });
       const values = [7, ['a'], { a: 1 }, null, true, 'a'];
-      await queue.enqueue(values.map((value, n) => ({ text: `${n}`, job: { model: value, tenant: value, door: value } })));
+      await queue.enqueue(
+        values.map((value, n) => ({ text: `${n}`, job: { model: value, tenant: value, door: value } })),
+      );
       assert.deepEqual(await queue.claim({ limit: 9, models: only('a') }), []);
       const claims = await queue.claim({ limit: 9, models: withDefault('a'), fair: true });
-      assert.deepEqual(claims.map(({ model }) => model), values.map(() => undefined));
+      assert.deepEqual(
+        claims.map(({ model }) => model),
+        values.map(() => undefined),
+      );
     });
 
     test('a lease that ended, a retry and a released document go to workers of their model only', async (t) => {

@@ -154,7 +154,10 @@ export function sideDataConformance(name: string, create: QueueFactory): void {
 
     test('previews are wanted while one of a job’s marks says so, whatever the others say; many marks are one call', async (t) => {
       const [one, two] = await open(t);
-      const many = Array.from({ length: 600 }, (_, index) => ({ promptId: `m${index}`, wantsPreviews: index % 2 === 0 }));
+      const many = Array.from({ length: 600 }, (_, index) => ({
+        promptId: `m${index}`,
+        wantsPreviews: index % 2 === 0,
+      }));
       await one.watches.mark(many);
       await one.watches.mark([]);
       await one.watches.mark([{ promptId: 'p', wantsPreviews: true }]);

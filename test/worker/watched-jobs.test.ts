@@ -45,21 +45,25 @@ test('a cancel of a watched job is noticed long before its lease would be renewe
   assert.equal((await worker.stop()).lost, 1);
 });
 
-test('a job whose requests want no previews has its progress and a quick cancel, and no preview is made', ENDS, async (t) => {
-  const place = await makePlace(t);
-  const { watches, previews } = place.queue.sideData;
-  const put = t.mock.method(previews, 'put');
-  await watches.mark([{ promptId: 'a', wantsPreviews: false }], 110_000);
-  await place.queue.enqueue([{ _id: 'a', text: '[slow 50]', num_inference_steps: 1000 }]);
-  const worker = watch(place, { leaseMs: 600_000 });
-  await until(async () => ((await show(place, 'a')).progress?.step ?? 0) > 60);
-  assert.equal(put.mock.callCount(), 0);
-  // From here on somebody looks.
-  await watches.mark([{ promptId: 'a', wantsPreviews: true }], 110_000);
-  await until(async () => (await previews.get('a')) !== undefined);
-  await place.queue.cancel('a');
-  await until(() => worker.events.some(({ type }) => type === 'lost'));
-});
+test(
+  'a job whose requests want no previews has its progress and a quick cancel, and no preview is made',
+  ENDS,
+  async (t) => {
+    const place = await makePlace(t);
+    const { watches, previews } = place.queue.sideData;
+    const put = t.mock.method(previews, 'put');
+    await watches.mark([{ promptId: 'a', wantsPreviews: false }], 110_000);
+    await place.queue.enqueue([{ _id: 'a', text: '[slow 50]', num_inference_steps: 1000 }]);
+    const worker = watch(place, { leaseMs: 600_000 });
+    await until(async () => ((await show(place, 'a')).progress?.step ?? 0) > 60);
+    assert.equal(put.mock.callCount(), 0);
+    // From here on somebody looks.
+    await watches.mark([{ promptId: 'a', wantsPreviews: true }], 110_000);
+    await until(async () => (await previews.get('a')) !== undefined);
+    await place.queue.cancel('a');
+    await until(() => worker.events.some(({ type }) => type === 'lost'));
+  },
+);
 
 test('a job that is marked only later, or no longer, is watched from then on, or no longer', ENDS, async (t) => {
   const place = await makePlace(t);

@@ -10,7 +10,7 @@ import { seedOfRun } from '../../src/job/resolve-request.ts';
 import type { RawPromptDocument } from '../../src/queue/prompt-queue.ts';
 import { SqlitePromptQueue } from '../../src/queue/sqlite/sqlite-prompt-queue.ts';
 import { FileImageStore } from '../../src/storage/file/file-image-store.ts';
-import { makePlace, type Place, show, work } from './place.ts';
+import { makePlace, show, work } from './place.ts';
 import { startProcess } from './start-process.ts';
 
 test('a drain draws every prompt, stores its pictures and tells where they are', async (t) => {

@@ -215,7 +215,6 @@ export class QueueFront implements Front, AsyncDisposable {
     prompts: readonly NewPrompt[],
     { body, isWatched, cancelAfterMs }: CreateOptions,
   ): Promise<Created> {
-    const { queue } = this.#options;
     const mayBeTakenOver = isWatched && prompts.length === 1 && CANCELLED_DOORS.has(caller.door);
     const orphanKey = mayBeTakenOver ? orphanKeyOf(caller, hashOfBody(body)) : undefined;
     if (orphanKey !== undefined && caller.retryCount > 0) {

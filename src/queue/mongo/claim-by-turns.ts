@@ -5,11 +5,10 @@
 import { randomBytes } from 'node:crypto';
 import { ObjectId } from 'mongodb';
 import { claimEntries, HEAD_SIZE, MAX_CLAIM_MS, type PendingOptions, SPREAD_FROM } from './claim-pending.ts';
-import { oddLabelOf } from './expressions.ts';
 import type { PromptsCollection } from './prompts-collection.ts';
-import type { PromptFilter, PromptProjection } from './statement-types.ts';
+import type { Expression, PromptFilter, PromptProjection } from './statement-types.ts';
 import type { WalkEntry } from './walk.ts';
-import { PENDING_PROJECTION, PENDING_ZONES, pendingZones } from './walk-plans.ts';
+import { PENDING_ZONES, pendingZones } from './walk-plans.ts';
 
 /** A turn takes one document; where workers meet, they spread over more. */
 const TURN_SIZE = 4;
@@ -17,14 +16,11 @@ const TURN_SIZE = 4;
 const PASSING_SIZE = 256;
 const MODELS_AT_ONCE = 25;
 
+const IS_TEXT: Expression = { $eq: [{ $type: '$job.tenant' }, 'string'] };
+
 /** Whose turn was the last; null: those without a tenant. */
 export interface Turn {
   tenant: string | null;
-}
-
-interface NextTurn extends Turn {
-  /** A document whose tenant has no text in it: it has no turn, and ends in error. */
-  readonly odd?: WalkEntry;
 }
 
 /** Workers that start together begin with different tenants. */
@@ -43,12 +39,6 @@ export async function claimByTurns(prompts: PromptsCollection, turn: Turn, optio
     if (next === undefined || without.has(nameOf(next))) break;
     turn.tenant = next.tenant;
     const had = claimed.length;
-    if (next.odd !== undefined) {
-      await claimEntries(prompts, [next.odd], { ...options, limit: had + 1 });
-      // The database may refuse that it ends.
-      without.add(nameOf(next));
-      continue;
-    }
     await takeTurn(prompts, next.tenant, { ...options, limit: had + 1 });
     if (claimed.length === had) without.add(nameOf(next));
     else without.clear();
@@ -56,43 +46,40 @@ export async function claimByTurns(prompts: PromptsCollection, turn: Turn, optio
   return claimed.length > before;
 }
 
-function nameOf({ tenant, odd }: NextTurn): string {
-  const kind = odd === undefined ? 'of' : 'odd';
-  return tenant === null ? kind : `${kind} ${tenant}`;
+function nameOf({ tenant }: Turn): string {
+  return tenant === null ? '' : `= ${tenant}`;
 }
 
-/** The first behind the last one; behind the end again from the front. MongoDB orders null before every text, but compares it with none. */
-async function nextTenant(prompts: PromptsCollection, { tenant: last }: Turn): Promise<NextTurn | undefined> {
-  const behind: PromptFilter = { 'job.tenant': last === null ? { $gte: '' } : { $gt: last } };
-  return (await firstTenant(prompts, behind, last)) ?? firstTenant(prompts, {}, null);
+/**
+ * The first name behind the last one. Behind the end come those without a tenant, and then again the first name. A tenant that is no text has no turn: the
+ * usual walk ends such a document, and the turn of a name ends the lists with this name.
+ */
+async function nextTenant(prompts: PromptsCollection, { tenant: last }: Turn): Promise<Turn | undefined> {
+  const behind = await firstName(prompts, last === null ? { $gte: '' } : { $gt: last });
+  if (behind !== undefined) return { tenant: behind };
+  if (await hasNameless(prompts)) return { tenant: null };
+  const first = last === null ? undefined : await firstName(prompts, { $gte: '' });
+  return first === undefined ? undefined : { tenant: first };
 }
 
-async function firstTenant(
-  prompts: PromptsCollection,
-  range: PromptFilter,
-  last: string | null,
-): Promise<NextTurn | undefined> {
+type Range = { readonly $gt: string } | { readonly $gte: string };
+
+async function firstName(prompts: PromptsCollection, range: Range): Promise<string | undefined> {
   const { collection, scope, bounds, hints } = prompts;
-  const filter: PromptFilter = { ...scope, ...range, status: 'pending' };
-  const projection: PromptProjection = { ...PENDING_PROJECTION, 'job.tenant': 1 };
+  // A list would stand at its smallest element, whatever the range says.
+  const filter: PromptFilter = { ...scope, status: 'pending', 'job.tenant': range, $expr: IS_TEXT };
+  const projection: PromptProjection = { _id: 1, 'job.tenant': 1 };
   const options = { projection, sort: { 'job.tenant': 1 }, limit: 1, ...bounds } as const;
   const [found] = await prompts.run(() => collection.find(filter, { ...options, ...hints.turns }).toArray());
-  if (found === undefined) return undefined;
-  const { job } = found as { readonly job?: { readonly tenant?: unknown } | null };
-  const tenant = job?.tenant ?? null;
-  if (tenant === null && oddLabelOf(found) === undefined) return { tenant };
-  const name = nameIn(tenant, last);
-  if (name !== undefined) return { tenant: name };
-  const [zone] = pendingZones({ filter: scope, hint: 'turns' });
-  if (zone === undefined) throw new RangeError('a queue has zones');
-  return { tenant: last, odd: { document: found, zone } };
+  const { job } = (found ?? {}) as { readonly job?: { readonly tenant?: unknown } };
+  return typeof job?.tenant === 'string' ? job.tenant : undefined;
 }
 
-/** The index has a list under each of its elements. It ends in error in the turn of the one that was found. */
-function nameIn(tenant: unknown, last: string | null): string | undefined {
-  const names: readonly unknown[] = Array.isArray(tenant) ? tenant : [tenant];
-  const texts = names.filter((name) => typeof name === 'string');
-  return texts.filter((name) => last === null || name > last).toSorted()[0] ?? (texts.length === 1 ? texts[0] : undefined);
+async function hasNameless(prompts: PromptsCollection): Promise<boolean> {
+  const { collection, scope, bounds, hints } = prompts;
+  const filter: PromptFilter = { ...scope, status: 'pending', 'job.tenant': { $eq: null } };
+  const options = { projection: { _id: 1 }, limit: 1, ...bounds } as const;
+  return (await prompts.run(() => collection.find(filter, { ...options, ...hints.turns }).toArray())).length > 0;
 }
 
 /** Higher priorities first, then older ones; where models are read in groups, the age is known of ObjectIds only. */

@@ -113,7 +113,7 @@ async function endOne(prompts: PromptsCollection, id: unknown, { refusals }: Ove
   }
 }
 
-async function forgetTime({ collection, run }: PromptsCollection, id: unknown): Promise<void> {
+async function forgetTime(prompts: PromptsCollection, id: unknown): Promise<void> {
   const filter: PromptFilter = { ...byId(id), status: { $in: ENDED_STATUSES }, $expr: IS_OVER };
-  await run(() => collection.updateOne(filter, [{ $unset: ['job.cancel_at'] }]));
+  await prompts.run(() => prompts.collection.updateOne(filter, [{ $unset: ['job.cancel_at'] }]));
 }

@@ -98,8 +98,8 @@ export class MongoConnection implements AsyncDisposable {
 
   /** The server's clock, in milliseconds since 1970. @throws `queue_failed` */
   async nowMs(): Promise<number> {
-    const { run } = await this.open();
-    const { localTime } = await run(() => this.#client.db(this.database).command({ hello: 1 }));
+    const prompts = await this.open();
+    const { localTime } = await prompts.run(() => this.#client.db(this.database).command({ hello: 1 }));
     if (localTime instanceof Date) return localTime.getTime();
     throw new Text2ImgError('queue_failed', `${this.description} does not tell its time.`);
   }

@@ -159,7 +159,7 @@ function oneMore({ place, skip }: Spot): Spot {
   return { place, skip: skip + 1 };
 }
 
-export const PENDING_PROJECTION: PromptProjection = {
+const PENDING_PROJECTION: PromptProjection = {
   _id: 1,
   priority: 1,
   job_type: { $type: '$job' },

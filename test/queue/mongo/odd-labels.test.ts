@@ -55,7 +55,7 @@ async function claimAll(place: MongoPlace, fair: boolean, told: UnclaimedPrompt[
 }
 
 async function endsOf({ prompts }: MongoPlace): Promise<Readonly<Record<string, string>>> {
-  const found = await prompts.find({ status: 'error' as never }).toArray();
+  const found = await prompts.find({ status: 'error' }).toArray();
   return Object.fromEntries(found.map(({ _id, error }) => [String(_id), String(error)]));
 }
 
@@ -64,7 +64,10 @@ suite('labels that are no texts', running === undefined ? { skip: NO_MONGOD } : 
     const how = fair ? 'by turns' : 'in the order of their age';
     test(`a document whose job.model is no text ends as bad input, and no other model draws it, ${how}`, async (t) => {
       const place = makeMongoPlace(t, servers);
-      await insert(place, Object.entries(ODD).map(([_id, model]) => ({ _id, job: { model } })));
+      await insert(
+        place,
+        Object.entries(ODD).map(([_id, model]) => ({ _id, job: { model } })),
+      );
       await insert(place, [
         { _id: 'good a', job: { model: 'a' } },
         { _id: 'good null', job: { model: null } },
@@ -81,10 +84,13 @@ suite('labels that are no texts', running === undefined ? { skip: NO_MONGOD } : 
       assert.equal(ends['list'], 'invalid_document: "job.model" is of type array; allowed are a text or nothing.');
       assert.match(ends['int'] ?? '', /^invalid_document: "job\.model" is of type (?:int|double);/);
       // Nobody that has its model has met it. `doctor` tells of it.
-      const { status } = (await place.prompts.findOne({ _id: 'list of others' as never })) ?? {};
-      assert.equal(status, 'pending');
+      const waiting = await place.prompts.findOne({ _id: 'list of others' as never });
+      assert.equal(waiting?.['status'], 'pending');
       const stuck = await place.open().stuck(MODELS);
-      assert.ok(stuck.some((sentence) => /^list of others has something else than a text/.test(sentence)), stuck.join());
+      assert.ok(
+        stuck.some((sentence) => sentence.startsWith('list of others has something else than a text')),
+        stuck.join(),
+      );
     });
 
     test(`a document whose job.tenant is no text ends as bad input, ${how}, and the tenants have their turns`, async (t) => {
@@ -111,7 +117,10 @@ suite('labels that are no texts', running === undefined ? { skip: NO_MONGOD } : 
 
   test('with lists as tenants that the database refuses to change, the other tenants still have their turns', async (t) => {
     const place = makeMongoPlace(t, servers);
-    await insert(place, Array.from({ length: 50 }, (_, n) => ({ _id: `a odd ${n}`, job: { tenant: ['b', n], model: 'a' } })));
+    await insert(
+      place,
+      Array.from({ length: 50 }, (_, n) => ({ _id: `a odd ${n}`, job: { tenant: ['b', n], model: 'a' } })),
+    );
     const good = ['a', 'b', 'c'].flatMap((tenant) =>
       [0, 1, 2].map((n) => ({ _id: `${tenant} ${n}`, kind: 'mine', job: { tenant, model: 'a' } })),
     );
@@ -119,8 +128,8 @@ suite('labels that are no texts', running === undefined ? { skip: NO_MONGOD } : 
     await place.client.db().command({ collMod: 'prompts', validator: { kind: 'mine' }, validationLevel: 'strict' });
     const claimed = await claimAll(place, true);
     assert.deepEqual(claimed.toSorted(), good.map(({ _id }) => _id).toSorted());
-    for (const tenant of ['a', 'b', 'c'])
-      assert.equal(claimed.slice(0, 3).filter((id) => id.startsWith(tenant)).length, 1, claimed.join());
+    // A turn may be lost to the first lists, until it is known that they cannot be changed.
+    for (const tenant of ['a', 'b', 'c']) assert.ok(claimed.indexOf(`${tenant} 0`) < 5, claimed.join());
   });
 
   test('one that an older worker was generating ends as bad input when its lease is over', async (t) => {
@@ -137,7 +146,10 @@ suite('labels that are no texts', running === undefined ? { skip: NO_MONGOD } : 
 
   test('a door of another type is nobody’s, and keeps no document from being generated', async (t) => {
     const place = makeMongoPlace(t, servers);
-    await insert(place, Object.entries(ODD).map(([_id, door]) => ({ _id, job: { door } })));
+    await insert(
+      place,
+      Object.entries(ODD).map(([_id, door]) => ({ _id, job: { door } })),
+    );
     const queue = place.open();
     for (const id of Object.keys(ODD)) {
       const door = (await queue.show(id))?.door;

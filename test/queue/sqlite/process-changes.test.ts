@@ -22,30 +22,34 @@ async function openThree(t: TestContext): Promise<readonly [SqlitePromptQueue, S
   return [open('queue.sqlite'), open('queue.sqlite'), open('other.sqlite')];
 }
 
-test('a worker that waits is woken by what another queue of this process adds to the same file, or makes pending again', ENDS, async (t) => {
-  const [server, worker, other] = await openThree(t);
-  const stop = new AbortController();
-  t.after(() => stop.abort());
-  const wait = (queue: SqlitePromptQueue) => queue.untilChanged({ timeoutMs: LONG_MS, signal: stop.signal });
-  let isOtherWoken = false;
-  void wait(other).then(() => (isOtherWoken = true));
-  const waiting = wait(worker);
-  await sleep(50);
-  await server.enqueue([{ _id: 'a', text: 'x' }]);
-  await waiting;
-  await server.enqueue([{ _id: 'b', text: 'x' }]);
-  await sleep(50);
-  await wait(worker);
-  await server.cancel('a');
-  const again = wait(worker);
-  await server.retry('a');
-  await again;
-  await server.cancel('b');
-  const all = wait(worker);
-  await server.retryAll({ status: 'error' });
-  await all;
-  assert.equal(isOtherWoken, false);
-});
+test(
+  'a worker that waits is woken by what another queue of this process adds to the same file, or makes pending again',
+  ENDS,
+  async (t) => {
+    const [server, worker, other] = await openThree(t);
+    const stop = new AbortController();
+    t.after(() => stop.abort());
+    const wait = (queue: SqlitePromptQueue) => queue.untilChanged({ timeoutMs: LONG_MS, signal: stop.signal });
+    let isOtherWoken = false;
+    void wait(other).then(() => (isOtherWoken = true));
+    const waiting = wait(worker);
+    await sleep(50);
+    await server.enqueue([{ _id: 'a', text: 'x' }]);
+    await waiting;
+    await server.enqueue([{ _id: 'b', text: 'x' }]);
+    await sleep(50);
+    await wait(worker);
+    await server.cancel('a');
+    const again = wait(worker);
+    await server.retry('a');
+    await again;
+    await server.cancel('b');
+    const all = wait(worker);
+    await server.retryAll({ status: 'error' });
+    await all;
+    assert.equal(isOtherWoken, false);
+  },
+);
 
 test('a queue that was closed is told nothing any more', ENDS, async (t) => {
   const [server, worker] = await openThree(t);

@@ -54,7 +54,9 @@ test('a file without the tables, columns and indexes of servers gets them, keeps
   {
     using db = new DatabaseSync(path);
     const indexes = db
-      .prepare("SELECT name FROM sqlite_master WHERE type = 'index' AND sql LIKE '%tenant%' OR sql LIKE '%model,%' OR sql LIKE '%cancel_at%'")
+      .prepare(
+        "SELECT name FROM sqlite_master WHERE type = 'index' AND (sql LIKE '%tenant%' OR sql LIKE '%model,%' OR sql LIKE '%cancel_at%')",
+      )
       .all();
     for (const { name } of indexes) db.exec(`DROP INDEX ${String(name)}`);
     for (const table of TABLES) db.exec(`DROP TABLE ${table}`);

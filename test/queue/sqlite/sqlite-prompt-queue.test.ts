@@ -68,7 +68,10 @@ test('no program can put anything but text into a row’s labels', async (t) => 
     db.exec(`UPDATE prompts SET ${column} = 7`);
   }
   const claims = await queue.claim({ limit: 1, models: { named: ['7'], takesUnnamed: false }, fair: true });
-  assert.deepEqual(claims.map(({ model }) => model), ['7']);
+  assert.deepEqual(
+    claims.map(({ model }) => model),
+    ['7'],
+  );
 });
 
 test('a file of a newer version is refused and left as it is', async (t) => {

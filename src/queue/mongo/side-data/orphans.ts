@@ -10,10 +10,7 @@ const NAME = 'text2img_requests';
 const MOST = 100;
 
 /** @param marked of these ids those that are watched */
-export function orphansIn(
-  side: SideCollections,
-  marked: SideData['watches']['marked'],
-): SideData['orphans'] {
+export function orphansIn(side: SideCollections, marked: SideData['watches']['marked']): SideData['orphans'] {
   return {
     offer: async ({ key, promptId, door, isReleased }) => {
       const orphan = {
