@@ -15,6 +15,7 @@ const WRITES = {
 
 /** A file beside the class, and how many writes it holds; none of another number than 1 without its reason. */
 const SEVERAL: Readonly<Record<string, string>> = {
+  'mongo/end-overdue.ts': 'a job that an older version has ended only loses its time',
   'mongo/take-back.ts': 'who may not remove cancels instead',
   'mongo/take-one.ts': 'what was taken without being heard of is given back',
   'sqlite/claim.ts': 'leases that ended, and pending documents, in one transaction',
@@ -43,6 +44,7 @@ for (const kind of ['mongo', 'sqlite'] as const) {
       'adopt',
       'cancel',
       'complete',
+      'end-overdue',
       'enqueue',
       'fail',
       'name-object',
