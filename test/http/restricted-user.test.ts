@@ -104,6 +104,6 @@ test(
     leaving.abort();
     await lost;
     await until(async () => (await served.queue.show(left ?? ''))?.status === 'error');
-      assert.ok(!said.join().includes(PASSWORD));
+    assert.ok(!said.join().includes(PASSWORD));
   },
 );
