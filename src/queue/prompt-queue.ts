@@ -132,7 +132,7 @@ export interface ChangeListeners {
   readonly onChange: (id: string) => void;
   /** The watch has begun, or began again after an error: changes before this moment may have been missed. */
   readonly onGap?: () => void;
-  /** The watch has begun, and tells of the changes of this process only. */
+  /** The watch has begun, and reports the changes of this process only. */
   readonly onPartial?: () => void;
 }
 
@@ -232,7 +232,7 @@ export interface ModelOptions extends StatementOptions {
   readonly models?: ModelSelection | undefined;
 }
 
-/** What a look for jobs whose time is over has found. */
+/** The result of a look for jobs whose time is over. */
 export interface OverdueJobs {
   /** Those that it ended. */
   readonly ended: readonly string[];
@@ -325,7 +325,7 @@ export interface PromptQueue extends AsyncDisposable {
   follow(ids: readonly string[]): Promise<ReadonlyMap<string, FollowedJob>>;
   /**
    * Reports changes until the signal. It is a hint only: read the jobs, and look for yourself from time to time. Resolves at once where the queue
-   * cannot tell (a standalone MongoDB). The embedded queue tells of the changes of this process only (`onPartial`). Never rejects.
+   * cannot tell (a standalone MongoDB). The embedded queue reports the changes of this process only (`onPartial`). Never rejects.
    */
   watchChanges(listeners: ChangeListeners): Promise<void>;
   /** Up to `limit` ids that begin with `prefix`, as `promptIdText` prints them. Whole numbers are found by their whole id only. */
@@ -372,7 +372,7 @@ export interface PromptQueue extends AsyncDisposable {
   /** Milliseconds until a lease or a backoff ends, if any document waits for one; for an idle worker's sleep. */
   msUntilNextDue(options?: ModelOptions): Promise<number | undefined>;
 
-  /** Resolves when there may be something to claim (of the embedded queue: what this process added), at the latest after `timeoutMs` or when the signal is aborted. Never rejects. */
+  /** Resolves when there may be something to claim. The embedded queue knows only of additions by this process. It resolves at the latest after `timeoutMs` or when the signal is aborted. Never rejects. */
   untilChanged(options: { readonly timeoutMs: number; readonly signal: AbortSignal }): Promise<void>;
 
   /** The outbox with the webhooks of ended jobs. */

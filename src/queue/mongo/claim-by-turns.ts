@@ -51,8 +51,8 @@ function nameOf({ tenant }: Turn): string {
 }
 
 /**
- * The first name behind the last one. Behind the end come those without a tenant, and then again the first name. A tenant that is no text has no turn: the
- * usual walk ends such a document, and the turn of a name ends the lists with this name.
+ * The first name behind the last one. Behind the end come those without a tenant, and then again the first name. A tenant that is no text has no turn.
+ * The usual walk ends such a document. The turn of a name ends the lists with this name.
  */
 async function nextTenant(prompts: PromptsCollection, { tenant: last }: Turn): Promise<Turn | undefined> {
   const behind = await firstName(prompts, last === null ? { $gte: '' } : { $gt: last });
@@ -66,7 +66,7 @@ type Range = { readonly $gt: string } | { readonly $gte: string };
 
 async function firstName(prompts: PromptsCollection, range: Range): Promise<string | undefined> {
   const { collection, scope, bounds, hints } = prompts;
-  // A list would stand at its smallest element, whatever the range says.
+  // MongoDB would order a list by its smallest element, also one outside the range.
   const filter: PromptFilter = { ...scope, status: 'pending', 'job.tenant': range, $expr: IS_TEXT };
   const projection: PromptProjection = { _id: 1, 'job.tenant': 1 };
   const options = { projection, sort: { 'job.tenant': 1 }, limit: 1, ...bounds } as const;

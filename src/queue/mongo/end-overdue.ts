@@ -31,7 +31,7 @@ const PROJECTION: PromptProjection = {
   wait_ms: { $cond: [IS_DATE, { $subtract: ['$job.cancel_at', '$$NOW'] }, null] },
 };
 
-/** What one process remembers from look to look. */
+/** One process remembers this from look to look. */
 export class OverdueMemory {
   readonly refusals = new Refusals();
   refusedSinceMs = -Infinity;

@@ -59,7 +59,7 @@ export const JOB_IS_OURS: Expression = { $in: [{ $type: '$job' }, ['missing', 'o
 const LABEL_TYPES = ['missing', 'null', 'string', 'undefined'] as const satisfies readonly Expression[];
 const LABEL_TYPE_NAMES: ReadonlySet<unknown> = new Set(LABEL_TYPES);
 
-/** What decides who generates it, and when, is what a server writes: a text, or nothing. */
+/** Two labels decide who generates a document, and when. A server writes a text there, or nothing. */
 export const LABELS_ARE_OURS: Expression = {
   $and: [{ $in: [{ $type: '$job.model' }, LABEL_TYPES] }, { $in: [{ $type: '$job.tenant' }, LABEL_TYPES] }],
 };

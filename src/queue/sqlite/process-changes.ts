@@ -1,5 +1,5 @@
 /**
- * What the queues of this process tell one another about one file. A server and its own worker have a connection each, and SQLite tells neither what the other
+ * The queues of this process report their changes of one file to one another. A server and its own worker have a connection each, and SQLite tells neither what the other
  * wrote. Other processes still have to look.
  */
 export interface FileListener {

@@ -300,7 +300,7 @@ export class SqlitePromptQueue implements PromptQueue {
     return (await this.drainState(options)).isDrained;
   }
 
-  /** Other processes write the file too, and of those nobody is told. */
+  /** Other processes write the file too, and SQLite reports none of their writes. */
   async untilChanged({
     timeoutMs,
     signal,
