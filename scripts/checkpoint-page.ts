@@ -5,7 +5,7 @@ import { OTHER_PIPELINES } from '../src/checkpoint/other-pipelines.ts';
 import { REFUSED_FILES } from '../src/checkpoint/single-file/other-files.ts';
 import { REQUEST_FIELDS, type FieldName } from '../src/job/request-fields.ts';
 import type { ConfigRules } from '../src/lib/config-rules.ts';
-import { STORED_TYPES } from '../src/onnx/graph.ts';
+import { STORED_TYPES } from '../src/onnx/stored-weights.ts';
 import type { Family } from '../src/pipelines/family.ts';
 import { FAMILIES } from '../src/pipelines/registry.ts';
 import { REFUSED_SAMPLERS, REFUSED_SCHEDULES } from '../src/schedulers/refused-names.ts';

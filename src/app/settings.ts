@@ -150,6 +150,7 @@ export function engineOptions(config: Config, environment: Environment): EngineO
       dtype: config.dtype,
       weights: config.weights,
       runtime: config.runtime,
+      graphForm: config.graphForm,
       openvinoFolder: openvinoLibraryFolder(dataHome(environment)),
       deterministic: config.deterministic,
       vaeTiling: config.vaeTiling,

@@ -33,6 +33,8 @@ const engineSettingsSchema = z.object({
   runtime: z.enum(['auto', 'onnxruntime', 'onnxruntime-c', 'openvino']).optional(),
   /** Why this runtime, where another engine chose it. */
   runtimeReason: z.string().optional(),
+  /** Of the networks' graphs; absent: auto, as the runtime chooses for the device. */
+  graphForm: z.enum(['auto', 'portable']).optional(),
   /** Where `setup openvino` leaves its libraries; absent: nowhere. */
   openvinoFolder: z.string().optional(),
   /** Nothing that is measured decides about the pixels. */

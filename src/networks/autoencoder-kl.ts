@@ -5,7 +5,8 @@
 import { type BuiltGraph, GraphBuilder, type Value } from '../onnx/graph.ts';
 import { AUTOENCODER_KL_RULES, type AutoencoderKlConfig } from './autoencoder-kl-config.ts';
 import { attention } from './layers/attention.ts';
-import { add, conv2d, groupNorm, silu } from './layers/primitives.ts';
+import { activatedGroupNorm } from './layers/norms.ts';
+import { add, conv2d, groupNorm } from './layers/primitives.ts';
 import { resnetBlock2d, toTokens, upsample2d } from './layers/resnet-block-2d.ts';
 import type { NetworkBuild, NetworkClass } from './network-class.ts';
 
@@ -15,8 +16,15 @@ const NORM_EPSILON = 1e-6;
  * Input: `latent_sample` [1, C, h, w], already divided by `scaling_factor`; output: `sample` [1, 3, H, W]; float32.
  * @throws `missing_tensor`, `wrong_tensor_shape`
  */
-function buildDecoder({ config, weights, computeType, sizes = {} }: NetworkBuild<AutoencoderKlConfig>): BuiltGraph {
-  const g = new GraphBuilder(weights, computeType);
+function buildDecoder({
+  config,
+  weights,
+  computeType,
+  form,
+  fusedDomain,
+  sizes = {},
+}: NetworkBuild<AutoencoderKlConfig>): BuiltGraph {
+  const g = new GraphBuilder(weights, computeType, { form, fusedDomain });
   const channels = config.block_out_channels.toReversed();
   const first = channels[0] as number;
   const norm = { groups: config.norm_num_groups, epsilon: NORM_EPSILON };
@@ -40,7 +48,7 @@ function buildDecoder({ config, weights, computeType, sizes = {} }: NetworkBuild
     }
     if (block < channels.length - 1) hidden = upsample2d(g, hidden, `decoder.up_blocks.${block}.upsamplers.0`);
   }
-  hidden = silu(g, groupNorm(g, hidden, 'decoder.conv_norm_out', norm));
+  hidden = activatedGroupNorm(g, hidden, 'decoder.conv_norm_out', { ...norm, activation: 'silu' });
   hidden = conv2d(g, hidden, 'decoder.conv_out', { outChannels: config.out_channels });
   g.output('sample', hidden, [1, config.out_channels, 'image_height', 'image_width']);
   return g.build('AutoencoderKLDecoder');

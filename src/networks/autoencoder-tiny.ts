@@ -17,8 +17,9 @@ const LARGEST_LATENT = 3;
  * Input: `latent_sample` [1, C, h, w], already divided by `scaling_factor`; output: `sample` [1, 3, H, W] in −1 … 1; float32.
  * @throws `missing_tensor`, `wrong_tensor_shape`
  */
-function buildDecoder({ config, weights, computeType, sizes = {} }: NetworkBuild<AutoencoderTinyConfig>): BuiltGraph {
-  const g = new GraphBuilder(weights, computeType);
+function buildDecoder(build: NetworkBuild<AutoencoderTinyConfig>): BuiltGraph {
+  const { config, sizes = {} } = build;
+  const g = beginGraph(build);
   const { latent_channels: channels, act_fn: activation, num_decoder_blocks: stages } = config;
   const shape = [1, channels, sizes.height ?? 64, sizes.width ?? 64];
   const latents = g.input('latent_sample', 'float32', [1, channels, 'height', 'width'], shape);
@@ -41,8 +42,9 @@ function buildDecoder({ config, weights, computeType, sizes = {} }: NetworkBuild
  * Input: `sample` [1, 3, H, W] in −1 … 1; output: `latent_sample` [1, C, h, w], to be multiplied by `scaling_factor`; float32. `sizes` are of the latents.
  * @throws `missing_tensor`, `wrong_tensor_shape`
  */
-function buildEncoder({ config, weights, computeType, sizes = {} }: NetworkBuild<AutoencoderTinyConfig>): BuiltGraph {
-  const g = new GraphBuilder(weights, computeType);
+function buildEncoder(build: NetworkBuild<AutoencoderTinyConfig>): BuiltGraph {
+  const { config, sizes = {} } = build;
+  const g = beginGraph(build);
   const { in_channels: channels, act_fn: activation, num_encoder_blocks: stages } = config;
   const scale = 2 ** (stages.length - 1);
   const shape = [1, channels, (sizes.height ?? 64) * scale, (sizes.width ?? 64) * scale];
@@ -60,6 +62,10 @@ function buildEncoder({ config, weights, computeType, sizes = {} }: NetworkBuild
   hidden = layers.conv(hidden, { outChannels: config.latent_channels });
   g.output('latent_sample', hidden, [1, config.latent_channels, 'height', 'width']);
   return g.build('AutoencoderTinyEncoder');
+}
+
+function beginGraph({ weights, computeType, form, fusedDomain }: NetworkBuild<AutoencoderTinyConfig>): GraphBuilder {
+  return new GraphBuilder(weights, computeType, { form, fusedDomain });
 }
 
 /** 3 · tanh(x / 3) */

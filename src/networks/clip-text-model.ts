@@ -10,6 +10,7 @@ import {
   type ClipTextProjectionConfig,
 } from './clip-text-config.ts';
 import { multiHeadAttention } from './layers/attention.ts';
+import { type CausalMask, causalMask } from './layers/causal-mask.ts';
 import { add, concat, gelu, layerNorm, linear, quickGelu } from './layers/primitives.ts';
 import type { NetworkBuild, NetworkClass } from './network-class.ts';
 
@@ -67,9 +68,16 @@ function buildProjectedTextEncoder(options: NetworkBuild<ClipTextProjectionConfi
   return g.build('CLIPTextModelWithProjection');
 }
 
-function encode({ config, weights, computeType, sizes = {} }: NetworkBuild<ClipTextConfig>): Encoded {
+function encode({
+  config,
+  weights,
+  computeType,
+  form,
+  fusedDomain,
+  sizes = {},
+}: NetworkBuild<ClipTextConfig>): Encoded {
   const { tokens = config.max_position_embeddings } = sizes;
-  const g = new GraphBuilder(weights, computeType);
+  const g = new GraphBuilder(weights, computeType, { form, fusedDomain });
   const features = config.hidden_size;
   const inputIds = g.input('input_ids', 'int32', ['batch', tokens], [1, tokens]);
   const table = g.weight('embeddings.token_embedding.weight', [config.vocab_size, features]);
@@ -138,8 +146,7 @@ function positionEmbeddings(g: GraphBuilder, config: ClipTextConfig, tokens: num
 /** The values that all layers share. */
 interface EncoderLayer {
   readonly config: ClipTextConfig;
-  /** [1, 1, T, T] */
-  readonly mask: Value;
+  readonly mask: CausalMask;
 }
 
 /** @param x [B, T, D] @returns [B, T, D] */
@@ -152,22 +159,13 @@ function encoderLayer(g: GraphBuilder, x: Value, prefix: string, { config, mask 
     key: project('k_proj'),
     value: project('v_proj'),
     heads: config.num_attention_heads,
-    bias: mask,
+    ...mask,
   });
   const hidden = add(g, x, linear(g, attended, `${prefix}.self_attn.out_proj`, { outFeatures: features }));
   const second = layerNorm(g, hidden, `${prefix}.layer_norm2`, epsilon);
   const inner = linear(g, second, `${prefix}.mlp.fc1`, { outFeatures: config.intermediate_size });
   const activated = config.hidden_act === 'quick_gelu' ? quickGelu(g, inner) : gelu(g, inner);
   return add(g, hidden, linear(g, activated, `${prefix}.mlp.fc2`, { outFeatures: features }));
-}
-
-/** Added to the attention scores: no token looks at a later one. [1, 1, T, T] */
-function causalMask(g: GraphBuilder, tokens: number): Value {
-  // The largest negative number that float16 holds: after softmax it is zero in either precision.
-  const mask = Array.from({ length: tokens * tokens }, (_, index) =>
-    index % tokens > Math.floor(index / tokens) ? -65504 : 0,
-  );
-  return g.constant(mask, [1, 1, tokens, tokens]);
 }
 
 /** The same in both classes. */

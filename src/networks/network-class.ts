@@ -3,6 +3,7 @@
  * files, the precision and the graph. To add one: a file here, and its name in the component list of each family that has such a network.
  */
 import type { ConfiguredClass } from '../lib/config-rules.ts';
+import type { GraphStyle } from '../onnx/graph-form.ts';
 import type { WeightType } from '../onnx/weight-type.ts';
 import type { BuiltGraph, ComputeType } from '../onnx/graph.ts';
 import type { Weights } from '../onnx/weights.ts';
@@ -29,7 +30,7 @@ export interface GraphChoice {
   readonly branch?: number;
 }
 
-export interface NetworkBuild<C> {
+export interface NetworkBuild<C> extends GraphStyle {
   readonly config: C;
   /** Under today's names: `tensorName` has been applied. */
   readonly weights: Weights;

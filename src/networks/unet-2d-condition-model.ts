@@ -3,7 +3,8 @@
  * Source: diffusers models/unets/unet_2d_condition.py, UNet2DConditionModel.forward.
  */
 import { type BuiltGraph, type Dimension, GraphBuilder, type Value } from '../onnx/graph.ts';
-import { activate, add, conv2d, groupNorm, multiply } from './layers/primitives.ts';
+import { activatedGroupNorm, rowPerImage } from './layers/norms.ts';
+import { add, conv2d, multiply } from './layers/primitives.ts';
 import type { NetworkBuild, NetworkClass } from './network-class.ts';
 import { type BlockPlan, UNetBlocks } from './unet-2d-blocks.ts';
 import { branchAt, DEFAULT_BRANCH, featureSide, shallowReadsPrompt } from './unet-2d-branches.ts';
@@ -86,11 +87,11 @@ interface Beginning {
 
 /** The inputs and the time embedding. */
 function beginUNet(
-  { config, weights, computeType, weightType, sizes }: NetworkBuild<UNet2DConditionConfig>,
+  { config, weights, computeType, weightType, form, fusedDomain, sizes }: NetworkBuild<UNet2DConditionConfig>,
   readsPrompt = true,
 ): Beginning {
   const nominal = { ...DEFAULT_SIZES, ...sizes };
-  const g = new GraphBuilder(weights, computeType, weightType);
+  const g = new GraphBuilder(weights, computeType, { weightType, form, fusedDomain });
   const contextFeatures = promptFeatures(config);
   const latentShape = [nominal.batch, config.in_channels, nominal.height, nominal.width];
   const sample = g.input('sample', 'float32', ['batch', config.in_channels, 'height', 'width'], latentShape);
@@ -99,7 +100,7 @@ function beginUNet(
   const context = readsPrompt
     ? g.input('encoder_hidden_states', 'float32', ['batch', 'tokens', contextFeatures], contextShape)
     : undefined;
-  const time = embedTime(g, { config, timestep, batch: nominal.batch });
+  const time = rowPerImage(g, embedTime(g, { config, timestep, batch: nominal.batch }), sample);
   const network = new UNetBlocks(g, config, time, context && g.cast(context, g.graphType));
   return { g, network, sample, blocks: unetBlocks(config), sizes: nominal };
 }
@@ -119,8 +120,9 @@ function convolveIn(
 }
 
 function convolveOut(g: GraphBuilder, hidden: Value, config: UNet2DConditionConfig): void {
-  const normal = groupNorm(g, hidden, 'conv_norm_out', { groups: config.norm_num_groups, epsilon: config.norm_eps });
-  const result = conv2d(g, activate(g, normal, config.act_fn), 'conv_out', {
+  const { norm_num_groups: groups, norm_eps: epsilon, act_fn: activation } = config;
+  const normal = activatedGroupNorm(g, hidden, 'conv_norm_out', { groups, epsilon, activation });
+  const result = conv2d(g, normal, 'conv_out', {
     outChannels: config.out_channels,
     kernel: config.conv_out_kernel,
   });

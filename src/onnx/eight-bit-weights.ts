@@ -124,7 +124,7 @@ function scalesOf(weight: string): string {
 interface WrittenWeight {
   readonly name: string;
   readonly dims: readonly number[];
-  /** undefined: in float32. */
+  /** undefined: floating-point numbers. */
   readonly packed: PackedProduct | undefined;
 }
 
@@ -134,9 +134,9 @@ export function writtenTensors(
   tensor: WidenedTensor,
   { file, form }: { readonly file: WeightFilePlace; readonly form: EightBitForm },
 ): readonly [TensorProto, ...TensorProto[]] {
-  const { scales } = tensor;
+  const { scales, type = 'float32' } = tensor;
   if (packed === undefined || scales === undefined)
-    return [{ name, dims, dataType: ELEMENT_TYPES.float32, ...externalAt(tensor, file) }];
+    return [{ name, dims, dataType: ELEMENT_TYPES[type], ...externalAt(tensor, file) }];
   const { outputs, inputs, block } = packed;
   const blocks = inputs / block;
   // With one more dimension a scale meets the numbers of its block.

@@ -6,20 +6,14 @@
  * arithmetic and to check weights; the graph itself stays free of it, so one graph runs at every size.
  */
 import type { ComputeType } from './compute-type.ts';
-import { basename, dirname } from 'node:path';
-import { Text2ImgError } from '../errors/text2img-error.ts';
 import { type ComputedNode, peakActivationBytes } from './activations.ts';
-import { quote } from '../lib/foreign-text.ts';
 import { omitUndefined } from '../lib/omit-undefined.ts';
+import type { BuiltGraph, Widening } from './built-graph.ts';
 import { commonFolder, externalLocation } from './external-files.ts';
-import {
-  bytesOfOne,
-  type EightBitForm,
-  type PackedProduct,
-  packedProduct,
-  packProducts,
-  writtenTensors,
-} from './eight-bit-weights.ts';
+import { bytesOfOne, type PackedProduct, packedProduct } from './eight-bit-weights.ts';
+import { fusedFunctions } from './fused-functions.ts';
+import { type FusedDomain, type GraphForm, type GraphStyle, MICROSOFT_DOMAIN } from './graph-form.ts';
+import { FIRST, inheritedLayout, LAST, type Layout, needsChannelsLast } from './layout.ts';
 import {
   type Attribute,
   attributeProto,
@@ -30,8 +24,10 @@ import {
   type WeightFilePlace,
 } from './protos.ts';
 import type { WeightType } from './weight-type.ts';
-import { elementsOf, type ExternalWeight, placeInOneFile, type WidenedFile } from './widening.ts';
-import type { SafetensorsDtype, Weights } from './weights.ts';
+import { type PlacedWeight, widenedGraph } from './widened-graph.ts';
+import { elementsOf } from './widening.ts';
+import { storedWeight } from './stored-weights.ts';
+import type { Weights } from './weights.ts';
 import {
   ELEMENT_BYTES,
   ELEMENT_TYPES,
@@ -47,9 +43,10 @@ export interface Value {
   readonly type: ElementType;
   /** At the nominal sizes. */
   readonly shape: readonly number[];
+  readonly layout?: Layout;
 }
 
-export type { ComputeType, Dimension, WeightType };
+export type { BuiltGraph, ComputeType, Dimension, GraphForm, WeightType, Widening };
 
 /** The types that a graph is written in. */
 export type GraphType = 'float32' | 'float16';
@@ -58,75 +55,48 @@ export function graphTypeOf(computeType: ComputeType): GraphType {
   return computeType === 'float16' ? 'float16' : 'float32';
 }
 
-/** The same graph over one file with all of its weights in the compute type, or in 8 bits. */
-export interface Widening extends WidenedFile {
-  /** @param file that `writeWidened` wrote @param form of 8-bit products; absent: `packed` */
-  readonly graphOver: (file: string, form?: EightBitForm) => BuiltGraph;
-}
-
-export interface BuiltGraph {
-  readonly model: Uint8Array;
-  /** The model with its weight files elsewhere: below another folder, or in memory. Absent: it has none. */
-  readonly modelOver?: (placeOf: (file: string) => WeightFilePlace) => Uint8Array;
-  /** Precision of its arithmetic; its inputs and outputs are always float32. */
-  readonly computeType: ComputeType;
-  /** The folder that the external initialisers' locations are relative to. */
-  readonly weightsFolder: string;
-  /** The files that the external initialisers lie in. */
-  readonly weightFiles: readonly string[];
-  /** Bytes of the external initialisers in the compute type, or in 8 bits. */
-  readonly weightBytes: number;
-  /** `int8`: linear layers have weights of 8 bits. Where `widening` is there, only the graph that it makes has them. Absent: no layer has. */
-  readonly weightType?: 'int8';
-  /** Absent: the files have every external initialiser as the graph wants it. */
-  readonly widening?: Widening;
-  /** Of the largest tensor that stands in the graph itself. */
-  readonly largestInlineBytes: number;
-  /** 2 × multiply-adds of Conv, MatMul and attention at the nominal sizes. */
-  readonly flops: number;
-  /** Of the values that live at once at the nominal sizes, at most. */
-  readonly activationBytes: number;
-}
-
-/** Before its file was written the graph has weights of floating-point numbers, and a runtime would hold four times as many bytes without a word. @throws `internal` */
-export function requireWritten({ weightType, widening }: BuiltGraph): void {
-  if (weightType === 'int8' && widening !== undefined)
-    throw new Text2ImgError('internal', 'a graph was opened before its 8-bit weights were written.');
-}
-
 const ONNX_OPSET = 20;
 const IR_VERSION = 9;
-const MICROSOFT_DOMAIN = 'com.microsoft';
-
-export const STORED_TYPES: Partial<Record<SafetensorsDtype, ElementType>> = {
-  F64: 'float64',
-  F32: 'float32',
-  F16: 'float16',
-  BF16: 'bfloat16',
-  F8_E4M3: 'float8e4m3fn',
-  F8_E5M2: 'float8e5m2',
-};
 
 export interface NodeOptions {
   readonly attributes?: Readonly<Record<string, Attribute>>;
   /** Attributes that are floats even when their value is whole. */
   readonly floats?: Readonly<Record<string, number>>;
   readonly microsoft?: boolean;
+  /** An operator of the fused form. */
+  readonly fused?: true;
+  /** As the result is known to the layers: batch, channels, height, width. */
   readonly shape: readonly number[];
+  /** Of the result in memory; absent: as its inputs. */
+  readonly layout?: Layout | 'channels-first';
   readonly type?: ElementType;
   /** Memory that it needs beside its inputs and results while it runs, at the nominal sizes. */
   readonly workspaceBytes?: number;
 }
 
+export interface BuilderOptions extends GraphStyle {
+  /** Of the products that `mayPack` names; default: floating-point numbers. */
+  readonly weightType?: WeightType | undefined;
+}
+
+interface WeightForm {
+  /** Default: the graph's. */
+  readonly type?: GraphType;
+  /** A convolution's weight [out, in, height, width] as [out, height, width, in]. */
+  readonly channelsLast?: true;
+}
+
 export class GraphBuilder {
   /** The type of weights and arithmetic in the graph. */
   readonly graphType: GraphType;
+  readonly form: GraphForm;
+  readonly #fusedDomain: FusedDomain;
   readonly #computeType: ComputeType;
   readonly weights: Weights;
   readonly #nodes: NodeProto[] = [];
   readonly #computed: ComputedNode[] = [];
   readonly #initializers: TensorProto[] = [];
-  readonly #external: (ExternalWeight & { readonly index: number })[] = [];
+  readonly #external: PlacedWeight[] = [];
   readonly #inputs: ValueInfoProto[] = [];
   readonly #outputs: ValueInfoProto[] = [];
   readonly #weightValues = new Map<string, Value>();
@@ -138,12 +108,14 @@ export class GraphBuilder {
   #flops = 0;
   #counter = 0;
 
-  /** @param weightType of the products that `mayPack` names */
-  constructor(weights: Weights, computeType: ComputeType, weightType: WeightType = 'float') {
+  constructor(weights: Weights, computeType: ComputeType, options: BuilderOptions = {}) {
+    const { weightType = 'float', form = 'portable', fusedDomain = MICROSOFT_DOMAIN } = options;
     this.weights = weights;
     this.#computeType = computeType;
     this.#weightType = weightType;
     this.graphType = graphTypeOf(computeType);
+    this.form = form;
+    this.#fusedDomain = fusedDomain;
   }
 
   input(name: string, type: ElementType, dimensions: readonly Dimension[], nominal: readonly number[]): Value {
@@ -152,7 +124,7 @@ export class GraphBuilder {
   }
 
   output(name: string, value: Value, dimensions: readonly Dimension[]): void {
-    const result = this.cast(value, 'float32');
+    const result = this.cast(this.channelsFirst(value), 'float32');
     this.#nodes.push(nodeProto(`output/${name}`, 'Identity', [result.name], [name]));
     this.#computed.push({ opType: 'Identity', inputs: [result.name], results: [{ name, bytes: bytesOf(result) }] });
     this.#outputs.push(valueInfo(name, 'float32', dimensions));
@@ -179,16 +151,22 @@ export class GraphBuilder {
     return this.nodes(opType, inputs, options, [options.shape])[0] as Value;
   }
 
-  /** Adds one operator with several results, all of one type. */
+  /** Adds one operator with several results, all of one type. A result of undefined shape is left out, and has no name. */
   nodes(
     opType: string,
     inputs: readonly (Value | undefined)[],
     options: NodeOptions,
-    shapes: readonly (readonly number[])[],
+    shapes: readonly (readonly number[] | undefined)[],
   ): Value[] {
     const name = `${opType}_${this.#counter++}`;
     const type = options.type ?? inputs[0]?.type ?? 'float32';
-    const results = shapes.map((shape, index) => ({ name: index === 0 ? name : `${name}:${index}`, type, shape }));
+    const layout = inheritedLayout(inputs, options.layout);
+    const results = shapes.map((shape, index) => ({
+      name: shape === undefined ? '' : index === 0 ? name : `${name}:${index}`,
+      type,
+      shape: shape ?? [],
+      ...(shape?.length === 4 ? layout : {}),
+    }));
     const attributes = [
       ...Object.entries(options.attributes ?? {}).map(([key, value]) => attributeProto(key, value)),
       ...Object.entries(options.floats ?? {}).map(([key, f]) => ({ name: key, type: 1, f })),
@@ -200,13 +178,15 @@ export class GraphBuilder {
         inputs.map((input) => input?.name ?? ''),
         results.map((result) => result.name),
       ),
-      domain: options.microsoft === true ? MICROSOFT_DOMAIN : '',
+      domain: options.fused ? this.#fusedDomain : options.microsoft === true ? MICROSOFT_DOMAIN : '',
       attribute: attributes,
     });
     this.#computed.push({
       opType,
       inputs: inputs.map((input) => input?.name ?? ''),
-      results: results.map((result) => ({ name: result.name, bytes: bytesOf(result) })),
+      results: results
+        .filter(({ name: named }) => named !== '')
+        .map((result) => ({ name: result.name, bytes: bytesOf(result) })),
       workspaceBytes: options.workspaceBytes ?? 0,
     });
     return results;
@@ -221,40 +201,58 @@ export class GraphBuilder {
     return this.node('Cast', [value], { attributes: { to: ELEMENT_TYPES[type] }, shape: value.shape, type });
   }
 
+  /** A feature map with its channels last in memory. */
+  channelsLast(x: Value): Value {
+    if (x.layout !== undefined) return x;
+    return this.node('Transpose', [x], { attributes: { perm: LAST }, shape: x.shape, layout: 'channels-last' });
+  }
+
+  channelsFirst(x: Value): Value {
+    if (x.layout === undefined) return x;
+    return this.node('Transpose', [x], { attributes: { perm: FIRST }, shape: x.shape, layout: 'channels-first' });
+  }
+
+  /** Values that an operator combines element by element, or puts behind each other, all in one layout. */
+  inOneLayout(values: readonly Value[]): readonly Value[] {
+    if (!needsChannelsLast(values)) return values;
+    return values.map((value) => (value.shape.length === 4 ? this.channelsLast(value) : value));
+  }
+
   /**
    * The tensor `name` of the component's weights in the compute type. The configuration asks for `shape`. A stored tensor that differs only by
    * dimensions of 1 (a linear layer saved as a 1×1 convolution) is accepted. A matrix that the file has the other way round has the file's shape here.
+   * A name is asked for in one form only.
    * @throws `missing_tensor`, `wrong_tensor_shape`
    */
-  weight(name: string, shape: readonly number[]): Value {
+  weight(name: string, shape: readonly number[], form: WeightForm = {}): Value {
     const known = this.#weightValues.get(name);
     if (known !== undefined) return known;
-    const place = this.weights.place(name, shape);
-    const { storedName = name } = place;
-    const type = STORED_TYPES[place.dtype];
-    if (type === undefined) {
-      const allowed = Object.keys(STORED_TYPES).join(', ');
-      throw new Text2ImgError(
-        'wrong_tensor_shape',
-        `${this.weights.component}: tensor "${storedName}" has type ${place.dtype}; allowed are ${allowed} (in ${place.file}).`,
-      );
-    }
-    const asked = place.transposed === true ? shape.toReversed() : shape;
-    if (squeezed(place.shape) !== squeezed(asked)) {
-      throw new Text2ImgError(
-        'wrong_tensor_shape',
-        `${this.weights.component}: tensor "${storedName}" has shape ${quote(place.shape)}, but the configuration asks for ${quote(asked)} (in ${place.file}).`,
-      );
-    }
-    const tensor = { name, dims: asked, dataType: ELEMENT_TYPES[type] };
+    const { place, type, shape: asked } = storedWeight(this.weights, name, shape);
+    const { type: wanted = this.graphType, channelsLast = false } = form;
+    const last = channelsLast ? LAST.map((axis) => asked[axis] as number) : asked;
+    // Of a 1×1 kernel both orders are the same bytes.
+    const isPermuted = channelsLast && asked.slice(2).some((size) => size !== 1);
+    const tensor = { name, dims: isPermuted ? asked : last, dataType: ELEMENT_TYPES[type] };
     const index = this.#initializers.length;
     const inline = this.weights.smallTensor(name);
     this.#initializers.push(inline === undefined ? tensor : { ...tensor, rawData: inline });
     const firstNode = this.#nodes.length;
-    const stored: Value = { name, type, shape: asked };
-    const value = this.cast(place.scale === undefined ? stored : this.#scaled(stored, place.scale), this.graphType);
+    const stored: Value = { name, type, shape: tensor.dims };
+    const cast = this.cast(place.scale === undefined ? stored : this.#scaled(stored, place.scale), wanted);
+    const value = isPermuted ? this.node('Transpose', [cast], { attributes: { perm: LAST }, shape: last }) : cast;
     const converters = this.#nodes.slice(firstNode).map((node) => node.name);
-    if (inline === undefined) this.#external.push({ index, place, valueName: value.name, converters });
+    if (inline === undefined) {
+      const permuted = isPermuted ? { convolution: asked } : {};
+      this.#external.push({
+        index,
+        place,
+        valueName: value.name,
+        dims: value.shape,
+        type: wanted,
+        converters,
+        ...permuted,
+      });
+    }
     this.#weightValues.set(name, value);
     if (place.transposed === true) this.#transposed.add(name);
     return value;
@@ -317,6 +315,8 @@ export class GraphBuilder {
     };
     const facts = {
       computeType: this.#computeType,
+      ...(this.form === 'fused' ? { form: this.form } : {}),
+      ...(this.form === 'fused' && this.#fusedDomain === MICROSOFT_DOMAIN ? { isForCuda: true as const } : {}),
       ...(this.#packed.size === 0 ? {} : { weightType: 'int8' as const }),
       weightBytes: this.#external.reduce((sum, { place, valueName }) => {
         const packed = this.#packed.get(valueName);
@@ -329,70 +329,47 @@ export class GraphBuilder {
         outputs: this.#outputs.map((output) => output.name),
       }),
     };
+    const widenable = {
+      external: this.#external,
+      initializers: this.#initializers,
+      nodes: this.#nodes,
+      packed: this.#packed,
+      facts,
+      encode: (nodes: readonly NodeProto[], initializers: readonly TensorProto[]) =>
+        this.#encode(name, nodes, initializers),
+    };
+    const extent = this.form === 'fused' ? 'converted' : 'all';
     return {
       ...facts,
       model: modelOver((file) => ({ location: externalLocation(folder, file) })),
       modelOver,
       weightsFolder: folder,
       weightFiles,
-      ...omitUndefined({ widening: this.#widening(name, facts) }),
+      ...omitUndefined({ widening: this.#isWidenable() ? widenedGraph(widenable, extent) : undefined }),
     };
   }
 
+  /** Weights of a portable graph in float16 are cast by the runtime. */
+  #isWidenable(): boolean {
+    return this.form === 'fused' || this.graphType === 'float32';
+  }
+
   #encode(name: string, node: readonly NodeProto[], initializer: readonly TensorProto[]): Uint8Array {
+    const spelledOut = this.#fusedDomain === MICROSOFT_DOMAIN ? [] : fusedFunctions(this.#fusedDomain, ONNX_OPSET);
     return encodeModel({
       irVersion: IR_VERSION,
       producerName: 'text2img',
       opsetImport: [
         { domain: '', version: ONNX_OPSET },
         { domain: MICROSOFT_DOMAIN, version: 1 },
+        ...(spelledOut.length === 0 ? [] : [{ domain: this.#fusedDomain, version: 1 }]),
       ],
       graph: { name, node, initializer, input: this.#inputs, output: this.#outputs },
+      ...(spelledOut.length === 0 ? {} : { functions: spelledOut }),
     });
-  }
-
-  /** Of graphs that compute in float32: other types are not made here. */
-  #widening(
-    name: string,
-    facts: Omit<BuiltGraph, 'model' | 'modelOver' | 'weightsFolder' | 'weightFiles'>,
-  ): Widening | undefined {
-    const converters = new Set(this.#external.flatMap((weight) => weight.converters));
-    if (this.graphType !== 'float32' || converters.size + this.#packed.size === 0) return undefined;
-    const { tensors, bytes } = placeInOneFile(
-      this.#external.map(({ place, valueName }) => ({ place, block: this.#packed.get(valueName)?.block })),
-    );
-    const unpacked = this.#nodes.filter((node) => !converters.has(node.name));
-    return {
-      tensors,
-      bytes,
-      graphOver: (file, form = 'packed') => {
-        const { nodes, constants } = packProducts(unpacked, this.#packed, form);
-        const modelOver = (placeOf: (file: string) => WeightFilePlace): Uint8Array => {
-          const initializer = [...this.#initializers];
-          for (const [k, { index, valueName }] of this.#external.entries()) {
-            const { dims } = initializer[index] as TensorProto;
-            const weight = { name: valueName, dims, packed: this.#packed.get(valueName) };
-            const [first, ...others] = writtenTensors(weight, tensors[k] as (typeof tensors)[number], {
-              file: placeOf(file),
-              form,
-            });
-            initializer[index] = first;
-            initializer.push(...others);
-          }
-          initializer.push(...constants);
-          return this.#encode(name, nodes, initializer);
-        };
-        const model = modelOver(() => ({ location: basename(file) }));
-        return { ...facts, model, modelOver, weightsFolder: dirname(file), weightFiles: [file] };
-      },
-    };
   }
 }
 
 function bytesOf({ shape, type }: Value): number {
   return shape.reduce((product, size) => product * size, ELEMENT_BYTES[type]);
-}
-
-function squeezed(shape: readonly number[]): string {
-  return shape.filter((size) => size !== 1).join();
 }

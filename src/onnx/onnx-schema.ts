@@ -53,6 +53,8 @@ export interface AttributeProto {
   readonly i?: number;
   readonly s?: Uint8Array;
   readonly ints?: readonly number[];
+  /** In a function: the attribute of the calling node whose value this one takes. */
+  readonly refAttrName?: string;
 }
 
 export interface NodeProto {
@@ -74,10 +76,27 @@ export interface ValueInfoProto {
   };
 }
 
+interface OperatorSet {
+  readonly domain: string;
+  readonly version: number;
+}
+
+/** An operator of the model's own, made of others. */
+export interface FunctionProto {
+  readonly name: string;
+  readonly domain: string;
+  readonly input: readonly string[];
+  readonly output: readonly string[];
+  /** Names of the attributes that a calling node gives. */
+  readonly attribute: readonly string[];
+  readonly node: readonly NodeProto[];
+  readonly opsetImport: readonly OperatorSet[];
+}
+
 export interface ModelProto {
   readonly irVersion: number;
   readonly producerName: string;
-  readonly opsetImport: readonly { readonly domain: string; readonly version: number }[];
+  readonly opsetImport: readonly OperatorSet[];
   readonly graph: {
     readonly name: string;
     readonly node: readonly NodeProto[];
@@ -85,6 +104,7 @@ export interface ModelProto {
     readonly input: readonly ValueInfoProto[];
     readonly output: readonly ValueInfoProto[];
   };
+  readonly functions?: readonly FunctionProto[];
 }
 
 type Field = readonly [number: number, type: string, repeated?: 'repeated'];
@@ -107,6 +127,16 @@ const schema = protobuf.Root.fromJSON({
       opsetImport: [8, 'OperatorSetIdProto', 'repeated'],
       producerName: [2, 'string'],
       graph: [7, 'GraphProto'],
+      functions: [25, 'FunctionProto', 'repeated'],
+    }),
+    FunctionProto: message({
+      name: [1, 'string'],
+      input: [4, 'string', 'repeated'],
+      output: [5, 'string', 'repeated'],
+      attribute: [6, 'string', 'repeated'],
+      node: [7, 'NodeProto', 'repeated'],
+      opsetImport: [9, 'OperatorSetIdProto', 'repeated'],
+      domain: [10, 'string'],
     }),
     OperatorSetIdProto: message({ domain: [1, 'string'], version: [2, 'int64'] }),
     GraphProto: message({
@@ -131,6 +161,7 @@ const schema = protobuf.Root.fromJSON({
       s: [4, 'bytes'],
       ints: [8, 'int64', 'repeated'],
       type: [20, 'int32'],
+      refAttrName: [21, 'string'],
     }),
     TensorProto: message({
       dims: [1, 'int64', 'repeated'],

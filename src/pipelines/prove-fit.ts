@@ -12,7 +12,7 @@ import { quote } from '../lib/foreign-text.ts';
 import { omitUndefined } from '../lib/omit-undefined.ts';
 import type { GraphChoice, GraphSizes } from '../networks/network-class.ts';
 import { DEFAULT_BRANCH } from '../networks/unet-2d-branches.ts';
-import type { BuiltGraph, ComputeType, WeightType } from '../onnx/graph.ts';
+import type { BuiltGraph, ComputeType, GraphForm, WeightType } from '../onnx/graph.ts';
 import type { Family, RunSizes } from './family.ts';
 
 /** The family's own proofs, and the list of what is built. */
@@ -23,6 +23,8 @@ export interface WantedGraph extends GraphChoice {
   readonly computeType: ComputeType;
   /** Of a denoising network's linear layers; absent: floating-point numbers. */
   readonly weightType?: WeightType;
+  /** Absent: portable. */
+  readonly form?: GraphForm;
   /** Only its figures depend on them: the graph runs at every size. */
   readonly sizes?: RunSizes;
 }
@@ -32,20 +34,19 @@ export type NetworkGraphs<F extends ProvableFamily> = PerNetwork<F['components']
 
 /**
  * @param wanted the device's compute type; a network that overflows in it is built in float32
- * @param weightType of the denoising network's linear layers
  * @throws `invalid_config`, `unsupported_config`, `missing_tensor`, `wrong_tensor_shape`
  */
 export function proveFit<F extends ProvableFamily>(
   checkpoint: OpenedCheckpoint<F>,
   wanted: ComputeType = 'float32',
-  weightType: WeightType = 'float',
+  writing: Pick<WantedGraph, 'weightType' | 'form'> = {},
 ): NetworkGraphs<F> {
   // Both casts: the names follow from the family's list, which TypeScript does not see through a loop over it.
   const opened = checkpoint as unknown as OpenedCheckpoint<ProvableFamily>;
   opened.family.prove(opened);
   const graphs: Record<string, BuiltGraph> = {};
   for (const name of Object.keys(opened.networks))
-    graphs[name] = buildGraph(opened, name, { computeType: wanted, weightType });
+    graphs[name] = buildGraph(opened, name, { computeType: wanted, ...writing });
   return graphs as NetworkGraphs<F>;
 }
 
@@ -57,7 +58,7 @@ export function proveFit<F extends ProvableFamily>(
 export function buildGraph(
   checkpoint: OpenedCheckpoint<ProvableFamily>,
   component: string,
-  { graph, branch, computeType: wanted, weightType, sizes }: WantedGraph,
+  { graph, branch, computeType: wanted, weightType, form, sizes }: WantedGraph,
 ): BuiltGraph {
   const network = own(checkpoint.networks, component);
   const builder = graph === undefined ? network?.networkClass : own(network?.networkClass.moreGraphs ?? {}, graph);
@@ -73,7 +74,7 @@ export function buildGraph(
     weights,
     computeType,
     sizes: { ...sizes, ...sizesOf(checkpoint, component) },
-    ...omitUndefined({ branch, weightType }),
+    ...omitUndefined({ branch, weightType, form }),
   });
 }
 

@@ -3,6 +3,7 @@
  * each runtime is a folder beside this file and a line in `registry.ts`.
  */
 import type { BuiltGraph, ComputeType } from '../onnx/graph.ts';
+import type { GraphForm } from '../onnx/graph-form.ts';
 import type { VerifyCache } from './file-digest.ts';
 
 /** The element types of a tensor, each with the array that holds it. */
@@ -88,6 +89,8 @@ export interface Runtime {
     readonly only?: Device;
     readonly environment?: Readonly<Record<string, string | undefined>>;
   }): Promise<readonly DeviceReport[]>;
+  /** The form in which a network's graph runs fastest on the device; absent: portable on all. */
+  graphForm?(device: Device): GraphForm;
   /** @throws `device_unavailable`, `inference_failed`, `engine_out_of_memory` */
   open(graph: BuiltGraph, options: OpenOptions): Promise<Network>;
   /** Copies a tensor to where the device reads it; on a CPU it is the same memory. @throws `device_unavailable` */

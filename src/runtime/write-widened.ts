@@ -1,4 +1,4 @@
-/** Writes weights in float32 or in 8 bits into one file, in pieces, for `onnx/widening.ts`. The compile cache does it before a runtime compiles a graph. */
+/** Writes weights as a graph wants them into one file, in pieces, for `onnx/widening.ts`. The compile cache does it before a runtime compiles a graph. */
 import { open } from 'node:fs/promises';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import { readFully } from '../lib/read-fully.ts';
@@ -20,18 +20,35 @@ export async function writeWidened(plan: WidenedFile, path: string, pieceBytes =
   for (const [source, tensors] of Map.groupBy(plan.tensors, ({ from }) => from.file)) {
     await using file = await open(source, 'r');
     for (const tensor of tensors) {
-      const { from, scales } = tensor;
+      const { from, scales, convolution } = tensor;
       const elements = elementsOf(from);
-      const step = stepOf(pieceBytes / FLOAT32_BYTES, scales?.block ?? 1);
+      const step = stepOf(pieceBytes / FLOAT32_BYTES, scales?.block ?? rowOf(convolution));
       for (let first = 0; first < elements; first += step) {
         const count = Math.min(step, elements - first);
         const stored = await readStored(file, from, { first, count });
         const values = toFloat32(stored, from.dtype);
         if (from.scale !== undefined) multiply(values, { scale: from.scale, first, elements });
-        await writePiece(target, tensor, { first, values });
+        await writePiece(target, tensor, { first, values: convolution ? inputsLast(values, convolution) : values });
       }
     }
   }
+}
+
+/** The elements of one output of a convolution. */
+function rowOf(convolution: readonly number[] | undefined): number {
+  return (convolution ?? []).slice(1).reduce((product, size) => product * size, 1);
+}
+
+/** From [out, in, height, width] to [out, height, width, in]. @param values of whole outputs */
+function inputsLast(values: Float32Array, [, inputs = 1, height = 1, width = 1]: readonly number[]): Float32Array {
+  const result = new Float32Array(values.length);
+  const positions = height * width;
+  const row = inputs * positions;
+  for (let start = 0; start < values.length; start += row)
+    for (let input = 0; input < inputs; input++)
+      for (let position = 0; position < positions; position++)
+        result[start + position * inputs + input] = values[start + input * positions + position] as number;
+  return result;
 }
 
 /** A piece holds whole blocks. */
@@ -47,9 +64,14 @@ interface WidenedPiece {
 
 async function writePiece(
   target: WeightFile,
-  { offsetBytes, scales }: WidenedTensor,
+  { offsetBytes, scales, type }: WidenedTensor,
   { first, values }: WidenedPiece,
 ): Promise<void> {
+  if (type === 'float16') {
+    const half = new Float16Array(values);
+    await writeWhole(target, new Uint8Array(half.buffer), offsetBytes + first * half.BYTES_PER_ELEMENT);
+    return;
+  }
   if (scales === undefined) {
     await writeWhole(target, new Uint8Array(values.buffer), offsetBytes + first * FLOAT32_BYTES);
     return;

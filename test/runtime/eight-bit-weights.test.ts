@@ -7,7 +7,8 @@ import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { openComponentWeights } from '../../src/checkpoint/component-weights.ts';
 import { linear } from '../../src/networks/layers/primitives.ts';
-import { type BuiltGraph, GraphBuilder, requireWritten } from '../../src/onnx/graph.ts';
+import { requireWritten } from '../../src/onnx/built-graph.ts';
+import { type BuiltGraph, GraphBuilder } from '../../src/onnx/graph.ts';
 import type { WeightType } from '../../src/onnx/weight-type.ts';
 import { buildGraph, proveFit } from '../../src/pipelines/prove-fit.ts';
 import type { CompileCacheSettings, HostTensors, Runtime } from '../../src/runtime/contract.ts';
@@ -66,7 +67,7 @@ async function layers(dtype: keyof typeof TYPES, weightType: WeightType): Promis
   });
   writeTensors(join(folder, 'model.safetensors'), new Map(tensors));
   const weights = await openComponentWeights({ component: 'unet', folder, baseName: 'model' });
-  const g = new GraphBuilder(weights, 'float32', weightType);
+  const g = new GraphBuilder(weights, 'float32', { weightType });
   for (const width of WIDTHS) {
     const x = g.input(`x${width}`, 'float32', ['tokens', width], [TOKENS, width]);
     const y = linear(g, x, `layer_${width}`, { outFeatures: OUT, bias: false });

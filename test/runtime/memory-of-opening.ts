@@ -1,4 +1,4 @@
-/** Memory that `open-many-weights.ts` takes, and what becomes of it where there is too little. */
+/** Memory that `open-many-weights.ts` and `open-many-convolutions.ts` take, and what becomes of it where there is too little. */
 import assert from 'node:assert/strict';
 import { type ChildProcessByStdio, spawn, spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import type { ComputeType } from '../../src/onnx/compute-type.ts';
 import type { WeightType } from '../../src/onnx/weight-type.ts';
 
-/** 48 matrices of 1024 × 1024 in float32. */
+/** 48 weights of 2^20 numbers in float32. */
 const MANY_WEIGHTS_BYTES = 48 * 4 * 2 ** 20;
 
 /** For `skip` of a test. */
@@ -26,17 +26,22 @@ interface Opening {
   readonly runtime?: 'onnxruntime-c';
   /** Absent: ONNX Runtime in float32. */
   readonly openvino?: { readonly libraries: string; readonly computeType: ComputeType };
+  /** Convolutions in the order that CUDA wants, from a file or turned in memory. Absent: matrices. */
+  readonly convolutions?: 'file' | 'memory';
 }
 
 type Child = ChildProcessByStdio<Writable, Readable, null>;
 
 async function startOpening(opening: Opening): Promise<Child> {
-  const { folder, dtype, weightType = 'float', runtime: name, openvino } = opening;
-  const program = fileURLToPath(new URL('open-many-weights.ts', import.meta.url));
+  const { folder, dtype, weightType = 'float', runtime: name, openvino, convolutions } = opening;
+  const cache = join(folder, 'cache');
   const other = name === undefined ? [] : [name];
   const runtime = openvino === undefined ? other : [openvino.libraries, openvino.computeType];
-  const what = [folder, dtype, join(folder, 'cache'), weightType];
-  const child = spawn(process.execPath, [program, ...what, ...runtime], { stdio: ['pipe', 'pipe', 'inherit'] });
+  const [program, what] =
+    convolutions === undefined
+      ? [new URL('open-many-weights.ts', import.meta.url), [folder, dtype, cache, weightType, ...runtime]]
+      : [new URL('open-many-convolutions.ts', import.meta.url), [folder, cache, convolutions]];
+  const child = spawn(process.execPath, [fileURLToPath(program), ...what], { stdio: ['pipe', 'pipe', 'inherit'] });
   await new Promise((resolve) => child.stdout.once('data', resolve));
   return child;
 }

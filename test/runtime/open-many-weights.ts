@@ -45,7 +45,7 @@ writeTensors(
   new Map(names.map((name) => [name, { dtype, shape: [SIDE, SIDE], data }])),
 );
 const weights = await openComponentWeights({ component: 'unet', folder, baseName: 'model' });
-const g = new GraphBuilder(weights, computeType, weightType);
+const g = new GraphBuilder(weights, computeType, { weightType });
 let x = g.input('x', 'float32', [1, SIDE], [1, SIDE]);
 for (const name of names)
   if (weightType === 'float') x = g.node('MatMul', [x, g.weight(name, [SIDE, SIDE])], { shape: [1, SIDE] });

@@ -107,6 +107,14 @@ export const MODEL_OPTIONS = {
     allowed: 'auto, onnxruntime, onnxruntime-c or openvino',
     commands: DRAWING,
   }),
+  graphForm: option({
+    placeholder: '<form>',
+    type: oneOf(['auto', 'portable']),
+    default: 'auto',
+    doc: 'Form of the networks: auto, or portable. On CUDA auto takes operators that only CUDA has, with channels last. Give portable if a driver has trouble with them.',
+    allowed: 'auto or portable',
+    commands: DRAWING,
+  }),
   deterministic: option({
     type: onOrOff,
     default: 'off',

@@ -7,6 +7,7 @@ import { own as ownValue } from '../../lib/foreign-record.ts';
 import { freeMemoryBytes, freeMemoryForAllBytes } from '../../lib/free-memory.ts';
 import { omitUndefined } from '../../lib/omit-undefined.ts';
 import type { BuiltGraph } from '../../onnx/graph.ts';
+import type { GraphForm } from '../../onnx/graph-form.ts';
 import type { WeightType } from '../../onnx/weight-type.ts';
 import type { Pipeline } from '../../pipelines/contract.ts';
 import type { Family } from '../../pipelines/family.ts';
@@ -63,7 +64,8 @@ export async function loadModel(
   const device = await chooseDevice(runtimes, checkRuntime(settings), dtypeOf(settings));
   const { computeType } = device;
   const { weights: weightType = 'float' } = settings;
-  const proved = proveFit(checkpoint, computeType, weightType);
+  const form = formFor(device, settings);
+  const proved = proveFit(checkpoint, computeType, { weightType, form });
   // A GPU has memory of its own.
   const isOnCpu = device.kind === 'cpu';
   const memory = {
@@ -93,7 +95,7 @@ export async function loadModel(
         const isProved = wanted.computeType === computeType && wanted.graph === undefined;
         return (
           (isProved ? ownValue(proved, component) : undefined) ??
-          buildGraph(checkpoint, component, { ...wanted, weightType })
+          buildGraph(checkpoint, component, { ...wanted, weightType, form })
         );
       },
       threads: settings.threads,
@@ -141,6 +143,13 @@ export async function loadModel(
 function withPreview<Opened extends Checkpoint>(checkpoint: Opened, preview: CheckpointNetwork | undefined): Opened {
   if (preview === undefined) return checkpoint;
   return { ...checkpoint, networks: { ...checkpoint.networks, [PREVIEW_VAE]: preview } };
+}
+
+function formFor(
+  { runtime, device }: ChosenDevice<Runtime>,
+  { graphForm = 'auto' }: Pick<EngineSettings, 'graphForm'>,
+): GraphForm {
+  return graphForm === 'portable' ? graphForm : (runtime.graphForm?.(device) ?? 'portable');
 }
 
 /** Of all autoencoders of full size. With another one the measured size is a little off, and both runtimes are measured at the same. */

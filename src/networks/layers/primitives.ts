@@ -1,9 +1,12 @@
 /**
- * The operators that every network is made of, each lowered to the ONNX form that was fastest on a CPU and runs on WebGPU too.
+ * The operators that every network is made of, each lowered to the ONNX form that was fastest on a CPU and runs on WebGPU too. In the fused form
+ * feature maps have their channels last, and convolutions and norms are CUDA's.
  * Parameters are named as in PyTorch's `nn` modules: a module at `prefix` has `prefix.weight` and `prefix.bias`.
  */
 import type { GraphBuilder, Value } from '../../onnx/graph.ts';
+import { axisInMemory } from '../../onnx/layout.ts';
 import type { Activation } from '../activation.ts';
+import { fusedGroupNorm, fusesGroupNorm } from './fused-operators.ts';
 
 export interface ConvOptions {
   readonly outChannels: number;
@@ -23,11 +26,15 @@ export function conv2d(g: GraphBuilder, x: Value, prefix: string, options: ConvO
   const outHeight = Math.floor((height + pads[0] + pads[2] - kernel) / stride) + 1;
   const outWidth = Math.floor((width + pads[1] + pads[3] - kernel) / stride) + 1;
   g.countFlops(2 * batch * outChannels * channels * kernel * kernel * outHeight * outWidth);
-  const weight = g.weight(`${prefix}.weight`, [outChannels, channels, kernel, kernel]);
+  const isFused = g.form === 'fused';
+  const input = isFused ? g.channelsLast(x) : x;
+  const weightShape = [outChannels, channels, kernel, kernel];
+  const weight = g.weight(`${prefix}.weight`, weightShape, isFused ? { channelsLast: true } : {});
   const shift = bias ? [g.weight(`${prefix}.bias`, [outChannels])] : [];
-  return g.node('Conv', [x, weight, ...shift], {
+  return g.node(isFused ? 'NhwcConv' : 'Conv', [input, weight, ...shift], {
     attributes: { kernel_shape: [kernel, kernel], strides: [stride, stride], pads },
     shape: [batch, outChannels, outHeight, outWidth],
+    ...(isFused ? { fused: true } : {}),
   });
 }
 
@@ -56,11 +63,11 @@ export function linear(g: GraphBuilder, x: Value, prefix: string, options: Linea
 }
 
 export function add(g: GraphBuilder, a: Value, b: Value): Value {
-  return g.node('Add', [a, b], { shape: broadcast(a.shape, b.shape) });
+  return g.node('Add', g.inOneLayout([a, b]), { shape: broadcast(a.shape, b.shape) });
 }
 
 export function multiply(g: GraphBuilder, a: Value, b: Value): Value {
-  return g.node('Mul', [a, b], { shape: broadcast(a.shape, b.shape) });
+  return g.node('Mul', g.inOneLayout([a, b]), { shape: broadcast(a.shape, b.shape) });
 }
 
 /** x / divisor; `x` itself for a divisor of 1. */
@@ -82,15 +89,18 @@ export function layerNorm(g: GraphBuilder, x: Value, prefix: string, epsilon = 1
 /**
  * As one InstanceNormalization over [B, groups, rest] and an affine step: 7 ms against 11 ms for GroupNormalization-21 at 320×64×64 on two
  * AVX2 cores.
- * @param x [B, C, ...]
+ * @param given [B, C, ...]
  */
 export function groupNorm(
   g: GraphBuilder,
-  x: Value,
+  given: Value,
   prefix: string,
   { groups, epsilon }: { readonly groups: number; readonly epsilon: number },
 ): Value {
-  const [batch = 1, channels = 1, ...rest] = x.shape;
+  const [batch = 1, channels = 1, ...rest] = given.shape;
+  if (given.shape.length === 4 && fusesGroupNorm(g, { channels, groups }))
+    return fusedGroupNorm(g, given, prefix, { groups, epsilon, silu: false });
+  const x = g.channelsFirst(given);
   const perGroup = (channels / groups) * rest.reduce((product, size) => product * size, 1);
   const grouped = g.node('Reshape', [x, g.integers([0, groups, -1])], { shape: [batch, groups, perGroup] });
   const ones = g.constant(
@@ -151,12 +161,13 @@ export function activate(g: GraphBuilder, x: Value, activation: Activation): Val
 export function concat(g: GraphBuilder, parts: readonly Value[], axis: number): Value {
   const shape = [...(parts[0]?.shape ?? [])];
   shape[axis] = parts.reduce((sum, part) => sum + (part.shape[axis] ?? 0), 0);
-  return g.node('Concat', parts, { attributes: { axis }, shape });
+  const inputs = g.inOneLayout(parts);
+  return g.node('Concat', inputs, { attributes: { axis: axisInMemory(inputs[0] ?? {}, axis) }, shape });
 }
 
 /** `x` in the shape that `like` has when the graph runs. */
 export function reshapeLike(g: GraphBuilder, x: Value, like: Value): Value {
-  return g.node('Reshape', [x, shapeOf(g, like)], { shape: like.shape });
+  return g.node('Reshape', [x, shapeOf(g, like)], { shape: like.shape, layout: like.layout ?? 'channels-first' });
 }
 
 /** The sizes of dimensions `start` … `end` − 1 as a vector of int64. */

@@ -1,6 +1,8 @@
 /** The convolutional residual block of UNet and autoencoder. Source: diffusers models/resnet.py, ResnetBlock2D. */
 import type { GraphBuilder, Value } from '../../onnx/graph.ts';
+import { axisInMemory } from '../../onnx/layout.ts';
 import type { Activation } from '../activation.ts';
+import { activatedGroupNorm, convolvedWithTime } from './norms.ts';
 import { activate, add, conv2d, divideBy, groupNorm, linear, multiply, reshapeLike } from './primitives.ts';
 
 export interface ResnetBlockOptions {
@@ -9,7 +11,7 @@ export interface ResnetBlockOptions {
   readonly epsilon: number;
   /** Default: `silu`. */
   readonly activation?: Activation;
-  /** The time embedding after the activation, [1, E] or [B, E]; absent in the autoencoder. */
+  /** The time embedding after the activation, [1, E] or [B, E], out of `rowPerImage`; absent in the autoencoder. */
   readonly activatedTimeEmbedding?: Value;
   /** Whether the time embedding scales and shifts the second norm's result, or is added before that norm. */
   readonly timeScaleShift?: boolean;
@@ -19,23 +21,39 @@ export interface ResnetBlockOptions {
 /** @param x [B, C, h, w] @returns [B, outChannels, h, w] */
 export function resnetBlock2d(g: GraphBuilder, x: Value, prefix: string, options: ResnetBlockOptions): Value {
   const { outChannels, groups, epsilon, activation = 'silu', outputScaleFactor = 1 } = options;
-  const { activatedTimeEmbedding: time, timeScaleShift = false } = options;
-  let hidden = activate(g, groupNorm(g, x, `${prefix}.norm1`, { groups, epsilon }), activation);
-  hidden = conv2d(g, hidden, `${prefix}.conv1`, { outChannels });
-  if (time !== undefined && !timeScaleShift)
-    hidden = add(g, hidden, perChannel(g, time, `${prefix}.time_emb_proj`, outChannels));
-  hidden = groupNorm(g, hidden, `${prefix}.norm2`, { groups, epsilon });
-  if (time !== undefined && timeScaleShift) hidden = scaleAndShift(g, hidden, `${prefix}.time_emb_proj`, time);
-  hidden = conv2d(g, activate(g, hidden, activation), `${prefix}.conv2`, { outChannels });
+  const first = activatedGroupNorm(g, x, `${prefix}.norm1`, { groups, epsilon, activation });
+  const second = convolvedAndNormed(g, first, prefix, { ...options, activation });
+  const hidden = conv2d(g, second, `${prefix}.conv2`, { outChannels });
   const shortcut = x.shape[1] === outChannels ? x : conv2d(g, x, `${prefix}.conv_shortcut`, { outChannels, kernel: 1 });
   return divideBy(g, add(g, shortcut, hidden), outputScaleFactor);
+}
+
+/** The first convolution, the time in it, the second norm and its activation. */
+function convolvedAndNormed(
+  g: GraphBuilder,
+  x: Value,
+  prefix: string,
+  options: ResnetBlockOptions & { readonly activation: Activation },
+): Value {
+  const { outChannels, groups, epsilon, activation, activatedTimeEmbedding: time, timeScaleShift = false } = options;
+  const [conv, norm, timeProjection] = [`${prefix}.conv1`, `${prefix}.norm2`, `${prefix}.time_emb_proj`];
+  const settings = { groups, epsilon, activation };
+  if (time === undefined) return activatedGroupNorm(g, conv2d(g, x, conv, { outChannels }), norm, settings);
+  if (!timeScaleShift) {
+    const addTime = (hidden: Value): Value => add(g, hidden, perChannel(g, time, timeProjection, outChannels));
+    return convolvedWithTime(g, x, { ...settings, outChannels, conv, norm, timeProjection, time, addTime });
+  }
+  const normal = groupNorm(g, conv2d(g, x, conv, { outChannels }), norm, { groups, epsilon });
+  return activate(g, scaleAndShift(g, normal, timeProjection, time), activation);
 }
 
 /** @param time [B, E] @returns [B, outChannels, 1, 1] */
 function perChannel(g: GraphBuilder, time: Value, prefix: string, outChannels: number): Value {
   const projected = linear(g, time, prefix, { outFeatures: outChannels, keepsFloat: true }); // [B, outChannels]
-  return g.node('Reshape', [projected, g.integers([0, outChannels, 1, 1])], {
+  const isLast = g.form === 'fused';
+  return g.node('Reshape', [projected, g.integers(isLast ? [0, 1, 1, outChannels] : [0, outChannels, 1, 1])], {
     shape: [time.shape[0] ?? 1, outChannels, 1, 1],
+    ...(isLast ? { layout: 'channels-last' } : {}),
   });
 }
 
@@ -44,10 +62,8 @@ function scaleAndShift(g: GraphBuilder, x: Value, prefix: string, time: Value): 
   const channels = x.shape[1] ?? 0;
   const both = perChannel(g, time, prefix, channels * 2);
   const half = [time.shape[0] ?? 1, channels, 1, 1];
-  const [scale, shift] = g.nodes('Split', [both], { attributes: { axis: 1, num_outputs: 2 }, shape: half }, [
-    half,
-    half,
-  ]) as [Value, Value];
+  const attributes = { axis: axisInMemory(both, 1), num_outputs: 2 };
+  const [scale, shift] = g.nodes('Split', [both], { attributes, shape: half }, [half, half]) as [Value, Value];
   return add(g, multiply(g, x, add(g, scale, g.constant([1], [1]))), shift);
 }
 
@@ -75,29 +91,33 @@ export function enlarge2d(g: GraphBuilder, x: Value, like?: Value): Value {
   const target = like ?? { shape: [batch, channels, height * 2, width * 2] };
   const shape = [batch, channels, target.shape[2] ?? 1, target.shape[3] ?? 1];
   const attributes = { mode: 'nearest', coordinate_transformation_mode: 'asymmetric', nearest_mode: 'floor' };
-  if (like === undefined)
-    return g.node('Resize', [x, undefined, g.constant([1, 1, 2, 2], [4], 'float32')], { attributes, shape });
-  return g.node('Resize', [x, undefined, undefined, sizesLike(g, x, like)], { attributes, shape });
+  if (like === undefined) {
+    const scales = x.layout === undefined ? [1, 1, 2, 2] : [1, 2, 2, 1];
+    return g.node('Resize', [x, undefined, g.constant(scales, [4], 'float32')], { attributes, shape });
+  }
+  const [from, to] = g.inOneLayout([x, like]) as [Value, Value];
+  return g.node('Resize', [from, undefined, undefined, sizesLike(g, from, to)], { attributes, shape });
 }
 
 function sizesLike(g: GraphBuilder, x: Value, like: Value): Value {
-  const own = g.node('Shape', [x], { attributes: { start: 0, end: 2 }, shape: [2], type: 'int64' });
-  const target = g.node('Shape', [like], { attributes: { start: 2, end: 4 }, shape: [2], type: 'int64' });
-  return g.node('Concat', [own, target], { attributes: { axis: 0 }, shape: [4], type: 'int64' });
+  const sizes = (of: Value, start: number, end: number): Value =>
+    g.node('Shape', [of], { attributes: { start, end }, shape: [end - start], type: 'int64' });
+  const parts =
+    x.layout === undefined ? [sizes(x, 0, 2), sizes(like, 2, 4)] : [sizes(x, 0, 1), sizes(like, 1, 3), sizes(x, 3, 4)];
+  return g.node('Concat', parts, { attributes: { axis: 0 }, shape: [4], type: 'int64' });
 }
 
-/** Feature maps as token sequences and back, for attention over positions. */
+/** Feature maps as token sequences and back, for attention over positions. With their channels last they are such sequences already. */
 export function toTokens(
   g: GraphBuilder,
   x: Value,
 ): { readonly tokens: Value; readonly restore: (tokens: Value) => Value } {
   const [batch = 1, channels = 1, height = 1, width = 1] = x.shape;
-  const last = g.node('Transpose', [x], {
-    attributes: { perm: [0, 2, 3, 1] },
-    shape: [batch, height, width, channels],
-  });
+  const last = g.channelsLast(x);
   const tokens = g.node('Reshape', [last, g.integers([0, -1, channels])], { shape: [batch, height * width, channels] });
-  const restore = (changed: Value): Value =>
-    g.node('Transpose', [reshapeLike(g, changed, last)], { attributes: { perm: [0, 3, 1, 2] }, shape: x.shape });
+  const restore = (changed: Value): Value => {
+    const restored = reshapeLike(g, changed, last);
+    return g.form === 'fused' ? restored : g.channelsFirst(restored);
+  };
   return { tokens, restore };
 }

@@ -2,8 +2,9 @@
 import { availableParallelism } from 'node:os';
 import { Text2ImgError } from '../../errors/text2img-error.ts';
 import { messageOf } from '../../lib/disk-errors.ts';
-import type { BuiltGraph } from '../../onnx/graph.ts';
+import { type BuiltGraph, requirePortable } from '../../onnx/built-graph.ts';
 import { openThroughCache } from '../compile-cache.ts';
+import { openConverted } from '../converted-form.ts';
 import type { DeviceTensor, HostTensor, Network, OpenOptions } from '../contract.ts';
 import { SessionNetwork } from '../session-network.ts';
 import { compiledForm } from './compiled-form.ts';
@@ -23,6 +24,7 @@ export async function openNetwork(graph: BuiltGraph, options: NetworkOptions): P
   if (computeType === 'bfloat16')
     throw new Text2ImgError('device_unavailable', 'ONNX Runtime does not compute in bfloat16; OpenVINO does.');
   const deviceId = cudaDeviceOf(device);
+  if (deviceId === undefined) requirePortable(graph, device);
   if (graph.weightType === 'int8' && deviceId !== undefined)
     throw new Text2ImgError('device_unavailable', `weights of 8 bits are for the CPU, not for ${device}.`);
   const environment = await openEnvironment();
@@ -37,12 +39,15 @@ export async function openNetwork(graph: BuiltGraph, options: NetworkOptions): P
     },
     mostCaptures: 0,
   };
-  if (deviceId === undefined)
+  // With operators that are spelled out, ONNX Runtime 1.30 ends with a segmentation fault when it loads its own compiled form.
+  if (deviceId === undefined && graph.form === undefined)
     return await SessionNetwork.open(() =>
       openThroughCache(graph, compiledForm(graph, place), cache ?? { folder: null }),
     );
-  if (use === 'once' || options.mostCaptures === 0) return await SessionNetwork.open(() => createSession(graph, place));
-  return await SessionNetwork.open(() => createCapturing(graph, place, options));
+  const isPlain = deviceId === undefined || use === 'once' || options.mostCaptures === 0;
+  const create = (ready: BuiltGraph): Promise<OrtSession> =>
+    isPlain ? createSession(ready, place) : createCapturing(ready, place, options);
+  return await SessionNetwork.open(() => openConverted(graph, create, cache));
 }
 
 /** A graph with a node that the CPU must run cannot be recorded: then its runs are not. */

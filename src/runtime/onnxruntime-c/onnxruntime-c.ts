@@ -18,6 +18,7 @@ export function onnxRuntimeC({ mostCaptures = MOST_CAPTURES }: { readonly mostCa
     sharesCachedWeights: true,
     version: () => ONNX_RUNTIME_VERSION,
     devices: ({ only, environment } = {}) => tryDevices(only, environment),
+    graphForm: (device) => (cudaDeviceOf(device) === undefined ? 'portable' : 'fused'),
     open: async (graph, options) => {
       cudaDeviceOf(options.device);
       const { openNetwork } = await import('./network.ts');

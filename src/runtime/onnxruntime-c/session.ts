@@ -2,7 +2,7 @@
 import { Text2ImgError } from '../../errors/text2img-error.ts';
 import { messageOf } from '../../lib/disk-errors.ts';
 import { quote } from '../../lib/foreign-text.ts';
-import { type BuiltGraph, requireWritten } from '../../onnx/graph.ts';
+import { type BuiltGraph, requireWritten } from '../../onnx/built-graph.ts';
 import { type GraphPorts, readPorts } from '../../onnx/graph-ports.ts';
 import type { HostTensors, Tensors } from '../contract.ts';
 import { entriesForSaving, weightsEntry } from '../onnxruntime/session-entries.ts';

@@ -11,6 +11,7 @@ export const ONNX_RUNTIME: Runtime = {
   sharesCachedWeights: true,
   version: onnxRuntimeVersion,
   devices: ({ only, environment } = {}) => tryDevices(only, environment),
+  graphForm: (device) => (providerOf(device).name === 'cuda' ? 'fused' : 'portable'),
   open: openNetwork,
   upload: async (tensor: HostTensor, device: string) => {
     providerOf(device);

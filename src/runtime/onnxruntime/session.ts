@@ -3,7 +3,7 @@ import './no-telemetry.ts';
 import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
 import { Text2ImgError } from '../../errors/text2img-error.ts';
 import { messageOf } from '../../lib/disk-errors.ts';
-import { type BuiltGraph, requireWritten } from '../../onnx/graph.ts';
+import { type BuiltGraph, requireWritten } from '../../onnx/built-graph.ts';
 import type { ElementType, HostTensor, HostTensors } from '../contract.ts';
 import type { ExecutionProvider } from './execution-provider.ts';
 import type { Session } from '../session-network.ts';

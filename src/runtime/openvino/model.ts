@@ -1,5 +1,5 @@
 /** Reads a graph into OpenVINO, its weights mapped from the files that they lie in. */
-import { type BuiltGraph, requireWritten } from '../../onnx/graph.ts';
+import { type BuiltGraph, requirePortable, requireWritten } from '../../onnx/built-graph.ts';
 import { type GraphPorts, readPorts } from '../../onnx/graph-ports.ts';
 import { messageOf } from '../../lib/disk-errors.ts';
 import { Text2ImgError } from '../../errors/text2img-error.ts';
@@ -14,6 +14,7 @@ export interface OpenVinoModel {
 /** @throws `inference_failed`, `engine_out_of_memory` */
 export function readModel(core: OpenVinoCore, graph: BuiltGraph): OpenVinoModel {
   requireWritten(graph);
+  requirePortable(graph, 'OpenVINO');
   const { model, weightsFolder, weightFiles } = graph;
   const ports = portsOf(model);
   const read = (): Handle =>

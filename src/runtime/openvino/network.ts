@@ -2,11 +2,11 @@
 import { availableParallelism } from 'node:os';
 import type { BuiltGraph } from '../../onnx/graph.ts';
 import { openThroughCache } from '../compile-cache.ts';
+import { convertedForm } from '../converted-form.ts';
 import type { Network, OpenOptions } from '../contract.ts';
 import { type Session, SessionNetwork } from '../session-network.ts';
 import { openCore } from './core.ts';
 import { OpenVinoSession } from './session.ts';
-import { widenedForm } from './widened-form.ts';
 
 /** @throws `runtime_unavailable`, `inference_failed`, `engine_out_of_memory` */
 export async function openNetwork(libraryFolder: string, graph: BuiltGraph, options: OpenOptions): Promise<Network> {
@@ -20,5 +20,12 @@ export async function openNetwork(libraryFolder: string, graph: BuiltGraph, opti
   const { widening } = graph;
   if (widening === undefined) return await SessionNetwork.open(async () => open(graph));
   const { cache = { folder: null } } = options;
-  return await SessionNetwork.open(() => openThroughCache(graph, widenedForm({ graph, widening, open }), cache));
+  const form = convertedForm({
+    key: 'weights in float32 for OpenVINO',
+    eightBitForm: 'written-out',
+    graph,
+    widening,
+    open,
+  });
+  return await SessionNetwork.open(() => openThroughCache(graph, form, cache));
 }
