@@ -25,7 +25,7 @@ try {
 }
 
 async function main(options: GpuOptions): Promise<void> {
-  if (options.pack !== undefined) return await writePack(options.pack, options.packLibraries);
+  if (options.pack !== undefined) return await writePack(options.pack, options);
   const steps = planSteps(options);
   if (options.list) return list(steps);
   const startMs = performance.now();

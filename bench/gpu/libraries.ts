@@ -17,7 +17,6 @@ const NEEDED = [
   'libcublas.so.13',
   'libcublasLt.so.13',
   'libcurand.so.10',
-  'libcufft.so.12',
   'libcudnn.so.9',
   'libnvrtc.so.13',
 ];

@@ -28,6 +28,8 @@ export interface GpuOptions {
   readonly pack: string | undefined;
   /** The pack has NVIDIA's libraries too, not only ONNX Runtime's provider. */
   readonly packLibraries: 'none' | 'provider' | 'all';
+  /** Like 90: the provider in the pack has the code for this compute capability only. */
+  readonly packArchitecture: number | undefined;
 }
 
 const MODELS: readonly ModelName[] = ['sd15', 'sdxl'];
@@ -55,6 +57,7 @@ export function readOptions(args: readonly string[]): GpuOptions {
       list: { type: 'boolean', default: false },
       pack: { type: 'string' },
       'pack-libraries': { type: 'string', default: 'provider' },
+      'pack-capability': { type: 'string' },
     },
   });
   return {
@@ -72,6 +75,7 @@ export function readOptions(args: readonly string[]): GpuOptions {
     steps: whole('--steps', values.steps ?? (values.tiny ? TINY_STEPS : STEPS)),
     list: values.list,
     pack: values.pack,
+    packArchitecture: capabilityOf(values['pack-capability']),
     packLibraries: oneOf('--pack-libraries', values['pack-libraries'], PACKED),
   };
 }
@@ -81,6 +85,15 @@ function deviceOf(text: string): string {
   if (device !== 'cpu' && !/^cuda:\d{1,3}$/.test(device))
     throw new Error(`--device is ${JSON.stringify(text)}; allowed are cuda, cuda:N and cpu`);
   return device;
+}
+
+/** 9.0 → 90 */
+function capabilityOf(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const [, major, minor] = /^(\d{1,2})\.(\d)$/.exec(text) ?? [];
+  if (major === undefined)
+    throw new Error(`--pack-capability is ${JSON.stringify(text)}; it takes a compute capability such as 9.0`);
+  return Number(major) * 10 + Number(minor);
 }
 
 function positive(flag: string, text: string): number {

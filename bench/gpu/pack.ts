@@ -8,7 +8,9 @@ import { once } from 'node:events';
 import {
   chmodSync,
   closeSync,
+  copyFileSync,
   mkdirSync,
+  mkdtempSync,
   openSync,
   readdirSync,
   readFileSync,
@@ -16,15 +18,18 @@ import {
   writeFileSync,
   writeSync,
 } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { dataHome } from '../../src/config/user-folders.ts';
 import { fetchCuda } from '../../src/runtime/onnxruntime/cuda/fetch-cuda.ts';
 import type { GpuOptions } from './options.ts';
 import { codeFiles, packageFiles, ROOT } from './pack-files.ts';
+import { writeThin } from './thin-library.ts';
 
 const PART_BYTES = 60_000_000;
 const SCRIPT = 'run.sh';
+const CUDA_PROVIDER = 'libonnxruntime_providers_cuda.so';
 const PROVIDER = /^libonnxruntime_providers_(?:cuda|shared)\.so$/;
 /** ONNX Runtime's own library comes with its package. */
 const OWN = 'libonnxruntime.so.1';
@@ -43,9 +48,16 @@ interface PackedPart {
   readonly bytes: number;
 }
 
+type LibraryOptions = Pick<GpuOptions, 'libraries' | 'packLibraries' | 'packArchitecture'>;
+
 /** @throws a sentence where tar or xz is missing, or the libraries cannot be had */
-export async function writePack(folder: string, libraries: GpuOptions['packLibraries']): Promise<void> {
-  await writeParts(await archives(libraries), { folder, partBytes: PART_BYTES, say: console.log });
+export async function writePack(folder: string, options: LibraryOptions): Promise<void> {
+  const thin = mkdtempSync(join(tmpdir(), 'text2img-pack-'));
+  try {
+    await writeParts(await archives(options, thin), { folder, partBytes: PART_BYTES, say: console.log });
+  } finally {
+    rmSync(thin, { recursive: true, force: true });
+  }
   console.log(`Copy these files to one folder of the other machine, in any order, then: sh ${SCRIPT} --minutes 10`);
 }
 
@@ -75,17 +87,28 @@ export async function writeParts(
   chmodSync(join(folder, SCRIPT), 0o755);
 }
 
-async function archives(libraries: GpuOptions['packLibraries']): Promise<readonly Archive[]> {
+/** @param thin a folder for copies of libraries */
+async function archives(options: LibraryOptions, thin: string): Promise<readonly Archive[]> {
   const own = [
     { name: 'code', from: ROOT, files: codeFiles() },
     { name: 'packages', from: ROOT, files: packageFiles() },
   ];
-  if (libraries === 'none') return own;
-  const from = await fetchCuda({ dataHome: dataHome(process.env) });
+  const { libraries, packLibraries, packArchitecture } = options;
+  if (packLibraries === 'none') return own;
+  const from = libraries ?? (await fetchCuda({ dataHome: dataHome(process.env) }));
   const files = readdirSync(from).filter((name) => name !== OWN);
   const provider = { name: 'provider', from, files: files.filter((name) => PROVIDER.test(name)) };
   const cuda = { name: 'cuda', from, files: files.filter((name) => !PROVIDER.test(name)) };
-  return libraries === 'all' ? [...own, provider, cuda] : [...own, provider];
+  const wanted = packArchitecture === undefined ? provider : thinned(provider, thin, packArchitecture);
+  return packLibraries === 'all' ? [...own, wanted, cuda] : [...own, wanted];
+}
+
+function thinned({ name, from, files }: Archive, thin: string, architecture: number): Archive {
+  for (const file of files) {
+    if (file === CUDA_PROVIDER) writeThin(join(from, file), join(thin, file), architecture);
+    else copyFileSync(join(from, file), join(thin, file));
+  }
+  return { name, from: thin, files };
 }
 
 /** The same files make the same bytes, so a part that did not change need not be sent again. */
