@@ -2,7 +2,7 @@
  * `npm run bench:gpu`: checks and measures an NVIDIA GPU in steps, each in a process of its own. The results are written after each row, so a run that breaks
  * off goes on where it was. `--device cpu --tiny` tries the command itself. bench/README.md has the options.
  */
-import { mkdirSync } from 'node:fs';
+import { appendFileSync, mkdirSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { RESULTS_FOLDER } from './results.ts';
@@ -45,6 +45,8 @@ async function main(options: GpuOptions): Promise<void> {
     environment,
     deadlineMs: startMs + options.minutes * 60_000,
     onStep: say,
+    // What a failed step printed says more than its reason.
+    onError: (text) => appendFileSync(`${file.path}.log`, text),
   });
   console.log(`\n${resultsText(file.results)}\n\nThe results are in ${file.path}.`);
   if (steps.some(({ id }) => file.of(id)?.state === 'failed')) process.exitCode = 1;

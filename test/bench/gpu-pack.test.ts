@@ -10,6 +10,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -37,16 +38,29 @@ async function writeSmallPack(folder: string): Promise<void> {
 }
 
 /** On a machine whose environment is empty. */
-function runScript(
-  folder: string,
-  ...args: readonly string[]
-): { readonly status: number | null; readonly text: string } {
+function runScript(folder: string, args: readonly string[] = [], env: Readonly<Record<string, string>> = {}): Ran {
   const { status, stdout, stderr } = spawnSync('/bin/sh', [join(folder, 'run.sh'), ...args], {
     encoding: 'utf8',
-    env: {},
+    env: { ...env },
     cwd: '/',
   });
   return { status, text: stdout + stderr };
+}
+
+interface Ran {
+  readonly status: number | null;
+  readonly text: string;
+}
+
+/** A folder with these programs of the system and no others. @returns undefined where one is missing */
+function folderOfPrograms(...names: readonly string[]): string | undefined {
+  const folder = mkdtempSync(join(place, 'programs-'));
+  for (const name of names) {
+    const found = spawnSync('/bin/sh', ['-c', `command -v ${name}`], { encoding: 'utf8', env: {} }).stdout.trim();
+    if (!found.startsWith('/')) return undefined;
+    symlinkSync(found, join(folder, name));
+  }
+  return folder;
 }
 
 await writeSmallPack(packed);
@@ -81,14 +95,14 @@ test('a damaged part is named', () => {
   const bytes = readFileSync(join(folder, first));
   bytes[bytes.length >> 1] = (bytes[bytes.length >> 1] ?? 0) ^ 1;
   writeFileSync(join(folder, first), bytes);
-  const { status, text } = runScript(folder, '--check');
+  const { status, text } = runScript(folder, ['--check']);
   assert.equal(status, 3);
   assert.match(text, new RegExp(`damaged: ${first}`));
 });
 
 test('the parts become the code, and Node gets the command with its options', () => {
   const folder = arrived('whole');
-  const { status, text } = runScript(folder, '--minutes', '9');
+  const { status, text } = runScript(folder, ['--minutes', '9']);
   assert.equal(status, 0, text);
   const into = join(folder, 'text2img-gpu');
   assert.match(text, new RegExp(`node ${into}/app/bench/gpu\\.ts .*--work ${into}/work .*--minutes 9`));
@@ -96,10 +110,21 @@ test('the parts become the code, and Node gets the command with its options', ()
   assert.ok(readFileSync(join(into, 'app/bench/gpu.ts')).equals(readFileSync(join(ROOT, 'bench/gpu.ts'))));
 });
 
+test('a Python unpacks the parts where there is no xz', (t) => {
+  const programs = ['cat', 'cut', 'dirname', 'grep', 'mkdir', 'python3', 'rm', 'sha256sum', 'uniq'];
+  const path = folderOfPrograms(...programs);
+  if (path === undefined) return t.skip(`NOT RUN: one of ${programs.join(', ')} is not installed`);
+  const folder = arrived('python');
+  const { status, text } = runScript(folder, [], { PATH: path });
+  assert.equal(status, 0, text);
+  assert.match(text, /--python \S+python3/);
+  for (const file of codeFiles()) assert.ok(existsSync(join(folder, 'text2img-gpu/app', file)), file);
+});
+
 test('what was unpacked stays, also when its parts are gone', () => {
   const folder = join(place, 'whole');
   for (const name of parts) rmSync(join(folder, name));
-  const { status, text } = runScript(folder, '--check');
+  const { status, text } = runScript(folder, ['--check']);
   assert.equal(status, 0, text);
 });
 

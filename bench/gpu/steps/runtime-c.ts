@@ -1,6 +1,83 @@
-/** (g) The same passes through ONNX Runtime's C API: with and without outputs that stay on the device, with and without a CUDA graph. */
-import { type Report, StepEnds, type TaskOf } from '../step.ts';
+/** (g) The same passes through ONNX Runtime's C API: with and without inputs and outputs that stay on the device, with and without a CUDA graph. */
+import type {
+  DeviceTensor,
+  HostTensor,
+  HostTensors,
+  Network,
+  Runtime,
+  Tensors,
+} from '../../../src/runtime/contract.ts';
+import { onnxRuntimeC } from '../../../src/runtime/onnxruntime-c/onnxruntime-c.ts';
+import { floatsOf, isOnDevice } from '../../../src/runtime/tensors.ts';
+import { usedMemoryBytes } from '../gpu-facts.ts';
+import { graphOf, keepOutput, openOn, outputsFolder, unetInputs } from '../open-graph.ts';
+import type { Report, TaskOf } from '../step.ts';
+import { type BatchPasses, timeBatches } from '../time-batches.ts';
+import { passesOf } from './unet.ts';
 
-export function runtimeCStep(task: TaskOf<'runtime-c'>, report: Report): Promise<void> {
-  throw new StepEnds('not-built', `the runtime onnxruntime-c is not built yet ${task.device} ${String(report)}`);
+const OUTPUT = 'out_sample';
+
+const VARIANTS = [
+  { name: 'C API', isBound: false, mostCaptures: 0 },
+  // Inputs are on the device before the run, and the output stays there.
+  { name: 'IO binding', isBound: true, mostCaptures: 0 },
+  // A run of each batch is recorded.
+  { name: 'IO binding and CUDA graph', isBound: true, mostCaptures: 8 },
+] as const;
+
+export async function runtimeCStep(task: TaskOf<'runtime-c'>, report: Report): Promise<void> {
+  const { model, form, batches, device, isTiny } = task;
+  const graph = await graphOf({ model, form, component: 'unet' }, task);
+  for (const { name, isBound, mostCaptures } of VARIANTS) {
+    const beforeBytes = usedMemoryBytes(device);
+    const runtime = onnxRuntimeC({ mostCaptures });
+    await using network = await openOn(runtime, graph, device);
+    await timeBatches({
+      batches,
+      variant: name,
+      prepare: async (batch) => {
+        const inputs = unetInputs(model, batch, isTiny);
+        return isBound ? boundPasses(network, await uploaded(runtime, inputs, device)) : passesOf(network, inputs);
+      },
+      device,
+      beforeBytes,
+      report,
+      onResult: (values) => keepOutput(outputsFolder(model, task), `text2img ${form} float16, ${name}`, values),
+    });
+  }
+}
+
+async function uploaded(
+  runtime: Runtime,
+  inputs: HostTensors,
+  device: string,
+): Promise<Readonly<Record<string, DeviceTensor>>> {
+  const found: Record<string, DeviceTensor> = {};
+  for (const [name, tensor] of Object.entries(inputs)) found[name] = await runtime.upload(tensor, device);
+  return found;
+}
+
+function boundPasses(network: Network, inputs: Readonly<Record<string, DeviceTensor>>): BatchPasses {
+  let last: Tensors = {};
+  const free = (): void => {
+    const output = last[OUTPUT];
+    if (output !== undefined && isOnDevice(output)) output[Symbol.dispose]();
+    last = {};
+  };
+  return {
+    run: async () => {
+      free();
+      last = await network.run(inputs, { keep: [OUTPUT] });
+    },
+    result: async () => floatsOf({ [OUTPUT]: await read(last[OUTPUT]) }, OUTPUT),
+    [Symbol.dispose]: () => {
+      free();
+      for (const input of Object.values(inputs)) input[Symbol.dispose]();
+    },
+  };
+}
+
+async function read(tensor: HostTensor | DeviceTensor | undefined): Promise<HostTensor> {
+  if (tensor === undefined) throw new Error('there was no run');
+  return isOnDevice(tensor) ? await tensor.read() : tensor;
 }

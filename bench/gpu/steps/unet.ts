@@ -29,7 +29,7 @@ export async function unetStep(task: TaskOf<'unet'>, report: Report): Promise<vo
 }
 
 /** Inputs and output in the host's memory, as the binding has them. */
-function passesOf(network: Network, inputs: HostTensors): BatchPasses {
+export function passesOf(network: Network, inputs: HostTensors): BatchPasses {
   let last: HostTensors = {};
   return {
     run: async () => {
