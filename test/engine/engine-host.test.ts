@@ -259,6 +259,37 @@ test('a job whose watching has ended sends no more previews', () => {
   assert.equal(jobs.isDue('a'), false);
 });
 
+test('previews that take long are rarer: all jobs together give them a fifth of the time at most', () => {
+  let nowMs = 0;
+  const jobs = new WatchedJobs(() => nowMs);
+  jobs.watch('a', true);
+  assert.equal(jobs.isDue('a'), true);
+  nowMs = 800;
+  jobs.made('a');
+  nowMs = 3999;
+  assert.equal(jobs.isDue('a'), false);
+  nowMs = 4000;
+  assert.equal(jobs.isDue('a'), true);
+  const ids = ['a', 'b', 'c'];
+  for (const id of ids) jobs.watch(id, true);
+  const [beganMs, previewMs, stepMs] = [nowMs, 700, 100];
+  const previews = new Map(ids.map((id) => [id, 0]));
+  while (nowMs < beganMs + 1_000_000) {
+    nowMs += stepMs;
+    for (const id of ids) {
+      if (!jobs.isDue(id)) continue;
+      nowMs += previewMs;
+      jobs.made(id);
+      previews.set(id, (previews.get(id) ?? 0) + 1);
+    }
+  }
+  const counts = [...previews.values()];
+  const share = (counts.reduce((sum, count) => sum + count, 0) * previewMs) / (nowMs - beganMs);
+  assert.ok(share < 0.205 && share > 0.1, `${share}`);
+  assert.ok(Math.max(...counts) - Math.min(...counts) <= 1, `${counts.join()}`);
+  jobs.made('nobody');
+});
+
 test('the remaining time is known from the second step on', async (t) => {
   const host = startHost(t);
   await host.start();

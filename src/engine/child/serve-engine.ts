@@ -102,7 +102,10 @@ class EngineServer {
       this.#hashOnce();
     },
     isPreviewDue: (jobId) => this.#watched.isDue(jobId),
-    onPreview: (jobId, image) => this.#send({ type: 'preview', jobId, image }),
+    onPreview: (jobId, image) => {
+      this.#watched.made(jobId);
+      this.#send({ type: 'preview', jobId, image });
+    },
     onDone: (jobId, warnings, durationsMs) => {
       this.#forget(jobId);
       this.#send({ type: 'job-done', jobId, warnings: boundedSentences(warnings), durationsMs });
