@@ -105,7 +105,10 @@ export class WorkerEngines implements AsyncDisposable {
       );
       return { plan, hosts, logger };
     });
-    const engines = this.#engines.map((one) => models.map((model, index) => this.#poolModel(one, model, index)));
+    const { compileCacheFolder: limitsFolder } = engine.settings;
+    const engines = this.#engines.map((one) =>
+      models.map((model, index) => ({ limitsFolder, ...this.#poolModel(one, model, index) })),
+    );
     this.pool = new LocalEnginePool({ engines, logger: workerLogger, idleUnloadMs });
   }
 
@@ -270,6 +273,7 @@ function logReady(facts: Facts, { plan, logger, isOneOfSeveral }: ReadyOptions):
   logger.info('model ready', {
     model: facts.modelName,
     device: facts.device,
+    ...omitUndefined({ gpu: facts.deviceName }),
     reason: facts.deviceReason,
     dtype: facts.dtype,
     ...omitUndefined({ weights: facts.weights, runtime: facts.runtime, runtime_reason: facts.runtimeReason }),

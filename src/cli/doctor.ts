@@ -14,6 +14,7 @@ import type { CommandContext, ExitCode } from './command-context.ts';
 import { inspectCApi } from './doctor-c-api.ts';
 import { adviceFor, type DoctorTopic } from './doctor-advice.ts';
 import { inspectModel, inspectStore, inspectWebhook } from './doctor-checks.ts';
+import { inspectGpus } from './doctor-gpu.ts';
 import { memoryFinding } from './doctor-memory.ts';
 import { freeMemoryBytes } from '../lib/free-memory.ts';
 import { inspectOpenvino } from './doctor-openvino.ts';
@@ -33,7 +34,7 @@ export async function doctor(context: CommandContext): Promise<ExitCode> {
   const { terminal, config, environment } = context;
   const findings: readonly DoctorFinding[] = [
     { name: 'node', status: 'ok', detail: `${process.versions.node} (${process.execPath})` } as const,
-    ...(await probeMachine(engineEnvironment(environment))),
+    ...(await probeMachine(engineEnvironment(environment), await inspectGpus(engineEnvironment(environment)))),
     await inspectCApi(engineEnvironment(environment)),
     await inspectOpenvino(context, engineEnvironment(environment), modeOf(context)),
     ...(await probePlaces(context)),

@@ -1,8 +1,6 @@
 /** Checks of the machine for `text2img doctor`, each with advice. */
-import { execFile } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { availableParallelism, cpus, freemem, totalmem } from 'node:os';
-import { promisify } from 'node:util';
 import { omitUndefined } from '../lib/omit-undefined.ts';
 import { DEFAULT_RUNTIME } from '../runtime/registry.ts';
 
@@ -17,26 +15,21 @@ export interface DoctorFinding {
 /** The engine child's environment, whole. */
 type Environment = Readonly<Record<string, string | undefined>>;
 
-const run = promisify(execFile);
-const PROBE_TIMEOUT_MS = 60_000;
+const SETUP_CUDA = 'run "text2img setup cuda"';
+const NO_CUDA = `needs an NVIDIA GPU and its driver, then "text2img setup cuda"`;
+const ADVICE: Readonly<Record<string, string>> = { webgpu: 'needs a GPU with a Vulkan, Metal or Direct3D 12 driver' };
 
 /** Stable Diffusion 1.x in float32 with its images. */
 const COMFORTABLE_BYTES = 6 * 2 ** 30;
 
-export async function probeMachine(environment: Environment): Promise<readonly DoctorFinding[]> {
-  const gpu = await probeGpu(environment);
-  const providers = await Promise.all([
-    probeDevice('cpu', environment),
-    probeDevice(
-      'cuda:0',
-      environment,
-      gpu.status === 'ok'
-        ? 'run "text2img setup cuda"'
-        : 'needs an NVIDIA GPU and its driver, then "text2img setup cuda"',
-    ),
-    probeDevice('webgpu', environment, 'needs a GPU with a Vulkan, Metal or Direct3D 12 driver'),
-  ]);
-  return [probeProcessor(), probeMemory(), gpu, ...providers];
+/** @param gpus the driver's GPUs; they stand before the devices */
+export async function probeMachine(
+  environment: Environment,
+  gpus: readonly DoctorFinding[],
+): Promise<readonly DoctorFinding[]> {
+  const hasGpu = gpus.some(({ status }) => status !== 'missing');
+  const devices = await DEFAULT_RUNTIME.devices({ environment });
+  return [probeProcessor(), probeMemory(), ...gpus, ...devices.map((report) => deviceFinding(report, hasGpu))];
 }
 
 function probeProcessor(): DoctorFinding {
@@ -68,34 +61,16 @@ function probeMemory(): DoctorFinding {
   };
 }
 
-async function probeGpu(environment: Environment): Promise<DoctorFinding> {
-  try {
-    const { stdout } = await run(
-      'nvidia-smi',
-      ['--query-gpu=name,memory.total,driver_version', '--format=csv,noheader'],
-      { timeout: PROBE_TIMEOUT_MS, env: environment },
-    );
-    return { name: 'gpu', status: 'ok', detail: stdout.trim().replaceAll('\n', '; ') };
-  } catch {
-    return {
-      name: 'gpu',
-      status: 'missing',
-      detail: 'no NVIDIA GPU answers',
-      advice: 'images are generated on the CPU; for a GPU, install NVIDIA’s driver (nvidia-smi must work)',
-    };
-  }
-}
+type DeviceReport = Awaited<ReturnType<typeof DEFAULT_RUNTIME.devices>>[number];
 
-async function probeDevice(device: string, environment: Environment, advice?: string): Promise<DoctorFinding> {
-  const [report] = await DEFAULT_RUNTIME.devices({ only: device, environment });
-  const shown = device.replace(/:0$/, '');
-  const name = `device ${shown}`;
-  if (report !== undefined && report.computeTypes.length > 0)
-    return { name, status: 'ok', detail: `works in ${report.computeTypes.join(' and ')}` };
-  return {
-    name,
-    status: device === 'cpu' ? 'problem' : 'missing',
-    detail: report?.problem ?? 'it is unknown',
-    ...omitUndefined({ advice }),
-  };
+/** @param hasGpu the driver lists one */
+function deviceFinding(report: DeviceReport, hasGpu: boolean): DoctorFinding {
+  const { device, computeTypes, problem = 'it is unknown', advice: own } = report;
+  const name = `device ${device.replace(/:0$/, '')}`;
+  if (computeTypes.length > 0) return { name, status: 'ok', detail: `works in ${computeTypes.join(' and ')}` };
+  const isNotSetUp = device.startsWith('cuda') && problem.endsWith('is not installed');
+  const advice = isNotSetUp ? (hasGpu ? SETUP_CUDA : NO_CUDA) : (own ?? ADVICE[device]);
+  // A GPU that is there and does not work is a problem; one that nobody has is none.
+  const isProblem = device === 'cpu' || (hasGpu && report.hasGpu === true);
+  return { name, status: isProblem ? 'problem' : 'missing', detail: problem, ...omitUndefined({ advice }) };
 }

@@ -5,6 +5,7 @@
  * starts a child again, however often that failed before.
  */
 import { fileURLToPath } from 'node:url';
+import type { ErrorCode } from '../errors/error-codes.ts';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import { growingPauseMs, pause } from '../lib/pause.ts';
 import { omitUndefined } from '../lib/omit-undefined.ts';
@@ -33,6 +34,8 @@ const DEFAULT_CHILD = new URL(
 );
 const MAX_RESPAWN_MS = 60_000;
 const DEFAULT_RESPAWN_MS = 500;
+/** Of a job: its process fails every later one too, because its connection to the GPU is broken. */
+const USELESS_AFTER: ReadonlySet<ErrorCode> = new Set(['device_lost', 'device_unavailable', 'engine_crashed']);
 /** An idle child ends at once; one at work has nothing that anybody waits for. */
 const STOP_PATIENCE_MS = 2000;
 
@@ -235,8 +238,15 @@ export class EngineHost implements AsyncDisposable {
         this.#deaths = 0;
         return this.#end(message.jobId)?.done(message);
       case 'job-failed':
-        return this.#end(message.jobId)?.fail(Text2ImgError.fromJSON(withoutUndefinedStack(message.error)));
+        return this.#jobFailed(message.jobId, Text2ImgError.fromJSON(withoutUndefinedStack(message.error)));
     }
+  }
+
+  /** A process of no use is ended with all of its jobs; the next job starts another one. */
+  #jobFailed(jobId: string, error: Text2ImgError): void {
+    if (!USELESS_AFTER.has(error.code)) return this.#end(jobId)?.fail(error);
+    this.#options.logger.error('the engine process lost its GPU and is replaced', { error, jobs: this.#jobs.size });
+    this.kill(error);
   }
 
   #progress(message: Extract<ChildMessage, { type: 'progress' }>): void {

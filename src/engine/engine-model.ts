@@ -21,6 +21,8 @@ export interface EngineModelOptions {
   readonly check?: (facts: ModelFacts) => void;
   /** Makes the child load; in turn with other engines, where they share what a load decides by. Default: at once. */
   readonly load?: (start: () => Promise<ModelFacts>) => Promise<ModelFacts>;
+  /** Where limits of its passes are kept; absent or null: nowhere. */
+  readonly limitsFolder?: string | null;
   /** Called after each load. */
   readonly onLoaded?: (facts: ModelFacts) => void;
 }
@@ -37,7 +39,7 @@ export class EngineModel implements PoolModel {
   readonly id: string;
   readonly takesUnnamed: boolean;
   readonly host: EngineHost;
-  readonly budget: BatchBudget;
+  readonly #budget: BatchBudget;
   readonly #options: EngineModelOptions;
   readonly #pauses: PauseRange;
   #outage: Outage | undefined;
@@ -47,12 +49,17 @@ export class EngineModel implements PoolModel {
     this.takesUnnamed = options.takesUnnamed;
     this.host = options.host;
     this.#options = options;
-    this.budget = new BatchBudget(logger);
+    this.#budget = new BatchBudget(logger, options.limitsFolder);
     this.#pauses = pauses;
   }
 
   get facts(): PoolModel['facts'] {
     return this.host.knownModel;
+  }
+
+  get budget(): BatchBudget {
+    if (this.facts !== undefined) this.#budget.remember(this.facts);
+    return this.#budget;
   }
 
   get outage(): Outage | undefined {

@@ -10,6 +10,7 @@ import type { Readable } from 'node:stream';
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import { messageOf, systemCode } from '../lib/disk-errors.ts';
 import { excerpt } from '../lib/foreign-text.ts';
+import { gpuFault } from '../lib/gpu-errors.ts';
 import { memoryRefusal } from '../lib/memory-errors.ts';
 import { omitUndefined } from '../lib/omit-undefined.ts';
 import type { Logger } from '../observability/logger.ts';
@@ -181,6 +182,9 @@ export class EngineProcess {
     if (this.#lastLines.some((line) => memoryRefusal(line) !== undefined)) {
       return new Text2ImgError('engine_out_of_memory', `the engine process ${how}: it ran out of memory${detail}.`);
     }
+    const fault = gpuFault(this.#lastLines.join('\n'));
+    if (fault !== undefined)
+      return new Text2ImgError(fault.code, `the engine process ${how}: ${fault.problem}. ${fault.advice}`);
     return new Text2ImgError('engine_crashed', `the engine process ${how}${detail}.`);
   }
 }

@@ -152,6 +152,11 @@ export const ERROR_CODES = {
     consequence: 'give-back',
     meaning: 'The device asked for cannot be used on this machine.',
   },
+  device_lost: {
+    fault: 'infrastructure',
+    consequence: 'give-back',
+    meaning: 'The GPU failed while it worked: its hardware, its connection or its driver. No job is at fault.',
+  },
   runtime_unavailable: {
     fault: 'infrastructure',
     consequence: 'give-back',
@@ -160,7 +165,7 @@ export const ERROR_CODES = {
   engine_crashed: {
     fault: 'infrastructure',
     consequence: 'retry-alone',
-    meaning: 'The engine process ended while it was working.',
+    meaning: 'The engine process ended while it was working, or its work broke the connection to the GPU.',
   },
   engine_out_of_memory: {
     fault: 'infrastructure',

@@ -26,6 +26,8 @@ export const modelFactsSchema = z.object({
   /** How many images share one pass of the denoising network at most. */
   maxBatchImages: z.number().int().positive(),
   device: foreignText,
+  /** Of a GPU: as its maker calls it. */
+  deviceName: foreignText.optional(),
   deviceReason: foreignText,
   /** The runtime's message about a device that it cannot use. */
   deviceDetail: foreignText.optional(),

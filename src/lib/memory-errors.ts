@@ -2,7 +2,7 @@
 import { excerpt } from './foreign-text.ts';
 
 const REFUSED =
-  /bad_alloc|bad allocation|out of memory|(?:failed|could not|unable) to allocate|cannot allocate memory|mmap[^\n]{0,200}fail|failed to m?map|not enough memory|array buffer allocation failed|ENOMEM/i;
+  /bad_alloc|bad allocation|out of memory|(?:failed|could not|unable) to allocate|cannot allocate memory|mmap[^\n]{0,200}fail|failed to m?map|not enough memory|array buffer allocation failed|ENOMEM|STATUS_(?:\w*_)?ALLOC(?:ATION)?_FAILED/i;
 
 /** Longer messages are file names and frames of C++. */
 const LOOKED_AT_LENGTH = 10_000;
@@ -14,5 +14,7 @@ export function memoryRefusal(text: string): string | undefined {
   const found = REFUSED.exec(head);
   if (found === null) return undefined;
   const [line = ''] = head.slice(found.index).split('\n');
-  return excerpt(line.trim().replace(/\.$/, ''), QUOTED_LENGTH);
+  // ONNX Runtime goes on with the GPU's number, the host's name and its own source.
+  const [said = ''] = line.split(' ; GPU=');
+  return excerpt(said.trim().replace(/\.$/, ''), QUOTED_LENGTH);
 }

@@ -57,6 +57,12 @@ export interface Shortage {
   readonly freeBytes: number;
 }
 
+/**
+ * The consequence of a shortage. `plan`: something smaller is tried, so an estimate is enough. `refuse`: the job fails, so where estimates are rough
+ * only what is certain counts.
+ */
+export type ShortagePurpose = 'plan' | 'refuse';
+
 export interface LoadTools {
   /**
    * Builds a component's graph, picks its compute type and opens it on the device. The engine closes it.
@@ -66,9 +72,10 @@ export interface LoadTools {
   readonly open: (component: string, options: OpenNetworkOptions) => Promise<Network>;
   /**
    * Whether memory suffices for runs that follow each other. A run that was made before needs nothing more. Absent: nobody knows what is free.
+   * @param purpose default: `plan`
    * @returns of the first run that does not fit; undefined: all do, as far as is known
    */
-  readonly shortage?: (runs: readonly PlannedRun[]) => Shortage | undefined;
+  readonly shortage?: (runs: readonly PlannedRun[], purpose?: ShortagePurpose) => Shortage | undefined;
   /** The TAESD that decodes previews, as the component `preview_vae`. Absent: they are made without a network. */
   readonly preview?: CheckpointNetwork<AutoencoderTinyConfig>;
   readonly settings: {

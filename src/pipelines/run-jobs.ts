@@ -7,6 +7,7 @@ import type { RawImage } from '../job/raw-image.ts';
 import { ActiveJob, type JobObserver, reasonOf, type RunJob } from './active-job.ts';
 import { BatchSignal } from './batch-signal.ts';
 import type { Pipeline } from './contract.ts';
+import { isOutOfMemory, withoutMemory } from './without-memory.ts';
 
 export interface RunJobsOptions {
   readonly observer: JobObserver;
@@ -144,10 +145,16 @@ class JobsRun {
     fault: Text2ImgError,
     signal: AbortSignal,
   ): Promise<void> {
-    const again = await active.prepared.beginAgain?.(imageIndex, state);
-    if (again === undefined) return active.fail(fault);
-    active.countAgain();
-    await this.#runBatch([{ active, imageIndex, state: again }], signal);
+    try {
+      const again = await active.prepared.beginAgain?.(imageIndex, state);
+      if (again === undefined) return active.fail(fault);
+      active.countAgain();
+      await this.#runBatch([{ active, imageIndex, state: again }], signal);
+    } catch (error) {
+      // The others of the batch fit, and this image would meet the same at its next attempt.
+      if (!isOutOfMemory(error)) throw error;
+      active.fail(withoutMemory(fault));
+    }
   }
 
   /** An image that is none fails its job, and no other of the batch. */

@@ -2,6 +2,7 @@
 import { type BuiltGraph, type ComputeType, graphTypeOf } from '../onnx/graph.ts';
 import { ELEMENT_TYPES, encodeModel, type NodeProto, type ValueInfoProto } from '../onnx/onnx-schema.ts';
 import { messageOf } from '../lib/disk-errors.ts';
+import { gpuFault } from '../lib/gpu-errors.ts';
 import type { HostTensors } from './contract.ts';
 import { float32, floatsOf } from './tensors.ts';
 
@@ -14,7 +15,9 @@ export async function addWith(
     const sum = floatsOf(await run({ x: float32(Float32Array.of(1, 2), [2]) }), 'y');
     return sum[1] === 4 ? undefined : `${what} gave a wrong sum`;
   } catch (error) {
-    return messageOf(error);
+    // The caller explains a GPU's fault with what the driver says, so it gets the runtime's own words.
+    const cause = error instanceof Error && error.cause !== undefined ? messageOf(error.cause) : undefined;
+    return cause !== undefined && gpuFault(cause) !== undefined ? cause : messageOf(error);
   }
 }
 

@@ -14,6 +14,10 @@ export interface ChosenDevice<R> {
   readonly reason: string;
   /** A runtime's message about a device that it cannot use. */
   readonly detail?: string;
+  /** Of a GPU: as its maker calls it. */
+  readonly name?: string;
+  /** A sentence: a GPU is there, and nobody uses it. */
+  readonly warning?: string;
 }
 
 const DEVICE_SYNTAX = 'auto, cpu, cuda, cuda:N, webgpu';
@@ -47,9 +51,13 @@ export async function chooseDevice<R extends Pick<Runtime, 'devices'>>(
     failed ??= report;
   }
   const problem = failed?.problem ?? `no runtime has a device ${quote(device)}`;
-  if (wanted === 'auto')
-    return { runtime: preferred, ...onCpu(dtype, 'no GPU, generating on the CPU'), detail: problem };
   const advice = failed?.advice === undefined ? '' : ` ${failed.advice}`;
+  if (wanted === 'auto') {
+    const isUnused = failed?.hasGpu === true;
+    const reason = isUnused ? 'the GPU cannot be used, generating on the CPU' : 'no GPU, generating on the CPU';
+    const warning = `Images are generated on the CPU, because the GPU of this machine cannot be used: ${problem}.${advice}`;
+    return { runtime: preferred, ...onCpu(dtype, reason), detail: problem, ...(isUnused ? { warning } : {}) };
+  }
   throw new Text2ImgError('device_unavailable', `the device ${quote(device)} cannot be used: ${problem}.${advice}`);
 }
 
@@ -62,10 +70,9 @@ function onCpu(dtype: 'auto' | ComputeType, why: string): Found {
   return { device: 'cpu', kind: 'cpu', computeType, reason: `${why}${note}` };
 }
 
-function onGpu({ device, kind, computeTypes, problem }: DeviceReport, dtype: string, why: string): Found {
+function onGpu({ device, kind, computeTypes, problem, name }: DeviceReport, dtype: string, why: string): Found {
   const isHalf = dtype !== 'float32' && computeTypes.includes('float16');
-  const computeType = isHalf ? 'float16' : 'float32';
-  if (isHalf || dtype === 'float32') return { device, kind, computeType, reason: why };
-  const reason = `${why}; float16 does not work on it`;
-  return { device, kind, computeType, reason, ...omitUndefined({ detail: problem }) };
+  const facts = { device, kind, computeType: isHalf ? 'float16' : 'float32', ...omitUndefined({ name }) } as const;
+  if (isHalf || dtype === 'float32') return { ...facts, reason: why };
+  return { ...facts, reason: `${why}; float16 does not work on it`, ...omitUndefined({ detail: problem }) };
 }

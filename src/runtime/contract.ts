@@ -40,8 +40,12 @@ export interface DeviceReport {
   readonly kind: 'cpu' | 'gpu';
   /** The device computes in these types, as tried. Empty: it cannot be used. */
   readonly computeTypes: readonly ComputeType[];
+  /** As its maker calls it. */
+  readonly name?: string;
   /** Absent: unknown. */
   readonly memoryBytes?: number;
+  /** It cannot be used, but the machine has such a GPU, or had one: somebody may expect that it is used. */
+  readonly hasGpu?: boolean;
   /** Why it cannot be used, or why a compute type is missing. */
   readonly problem?: string;
   /** A sentence: what the operator can do about the problem. */
@@ -91,6 +95,8 @@ export interface Runtime {
   }): Promise<readonly DeviceReport[]>;
   /** The form in which a network's graph runs fastest on the device; absent: portable on all. */
   graphForm?(device: Device): GraphForm;
+  /** Of a device that has memory of its own, now. It may take some time. Absent or undefined: nobody knows. */
+  memory?(device: Device): { readonly freeBytes: number; readonly totalBytes: number } | undefined;
   /** @throws `device_unavailable`, `inference_failed`, `engine_out_of_memory` */
   open(graph: BuiltGraph, options: OpenOptions): Promise<Network>;
   /** Copies a tensor to where the device reads it; on a CPU it is the same memory. @throws `device_unavailable` */
@@ -103,7 +109,8 @@ export interface Network extends AsyncDisposable {
    * Runs of one network follow each other in the order of the calls.
    * @param options.keep outputs to leave on the device; the caller disposes them. All others come back as host tensors.
    * @param options.signal ends the run with `cancelled`. When, is the runtime's: before it starts at the latest, else as soon as it can stop.
-   * @throws `inference_failed`, `engine_out_of_memory`, `cancelled`
+   * @throws `inference_failed`, `engine_out_of_memory`, `cancelled`; `device_unavailable`, `device_lost` and `engine_crashed`, after which the process
+   *   is of no use
    */
   run(
     inputs: Tensors,

@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { z } from 'zod';
 import { messageOf } from '../lib/disk-errors.ts';
+import { gpuFault } from '../lib/gpu-errors.ts';
 import { COMPUTE_TYPES, type ComputeType } from '../onnx/compute-type.ts';
 
 const run = promisify(execFile);
@@ -35,6 +36,9 @@ export async function tryInChild({ child, parameters, environment }: Trial): Pro
     const { stdout } = await run(process.execPath, [fileURLToPath(child), ...parameters], options);
     return answerSchema.parse(JSON.parse(stdout));
   } catch (error) {
-    return { computeTypes: [], problem: `the process that tried it ended: ${messageOf(error).split('\n')[0]}` };
+    // A library that ends the process says why on standard error.
+    const { stderr = '' } = error as { readonly stderr?: string };
+    const said = gpuFault(stderr) === undefined ? messageOf(error).split('\n')[0] : stderr;
+    return { computeTypes: [], problem: `the process that tried it ended: ${said}` };
   }
 }

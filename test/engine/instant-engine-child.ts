@@ -3,9 +3,10 @@
  * tests of the parent, the worker and the queue need no model. What a prompt asks for in brackets it does: `[crash]`, `[exit 3]`, `[kill]`,
  * `[hang]`, `[fail]`, `[garbage]`, `[no memory]`, `[memory 2]` (no memory for more than two images at once); `[slow 200]` takes so many
  * milliseconds for each step; `[noise]` makes an image that cannot be compressed. `[crash once PATH]` crashes unless the file is there, and makes it;
- * `[once CODE PATH]` fails with this code in the same way; `[hash 0123456789]` says the model's hash after the job. What ails the machine stands in
- * the file that `INSTANT_ENGINE_AILMENT` names, read anew each time: `load fails`, `load dies`, `load hangs`, `load takes 500`, `draw dies`,
- * `draw fails`. The model of a folder `instant/x` is called `x`.
+ * `[once CODE PATH]` fails with this code in the same way; `[last words PATH]` writes the file's text to standard error and ends as a failed assertion
+ * does; `[hash 0123456789]` says the model's hash after the job. What ails the machine stands in the file that `INSTANT_ENGINE_AILMENT` names, read anew
+ * each time: `load fails`, `load dies`, `load hangs`, `load takes 500`, `draw dies`, `draw fails`, `gpu lost` while it draws, `no gpu` when it loads. The model of a
+ * folder `instant/x` is called `x`.
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -21,6 +22,7 @@ import type { ErrorCode } from '../../src/errors/error-codes.ts';
 import { Text2ImgError } from '../../src/errors/text2img-error.ts';
 import { REQUEST_FIELDS } from '../../src/job/request-fields.ts';
 import type { ResolvedGenerationRequest } from '../../src/job/generation-request.ts';
+import { runtimeError } from '../../src/runtime/onnxruntime/runtime-error.ts';
 import { instantPixels } from './instant-pixels.ts';
 
 const MAX_BATCH_IMAGES = 4;
@@ -49,6 +51,12 @@ function ailment(): string {
 async function misbehave(prompt: string): Promise<void> {
   if (ailment() === 'draw dies') process.kill(process.pid, 'SIGKILL');
   if (ailment() === 'draw fails') throw new Text2ImgError('inference_failed', 'the device is lost.');
+  if (ailment() === 'gpu lost') throw runtimeError('CUDA error: uncorrectable ECC error encountered');
+  const words = order(prompt, 'last words');
+  if (words !== undefined) {
+    process.stderr.write(readFileSync(words, 'utf8'));
+    process.abort();
+  }
   const once = order(prompt, 'crash once');
   if (once !== undefined && once !== '' && !existsSync(once)) {
     writeFileSync(once, '');
@@ -127,6 +135,11 @@ async function load({ settings }: Extract<ParentMessage, { type: 'load' }>): Pro
   if (takes !== undefined) await sleep(Number(takes));
   if (ailment() === 'load dies') process.kill(process.pid, 'SIGKILL');
   if (ailment() === 'load hangs') return;
+  if (ailment() === 'no gpu') {
+    const error = runtimeError('CUDA failure 100: no CUDA-capable device is detected ; GPU=0 ; hostname=x').toJSON();
+    send({ type: 'load-failed', error });
+    return process.disconnect?.();
+  }
   if (!canRead(settings.checkpointFolder) || ailment() === 'load fails') {
     send({
       type: 'load-failed',

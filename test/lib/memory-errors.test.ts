@@ -18,6 +18,12 @@ for (const [said, quoted] of [
     'env.cc:400 MapFileIntoMemory mmap of /m/model.onnx.data failed: errno 12\nframe',
     'mmap of /m/model.onnx.data failed: errno 12',
   ],
+  // hacksider/Deep-Live-Cam#584 and fudan-generative-vision/hallo#218
+  ['CudaCall CUDA failure 2: out of memory ; GPU=0 ; hostname=DESKTOP ; file=x.cc ; line=175', 'out of memory'],
+  [
+    'CUBLAS failure 3: CUBLAS_STATUS_ALLOC_FAILED ; GPU=0 ; hostname=egg ; expr=cublasCreate(&cublas_handle_);',
+    'STATUS_ALLOC_FAILED',
+  ],
   ['FATAL ERROR: Reached heap limit Allocation failed - JavaScript heap out of memory', 'out of memory'],
 ] as const) {
   test(`a refusal of memory is known and quoted without the paths before it: ${said.slice(0, 40)}`, () => {

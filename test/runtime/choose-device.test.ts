@@ -40,6 +40,14 @@ for (const [device, dtype, report, expected] of [
     assert.deepEqual([chosen, kind, computeType, reason, ...(detail === undefined ? [] : [detail])], expected);
   });
 
+test('auto on a machine whose GPU cannot be used takes the CPU, and warns', async () => {
+  const broken = { ...ABSENT, problem: 'the driver was upgraded', advice: 'Restart the machine.', hasGpu: true };
+  const chosen = await chooseDevice([machine(broken)], 'auto', 'auto');
+  assert.deepEqual([chosen.device, chosen.reason], ['cpu', 'the GPU cannot be used, generating on the CPU']);
+  assert.match(chosen.warning ?? '', /cannot be used: the driver was upgraded\. Restart the machine\.$/);
+  assert.equal((await chooseDevice([machine(ABSENT)], 'auto', 'auto')).warning, undefined);
+});
+
 test('the processor is not tried, and computes in float32 whatever is asked for', async () => {
   const runtime = machine(ABSENT);
   const chosen = await chooseDevice([runtime], 'cpu', 'float16');

@@ -19,9 +19,11 @@ import type { Runtime } from '../../runtime/contract.ts';
 import { RUNTIMES } from '../../runtime/registry.ts';
 import type { EngineSettings } from '../protocol.ts';
 import { checkRuntime, type ChosenRuntime, chooseRuntime, type MeasuredNetwork } from './choose-runtime.ts';
+import { mostImages } from './batch-size.ts';
 import { residencyOfAll } from './engines-fit.ts';
 import { keepToCpus } from './keep-to-cpus.ts';
 import { hashInBackground, knownModelHash, modelHashOf } from './model-hash.ts';
+import type { DeviceMeter } from './memory-budget.ts';
 import { requireLargest, takeTurns } from './one-at-a-time.ts';
 import { NetworkOpener } from './open-networks.ts';
 
@@ -66,11 +68,13 @@ export async function loadModel(
   const { weights: weightType = 'float' } = settings;
   const form = formFor(device, settings);
   const proved = proveFit(checkpoint, computeType, { weightType, form });
-  // A GPU has memory of its own.
   const isOnCpu = device.kind === 'cpu';
+  // A GPU has memory of its own, which not every runtime knows.
+  const deviceMemory = isOnCpu ? undefined : device.runtime.memory?.(device.device);
   const memory = {
-    needs: isOnCpu ? needsAtDefaultSize(checkpoint, { computeType, weightType }) : [],
-    freeBytes: isOnCpu ? freeMemoryBytes() : undefined,
+    needs: isOnCpu || deviceMemory !== undefined ? needsAtDefaultSize(checkpoint, { computeType, weightType }) : [],
+    freeBytes: isOnCpu ? freeMemoryBytes() : deviceMemory?.freeBytes,
+    ...(isOnCpu ? {} : { device: device.device }),
   };
   // Before a measurement opens a network.
   requireLargest(memory);
@@ -84,12 +88,13 @@ export async function loadModel(
   });
   const turns = takeTurns({ ...memory, lowMemory });
   const livingAt = (component: string, wanted: WantedGraph): number =>
-    buildGraph(checkpoint, component, { ...wanted, weightType }).activationBytes;
+    buildGraph(checkpoint, component, { ...wanted, weightType, form }).activationBytes;
   await using stack = new AsyncDisposableStack();
   const opener = stack.use(
     new NetworkOpener({
       runtime: chosen.runtime,
       device: device.device,
+      deviceName: device.name,
       computeType,
       graphOf: (component, wanted) => {
         const isProved = wanted.computeType === computeType && wanted.graph === undefined;
@@ -103,13 +108,14 @@ export async function loadModel(
       cache: { folder, verify, limitBytes: settings.compileCacheBytes },
       oneAtATime: turns !== false,
       ...(isOnCpu ? { memory: { livingAt } } : {}),
+      ...(deviceMemory === undefined ? {} : { memory: { livingAt, device: meterOf(device.runtime, device.device) } }),
     }),
   );
-  const { family } = checkpoint;
+  const family: Family = checkpoint.family;
   const pipeline = stack.use(
     await family.load(checkpoint, {
       open: opener.open,
-      shortage: opener.shortage,
+      ...(isOnCpu || deviceMemory !== undefined ? { shortage: opener.shortage } : {}),
       // By turns with the other networks, each preview would load them anew.
       ...(turns === false ? omitUndefined({ preview }) : {}),
       settings: { computeType, vaeTiling: settings.vaeTiling },
@@ -130,9 +136,17 @@ export async function loadModel(
     chosen,
     ...omitUndefined({ weights: weightTypeOf(proved) }),
     lowMemory: turns !== false,
-    warnings: [...checkpoint.warnings, chosen.warning, turns, note, spread, notPreviewed, ...opener.notes].filter(
-      (note) => typeof note === 'string',
-    ),
+    maxBatchImages: isOnCpu ? 1 : mostImages(checkpoint, deviceMemory === undefined ? undefined : opener.shortage),
+    warnings: [
+      ...checkpoint.warnings,
+      device.warning,
+      chosen.warning,
+      turns,
+      note,
+      spread,
+      notPreviewed,
+      ...opener.notes,
+    ].filter((note) => typeof note === 'string'),
     loadMs: performance.now() - startMs,
   });
   const resources = stack.move();
@@ -155,12 +169,17 @@ function formFor(
 /** Of all autoencoders of full size. With another one the measured size is a little off, and both runtimes are measured at the same. */
 const LATENT_PX = 8;
 
-/** The denoising network, at the model's default size. */
+/** The driver may not answer for a while. */
+function meterOf(runtime: Runtime, device: string): DeviceMeter {
+  return { memory: () => runtime.memory?.(device) };
+}
+
 /** undefined: no layer has 8-bit weights, because nobody asked for them or none could have them. */
 function weightTypeOf(graphs: Readonly<Record<string, BuiltGraph | undefined>>): 'int8' | undefined {
   return Object.values(graphs).find((graph) => graph?.weightType === 'int8')?.weightType;
 }
 
+/** The denoising network, at the model's default size. */
 function measuredNetwork(
   checkpoint: Checkpoint & { readonly family: Family },
   weightType: WeightType,
@@ -211,7 +230,10 @@ async function hashOf(
 }
 
 interface Findings
-  extends Pick<ModelFacts, 'modelHash' | 'modelName' | 'vaeName' | 'weights' | 'lowMemory' | 'warnings' | 'loadMs'> {
+  extends Pick<
+    ModelFacts,
+    'modelHash' | 'modelName' | 'vaeName' | 'weights' | 'lowMemory' | 'maxBatchImages' | 'warnings' | 'loadMs'
+  > {
   readonly checkpoint: Checkpoint;
   readonly family: Family;
   readonly device: ChosenDevice<unknown>;
@@ -226,8 +248,8 @@ function factsOf({ checkpoint, family, device, chosen, loadMs, ...found }: Findi
     ...facts,
     pipelineClass: checkpoint.index.pipelineClass,
     fields: family.fields.filter((name) => !unreadFields.includes(name)),
-    maxBatchImages: maxBatchImages(device),
     device: device.device,
+    ...omitUndefined({ deviceName: device.name }),
     deviceReason: device.reason,
     ...omitUndefined({ deviceDetail: device.detail }),
     dtype: device.computeType,
@@ -236,9 +258,4 @@ function factsOf({ checkpoint, family, device, chosen, loadMs, ...found }: Findi
     loadMs: Math.round(loadMs),
     details: [...checkpoint.details],
   };
-}
-
-/** A CPU gains nothing from larger batches; a GPU's share is not measured yet, and four images of 512×512 fit into 8 GB in float16. */
-function maxBatchImages({ kind }: ChosenDevice<unknown>): number {
-  return kind === 'cpu' ? 1 : 4;
 }

@@ -63,6 +63,16 @@ export class NetworkMemory {
     return this.#made.has(keyOf(sizes));
   }
 
+  /** A run of these sizes, or one that needs at least as much, was made since the network was loaded. */
+  hasRunLarger(sizes: RunSizes): boolean {
+    return this.hasRun(sizes) || (this.#largestLivingBytes > 0 && this.#livingAt(sizes) <= this.#largestLivingBytes);
+  }
+
+  /** Certain: what lives at once in a run of these sizes. */
+  leastBytes(sizes: RunSizes): number {
+    return this.#livingAt(sizes);
+  }
+
   /** An upper estimate of a run of these sizes, without the weights. */
   activationBytes(sizes: RunSizes): number {
     const living = this.#livingAt(sizes);

@@ -71,6 +71,8 @@ export interface ResidencyQuestion {
   readonly needs: readonly MemoryNeed[];
   /** undefined: nobody knows, so everything fits. */
   readonly freeBytes: number | undefined;
+  /** The memory's: of a GPU that has its own. Absent: the machine's. */
+  readonly device?: string;
 }
 
 /**
@@ -89,11 +91,11 @@ export function takeTurns({ lowMemory, needs, freeBytes = Infinity }: ResidencyQ
 }
 
 /** @throws `out_of_memory` where the weights of the largest network alone do not fit */
-export function requireLargest({ needs, freeBytes = Infinity }: Omit<ResidencyQuestion, 'lowMemory'>): void {
+export function requireLargest({ needs, freeBytes = Infinity, device }: Omit<ResidencyQuestion, 'lowMemory'>): void {
   const largest = largestOf(needs);
   if (largest === undefined || largest.weightBytes <= freeBytes) return;
   throw new Text2ImgError(
     'out_of_memory',
-    `the model does not fit: the weights of ${largest.network} alone need ${gigabytesText(largest.weightBytes)}, and ${gigabytesText(freeBytes)} are free.`,
+    `the model does not fit: the weights of ${largest.network} alone need ${gigabytesText(largest.weightBytes)}, and ${gigabytesText(freeBytes)} are free${device === undefined ? '.' : ` on ${device}. "nvidia-smi" shows which programs use the rest.`}`,
   );
 }

@@ -12,6 +12,8 @@ import { OneAtATime } from './one-at-a-time.ts';
 export interface NetworkOpenerOptions {
   readonly runtime: Pick<Runtime, 'open'> & Partial<Pick<Runtime, 'name' | 'version'>>;
   readonly device: string;
+  /** Of a GPU, as its maker calls it: measurements of one say nothing about another. */
+  readonly deviceName?: string | undefined;
   /** The device computes in this type. */
   readonly computeType: ComputeType;
   /** The graph of a component for a device that computes in this; called once for each. @throws `internal` where there is none */
@@ -23,8 +25,8 @@ export interface NetworkOpenerOptions {
   readonly cache: Pick<CompileCacheSettings, 'folder' | 'verify' | 'limitBytes'>;
   /** One network at a time is in memory. */
   readonly oneAtATime?: boolean;
-  /** Compares runs with the memory that is free. Absent: it does not; a GPU has memory of its own. */
-  readonly memory?: Pick<MemoryBudgetOptions, 'freeBytes'> & {
+  /** Compares runs with the memory that is free. Absent: it does not. */
+  readonly memory?: Pick<MemoryBudgetOptions, 'freeBytes' | 'device'> & {
     /** The bytes that live at once in a run of a component's graph. */
     readonly livingAt: (component: string, wanted: WantedGraph) => number;
   };
@@ -70,14 +72,14 @@ export class NetworkOpener implements AsyncDisposable {
     return await network;
   };
 
-  readonly shortage: NonNullable<LoadTools['shortage']> = (runs) => {
+  readonly shortage: NonNullable<LoadTools['shortage']> = (runs, purpose) => {
     const planned = runs.flatMap(
       ({ component, sizes, keptBytes, computeType = this.#options.computeType, ...choice }: PlannedRun) => {
         const memory = this.#memoryOf(component, { ...choice, computeType });
         return memory === undefined ? [] : [{ memory, sizes, ...omitUndefined({ keptBytes }) }];
       },
     );
-    return this.#budget.shortage(planned);
+    return this.#budget.shortage(planned, purpose);
   };
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -92,13 +94,19 @@ export class NetworkOpener implements AsyncDisposable {
   }
 
   #memoryOf(component: string, wanted: WantedGraph): NetworkMemory | undefined {
-    const { memory: options, runtime, device, threads, cache } = this.#options;
+    const { memory: options, runtime, device, deviceName, threads, cache } = this.#options;
     if (options === undefined) return undefined;
     const graph = this.#graphOf(component, wanted);
     const key = keyOf(component, { ...wanted, computeType: graph.computeType });
     const known = this.#memories.get(key);
     if (known !== undefined) return known;
-    const conditions = JSON.stringify([runtime.name, runtime.version?.(), device, threads]);
+    const conditions = JSON.stringify([
+      runtime.name,
+      runtime.version?.(),
+      device,
+      threads,
+      ...(deviceName === undefined ? [] : [deviceName]),
+    ]);
     const isKept = cache.folder !== null && graph.weightBytes >= MIN_KEPT_WEIGHT_BYTES;
     const kept = isKept ? keptMeasurements(cache.folder, graph, conditions) : undefined;
     const memory = new NetworkMemory({

@@ -42,6 +42,7 @@ const HTTP_FACTS: Readonly<Record<ErrorCode, HttpFacts>> = {
   invalid_tokenizer: { status: 500 },
   invalid_image: { status: 500 },
   device_unavailable: { status: 503, retryAfterS: 30 },
+  device_lost: { status: 503, retryAfterS: 30 },
   runtime_unavailable: { status: 503, retryAfterS: 30 },
   engine_crashed: { status: 500 },
   engine_out_of_memory: { status: 500 },

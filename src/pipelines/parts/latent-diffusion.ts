@@ -15,6 +15,7 @@ import { type CheckpointScheduler, createScheduler } from '../../schedulers/crea
 import { passAt } from '../../schedulers/passes.ts';
 import type { Scheduler } from '../../schedulers/scheduler.ts';
 import type { PassPlan, Pipeline, PipelineJob, Prepared } from '../contract.ts';
+import { isOutOfMemory, withoutMemory } from '../without-memory.ts';
 import { notAnImage, notFinite } from './check-image.ts';
 import { checkRequest } from './check-request.ts';
 import type { Conditioner, Conditions } from './conditions.ts';
@@ -32,7 +33,7 @@ import { toRgb } from './image-processor.ts';
 import { joined } from './joined.ts';
 import type { PassMemory } from './latent-memory.ts';
 import { latentsToRgb, type RgbFactors } from './latents-to-rgb.ts';
-import type { Denoiser, DenoiserInput, FullPrecision, Networks } from './networks.ts';
+import type { Denoiser, DenoiserInput, FullPrecision, Networks, VaeDecoder } from './networks.ts';
 import type { PreviewDecoder } from './preview-decoder.ts';
 import { unscaled } from './unscale-latents.ts';
 
@@ -231,13 +232,26 @@ export class LatentDiffusion implements Pipeline<ImageState> {
     const fault = notAnImage(decoded, pixels);
     if (fault === undefined) return decoded;
     if (fullPrecision?.vae === undefined) throw fault;
-    const again = await (await fullPrecision.vae()).decode(scaled, shape, signal);
+    const again = await inFloat32(fullPrecision.vae, (full) => full.decode(scaled, shape, signal), fault);
     const lastFault = notAnImage(again, pixels);
     if (lastFault !== undefined) throw lastFault;
     warnings.push(
       `Image ${imageIndex + 1} was decoded again in float32, because the result in lower precision was no image.`,
     );
     return again;
+  }
+}
+
+/** @throws `fault` with the reason, where the memory does not suffice */
+async function inFloat32(
+  open: () => Promise<VaeDecoder>,
+  decode: (vae: VaeDecoder) => Promise<Float32Array>,
+  fault: Text2ImgError,
+): Promise<Float32Array> {
+  try {
+    return await decode(await open());
+  } catch (error) {
+    throw isOutOfMemory(error) ? withoutMemory(fault) : error;
   }
 }
 

@@ -84,7 +84,7 @@ export class LatentMemory {
   #shortage(size: ImageSize, pass: PassMemory): Shortage | undefined {
     const { shortage, tilesPx } = this.#options;
     // The last tiles need least.
-    return shortage([...this.#passes(size, pass), this.#decoding(this.#latents(size), tilesPx.at(-1))]);
+    return shortage([...this.#passes(size, pass), this.#decoding(this.#latents(size), tilesPx.at(-1))], 'refuse');
   }
 
   /** The whole network of another branch takes the place of the first one, and needs as much. */

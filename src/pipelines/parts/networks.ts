@@ -84,5 +84,5 @@ export interface Networks {
 export interface FullPrecision {
   denoiser(): Promise<Denoiser>;
   /** Absent where the autoencoder computes in float32 anyway. */
-  vae?(): Promise<VaeDecoder>;
+  readonly vae?: () => Promise<VaeDecoder>;
 }

@@ -2,8 +2,13 @@
 import { existsSync } from 'node:fs';
 import { totalmem } from 'node:os';
 import { join } from 'node:path';
+import { gpuFault } from '../../lib/gpu-errors.ts';
 import { omitUndefined } from '../../lib/omit-undefined.ts';
 import type { DeviceReport } from '../contract.ts';
+import { explainDevice } from '../nvidia/explain-device.ts';
+import { gpuMemory } from '../nvidia/gpu-memory.ts';
+import { gpuOf } from '../nvidia/visible-gpus.ts';
+import { listGpus } from '../nvidia/smi.ts';
 import { tryInChild } from '../try-in-child.ts';
 import { providerOf } from './execution-provider.ts';
 import { libraryFolders } from './library-folders.ts';
@@ -31,6 +36,11 @@ export async function tryDevices(
   return [cpu, ...cuda, webgpu];
 }
 
+/** Of a CUDA GPU. */
+export function deviceMemory(device: string): ReturnType<typeof gpuMemory> {
+  return device.startsWith('cuda:') ? gpuMemory(device, process.env) : undefined;
+}
+
 async function cudaDevices(environment: Environment): Promise<DeviceReport[]> {
   const found: DeviceReport[] = [];
   for (;;) {
@@ -43,18 +53,33 @@ async function cudaDevices(environment: Environment): Promise<DeviceReport[]> {
 
 async function report(device: string, environment: Environment): Promise<DeviceReport> {
   const { name } = providerOf(device);
-  const answer =
-    name === 'cuda' && isCudaMissing(environment)
-      ? { computeTypes: [], problem: 'ONNX Runtime’s CUDA provider is not installed' }
-      : await tryInChild({ child: CHILD, parameters: [device], environment });
-  return {
-    device,
-    kind: name === 'cpu' ? 'cpu' : 'gpu',
-    computeTypes: answer.computeTypes,
-    ...(name === 'cpu' ? { memoryBytes: totalmem() } : {}),
-    ...omitUndefined({ problem: answer.problem }),
-    ...(name === 'cuda' && answer.computeTypes.length === 0 ? { advice: CUDA_ADVICE } : {}),
-  };
+  if (name === 'cuda' && isCudaMissing(environment))
+    return {
+      device,
+      kind: 'gpu',
+      computeTypes: [],
+      problem: 'ONNX Runtime’s CUDA provider is not installed',
+      advice: CUDA_ADVICE,
+    };
+  const { computeTypes, problem } = await tryInChild({ child: CHILD, parameters: [device], environment });
+  const facts = { device, kind: name === 'cpu' ? 'cpu' : 'gpu', computeTypes } as const;
+  if (name === 'cpu') return { ...facts, memoryBytes: totalmem(), ...omitUndefined({ problem }) };
+  if (name !== 'cuda') return { ...facts, ...omitUndefined(withoutPlace(problem)) };
+  if (computeTypes.length > 0)
+    return { ...facts, ...(await cudaFacts(device, environment)), ...omitUndefined({ problem }) };
+  return { ...facts, ...(await explainDevice(device, problem ?? 'it does not answer', environment)) };
+}
+
+/** Of a GPU that works. */
+async function cudaFacts(device: string, environment: Environment): Promise<Partial<DeviceReport>> {
+  const list = await listGpus(environment);
+  const gpu = list.state === 'listed' ? gpuOf(device, list.gpus, environment) : undefined;
+  return omitUndefined({ name: gpu?.name, memoryBytes: gpu?.memoryBytes });
+}
+
+function withoutPlace(message: string | undefined): Partial<Pick<DeviceReport, 'problem' | 'advice'>> {
+  const fault = message === undefined ? undefined : gpuFault(message);
+  return fault === undefined ? omitUndefined({ problem: message }) : { problem: fault.problem, advice: fault.advice };
 }
 
 /** Most machines have no GPU. A look at the disk spares them half a second of processor time at each start. */

@@ -6,9 +6,20 @@ const FAILED_CONDITION = ' was false. ';
 /** Text that may follow the parameters of a function. */
 const AFTER_PARAMETERS = /^(?:::<lambda\([^)]*\)>| const| \[with [^\]]*\])+/;
 
+/** Its CUDA provider goes on with the GPU's number, the host's name and its own source (core/providers/cuda/cuda_call.cc). */
+const AFTER_CUDA = / ; GPU=-?\d+ ; .*$/;
+/** The CUDA provider names two places. */
+const MOST_PLACES = 3;
+
 /** The first line, as far as it tells what happened. */
 export function errorText(message: string): string {
   const [line = ''] = message.split('\n', 1);
+  let said = line.replace(AFTER_CUDA, '');
+  for (let places = 0; places < MOST_PLACES; places++) said = withoutPlace(said);
+  return said;
+}
+
+function withoutPlace(line: string): string {
   const place = PLACE.exec(line);
   if (place === null) return line;
   const begin = line.slice(0, place.index);

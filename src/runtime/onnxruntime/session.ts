@@ -21,7 +21,7 @@ export interface SessionSettings {
   readonly spin: boolean;
 }
 
-/** @throws `inference_failed`, `engine_out_of_memory` */
+/** @throws all of `runtimeError` */
 export async function createSession(graph: BuiltGraph, settings: SessionSettings): Promise<OnnxRuntimeSession> {
   requireWritten(graph);
   const options = sessionOptions(settings, weightsEntry(graph));
@@ -70,7 +70,7 @@ export class OnnxRuntimeSession implements Session {
     this.#session = session;
   }
 
-  /** Blocks this thread until it is done: the Node binding cannot stop a run. @throws `inference_failed`, `engine_out_of_memory` */
+  /** Blocks this thread until it is done: the Node binding cannot stop a run. @throws all of `runtimeError` */
   async run(inputs: HostTensors): Promise<HostTensors> {
     const feeds = Object.fromEntries(Object.entries(inputs).map(([name, tensor]) => [name, toOrt(tensor)]));
     const results = await translateErrors(() => this.#session.run(feeds));

@@ -3,6 +3,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { MemoryBudget } from '../../../src/engine/child/memory-budget.ts';
 import { NetworkMemory } from '../../../src/engine/child/network-memory.ts';
+import type { Network } from '../../../src/runtime/contract.ts';
+import { float32 } from '../../../src/runtime/tensors.ts';
 
 const MB = 2 ** 20;
 
@@ -58,4 +60,76 @@ test('networks that stay in memory add up, and networks that take turns do not',
 test('where nobody knows what is free, everything fits', () => {
   const budget = new MemoryBudget({ oneAtATime: false, freeBytes: () => undefined });
   assert.equal(budget.shortage([{ memory: network(1e9), sizes: columns(1e9) }]), undefined);
+});
+
+/** A device on which other programs hold memory, too. */
+class Meter {
+  usedMb = 0;
+  asked = 0;
+  readonly totalMb: number;
+
+  constructor(totalMb: number) {
+    this.totalMb = totalMb;
+  }
+
+  memory(): { readonly freeBytes: number; readonly totalBytes: number } {
+    this.asked++;
+    return { freeBytes: (this.totalMb - this.usedMb) * MB, totalBytes: this.totalMb * MB };
+  }
+}
+
+/** Takes memory of the device when it is opened, and at its largest run. */
+function onDevice(meter: Meter, weightMb: number, runMb: number): Network {
+  meter.usedMb += weightMb;
+  let hasRun = false;
+  return {
+    run: async () => {
+      if (!hasRun) meter.usedMb += runMb;
+      hasRun = true;
+      return {};
+    },
+    rest: async () => undefined,
+    [Symbol.asyncDispose]: async () => undefined,
+  };
+}
+
+const latents = (width: number) => ({ sample: float32(new Float32Array(width), [1, 1, 1, width]) });
+
+test('on a device the growth of its used memory is measured at new sizes, and no other run waits for the driver', async () => {
+  const meter = new Meter(1000);
+  const memory = network(100);
+  const budget = new MemoryBudget({ oneAtATime: false, device: meter });
+  const opened = await budget.watch(memory, async () => onDevice(meter, 100, 60));
+  assert.equal(memory.heldBytes, 100 * MB);
+  await opened.run(latents(50));
+  assert.equal(memory.heldByRunsBytes, 60 * MB);
+  const { asked } = meter;
+  for (let pass = 0; pass < 20; pass++) await opened.run(latents(50));
+  assert.equal(meter.asked, asked);
+  assert.equal(budget.shortage([{ memory, sizes: columns(50) }]), undefined);
+  assert.equal(budget.shortage([{ memory, sizes: columns(40) }]), undefined, 'less than a run that was made');
+  assert.equal(meter.asked, asked, 'nothing is asked about what ran');
+  // Measured, it takes 60 MB and not the 50 of the first estimate, so a larger one is expected to take more, too.
+  meter.usedMb = 950;
+  assert.ok(budget.shortage([{ memory, sizes: columns(130) }]) !== undefined);
+});
+
+test('a device’s first estimates are rough, so they make a batch smaller and refuse no image; what is certain refuses it', () => {
+  const meter = new Meter(150);
+  const memory = network(100);
+  const budget = new MemoryBudget({ oneAtATime: false, device: meter });
+  const runs = [{ memory, sizes: columns(80) }];
+  // 64 MB live at once divided by 1.75, and the estimate is 80.
+  assert.ok(budget.shortage(runs) !== undefined);
+  assert.equal(budget.shortage(runs, 'refuse'), undefined);
+  assert.ok(budget.shortage([{ memory, sizes: columns(120) }], 'refuse') !== undefined);
+});
+
+test('a neighbour that takes the device’s memory between two sizes makes the next batch smaller', () => {
+  const meter = new Meter(300);
+  const memory = network(100);
+  const budget = new MemoryBudget({ oneAtATime: false, device: meter });
+  assert.equal(budget.shortage([{ memory, sizes: columns(100) }]), undefined);
+  meter.usedMb = 150;
+  assert.ok(budget.shortage([{ memory, sizes: columns(100) }]) !== undefined);
 });

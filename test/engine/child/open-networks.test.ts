@@ -6,7 +6,9 @@ import { test } from 'node:test';
 import { openKnown } from '../../checkpoint/open-known.ts';
 import { runJobs } from '../../../src/pipelines/run-jobs.ts';
 import type { Family } from '../../../src/pipelines/family.ts';
-import type { Network, Runtime } from '../../../src/runtime/contract.ts';
+import { Text2ImgError } from '../../../src/errors/text2img-error.ts';
+import type { HostTensor, HostTensors, Network, Runtime, Tensors } from '../../../src/runtime/contract.ts';
+import { runtimeError } from '../../../src/runtime/onnxruntime/runtime-error.ts';
 import { DEFAULT_RUNTIME, openvinoIn } from '../../../src/runtime/registry.ts';
 import { takeTurns } from '../../../src/engine/child/one-at-a-time.ts';
 import { NetworkOpener } from '../../../src/engine/child/open-networks.ts';
@@ -140,6 +142,63 @@ test('a UNet that overflows draws again in float32, and only the text encoder an
 });
 
 const SECOND_TEXT = 'text_encoder_2/model.safetensors';
+
+/** The runtime itself, but opening a float32 graph of a component, or running it, needs more memory than there is. */
+function withoutRoomFor(component: 'opening' | 'running'): Pick<Runtime, 'open'> {
+  const refusal = (): Promise<never> =>
+    Promise.reject(runtimeError('bfc_arena.cc:376 Failed to allocate memory for requested buffer of size 536870912'));
+  return {
+    open: async (graph, options) => {
+      const isWide = options.computeType === 'float32';
+      if (isWide && component === 'opening') return await refusal();
+      const network = await DEFAULT_RUNTIME.open(graph, options);
+      return isWide ? Object.assign(network, { run: refusal }) : network;
+    },
+  };
+}
+
+for (const [file, name, says] of [
+  [UNET, 'mid_block.resnets.0.conv1.bias', /of the latents after step 1 of 2 are NaN or infinite/],
+  [VAE, 'decoder.up_blocks.1.resnets.0.conv1.bias', /of the autoencoder’s result are NaN or infinite/],
+] as const)
+  for (const when of ['opening', 'running'] as const)
+    test(`${file.split('/')[0]}: an image that overflows, and has no memory for float32 when ${when} it, fails alone and says both`, async (t) => {
+      const drawing = draw(copyWithLarge(t, file, name), 'float16', { runtime: withoutRoomFor(when) });
+      await assert.rejects(drawing, (error) => {
+        assert.ok(error instanceof Text2ImgError);
+        assert.equal(error.code, 'invalid_image');
+        assert.match(error.message, says);
+        assert.match(error.message, /again in float32 needs more memory than is free/);
+        return true;
+      });
+    });
+
+test('the noise and the first latents are the same numbers in float16 and in float32, so a seed means the same image', async (t) => {
+  const folder = copyOfBase(t);
+  const first = async (computeType: ComputeType): Promise<HostTensor> => {
+    const samples: HostTensor[] = [];
+    const runtime: Pick<Runtime, 'open'> = {
+      open: async (graph, options) => {
+        const network = await DEFAULT_RUNTIME.open(graph, options);
+        const run = network.run.bind(network) as (inputs: Tensors, ...more: unknown[]) => Promise<HostTensors>;
+        const watched = (inputs: Tensors, ...more: unknown[]): Promise<HostTensors> => {
+          const sample = inputs['sample'];
+          if (sample !== undefined && 'data' in sample)
+            samples.push({ ...sample, data: sample.data.slice() } as HostTensor);
+          return run(inputs, ...more);
+        };
+        return Object.assign(network, { run: watched });
+      },
+    };
+    await draw(folder, computeType, { runtime });
+    const [sample] = samples;
+    assert.ok(sample !== undefined);
+    return sample;
+  };
+  const [half, single] = [await first('float16'), await first('float32')];
+  assert.equal(half.type, 'float32');
+  assert.deepEqual(half, single);
+});
 
 test('XL: a pooled prompt that overflows is encoded again in float32, and nothing else is', async (t) => {
   // In the last layer: the UNet reads the one before it, and the pooled prompt behind it.

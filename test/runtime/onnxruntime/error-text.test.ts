@@ -16,6 +16,11 @@ test('an error tells what happened, without ONNX Runtime’s source path and sig
       'Load model failed: Unsupported model IR version: 99',
     ],
     ['D:\\a\\onnxruntime\\core\\x.cc:7 void onnxruntime::f(int (*)(int)) const it is lost', 'it is lost'],
+    [
+      // w-okada/voice-changer#1451, and the places of microsoft/onnxruntime#14030
+      '/onnxruntime_src/onnxruntime/core/providers/cuda/cuda_call.cc:122 bool onnxruntime::CudaCall(ERRTYPE, const char*, const char*, ERRTYPE, const char*) [with ERRTYPE = cudaError; bool THRW = true] /onnxruntime_src/onnxruntime/core/providers/cuda/cuda_call.cc:116 bool onnxruntime::CudaCall(ERRTYPE, const char*, const char*, ERRTYPE, const char*) [with ERRTYPE = cudaError; bool THRW = true] CUDA failure 1: invalid argument ; GPU=0 ; hostname=DESKTOP ; expr=cudaMemcpy(a, b, 4, cudaMemcpyHostToDevice);',
+      'CUDA failure 1: invalid argument',
+    ],
     ['Failed to load shared library', 'Failed to load shared library'],
     ['', ''],
   ] as const)
