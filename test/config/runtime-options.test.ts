@@ -18,6 +18,8 @@ for (const [flags, message] of [
   [{ runtime: 'openvino', device: 'cuda' }, /^--runtime openvino is for the CPU/],
   [{ dtype: 'bfloat16', device: 'cuda' }, /^--dtype bfloat16 is for the CPU/],
   [{ dtype: 'bfloat16', runtime: 'onnxruntime' }, /needs OpenVINO/],
+  [{ dtype: 'bfloat16', runtime: 'onnxruntime-c' }, /needs OpenVINO .*--runtime onnxruntime-c/],
+  [{ runtime: 'onnxruntime-c', device: 'webgpu' }, /^--runtime onnxruntime-c is for the CPU and CUDA/],
   [{ dtype: 'bfloat16', deterministic: 'on' }, /^--deterministic takes ONNX Runtime/],
 ] as const)
   test(`${JSON.stringify(flags)} is refused in a sentence`, async () => {
@@ -31,6 +33,8 @@ for (const flags of [
   { weights: 'int8', runtime: 'openvino' },
   { weights: 'int8', 'low-memory': 'on', dtype: 'float32' },
   { weights: 'float', device: 'cuda' },
+  { runtime: 'onnxruntime-c', device: 'cuda:0,cuda:1' },
+  { runtime: 'onnxruntime-c', weights: 'int8', deterministic: 'on' },
 ] as const)
   test(`${JSON.stringify(flags)} is allowed`, async () => {
     await check(flags);

@@ -13,6 +13,7 @@ import { isOpenvinoFaster, readMeasurement } from '../../src/runtime/runtime-mea
 import { DEFAULT_RUNTIME } from '../../src/runtime/registry.ts';
 import { timePasses } from '../../src/runtime/time-passes.ts';
 import { root } from '../e2e/run-cli.ts';
+import { NO_C_API } from '../runtime/onnxruntime-c/no-c-api.ts';
 import { LIBRARY_FOLDER, NO_OPENVINO } from '../runtime/openvino/installed-libraries.ts';
 
 const checkpoint = await openCheckpoint(join(root, 'models', 'demo'), { families: FAMILIES });
@@ -114,6 +115,54 @@ test('--deterministic, a small network, a GPU and a cache that is off or unusabl
     assert.equal(chosen.warning, undefined);
   }
   assert.deepEqual(await readdir(compileCacheFolder), ['file']);
+});
+
+test('a GPU that answers through the C API takes it; --runtime onnxruntime keeps the binding', {
+  skip: NO_C_API,
+}, async () => {
+  // The library answers with a sum, as it does on a GPU.
+  const gpu = { ...device, kind: 'gpu' as const };
+  for (const [changes, name, reason] of [
+    [{}, 'onnxruntime-c', /stay on the GPU/],
+    [{ deterministic: true }, 'onnxruntime-c', /stay on the GPU/],
+    [{ runtime: 'onnxruntime' as const }, 'onnxruntime', /asked for/],
+    [{ runtime: 'onnxruntime-c' as const }, 'onnxruntime-c', /asked for/],
+  ] as const) {
+    const chosen = await chooseRuntime({ ...settings, compileCacheFolder: null, ...changes }, { device: gpu, network });
+    assert.deepEqual([chosen.runtime.name, chosen.warning], [name, undefined]);
+    assert.match(chosen.reason, reason);
+  }
+});
+
+test('a GPU without the C API, or that lacks the compute type there, takes the binding and says why', {
+  skip: NO_C_API,
+}, async (t) => {
+  const folder = await makeFolder(t);
+  const float16 = { ...device, kind: 'gpu' as const, computeType: 'float16' as const };
+  const { runtime, reason, warning } = await chooseRuntime(
+    { ...settings, compileCacheFolder: null },
+    { device: float16, network },
+  );
+  assert.deepEqual([runtime.name, warning], ['onnxruntime', undefined]);
+  assert.match(reason, /C API cannot be used: it does not compute in float16/);
+  await writeFile(join(folder, 'libonnxruntime.so.1'), 'no library');
+  const before = process.env['LD_LIBRARY_PATH'];
+  process.env['LD_LIBRARY_PATH'] = folder;
+  t.after(() => {
+    if (before === undefined) delete process.env['LD_LIBRARY_PATH'];
+    else process.env['LD_LIBRARY_PATH'] = before;
+  });
+  const gpu = { ...device, kind: 'gpu' as const };
+  const broken = await chooseRuntime(
+    { ...settings, compileCacheFolder: null, deterministic: true },
+    { device: gpu, network },
+  );
+  assert.equal(broken.runtime.name, 'onnxruntime');
+  assert.match(broken.reason, /is not a whole library/);
+  assert.match(broken.warning ?? '', /NVIDIA_TF32_OVERRIDE=0/);
+  assert.throws(() => checkRuntime({ dtype: 'auto', device: 'cuda:0', runtime: 'onnxruntime-c' }), {
+    code: 'runtime_unavailable',
+  });
 });
 
 const ONNX_FRONTEND = 'libopenvino_onnx_frontend.so.2641';

@@ -26,6 +26,8 @@ interface Running {
   readonly end: (status: Handle | null) => void;
 }
 
+const LONG_MS = 2 ** 30;
+
 /** The number of a run is the data that ONNX Runtime hands back. */
 const running = new Map<bigint, Running>();
 let lastRun = 0n;
@@ -55,8 +57,14 @@ export async function runAsync(
     run,
   );
   if (refused !== null) running.delete(run);
-  const status = refused ?? (await promise);
-  return { status, outputs: [...outputValues.addresses] };
+  // koffi does not count a callback that is to come: without this a process with nothing else to do would end.
+  const alive = setInterval(() => undefined, LONG_MS);
+  try {
+    const status = refused ?? (await promise);
+    return { status, outputs: [...outputValues.addresses] };
+  } finally {
+    clearInterval(alive);
+  }
 }
 
 interface Table {

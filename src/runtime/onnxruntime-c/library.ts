@@ -1,5 +1,5 @@
 /** The library whose C API is called: the one that `onnxruntime-node` loads, so that both share it in one process. */
-import { existsSync } from 'node:fs';
+import { closeSync, existsSync, fstatSync, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import { Text2ImgError } from '../../errors/text2img-error.ts';
 import { ONNX_RUNTIME_VERSION } from '../onnxruntime/cuda/cuda-wheels.ts';
@@ -16,10 +16,32 @@ export function requireLibrary(environment?: Environment): string {
   const found = libraryFolders(environment)
     .map((folder) => join(folder, LIBRARY))
     .find((path) => existsSync(path));
-  if (found !== undefined) return found;
+  if (found !== undefined && isWhole(found)) return found;
+  if (found !== undefined) throw ortUnavailable(`${found} is not a whole library. ${libraryAdvice(found)}`);
   const path = join(packageLibraryFolder(), LIBRARY);
   throw ortUnavailable(`${path} is missing. ${libraryAdvice(path)}`);
 }
+
+/**
+ * The loader maps a library that is cut off, and the process then ends with SIGBUS. The table of sections lies at the end of the file; the header says
+ * where (ELF-64: `e_shoff`, `e_shentsize`, `e_shnum`).
+ */
+function isWhole(path: string): boolean {
+  const header = Buffer.alloc(64);
+  let file: number | undefined;
+  try {
+    file = openSync(path, 'r');
+    if (readSync(file, header) < header.length || header.readUInt32BE(0) !== ELF_MAGIC) return false;
+    const end = header.readBigUInt64LE(0x28) + BigInt(header.readUInt16LE(0x3a) * header.readUInt16LE(0x3c));
+    return fstatSync(file, { bigint: true }).size >= end;
+  } catch {
+    return false;
+  } finally {
+    if (file !== undefined) closeSync(file);
+  }
+}
+
+const ELF_MAGIC = 0x7f454c46;
 
 /** A sentence with the command that mends a library which is missing, broken or of another release. */
 export function libraryAdvice(libraryPath: string): string {

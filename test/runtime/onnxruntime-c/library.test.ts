@@ -1,6 +1,6 @@
 /** A library that is missing, broken or of another release, and a missing koffi: exit 5, with the sentence and the command that mends it. */
 import assert from 'node:assert/strict';
-import { copyFile, mkdir, mkdtemp, readFile, rm, truncate, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, readFile, rm, symlink, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, suite, test } from 'node:test';
@@ -29,7 +29,7 @@ suite('the library of the C API', { skip: NO_C_API }, () => {
     assert.equal(requireLibrary({ LD_LIBRARY_PATH: `/nowhere::${place}` }), own);
     const folder = join(place, 'first');
     await mkdir(folder);
-    await writeFile(join(folder, LIBRARY), '');
+    await symlink(own, join(folder, LIBRARY));
     assert.equal(requireLibrary({ LD_LIBRARY_PATH: `/nowhere:${folder}` }), join(folder, LIBRARY));
   });
 
@@ -49,14 +49,19 @@ suite('the library of the C API', { skip: NO_C_API }, () => {
     assert.match(stderr, /of release "1\.29\.0", not 1\.30\.0\. Delete its folder and run "text2img setup cuda"/);
   });
 
-  test('a library that is cut off is refused with the loader’s words', async () => {
+  test('a library that is cut off, or is none, is refused before the loader maps it', async () => {
     const folder = join(place, 'cut');
     await mkdir(folder);
-    await copyFile(join(packageLibraryFolder(), LIBRARY), join(folder, LIBRARY));
-    await truncate(join(folder, LIBRARY), 1_000_000);
+    const path = join(folder, LIBRARY);
+    await copyFile(join(packageLibraryFolder(), LIBRARY), path);
+    await truncate(path, 1_000_000);
     const { code, stderr } = await generate({ LD_LIBRARY_PATH: folder });
     assert.equal(code, 5, stderr);
-    assert.match(stderr, /could not be loaded: .*take the folder out of LD_LIBRARY_PATH/);
+    assert.match(stderr, /is not a whole library\. .*take the folder out of LD_LIBRARY_PATH/);
+    for (const content of ['', 'no library']) {
+      await writeFile(path, content);
+      assert.throws(() => requireLibrary({ LD_LIBRARY_PATH: folder }), { code: 'runtime_unavailable' });
+    }
   });
 
   test('without koffi it is refused with the command that brings it; the binding goes on', async () => {
