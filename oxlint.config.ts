@@ -266,7 +266,7 @@ export default defineConfig({
       ]) as never,
     },
     ...fileDoorOverrides,
-    { files: ['src/cli/entry.ts', 'src/storage/gcs/google-variables.ts', 'src/runtime/onnxruntime/no-telemetry.ts', 'src/runtime/onnxruntime/devices.ts', 'src/runtime/onnxruntime/library-folders.ts', 'bin/text2img.js'], rules: { 'node/no-process-env': 'off' } },
+    { files: ['src/cli/entry.ts', 'src/storage/gcs/google-variables.ts', 'src/runtime/onnxruntime/no-telemetry.ts', 'src/runtime/onnxruntime/devices.ts', 'bin/text2img.js'], rules: { 'node/no-process-env': 'off' } },
     { files: ['src/cli/**', 'src/engine/child/serve-engine.ts'], rules: { 'unicorn/no-process-exit': 'off' } },
     { files: ['*.config.ts'], rules: { 'import/no-default-export': 'off' } },
     {

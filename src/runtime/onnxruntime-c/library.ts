@@ -3,6 +3,7 @@ import { closeSync, existsSync, fstatSync, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import { Text2ImgError } from '../../errors/text2img-error.ts';
 import { ONNX_RUNTIME_VERSION } from '../onnxruntime/cuda/cuda-wheels.ts';
+import { ownEnvironment } from '../onnxruntime/devices.ts';
 import { libraryFolders, packageLibraryFolder } from '../onnxruntime/library-folders.ts';
 
 const LIBRARY = 'libonnxruntime.so.1';
@@ -10,7 +11,7 @@ const LIBRARY = 'libonnxruntime.so.1';
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /** The path of the library that the loader would take. @throws `runtime_unavailable`, with the command that mends it */
-export function requireLibrary(environment?: Environment): string {
+export function requireLibrary(environment: Environment = ownEnvironment()): string {
   if (process.platform !== 'linux')
     throw ortUnavailable(`it is used on Linux only; this is ${process.platform}-${process.arch}.`);
   const found = libraryFolders(environment)

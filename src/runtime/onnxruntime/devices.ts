@@ -21,11 +21,15 @@ const CHILD = new URL(
 );
 const CUDA_ADVICE = '"text2img setup cuda" downloads its libraries; an NVIDIA driver must be installed.';
 
+/** Its loader's path is the one that counts unless the caller has another. */
+export function ownEnvironment(): Environment {
+  return process.env;
+}
+
 /** `cpu`, every CUDA GPU that answers (or `cuda:0` with its problem) and `webgpu`; or only the one that is named. */
 export async function tryDevices(
   only: string | undefined,
-  // The loader's path is this process' own unless the caller has another.
-  environment: Environment = process.env,
+  environment: Environment = ownEnvironment(),
 ): Promise<DeviceReport[]> {
   if (only !== undefined) return [await report(only, environment)];
   const [cpu, cuda, webgpu] = await Promise.all([
@@ -83,7 +87,7 @@ function withoutPlace(message: string | undefined): Partial<Pick<DeviceReport, '
 }
 
 /** Most machines have no GPU. A look at the disk spares them half a second of processor time at each start. */
-export function isCudaMissing(environment: Environment = process.env): boolean {
+export function isCudaMissing(environment: Environment = ownEnvironment()): boolean {
   if (process.platform !== 'linux') return false;
   return !libraryFolders(environment).some((folder) => existsSync(join(folder, 'libonnxruntime_providers_cuda.so')));
 }

@@ -5,7 +5,7 @@
 import { dirname, delimiter, join } from 'node:path';
 import { createRequire } from 'node:module';
 
-export function libraryFolders(environment: Readonly<Record<string, string | undefined>> = process.env): string[] {
+export function libraryFolders(environment: Readonly<Record<string, string | undefined>>): string[] {
   const onPath = (environment['LD_LIBRARY_PATH'] ?? '').split(delimiter).filter((folder) => folder !== '');
   return [...onPath, packageLibraryFolder()];
 }

@@ -11,7 +11,9 @@ import { libraryFolders } from '../../../src/runtime/onnxruntime/library-folders
 import { additionGraph } from '../../../src/runtime/addition-graph.ts';
 import { NO_C_API } from './no-c-api.ts';
 
-const hasProvider = libraryFolders().some((folder) => existsSync(join(folder, 'libonnxruntime_providers_cuda.so')));
+const hasProvider = libraryFolders(process.env).some((folder) =>
+  existsSync(join(folder, 'libonnxruntime_providers_cuda.so')),
+);
 const NO_PROVIDER =
   !hasProvider &&
   `THE CUDA PROVIDER’S OPTIONS ARE NOT TESTED: run "text2img setup cuda", and the test with LD_LIBRARY_PATH=${join(homedir(), '.local', 'share', 'text2img')}/cuda-onnxruntime-1.30.0`;
