@@ -1,5 +1,4 @@
 /** The settings of a server: plain values, out of the options and the environment. */
-import { isOfThisMachine } from '../config/check-server.ts';
 import type { Config } from '../config/options.ts';
 import type { FrontLimits } from '../http/front/limits.ts';
 import type { NamedModel } from '../http/front/model-directory.ts';
@@ -68,7 +67,8 @@ export function serveSettings(config: Config, { queue, store, run, limits }: Ser
     origins: {
       allowed,
       publicUrl: publicUrl?.replace(/\/+$/, ''),
-      isPrivate: apiKeys === undefined && isOfThisMachine(host),
+      hosts: config.allowedHosts,
+      checksHosts: apiKeys === undefined,
     },
     limits: {
       ...limits,

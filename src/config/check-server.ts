@@ -5,7 +5,7 @@ import { quote } from '../lib/foreign-text.ts';
 import type { Config } from './options.ts';
 
 /** Only this machine can reach such an address. */
-export function isOfThisMachine(host: string): boolean {
+function isOfThisMachine(host: string): boolean {
   const name = host.toLowerCase();
   if (isIP(name) === 4) return name.startsWith('127.');
   return name === '::1' || name === 'localhost';

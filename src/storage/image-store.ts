@@ -66,6 +66,30 @@ export interface ReadImage {
   readonly generation: string;
 }
 
+/** Bytes of an image. */
+export interface BytePart {
+  readonly start: number;
+  /** The last byte, included. */
+  readonly end: number;
+}
+
+/** One version of an image, to be read piece by piece. Its reader closes it. */
+export interface OpenImage extends AsyncDisposable {
+  readonly sizeBytes: number;
+  /** Of its bytes, in base64; undefined: the store does not know it. */
+  readonly md5: string | undefined;
+  /** Undefined: not written by us. */
+  readonly metadata: ImageMetadata | undefined;
+  /** As in `ReadImage`. */
+  readonly generation: string;
+  /**
+   * The bytes in order, or those of the part. A piece is read when it is asked for, so that a slow reader holds about one in memory. Of the whole image
+   * the last piece is given out only where all together are what was stored.
+   * @throws `store_failed`, also where this version is gone; `store_refused`
+   */
+  pieces(part?: BytePart): AsyncGenerator<Uint8Array, void>;
+}
+
 /** `kept`: it is this document's already, or a namesake's, whose name this document does not need. */
 export type AdoptOutcome = 'adopted' | 'kept' | 'absent';
 
@@ -102,6 +126,12 @@ export interface ImageStore extends AsyncDisposable {
    * @throws `image_too_large`; `foreign_object` where `docKey` is given and it is another's or nobody's; `store_failed`, `store_refused`
    */
   read(name: string, options: ReadOptions): Promise<ReadImage | undefined>;
+
+  /**
+   * The same object, without its bytes.
+   * @throws what `read` throws
+   */
+  open(name: string, options: ReadOptions): Promise<OpenImage | undefined>;
 
   /**
    * Makes an object this document's, if it belongs to another database or collection, or nobody knows it. The store writes the document's key

@@ -61,6 +61,7 @@ const emptyable: readonly OptionName[] = [
   'negativePrompt2',
   'callbackAllowHosts',
   'corsOrigin',
+  'allowedHosts',
   'gcsPrefix',
 ];
 for (const name of OPTION_NAMES) {

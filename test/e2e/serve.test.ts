@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { existsSync, readFileSync, statSync } from 'node:fs';
+import { get } from 'node:http';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -45,6 +46,8 @@ test('a server that cannot do what its options say ends before it listens, with 
     [['--api-keys', join(folder, 'nothing')], 2, /key file.*\[invalid_option\]/],
     [['--port', '70000'], 2, /\[invalid_option\]/],
     [['--cors-origin', 'app.example'], 2, /\[invalid_option\]/],
+    [['--allowed-hosts', 'https://app.example'], 2, /--allowed-hosts.*host names.*\[invalid_option\]/],
+    [['--allowed-hosts', 'app.example:7860'], 2, /\[invalid_option\]/],
     [['--url-secret', 'short'], 2, /\(not shown\).*\[invalid_option\]/],
     [['--port', port, ...data], 2, /another program listens there.*\[invalid_option\]/],
     [['--port', '0', '--model', './nothing', ...data], 4, /\[model_not_found\]/],
@@ -85,4 +88,31 @@ test('a key is created, opens the server, is listed without its secret, and is r
   const nameless = await runCli({ args: ['keys', 'list'], cwd: folder });
   assert.deepEqual([nameless.code, existsSync(join(folder, 'keys'))], [2, true]);
   assert.ok(!server.log().includes(secret));
+});
+
+test('without keys foreign host names are refused on every address, and --allowed-hosts allows some', async (t) => {
+  const folder = temporaryFolder();
+  const args = [
+    '--no-worker',
+    '--data-dir',
+    folder,
+    '--host',
+    '0.0.0.0',
+    '--no-auth',
+    '--allowed-hosts',
+    'Box.lan, other.example',
+  ];
+  const server = await startServer(t, args);
+  const status = (host: string): Promise<number | undefined> => {
+    const { promise, resolve, reject } = Promise.withResolvers<number | undefined>();
+    const request = get(`${server.url}/v1/models`, { headers: { host } }, (answer) => {
+      answer.resume();
+      resolve(answer.statusCode);
+    });
+    request.once('error', reject);
+    return promise;
+  };
+  for (const host of ['127.0.0.1', '192.168.1.7:7860', 'server:7860', 'box.lan:7860', 'other.example'])
+    assert.equal(await status(host), 200, host);
+  for (const host of ['evil.example', 'rebind.box.lan.example']) assert.equal(await status(host), 403, host);
 });

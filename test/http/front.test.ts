@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { test } from 'node:test';
-import type { ApiKey, Caller } from '../../src/http/front/caller.ts';
+import type { AnswerOutcome, ApiKey, Caller } from '../../src/http/front/caller.ts';
 import type { JobEvent, NewPrompt } from '../../src/http/front/front.ts';
 import { serve, type Served } from './served.ts';
 
@@ -71,9 +71,8 @@ test('a job that was deleted after it was added is not made again by a repeat', 
   const { ids } = await served.front.create(who, prompt('a'), watched({}));
   await served.front.wait(who, ids);
   await served.front.remove(who, ids[0] ?? '');
-  const again = await served.front.create(who, prompt('a'), watched({}));
-  assert.deepEqual(again, { ids, isRepeat: true, warnings: [] });
-  await assert.rejects(served.front.wait(who, again.ids), { code: 'deleted' });
+  await assert.rejects(served.front.create(who, prompt('a'), watched({})), { code: 'deleted' });
+  assert.equal((await served.queue.counts()).pending, 0);
   assert.equal(await served.store.find(`generated/${ids[0]}.png`), undefined);
 });
 
@@ -91,6 +90,24 @@ test('a client that leaves and comes back as a retry gets the job that it left',
   const [job] = await served.front.wait(second, again.ids);
   assert.equal(job?.status, 'completed');
   assert.equal((await served.queue.counts()).completed, 1);
+});
+
+test('a job whose answer was lost goes to a retry when it has completed, and one whose answer arrived does not', async (t) => {
+  const served = await serve(t);
+  for (const outcome of ['lost', 'taken'] as const) {
+    const tellers: ((outcome: AnswerOutcome) => void)[] = [];
+    const first = caller({ answered: (listener) => void tellers.push(listener) });
+    const id = await open(served, outcome, first);
+    assert.equal((await served.front.wait(first, [id]))[0]?.status, 'completed');
+    assert.equal(tellers.length, 1);
+    tellers[0]?.(outcome);
+    // The entry is written in a moment.
+    await sleep(200);
+    const retry = caller({ retryCount: 1 });
+    const again = await served.front.create(retry, prompt(outcome), watched({ text: outcome }));
+    assert.deepEqual([again.isRepeat, again.ids[0] === id], [outcome === 'lost', outcome === 'lost']);
+    assert.equal((await served.front.wait(retry, again.ids))[0]?.status, 'completed');
+  }
 });
 
 test('a first request never takes over a job, and neither does another key, another body or a second retry', async (t) => {

@@ -98,7 +98,7 @@ export async function serve(t: Pick<TestContext, 'after'>, options: ServeOptions
     doors: options.doors ?? DOORS,
     logger,
     keys,
-    origins: { allowed: new Set(), publicUrl: undefined, isPrivate: true },
+    origins: { allowed: new Set(), publicUrl: undefined, hosts: new Set<string>(), checksHosts: true },
     lifecycle,
     readiness: { queue: async () => undefined, worker: () => undefined, liveWorkers: () => undefined },
     signer: undefined,

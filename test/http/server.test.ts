@@ -7,6 +7,7 @@ import { test, type TestContext } from 'node:test';
 import { revokeKeys } from '../../src/http/keys/edit-key-file.ts';
 import type { Logger, LogFields } from '../../src/observability/logger.ts';
 import { silentLogger } from '../../src/observability/logger.ts';
+import { allOf } from '../lib/all-of.ts';
 import { serve, type Served } from './served.ts';
 import { WAITING_DOOR } from './waiting-door.ts';
 
@@ -38,12 +39,8 @@ test('a request waits for its job, and its image is in the store', async (t) => 
   } as const;
   const [image, ...others] = await served.front.images(caller, id);
   assert.equal(others.length, 0);
-  assert.equal(
-    Buffer.from((await image?.read()) ?? [])
-      .subarray(1, 4)
-      .toString(),
-    'PNG',
-  );
+  await using opened = (await image?.open()) ?? assert.fail();
+  assert.equal(Buffer.concat(await allOf(opened.pieces())).toString('latin1', 1, 4), 'PNG');
 });
 
 test('/livez and /readyz answer without a key, and only the second one says that the server is going', async (t) => {
@@ -280,7 +277,12 @@ test('a harmless x-request-id is kept, any other is replaced, and every answer h
 });
 
 test('a page of another site cannot use the server, unless its origin is allowed', async (t) => {
-  const rules = { allowed: new Set(['https://app.example']), publicUrl: 'https://images.example', isPrivate: true };
+  const rules = {
+    allowed: new Set(['https://app.example']),
+    publicUrl: 'https://images.example',
+    hosts: new Set<string>(),
+    checksHosts: true,
+  };
   const served = await serve(t, { doors, server: { origins: rules } });
   const post = (origin: string) => fetch(`${served.url}/test/generate`, { ...POST, headers: { origin } });
   for (const origin of ['https://evil.example', 'null', 'http://127.0.0.1:1', 'https://app.example.evil.example']) {
@@ -305,26 +307,54 @@ test('a page of another site cannot use the server, unless its origin is allowed
   assert.deepEqual([other.status, other.headers.get('access-control-allow-origin')], [204, null]);
 });
 
-test('a server of this machine answers only under its own names, so that no foreign name can be pointed at it', async (t) => {
-  const origins = { allowed: new Set<string>(), publicUrl: 'https://images.example', isPrivate: true };
-  const served = await serve(t, { doors, worker: false, server: { origins } });
-  const statusUnder = async (host: string) =>
-    Number(
-      /^HTTP\/1\.1 (\d+)/.exec(
-        await viaSocket(t, served, `GET /test/jobs/x HTTP/1.1\r\nhost: ${host}\r\nconnection: close\r\n\r\n`),
-      )?.[1],
-    );
-  for (const host of [
+test('a server without keys answers only under its own names, so that no foreign name can be pointed at it', async (t) => {
+  const origins = { allowed: new Set<string>(), publicUrl: 'https://images.example', checksHosts: true };
+  const statusUnder = async (served: Served, host: string, path = '/test/jobs/x'): Promise<number> => {
+    const text = `GET ${path} HTTP/1.1\r\nhost: ${host}\r\nconnection: close\r\n\r\n`;
+    return Number(/^HTTP\/1\.1 (\d+)/.exec(await viaSocket(t, served, text))?.[1]);
+  };
+  const named = new Set(['box.lan', 'proxy.example']);
+  const served = await serve(t, { doors, worker: false, server: { origins: { ...origins, hosts: named } } });
+  const own = [
     'localhost:7860',
     '127.0.0.1',
+    '192.168.1.7:7860',
     '[::1]:7860',
     'host.docker.internal:7860',
-    'my-machine',
+    'server:7860',
+  ];
+  const known = [
+    'text2img.default.svc.cluster.local',
+    'nas.home.arpa',
     'images.example',
-  ])
-    assert.equal(await statusUnder(host), 404, host);
-  for (const host of ['evil.example', 'evil.example:7860', '127.0.0.1.evil.example'])
-    assert.equal(await statusUnder(host), 403, host);
+    'IMAGES.example.',
+    'box.lan:7860',
+    'Proxy.Example',
+  ];
+  for (const host of [...own, ...known]) assert.equal(await statusUnder(served, host), 404, host);
+  for (const host of [
+    'evil.example',
+    'evil.example:7860',
+    '127.0.0.1.evil.example',
+    'x.box.lan',
+    'evil.home.arpa.example',
+  ]) {
+    assert.equal(await statusUnder(served, host), 403, host);
+    assert.equal(await statusUnder(served, host, '/readyz'), 403, host);
+  }
+  const any = await serve(t, { doors, worker: false, server: { origins: { ...origins, hosts: new Set(['*']) } } });
+  assert.equal(await statusUnder(any, 'evil.example'), 404);
+  const withKeys = { ...origins, hosts: new Set<string>(), checksHosts: false };
+  const asks = await serve(t, { doors, keys: ['alice'], worker: false, server: { origins: withKeys } });
+  assert.equal(await statusUnder(asks, 'evil.example'), 401);
+});
+
+test('the refusal of a foreign host name names the option that allows it', async (t) => {
+  const served = await serve(t, { doors, worker: false });
+  const text = 'GET /test/jobs/x HTTP/1.1\r\nhost: box.lan:1\r\nconnection: close\r\n\r\n';
+  const answer = await viaSocket(t, served, text);
+  assert.match(answer, /origin_refused/);
+  assert.match(answer, /box\.lan:1.*--allowed-hosts/);
 });
 
 test('each request is one line of the log: route, status and key, no URL, no header', async (t) => {

@@ -41,6 +41,8 @@ export interface GcsRequest {
   readonly object: string;
   readonly ifGenerationMatch: string | null;
   readonly hasCredentials: boolean;
+  /** Of a download: the header. */
+  readonly range: string | undefined;
   readonly atMs: number;
 }
 
@@ -120,6 +122,7 @@ export class GcsServer implements AsyncDisposable {
       object: isUpload ? (url.searchParams.get('name') ?? '') : decodeURIComponent(objectPath?.[2] ?? ''),
       ifGenerationMatch: url.searchParams.get('ifGenerationMatch'),
       hasCredentials: request.headers.authorization !== undefined,
+      range: request.headers.range,
       atMs: performance.now(),
     };
     this.requests.push(seen);
@@ -143,14 +146,13 @@ export class GcsServer implements AsyncDisposable {
     }
     const content = { url, body, contentType: request.headers['content-type'] ?? '' };
     if (fault?.kind === 'corrupt' && body.length > 0) flipPngByte(content);
-    if (seen.kind === 'download')
-      return this.#download(seen.object, { url, response, isDamaged: fault?.kind === 'corrupt' });
+    if (seen.kind === 'download') return this.#download(seen, { url, response, isDamaged: fault?.kind === 'corrupt' });
     this.#route(seen, content, (status, json) => send(response, status, json));
   }
 
   /** The generation that is named, while it is the present one: the bucket keeps no versions. */
   #download(
-    name: string,
+    { object: name, range }: GcsRequest,
     { url, response, isDamaged }: { readonly url: URL; readonly response: ServerResponse; readonly isDamaged: boolean },
   ): void {
     const object = this.object(name);
@@ -159,7 +161,13 @@ export class GcsServer implements AsyncDisposable {
       return void response.writeHead(404, { 'content-type': 'text/plain' }).end('No such object');
     const bytes = Buffer.from(object.bytes);
     if (isDamaged) bytes.writeUInt8((bytes.readUInt8(0) + 1) % 256, 0);
-    response.writeHead(200, { 'content-type': 'image/png', 'content-length': bytes.length }).end(bytes);
+    const type = { 'content-type': 'image/png' };
+    const [, first, last] = /^bytes=(\d+)-(\d+)$/.exec(range ?? '') ?? [];
+    if (first === undefined)
+      return void response.writeHead(200, { ...type, 'content-length': bytes.length }).end(bytes);
+    const part = bytes.subarray(Number(first), Number(last) + 1);
+    const place = `bytes ${first}-${Number(first) + part.length - 1}/${bytes.length}`;
+    response.writeHead(206, { ...type, 'content-length': part.length, 'content-range': place }).end(part);
   }
 
   #stall(response: ServerResponse): void {

@@ -1,8 +1,10 @@
 /** What every image store must do. A store's test file calls `imageStoreConformance` with a factory. */
 import assert from 'node:assert/strict';
+import { createHash, randomBytes } from 'node:crypto';
 import { suite, test, type TestContext } from 'node:test';
+import { allOf } from '../lib/all-of.ts';
 import { Text2ImgError } from '../../src/errors/text2img-error.ts';
-import type { ImageObject, ImageStore, PutOutcome } from '../../src/storage/image-store.ts';
+import type { ImageObject, ImageStore, PutOutcome, ReadOptions } from '../../src/storage/image-store.ts';
 
 interface StoreUnderTest {
   readonly store: ImageStore;
@@ -195,6 +197,64 @@ export function imageStoreConformance(name: string, create: StoreFactory): void 
         'generated/.meta/a.png.json',
       ])
         assert.equal(await store.read(name, { maxBytes: 1000 }), undefined, name);
+    });
+
+    test('an open image has the size, sum, metadata and bytes of what was stored, and any part of them', async (t) => {
+      const { store } = await create(t);
+      assert.equal(await store.open(NAME, { maxBytes: 1000 }), undefined);
+      // More than one piece of any store.
+      const png = randomBytes(2_500_000);
+      const object = { ...makeObject(), png };
+      await put(store, object);
+      await using opened = (await store.open(NAME, { maxBytes: 3_000_000 })) ?? assert.fail();
+      assert.equal(opened.sizeBytes, png.length);
+      assert.ok([undefined, createHash('md5').update(png).digest('base64')].includes(opened.md5));
+      assert.deepEqual(opened.metadata, object.metadata);
+      assert.equal(opened.generation, (await store.read(NAME, { maxBytes: 3_000_000 }))?.generation);
+      assert.ok(Buffer.concat(await allOf(opened.pieces())).equals(png));
+      for (const [start, end] of [
+        [0, 0],
+        [7, 70_000],
+        [1_048_575, 1_048_576],
+        [1_048_577, png.length - 1],
+        [png.length - 1, png.length - 1],
+      ] as const) {
+        const part = Buffer.concat(await allOf(opened.pieces({ start, end })));
+        assert.ok(part.equals(png.subarray(start, end + 1)), `${start} to ${end}: ${part.length} bytes`);
+      }
+    });
+
+    test('an open image is of one version: another run’s bytes never follow its own', async (t) => {
+      const { store } = await create(t);
+      const [before, after] = [randomBytes(2_500_000), randomBytes(2_500_000)];
+      await put(store, { ...makeObject(), png: before });
+      await using opened = (await store.open(NAME, { maxBytes: 3_000_000 })) ?? assert.fail();
+      const pieces = opened.pieces();
+      const first = (await pieces.next()).value ?? assert.fail();
+      await put(store, { ...makeObject({ runId: 'run-2' }), png: after });
+      try {
+        const all = Buffer.concat([first, ...(await allOf(pieces))]);
+        assert.ok(all.equals(before), 'the old version, whole');
+      } catch (error) {
+        assert.ok(error instanceof Text2ImgError && error.code === 'store_failed', String(error));
+      }
+    });
+
+    test('what may not be read may not be opened either', async (t) => {
+      const place = await create(t);
+      await put(place.store, makeObject({ png: 'x'.repeat(5000) }));
+      const refusal = (options: ReadOptions): Promise<unknown> =>
+        place.store.open(NAME, options).then(
+          () => 'opened',
+          (error: unknown) => (error instanceof Text2ImgError ? error.code : error),
+        );
+      assert.equal(await refusal({ maxBytes: 5000, docKey: '{"_id":"a"}' }), 'opened');
+      assert.equal(await refusal({ maxBytes: 4999 }), 'image_too_large');
+      assert.equal(await refusal({ maxBytes: 5000, docKey: '{"_id":"b"}' }), 'foreign_object');
+      const reason = new Error('given up');
+      assert.equal(await refusal({ maxBytes: 5000, signal: AbortSignal.abort(reason) }), reason);
+      for (const name of ['', '..', '../a.png', 'generated', 'generated/.meta/a.png.json'])
+        assert.equal(await place.store.open(name, { maxBytes: 1000 }), undefined, name);
     });
 
     test('a read that was given up is rejected with the reason', async (t) => {

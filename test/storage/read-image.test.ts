@@ -1,5 +1,6 @@
 /** Reading images: what may happen between the look at an object and its bytes. */
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,6 +10,7 @@ import { silentLogger } from '../../src/observability/logger.ts';
 import { FileImageStore } from '../../src/storage/file/file-image-store.ts';
 import { GcsImageStore } from '../../src/storage/gcs/gcs-image-store.ts';
 import type { ImageObject } from '../../src/storage/image-store.ts';
+import { allOf } from '../lib/all-of.ts';
 import { GcsServer } from '../servers/gcs-server.ts';
 
 const NAME = 'generated/a.png';
@@ -101,4 +103,60 @@ test('what is read of a folder while others write is always one image with its o
   }
   await writing;
   assert.ok(seen.size > 1, `${seen.size} images were seen`);
+});
+
+test('a bucket’s object is read part by part, each when it is asked for, and a range asks for its bytes alone', async (t) => {
+  const { server, store } = await bucket(t);
+  const png = randomBytes(2_500_000);
+  await store.put({ ...imageOf(1), png }, always);
+  const ranges = (): readonly (string | undefined)[] =>
+    server.requests.filter(({ kind }) => kind === 'download').map(({ range }) => range);
+  const opened = (await store.open(NAME, { maxBytes: 3_000_000 })) ?? assert.fail();
+  const pieces = opened.pieces();
+  assert.deepEqual(ranges(), [], 'nothing is read before it is asked for');
+  assert.equal((await pieces.next()).value?.length, 1_048_576);
+  assert.deepEqual(ranges(), ['bytes=0-1048575']);
+  await pieces.return();
+  const part = Buffer.concat(await allOf(opened.pieces({ start: 5, end: 9 })));
+  assert.ok(part.equals(png.subarray(5, 10)));
+  assert.deepEqual(ranges(), ['bytes=0-1048575', 'bytes=5-9']);
+});
+
+test('a part that was damaged or cut off on its way is asked for again, and a whole image never ends with wrong bytes', async (t) => {
+  const { server, store } = await bucket(t);
+  const [small, large] = [randomBytes(1000), randomBytes(2_500_000)];
+  await store.put({ ...imageOf(1), png: small }, always);
+  let damaged = 0;
+  server.fault = ({ kind }) => (kind === 'download' && damaged++ === 0 ? { kind: 'corrupt' } : undefined);
+  const one = (await store.open(NAME, { maxBytes: 3_000_000 })) ?? assert.fail();
+  assert.ok(Buffer.concat(await allOf(one.pieces())).equals(small));
+  assert.equal(damaged, 2);
+  server.fault = () => undefined;
+  await store.put({ ...imageOf(2), png: large }, always);
+  const many = (await store.open(NAME, { maxBytes: 3_000_000 })) ?? assert.fail();
+  // What something else than the bucket answers is too short.
+  let wrong = 0;
+  server.fault = ({ kind }) =>
+    kind === 'download' && wrong++ < 2 ? { kind: 'answer', status: 200, body: 'x' } : undefined;
+  assert.ok(Buffer.concat(await allOf(many.pieces())).equals(large));
+  server.fault = ({ kind, range }) =>
+    kind === 'download' && range?.startsWith('bytes=0-') ? { kind: 'corrupt' } : undefined;
+  let got = 0;
+  await assert.rejects(
+    async () => {
+      for await (const piece of many.pieces()) got += piece.length;
+    },
+    (error) => error instanceof Text2ImgError && error.code === 'store_failed',
+  );
+  assert.ok(got < large.length, 'the last part is not given out');
+});
+
+test('an object that is deleted while it is read is trouble of the store, not the end of the image', async (t) => {
+  const { server, store } = await bucket(t);
+  await store.put({ ...imageOf(1), png: randomBytes(2_500_000) }, always);
+  const opened = (await store.open(NAME, { maxBytes: 3_000_000 })) ?? assert.fail();
+  const pieces = opened.pieces();
+  await pieces.next();
+  server.history.delete(NAME);
+  await assert.rejects(pieces.next(), (error) => error instanceof Text2ImgError && error.code === 'store_failed');
 });

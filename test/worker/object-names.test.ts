@@ -40,6 +40,7 @@ function storeWith(place: Place, changes: Partial<ImageStore>): ImageStore {
     put: (object, options) => real.put(object, options),
     probe: (options) => real.probe(options),
     read: (name, options) => real.read(name, options),
+    open: (name, options) => real.open(name, options),
     adopt: (name, docKey) => real.adopt(name, docKey),
     remove: (name, docKey, options) => real.remove(name, docKey, options),
     [Symbol.asyncDispose]: () => real[Symbol.asyncDispose](),

@@ -18,6 +18,7 @@ test('a zombie of an earlier run does not overwrite the picture of the run that 
     check: () => real.check(),
     find: (name, options) => real.find(name, options),
     read: (name, options) => real.read(name, options),
+    open: (name, options) => real.open(name, options),
     adopt: (name, docKey) => real.adopt(name, docKey),
     remove: (name, docKey, options) => real.remove(name, docKey, options),
     probe: (options) => real.probe(options),

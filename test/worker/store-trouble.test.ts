@@ -48,6 +48,7 @@ function faultyStore({ folder }: Place): {
       return real.put(object, options);
     },
     read: (name, options) => real.read(name, options),
+    open: (name, options) => real.open(name, options),
     adopt: (name, docKey) => real.adopt(name, docKey),
     remove: (name, docKey, options) => real.remove(name, docKey, options),
     probe: async (options) => {

@@ -1,7 +1,7 @@
 /** Options: the HTTP server, its keys and its limits. */
 import { option, type OptionSpec } from './option-spec.ts';
 import { publicBase } from './strict-names.ts';
-import { decimalNumber, matching, onOrOff, originList, text, wholeNumber } from './value-types.ts';
+import { decimalNumber, hostNameList, matching, onOrOff, originList, text, wholeNumber } from './value-types.ts';
 
 export const SERVER_OPTIONS = {
   port: option({
@@ -50,6 +50,15 @@ export const SERVER_OPTIONS = {
     default: '',
     doc: 'Web pages that may use the server, as https://app.example, with commas; * allows all pages.',
     allowed: 'origins such as https://app.example, separated by commas, or *',
+    commands: ['serve'],
+  }),
+  allowedHosts: option({
+    placeholder: '<names>',
+    type: hostNameList,
+    mayBeEmpty: true,
+    default: '',
+    doc: 'Host names of a server without API keys, besides IP addresses and names that only this network knows; * allows all names.',
+    allowed: 'host names without a port, separated by commas, or *',
     commands: ['serve'],
   }),
   publicUrl: option({

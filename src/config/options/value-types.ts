@@ -135,6 +135,16 @@ export const hostList: ValueType<ReadonlySet<string>> = {
   },
 };
 
+const HOST_NAME = /^[a-z0-9_](?:[a-z0-9_.-]{0,251}[a-z0-9_])?$/;
+
+/** `*`, or names as they stand in a `Host` header, without a port. */
+export const hostNameList: ValueType<ReadonlySet<string>> = {
+  parseText: (value) => {
+    const hosts = list(value);
+    return hosts.every((host) => host === '*' || HOST_NAME.test(host)) ? new Set(hosts) : undefined;
+  },
+};
+
 /** `*`, or origins as browsers send them: without a path. */
 export const originList: ValueType<ReadonlySet<string>> = {
   parseText: (value) => {

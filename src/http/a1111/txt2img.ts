@@ -7,6 +7,8 @@ import { Text2ImgError } from '../../errors/text2img-error.ts';
 import type { Caller } from '../front/caller.ts';
 import { errorOf } from '../front/ended-job.ts';
 import type { EndedJob, Front } from '../front/front.ts';
+import { lookAtOwn } from '../front/own-job.ts';
+import { withFirst } from '../images/first-piece.ts';
 import { headerText, noticeHeaders } from '../openai/notices.ts';
 import type { DefaultModels } from './default-models.ts';
 import type { RunningRequest } from './running-requests.ts';
@@ -52,7 +54,7 @@ export async function txt2img(
       throw error;
     }
   });
-  const images = await Promise.all(jobs.map((job) => front.images(caller, job.id)));
+  const images = await Promise.all(jobs.map((job) => lookAtOwn(job.id, front.images(caller, job.id))));
   const warnings = [...model.warnings, ...request.warnings, ...created.warnings, ...jobWarnings(jobs)];
   const [document = {}] = request.documents;
   const pieces = answerPieces({
@@ -61,7 +63,7 @@ export async function txt2img(
     parameters: request.parameters,
     infoOf: (facts) => infoText({ jobs, document, model: model.id, images: facts, warnings, now: new Date() }),
   });
-  const first = await pieces.next();
+  const body = await withFirst(pieces);
   return reply
     .headers({
       'content-type': 'application/json; charset=utf-8',
@@ -69,7 +71,7 @@ export async function txt2img(
       'text2img-model': headerText(model.id),
       ...noticeHeaders({ ignored: [], warnings }),
     })
-    .send(Readable.from(joined(first.value ?? '', pieces)));
+    .send(Readable.from(body, { objectMode: false }));
 }
 
 const LOST: ReadonlySet<string> = new Set<ErrorCode>(['client_disconnected', 'no_worker']);
@@ -101,9 +103,4 @@ function isCancelled({ code }: EndedJob): boolean {
 /** Each sentence once: the jobs of one request get the same warnings. */
 function jobWarnings(jobs: readonly EndedJob[]): readonly string[] {
   return [...new Set(jobs.flatMap(({ warnings = [] }) => warnings))];
-}
-
-async function* joined(first: string, rest: AsyncIterable<string>): AsyncGenerator<string> {
-  yield first;
-  yield* rest;
 }

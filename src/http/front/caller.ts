@@ -12,6 +12,9 @@ export interface ApiKey {
   readonly limits: KeyLimits;
 }
 
+/** `lost`: the connection broke before the client had all of it, or it says that the same request may be sent again. */
+export type AnswerOutcome = 'taken' | 'lost';
+
 export interface Caller {
   /** Undefined: the server asks for no keys, and everybody sees everything. */
   readonly key: ApiKey | undefined;
@@ -23,6 +26,8 @@ export interface Caller {
   readonly retryCount: number;
   /** Aborted when the client disconnects before it has its answer. */
   readonly gone: AbortSignal;
+  /** Tells once how the answer ended. Undefined: the wait's end is the answer. */
+  readonly answered?: (listener: (outcome: AnswerOutcome) => void) => void;
   readonly door: DoorName;
   /** Scheme and host that the client used, without a slash at its end: for absolute URLs. `--public-url` comes before it. */
   readonly host: string;

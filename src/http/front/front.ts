@@ -5,6 +5,7 @@
 import type { ErrorCode } from '../../errors/error-codes.ts';
 import type { FollowedJob, JobSummary, ListedPage, ListOptions, RawPromptDocument } from '../../queue/prompt-queue.ts';
 import type { SideData } from '../../queue/side-data.ts';
+import type { OpenImage } from '../../storage/image-store.ts';
 import type { Caller } from './caller.ts';
 import type { FrontLimits } from './limits.ts';
 import type { ModelDirectory } from './model-directory.ts';
@@ -66,8 +67,8 @@ export interface StoredImage {
   readonly seed: number;
   /** The object's, in the store. */
   readonly name: string;
-  /** The PNG. @throws `deleted`, and what the store throws */
-  read(): Promise<Uint8Array>;
+  /** To read it piece by piece. The caller closes it. @throws `deleted`, and what the store throws */
+  open(): Promise<OpenImage>;
 }
 
 export interface Estimate {

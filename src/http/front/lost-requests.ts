@@ -4,7 +4,7 @@ import type { Text2ImgError } from '../../errors/text2img-error.ts';
 import type { Logger } from '../../observability/logger.ts';
 import type { PromptQueue } from '../../queue/prompt-queue.ts';
 import type { Adoption, Held } from './adoption.ts';
-import type { DoorName } from './caller.ts';
+import type { Caller, DoorName } from './caller.ts';
 
 export interface LostRequestsOptions {
   readonly adoption: Adoption;
@@ -17,11 +17,17 @@ export interface LostRequestsOptions {
 /** Their clients ask for one answer and come back for nothing else. */
 export const CANCELLED_DOORS: ReadonlySet<DoorName> = new Set(['openai', 'a1111', 'ollama']);
 
-const LEFT_TO_RETRIES: ReadonlySet<ErrorCode> = new Set(['client_disconnected', 'wait_timeout', 'shutting_down']);
+const LEFT_TO_RETRIES: ReadonlySet<ErrorCode> = new Set([
+  'client_disconnected',
+  'wait_timeout',
+  'shutting_down',
+  'too_many_waiting',
+]);
 
 export class LostRequests implements Disposable {
   readonly #options: LostRequestsOptions;
   readonly #timers = new Set<NodeJS.Timeout>();
+  readonly #writes = new Set<Promise<void>>();
 
   constructor(options: LostRequestsOptions) {
     this.#options = options;
@@ -37,10 +43,35 @@ export class LostRequests implements Disposable {
     if (error.code === 'client_disconnected') this.#cancelLater(held);
   }
 
+  /** Of a job that ended while it was waited for: a retry of a request whose answer was lost gets the same images. */
+  async answered(held: Held | undefined, { answered }: Pick<Caller, 'answered'>): Promise<void> {
+    if (held === undefined) return;
+    if (answered === undefined) return this.#keep(this.#options.adoption.withdraw(held));
+    answered((outcome) => {
+      const { adoption } = this.#options;
+      void this.#keep(outcome === 'taken' ? adoption.withdraw(held) : adoption.offer(held, { isReleased: true }));
+    });
+  }
+
+  /** Waits for what is being written. */
+  async written(): Promise<void> {
+    await Promise.all(this.#writes);
+  }
+
   /** Jobs that would have been cancelled run on: this process can no longer tell whether a retry came. */
   [Symbol.dispose](): void {
     for (const timer of this.#timers) clearTimeout(timer);
     this.#timers.clear();
+  }
+
+  /** @throws never: an entry that stays ends by itself */
+  async #keep(write: Promise<void>): Promise<void> {
+    const kept = write.catch((error: unknown) =>
+      this.#options.logger.debug('an orphan entry stays as it is', { error }),
+    );
+    this.#writes.add(kept);
+    await kept;
+    this.#writes.delete(kept);
   }
 
   #cancelLater(held: Held): void {

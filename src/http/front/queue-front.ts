@@ -27,6 +27,7 @@ import type { KnownWorkers } from './known-workers.ts';
 import type { FrontLimits } from './limits.ts';
 import { CANCELLED_DOORS, LostRequests } from './lost-requests.ts';
 import type { ModelDirectory } from './model-directory.ts';
+import { checkThere } from './own-job.ts';
 import { removeJob } from './remove-job.ts';
 import { checkIdempotencyKey, hashOfBody, orphanKeyOf, recordIdOf } from './repeats.ts';
 import { storedImages } from './stored-images.ts';
@@ -117,15 +118,31 @@ export class QueueFront implements Front, AsyncDisposable {
   }
 
   async wait(caller: Caller, ids: readonly string[], options: WaitOptions = {}): Promise<readonly EndedJob[]> {
-    this.#checkRoom();
-    const { waitTimeoutMs: timeoutMs, workers, noWorkerTimeoutMs, ending, queue, logger } = this.#options;
-    const { hasWorker = (model: string) => workers.has(model) } = this.#options;
     const held = this.#held.get(caller.gone);
+    try {
+      const jobs = await this.#waitMarked(caller, ids, options);
+      await this.#lost.answered(held, caller);
+      return jobs;
+    } catch (raw) {
+      const error = Text2ImgError.from(raw);
+      await this.#lost
+        .ended(held, error)
+        .catch((cause: unknown) =>
+          this.#options.logger.repeated('a job could not be left to a retry', { error: cause }),
+        );
+      throw error;
+    }
+  }
+
+  async #waitMarked(caller: Caller, ids: readonly string[], options: WaitOptions): Promise<readonly EndedJob[]> {
+    this.#checkRoom();
+    const { waitTimeoutMs: timeoutMs, workers, noWorkerTimeoutMs, ending, queue } = this.#options;
+    const { hasWorker = (model: string) => workers.has(model) } = this.#options;
     const withPreviews = options.onEvent !== undefined && options.withPreviews === true;
     const endMarks = ids.map((id) => this.#marks.keep(id, { withPreviews }));
     this.#waits++;
     try {
-      const jobs = await waitForJobs(
+      return await waitForJobs(
         { timeoutMs, ...options, ids, gone: caller.gone },
         {
           waiters: this.#waiters,
@@ -137,15 +154,6 @@ export class QueueFront implements Front, AsyncDisposable {
           check: (job) => checkMaySee(caller, job),
         },
       );
-      if (held !== undefined)
-        await this.#adoption.withdraw(held).catch((error: unknown) => logger.debug('an orphan entry stays', { error }));
-      return jobs;
-    } catch (raw) {
-      const error = Text2ImgError.from(raw);
-      await this.#lost
-        .ended(held, error)
-        .catch((cause: unknown) => logger.repeated('a job could not be left to a retry', { error: cause }));
-      throw error;
     } finally {
       this.#waits--;
       for (const end of endMarks) end();
@@ -207,6 +215,7 @@ export class QueueFront implements Front, AsyncDisposable {
     this.#lost[Symbol.dispose]();
     this.#marks[Symbol.dispose]();
     await Promise.all([this.#waiters[Symbol.asyncDispose](), this.#deadlines[Symbol.asyncDispose]()]);
+    await this.#lost.written();
   }
 
   /** A request without a key of its own: it takes over the job of the attempt before, or makes one. */
@@ -263,6 +272,7 @@ export class QueueFront implements Front, AsyncDisposable {
     if (record.bodyHash !== bodyHash || record.promptIds.length !== prompts.length)
       throw new Text2ImgError('idempotency_mismatch', 'The Idempotency-Key was used with another body; use a new one.');
     const ids = record.promptIds;
+    if (record.isAdded) await checkThere(ids, this.#options);
     if (isWatched) await this.#marks.mark(ids);
     if (record.isAdded) return { ids, isRepeat: true, warnings: [] };
     await this.#admission.admit(caller, prompts.length);

@@ -2,7 +2,7 @@
 import { Text2ImgError } from '../../errors/text2img-error.ts';
 import { quote } from '../../lib/foreign-text.ts';
 import type { JobSummary, PromptQueue } from '../../queue/prompt-queue.ts';
-import type { ImageStore } from '../../storage/image-store.ts';
+import type { ImageStore, OpenImage } from '../../storage/image-store.ts';
 import { objectKey } from '../../storage/object-key.ts';
 import type { StoredImage } from './front.ts';
 
@@ -27,11 +27,11 @@ export async function storedImages(
   const { docKey, objectName } = identity;
   return imageUrls.map((_, index) => {
     const name = objectKey(identity.id, { prefix, imageIndex: index, objectName });
-    const read = async (): Promise<Uint8Array> => {
-      const found = await store.read(name, { maxBytes: MAX_IMAGE_BYTES, docKey });
-      if (found !== undefined) return found.bytes;
+    const open = async (): Promise<OpenImage> => {
+      const found = await store.open(name, { maxBytes: MAX_IMAGE_BYTES, docKey });
+      if (found !== undefined) return found;
       throw new Text2ImgError('deleted', `Image ${index + 1} of the job ${quote(id)} has been deleted.`);
     };
-    return { index, seed: seed + index, name, read };
+    return { index, seed: seed + index, name, open };
   });
 }

@@ -1,9 +1,11 @@
 /** Entity tags of images: a cache asks with the tag that it has whether the image is still the same (RFC 9110, section 8.8.3). */
 import { createHash } from 'node:crypto';
+import type { OpenImage } from '../../storage/image-store.ts';
 
-/** A strong one: the same bytes have the same tag on every server. */
-export function entityTag(bytes: Uint8Array): string {
-  return `"${createHash('sha256').update(bytes).digest('base64url').slice(0, 32)}"`;
+/** A strong one: the same bytes have the same tag on every server and in every store that knows their sum. */
+export function entityTag({ md5, generation }: Pick<OpenImage, 'md5' | 'generation'>): string {
+  if (md5 !== undefined) return `"${Buffer.from(md5, 'base64').toString('base64url')}"`;
+  return `"v-${createHash('sha256').update(generation).digest('base64url').slice(0, 22)}"`;
 }
 
 /** Whether `If-None-Match` names this tag; a weak one of the same value counts. */

@@ -1,11 +1,15 @@
-/** Answers with an image out of the store: whole or in part, or that the client's copy is still good. */
+/** Answers with an image out of the store, piece by piece: whole or in part, or that the client's copy is still good. */
+import { Readable } from 'node:stream';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Text2ImgError } from '../../errors/text2img-error.ts';
 import { quote } from '../../lib/foreign-text.ts';
 import { PROBLEM_TYPE, problemOf } from '../server/problem.ts';
+import type { BytePart, OpenImage } from '../../storage/image-store.ts';
 import type { StoredImage } from '../front/front.ts';
 import { byteRange } from './byte-range.ts';
 import { entityTag, isKnown, isSameVersion } from './entity-tag.ts';
+import type { ErrorAnswer, ErrorBody } from '../server/door.ts';
+import { withFirst } from './first-piece.ts';
 import type { ImagePlace } from './sign-url.ts';
 
 /** @throws `not_found` for an image that this job does not have */
@@ -21,16 +25,67 @@ interface Sending {
   readonly image: StoredImage;
   /** The value of the header. A retry may put another image under the same URL, so none is for ever. */
   readonly cacheControl: string;
+  /** An error in the shape of the API. Default: problem details. */
+  readonly errorBody?: ((answer: ErrorAnswer) => ErrorBody) | undefined;
 }
+
+const PROBLEM = (answer: ErrorAnswer): ErrorBody => ({ contentType: PROBLEM_TYPE, body: problemOf(answer) });
+
+const IMAGE_HEADERS = [
+  'etag',
+  'cache-control',
+  'accept-ranges',
+  'content-disposition',
+  'content-range',
+  'content-length',
+];
 
 /** @returns the body @throws `deleted`, and what the store throws */
 export async function sendImage(
   request: FastifyRequest,
   reply: FastifyReply,
-  { place, image, cacheControl }: Sending,
+  { place, image, cacheControl, errorBody = PROBLEM }: Sending,
 ): Promise<unknown> {
-  const bytes = await image.read();
-  const tag = entityTag(bytes);
+  const opened = await image.open();
+  let isSending = false;
+  try {
+    const part = answerHead(request, reply, { place, image: opened, cacheControl, errorBody });
+    if (part === undefined) return reply;
+    if (request.method === 'HEAD') return reply.send(Readable.from([]));
+    const pieces = await withFirst(piecesOf(opened, part));
+    isSending = true;
+    return reply.send(Readable.from(pieces, { objectMode: false }));
+  } catch (error) {
+    // The error that follows is no image: no cache may keep it as one.
+    for (const name of IMAGE_HEADERS) reply.removeHeader(name);
+    throw error;
+  } finally {
+    if (!isSending) await opened[Symbol.asyncDispose]();
+  }
+}
+
+/** Closes the image behind its last piece. */
+async function* piecesOf(image: OpenImage, part: BytePart): AsyncGenerator<Uint8Array, void> {
+  try {
+    yield* image.pieces(part);
+  } finally {
+    await image[Symbol.asyncDispose]();
+  }
+}
+
+interface Opened extends Omit<Sending, 'image'> {
+  readonly image: OpenImage;
+  readonly errorBody: (answer: ErrorAnswer) => ErrorBody;
+}
+
+/** Writes status and headers. @returns the bytes that follow; undefined: none do, and the answer is sent */
+function answerHead(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  { place, image, cacheControl, errorBody }: Opened,
+): BytePart | undefined {
+  const { sizeBytes } = image;
+  const tag = entityTag(image);
   const { 'if-none-match': ifNoneMatch, 'if-range': ifRange, range: asked } = request.headers;
   reply.headers({
     etag: tag,
@@ -38,25 +93,29 @@ export async function sendImage(
     'accept-ranges': 'bytes',
     'x-content-type-options': 'nosniff',
   });
-  if (isKnown(ifNoneMatch, tag)) return reply.code(304).send();
+  if (isKnown(ifNoneMatch, tag)) return void reply.code(304).send();
   // A range has a meaning for GET only (RFC 9110, section 14.2).
   const mayBePart = request.method === 'GET' && isSameVersion(headerText(ifRange), tag);
-  const range = byteRange(mayBePart ? headerText(asked) : undefined, bytes.length);
-  if (range.kind === 'unsatisfiable') return refuseRange(request, reply, bytes.length);
+  const range = byteRange(mayBePart ? headerText(asked) : undefined, sizeBytes);
+  if (range.kind === 'unsatisfiable') return void refuseRange(request, reply, { sizeBytes, errorBody });
   reply.headers({ 'content-type': 'image/png', 'content-disposition': `inline; filename="${fileName(place)}"` });
-  if (range.kind === 'whole') return reply.send(Buffer.from(bytes));
-  const { start, end } = range;
-  reply.code(206).header('content-range', `bytes ${start}-${end}/${bytes.length}`);
-  return reply.send(Buffer.from(bytes.subarray(start, end + 1)));
+  const { start, end } = range.kind === 'whole' ? { start: 0, end: sizeBytes - 1 } : range;
+  reply.header('content-length', end + 1 - start);
+  if (range.kind === 'part') reply.code(206).header('content-range', `bytes ${start}-${end}/${sizeBytes}`);
+  return { start, end };
 }
 
 /** The status has no code of its own, as no other request than one for a part of an image ends so. */
-function refuseRange(request: FastifyRequest, reply: FastifyReply, sizeBytes: number): FastifyReply {
+function refuseRange(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  { sizeBytes, errorBody }: { readonly sizeBytes: number } & Pick<Opened, 'errorBody'>,
+): FastifyReply {
   const sentence = `The image has ${sizeBytes} bytes, and the range ${quote(request.headers.range)} holds none of them.`;
   const error = new Text2ImgError('invalid_request', sentence);
-  const problem = problemOf({ error, status: 416, requestId: request.id });
-  reply.code(416).headers({ 'content-range': `bytes */${sizeBytes}`, 'content-type': PROBLEM_TYPE });
-  return reply.send(JSON.stringify(problem));
+  const { contentType, body } = errorBody({ error, status: 416, requestId: request.id });
+  reply.code(416).headers({ 'content-range': `bytes */${sizeBytes}`, 'content-type': contentType });
+  return reply.send(JSON.stringify(body));
 }
 
 /** Browsers propose it when somebody saves the image. */

@@ -3,6 +3,7 @@ import type { FastifyInstance, FastifyReply } from 'fastify';
 import type { JobSummary } from '../../queue/prompt-queue.ts';
 import type { Caller } from '../front/caller.ts';
 import type { Front } from '../front/front.ts';
+import { lookAtOwn } from '../front/own-job.ts';
 import type { DoorTools } from '../server/door.ts';
 import { omitUndefined } from '../../lib/omit-undefined.ts';
 import { isEnded } from './job-events.ts';
@@ -27,7 +28,7 @@ export function registerCreate(app: FastifyInstance, front: Front, tools: DoorTo
       await waitFor(ids, { front, caller, waitS });
       reply.header('preference-applied', `wait=${waitS}`);
     }
-    const jobs = await Promise.all(ids.map((id) => front.show(caller, id)));
+    const jobs = await Promise.all(ids.map((id) => lookAtOwn(id, front.show(caller, id))));
     return answer(reply, jobs, { front, tools, caller, given });
   });
 }

@@ -22,7 +22,9 @@ export function registerEvents(app: FastifyInstance, front: Front, tools: DoorTo
     if (isEnded(job) && lastId === endId(job)) return reply.code(204).send();
     reply.headers({ 'content-type': EVENT_STREAM_TYPE, 'cache-control': 'no-store', 'x-accel-buffering': 'no' });
     if (request.method === 'HEAD') return reply.send();
-    return reply.send(Readable.from(eventStream(await feedOf(job, { front, caller, tools, lastId }))));
+    return reply.send(
+      Readable.from(eventStream(await feedOf(job, { front, caller, tools, lastId })), { objectMode: false }),
+    );
   });
 }
 

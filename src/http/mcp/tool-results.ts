@@ -88,9 +88,11 @@ function textBlock(lines: readonly string[]): ContentBlock {
   return { type: 'text', text: lines.join('\n') };
 }
 
-/** @returns undefined where it is longer than `most` */
+/** @returns undefined where it is longer than `most`; then it is not read */
 async function base64Of(image: StoredImage, most: number): Promise<string | undefined> {
-  const png = await image.read();
-  if (4 * Math.ceil(png.byteLength / 3) > most) return undefined;
-  return Buffer.from(png.buffer, png.byteOffset, png.byteLength).toString('base64');
+  await using opened = await image.open();
+  if (4 * Math.ceil(opened.sizeBytes / 3) > most) return undefined;
+  const pieces: Uint8Array[] = [];
+  for await (const piece of opened.pieces()) pieces.push(piece);
+  return Buffer.concat(pieces).toString('base64');
 }

@@ -3,8 +3,10 @@ import { Readable } from 'node:stream';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Text2ImgError } from '../../errors/text2img-error.ts';
 import type { EndedJob, Front } from '../front/front.ts';
+import { lookAtOwn } from '../front/own-job.ts';
+import { jsonWithImage } from '../images/base64-pieces.ts';
+import { withFirst } from '../images/first-piece.ts';
 import { EventFeed, SIGN_OF_LIFE_MS } from '../openai/event-feed.ts';
-import { base64Of } from '../openai/images-answer.ts';
 import { headerText, noticeHeaders } from '../openai/notices.ts';
 import { type AddedJob, addJob, completedJob, logStreamEnd, STREAM_WAIT_MS } from '../openai/one-job.ts';
 import type { DoorTools } from '../server/door.ts';
@@ -35,14 +37,16 @@ export function generateHandler(front: Front, tools: DoorTools) {
       reply.type('application/x-ndjson').header('x-accel-buffering', 'no');
       return reply.send(Readable.from(lines(begun, tools), { objectMode: false }));
     }
-    return reply.type('application/json').send(await lastLine(begun, await completedJob(front, begun)));
+    const pieces = await withFirst(lastLine(begun, await completedJob(front, begun)));
+    return reply.type('application/json').send(Readable.from(pieces, { objectMode: false }));
   };
 }
 
-/** Never throws: an error that comes after the first line is a line. */
+/** An error that comes after the first line is a line. @throws only in the middle of the image, which breaks the connection */
 async function* lines(begun: Begun, { logger }: DoorTools): AsyncGenerator<string> {
   const feed = new EventFeed();
   let last = progressLine(begun, { completed: 0, total: 0 });
+  let isWithinLine = false;
   yield line(last);
   try {
     const end = completedJob(begun.front, begun, {
@@ -54,10 +58,15 @@ async function* lines(begun: Begun, { logger }: DoorTools): AsyncGenerator<strin
       },
     });
     yield* feed.until(end, { signOfLife: () => line(last), everyMs: SIGN_OF_LIFE_MS });
-    yield line(await lastLine(begun, await end));
+    for await (const text of lastLine(begun, await end)) {
+      isWithinLine = true;
+      yield text;
+    }
+    yield '\n';
   } catch (thrown) {
     const error = Text2ImgError.from(thrown);
     logStreamEnd(logger, begun, error);
+    if (isWithinLine) throw error;
     yield line({ error: error.message });
   }
 }
@@ -66,20 +75,22 @@ function progressLine({ model }: Begun, progress: { readonly completed: number; 
   return { model, created_at: new Date().toISOString(), response: '', ...progress, done: false };
 }
 
-async function lastLine({ front, caller, id, model, beganMs }: Begun, { seed, finishedAt }: EndedJob): Promise<object> {
-  const [image] = await front.images(caller, id);
+/** Without the line's end. */
+async function* lastLine(
+  { front, caller, id, model, beganMs }: Begun,
+  { seed, finishedAt }: EndedJob,
+): AsyncGenerator<string, void> {
+  const [image] = await lookAtOwn(id, front.images(caller, id));
   if (image === undefined) throw new Text2ImgError('deleted', `the image of the job ${id} is not there any more.`);
-  return {
-    model,
-    created_at: (finishedAt ?? new Date()).toISOString(),
-    response: '',
-    image: await base64Of(image),
+  const before = { model, created_at: (finishedAt ?? new Date()).toISOString(), response: '' };
+  const after = {
     ...(seed === undefined ? {} : { seed }),
     done: true,
     done_reason: 'stop',
     total_duration: Math.round((performance.now() - beganMs) * NS_PER_MS),
     load_duration: 0,
   };
+  yield* jsonWithImage(image, { before, name: 'image', after });
 }
 
 function line(value: object): string {

@@ -4,7 +4,9 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Text2ImgError } from '../../errors/text2img-error.ts';
 import { REQUEST_FIELDS } from '../../job/request-fields.ts';
 import type { Front, StoredImage } from '../front/front.ts';
+import { lookAtOwn } from '../front/own-job.ts';
 import type { ModelChoice } from '../front/model-directory.ts';
+import { withFirst } from '../images/first-piece.ts';
 import type { DoorTools } from '../server/door.ts';
 import { answerTo } from '../server/status-of.ts';
 import { type ImageRequest, readImageRequest } from './image-request.ts';
@@ -67,7 +69,7 @@ interface Served {
 async function sendAnswer(reply: FastifyReply, begun: Begun, { front, tools }: Served): Promise<FastifyReply> {
   const { caller, model, usage, request, isUrlWanted } = begun;
   const job = await completedJob(front, begun);
-  const images = await front.images(caller, job.id);
+  const images = await lookAtOwn(job.id, front.images(caller, job.id));
   const warnings = [...begun.warnings, ...(job.warnings ?? [])];
   const { ignored } = request;
   const signed = ({ index }: StoredImage): string => tools.signUrl(caller, job.id, index);
@@ -75,15 +77,6 @@ async function sendAnswer(reply: FastifyReply, begun: Begun, { front, tools }: S
   const texts = imagesAnswer({ job, model: model.id, usage, ignored, warnings, images, urlOf });
   reply.headers(noticeHeaders({ ignored, warnings })).type('application/json');
   return reply.send(Readable.from(await withFirst(texts), { objectMode: false }));
-}
-
-/** With the first text already there: what goes wrong until then still has a status. */
-async function withFirst(texts: AsyncGenerator<string>): Promise<AsyncGenerator<string>> {
-  const first = await texts.next();
-  return (async function* () {
-    if (first.done !== true) yield first.value;
-    yield* texts;
-  })();
 }
 
 function sendStream(reply: FastifyReply, begun: Begun, { front, tools }: Served): FastifyReply {
@@ -96,7 +89,7 @@ function sendStream(reply: FastifyReply, begun: Begun, { front, tools }: Served)
     usage,
     wait: (onEvent) =>
       completedJob(front, begun, { timeoutMs: STREAM_WAIT_MS, onEvent, withPreviews: partialImages > 0 }),
-    images: () => front.images(caller, id),
+    images: () => lookAtOwn(id, front.images(caller, id)),
     onTrouble(thrown) {
       const error = Text2ImgError.from(thrown);
       logStreamEnd(tools.logger, begun, error);

@@ -1,4 +1,5 @@
-/** The JSON answer with the images of a job. It is written image by image, because 16 large ones are 30 MB of base64. */
+/** The JSON answer with the images of a job. It is written piece by piece, because 16 large ones are 30 MB of base64. */
+import { base64Pieces } from '../images/base64-pieces.ts';
 import type { EndedJob, StoredImage } from '../front/front.ts';
 
 /** In tokens, as OpenAI counts them. Dify's tool breaks without any of these. */
@@ -51,8 +52,8 @@ export interface AnswerOptions {
   readonly urlOf: ((image: StoredImage) => string) | undefined;
 }
 
-/** Texts that together are the JSON answer. At most one image is in memory at a time. @throws what reading an image throws */
-export async function* imagesAnswer(options: AnswerOptions): AsyncGenerator<string> {
+/** Texts that together are the JSON answer. A piece of one image is in memory at a time. @throws what reading an image throws */
+export async function* imagesAnswer(options: AnswerOptions): AsyncGenerator<string, void> {
   const { job, model, usage, ignored, warnings, images, urlOf } = options;
   const head = {
     created: createdSeconds(job),
@@ -66,15 +67,16 @@ export async function* imagesAnswer(options: AnswerOptions): AsyncGenerator<stri
   };
   let text = `${JSON.stringify(head).slice(0, -1)},"data":[`;
   for (const [place, image] of images.entries()) {
-    // An image that cannot be read is then refused with its status: nothing was sent before the first one.
-    const item = urlOf === undefined ? { b64_json: await base64Of(image) } : { url: urlOf(image) };
-    yield `${text}${place === 0 ? '' : ','}${JSON.stringify({ ...item, seed: image.seed })}`;
-    text = '';
+    if (place > 0) text += ',';
+    if (urlOf === undefined) {
+      text += '{"b64_json":"';
+      // Nothing is sent before the first piece is there: an image that cannot be read is then refused with its status.
+      for await (const piece of base64Pieces(image)) {
+        yield text + piece;
+        text = '';
+      }
+      text += `","seed":${image.seed}}`;
+    } else text += JSON.stringify({ url: urlOf(image), seed: image.seed });
   }
   yield `${text}]}`;
-}
-
-export async function base64Of(image: StoredImage): Promise<string> {
-  const png = await image.read();
-  return Buffer.from(png.buffer, png.byteOffset, png.byteLength).toString('base64');
 }

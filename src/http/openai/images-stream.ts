@@ -6,7 +6,8 @@ import type { Text2ImgError } from '../../errors/text2img-error.ts';
 import type { EndedJob, JobEvent, StoredImage } from '../front/front.ts';
 import { openAiError } from './errors.ts';
 import { EventFeed, SIGN_OF_LIFE_MS } from './event-feed.ts';
-import { base64Of, createdSeconds, imageFacts, type Usage } from './images-answer.ts';
+import { jsonWithImage } from '../images/base64-pieces.ts';
+import { createdSeconds, imageFacts, type Usage } from './images-answer.ts';
 import { PartialImages } from './partial-images.ts';
 
 export interface StreamOptions {
@@ -23,11 +24,12 @@ export interface StreamOptions {
   readonly signOfLifeMs?: number;
 }
 
-/** The texts of the stream. Never throws. */
+/** The texts of the stream. @throws only in the middle of an image: then the connection is broken, because no event can follow half of one */
 export async function* imagesStream(options: StreamOptions): AsyncGenerator<string> {
   const { id, document, partialImages, usage, wait, images, onTrouble, signOfLifeMs = SIGN_OF_LIFE_MS } = options;
   const feed = new EventFeed();
   const partials = new PartialImages(partialImages);
+  let isWithinEvent = false;
   // The head of the answer goes out with it: node's fetch waits 300 seconds for one.
   yield comment(id);
   try {
@@ -38,9 +40,16 @@ export async function* imagesStream(options: StreamOptions): AsyncGenerator<stri
     });
     yield* feed.until(end, { signOfLife: () => comment('waiting'), everyMs: signOfLifeMs });
     const job = await end;
-    for (const image of await images()) yield completedEvent(job, await base64Of(image), { image, usage });
+    for (const image of await images()) {
+      for await (const text of completedEvent(job, { image, usage })) {
+        isWithinEvent = true;
+        yield text;
+      }
+      isWithinEvent = false;
+    }
   } catch (thrown) {
     const { error, status } = onTrouble(thrown);
+    if (isWithinEvent) throw error;
     yield sse('error', { error: openAiError(error, status) });
   }
 }
@@ -59,15 +68,16 @@ interface CompletedImage {
   readonly usage: Usage;
 }
 
-function completedEvent(job: EndedJob, base64: string, { image, usage }: CompletedImage): string {
-  return sse('image_generation.completed', {
-    b64_json: base64,
-    created_at: createdSeconds(job),
-    ...imageFacts(job.parameters),
-    usage,
-    id: job.id,
-    seed: image.seed,
-  });
+async function* completedEvent(job: EndedJob, { image, usage }: CompletedImage): AsyncGenerator<string, void> {
+  const type = 'image_generation.completed';
+  const facts = { created_at: createdSeconds(job), ...imageFacts(job.parameters) };
+  const after = { ...facts, usage, id: job.id, seed: image.seed };
+  let text = `event: ${type}\ndata: `;
+  for await (const piece of jsonWithImage(image, { before: { type }, name: 'b64_json', after })) {
+    yield text + piece;
+    text = '';
+  }
+  yield '\n\n';
 }
 
 /** The name stands in the data too. JSON has no line ends. */

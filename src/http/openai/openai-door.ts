@@ -1,11 +1,13 @@
 /**
- * OpenAI's images API: `POST /v1/images/generations` and `GET /v1/models`, with and without `/v1`. Edits and variations are refused by name.
+ * OpenAI's images API: `POST /v1/images/generations` and `GET /v1/models`, with and without `/v1`, and SGLang's route for an image. Edits and
+ * variations are refused by name.
  * Source: the SDKs of OpenAI, npm `openai` 7.57.0 and PyPI `openai` 3.57.0.
  */
 import { Text2ImgError } from '../../errors/text2img-error.ts';
-import type { Door } from '../server/door.ts';
+import type { Door, ErrorAnswer, ErrorBody } from '../server/door.ts';
 import { openAiError } from './errors.ts';
 import { imagesHandler } from './generate-images.ts';
+import { contentHandler } from './image-content.ts';
 import { modelHandlers } from './models.ts';
 import { describeOpenai } from './openai-routes.ts';
 
@@ -21,6 +23,7 @@ export const OPENAI_DOOR: Door = {
   describe: describeOpenai,
   register(app, front, tools) {
     const models = modelHandlers(front.models);
+    app.get('/v1/images/:id/content', contentHandler(front, tools, errorBody));
     for (const prefix of PREFIXES) {
       app.post(`${prefix}/images/generations`, imagesHandler(front, tools));
       app.get(`${prefix}/models`, models.list);
@@ -31,8 +34,12 @@ export const OPENAI_DOOR: Door = {
         app.post(`${prefix}/images/${route}`, { onRequest: async () => refuse(route) }, async () => refuse(route));
     }
   },
-  errorBody: ({ error, status }) => ({ contentType: 'application/json', body: { error: openAiError(error, status) } }),
+  errorBody,
 };
+
+function errorBody({ error, status }: ErrorAnswer): ErrorBody {
+  return { contentType: 'application/json', body: { error: openAiError(error, status) } };
+}
 
 function refuse(route: (typeof REFUSED)[number]): never {
   throw new Text2ImgError(

@@ -78,6 +78,32 @@ const MODELS: readonly RouteRecord[] = [
   },
 ];
 
+const CONTENT: RouteRecord = {
+  method: 'get',
+  path: '/v1/images/{id}/content',
+  operationId: 'openaiImageContent',
+  summary: 'Show an image by the id of its answer',
+  description: 'As SGLang has it. Images are counted from 0.',
+  parameters: [
+    { name: 'id', in: 'path', description: 'The `id` of the answer.', schema: TEXT },
+    {
+      name: 'variant',
+      in: 'query',
+      description: 'Which image. Default: 0.',
+      schema: { type: 'string', pattern: '^(0|[1-9][0-9]{0,5})$' },
+    },
+  ],
+  answers: {
+    200: { description: 'The image.', content: { 'image/png': { type: 'string', format: 'binary' } } },
+    206: {
+      description: 'The part that `range` asked for.',
+      content: { 'image/png': { type: 'string', format: 'binary' } },
+    },
+    304: { description: 'The copy that `if-none-match` names is still good.' },
+  },
+  errors: [401, 403, 404, 409, 410, 416, 500, 503],
+};
+
 function refused(route: 'edits' | 'variations'): RouteRecord {
   return {
     method: 'post',
@@ -92,8 +118,8 @@ function refused(route: 'edits' | 'variations'): RouteRecord {
 export function describeOpenai(limits: PromptLimits): DoorDescription {
   return {
     title: 'OpenAI',
-    description: 'OpenAI’s images API. Each route also works without `/v1`.',
-    routes: [GENERATE, ...MODELS, refused('edits'), refused('variations')],
+    description: 'OpenAI’s images API. Each route but that of an image also works without `/v1`.',
+    routes: [GENERATE, CONTENT, ...MODELS, refused('edits'), refused('variations')],
     schemas: {
       OpenAIGenerate: {
         type: 'object',

@@ -11,8 +11,10 @@ export interface OriginRules {
   readonly allowed: ReadonlySet<string>;
   /** Its host is the server's. */
   readonly publicUrl: string | undefined;
-  /** The server listens on this machine only and asks for no key: then its host names are checked as well. */
-  readonly isPrivate: boolean;
+  /** `--allowed-hosts`, in lower case; `*` is every name. */
+  readonly hosts: ReadonlySet<string>;
+  /** The server asks for no key: then its host names are checked as well. A page without a key gets nothing from the others. */
+  readonly checksHosts: boolean;
 }
 
 export interface AskedBy {
@@ -24,15 +26,15 @@ export interface AskedBy {
 
 /** These change nothing, and without our leave a page cannot read the answer. */
 const SAFE_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS']);
-/** Nobody outside can own such a name. */
-const OWN_NAME = /^(?:[^.]+|.+\.(?:localhost|local|internal))$/i;
+/** Nobody outside can own such a name: RFC 6761, 6762 and 8375, and ICANN's reservation of `internal`. */
+const OWN_NAME = /^(?:[^.]+|.+\.(?:localhost|local|internal|home\.arpa))$/i;
 
 /** @throws `origin_refused` */
 export function checkOrigin({ method, origin, host }: AskedBy, rules: OriginRules): void {
-  if (rules.isPrivate && host !== undefined && !isOwnHost(host, rules))
+  if (rules.checksHosts && host !== undefined && !isOwnHost(host, rules))
     throw new Text2ImgError(
       'origin_refused',
-      `The host ${quote(host)} is not this server’s. Name the URL under which it is reached with --public-url.`,
+      `The host ${quote(host)} is not this server’s. Allow it with --allowed-hosts, or ask for keys with --api-keys.`,
     );
   if (origin === undefined || SAFE_METHODS.has(method)) return;
   if (isAllowedOrigin(origin, rules) || isSameOrigin(origin, host)) return;
@@ -52,8 +54,10 @@ function isSameOrigin(origin: string, host: string | undefined): boolean {
   return named !== undefined && named === host?.toLowerCase();
 }
 
-function isOwnHost(host: string, { publicUrl }: OriginRules): boolean {
-  const name = host.toLowerCase().replace(/:\d*$/, '');
+function isOwnHost(host: string, { publicUrl, hosts }: OriginRules): boolean {
+  // A name may end in the root's dot.
+  const name = host.toLowerCase().replace(/:\d*$/, '').replace(/\.$/, '');
+  if (hosts.has('*') || hosts.has(name)) return true;
   if (isIP(name.replace(/^\[|\]$/g, '')) !== 0 || OWN_NAME.test(name)) return true;
   return publicUrl !== undefined && hostOf(publicUrl)?.replace(/:\d*$/, '') === name;
 }

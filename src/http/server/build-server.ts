@@ -23,6 +23,7 @@ import { addReadiness, type ReadinessChecks } from './readiness.ts';
 import { factsOf, noteRequest, requestIdOf } from './request-facts.ts';
 import { RouteTable } from './route-table.ts';
 import { routedUrl } from './routed-url.ts';
+import { cutOffWhenStalled, STALLED_MS } from './stalled-readers.ts';
 import { answerTo } from './status-of.ts';
 
 export interface ServerOptions {
@@ -38,6 +39,8 @@ export interface ServerOptions {
   readonly signer: UrlSigner | undefined;
   /** Counts the requests, and is shown at `/metrics`; undefined: there is no such page. */
   readonly metrics?: ServerMetrics | undefined;
+  /** A client that takes nothing of its answer for so long is cut off. Default: a minute. */
+  readonly stalledMs?: number;
   /** For `usage`: CLIP's tokens, without its marks for start and end. */
   readonly countTokens: (text: string) => Promise<number>;
 }
@@ -75,7 +78,8 @@ export function buildServer(options: ServerOptions): FastifyInstance {
   routes.watch(app);
   app.removeAllContentTypeParsers();
   app.addHook('onRequest', async (request, reply) => {
-    const facts = noteRequest(request.raw, reply.raw);
+    const facts = noteRequest(request.raw, reply.raw, () => reply.getHeader('x-should-retry') === 'true');
+    cutOffWhenStalled(reply.raw, options.stalledMs ?? STALLED_MS);
     reply.header('x-request-id', request.id);
     reply.raw.once('close', () => {
       logAccess(logger, { request, reply, facts });
@@ -152,6 +156,7 @@ function callerOf(request: FastifyRequest, { door, hasKeys, publicUrl }: CallerO
     ...omitUndefined({ idempotencyKey: typeof idempotencyKey === 'string' ? idempotencyKey : undefined }),
     retryCount: Number.isSafeInteger(retries) && retries > 0 ? retries : 0,
     gone: facts.gone,
+    answered: (listener) => facts.answer.tell(listener),
     door: door.name,
     host: publicUrl ?? `${request.protocol}://${request.host}`,
   };

@@ -2,11 +2,13 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { ApiKey } from '../front/caller.ts';
+import { AnswerEnd } from './answer-end.ts';
 
 export interface RequestFacts {
   readonly startedMs: number;
   /** Aborted when the connection closes before the answer was written. */
   readonly gone: AbortSignal;
+  readonly answer: AnswerEnd;
   /** Undefined: no key was asked for, or none was found. */
   key: ApiKey | undefined;
   /** The caller is known, or nobody asks who it is. */
@@ -24,13 +26,16 @@ export function requestIdOf({ headers }: Pick<IncomingMessage, 'headers'>): stri
   return typeof given === 'string' && REQUEST_ID.test(given) ? given : randomUUID();
 }
 
-export function noteRequest(request: IncomingMessage, response: ServerResponse): RequestFacts {
+/** @param asksAgain as `AnswerEndOptions` has it */
+export function noteRequest(
+  request: IncomingMessage,
+  response: ServerResponse,
+  asksAgain: () => boolean,
+): RequestFacts {
   const gone = new AbortController();
   // `close` of the request itself comes as soon as its body was read.
-  response.once('close', () => {
-    if (!response.writableFinished) gone.abort();
-  });
-  const noted = { startedMs: performance.now(), gone: gone.signal, key: undefined, isKnown: false };
+  const answer = new AnswerEnd(response, { onLost: () => gone.abort(), asksAgain });
+  const noted = { startedMs: performance.now(), gone: gone.signal, answer, key: undefined, isKnown: false };
   facts.set(request, noted);
   return noted;
 }

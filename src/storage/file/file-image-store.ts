@@ -5,7 +5,7 @@
  * writes the new entry before the new image, and removes the old entry after it. So after a crash at any point the image has its own entry.
  */
 import { randomBytes } from 'node:crypto';
-import { rm } from 'node:fs/promises';
+import { type FileHandle, rm } from 'node:fs/promises';
 import { basename, dirname, relative, resolve, sep } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { Text2ImgError } from '../../errors/text2img-error.ts';
@@ -30,15 +30,18 @@ import {
 import { belongsToAnother, isRefusal, storeError } from './file-store-errors.ts';
 import type {
   AdoptOutcome,
+  BytePart,
   FoundImage,
   ImageObject,
   ImageStore,
+  OpenImage,
   ProbeOptions,
   PutResult,
   ReadImage,
   ReadOptions,
   RemoveOutcome,
 } from '../image-store.ts';
+import { openObject, piecesOf } from './open-object.ts';
 import { probeKey } from '../object-key.ts';
 import { DEFAULT_OBJECT_PREFIX } from '../object-prefix.ts';
 import { checkReadable, isObjectName } from '../readable-image.ts';
@@ -54,6 +57,15 @@ const STALE_LOCK_MS = 10_000;
 const NOBODYS = { runId: 'adopted', seed: 0, model: '' } as const;
 /** Under such a name lies no object. */
 const NO_OBJECTS: ReadonlySet<FileFault> = new Set(['missing', 'folder', 'not-plain', 'name-too-long']);
+
+/** @throws any error but one that says that there is no such object */
+function noObject(error: unknown): undefined {
+  if (!(error instanceof FileError)) throw error;
+  if (NO_OBJECTS.has(error.fault)) return undefined;
+  if (error.fault === 'too-large') throw new Text2ImgError('image_too_large', `${error.message}.`, { cause: error });
+  if (error.fault === 'denied') throw new Text2ImgError('store_refused', `${error.message}.`, { cause: error });
+  throw error;
+}
 
 export class FileImageStore implements ImageStore {
   readonly description: string;
@@ -116,22 +128,42 @@ export class FileImageStore implements ImageStore {
     return this.#translate(async () => {
       const path = this.#readablePath(name);
       if (path === undefined) return undefined;
-      const url = pathToFileURL(path).href;
       try {
         const stored = await readStored(path, options.maxBytes);
         if (stored === undefined) return undefined;
         const { bytes, metadata, sum: generation } = stored;
-        checkReadable({ url, metadata, sizeBytes: bytes.length }, options);
+        checkReadable({ url: pathToFileURL(path).href, metadata, sizeBytes: bytes.length }, options);
         return { bytes, metadata, generation };
       } catch (error) {
-        if (!(error instanceof FileError)) throw error;
-        if (NO_OBJECTS.has(error.fault)) return undefined;
-        if (error.fault === 'too-large')
-          throw new Text2ImgError('image_too_large', `${error.message}.`, { cause: error });
-        if (error.fault === 'denied') throw new Text2ImgError('store_refused', `${error.message}.`, { cause: error });
-        throw error;
+        return noObject(error);
       }
     }, options.signal);
+  }
+
+  async open(name: string, options: ReadOptions): Promise<OpenImage | undefined> {
+    return this.#translate(async () => {
+      const path = this.#readablePath(name);
+      const opened = path === undefined ? undefined : await openObject(path, options.maxBytes).catch(noObject);
+      if (path === undefined || opened === undefined) return undefined;
+      const { handle, sizeBytes, md5, sha256: generation, metadata } = opened;
+      const close = (): Promise<void> => handle.close();
+      try {
+        checkReadable({ url: pathToFileURL(path).href, metadata, sizeBytes }, options);
+      } catch (error) {
+        await close();
+        throw error;
+      }
+      const pieces = (part: BytePart = { start: 0, end: sizeBytes - 1 }) => this.#pieces(handle, part);
+      return { sizeBytes, md5, metadata, generation, pieces, [Symbol.asyncDispose]: close };
+    }, options.signal);
+  }
+
+  async *#pieces(handle: FileHandle, part: BytePart): AsyncGenerator<Uint8Array, void> {
+    try {
+      yield* piecesOf(handle, part);
+    } catch (error) {
+      throw storeError(error, this.#root);
+    }
   }
 
   async put(object: ImageObject, options: PutOptions): Promise<PutResult> {

@@ -19,7 +19,7 @@ export const META_FOLDER = '.meta';
 /** A larger file is none of our images. */
 const MAX_READ_BYTES = 2 ** 30;
 /** Each time somebody else had replaced the image meanwhile. */
-const MAX_LOOKS = 8;
+export const MAX_LOOKS = 8;
 
 export function entriesPath(path: string): string {
   return join(dirname(path), META_FOLDER, `${basename(path)}.json`);

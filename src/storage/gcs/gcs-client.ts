@@ -5,6 +5,7 @@
 import { type Bucket, Storage } from '@google-cloud/storage';
 import type { OnProgress } from './gcs-requests.ts';
 import { giveToGoogle } from './google-variables.ts';
+import type { BytePart } from '../image-store.ts';
 import { omitUndefined } from '../../lib/omit-undefined.ts';
 
 export interface GcsClientOptions {
@@ -32,6 +33,8 @@ export interface UploadRequest {
 
 export interface DownloadRequest {
   readonly generation: string;
+  /** Of its bytes; default: all. */
+  readonly part?: BytePart | undefined;
   /** Called for each piece that came, with how much there is in all; what it throws ends the download. */
   readonly onPiece: (sizeBytes: number) => void;
 }
@@ -96,12 +99,12 @@ export class GcsClient {
     return answer;
   }
 
-  /** The bytes of this generation as they are stored. Nothing compares them with their sum. */
-  async download(name: string, { generation, onPiece }: DownloadRequest): Promise<Uint8Array> {
+  /** The bytes of this generation, or a part of them, as they are stored. Nothing compares them with their sum. */
+  async download(name: string, { generation, part, onPiece }: DownloadRequest): Promise<Uint8Array> {
     const file = this.#bucket.file(name, { generation });
     const pieces: Buffer[] = [];
     let sizeBytes = 0;
-    const stream: AsyncIterable<Buffer> = file.createReadStream({ validation: false, decompress: false });
+    const stream: AsyncIterable<Buffer> = file.createReadStream({ validation: false, decompress: false, ...part });
     for await (const piece of stream) {
       sizeBytes += piece.length;
       onPiece(sizeBytes);

@@ -15,6 +15,7 @@ import { CHECK_DEADLINE_MS, checkBucket, type CheckedOptions } from './gcs-check
 import { type Action, GcsConnection } from './gcs-connection.ts';
 import { isConditionNotMet, isRefusal, refusedImage, statusOf } from './gcs-errors.ts';
 import { fromCustomMetadata, toCustomMetadata } from './gcs-metadata.ts';
+import { openGeneration, wholeImage } from './gcs-open.ts';
 import { readGeneration } from './gcs-read.ts';
 import { removeGeneration } from './gcs-remove.ts';
 import type { OnProgress } from './gcs-requests.ts';
@@ -24,6 +25,7 @@ import type {
   ImageMetadata,
   ImageObject,
   ImageStore,
+  OpenImage,
   ProbeOptions,
   PutOutcome,
   PutResult,
@@ -112,6 +114,19 @@ export class GcsImageStore implements ImageStore {
       throw this.#changedByOthers(name, 'read');
     };
     return isObjectName(name) ? this.#connection.request('read', read, { signal }) : undefined;
+  }
+
+  async open(name: string, options: ReadOptions): Promise<OpenImage | undefined> {
+    const url = this.#urlOf(name);
+    const look: Action<ObjectAnswer | undefined> = (client) => this.#describe(client, name);
+    const { signal } = options;
+    const object = isObjectName(name) ? await this.#connection.request('look', look, { signal }) : undefined;
+    if (object === undefined) return undefined;
+    const { size } = object;
+    // Some emulators leave it out.
+    if (size === undefined) return wholeImage(await this.read(name, options));
+    checkReadable({ url, metadata: fromCustomMetadata(object.metadata), sizeBytes: Number(size) }, options);
+    return openGeneration({ connection: this.#connection, object: { ...object, size }, url });
   }
 
   async adopt(name: string, docKey: string): Promise<AdoptOutcome> {

@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import { answerPieces } from '../../../src/http/a1111/txt2img-answer.ts';
 import { infoText } from '../../../src/http/a1111/txt2img-info.ts';
 import type { EndedJob, StoredImage } from '../../../src/http/front/front.ts';
+import { storedImage } from '../images/stored-image.ts';
 import { encodePng } from '../../../src/image/encode-png.ts';
 
 const job: EndedJob = {
@@ -29,7 +30,7 @@ const job: EndedJob = {
   },
 };
 
-function image(index: number): StoredImage {
+async function image(index: number): Promise<StoredImage> {
   const parameters = {
     prompt: 'a fox',
     seed: 7 + index,
@@ -38,8 +39,8 @@ function image(index: number): StoredImage {
     modelName: 'sd15',
     modelHash: null,
   };
-  const read = () => encodePng({ rgb: new Uint8Array(192), widthPx: 8, heightPx: 8, parameters });
-  return { index, seed: 7 + index, name: `a.${index}.png`, read };
+  const png = await encodePng({ rgb: new Uint8Array(192), widthPx: 8, heightPx: 8, parameters });
+  return storedImage({ index, seed: 7 + index, pieces: [png] });
 }
 
 interface Parsed {
@@ -60,9 +61,9 @@ async function answerWith(
   return { pieces, answer: JSON.parse(pieces.join('')) as Parsed };
 }
 
-test('images, parameters and info are one JSON text, in a piece for each image', async () => {
-  const { pieces, answer } = await answerWith([image(0), image(1)]);
-  assert.equal(pieces.length, 3);
+test('images, parameters and info are one JSON text that comes in pieces', async () => {
+  const { pieces, answer } = await answerWith([await image(0), await image(1)]);
+  assert.ok(pieces.length >= 3, `${pieces.length}`);
   assert.deepEqual(
     answer.images.map((one) => Buffer.from(one, 'base64').toString('latin1', 1, 4)),
     ['PNG', 'PNG'],
@@ -75,13 +76,13 @@ test('images, parameters and info are one JSON text, in a piece for each image',
 
 test('without images, or without sending them, the answer is whole', async () => {
   assert.deepEqual((await answerWith([])).answer.images, []);
-  const { answer } = await answerWith([image(0)], false);
+  const { answer } = await answerWith([await image(0)], false);
   assert.deepEqual(answer.images, []);
   assert.equal((JSON.parse(answer.info) as { infotexts: readonly string[] }).infotexts.length, 1);
 });
 
 test('a store that fails at the first image fails before a piece comes', async () => {
-  const failing = { ...image(0), read: () => Promise.reject(new Error('gone')) };
+  const failing = storedImage({ pieces: [], trouble: new Error('gone') });
   await assert.rejects(answerWith([failing]), /gone/);
 });
 

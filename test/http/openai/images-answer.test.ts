@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import type { EndedJob, StoredImage } from '../../../src/http/front/front.ts';
 import { imagesAnswer, usageOf } from '../../../src/http/openai/images-answer.ts';
 import { allOf } from '../../lib/all-of.ts';
+import { storedImage, type StoredImageOptions } from '../images/stored-image.ts';
 
 const job: EndedJob = {
   id: 'j1',
@@ -17,11 +18,8 @@ const job: EndedJob = {
 };
 const defaults = { job, model: 'sd15', usage: usageOf(3), ignored: [], warnings: [], urlOf: undefined };
 
-function image(
-  index: number,
-  read: () => Promise<Uint8Array> = async () => Uint8Array.of(1, 2, 3 + index),
-): StoredImage {
-  return { index, seed: 7 + index, name: `generated/j1-${index}.png`, read };
+function image(index: number, options: Partial<StoredImageOptions> = {}): StoredImage {
+  return storedImage({ index, seed: 7 + index, pieces: [Uint8Array.of(1, 2, 3 + index)], ...options });
 }
 
 const parsed = async (texts: AsyncGenerator<string>): Promise<unknown> => JSON.parse((await allOf(texts)).join(''));
@@ -62,9 +60,9 @@ test('ignored fields and warnings stand in the answer where there are any', asyn
   assert.deepEqual(answer, { ...(answer as object), ignored: ['user'], warnings: ['w.'], data: [] });
 });
 
-test('an image is read when the one before was taken, so that one at a time is in memory', async () => {
+test('an image is opened when the one before was taken, so that one at a time is open', async () => {
   const read: number[] = [];
-  const images = [0, 1, 2].map((index) => image(index, async () => (read.push(index), Uint8Array.of(index))));
+  const images = [0, 1, 2].map((index) => image(index, { onOpen: () => void read.push(index) }));
   const texts = imagesAnswer({ ...defaults, images });
   await texts.next();
   assert.deepEqual(read, [0]);
@@ -74,7 +72,7 @@ test('an image is read when the one before was taken, so that one at a time is i
   assert.deepEqual(read, [0, 1]);
 });
 
-test('nothing is sent before the first image was read', async () => {
-  const texts = imagesAnswer({ ...defaults, images: [image(0, async () => Promise.reject(new Error('gone')))] });
+test('nothing is sent before the first image has begun to come', async () => {
+  const texts = imagesAnswer({ ...defaults, images: [image(0, { pieces: [], trouble: new Error('gone') })] });
   await assert.rejects(texts.next(), /gone/);
 });

@@ -6,6 +6,7 @@ import type { EndedJob, JobEvent } from '../../../src/http/front/front.ts';
 import { usageOf } from '../../../src/http/openai/images-answer.ts';
 import { imagesStream, type StreamOptions } from '../../../src/http/openai/images-stream.ts';
 import { allOf } from '../../lib/all-of.ts';
+import { storedImage } from '../images/stored-image.ts';
 import { eventsIn } from './event-stream.ts';
 
 const png = Uint8Array.of(1, 2, 3);
@@ -19,7 +20,13 @@ const job: EndedJob = {
   parameters: { width: 16, height: 8 },
   finishedAt: new Date(5000),
 };
-const image = (index: number) => ({ index, seed: 7 + index, name: `generated/j1-${index}.png`, read: async () => png });
+const image = (index: number, trouble?: Error) =>
+  storedImage({
+    index,
+    seed: 7 + index,
+    pieces: trouble === undefined ? [png] : [],
+    ...(trouble === undefined ? {} : { trouble }),
+  });
 
 const defaults: StreamOptions = {
   id: 'j1',
@@ -86,10 +93,11 @@ test('previews come as partial images with indexes from 0, before the image', as
 });
 
 test('any other end of the job, and an image that cannot be read, end the stream with an error event', async () => {
+  const down = new Text2ImgError('shutting_down', 'the server is shutting down.');
   const lost = async (): Promise<never> => {
-    throw new Text2ImgError('shutting_down', 'the server is shutting down.');
+    throw down;
   };
-  for (const trouble of [{ wait: lost }, { images: lost }, { images: async () => [{ ...image(0), read: lost }] }]) {
+  for (const trouble of [{ wait: lost }, { images: lost }, { images: async () => [image(0, down)] }]) {
     const last = eventsIn(await textOf(trouble)).at(-1);
     assert.equal(last?.event, 'error');
     assert.deepEqual(last?.data, {
@@ -99,6 +107,17 @@ test('any other end of the job, and an image that cannot be read, end the stream
   }
 });
 
+test('an image that breaks off in the middle breaks the stream, because no event can follow half of one', async () => {
+  const down = new Text2ImgError('store_failed', 'the store is away.');
+  const half = storedImage({ pieces: [png], trouble: down });
+  const texts: string[] = [];
+  await assert.rejects(async () => {
+    for await (const text of imagesStream({ ...defaults, images: async () => [half] })) texts.push(text);
+  }, down);
+  assert.ok(texts.join('').endsWith('"b64_json":"AQID'), texts.join(''));
+  assert.equal(half.openNow, 0);
+});
+
 test('where nothing happens, comments are signs of life', async () => {
   const { promise, resolve } = Promise.withResolvers<EndedJob>();
   const texts = imagesStream({ ...defaults, wait: () => promise, signOfLifeMs: 1 });
@@ -106,5 +125,5 @@ test('where nothing happens, comments are signs of life', async () => {
     assert.equal((await texts.next()).value, expected);
   resolve(job);
   const rest = await allOf(texts);
-  assert.match(rest.at(-1) ?? '', /^event: image_generation\.completed\n/);
+  assert.match(rest.join(''), /^event: image_generation\.completed\n.*\n\n$/);
 });
