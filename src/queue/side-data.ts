@@ -122,8 +122,12 @@ export interface SideData {
   readonly orphans: {
     /** Offers the job, or says anew whether it is released. */
     offer(orphan: Orphan & { readonly key: string }): Promise<void>;
-    /** Takes one, which nobody else gets then: a released one first, then one that nobody watches, then any. */
-    take(key: string): Promise<Orphan | undefined>;
+    /**
+     * Takes one: a released one first, then one that nobody watches. Nobody else gets it for a while (default 10 seconds). The taker withdraws it then;
+     * where the taker ends before, the next one gets it.
+     * @returns `held`: there are some, but each is watched or taken
+     */
+    take(key: string, forMs?: number): Promise<Orphan | 'held' | undefined>;
     /** The job is no longer offered. @param door only what was offered under this one; default: all of it */
     withdraw(key: string, promptId: string, door?: string): Promise<void>;
   };
@@ -181,6 +185,7 @@ export interface SideData {
 /** How long each lasts. */
 export const REQUEST_MS = 24 * 60 * 60_000;
 export const ORPHAN_MS = 15 * 60_000;
+export const TAKEN_MS = 10_000;
 export const WATCH_MS = 10_000;
 export const WAIT_MS = 10_000;
 /** Of one caller. A server has as many at most, unless the operator says otherwise. */

@@ -133,6 +133,20 @@ test('a first request never takes over a job, and neither does another key, anot
   assert.deepEqual((await send({ retryCount: 1 })).ids, [id]);
 });
 
+test('a job that a retry took over stays offered when the request before is given up, so the next retry finds it', async (t) => {
+  const served = await serve(t, { worker: false, front: { cancelLostAfterMs: 300 } });
+  const left = new AbortController();
+  const first = caller({ gone: left.signal });
+  const { ids } = await served.front.create(first, prompt('a'), watched({ text: 'a' }));
+  left.abort();
+  await assert.rejects(served.front.wait(first, ids), { code: 'client_disconnected' });
+  const retry = async () => served.front.create(caller({ retryCount: 1 }), prompt('a'), watched({ text: 'a' }));
+  assert.deepEqual((await retry()).ids, ids);
+  // Longer than until the first one is given up; the process of the second one ended before it could wait.
+  await sleep(1500);
+  assert.deepEqual((await retry()).ids, ids);
+});
+
 test('a request whose client left before its job was added adds none', async (t) => {
   const served = await serve(t, { worker: false });
   for (const retryCount of [0, 1]) {

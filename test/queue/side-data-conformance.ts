@@ -88,23 +88,38 @@ export function sideDataConformance(name: string, create: QueueFactory): void {
       assert.equal((await front.counts()).pending, 200);
     });
 
-    test('an orphan is taken once: released ones first, then those that nobody watches, then the rest', async (t) => {
+    test('an orphan is taken once: released ones first, then those that nobody watches, and a watched one never', async (t) => {
       const [one, two] = await open(t);
       assert.equal(await one.orphans.take('k'), undefined);
       for (const promptId of ['watched', 'alone', 'released'])
         await one.orphans.offer({ key: 'k', promptId, door: `of ${promptId}`, isReleased: promptId === 'released' });
       await one.orphans.offer({ key: 'k2', promptId: 'other', door: 'x', isReleased: true });
       await one.watches.mark([{ promptId: 'watched', wantsPreviews: false }]);
-      const taken = [await two.orphans.take('k'), await one.orphans.take('k'), await two.orphans.take('k')];
+      const taken = [await two.orphans.take('k'), await one.orphans.take('k')];
       assert.deepEqual(
         taken,
-        ['released', 'alone', 'watched'].map((promptId) => ({
+        ['released', 'alone'].map((promptId) => ({
           promptId,
           door: `of ${promptId}`,
           isReleased: promptId === 'released',
         })),
       );
+      assert.equal(await two.orphans.take('k'), 'held');
+      for (const promptId of ['released', 'alone']) await one.orphans.withdraw('k', promptId, `of ${promptId}`);
+      assert.equal(await two.orphans.take('k'), 'held', 'the watched one');
+      await two.orphans.withdraw('k', 'watched');
       assert.equal(await one.orphans.take('k'), undefined);
+    });
+
+    test('an orphan whose taker ended before it withdrew it goes to the next', async (t) => {
+      const [one, two] = await open(t);
+      const orphan = { promptId: 'p', door: 'd', isReleased: true };
+      await one.orphans.offer({ key: 'k', ...orphan });
+      assert.deepEqual(await one.orphans.take('k', 300), orphan);
+      assert.equal(await two.orphans.take('k'), 'held');
+      await sleep(600);
+      assert.deepEqual(await two.orphans.take('k'), orphan);
+      assert.equal(await one.orphans.take('k'), 'held');
     });
 
     test('an orphan can be released after it was offered, offered again after it was taken, and withdrawn', async (t) => {
@@ -113,7 +128,7 @@ export function sideDataConformance(name: string, create: QueueFactory): void {
       await one.orphans.offer({ key: 'k', ...orphan, isReleased: false });
       await one.orphans.offer({ key: 'k', ...orphan, isReleased: true });
       assert.deepEqual(await one.orphans.take('k'), { ...orphan, isReleased: true });
-      assert.equal(await one.orphans.take('k'), undefined);
+      assert.equal(await one.orphans.take('k'), 'held');
       await one.orphans.offer({ key: 'k', ...orphan, isReleased: false });
       await one.orphans.offer({ key: 'k', ...orphan, door: 'd2', isReleased: true });
       await one.orphans.withdraw('k', 'p', 'd2');
@@ -121,8 +136,8 @@ export function sideDataConformance(name: string, create: QueueFactory): void {
       await one.orphans.offer({ key: 'k', ...orphan, isReleased: true });
       await one.orphans.offer({ key: 'k', promptId: 'p2', door: 'd', isReleased: true });
       await one.orphans.withdraw('k', 'p');
-      assert.equal((await one.orphans.take('k'))?.promptId, 'p2');
-      await one.orphans.withdraw('k', 'p');
+      assert.deepEqual(await one.orphans.take('k'), { promptId: 'p2', door: 'd', isReleased: true });
+      await one.orphans.withdraw('k', 'p2');
       assert.equal(await one.orphans.take('k'), undefined);
     });
 
@@ -133,7 +148,7 @@ export function sideDataConformance(name: string, create: QueueFactory): void {
         for (const promptId of ['a', 'b'])
           await fronts[0].orphans.offer({ key, promptId, door: 'd', isReleased: true });
         const taken = await Promise.all(fronts.map(({ orphans }) => orphans.take(key)));
-        const ids = taken.map((orphan) => orphan?.promptId ?? '-').toSorted();
+        const ids = taken.map((orphan) => (typeof orphan === 'object' ? orphan.promptId : '-')).toSorted();
         assert.deepEqual(ids, ['-', 'a', 'b'], `round ${round}`);
       }
     });
@@ -298,7 +313,10 @@ export function sideDataConformance(name: string, create: QueueFactory): void {
       for (const key of HOSTILE) {
         assert.equal(((await one.settings.get(key)) as string).toWellFormed(), key.toWellFormed());
         assert.ok((await one.watches.marked([key])).has(key));
-        assert.equal((await one.orphans.take(key))?.promptId.toWellFormed(), key.toWellFormed());
+        const orphan = await one.orphans.take(key);
+        assert.ok(typeof orphan === 'object');
+        assert.equal(orphan.promptId.toWellFormed(), key.toWellFormed());
+        await one.orphans.withdraw(key, key);
         assert.equal(await one.orphans.take(key), undefined);
         assert.equal((await one.previews.get(key))?.promptId, key);
         const waits = await one.waits.of(key);

@@ -9,7 +9,7 @@ import type { Caller } from './caller.ts';
 
 export interface AdoptionOptions {
   readonly queue: Pick<PromptQueue, 'adopt' | 'follow'>;
-  readonly sideData: Pick<SideData, 'orphans' | 'watches'>;
+  readonly sideData: Pick<SideData, 'orphans'>;
 }
 
 /** The hold of a request that waits: its job, and the key under which it is offered. */
@@ -42,31 +42,42 @@ export class Adoption {
     await this.#options.sideData.orphans.withdraw(orphanKey, promptId);
   }
 
+  /** What this request offered. A retry that took the job over has an offer of its own, which stays. */
+  async withdrawOwn({ orphanKey, promptId, door }: Held): Promise<void> {
+    await this.#options.sideData.orphans.withdraw(orphanKey, promptId, door);
+  }
+
   /** @returns the job that the retry has now; undefined: none, so it makes one */
   async takeOver(caller: Pick<Caller, 'requestId' | 'gone'>, orphanKey: string): Promise<string | undefined> {
-    const { orphans, watches } = this.#options.sideData;
     const endMs = performance.now() + PATIENCE_MS;
     for (let isFirstLook = true; !caller.gone.aborted; ) {
-      const orphan = await orphans.take(orphanKey);
-      if (orphan === undefined) {
-        if (!isFirstLook) return undefined;
+      const orphan = await this.#options.sideData.orphans.take(orphanKey);
+      if (orphan === 'held') {
+        if (performance.now() > endMs) return undefined;
+        await pause(LOOK_MS, caller.gone);
+      } else if (orphan !== undefined) {
+        if (await this.#take(orphan, { orphanKey, promptId: orphan.promptId, door: caller.requestId }))
+          return orphan.promptId;
+      } else if (isFirstLook) {
         isFirstLook = false;
         await pause(SECOND_LOOK_MS, caller.gone);
-        continue;
-      }
-      const msLeft = orphan.isReleased ? 0 : await watches.msLeft(orphan.promptId);
-      if (msLeft > 0) {
-        // Somebody may still wait for it.
-        await orphans.offer({ key: orphanKey, ...orphan });
-        if (performance.now() > endMs) return undefined;
-        await pause(Math.min(msLeft, LOOK_MS), caller.gone);
-      } else if (await this.#isOurs(orphan, caller.requestId)) return orphan.promptId;
+      } else return undefined;
     }
     return undefined;
   }
 
+  /** The new offer comes first and the old one goes last. So the job stays offered when this process is killed in between. */
+  async #take({ promptId, door }: Orphan, held: Held): Promise<boolean> {
+    const { orphans } = this.#options.sideData;
+    await this.offer(held, { isReleased: false });
+    const isOurs = await this.#isOurs({ promptId, door }, held.door);
+    if (!isOurs) await orphans.withdraw(held.orphanKey, promptId, held.door);
+    await orphans.withdraw(held.orphanKey, promptId, door);
+    return isOurs;
+  }
+
   /** A job that ended well is answered as it is. */
-  async #isOurs({ promptId, door }: Orphan, requestId: string): Promise<boolean> {
+  async #isOurs({ promptId, door }: Pick<Orphan, 'promptId' | 'door'>, requestId: string): Promise<boolean> {
     if (await this.#options.queue.adopt(promptId, { from: door, to: requestId })) return true;
     return (await this.#options.queue.follow([promptId])).get(promptId)?.status === 'completed';
   }

@@ -87,7 +87,7 @@ export class LostRequests implements Disposable {
 
   /** Only while the job is still this request's. Withdrawn first, so that no retry takes a job that is about to be cancelled. */
   async #cancel(held: Held, message: string): Promise<void> {
-    await this.#options.adoption.withdraw(held);
+    await this.#options.adoption.withdrawOwn(held);
     await this.#options.queue.cancel(held.promptId, { message, door: held.door });
   }
 }

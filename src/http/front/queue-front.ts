@@ -229,7 +229,7 @@ export class QueueFront implements Front, AsyncDisposable {
     if (orphanKey !== undefined && caller.retryCount > 0) {
       const taken = await this.#adoption.takeOver(caller, orphanKey);
       if (taken !== undefined) {
-        await this.#hold(caller, { orphanKey, promptId: taken, door: caller.requestId });
+        this.#held.set(caller.gone, { orphanKey, promptId: taken, door: caller.requestId });
         return { ids: [taken], isRepeat: true, warnings: [] };
       }
     }

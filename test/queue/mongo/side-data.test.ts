@@ -138,7 +138,7 @@ suite('side data in MongoDB', running === undefined ? { skip: NO_MONGOD } : {}, 
     };
     for (const name of NAMES) await db.collection(name).updateMany({}, junk);
     assert.deepEqual((await sideData.requests.begin(REQUEST)).promptIds, []);
-    assert.equal((await sideData.orphans.take('k'))?.isReleased, false);
+    assert.equal(await sideData.orphans.take('k'), 'held', 'it is not released, and watched');
     assert.equal(await sideData.previews.get('p'), undefined);
     assert.deepEqual([await sideData.workers.living(), await sideData.workers.modelsOfDay()], [[], []]);
     assert.equal(await sideData.settings.get('a'), undefined);

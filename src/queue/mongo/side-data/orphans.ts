@@ -1,7 +1,7 @@
 /** Jobs that a repeated request may take over. Each has a document of its own, so that many equal requests do not meet in one. */
 import { randomBytes } from 'node:crypto';
 import type { Orphan, SideData } from '../../side-data.ts';
-import { ORPHAN_MS } from '../../side-data.ts';
+import { ORPHAN_MS, TAKEN_MS } from '../../side-data.ts';
 import { fromNow, literal } from '../expressions.ts';
 import { LASTS, type SideCollection, type SideCollections, type SideDocument } from './side-collections.ts';
 
@@ -25,22 +25,17 @@ export function orphansIn(side: SideCollections, marked: SideData['watches']['ma
         collection.updateOne({ _id }, [{ $replaceWith: orphan }], { upsert: true }),
       );
     },
-    take: async (key) => {
+    take: async (key, forMs = TAKEN_MS) => {
       const nonce = randomBytes(16).toString('hex');
-      for (;;) {
-        const offered = await side.read(
-          NAME,
-          (collection) => findOffered(collection, side.keysBelow('orphan', key)),
-          [],
-        );
-        if (offered.length === 0) return undefined;
-        const watched = await marked(offered.map(({ promptId }) => promptId));
-        const rankOf = ({ promptId, isReleased }: Orphan): number => (isReleased ? 0 : watched.has(promptId) ? 2 : 1);
-        for (const { _id } of offered.toSorted((a, b) => rankOf(a) - rankOf(b))) {
-          const taken = await side.write(NAME, (collection) => take(collection, _id, nonce));
-          if (taken?.result) return toOrphan(taken.result);
-        }
+      const offered = await side.read(NAME, (collection) => findOffered(collection, side.keysBelow('orphan', key)), []);
+      if (offered.length === 0) return undefined;
+      const watched = await marked(offered.map(({ promptId }) => promptId));
+      const free = offered.filter(({ promptId, isReleased }) => isReleased || !watched.has(promptId));
+      for (const { _id } of free.toSorted((a, b) => Number(b.isReleased) - Number(a.isReleased))) {
+        const taken = await side.write(NAME, (collection) => take(collection, _id, { nonce, forMs }));
+        if (taken?.result) return toOrphan(taken.result);
       }
+      return 'held';
     },
     withdraw: async (key, promptId, door) => {
       const below = side.keysBelow('orphan', key, promptId);
@@ -50,18 +45,26 @@ export function orphansIn(side: SideCollections, marked: SideData['watches']['ma
   };
 }
 
+/** Taken ones included. */
 async function findOffered(
   collection: SideCollection,
   below: ReturnType<SideCollections['keysBelow']>,
 ): Promise<readonly (Orphan & Pick<SideDocument, '_id'>)[]> {
-  const found = await collection.find({ ...below, ...LASTS, taken: { $exists: false } }, { limit: MOST }).toArray();
+  const found = await collection.find({ ...below, ...LASTS }, { limit: MOST }).toArray();
   return found.map((document) => ({ _id: document._id, ...toOrphan(document) }));
 }
 
-/** One write. It marks instead of deleting, so that a repetition after a lost answer finds what it has taken. */
-async function take(collection: SideCollection, _id: string, nonce: string): Promise<SideDocument | null> {
-  const filter = { _id, ...LASTS, $or: [{ taken: { $exists: false } }, { taken: nonce }] };
-  return collection.findOneAndUpdate(filter, [{ $set: { taken: literal(nonce) } }], { returnDocument: 'after' });
+interface Taking {
+  readonly nonce: string;
+  readonly forMs: number;
+}
+
+/** One write. It marks instead of deleting: a repetition after a lost answer finds what it has taken, and a taker that ends leaves it to the next. */
+async function take(collection: SideCollection, _id: string, { nonce, forMs }: Taking): Promise<SideDocument | null> {
+  const isFree = { $lt: [{ $ifNull: ['$taken_until', new Date(0)] }, '$$NOW'] };
+  const filter = { _id, ...LASTS, $or: [{ taken: nonce }, { $expr: isFree }] };
+  const marks = { taken: literal(nonce), taken_until: fromNow(forMs) };
+  return collection.findOneAndUpdate(filter, [{ $set: marks }], { returnDocument: 'after' });
 }
 
 function toOrphan({ prompt_id: promptId, door, is_released: isReleased }: SideDocument): Orphan {

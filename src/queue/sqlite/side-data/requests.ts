@@ -1,16 +1,17 @@
 /** Repeated requests, jobs that a repeated request may take over, and values that are kept for good: the table `text2img_requests`. */
 import { isRecord, own } from '../../../lib/foreign-record.ts';
 import type { Orphan, SideData } from '../../side-data.ts';
-import { ORPHAN_MS, REQUEST_MS } from '../../side-data.ts';
+import { ORPHAN_MS, REQUEST_MS, TAKEN_MS } from '../../side-data.ts';
 import { parsedJson, sideKey, sideRange, textsOf } from '../../side-records.ts';
-import type { Row, Statements } from '../statements.ts';
+import { NOW_MS, type Row, type Statements } from '../statements.ts';
 import { LASTS, putRow, removeRow, rowOf, type SideTables } from './side-tables.ts';
 import { isWatched } from './watches.ts';
 
 const TABLE = 'text2img_requests';
 /** Of the jobs of one key so many are looked at. */
 const MOST = 100;
-const OFFERED = `SELECT * FROM ${TABLE} WHERE id >= ?1 AND id < ?2 AND ${LASTS} ORDER BY id LIMIT ${MOST}`;
+const OFFERED = `SELECT *, ${NOW_MS} AS now_ms FROM ${TABLE} WHERE id >= ?1 AND id < ?2 AND ${LASTS} ORDER BY id LIMIT ${MOST}`;
+const TAKE = `UPDATE ${TABLE} SET value = json_set(value, '$.takenUntilMs', ${NOW_MS} + ?2) WHERE id = ?1`;
 const WITHDRAW = `DELETE FROM ${TABLE} WHERE id >= ?1 AND id < ?2`;
 
 export function requestsIn(tables: SideTables): SideData['requests'] {
@@ -50,13 +51,15 @@ export function orphansIn(tables: SideTables): SideData['orphans'] {
         putRow(statements, TABLE, sideKey('orphan', key, promptId, door), { value, forMs: ORPHAN_MS }),
       );
     },
-    take: (key) =>
+    take: (key, forMs = TAKEN_MS) =>
       tables.write(TABLE, (statements) => {
         const { from, before } = sideRange('orphan', key);
         const offered = statements.all(OFFERED, from, before).map((row) => toOffered(statements, row));
-        const first = offered.toSorted((a, b) => a.rank - b.rank)[0];
-        if (first === undefined) return undefined;
-        removeRow(statements, TABLE, first.id);
+        if (offered.length === 0) return undefined;
+        const free = offered.filter(({ isHeld }) => !isHeld);
+        const first = free.find(({ orphan }) => orphan.isReleased) ?? free[0];
+        if (first === undefined) return 'held';
+        statements.run(TAKE, first.id, forMs);
         return first.orphan;
       }),
     withdraw: async (key, promptId, door) => {
@@ -85,7 +88,8 @@ export function settingsIn(tables: SideTables): SideData['settings'] {
 interface Offered {
   readonly id: string;
   readonly orphan: Orphan;
-  readonly rank: number;
+  /** Somebody waits for it, or takes it. */
+  readonly isHeld: boolean;
 }
 
 function toOffered(statements: Statements, row: Row): Offered {
@@ -95,8 +99,9 @@ function toOffered(statements: Statements, row: Row): Offered {
     door: String(own(value, 'door')),
     isReleased: own(value, 'isReleased') === true,
   };
-  const rank = orphan.isReleased ? 0 : isWatched(statements, orphan.promptId) ? 2 : 1;
-  return { id: String(row['id']), orphan, rank };
+  const isTaken = Number(own(value, 'takenUntilMs') ?? 0) > Number(row['now_ms']);
+  const isHeld = isTaken || (!orphan.isReleased && isWatched(statements, orphan.promptId));
+  return { id: String(row['id']), orphan, isHeld };
 }
 
 function valueOf(row: Row | undefined): Readonly<Record<string, unknown>> | undefined {
