@@ -42,7 +42,7 @@ export class Adoption {
     await this.#options.sideData.orphans.withdraw(orphanKey, promptId);
   }
 
-  /** What this request offered. A retry that took the job over has an offer of its own, which stays. */
+  /** The offer of this request. A retry that took the job over has an offer of its own, which stays. */
   async withdrawOwn({ orphanKey, promptId, door }: Held): Promise<void> {
     await this.#options.sideData.orphans.withdraw(orphanKey, promptId, door);
   }

@@ -59,7 +59,7 @@ interface Taking {
   readonly forMs: number;
 }
 
-/** One write. It marks instead of deleting: a repetition after a lost answer finds what it has taken, and a taker that ends leaves it to the next. */
+/** One write. It marks instead of deleting. So a repetition after a lost answer finds what it has taken, and a taker that ends leaves it to others. */
 async function take(collection: SideCollection, _id: string, { nonce, forMs }: Taking): Promise<SideDocument | null> {
   const isFree = { $lt: [{ $ifNull: ['$taken_until', new Date(0)] }, '$$NOW'] };
   const filter = { _id, ...LASTS, $or: [{ taken: nonce }, { $expr: isFree }] };
