@@ -39,7 +39,13 @@ suite('the CUDA provider through the C API', { skip: NO_C_API }, () => {
     const { functions } = environment;
     using made = environment.own((box) => functions.createCudaOptions(box), functions.releaseCudaOptions);
     assert.notEqual(made.address, 0n);
-    const options = { device: 'cuda:0', computeType: 'float32', threads: 1, use: 'every-step' } as const;
+    const options = {
+      device: 'cuda:0',
+      computeType: 'float32',
+      threads: 1,
+      use: 'every-step',
+      deterministic: true,
+    } as const;
     await assert.rejects(ONNX_RUNTIME_C.open(additionGraph('float32'), options), { code: 'inference_failed' });
   });
 

@@ -1,5 +1,6 @@
 /** A library that is missing, broken or of another release, and a missing koffi: exit 5, with the sentence and the command that mends it. */
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { copyFile, mkdir, mkdtemp, readFile, rm, symlink, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -31,6 +32,29 @@ suite('the library of the C API', { skip: NO_C_API }, () => {
     await mkdir(folder);
     await symlink(own, join(folder, LIBRARY));
     assert.equal(requireLibrary({ LD_LIBRARY_PATH: `/nowhere:${folder}` }), join(folder, LIBRARY));
+  });
+
+  test('with a copy on the loader’s path, as setup cuda makes one, both runtimes use the copy and compute the same', async () => {
+    const folder = join(place, 'copy');
+    await mkdir(folder);
+    await copyFile(join(packageLibraryFolder(), LIBRARY), join(folder, LIBRARY));
+    const source = (path: string): string =>
+      JSON.stringify(new URL(`../../../src/runtime/${path}`, import.meta.url).href);
+    const script = `
+      import { DEFAULT_RUNTIME, ONNX_RUNTIME_C } from ${source('registry.ts')};
+      import { additionGraph } from ${source('addition-graph.ts')};
+      const options = { device: 'cpu', computeType: 'float32', threads: 1, use: 'once' };
+      const x = { type: 'float32', shape: [2], data: Float32Array.of(1, 2) };
+      for (const runtime of [DEFAULT_RUNTIME, ONNX_RUNTIME_C, DEFAULT_RUNTIME]) {
+        await using network = await runtime.open(additionGraph('float32'), options);
+        console.log([...(await network.run({ x })).y.data].join());
+      }
+      for (const path of process.report.getReport().sharedObjects) if (path.includes('libonnxruntime.so')) console.log(path);`;
+    const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', script], {
+      encoding: 'utf8',
+      env: { ...process.env, LD_LIBRARY_PATH: folder },
+    });
+    assert.deepEqual(stdout.trim().split('\n'), ['2,4', '2,4', '2,4', join(folder, LIBRARY)], stderr);
   });
 
   test('a library of another release is refused by name', async () => {
