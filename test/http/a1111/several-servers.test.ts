@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test, type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { promptIdText } from '../../../src/job/document-id.ts';
 import { findMongod, NO_MONGOD } from '../../servers/find-mongod.ts';
 import { MongoServers } from '../../servers/mongod.ts';
 import type { Served, ServeOptions } from '../served.ts';
@@ -45,14 +46,18 @@ function severalServers(name: string, queueOf: (t: TestContext) => Queue): void 
   test(`over ${name} any server tells the progress of a request, with its preview, and exactly 0 when it has ended`, async (t) => {
     const [one, other] = await two(t, queueOf(t));
     assert.deepEqual(await progressOf(other), { progress: 0, jobs: 0, step: 0, image: null });
-    const answering = txt2img(one, { ...SMALL, prompt: 'a fox [slow 40]', steps: 120 });
+    const answering = txt2img(one, { ...SMALL, prompt: 'a fox [slow 40]', steps: 900 });
     await until(async () => (await progressOf(other)).image !== null);
     const during = await progressOf(other);
     assert.ok(during.progress >= 0.01 && during.progress < 1, `${during.progress}`);
     assert.equal(during.jobs, 1);
     assert.equal(Buffer.from(String(during.image), 'base64').toString('latin1', 1, 4), 'PNG');
     await until(async () => (await progressOf(other)).step > 0);
+    await post(one, 'interrupt');
     assert.equal((await answering).status, 200);
+    assert.deepEqual(await progressOf(other), { progress: 0, jobs: 0, step: 0, image: null });
+    const short = await txt2img(one, { ...SMALL, prompt: 'a fox' });
+    assert.equal(imagesOf(short).length, 1);
     assert.deepEqual(await progressOf(other), { progress: 0, jobs: 0, step: 0, image: null });
     assert.deepEqual(await progressOf(one), { progress: 0, jobs: 0, step: 0, image: null });
   });
@@ -98,6 +103,26 @@ function severalServers(name: string, queueOf: (t: TestContext) => Queue): void 
     assert.equal(job?.status, 'processing');
     await post(other, 'interrupt');
     assert.equal((await one.queue.list({ limit: 1 }))[0]?.status, 'error');
+  });
+
+  test(`over ${name} the request of a server that is gone can be stopped at another one, and counts no longer once its job has ended`, async (t) => {
+    const [one, other] = await two(t, queueOf(t));
+    const [added] = await one.queue.enqueue(
+      [{ text: 'a fox [slow 40]', width: 64, height: 64, num_inference_steps: 900 }],
+      {
+        labels: { model: 'instant' },
+      },
+    );
+    assert.ok(added !== undefined);
+    const id = promptIdText(added);
+    // The entry that the server left behind.
+    await one.queue.sideData.waits.keep('', { id: 'of a server that is gone', promptIds: [id] }, { forMs: 600_000 });
+    await until(async () => (await one.queue.show(id))?.status === 'processing');
+    assert.equal((await progressOf(other)).jobs, 1);
+    assert.equal((await post(other, 'interrupt')).status, 200);
+    assert.match((await one.queue.show(id))?.error ?? '', /^cancelled/);
+    assert.equal((await one.queue.sideData.waits.of('')).length, 1);
+    assert.deepEqual(await progressOf(other), { progress: 0, jobs: 0, step: 0, image: null });
   });
 }
 
