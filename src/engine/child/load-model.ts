@@ -159,11 +159,12 @@ function withPreview<Opened extends Checkpoint>(checkpoint: Opened, preview: Che
   return { ...checkpoint, networks: { ...checkpoint.networks, [PREVIEW_VAE]: preview } };
 }
 
+/** CUDA's GroupNorm adds up in any order (group_norm.cc), so `--deterministic` takes the portable form. */
 function formFor(
   { runtime, device }: ChosenDevice<Runtime>,
-  { graphForm = 'auto' }: Pick<EngineSettings, 'graphForm'>,
+  { graphForm = 'auto', deterministic = false }: Pick<EngineSettings, 'graphForm' | 'deterministic'>,
 ): GraphForm {
-  return graphForm === 'portable' ? graphForm : (runtime.graphForm?.(device) ?? 'portable');
+  return graphForm === 'portable' || deterministic ? 'portable' : (runtime.graphForm?.(device) ?? 'portable');
 }
 
 /** Of all autoencoders of full size. With another one the measured size is a little off, and both runtimes are measured at the same. */

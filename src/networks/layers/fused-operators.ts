@@ -64,8 +64,8 @@ function float32Affine(g: GraphBuilder, { shape: [, channels = 1] }: Value, pref
   ];
 }
 
-/** bias_split_gelu.cc: widths of both halves together. */
-const SPLIT_GELU_WIDTHS: readonly number[] = [2560, 5120, 10_240];
+/** bias_split_gelu.cc: widths of both halves together, as the library of 1.30 names them in its error. */
+const SPLIT_GELU_WIDTHS: readonly number[] = [2560, 5120, 6144, 10_240, 12_288];
 
 /** @param features of both halves */
 export function fusesSplitGelu(g: GraphBuilder, features: number): boolean {
