@@ -90,14 +90,6 @@ export function biasAdd(g: GraphBuilder, x: Value, bias: Value, residual: Value)
   return g.node('BiasAdd', [x, bias, residual], { fused: true, shape: x.shape });
 }
 
-/**
- * Not in float16: the kernel then computes mean and variance in float16 as well (skip_layer_norm_impl.cu). The result's error is twice that of
- * statistics in float32, and 50 times where the mean is five deviations (docs/decisions/fused-form.md).
- */
-export function fusesLayerNorm(g: GraphBuilder): boolean {
-  return g.form === 'fused' && g.graphType === 'float32';
-}
-
 export interface SumAndNorm {
   readonly sum: Value;
   readonly normal: Value;

@@ -6,7 +6,6 @@ import {
   fusedGroupNorm,
   fusesBiasAdd,
   fusesGroupNorm,
-  fusesLayerNorm,
   skipGroupNorm,
   skipLayerNorm,
   type SumAndNorm,
@@ -97,7 +96,7 @@ export function normedSum(
   project: (bias: boolean) => Value,
   { projection, residual, norm }: NormedSum,
 ): SumAndNorm {
-  if (!fusesLayerNorm(g)) {
+  if (g.form === 'portable') {
     const sum = biasedSum(g, project, { projection, residual });
     return { sum, normal: layerNorm(g, sum, norm, LAYER_NORM_EPSILON) };
   }

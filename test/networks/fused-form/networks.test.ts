@@ -89,7 +89,14 @@ const FULL_SHAPES: Readonly<Record<string, { readonly shape: FullShape; readonly
     shape: { ...UNET, json: { attention_head_dim: 8, cross_attention_dim: 768 } } as unknown as FullShape,
     // 22 residual blocks, 16 transformers of one layer, the last norm.
     expected: {
-      counts: { GroupNorm: 39, SkipGroupNorm: 22, BiasSplitGelu: 16, MultiHeadAttention: 32, BiasAdd: 64 },
+      counts: {
+        GroupNorm: 39,
+        SkipGroupNorm: 22,
+        BiasSplitGelu: 16,
+        MultiHeadAttention: 32,
+        BiasAdd: 32,
+        SkipLayerNormalization: 32,
+      },
       maps: 3,
     },
   },
@@ -107,7 +114,14 @@ const FULL_SHAPES: Readonly<Record<string, { readonly shape: FullShape; readonly
       json: { attention_head_dim: [5, 10, 20, 20], cross_attention_dim: 1024, use_linear_projection: true },
     } as unknown as FullShape,
     expected: {
-      counts: { GroupNorm: 39, SkipGroupNorm: 22, BiasSplitGelu: 16, MultiHeadAttention: 32, BiasAdd: 64 },
+      counts: {
+        GroupNorm: 39,
+        SkipGroupNorm: 22,
+        BiasSplitGelu: 16,
+        MultiHeadAttention: 32,
+        BiasAdd: 32,
+        SkipLayerNormalization: 32,
+      },
       maps: 3,
     },
   },
@@ -115,7 +129,14 @@ const FULL_SHAPES: Readonly<Record<string, { readonly shape: FullShape; readonly
     shape: { ...UNET, json: XL } as unknown as FullShape,
     // 17 residual blocks, 11 transformers with 70 layers, the last norm.
     expected: {
-      counts: { GroupNorm: 29, SkipGroupNorm: 17, BiasSplitGelu: 70, MultiHeadAttention: 140, BiasAdd: 221 },
+      counts: {
+        GroupNorm: 29,
+        SkipGroupNorm: 17,
+        BiasSplitGelu: 70,
+        MultiHeadAttention: 140,
+        BiasAdd: 22,
+        SkipLayerNormalization: 199,
+      },
       maps: 3,
     },
   },
@@ -204,6 +225,7 @@ const ON_CUDA: ReadonlySet<string> = new Set([
   'Expand',
   'Identity',
   'LayerNormalization',
+  'SkipLayerNormalization',
   'Relu',
   'Reshape',
   'Resize',
