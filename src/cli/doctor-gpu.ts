@@ -7,8 +7,18 @@ import { isInContainer, visibleGpus } from '../runtime/nvidia/visible-gpus.ts';
 
 const NAME = 'gpu';
 
-/** One finding a GPU, or one that says why there is none. */
-export async function inspectGpus(environment: Environment): Promise<readonly DoctorFinding[]> {
+/**
+ * One finding a GPU, or one that says why there is none.
+ * @param isWanted false: images are generated on the CPU anyway, so nothing about a GPU is a problem
+ */
+export async function inspectGpus(environment: Environment, isWanted = true): Promise<readonly DoctorFinding[]> {
+  const findings = await allFindings(environment);
+  return findings.map((finding) =>
+    finding.status === 'problem' && !isWanted ? { ...finding, status: 'missing' } : finding,
+  );
+}
+
+async function allFindings(environment: Environment): Promise<readonly DoctorFinding[]> {
   const list = await listGpus(environment);
   if (list.state === 'absent') return [absent(environment)];
   if (list.state === 'failed') return [failed(list.text, environment)];
@@ -59,6 +69,14 @@ function gpuFinding(gpu: NvidiaGpu, cuda: string | undefined): DoctorFinding {
     ...(isMig === true ? ['cut into instances (MIG)'] : []),
     ...(isPersistent === false ? ['persistence mode off ("sudo nvidia-smi -pm 1" makes starts faster)'] : []),
   ];
+  if (computeCapability !== undefined && computeCapability < LEAST_COMPUTE_CAPABILITY)
+    return {
+      name: NAME,
+      // Nobody can mend it.
+      status: 'missing',
+      detail: [...facts, `CUDA 13 needs compute capability ${LEAST_COMPUTE_CAPABILITY}`].join(', '),
+      advice: 'this GPU is too old, so images are generated on the CPU; use another GPU',
+    };
   const trouble = troubleOf(gpu);
   const detail = [...facts, ...(trouble === undefined ? [] : [trouble.problem])].join(', ');
   if (trouble !== undefined) return { name: NAME, status: 'problem', detail, advice: trouble.advice };
@@ -66,12 +84,7 @@ function gpuFinding(gpu: NvidiaGpu, cuda: string | undefined): DoctorFinding {
 }
 
 function troubleOf(gpu: NvidiaGpu): { readonly problem: string; readonly advice: string } | undefined {
-  const { driver, computeCapability, uncorrectedErrors = 0 } = gpu;
-  if (computeCapability !== undefined && computeCapability < LEAST_COMPUTE_CAPABILITY)
-    return {
-      problem: `CUDA 13 needs compute capability ${LEAST_COMPUTE_CAPABILITY}`,
-      advice: 'this GPU is too old; use --device cpu, or another GPU',
-    };
+  const { driver, uncorrectedErrors = 0 } = gpu;
   if (driver !== undefined && Number(driver.split('.')[0]) < LEAST_DRIVER)
     return {
       problem: `CUDA 13 needs driver ${LEAST_DRIVER} or newer`,

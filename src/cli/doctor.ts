@@ -32,9 +32,10 @@ const DETAIL_LENGTH = 2000;
 /** Exits with 5 if it finds a problem. */
 export async function doctor(context: CommandContext): Promise<ExitCode> {
   const { terminal, config, environment } = context;
+  const gpus = await inspectGpus(engineEnvironment(environment), config.device.join() !== 'cpu');
   const findings: readonly DoctorFinding[] = [
     { name: 'node', status: 'ok', detail: `${process.versions.node} (${process.execPath})` } as const,
-    ...(await probeMachine(engineEnvironment(environment), await inspectGpus(engineEnvironment(environment)))),
+    ...(await probeMachine(engineEnvironment(environment), gpus)),
     await inspectCApi(engineEnvironment(environment)),
     await inspectOpenvino(context, engineEnvironment(environment), modeOf(context)),
     ...(await probePlaces(context)),

@@ -38,12 +38,6 @@ suite('doctor about GPUs', { skip: NO_SCRIPTS }, () => {
       /apt install nvidia-driver-580-server/,
     ],
     [
-      'an old GPU',
-      { compute_cap: '6.1', name: 'Tesla P40' },
-      /^Tesla P40, .*needs compute capability 7\.5$/,
-      /--device cpu/,
-    ],
-    [
       'errors of its memory',
       { 'ecc.errors.uncorrected.volatile.total': '3' },
       /3 uncorrected memory errors$/,
@@ -56,6 +50,15 @@ suite('doctor about GPUs', { skip: NO_SCRIPTS }, () => {
       assert.match(finding.detail, detail);
       assert.match(finding.advice ?? '', advice);
     });
+
+  test('a GPU that is too old is none, because nobody can mend it; nothing is a problem where the CPU is asked for', async (t) => {
+    const old = environmentWithSmi(t, { stdout: rows({ ...H100, compute_cap: '6.1', name: 'Tesla P40' }) });
+    const [finding] = await inspectGpus(old);
+    assert.equal(finding?.status, 'missing');
+    assert.match(finding.detail, /^Tesla P40, .*CUDA 13 needs compute capability 7\.5$/);
+    const behind = environmentWithSmi(t, { stdout: rows({ ...H100, driver_version: '550.54.15' }) });
+    assert.equal((await inspectGpus(behind, false))[0]?.status, 'missing');
+  });
 
   test('instances, persistence mode and memory that nobody may see are said, and are no problem', async (t) => {
     const gpu = {
