@@ -17,9 +17,11 @@ type Queue = Pick<ServeOptions, 'mongoUri'>;
 /** Two servers with one key file; the first has the worker. */
 async function two(t: TestContext, queue: Queue, options: ServeOptions = {}): Promise<readonly [Served, Served]> {
   const folder = await mkdtemp(join(tmpdir(), 'text2img-servers-'));
-  t.after(() => rm(folder, { recursive: true, force: true }));
   const first = await served(t, { folder, ...queue, ...options });
-  return [first, await served(t, { folder, ...queue, ...options, worker: false })];
+  const other = await served(t, { folder, ...queue, ...options, worker: false });
+  // After both have stopped: a worker whose queue is removed fails.
+  t.after(() => rm(folder, { recursive: true, force: true }));
+  return [first, other];
 }
 
 interface Shown {
