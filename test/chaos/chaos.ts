@@ -112,6 +112,7 @@ const { violations: ofDocuments, ...findings } = await judge({
   client: stage.client,
   database: stage.database,
   completions: history.completions,
+  carriedOver: stage.carriedOver,
   mayBeCancelled,
   gcs: stage.gcs,
   webhooks: stage.webhooks,

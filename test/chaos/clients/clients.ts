@@ -19,6 +19,7 @@ const CLIENTS = 8;
 const PATIENCE_MS = 150_000;
 /** At once, under a key that may have fewer open jobs. */
 const BURST = 4;
+const BURST_MS = 300;
 /** The least that the jobs API takes. */
 const CANCEL_AFTER_S = 5;
 
@@ -68,7 +69,11 @@ export class Clients {
 
   async #next(): Promise<void> {
     const kind = this.#deck.draw();
-    const requests = Array.from({ length: kind === 'limited' ? BURST : 1 }, () => this.#one(kind));
+    const requests = Array.from({ length: kind === 'limited' ? BURST : 1 }, async (_, place) => {
+      // The limit is soft: requests at the same moment do not see one another.
+      await sleep(place * BURST_MS);
+      await this.#one(kind);
+    });
     await Promise.all(requests);
   }
 
@@ -125,11 +130,13 @@ const ORDERS: Partial<Record<ClientKind, (random: Random) => string>> = {
   // Long enough for previews, of which a worker makes one a second.
   streaming: (random) => (random.chance(0.7) ? ' [slow 1500]' : ''),
   largeReader: () => ' [noise]',
+  // So that the others of its burst find it open.
+  limited: () => ' [slow 600]',
 };
 
 /** With its wait longer than the fifteen seconds after which the server cancels it. */
 function leaversOrder(random: Random): string {
-  return random.chance(0.5) ? ' [slow 4500]' : ` [slow ${random.below(400)}]`;
+  return random.chance(0.8) ? ' [slow 4500]' : ` [slow ${random.below(400)}]`;
 }
 
 function orderOf(kind: ClientKind, random: Random): string {

@@ -34,7 +34,8 @@ const KINDS = {
   mangle: 2,
   forge: 2,
 } as const;
-const SERVER_KINDS = { killServer: 4, terminateServer: 2, freezeServer: 2 } as const;
+/** Rare enough that a server often lives for the fifteen seconds after which it cancels jobs whose client left. */
+const SERVER_KINDS = { killServer: 2, terminateServer: 1, freezeServer: 1 } as const;
 const ALL_KINDS = { ...KINDS, ...SERVER_KINDS };
 type Kind = keyof typeof ALL_KINDS;
 

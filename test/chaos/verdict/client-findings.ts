@@ -31,7 +31,7 @@ export interface ClientFindings {
 /** After a client has left, its job is cancelled after fifteen seconds; with the time that a cancel may take. */
 const CANCELLED_WITHIN_MS = 16_000;
 /** A server that was told to end, or is frozen, cancels nothing. */
-const SERVER_MUST_LIVE_MS = 25_000;
+const SERVER_MUST_LIVE_MS = 17_000;
 /** Jobs that are generated for so long are previewed. */
 const SLOW = /\[slow 1500\]/;
 
