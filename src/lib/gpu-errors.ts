@@ -59,7 +59,7 @@ const ROWS: readonly Row[] = [
     advice: DRIVER,
   },
   {
-    pattern: /(lib[\w.+-]{1,80}\.so[\d.]{0,20}): cannot open shared object file/,
+    pattern: /(lib(?:cu|nv|onnxruntime_providers)[\w.+-]{1,80}\.so[\d.]{0,20}): cannot open shared object file/,
     code: 'device_unavailable',
     problem: ([, library]) => `the library ${library} is missing`,
     advice: SETUP,

@@ -200,6 +200,7 @@ test('failures that say nothing about a GPU are none, and a message of megabytes
     'Got invalid dimensions for input: latent_sample',
     "Non-zero status code returned while running Conv node. Name:'Conv_3' Status Message: bad shape",
     '',
+    'libgomp.so.1: cannot open shared object file: No such file or directory',
     'Unable to load any of {'.repeat(100_000),
     `${'x'.repeat(11_000)} uncorrectable ECC error encountered`,
   ])
