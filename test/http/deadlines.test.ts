@@ -64,7 +64,7 @@ test(
     assert.equal(await stateOf(place.queue, id), 'pending', 'nobody is alive');
     const two = await startServer(t, args);
     await until(async () => (await stateOf(place.queue, id)) === 'error cancelled');
-    two.child.kill('SIGTERM');
+    await killed(two);
   },
 );
 

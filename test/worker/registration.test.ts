@@ -135,4 +135,5 @@ test('a worker is in the list from its start, as one that loads, and from then o
   const server = await starting;
   server.child.kill('SIGTERM');
   await until(async () => (await workers.living()).length === 0);
+  await server.ended;
 });
