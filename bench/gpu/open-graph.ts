@@ -8,13 +8,14 @@ import type { NetworkClass } from '../../src/networks/network-class.ts';
 import { pooledFeatures } from '../../src/networks/unet-2d-condition-config.ts';
 import { UNET_2D_CONDITION_MODEL } from '../../src/networks/unet-2d-condition-model.ts';
 import type { BuiltGraph, ComputeType } from '../../src/onnx/graph.ts';
+import { type GraphForm, type GraphStyle, SPELLED_OUT_DOMAIN } from '../../src/onnx/graph-form.ts';
 import type { Weights } from '../../src/onnx/weights.ts';
 import type { HostTensor, HostTensors, Network, Runtime } from '../../src/runtime/contract.ts';
 import { ONNX_RUNTIME } from '../../src/runtime/onnxruntime/onnx-runtime.ts';
 import { float32 } from '../../src/runtime/tensors.ts';
 import { benchModel, type ModelName } from './models.ts';
 import { ensureModel } from './random-model.ts';
-import { type GraphForm, StepEnds, type Surroundings } from './step.ts';
+import type { Surroundings } from './step.ts';
 
 const CLASSES = { unet: UNET_2D_CONDITION_MODEL as NetworkClass, vae: AUTOENCODER_KL as NetworkClass } as const;
 
@@ -35,12 +36,11 @@ export interface WantedGraph {
   readonly form: GraphForm;
 }
 
-/** In float16, or in float32 where the configuration says that the network overflows. @throws `StepEnds` where the form is not built */
+/** In float16, or in float32 where the configuration says that the network overflows. */
 export async function graphOf(
   { model, component, form }: WantedGraph,
   surroundings: Surroundings,
 ): Promise<BuiltGraph> {
-  requireForm(form);
   const { weights, config } = await openComponent(model, component, surroundings);
   const network = CLASSES[component];
   const { latents } = benchModel(model, surroundings.isTiny);
@@ -48,13 +48,14 @@ export async function graphOf(
     config,
     weights,
     computeType: network.computeType(config, HALF),
+    ...styleFor(form, surroundings.device),
     sizes: { batch: 1, height: latents, width: latents, tokens: TOKENS },
   });
 }
 
-/** @throws `StepEnds` where the form is not built */
-export function requireForm(form: GraphForm): void {
-  if (form === 'fused') throw new StepEnds('not-built', 'the networks have no fused channels-last form yet');
+/** On a CPU the fused operators are functions of the model. */
+export function styleFor(form: GraphForm, device: string): GraphStyle {
+  return device === 'cpu' ? { form, fusedDomain: SPELLED_OUT_DOMAIN } : { form };
 }
 
 interface OpenedComponent {

@@ -1,7 +1,8 @@
 /** The steps of `npm run bench:gpu` in their order. What is found out first is worth most if the time runs out. */
 import { benchModel, type ModelName } from './models.ts';
 import type { GpuOptions } from './options.ts';
-import type { GraphForm, Step } from './step.ts';
+import type { GraphForm } from '../../src/onnx/graph-form.ts';
+import type { Step } from './step.ts';
 
 const FORMS: readonly GraphForm[] = ['portable', 'fused'];
 /** Of passes. Through the worker a batch is as large as the fifth. */
@@ -60,7 +61,7 @@ function firstSteps({ golden: cases }: PlanOptions): readonly Step[] {
       part: 'b',
       about: 'golden cases in float32 without TF32, differences of 255',
       needsSeconds: NEEDS.golden,
-      task: { kind: 'golden', computeType: 'float32', cases },
+      task: { kind: 'golden', computeType: 'float32', form: 'portable', runtime: 'onnxruntime', cases },
       environment: WITHOUT_TF32,
     },
     {
@@ -68,7 +69,21 @@ function firstSteps({ golden: cases }: PlanOptions): readonly Step[] {
       part: 'b',
       about: 'golden cases in float16, differences of 255',
       needsSeconds: NEEDS.golden,
-      task: { kind: 'golden', computeType: 'float16', cases },
+      task: { kind: 'golden', computeType: 'float16', form: 'portable', runtime: 'onnxruntime', cases },
+    },
+    {
+      id: 'golden-fused',
+      part: 'b',
+      about: 'golden cases in float16 in the fused form, differences of 255',
+      needsSeconds: NEEDS.golden,
+      task: { kind: 'golden', computeType: 'float16', form: 'fused', runtime: 'onnxruntime', cases },
+    },
+    {
+      id: 'golden-c-api',
+      part: 'b',
+      about: 'golden cases in float16 through onnxruntime-c in the form that it takes by itself, differences of 255',
+      needsSeconds: NEEDS.golden,
+      task: { kind: 'golden', computeType: 'float16', form: 'auto', runtime: 'onnxruntime-c', cases },
     },
   ];
 }

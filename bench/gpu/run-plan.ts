@@ -12,7 +12,7 @@ export interface RunPlanOptions extends Pick<RunStepOptions, 'surroundings' | 'e
 }
 
 /** A step that hangs must not take the time of all others. */
-const MOST_TIMES_OF_NEED = 4;
+const MOST_TIMES_OF_NEED = { gpu: 4, cpu: 40 };
 const SHORTEST_LIMIT_SECONDS = 60;
 
 export async function runPlan(steps: readonly Step[], options: RunPlanOptions): Promise<void> {
@@ -46,7 +46,13 @@ async function runOne(step: Step, options: RunPlanOptions): Promise<void> {
   const startMs = performance.now();
   const ending = await runStep(step, {
     ...childOptions,
-    limitSeconds: Math.min(leftSeconds, Math.max(SHORTEST_LIMIT_SECONDS, MOST_TIMES_OF_NEED * step.needsSeconds)),
+    limitSeconds: Math.min(
+      leftSeconds,
+      Math.max(
+        SHORTEST_LIMIT_SECONDS,
+        MOST_TIMES_OF_NEED[childOptions.surroundings.device === 'cpu' ? 'cpu' : 'gpu'] * step.needsSeconds,
+      ),
+    ),
     onRow: (row) => {
       rows = [...rows, row];
       keep({ state: 'running', rows });

@@ -1,9 +1,7 @@
 /** A step of `npm run bench:gpu`: what it is asked, what it reports, and how its result is kept. */
 import type { ComputeType } from '../../src/onnx/graph.ts';
+import type { GraphForm } from '../../src/onnx/graph-form.ts';
 import type { ModelName } from './models.ts';
-
-/** How a network's graph is written: as on every device, or with the fused channels-last operators of CUDA. */
-export type GraphForm = 'portable' | 'fused';
 
 /** The letters of the order: what is found out first is worth most if the time runs out. */
 type Part = 'a' | 'b' | 'c' | 'd' | 'e' | 'f' | 'g' | 'h' | 'i';
@@ -17,7 +15,14 @@ export interface Row {
 /** What a step's process does. Python's steps take the same object. */
 export type StepTask =
   | { readonly kind: 'addition' }
-  | { readonly kind: 'golden'; readonly computeType: ComputeType; readonly cases: string }
+  | {
+      readonly kind: 'golden';
+      readonly computeType: ComputeType;
+      readonly cases: string;
+      /** `auto`: as the runtime wants it. */
+      readonly form: GraphForm | 'auto';
+      readonly runtime: 'onnxruntime' | 'onnxruntime-c';
+    }
   | { readonly kind: 'weights'; readonly model: ModelName }
   | { readonly kind: 'profile'; readonly model: ModelName; readonly form: GraphForm }
   | { readonly kind: 'resnet' }

@@ -4,11 +4,13 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { decode } from 'fast-png';
 import type { ComputeType } from '../../../src/onnx/graph.ts';
+import type { GraphForm } from '../../../src/onnx/graph-form.ts';
 import type { Runtime } from '../../../src/runtime/contract.ts';
+import { onnxRuntimeC } from '../../../src/runtime/onnxruntime-c/onnxruntime-c.ts';
 import { CASE_NAMES, drawCase, readCase } from '../../../test/pipelines/stable-diffusion/golden-cases.ts';
 import { differenceOf, secondsOf } from '../measure.ts';
 import { BINDING } from '../open-graph.ts';
-import type { Report, TaskOf } from '../step.ts';
+import { type Report, StepEnds, type TaskOf } from '../step.ts';
 
 const GOLDEN = fileURLToPath(new URL('../../../test/golden', import.meta.url));
 /** The numbers of a pixel go from 0 to 255. */
@@ -26,13 +28,15 @@ const SOME = [
 ];
 
 /** @throws the failure of the first case that fails; those before it are reported */
-export async function goldenStep({ device, computeType, cases }: TaskOf<'golden'>, report: Report): Promise<void> {
-  const runtime = answering(BINDING, device, computeType);
+export async function goldenStep(task: TaskOf<'golden'>, report: Report): Promise<void> {
+  const { device, computeType, cases, form } = task;
+  if (form === 'fused' && device === 'cpu') throw new StepEnds('not-run', 'the CPU has no fused operators');
+  const runtime = answering(task.runtime === 'onnxruntime' ? BINDING : onnxRuntimeC(), task);
   const names = cases === 'all' ? CASE_NAMES : cases === 'some' ? SOME : cases.split(',');
   for (const name of names) {
     let pixels: Pixels = { actual: Buffer.alloc(0), expected: Buffer.alloc(0) };
     const seconds = await secondsOf(async () => {
-      pixels = await draw(name, runtime, computeType);
+      pixels = await draw(name, runtime, { dtype: computeType, graphForm: form === 'portable' ? form : 'auto' });
     });
     report({ what: name, ...differenceOf(pixels.actual, pixels.expected, PIXEL_RANGE), seconds });
   }
@@ -44,9 +48,14 @@ interface Pixels {
   readonly expected: Buffer;
 }
 
-async function draw(name: string, runtime: Runtime, dtype: ComputeType): Promise<Pixels> {
+interface GoldenSettings {
+  readonly dtype: ComputeType;
+  readonly graphForm: 'auto' | 'portable';
+}
+
+async function draw(name: string, runtime: Runtime, settings: GoldenSettings): Promise<Pixels> {
   // Some GPU: the runtime answers with the device that it means.
-  const { images } = await drawCase(name, { runtime, settings: { device: 'cuda:0', dtype } });
+  const { images } = await drawCase(name, { runtime, settings: { device: 'cuda:0', ...settings } });
   const files = readCase(name).expected.map((file) => readFileSync(join(GOLDEN, name, file)));
   return {
     actual: Buffer.concat(images.map(({ image }) => image.pixels)),
@@ -58,7 +67,12 @@ async function draw(name: string, runtime: Runtime, dtype: ComputeType): Promise
  * The runtime with the answer that the first step had from the device. Otherwise every case would ask again, in a process of its own. For the same
  * reason a CPU is said to compute in float16 here: its graphs run, in float32.
  */
-function answering(runtime: Runtime, device: string, computeType: ComputeType): Runtime {
+function answering(runtime: Runtime, { device, computeType, form }: TaskOf<'golden'>): Runtime {
   const kind = device === 'cpu' ? 'cpu' : 'gpu';
-  return { ...runtime, devices: () => Promise.resolve([{ device, kind, computeTypes: [computeType] }]) };
+  const wanted: GraphForm | undefined = form === 'auto' ? runtime.graphForm?.(device) : form;
+  return {
+    ...runtime,
+    devices: () => Promise.resolve([{ device, kind, computeTypes: [computeType] }]),
+    graphForm: () => wanted ?? 'portable',
+  };
 }

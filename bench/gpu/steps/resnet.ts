@@ -1,11 +1,12 @@
 /** (d) One residual block of SD 1.5's UNet in both forms of the graph: its time, and how far the forms are apart. */
 import { resnetBlock2d } from '../../../src/networks/layers/resnet-block-2d.ts';
 import { type BuiltGraph, GraphBuilder } from '../../../src/onnx/graph.ts';
+import type { GraphStyle } from '../../../src/onnx/graph-form.ts';
 import type { Weights } from '../../../src/onnx/weights.ts';
 import { floatsOf } from '../../../src/runtime/tensors.ts';
 import { differenceOf, timePasses } from '../measure.ts';
-import { BINDING, HALF, openComponent, openOn, requireForm, wave } from '../open-graph.ts';
-import type { GraphForm, Report, TaskOf } from '../step.ts';
+import { BINDING, HALF, openComponent, openOn, styleFor, wave } from '../open-graph.ts';
+import type { Report, TaskOf } from '../step.ts';
 
 /** The first block of every UNet of this class. */
 const PREFIX = 'down_blocks.0.resnets.0';
@@ -17,7 +18,6 @@ interface Sizes {
   readonly latents: number;
 }
 
-/** @throws `StepEnds` where a form is not built, after the others are reported */
 export async function resnetStep(task: TaskOf<'resnet'>, report: Report): Promise<void> {
   const { weights, json } = await openComponent('sd15', 'unet', task);
   const [channels = 0] = json['block_out_channels'] as number[];
@@ -28,7 +28,7 @@ export async function resnetStep(task: TaskOf<'resnet'>, report: Report): Promis
   };
   let expected: Float32Array | undefined;
   for (const form of ['portable', 'fused'] as const) {
-    await using network = await openOn(BINDING, blockGraph(form, weights, sizes), task.device);
+    await using network = await openOn(BINDING, blockGraph(styleFor(form, task.device), weights, sizes), task.device);
     const result = floatsOf(await network.run(inputs), 'y');
     const { seconds } = await timePasses(() => network.run(inputs));
     report({ what: form, seconds, ...(expected === undefined ? {} : differenceOf(result, expected)) });
@@ -36,9 +36,8 @@ export async function resnetStep(task: TaskOf<'resnet'>, report: Report): Promis
   }
 }
 
-function blockGraph(form: GraphForm, weights: Weights, { channels, groups, latents }: Sizes): BuiltGraph {
-  requireForm(form);
-  const g = new GraphBuilder(weights, HALF);
+function blockGraph(style: GraphStyle, weights: Weights, { channels, groups, latents }: Sizes): BuiltGraph {
+  const g = new GraphBuilder(weights, HALF, style);
   const shape = [BATCH, channels, latents, latents];
   const x = g.input('x', 'float32', ['batch', channels, 'height', 'width'], shape);
   const time = g.input('time', 'float32', ['batch', 4 * channels], [BATCH, 4 * channels]);
