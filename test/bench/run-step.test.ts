@@ -53,7 +53,8 @@ test('a step that takes too long is killed, with all that it started', async () 
 });
 
 test('a step that fails says why', async () => {
-  const { state, reason } = await ending({ kind: 'golden', computeType: 'float32', cases: '../no' });
+  const portable = { computeType: 'float32', form: 'portable', runtime: 'onnxruntime' } as const;
+  const { state, reason } = await ending({ kind: 'golden', ...portable, cases: '../no' });
   assert.equal(state, 'failed');
   assert.match(reason ?? '', /^its process ended with 1: .*no such file/);
 });
