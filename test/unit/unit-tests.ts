@@ -22,6 +22,9 @@ const NEEDS: Readonly<Record<string, string>> = {
   'src/runtime/registry.ts': 'loads ONNX Runtime',
   'src/runtime/onnxruntime/onnx-runtime.ts': 'loads ONNX Runtime',
   'src/runtime/openvino/openvino.ts': 'loads OpenVINO',
+  'test/runtime/nvidia/foreign-smi.ts': 'starts a program in the place of nvidia-smi',
+  'bench/gpu/run-step.ts': 'starts a step of the benchmark',
+  'bench/gpu/libraries.ts': 'starts ldconfig',
 };
 
 const IMPORT = /(?:^|\s)(?:import|export)\s[^;]*?from '([^']+)'|\bimport\('([^']+)'\)|^import '([^']+)'/gm;
