@@ -7,7 +7,6 @@ import { Text2ImgError } from '../../errors/text2img-error.ts';
 import type { Caller } from '../front/caller.ts';
 import { errorOf } from '../front/ended-job.ts';
 import type { EndedJob, Front } from '../front/front.ts';
-import { lookAtOwn } from '../front/own-job.ts';
 import { withFirst } from '../images/first-piece.ts';
 import { headerText, noticeHeaders } from '../openai/notices.ts';
 import type { DefaultModels } from './default-models.ts';
@@ -54,7 +53,7 @@ export async function txt2img(
       throw error;
     }
   });
-  const images = await Promise.all(jobs.map((job) => lookAtOwn(job.id, front.images(caller, job.id))));
+  const images = await Promise.all(jobs.map((job) => front.imagesOf(job)));
   const warnings = [...model.warnings, ...request.warnings, ...created.warnings, ...jobWarnings(jobs)];
   const [document = {}] = request.documents;
   const pieces = answerPieces({

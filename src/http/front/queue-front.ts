@@ -194,7 +194,11 @@ export class QueueFront implements Front, AsyncDisposable {
   }
 
   async images(caller: Caller, id: string): Promise<readonly StoredImage[]> {
-    return storedImages(await this.show(caller, id), this.#options);
+    return this.imagesOf(await this.show(caller, id));
+  }
+
+  async imagesOf(job: JobSummary): Promise<readonly StoredImage[]> {
+    return storedImages(job, this.#options);
   }
 
   async estimateMs(id: string): Promise<Estimate | undefined> {

@@ -133,7 +133,7 @@ async function openNow(host: ToolHost, id: string, includesImages: boolean): Pro
 }
 
 async function imagesOf(host: ToolHost, job: JobSummary, includesImages: boolean): Promise<CallToolResult> {
-  const images = await host.front.images(host.caller, job.id);
+  const images = await host.front.imagesOf(job);
   return completedResult(job, { images, includesImages, urlOf: (image) => host.urlOf(job, image) });
 }
 

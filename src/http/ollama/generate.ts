@@ -3,7 +3,6 @@ import { Readable } from 'node:stream';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Text2ImgError } from '../../errors/text2img-error.ts';
 import type { EndedJob, Front } from '../front/front.ts';
-import { lookAtOwn } from '../front/own-job.ts';
 import { jsonWithImage } from '../images/base64-pieces.ts';
 import { withFirst } from '../images/first-piece.ts';
 import { EventFeed, SIGN_OF_LIFE_MS } from '../openai/event-feed.ts';
@@ -77,10 +76,11 @@ function progressLine({ model }: Begun, progress: { readonly completed: number; 
 
 /** Without the line's end. */
 async function* lastLine(
-  { front, caller, id, model, beganMs }: Begun,
-  { seed, finishedAt }: EndedJob,
+  { front, id, model, beganMs }: Begun,
+  job: EndedJob,
 ): AsyncGenerator<string, void> {
-  const [image] = await lookAtOwn(id, front.images(caller, id));
+  const { seed, finishedAt } = job;
+  const [image] = await front.imagesOf(job);
   if (image === undefined) throw new Text2ImgError('deleted', `the image of the job ${id} is not there any more.`);
   const before = { model, created_at: (finishedAt ?? new Date()).toISOString(), response: '' };
   const after = {

@@ -4,7 +4,6 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Text2ImgError } from '../../errors/text2img-error.ts';
 import { REQUEST_FIELDS } from '../../job/request-fields.ts';
 import type { Front, StoredImage } from '../front/front.ts';
-import { lookAtOwn } from '../front/own-job.ts';
 import type { ModelChoice } from '../front/model-directory.ts';
 import { withFirst } from '../images/first-piece.ts';
 import type { DoorTools } from '../server/door.ts';
@@ -69,7 +68,7 @@ interface Served {
 async function sendAnswer(reply: FastifyReply, begun: Begun, { front, tools }: Served): Promise<FastifyReply> {
   const { caller, model, usage, request, isUrlWanted } = begun;
   const job = await completedJob(front, begun);
-  const images = await lookAtOwn(job.id, front.images(caller, job.id));
+  const images = await front.imagesOf(job);
   const warnings = [...begun.warnings, ...(job.warnings ?? [])];
   const { ignored } = request;
   const signed = ({ index }: StoredImage): string => tools.signUrl(caller, job.id, index);
@@ -80,7 +79,7 @@ async function sendAnswer(reply: FastifyReply, begun: Begun, { front, tools }: S
 }
 
 function sendStream(reply: FastifyReply, begun: Begun, { front, tools }: Served): FastifyReply {
-  const { caller, id, request, usage, warnings } = begun;
+  const { id, request, usage, warnings } = begun;
   const { document, partialImages, ignored } = request;
   const texts = imagesStream({
     id,
@@ -89,7 +88,7 @@ function sendStream(reply: FastifyReply, begun: Begun, { front, tools }: Served)
     usage,
     wait: (onEvent) =>
       completedJob(front, begun, { timeoutMs: STREAM_WAIT_MS, onEvent, withPreviews: partialImages > 0 }),
-    images: () => lookAtOwn(id, front.images(caller, id)),
+    images: (job) => front.imagesOf(job),
     onTrouble(thrown) {
       const error = Text2ImgError.from(thrown);
       logStreamEnd(tools.logger, begun, error);

@@ -18,7 +18,7 @@ export interface StreamOptions {
   readonly usage: Usage;
   /** Resolves when the job has completed. @throws any other end */
   readonly wait: (onEvent: (event: JobEvent) => void) => Promise<EndedJob>;
-  readonly images: () => Promise<readonly StoredImage[]>;
+  readonly images: (job: EndedJob) => Promise<readonly StoredImage[]>;
   /** Any other end, for the log: no status can be answered any more. */
   readonly onTrouble: (error: unknown) => { readonly error: Text2ImgError; readonly status: number };
   readonly signOfLifeMs?: number;
@@ -40,7 +40,7 @@ export async function* imagesStream(options: StreamOptions): AsyncGenerator<stri
     });
     yield* feed.until(end, { signOfLife: () => comment('waiting'), everyMs: signOfLifeMs });
     const job = await end;
-    for (const image of await images()) {
+    for (const image of await images(job)) {
       for await (const text of completedEvent(job, { image, usage })) {
         isWithinEvent = true;
         yield text;

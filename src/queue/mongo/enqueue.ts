@@ -4,7 +4,7 @@
  * remove only our own documents. A call with a name of its own removes none: somebody else may be adding the same ones (`docs/decisions/serve-queue.md`).
  */
 import { randomBytes } from 'node:crypto';
-import { BSON, MongoBulkWriteError, ObjectId, type WriteError } from 'mongodb';
+import { BSON, MongoBulkWriteError, ObjectId } from 'mongodb';
 import { Text2ImgError } from '../../errors/text2img-error.ts';
 import { canonicalEjsonOf, type DocumentId, promptIdText } from '../../job/document-id.ts';
 import { isRecord, own } from '../../lib/foreign-record.ts';
@@ -155,42 +155,61 @@ async function addPart(
       },
     );
   } catch (error) {
-    const duplicates = duplicatesIn(error);
+    const duplicates = duplicatesIn(error, part);
     if (duplicates === undefined) throw error;
-    const records = duplicates.map(({ index }) => part[index]).filter((record) => record !== undefined);
-    for (let from = 0; from < records.length; from += IDS_AT_ONCE)
-      await checkAreOurs(collection, { records: records.slice(from, from + IDS_AT_ONCE), enqueueId, duplicates });
+    for (let from = 0; from < duplicates.length; from += IDS_AT_ONCE)
+      await checkAreOurs(collection, duplicates.slice(from, from + IDS_AT_ONCE), enqueueId);
   }
 }
 
-/** Where nothing else went wrong than that some are there already. */
-function duplicatesIn(error: unknown): readonly WriteError[] | undefined {
-  if (!(error instanceof MongoBulkWriteError) || error.result.getWriteConcernError() !== undefined) return undefined;
-  const errors = [error.writeErrors].flat();
-  return errors.length > 0 && errors.every(({ code }) => code === DUPLICATE_KEY) ? errors : undefined;
+interface Duplicate {
+  readonly record: NewRecord;
+  /** The server's sentence. */
+  readonly reason: string;
 }
 
+/** Where nothing else went wrong than that some are there already. */
+function duplicatesIn(error: unknown, part: readonly NewRecord[]): readonly Duplicate[] | undefined {
+  if (!(error instanceof MongoBulkWriteError) || error.result.getWriteConcernError() !== undefined) return undefined;
+  const errors = [error.writeErrors].flat();
+  if (errors.length === 0 || errors.some(({ code }) => code !== DUPLICATE_KEY)) return undefined;
+  return errors.flatMap(({ index, errmsg: reason = 'duplicate key' }) => {
+    const record = part[index];
+    return record === undefined ? [] : { record, reason };
+  });
+}
+
+/** @throws `invalid_document` for one of somebody else's, `queue_failed` where adding them again may help */
 async function checkAreOurs(
   collection: PromptsCollection['collection'],
-  {
-    records,
-    enqueueId,
-    duplicates,
-  }: { readonly records: readonly NewRecord[]; readonly enqueueId: string; readonly duplicates: readonly WriteError[] },
+  duplicates: readonly Duplicate[],
+  enqueueId: string,
 ): Promise<void> {
+  const records = duplicates.map(({ record }) => record);
   const found = await collection
     .find({ _id: { $in: records.map(({ _id }) => _id) } }, { projection: { 'job.enqueue_id': 1 } })
     .toArray();
   const foreign = found.find(({ job }) => !isRecord(job) || own(job, 'enqueue_id') !== enqueueId);
   if (foreign !== undefined) throw refuseExisting(records, foreign._id);
   const there = new Set(found.map(({ _id }) => keyOf(_id)));
-  const missing = records.find(({ key }) => !there.has(key));
-  if (missing === undefined) return;
+  const missing = duplicates.filter(({ record }) => !there.has(record.key));
+  const refused = missing.find(({ reason }) => !isAboutId(reason));
   // A unique index of the operator's on another field.
-  throw new Text2ImgError(
-    'invalid_document',
-    `${missing.name}: the server refuses the document: ${duplicates[0]?.errmsg ?? 'duplicate key'}.`,
-  );
+  if (refused !== undefined)
+    throw new Text2ImgError(
+      'invalid_document',
+      `${refused.record.name}: the server refuses the document: ${refused.reason}.`,
+    );
+  const [gone] = missing;
+  if (gone === undefined) return;
+  // Between the two statements the collection was renamed, or somebody removed the document.
+  throw new Text2ImgError('queue_failed', `${gone.record.name}: the document was in the queue, and is gone.`);
+}
+
+/** Of the driver's errors only the server's sentence says it: `… index: _id_ dup key: { _id: … }`. */
+function isAboutId(reason: string): boolean {
+  const [place = ''] = reason.split(' dup key', 1);
+  return place.endsWith(' index: _id_');
 }
 
 function placeOf({ collection }: PromptsCollection): string {

@@ -9,7 +9,8 @@ import { findMongod, NO_MONGOD } from '../../servers/find-mongod.ts';
 import { MongoServers } from '../../servers/mongod.ts';
 
 const binary = await findMongod();
-const servers = binary === undefined ? undefined : await MongoServers.standalone(binary);
+const servers =
+  binary === undefined ? undefined : await MongoServers.standalone(binary, ['--setParameter', 'enableTestCommands=1']);
 after(() => servers?.[Symbol.asyncDispose]());
 
 async function makePlace(t: TestContext): Promise<{ readonly queue: MongoPromptQueue; readonly client: MongoClient }> {
@@ -98,6 +99,25 @@ suite('enqueue into MongoDB', servers === undefined ? { skip: NO_MONGOD } : {}, 
     await prompts.deleteOne({ order: -1 });
     assert.equal((await add()).length, 12_000);
     assert.equal(await prompts.countDocuments(), 12_000);
+  });
+
+  test('a repeated call whose document goes with its collection meanwhile adds it, and is not refused', async (t) => {
+    const { queue, client } = await makePlace(t);
+    const add = () => queue.enqueue([{ _id: 'a', text: 'x' }], { enqueueId: 'mine' });
+    await add();
+    const admin = client.db('admin');
+    const data = { failCommands: ['find'], blockConnection: true, blockTimeMS: 1000, appName: 'text2img' };
+    const { count } = await admin.command({ configureFailPoint: 'failCommand', mode: { times: 1 }, data });
+    const adding = add();
+    // The server has refused the second one as a duplicate, and looks for the first one in a second.
+    await admin.command({
+      waitForFailPoint: 'failCommand',
+      timesEntered: Number(count) + 1,
+      maxTimeMS: 30_000,
+    });
+    await client.db().collection('prompts').rename('elsewhere');
+    assert.equal((await adding).length, 1);
+    assert.equal(await client.db().collection('prompts').countDocuments({ 'job.enqueue_id': 'mine' }), 1);
   });
 
   test('a document that would have no room for its completion is refused before it is sent', async (t) => {
