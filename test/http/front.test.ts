@@ -52,6 +52,26 @@ test('the same Idempotency-Key and body add one job, and another body is refused
   assert.equal(pending + processing + completed + error, 3);
 });
 
+test('under an Idempotency-Key a prompt that is refused leaves no record, and a job that failed is answered with its error again', async (t) => {
+  const served = await serve(t, { worker: { maxAttempts: 1 } });
+  const send = (text: string, document: object = {}) =>
+    served.front.create(
+      caller({ idempotencyKey: 'k' }),
+      [{ document: { text, ...SMALL, ...document }, model: 'instant' }],
+      watched({ text }),
+    );
+  await assert.rejects(send('a', { width: 7 }), { code: 'invalid_parameter' });
+  const ends: unknown[] = [];
+  for (let time = 0; time < 2; time++) {
+    const { ids } = await send('b [fail]');
+    const [job] = await served.front.wait(caller(), ids);
+    ends.push([job?.id, job?.status, job?.code, job?.error]);
+  }
+  assert.deepEqual(ends[1], ends[0]);
+  assert.match(JSON.stringify(ends[0]), /"error","attempts_exhausted"/);
+  assert.equal((await served.queue.counts()).error, 1);
+});
+
 test('many requests at once under one Idempotency-Key add one job and all get its image', async (t) => {
   const served = await serve(t);
   const ended = await Promise.all(
@@ -253,6 +273,7 @@ test('so many requests wait and no more; the one that is refused adds nothing', 
   const id = await open(served, 'a', who);
   const waiting = served.front.wait(who, [id]);
   await assert.rejects(open(served, 'b'), { code: 'too_many_waiting' });
+  await assert.rejects(open(served, 'c', caller({ idempotencyKey: 'k' })), { code: 'too_many_waiting' });
   assert.equal((await served.queue.counts()).pending, 1);
   left.abort();
   await assert.rejects(waiting, { code: 'client_disconnected' });

@@ -141,6 +141,18 @@ test('a thousand idle connections and clients that never finish their headers ke
   assert.equal(answer.status, 200);
 });
 
+test('headers that do not come to their end are answered 408 with a code, and the connection is closed', async (t) => {
+  const served = await serve(t, { doors, worker: false });
+  const socket = await open(served.url);
+  t.after(() => socket.destroy());
+  let answer = '';
+  socket.on('data', (data: Buffer) => (answer += data.toString('latin1')));
+  socket.write('POST /test/generate HTTP/1.1\r\nhost: localhost\r\nx-slow: ');
+  await once(socket, 'close');
+  assert.match(answer, /^HTTP\/1\.1 408 /);
+  assert.match(answer, /"code":"invalid_request"/);
+});
+
 test('headers that are too large, and what is no HTTP, are answered and closed', async (t) => {
   const served = await serve(t, { doors, worker: false });
   const answerTo = async (text: string): Promise<string> => {
@@ -363,8 +375,11 @@ test('each request is one line of the log: route, status and key, no URL, no hea
   const secret = served.secretOf('alice');
   await fetch(`${served.url}/test/jobs/some-id?token=hunter2`, { headers: { 'x-api-key': secret, cookie: 'hunter2' } });
   await fetch(`${served.url}/hunter2`, { headers: { 'x-api-key': secret } });
-  while (lines.length < 2) await sleep(10);
+  const whole = await (await fetch(`${served.url}/openapi.json`, { headers: { 'x-api-key': secret } })).arrayBuffer();
+  while (lines.length < 3) await sleep(10);
   const [first = '', second = ''] = lines;
+  const { bytes } = JSON.parse(lines.find((line) => line.includes('/openapi.json')) ?? '{}') as { bytes: number };
+  assert.ok(bytes > whole.byteLength && bytes < whole.byteLength + 2000, 'the answer and its head');
   assert.match(first, /"route":"\/test\/jobs\/:id","status":404/);
   assert.match(first, /"key":"alice"/);
   assert.match(second, /"route":"none","status":404/);

@@ -43,6 +43,8 @@ export async function txt2img(
       : { id: front.models.resolve(request.model).id, warnings: [] };
   const prompts = request.documents.map((document) => ({ document, model: model.id }));
   const created = await front.create(caller, prompts, { body: request.body, isWatched: true });
+  // On errors too, such as a wait that was too long.
+  reply.headers({ 'text2img-id': created.ids.join(', '), 'text2img-model': headerText(model.id) });
   const jobs = await requests.during(caller, created.ids, async (waiting) => {
     try {
       const ended = await front.wait(caller, created.ids, { onEvent: (event) => waiting.onEvent(event) });
@@ -66,8 +68,6 @@ export async function txt2img(
   return reply
     .headers({
       'content-type': 'application/json; charset=utf-8',
-      'text2img-id': created.ids.join(', '),
-      'text2img-model': headerText(model.id),
       ...noticeHeaders({ ignored: [], warnings }),
     })
     .send(Readable.from(body, { objectMode: false }));

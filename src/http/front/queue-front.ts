@@ -277,6 +277,8 @@ export class QueueFront implements Front, AsyncDisposable {
       throw new Text2ImgError('idempotency_mismatch', 'The Idempotency-Key was used with another body; use a new one.');
     const ids = record.promptIds;
     if (record.isAdded) await checkThere(ids, this.#options);
+    // Before anything is added. A repeat needs room too, but only for its wait.
+    if (isWatched && !record.isAdded) this.#checkRoom();
     if (isWatched) await this.#marks.mark(ids);
     if (record.isAdded) return { ids, isRepeat: true, warnings: [] };
     await this.#admission.admit(caller, prompts.length);

@@ -45,10 +45,11 @@ export async function generateImage(host: ToolHost, given: ToolArguments, call: 
     if (job.status === 'completed') return await imagesOf(host, job, includesImages);
     return errorResult(errorOf(job), id);
   } catch (error) {
+    const code = error instanceof Text2ImgError ? error.code : undefined;
+    // An agent that reads it calls again, or gives up.
+    const isOver = call.cancelled.aborted || failed?.aborted === true || code === 'no_worker';
     // A server that goes down ends the calls, and the jobs stay.
-    const isEnding = error instanceof Text2ImgError && error.code === 'shutting_down';
-    const isOver = call.cancelled.aborted || failed?.aborted === true;
-    if (isOver && !isEnding) await takeBack(host, id);
+    if (isOver && code !== 'shutting_down') await takeBack(host, id);
     throw failed?.aborted === true ? failed.reason : error;
   }
 }
@@ -137,7 +138,7 @@ async function imagesOf(host: ToolHost, job: JobSummary, includesImages: boolean
   return completedResult(job, { images, includesImages, urlOf: (image) => host.urlOf(job, image) });
 }
 
-/** The call is over, and so is the job that it made. */
+/** The call is over without images, and so is the job that it made. */
 async function takeBack({ front, caller, logger }: ToolHost, id: string): Promise<void> {
   try {
     await front.cancel(caller, id);

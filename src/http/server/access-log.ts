@@ -1,8 +1,11 @@
-/** One line for each request: what was asked of which route, and how it ended. No URL, query, header, body or prompt stands in it. */
+/**
+ * One line for each request: what was asked of which route, how it ended, and how many bytes its answer had with the head. No URL, query, header, body or
+ * prompt stands in it.
+ */
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { omitUndefined } from '../../lib/omit-undefined.ts';
 import type { Logger } from '../../observability/logger.ts';
-import type { RequestFacts } from './request-facts.ts';
+import { type RequestFacts, sentBytes } from './request-facts.ts';
 
 /** Asked every few seconds by machines. */
 const PROBES: ReadonlySet<string> = new Set(['/livez', '/readyz', '/metrics']);
@@ -17,14 +20,15 @@ export interface Answered {
 
 export function logAccess(logger: Logger, { request, reply, facts }: Answered): void {
   const route = request.routeOptions.url;
-  const bytes = Number(reply.getHeader('content-length'));
+  const sent = sentBytes(request.raw);
+  const bytes = sent === undefined || facts.bytesBefore === undefined ? undefined : sent - facts.bytesBefore;
   const fields = {
     method: request.method,
     route: route ?? 'none',
     status: statusOf({ request, reply, facts }),
     ms: Math.round(performance.now() - facts.startedMs),
     request_id: request.id,
-    ...omitUndefined({ bytes: Number.isNaN(bytes) ? undefined : bytes, key: facts.key?.name }),
+    ...omitUndefined({ bytes, key: facts.key?.name }),
   };
   if (route !== undefined && PROBES.has(route)) logger.debug('request', fields);
   else logger.info('request', fields);

@@ -1,11 +1,14 @@
 /** The facts about a request that the server knows before a door sees it: its id, its key, and whether the client is still there. */
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { Socket } from 'node:net';
 import type { ApiKey } from '../front/caller.ts';
 import { AnswerEnd } from './answer-end.ts';
 
 export interface RequestFacts {
   readonly startedMs: number;
+  /** That the connection had sent before. Undefined in tests that call the server without one. */
+  readonly bytesBefore: number | undefined;
   /** Aborted when the connection closes before the answer was written. */
   readonly gone: AbortSignal;
   readonly answer: AnswerEnd;
@@ -35,9 +38,21 @@ export function noteRequest(
   const gone = new AbortController();
   // `close` of the request itself comes as soon as its body was read.
   const answer = new AnswerEnd(response, { onLost: () => gone.abort(), asksAgain });
-  const noted = { startedMs: performance.now(), gone: gone.signal, answer, key: undefined, isKnown: false };
+  const noted = {
+    startedMs: performance.now(),
+    bytesBefore: sentBytes(request),
+    gone: gone.signal,
+    answer,
+    key: undefined,
+    isKnown: false,
+  };
   facts.set(request, noted);
   return noted;
+}
+
+/** By its connection until now. Images are sent in pieces, without a length beforehand. */
+export function sentBytes({ socket }: Pick<IncomingMessage, 'socket'>): number | undefined {
+  return socket instanceof Socket ? socket.bytesWritten : undefined;
 }
 
 export function factsOf(request: IncomingMessage): RequestFacts | undefined {

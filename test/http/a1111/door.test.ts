@@ -127,6 +127,7 @@ test('url, auth and key of a body reach neither the answer nor the log, the queu
 test('a job that fails is an error in the shape of the web UI', async (t) => {
   const answer = await txt2img(await served(t, { worker: { maxAttempts: 1 } }), { ...SMALL, prompt: 'a fox [fail]' });
   assert.equal(answer.status, 500, answer.text);
+  assert.match(answer.headers.get('text2img-id') ?? '', /^[0-9a-f]{24}$/);
   for (const name of ['error', 'detail', 'body', 'errors']) assert.equal(typeof answer.json[name], 'string', name);
   assert.ok(String(answer.json['errors']).length > 5);
 });

@@ -118,6 +118,15 @@ for (const revision of REVISIONS) {
     );
   });
 
+  test(`${revision}: a call whose model no worker has ends with no_worker, and its job is cancelled`, async (t) => {
+    const served = await serve(t, { worker: false, front: { noWorkerTimeoutMs: 0, hasWorker: () => false } });
+    const client = await connect(t, served.url, { revision });
+    const answer = await client.callTool({ name: 'generate_image', arguments: { prompt: 'a fox', ...SMALL } });
+    assert.deepEqual([answer.isError, factsOf(answer)['code']], [true, 'no_worker']);
+    const [job] = await served.queue.list({ limit: 2 });
+    assert.match(job?.error ?? '', /^cancelled: /);
+  });
+
   test(`${revision}: a call that the client takes back cancels its job`, async (t) => {
     const served = await serve(t);
     const client = await connect(t, served.url, { revision });
