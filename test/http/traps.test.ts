@@ -168,6 +168,7 @@ test('a wait that is too long is 504 at each API, in its own shape, to be sent a
   ] as const) {
     const answer = await post(served, path, { prompt: 'a', ...SMALL, ...body });
     assert.deepEqual([answer.status, answer.headers.get('x-should-retry')], [504, 'true'], path);
+    assert.match(answer.headers.get('text2img-id') ?? '', /^[0-9a-f]{24}$/, path);
     const seconds = Number(answer.headers.get('retry-after'));
     assert.ok(Number.isInteger(seconds) && seconds >= 1 && seconds <= 60, path);
     assert.ok(name in ((await answer.json()) as Json), path);
