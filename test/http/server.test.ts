@@ -141,18 +141,6 @@ test('a thousand idle connections and clients that never finish their headers ke
   assert.equal(answer.status, 200);
 });
 
-test('headers that do not come to their end are answered 408 with a code, and the connection is closed', async (t) => {
-  const served = await serve(t, { doors, worker: false });
-  const socket = await open(served.url);
-  t.after(() => socket.destroy());
-  let answer = '';
-  socket.on('data', (data: Buffer) => (answer += data.toString('latin1')));
-  socket.write('POST /test/generate HTTP/1.1\r\nhost: localhost\r\nx-slow: ');
-  await once(socket, 'close');
-  assert.match(answer, /^HTTP\/1\.1 408 /);
-  assert.match(answer, /"code":"invalid_request"/);
-});
-
 test('headers that are too large, and what is no HTTP, are answered and closed', async (t) => {
   const served = await serve(t, { doors, worker: false });
   const answerTo = async (text: string): Promise<string> => {

@@ -1,6 +1,8 @@
 /** What clients of any API do differently from its documentation, and what the server does then. `openai/traps.test.ts` has those of OpenAI's alone. */
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import { test } from 'node:test';
 import { DOORS } from '../../src/http/doors.ts';
 import { UrlSigner } from '../../src/http/images/sign-url.ts';
@@ -95,6 +97,18 @@ test('connections are kept open for longer than proxies keep theirs', async (t) 
   assert.match(answer, /^connection: keep-alive\r$/im);
   const seconds = Number(/^keep-alive: timeout=(\d+)\r$/im.exec(answer)?.[1]);
   assert.ok(seconds > 60, answer);
+});
+
+test('headers that do not come to their end are answered 408 with a code, and the connection is closed', async (t) => {
+  const served = await serve(t, { worker: false });
+  const socket = connect(Number(new URL(served.url).port), '127.0.0.1');
+  t.after(() => socket.destroy());
+  let answer = '';
+  socket.on('data', (data: Buffer) => (answer += data.toString('latin1')));
+  socket.write('POST /v1/images/generations HTTP/1.1\r\nhost: localhost\r\nx-slow: ');
+  await once(socket, 'close');
+  assert.match(answer, /^HTTP\/1\.1 408 /);
+  assert.match(answer, /"code":"invalid_request"/);
 });
 
 test('the recipe for a proxy waits longer than the server does, and closes idle connections before it', () => {
