@@ -1,5 +1,5 @@
 /** `POST txt2img`: enqueues, waits, and answers with the images. */
-import { randomInt } from 'node:crypto';
+import { createHash, randomInt } from 'node:crypto';
 import { Readable } from 'node:stream';
 import type { FastifyReply } from 'fastify';
 import type { ErrorCode } from '../../errors/error-codes.ts';
@@ -36,7 +36,7 @@ export async function txt2img(
   { front, requests, defaults }: Txt2ImgParts,
   { caller, json, reply }: Txt2ImgCall,
 ): Promise<FastifyReply> {
-  const request = readTxt2Img(json, () => randomInt(SEEDS));
+  const request = readTxt2Img(json, () => seedFor(caller));
   const model =
     request.model === undefined
       ? await defaults.of(caller)
@@ -71,6 +71,13 @@ export async function txt2img(
       ...noticeHeaders({ ignored: [], warnings }),
     })
     .send(Readable.from(body, { objectMode: false }));
+}
+
+/** Of several passes that state none. Two servers that add the jobs of one `Idempotency-Key` at once must add the same ones. */
+function seedFor({ key, idempotencyKey }: Caller): number {
+  if (idempotencyKey === undefined) return randomInt(SEEDS);
+  const named = JSON.stringify([key?.name ?? null, idempotencyKey]);
+  return createHash('sha256').update(named).digest().readUInt32BE();
 }
 
 const LOST: ReadonlySet<string> = new Set<ErrorCode>(['client_disconnected', 'no_worker']);

@@ -80,6 +80,15 @@ test('a request of several passes answers with all its images, one seed after th
   assert.equal(answer.headers.get('text2img-model'), 'instant');
 });
 
+test('under an Idempotency-Key the seed of several passes follows from the key, so that two servers add the same jobs', async (t) => {
+  const seeds = async (headers: Readonly<Record<string, string>>): Promise<unknown> =>
+    infoOf(await txt2img(await served(t), { prompt: 'a fox', ...SMALL, n_iter: 2 }, headers))['all_seeds'];
+  const first = await seeds({ 'idempotency-key': 'order-1' });
+  assert.deepEqual(await seeds({ 'idempotency-key': 'order-1' }), first);
+  assert.notDeepEqual(await seeds({ 'idempotency-key': 'order-2' }), first);
+  assert.notDeepEqual(await seeds({}), await seeds({}));
+});
+
 test('send_images false leaves the images out and keeps their info', async (t) => {
   const answer = await txt2img(await served(t), { prompt: 'a fox', ...SMALL, send_images: false });
   assert.deepEqual(imagesOf(answer), []);
