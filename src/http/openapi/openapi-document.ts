@@ -14,11 +14,11 @@ export interface DocumentOptions {
 export const ERROR_STATUSES: Readonly<Record<number, string>> = {
   400: 'The request is not as it must be; the sentence names the value and what is allowed.',
   401: 'A key is needed, or this one is not known.',
-  403: 'The origin of the page that sent this is not allowed, or the store does not let the images go.',
+  403: 'The origin of the page that sent this is not allowed, a link is wrong or has expired, or the store does not let the images go.',
   404: 'There is nothing of this name, or it belongs to another key.',
   405: 'The method is not one of this path; `allow` lists those that are.',
   409: 'The state of the job does not allow this.',
-  410: 'The prompt was deleted, or the link has expired.',
+  410: 'The prompt was deleted.',
   413: 'The body is larger than the server takes.',
   415: 'The body is not declared as `application/json`.',
   416: 'No byte of the image lies in this range.',
