@@ -128,8 +128,8 @@ export interface Front {
   /** Of a completed job; empty for any other. @throws `not_found` */
   images(caller: Caller, id: string): Promise<readonly StoredImage[]>;
   /**
-   * Of a job as `wait` or `show` answered it. It is not read again: an operator may have set it back to pending since, and an answer to its end must
-   * never be a success without images. @throws `deleted`
+   * Of a job as `wait` or `show` answered it. It is not read again: an operator may have retried it since, and a success without images would be wrong.
+   * @throws `deleted`
    */
   imagesOf(job: JobSummary): Promise<readonly StoredImage[]>;
   /** Undefined: it does not wait in the queue. */

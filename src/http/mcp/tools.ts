@@ -46,7 +46,7 @@ export async function generateImage(host: ToolHost, given: ToolArguments, call: 
     return errorResult(errorOf(job), id);
   } catch (error) {
     const code = error instanceof Text2ImgError ? error.code : undefined;
-    // An agent that reads it calls again, or gives up.
+    // An agent reads that no worker is there, and calls again later.
     const isOver = call.cancelled.aborted || failed?.aborted === true || code === 'no_worker';
     // A server that goes down ends the calls, and the jobs stay.
     if (isOver && code !== 'shutting_down') await takeBack(host, id);

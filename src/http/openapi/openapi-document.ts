@@ -14,7 +14,7 @@ export interface DocumentOptions {
 export const ERROR_STATUSES: Readonly<Record<number, string>> = {
   400: 'The request is not as it must be; the sentence names the value and what is allowed.',
   401: 'A key is needed, or this one is not known.',
-  403: 'The origin of the page that sent this is not allowed, a link is wrong or has expired, or the store does not let the images go.',
+  403: 'The page’s origin is not allowed, a link is wrong or has expired, or the store does not let the images go.',
   404: 'There is nothing of this name, or it belongs to another key.',
   405: 'The method is not one of this path; `allow` lists those that are.',
   409: 'The state of the job does not allow this.',
