@@ -75,10 +75,7 @@ function progressLine({ model }: Begun, progress: { readonly completed: number; 
 }
 
 /** Without the line's end. */
-async function* lastLine(
-  { front, id, model, beganMs }: Begun,
-  job: EndedJob,
-): AsyncGenerator<string, void> {
+async function* lastLine({ front, id, model, beganMs }: Begun, job: EndedJob): AsyncGenerator<string, void> {
   const { seed, finishedAt } = job;
   const [image] = await front.imagesOf(job);
   if (image === undefined) throw new Text2ImgError('deleted', `the image of the job ${id} is not there any more.`);
