@@ -2,6 +2,7 @@
  * Google's client library with its traps disarmed, and nothing but the requests that the store makes. Answers are handed on as they came:
  * `gcs-answers.ts` decides whether they are believed.
  */
+import type { Readable } from 'node:stream';
 import { type Bucket, Storage } from '@google-cloud/storage';
 import type { OnProgress } from './gcs-requests.ts';
 import { giveToGoogle } from './google-variables.ts';
@@ -49,6 +50,8 @@ const GOOGLE_ENDPOINT = 'https://storage.googleapis.com';
 /** Small, so that a slow connection shows its progress. */
 type Interceptor = Storage['interceptors'][number];
 const PIECE_BYTES = 16 * 1024;
+/** 12 of `error` were counted with version 8.4. */
+const LISTENERS_OF_DOWNLOAD = 24;
 
 /** One account's connection. A new one has no token yet, and reads the key file anew. */
 export class GcsClient {
@@ -104,7 +107,9 @@ export class GcsClient {
     const file = this.#bucket.file(name, { generation });
     const pieces: Buffer[] = [];
     let sizeBytes = 0;
-    const stream: AsyncIterable<Buffer> = file.createReadStream({ validation: false, decompress: false, ...part });
+    const stream = file.createReadStream({ validation: false, decompress: false, ...part });
+    // The library joins the answer to three streams of its own, which is more than Node expects: it would warn at every larger object.
+    stream.on('response', (answer: Readable) => answer.setMaxListeners(LISTENERS_OF_DOWNLOAD));
     for await (const piece of stream) {
       sizeBytes += piece.length;
       onPiece(sizeBytes);
