@@ -3,7 +3,8 @@ import { totalmem } from 'node:os';
 import { messageOf } from '../../lib/disk-errors.ts';
 import { omitUndefined } from '../../lib/omit-undefined.ts';
 import type { DeviceReport } from '../contract.ts';
-import { isCudaMissing } from '../onnxruntime/devices.ts';
+import { explainDevice } from '../nvidia/explain-device.ts';
+import { cudaFacts, isCudaMissing, ownEnvironment } from '../onnxruntime/devices.ts';
 import { type Trial, tryInChild } from '../try-in-child.ts';
 import { cudaDeviceOf, isDevice } from './device-name.ts';
 import { requireLibrary } from './library.ts';
@@ -33,18 +34,16 @@ export async function tryDevices(
 
 async function report(device: string, environment: Trial['environment']): Promise<DeviceReport> {
   const kind = device === 'cpu' ? 'cpu' : 'gpu';
-  const answer = problemBefore(device, environment);
-  const { computeTypes, problem } =
-    answer === undefined
-      ? await tryInChild({ child: CHILD, parameters: [device], environment })
-      : { computeTypes: [], problem: answer };
-  return {
-    device,
-    kind,
-    computeTypes,
-    ...(kind === 'cpu' ? { memoryBytes: totalmem() } : {}),
-    ...omitUndefined({ problem }),
-  };
+  const before = problemBefore(device, environment);
+  if (before !== undefined) return { device, kind, computeTypes: [], problem: before };
+  const { computeTypes, problem } = await tryInChild({ child: CHILD, parameters: [device], environment });
+  const facts = { device, kind, computeTypes } as const;
+  if (kind === 'cpu') return { ...facts, memoryBytes: totalmem(), ...omitUndefined({ problem }) };
+  const variables = environment ?? ownEnvironment();
+  if (computeTypes.length > 0) {
+    return { ...facts, ...(await cudaFacts(device, variables)), ...omitUndefined({ problem }) };
+  }
+  return { ...facts, ...(await explainDevice(device, problem ?? 'it does not answer', variables)) };
 }
 
 /** A problem that shows without a process. */

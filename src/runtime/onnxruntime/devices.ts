@@ -74,8 +74,8 @@ async function report(device: string, environment: Environment): Promise<DeviceR
   return { ...facts, ...(await explainDevice(device, problem ?? 'it does not answer', environment)) };
 }
 
-/** Of a GPU that works. */
-async function cudaFacts(device: string, environment: Environment): Promise<Partial<DeviceReport>> {
+/** Name and memory of a GPU that works. */
+export async function cudaFacts(device: string, environment: Environment): Promise<Partial<DeviceReport>> {
   const list = await listGpus(environment);
   const gpu = list.state === 'listed' ? gpuOf(device, list.gpus, environment) : undefined;
   return omitUndefined({ name: gpu?.name, memoryBytes: gpu?.memoryBytes });
