@@ -56,6 +56,7 @@ export function readmeExpectations({ mongo, hook }: Neighbours): Expectations {
     ),
     'npm run bench': { notTyped: 'the benchmark of the networks: it makes a weight file of 3.4 GB and takes minutes' },
     'npm run bench:queue': { notTyped: 'the benchmark of the queue: it takes minutes' },
+    'npm run bench:gpu': { notTyped: 'the benchmark of a GPU: it needs one' },
     'npm run package': { notTyped: CI, typedBy: [PLACES, "['run', 'package'"] },
     'npm link': { notTyped: CI, typedBy: [PLACES, "'npm', ['link']"] },
     [`npm install --global --ignore-scripts ./${PACKAGE.name}-${PACKAGE.version}.tgz`]: {
