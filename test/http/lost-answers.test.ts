@@ -1,10 +1,10 @@
 /** A connection that breaks while the answer is written: the retry gets the images that are there, at every API that waits. */
 import assert from 'node:assert/strict';
 import { mkdir, mkdtemp, rm, symlink } from 'node:fs/promises';
-import { request as httpRequest } from 'node:http';
+import { Agent, request as httpRequest, type RequestOptions } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
 import { test } from 'node:test';
 import { FileImageStore } from '../../src/storage/file/file-image-store.ts';
 import { readUntil, sendRaw } from './raw-request.ts';
@@ -42,7 +42,8 @@ for (const [name, path, body] of DOORS)
 test('an answer that arrived is not given to a later retry of the same body', async (t) => {
   const served = await serve(t);
   const [, path, body] = DOORS[0] ?? assert.fail();
-  const first = await postAndClose(`${served.url}${path}`, body);
+  const ending = { agent: false, headers: { connection: 'close' } } as const;
+  const first = await post(`${served.url}${path}`, body, ending);
   // Its connection is closed, and the offer is withdrawn in a moment.
   await sleep(500);
   const again = await fetch(`${served.url}${path}`, { method: 'POST', headers: RETRY, body: JSON.stringify(body) });
@@ -51,10 +52,29 @@ test('an answer that arrived is not given to a later retry of the same body', as
   assert.equal(await jobCount(served), 2);
 });
 
-/** On a connection that ends with the answer. @returns the job's id */
-async function postAndClose(url: string, body: object): Promise<string> {
+test('an answer arrived when its connection asks for more, however many come in a second', async (t) => {
+  const served = await serve(t);
+  const warnings: string[] = [];
+  const onWarning = ({ message }: Error): void => void warnings.push(message);
+  process.on('warning', onWarning);
+  t.after(() => process.off('warning', onWarning));
+  const [, path] = DOORS[0] ?? assert.fail();
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  t.after(() => agent.destroy());
+  const ids: string[] = [];
+  for (let index = 0; index < 15; index++)
+    ids.push(await post(`${served.url}${path}`, { prompt: `fox ${index}`, ...SMALL }, { agent }));
+  const again = await post(`${served.url}${path}`, { prompt: 'fox 13', ...SMALL }, { agent, headers: RETRY });
+  assert.ok(!ids.includes(again));
+  // Node warns in the next turn.
+  await setImmediate();
+  assert.deepEqual(warnings, []);
+});
+
+/** @returns the job's id */
+async function post(url: string, body: object, options: RequestOptions): Promise<string> {
   const { promise, resolve, reject } = Promise.withResolvers<string>();
-  const request = httpRequest(url, { method: 'POST', agent: false, headers: { connection: 'close' } }, (response) => {
+  const request = httpRequest(url, { method: 'POST', ...options }, (response) => {
     response.resume();
     response.once('end', () => resolve(String(response.headers['text2img-id'])));
   });
@@ -72,13 +92,13 @@ test('an answer that says that its images cannot be read now leaves them to the 
   await symlink('generated', join(seen, 'generated'));
   const served = await serve(t, { folder, front: { store: new FileImageStore(seen) } });
   const [, path, body] = DOORS[0] ?? assert.fail();
-  const post = (headers = {}) => fetch(`${served.url}${path}`, { method: 'POST', headers, body: JSON.stringify(body) });
-  const failed = await post();
+  const ask = (headers = {}) => fetch(`${served.url}${path}`, { method: 'POST', headers, body: JSON.stringify(body) });
+  const failed = await ask();
   assert.deepEqual([failed.status, failed.headers.get('x-should-retry')], [503, 'true']);
   await failed.text();
   await rm(join(seen, 'generated'));
   await symlink(join(folder, 'generated'), join(seen, 'generated'));
-  const again = await post(RETRY);
+  const again = await ask(RETRY);
   assert.deepEqual([again.status, again.headers.get('text2img-id')], [200, failed.headers.get('text2img-id')]);
   assert.equal(await jobCount(served), 1);
 });

@@ -11,6 +11,9 @@ type Listener = (outcome: AnswerOutcome) => void;
 /** A reset that comes later is that of an idle connection. */
 const LINGER_MS = 2000;
 
+/** The last answer of each connection, as long as it may still be lost. */
+const lingering = new WeakMap<Socket, () => void>();
+
 export interface AnswerEndOptions {
   /** Called when the connection closes before everything was written. */
   readonly onLost: () => void;
@@ -26,6 +29,8 @@ export class AnswerEnd {
 
   constructor(response: ServerResponse, { onLost, asksAgain }: AnswerEndOptions) {
     this.#socket = response.req.socket;
+    // A client that asks for more has the answer before.
+    lingering.get(this.#socket)?.();
     // Also emitted when what is left was thrown away with the connection.
     response.once('finish', () => (this.#isWritten = !this.#socket.destroyed));
     response.once('close', () => {
@@ -43,14 +48,17 @@ export class AnswerEnd {
   }
 
   #linger(): void {
-    const onClose = (hadError: boolean): void => {
+    const onClose = (hadError: boolean): void => end(hadError ? 'lost' : 'taken');
+    const end = (outcome: AnswerOutcome): void => {
       clearTimeout(timer);
-      this.#settle(hadError ? 'lost' : 'taken');
-    };
-    const timer = setTimeout(() => {
       this.#socket.off('close', onClose);
-      this.#settle('taken');
-    }, LINGER_MS).unref();
+      lingering.delete(this.#socket);
+      this.#settle(outcome);
+    };
+    const timer = setTimeout(end, LINGER_MS, 'taken').unref();
+    // Of requests that were sent without waiting.
+    lingering.get(this.#socket)?.();
+    lingering.set(this.#socket, () => end('taken'));
     this.#socket.once('close', onClose);
   }
 
