@@ -22,8 +22,6 @@ interface Opening {
   /** Of the weights. */
   readonly dtype: string;
   readonly weightType?: WeightType;
-  /** Absent: the default one, or OpenVINO where that is given. */
-  readonly runtime?: 'onnxruntime-c';
   /** Absent: ONNX Runtime in float32. */
   readonly openvino?: { readonly libraries: string; readonly computeType: ComputeType };
   /** Convolutions in the order that CUDA wants, from a file or turned in memory. Absent: matrices. */
@@ -33,10 +31,9 @@ interface Opening {
 type Child = ChildProcessByStdio<Writable, Readable, null>;
 
 async function startOpening(opening: Opening): Promise<Child> {
-  const { folder, dtype, weightType = 'float', runtime: name, openvino, convolutions } = opening;
+  const { folder, dtype, weightType = 'float', openvino, convolutions } = opening;
   const cache = join(folder, 'cache');
-  const other = name === undefined ? [] : [name];
-  const runtime = openvino === undefined ? other : [openvino.libraries, openvino.computeType];
+  const runtime = openvino === undefined ? [] : [openvino.libraries, openvino.computeType];
   const [program, what] =
     convolutions === undefined
       ? [new URL('open-many-weights.ts', import.meta.url), [folder, dtype, cache, weightType, ...runtime]]
