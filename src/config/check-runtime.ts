@@ -26,6 +26,10 @@ export function checkRuntimeOptions({
     throw conflict(
       `--weights int8 is for the CPU and cannot be used with --device ${gpu}; give --device cpu, or --weights float`,
     );
+  if (runtime === 'openvino' && dtype === 'float16')
+    throw conflict(
+      '--runtime openvino computes in float32 or bfloat16 and cannot be used with --dtype float16; give auto, float32 or bfloat16',
+    );
   if (isBfloat16 && (runtime === 'onnxruntime' || runtime === 'onnxruntime-c'))
     throw conflict(
       `--dtype bfloat16 needs OpenVINO and cannot be used with --runtime ${runtime}; give auto or openvino`,

@@ -16,6 +16,7 @@ for (const [flags, message] of [
   [{ weights: 'int8', device: 'webgpu' }, /--device webgpu/],
   [{ weights: 'int8', device: 'cuda:0,cuda:1' }, /--device cuda:0/],
   [{ runtime: 'openvino', device: 'cuda' }, /^--runtime openvino is for the CPU/],
+  [{ runtime: 'openvino', dtype: 'float16' }, /computes in float32 or bfloat16 .*--dtype float16; give auto, float32 or/],
   [{ dtype: 'bfloat16', device: 'cuda' }, /^--dtype bfloat16 is for the CPU/],
   [{ dtype: 'bfloat16', runtime: 'onnxruntime' }, /needs OpenVINO/],
   [{ dtype: 'bfloat16', runtime: 'onnxruntime-c' }, /needs OpenVINO .*--runtime onnxruntime-c/],
@@ -31,6 +32,9 @@ for (const flags of [
   { weights: 'int8', device: 'cpu', deterministic: 'on' },
   { weights: 'int8', dtype: 'bfloat16' },
   { weights: 'int8', runtime: 'openvino' },
+  { runtime: 'openvino', dtype: 'bfloat16' },
+  // Nothing but a note is said of float16 on a CPU, so that one configuration fits machines with and without a GPU.
+  { runtime: 'onnxruntime', dtype: 'float16' },
   { weights: 'int8', 'low-memory': 'on', dtype: 'float32' },
   { weights: 'float', device: 'cuda' },
   { runtime: 'onnxruntime-c', device: 'cuda:0,cuda:1' },
@@ -46,3 +50,15 @@ test('a type of weights that does not exist is refused with those that do', asyn
     message: '--weights "int4" is not allowed. Did you mean "int8"? It must be float or int8.',
   });
 });
+
+for (const [flags, message] of [
+  [
+    { runtime: 'tensorrt' },
+    '--runtime "tensorrt" is not allowed; it must be auto, onnxruntime, onnxruntime-c or openvino.',
+  ],
+  [{ dtype: 'int4' }, '--dtype "int4" is not allowed; it must be auto, float32, float16 or bfloat16.'],
+  [{ 'deep-cache': '1' }, '--deep-cache "1" is not allowed; it must be a whole number, at least 2, or 0 for off.'],
+] as const)
+  test(`${JSON.stringify(flags)} is refused with the values that are allowed`, async () => {
+    await assert.rejects(check(flags), { code: 'invalid_option', message });
+  });

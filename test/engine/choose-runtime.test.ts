@@ -1,7 +1,7 @@
 /** Which runtime the networks run on, with the real libraries where they are there: asked for, measured, missing and broken. */
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readdir, readFile, rm, symlink, truncate, writeFile, copyFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, truncate, writeFile, copyFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
@@ -9,11 +9,13 @@ import { openCheckpoint } from '../../src/checkpoint/open-checkpoint.ts';
 import { checkRuntime, chooseRuntime } from '../../src/engine/child/choose-runtime.ts';
 import { buildGraph, proveFit } from '../../src/pipelines/prove-fit.ts';
 import { FAMILIES } from '../../src/pipelines/registry.ts';
-import { isOpenvinoFaster, readMeasurement } from '../../src/runtime/runtime-measurements.ts';
-import { DEFAULT_RUNTIME } from '../../src/runtime/registry.ts';
+import { isOpenvinoFaster, measurementPath, readMeasurement } from '../../src/runtime/runtime-measurements.ts';
+import { C_LIBRARY } from '../../src/runtime/openvino/release.ts';
+import { DEFAULT_RUNTIME, openvinoIn } from '../../src/runtime/registry.ts';
 import { timePasses } from '../../src/runtime/time-passes.ts';
 import { root } from '../e2e/run-cli.ts';
 import { NO_C_API } from '../runtime/onnxruntime-c/no-c-api.ts';
+import { openOnCpu } from '../runtime/open-on-cpu.ts';
 import { LIBRARY_FOLDER, NO_OPENVINO } from '../runtime/openvino/installed-libraries.ts';
 
 const checkpoint = await openCheckpoint(join(root, 'models', 'demo'), { families: FAMILIES });
@@ -165,6 +167,15 @@ test('a GPU without the C API, or that lacks the compute type there, takes the b
   });
 });
 
+/** A folder with OpenVINO's libraries, of which one is damaged. */
+async function damaged(t: TestContext, damage: (folder: string) => Promise<void>): Promise<string> {
+  const folder = join(await makeFolder(t), 'openvino');
+  await mkdir(folder);
+  for (const name of await readdir(LIBRARY_FOLDER)) await symlink(join(LIBRARY_FOLDER, name), join(folder, name));
+  await damage(folder);
+  return folder;
+}
+
 const ONNX_FRONTEND = 'libopenvino_onnx_frontend.so.2641';
 const CORE = 'libopenvino.so.2641';
 
@@ -189,11 +200,7 @@ for (const [title, damage] of [
   test(`OpenVINO that ${title} is refused where it is asked for; auto goes on with ONNX Runtime and says so`, {
     skip: NO_OPENVINO,
   }, async (t) => {
-    const openvinoFolder = join(await makeFolder(t), 'openvino');
-    await mkdir(openvinoFolder);
-    for (const name of await readdir(LIBRARY_FOLDER))
-      await symlink(join(LIBRARY_FOLDER, name), join(openvinoFolder, name));
-    await damage(openvinoFolder);
+    const openvinoFolder = await damaged(t, damage);
     assert.throws(() => checkRuntime({ dtype: 'auto', device: 'cpu', runtime: 'openvino', openvinoFolder }), {
       code: 'runtime_unavailable',
       message: /libopenvino.*text2img setup openvino/,
@@ -205,3 +212,48 @@ for (const [title, damage] of [
     assert.deepEqual(await readdir(compileCacheFolder), []);
   });
 }
+
+test('OpenVINO whose library has its size and does not load is refused where it is asked for; auto goes on, also where it was measured to be faster', {
+  skip: NO_OPENVINO,
+}, async (t) => {
+  const openvinoFolder = await damaged(t, async (folder) => {
+    const { size } = await stat(join(LIBRARY_FOLDER, C_LIBRARY));
+    await rm(join(folder, C_LIBRARY));
+    await writeFile(join(folder, C_LIBRARY), Buffer.alloc(size));
+  });
+  await assert.rejects(openOnCpu(network.graphFor('float32'), undefined, openvinoIn(openvinoFolder)), {
+    code: 'runtime_unavailable',
+    message: /could not be loaded: .*text2img setup openvino/,
+  });
+  const compileCacheFolder = await makeFolder(t);
+  const choose = () => chooseRuntime({ ...settings, openvinoFolder, compileCacheFolder }, choice);
+  const isRefused = ({ runtime, reason, warning = '' }: Awaited<ReturnType<typeof choose>>): void => {
+    assert.deepEqual([runtime.name, reason], ['onnxruntime', 'OpenVINO is broken']);
+    assert.match(warning, /could not be loaded: .*text2img setup openvino.* ONNX Runtime is used instead\.$/);
+  };
+  isRefused(await choose());
+  // So it is measured as soon as the library is mended.
+  assert.deepEqual(await readdir(compileCacheFolder), []);
+  const path = measurementPath(compileCacheFolder, network.graphFor('float32'), settings.threads);
+  const times = { width: 128, height: 128, onnxruntime_ms: 1000, openvino_ms: 1, measured_at: 'today' };
+  await writeFile(path, JSON.stringify({ made_by: 'text2img', tries: 1, times }));
+  isRefused(await choose());
+});
+
+test('auto after a measurement in which OpenVINO failed, or ended the process twice, says that it is not used', {
+  skip: NO_OPENVINO,
+}, async (t) => {
+  const compileCacheFolder = await makeFolder(t);
+  const path = measurementPath(compileCacheFolder, network.graphFor('float32'), settings.threads);
+  for (const [kept, reason, said] of [
+    [{ tries: 1, problem: 'no such operator', failed_at: new Date().toISOString() }, /no such operator/, /it failed/],
+    [{ tries: 2 }, /ended the engine twice/, /ended the engine twice/],
+  ] as const) {
+    await writeFile(path, JSON.stringify({ made_by: 'text2img', ...kept }));
+    const chosen = await chooseRuntime({ ...settings, compileCacheFolder }, choice);
+    assert.equal(chosen.runtime.name, 'onnxruntime');
+    assert.match(chosen.reason, reason);
+    assert.match(chosen.warning ?? '', said);
+    assert.match(chosen.warning ?? '', /^OpenVINO is not used.* Run "text2img doctor"/);
+  }
+});

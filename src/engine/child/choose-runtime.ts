@@ -117,8 +117,13 @@ export async function chooseRuntime(settings: RuntimeSettings, choice: Choice): 
   if (compileCacheFolder === null) return onnxRuntime('nothing is measured without a compile cache');
   try {
     const measurement = await measured({ ...settings, compileCacheFolder, openvinoFolder }, device, network);
-    return fasterOf(measurement, onnxRuntime, openvinoIn(openvinoFolder));
+    const faster = fasterOf(measurement, onnxRuntime, openvinoIn(openvinoFolder));
+    // An earlier start may have measured, and a file of the same size or koffi may be broken since.
+    if (faster.runtime.name === 'openvino') await loadOpenvino(openvinoFolder);
+    return faster;
   } catch (error) {
+    if (error instanceof Text2ImgError && error.code === 'runtime_unavailable')
+      return onnxRuntime('OpenVINO is broken', `${error.message} ONNX Runtime is used instead.`);
     return onnxRuntime(`the runtimes could not be measured: ${messageOf(error)}`);
   }
 }
@@ -148,9 +153,21 @@ function fasterOf(
   if (times !== undefined && isOpenvinoFaster(times))
     return { runtime: openvino, reason: `measured: ${timesText(times)}` };
   if (times !== undefined) return onnxRuntime(`measured: ${timesText(times)}`);
-  return onnxRuntime(
-    problem === undefined ? 'measuring OpenVINO ended the engine twice' : `OpenVINO failed: ${problem}`,
-  );
+  const [reason, what] =
+    problem === undefined
+      ? ['measuring OpenVINO ended the engine twice', 'measuring it ended the engine twice']
+      : [`OpenVINO failed: ${problem}`, 'it failed when it was measured'];
+  return onnxRuntime(reason, `OpenVINO is not used, because ${what}. Run "text2img doctor" to check it.`);
+}
+
+/** @throws `runtime_unavailable`, for every reason */
+async function loadOpenvino(folder: string): Promise<void> {
+  const { openCore } = await import('../../runtime/openvino/core.ts');
+  try {
+    await openCore(folder);
+  } catch (error) {
+    throw new Text2ImgError('runtime_unavailable', messageOf(error), { cause: error });
+  }
 }
 
 interface MeasureSettings extends RuntimeSettings {
@@ -166,6 +183,8 @@ async function measured(
   const { graphFor, height, width, pixels } = network;
   const path = measurementPath(folder, graphFor('float32'), threads);
   return await measureOnce(folder, path, async () => {
+    // A command mends a library that does not load, so that is no measurement to keep.
+    await loadOpenvino(openvinoFolder);
     const openvino = openvinoIn(openvinoFolder);
     try {
       const { divisor, passMs } = await timePasses(

@@ -1,4 +1,7 @@
-/** Sinusoids of the timestep and the MLP on them, in float32. Source: diffusers models/embeddings.py, get_timestep_embedding, TimestepEmbedding. */
+/**
+ * Sinusoids of the timestep, in float32, and the MLP on them, in the compute type. Source: diffusers models/embeddings.py, get_timestep_embedding,
+ * TimestepEmbedding.
+ */
 import type { GraphBuilder, Value } from '../../onnx/graph.ts';
 import type { Activation } from '../activation.ts';
 import { activate, concat, linear, multiply } from './primitives.ts';

@@ -50,12 +50,23 @@ export type OpenVinoFunctions = ReturnType<typeof declare>;
 
 /** @throws `runtime_unavailable` where koffi or the library cannot be loaded */
 export async function loadFunctions(libraryPath: string): Promise<OpenVinoFunctions> {
+  const koffi = await loadKoffi();
   try {
-    const { default: koffi } = await import('koffi');
     return declare(koffi, koffi.load(libraryPath));
   } catch (error) {
     throw openvinoUnavailable(
       `it could not be loaded: ${messageOf(error)}. Run "${OPENVINO_SETUP}" to check its files.`,
+      { cause: error },
+    );
+  }
+}
+
+async function loadKoffi(): Promise<typeof Koffi> {
+  try {
+    return (await import('koffi')).default;
+  } catch (error) {
+    throw openvinoUnavailable(
+      `koffi cannot be loaded: ${messageOf(error)}. Run "npm install koffi" to bring it back.`,
       { cause: error },
     );
   }

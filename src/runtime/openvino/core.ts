@@ -4,7 +4,7 @@ import { excerpt, quote } from '../../lib/foreign-text.ts';
 import { memoryRefusal } from '../../lib/memory-errors.ts';
 import { type Box, type Handle, loadFunctions, type OpenVinoFunctions, STATUS } from './bindings.ts';
 import { errorText } from './error-text.ts';
-import { openvinoUnavailable, requireLibraries } from './library-folder.ts';
+import { OPENVINO_SETUP, openvinoUnavailable, requireLibraries } from './library-folder.ts';
 import { OPENVINO_VERSION } from './release.ts';
 
 const cores = new Map<string, Promise<OpenVinoCore>>();
@@ -37,7 +37,7 @@ export class OpenVinoCore {
     // "2026.4.1-22982-…": the release, then the build.
     if (buildNumber.split('-')[0] !== OPENVINO_VERSION)
       throw openvinoUnavailable(
-        `the library in ${folder} is of release ${quote(buildNumber)}, not ${OPENVINO_VERSION}.`,
+        `the library in ${folder} is of release ${quote(buildNumber)}, not ${OPENVINO_VERSION}. Run "${OPENVINO_SETUP}" to download it again.`,
       );
     return new OpenVinoCore(functions);
   }

@@ -5,6 +5,7 @@ import { OPTIONS } from '../../../src/config/options.ts';
 import { DEFAULT_LIMITS } from '../../../src/job/limits.ts';
 import { parsePromptDocument } from '../../../src/job/prompt-document.ts';
 import { cachingWarnings, isWholePass } from '../../../src/pipelines/parts/feature-caching.ts';
+import { SHORT_SCHEDULER_NAMES } from '../../../src/schedulers/scheduler-names.ts';
 import { copyOfBase } from '../../checkpoint/checkpoint-copies.ts';
 import { drawDocuments } from '../draw-jobs.ts';
 
@@ -52,6 +53,21 @@ test('an interval of 1 is refused with the values that are allowed, in a documen
 });
 
 const SMALL = { num_inference_steps: 5, width: 48, height: 40, scheduler: 'EulerAncestralDiscreteScheduler' };
+/** The edm_ schedulers are for models that were trained with their noise alone. */
+const SCHEDULERS = SHORT_SCHEDULER_NAMES.filter((name) => !name.startsWith('edm_'));
+
+test('every scheduler generates with feature caching, and each image is another one than without', async (t) => {
+  assert.ok(SCHEDULERS.length > 20);
+  const documents = SCHEDULERS.map((scheduler) => ({ text: 'a fox', seed: 1, ...SMALL, scheduler }));
+  const cached = documents.map((document) => ({ ...document, deep_cache: 3 }));
+  const drawn = await drawDocuments(copyOfBase(t), [...documents, ...cached]);
+  for (const [index, scheduler] of SCHEDULERS.entries()) {
+    const [whole, shallow] = [drawn[index], drawn[SCHEDULERS.length + index]];
+    assert.deepEqual([whole?.error, shallow?.error], [undefined, undefined], scheduler);
+    assert.equal(shallow?.pixels.length, 1, scheduler);
+    assert.notDeepEqual(shallow?.pixels, whole?.pixels, scheduler);
+  }
+});
 
 test('a branch that the UNet has not is refused with the largest one, and other jobs are generated', async (t) => {
   const [bad, good] = await drawDocuments(copyOfBase(t), [
