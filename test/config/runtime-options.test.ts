@@ -16,7 +16,10 @@ for (const [flags, message] of [
   [{ weights: 'int8', device: 'webgpu' }, /--device webgpu/],
   [{ weights: 'int8', device: 'cuda:0,cuda:1' }, /--device cuda:0/],
   [{ runtime: 'openvino', device: 'cuda' }, /^--runtime openvino is for the CPU/],
-  [{ runtime: 'openvino', dtype: 'float16' }, /computes in float32 or bfloat16 .*--dtype float16; give auto, float32 or/],
+  [
+    { runtime: 'openvino', dtype: 'float16' },
+    /computes in float32 or bfloat16 .*--dtype float16; give auto, float32 or/,
+  ],
   [{ dtype: 'bfloat16', device: 'cuda' }, /^--dtype bfloat16 is for the CPU/],
   [{ dtype: 'bfloat16', runtime: 'onnxruntime' }, /needs OpenVINO/],
   [{ dtype: 'bfloat16', runtime: 'onnxruntime-c' }, /needs OpenVINO .*--runtime onnxruntime-c/],
@@ -57,7 +60,7 @@ for (const [flags, message] of [
     '--runtime "tensorrt" is not allowed; it must be auto, onnxruntime, onnxruntime-c or openvino.',
   ],
   [{ dtype: 'int4' }, '--dtype "int4" is not allowed; it must be auto, float32, float16 or bfloat16.'],
-  [{ 'deep-cache': '1' }, '--deep-cache "1" is not allowed; it must be a whole number, at least 2, or 0 for off.'],
+  [{ deepCache: '1' }, '--deep-cache "1" is not allowed; it must be a whole number, at least 2, or 0 for off.'],
 ] as const)
   test(`${JSON.stringify(flags)} is refused with the values that are allowed`, async () => {
     await assert.rejects(check(flags), { code: 'invalid_option', message });

@@ -38,6 +38,9 @@ registerHooks({ resolve(name, context, next) {
   };
   const { code, stderr } = await generate('openvino');
   assert.equal(code, 5, stderr);
-  assert.match(stderr, /OpenVINO cannot be used: koffi cannot be loaded: .*Run "npm install koffi".*runtime_unavailable/s);
+  assert.match(
+    stderr,
+    /OpenVINO cannot be used: koffi cannot be loaded: .*Run "npm install koffi".*runtime_unavailable/s,
+  );
   assert.equal((await generate('auto')).code, 0);
 });
