@@ -36,6 +36,8 @@ export interface OpenNetworkOptions extends GraphChoice {
   readonly use: OpenOptions['use'];
   /** Another arithmetic than the device's; a network that is open in it already is not opened again. */
   readonly computeType?: ComputeType;
+  /** Absent: the form that is fastest on the device. */
+  readonly form?: 'portable';
 }
 
 /** The sizes of a graph's inputs that differ from run to run. */
@@ -46,6 +48,8 @@ export interface PlannedRun extends GraphChoice {
   /** A network's name in the family's list. */
   readonly component: string;
   readonly computeType?: ComputeType;
+  /** As of `OpenNetworkOptions`. */
+  readonly form?: 'portable';
   readonly sizes: RunSizes;
   /** Of inputs that the pipeline keeps from run to run. */
   readonly keptBytes?: number;

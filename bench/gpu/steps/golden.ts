@@ -38,6 +38,8 @@ export async function goldenStep(task: TaskOf<'golden'>, report: Report): Promis
     const seconds = await secondsOf(async () => {
       pixels = await draw(name, runtime, { dtype: computeType, graphForm: form === 'portable' ? form : 'auto' });
     });
+    // The numbers would be another runtime's.
+    if (runtime.opened() === 0) throw new Error('no network was opened on the runtime that this step is about');
     report({ what: name, ...differenceOf(pixels.actual, pixels.expected, PIXEL_RANGE), seconds });
   }
 }
@@ -48,6 +50,14 @@ interface Pixels {
   readonly expected: Buffer;
 }
 
+/** With this name the engine takes the runtime that chose the device, which is the given one. With none it would look for the fastest by itself. */
+const PREFERRED = { runtime: 'onnxruntime' } as const;
+
+interface AnsweringRuntime extends Runtime {
+  /** Networks so far. */
+  readonly opened: () => number;
+}
+
 interface GoldenSettings {
   readonly dtype: ComputeType;
   readonly graphForm: 'auto' | 'portable';
@@ -55,7 +65,7 @@ interface GoldenSettings {
 
 async function draw(name: string, runtime: Runtime, settings: GoldenSettings): Promise<Pixels> {
   // Some GPU: the runtime answers with the device that it means.
-  const { images } = await drawCase(name, { runtime, settings: { device: 'cuda:0', ...settings } });
+  const { images } = await drawCase(name, { runtime, settings: { device: 'cuda:0', ...PREFERRED, ...settings } });
   const files = readCase(name).expected.map((file) => readFileSync(join(GOLDEN, name, file)));
   return {
     actual: Buffer.concat(images.map(({ image }) => image.pixels)),
@@ -67,11 +77,17 @@ async function draw(name: string, runtime: Runtime, settings: GoldenSettings): P
  * The runtime with the answer that the first step had from the device. Otherwise every case would ask again, in a process of its own. For the same
  * reason a CPU is said to compute in float16 here: its graphs run, in float32.
  */
-function answering(runtime: Runtime, { device, computeType, form }: TaskOf<'golden'>): Runtime {
+function answering(runtime: Runtime, { device, computeType, form }: TaskOf<'golden'>): AnsweringRuntime {
   const kind = device === 'cpu' ? 'cpu' : 'gpu';
   const wanted: GraphForm | undefined = form === 'auto' ? runtime.graphForm?.(device) : form;
+  let opened = 0;
   return {
     ...runtime,
+    opened: () => opened,
+    open: async (graph, options) => {
+      opened++;
+      return await runtime.open(graph, options);
+    },
     devices: () => Promise.resolve([{ device, kind, computeTypes: [computeType] }]),
     graphForm: () => wanted ?? 'portable',
   };

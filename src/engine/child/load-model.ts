@@ -88,7 +88,7 @@ export async function loadModel(
   });
   const turns = takeTurns({ ...memory, lowMemory });
   const livingAt = (component: string, wanted: WantedGraph): number =>
-    buildGraph(checkpoint, component, { ...wanted, weightType, form }).activationBytes;
+    buildGraph(checkpoint, component, { form, ...wanted, weightType }).activationBytes;
   await using stack = new AsyncDisposableStack();
   const opener = stack.use(
     new NetworkOpener({
@@ -97,10 +97,11 @@ export async function loadModel(
       deviceName: device.name,
       computeType,
       graphOf: (component, wanted) => {
-        const isProved = wanted.computeType === computeType && wanted.graph === undefined;
+        const isProved =
+          wanted.computeType === computeType && wanted.graph === undefined && wanted.form === undefined;
         return (
           (isProved ? ownValue(proved, component) : undefined) ??
-          buildGraph(checkpoint, component, { ...wanted, weightType, form })
+          buildGraph(checkpoint, component, { form, ...wanted, weightType })
         );
       },
       threads: settings.threads,

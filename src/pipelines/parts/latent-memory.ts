@@ -5,9 +5,8 @@
 import { Text2ImgError } from '../../errors/text2img-error.ts';
 import { SIDE_MULTIPLE_PX } from '../../job/request-fields.ts';
 import { gigabytesText } from '../../lib/gigabytes.ts';
-import type { ImageSize, LoadTools, OpenNetworkOptions, PlannedRun, RunSizes, Shortage } from '../family.ts';
-
-type Precision = Pick<OpenNetworkOptions, 'computeType'>;
+import type { ImageSize, LoadTools, PlannedRun, RunSizes, Shortage } from '../family.ts';
+import type { Precision } from './precision.ts';
 
 export interface LatentMemoryOptions {
   readonly shortage: NonNullable<LoadTools['shortage']>;

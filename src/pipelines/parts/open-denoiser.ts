@@ -6,8 +6,7 @@ import { float32, floatsOf } from '../../runtime/tensors.ts';
 import type { LoadTools, OpenNetworkOptions } from '../family.ts';
 import { batchedConditions, type Condition, type ConditionRow } from './conditions.ts';
 import type { CachingDenoiser, Denoiser, DenoiserInput } from './networks.ts';
-
-type Precision = Pick<OpenNetworkOptions, 'computeType'>;
+import type { Precision } from './precision.ts';
 
 /** @throws all of `LoadTools.open` */
 export async function openDenoiser(

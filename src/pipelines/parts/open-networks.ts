@@ -4,18 +4,16 @@ import { omitUndefined } from '../../lib/omit-undefined.ts';
 import { featureBytes } from '../../networks/unet-2d-branches.ts';
 import type { UNet2DConditionConfig } from '../../networks/unet-2d-condition-config.ts';
 import { float32, floatsOf } from '../../runtime/tensors.ts';
-import type { LoadTools, OpenNetworkOptions } from '../family.ts';
+import type { LoadTools } from '../family.ts';
 import type { Denoiser, FullPrecision, Networks, VaeDecoder } from './networks.ts';
 import { openDenoiser } from './open-denoiser.ts';
 import { gigabytesText } from '../../lib/gigabytes.ts';
 import { type VaeConfig, vaeScaleFactor } from './vae-sizes.ts';
 import { LatentMemory } from './latent-memory.ts';
 import { knownRgbFactors, type RgbFactors } from './latents-to-rgb.ts';
+import { FULL_PRECISION, type Precision } from './precision.ts';
 import { openPreviewDecoder, type PreviewDecoder } from './preview-decoder.ts';
 import { isTiny, requireTiles, tiledDecoder, tileSizes } from './vae-tiles.ts';
-
-type Precision = Pick<OpenNetworkOptions, 'computeType'>;
-const FULL: Precision = { computeType: 'float32' };
 
 type Vae = Pick<CheckpointNetwork<VaeConfig>, 'networkClass' | 'config' | 'configPath'>;
 
@@ -75,7 +73,10 @@ export async function openLatentNetworks(
     vae.networkClass.computeType(vae.config, vaePrecision.computeType ?? tools.settings.computeType) === 'float32';
   return {
     ...networks,
-    fullPrecision: { denoiser: () => denoiser(FULL), ...(isWide ? {} : { vae: () => decoder(FULL) }) },
+    fullPrecision: {
+      denoiser: () => denoiser(FULL_PRECISION),
+      ...(isWide ? {} : { vae: () => decoder(FULL_PRECISION) }),
+    },
   };
 }
 

@@ -3,11 +3,10 @@ import type { CheckpointNetwork } from '../../checkpoint/checkpoint.ts';
 import type { ClipTextConfig } from '../../networks/clip-text-config.ts';
 import type { Network } from '../../runtime/contract.ts';
 import { floatsOf, int32 } from '../../runtime/tensors.ts';
-import type { LoadTools, OpenNetworkOptions } from '../family.ts';
+import type { LoadTools } from '../family.ts';
 import { KeptEmbeddings } from './kept-embeddings.ts';
 import type { TextEncoder } from './networks.ts';
-
-type Precision = Pick<OpenNetworkOptions, 'computeType'>;
+import { FULL_PRECISION, type Precision } from './precision.ts';
 
 interface EncoderOptions {
   /** Its name in the family's list. */
@@ -92,5 +91,5 @@ async function inBothPrecisions(
 ): Promise<OpenedTextEncoder> {
   const opened = { textEncoder: await open({}), kept: new KeptEmbeddings() };
   if (settings.computeType === 'float32') return opened;
-  return { ...opened, fullPrecision: () => open({ computeType: 'float32' }) };
+  return { ...opened, fullPrecision: () => open(FULL_PRECISION) };
 }

@@ -26,7 +26,10 @@ interface Capture {
   readonly id: number;
   readonly inputs: ReadonlyMap<string, DeviceValue>;
   readonly outputs: ReadonlyMap<string, DeviceValue>;
-  /** Tensors of the device whose numbers lie in the inputs already, such as an embedding that is the same at every step. */
+  /**
+   * Tensors of the device whose numbers lie in the inputs already, such as an embedding that is the same at every step. Only the run before this one may
+   * have left them there: a recorded run writes its intermediate values where it once had them, and the arena has given that memory to others since.
+   */
   readonly copied: Map<string, DeviceValue>;
 }
 
@@ -42,6 +45,8 @@ export class CapturedRuns implements Disposable {
   /** The one that was used least recently comes first. */
   readonly #captures = new Map<string, Capture>();
   #lastId = 0;
+  /** Of the run before; undefined: it was not recorded. */
+  #lastCapture: Capture | undefined;
 
   constructor(session: OpenSession, memory: DeviceMemory, most: number) {
     const { environment, handle } = session;
@@ -63,6 +68,8 @@ export class CapturedRuns implements Disposable {
   async run(request: RunRequest): Promise<Tensors> {
     const key = JSON.stringify(Object.entries(request.inputs).map(([name, { type, shape }]) => [name, type, shape]));
     const capture = this.#captures.get(key) ?? this.#begin(key, request.inputs);
+    if (capture !== this.#lastCapture) capture?.copied.clear();
+    this.#lastCapture = capture;
     if (capture === undefined) return await this.#runOnce(key, request);
     this.#captures.delete(key);
     this.#captures.set(key, capture);

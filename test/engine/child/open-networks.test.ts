@@ -25,6 +25,8 @@ interface Drawing {
   readonly warnings: readonly string[];
   /** How often float32 graphs were asked for. */
   readonly widened: number;
+  /** Of the float32 graphs; undefined: as the device wants them. */
+  readonly forms: readonly (string | undefined)[];
 }
 
 interface Changes {
@@ -42,6 +44,7 @@ async function draw(
 ): Promise<Drawing> {
   const checkpoint = await openKnown(folder);
   let widened = 0;
+  const forms: (string | undefined)[] = [];
   await using opener = new NetworkOpener({
     runtime: DEFAULT_RUNTIME,
     device: 'cpu',
@@ -49,6 +52,7 @@ async function draw(
     graphOf: (component, choice) => {
       if (choice.computeType !== computeType) {
         widened++;
+        forms.push(choice.form);
         onWidened?.(component);
       }
       return buildGraph(checkpoint, component, choice);
@@ -101,7 +105,7 @@ async function draw(
   );
   if (failure !== undefined) throw failure;
   assert.equal(images.length, 2);
-  return { rgb: Buffer.concat(images.map(({ pixels }) => pixels)), warnings, widened };
+  return { rgb: Buffer.concat(images.map(({ pixels }) => pixels)), warnings, widened, forms };
 }
 
 test('what float16 can hold is drawn in float16, and no network is opened twice', async (t) => {
@@ -109,10 +113,10 @@ test('what float16 can hold is drawn in float16, and no network is opened twice'
   assert.deepEqual([warnings, widened], [[], 0]);
 });
 
-test('an autoencoder that overflows decodes again in float32', async (t) => {
+test('an autoencoder that overflows decodes again in float32, in the portable form', async (t) => {
   const folder = copyWithLarge(t, VAE, 'decoder.up_blocks.1.resnets.0.conv1.bias');
-  const { warnings, widened } = await draw(folder, 'float16');
-  assert.equal(widened, 1);
+  const { warnings, forms } = await draw(folder, 'float16');
+  assert.deepEqual(forms, ['portable']);
   assert.deepEqual(
     warnings.map((sentence) => sentence.replace(/,.*/, '')),
     ['Image 1 was decoded again in float32', 'Image 2 was decoded again in float32'],
@@ -131,7 +135,8 @@ test('an autoencoder whose configuration says that it overflows decodes in float
 
 test('a UNet that overflows draws again in float32, and only the text encoder and the autoencoder keep float16', async (t) => {
   const folder = copyWithLarge(t, UNET, 'mid_block.resnets.0.conv1.bias');
-  const { warnings, rgb } = await draw(folder, 'float16');
+  const { warnings, rgb, forms } = await draw(folder, 'float16');
+  assert.deepEqual(forms, ['portable']);
   assert.deepEqual(
     warnings.map((sentence) => sentence.replace(/,.*/, '')),
     ['Image 1 was generated again in float32', 'Image 2 was generated again in float32'],
@@ -206,13 +211,13 @@ test('XL: a pooled prompt that overflows is encoded again in float32, and nothin
     readFileSync(new URL('../../golden/base-xl/text_encoder_2/config.json', import.meta.url), 'utf8'),
   ) as { num_hidden_layers: number };
   const name = `text_model.encoder.layers.${layers - 1}.mlp.fc1.bias`;
-  const { warnings, widened } = await draw(copyWithLarge(t, SECOND_TEXT, name, 'base-xl'), 'float16');
+  const { warnings, forms } = await draw(copyWithLarge(t, SECOND_TEXT, name, 'base-xl'), 'float16');
   assert.deepEqual(
     warnings.map((sentence) => sentence.replace(/,.*/, '')),
     ['The prompt was encoded again in float32', 'The negative prompt was encoded again in float32'],
   );
   // The autoencoder, whose configuration asks for it, and the text encoder.
-  assert.equal(widened, 2);
+  assert.deepEqual(forms, [undefined, 'portable']);
 });
 
 test('XL: an autoencoder whose configuration says nothing about float16 decodes in float32 at once; one that says that it fits does so when it overflows', async (t) => {

@@ -92,6 +92,25 @@ suite('runs with places of their own', { skip: NO_C_API }, () => {
     for (const value of values) value[Symbol.dispose]();
   });
 
+  test('a tensor of the device is copied once for runs of one shape that follow each other, and again after any other run', async (t) => {
+    const copyInto = t.mock.method(DeviceMemory.prototype, 'copyInto');
+    const copied = async (run: () => Promise<unknown>): Promise<number | undefined> => {
+      copyInto.mock.resetCalls();
+      await run();
+      return copyInto.mock.calls[0]?.arguments[0].length;
+    };
+    using opened = await openCaptured(arithmetic(), ['sum', 'product'], 4);
+    using there = await new DeviceMemory(await openEnvironment(), 'cpu', undefined).copy(filled(10, [1, 2]));
+    const pass = async (): Promise<void> => {
+      assert.deepEqual([...floatsOf(await opened.run({ a: filled(1, [1, 2]), b: there }), 'sum')], [11, 11]);
+    };
+    const other = (): Promise<unknown> => opened.run({ a: filled(1, [3, 3]), b: filled(2, [3, 3]) });
+    const counts: (number | undefined)[] = [];
+    // Not recorded, recorded, replayed; then an other run that is not recorded, one that is, and one that is replayed.
+    for (const run of [pass, pass, pass, other, pass, pass, other, pass, other, pass]) counts.push(await copied(run));
+    assert.deepEqual(counts, [undefined, 2, 1, undefined, 2, 1, 2, 2, 2, 2]);
+  });
+
   test('a wrong input is inference_failed, and the next run is right', async () => {
     using opened = await openCaptured(arithmetic(), ['sum', 'product'], 2);
     const inputs = { a: filled(1, [1, 2]), b: filled(2, [1, 2]) };
