@@ -30,12 +30,16 @@ export interface GpuOptions {
   readonly packLibraries: 'none' | 'provider' | 'all';
   /** Like 90: the provider in the pack has the code for this compute capability only. */
   readonly packArchitecture: number | undefined;
+  /** Of the largest part. */
+  readonly packPartBytes: number;
 }
 
 const MODELS: readonly ModelName[] = ['sd15', 'sdxl'];
 const PACKED = ['none', 'provider', 'all'] as const;
 const TINY_STEPS = '2';
 const STEPS = '20';
+const MEGABYTE = 1_000_000;
+const LARGEST_PART_MB = 60;
 
 /** @throws a sentence about an option that is wrong */
 export function readOptions(args: readonly string[]): GpuOptions {
@@ -58,6 +62,7 @@ export function readOptions(args: readonly string[]): GpuOptions {
       pack: { type: 'string' },
       'pack-libraries': { type: 'string', default: 'provider' },
       'pack-capability': { type: 'string' },
+      'pack-part-mb': { type: 'string', default: String(LARGEST_PART_MB) },
     },
   });
   return {
@@ -76,6 +81,7 @@ export function readOptions(args: readonly string[]): GpuOptions {
     list: values.list,
     pack: values.pack,
     packArchitecture: capabilityOf(values['pack-capability']),
+    packPartBytes: partBytes(values['pack-part-mb']),
     packLibraries: oneOf('--pack-libraries', values['pack-libraries'], PACKED),
   };
 }
@@ -94,6 +100,13 @@ function capabilityOf(text: string | undefined): number | undefined {
   if (major === undefined)
     throw new Error(`--pack-capability is ${JSON.stringify(text)}; it takes a compute capability such as 9.0`);
   return Number(major) * 10 + Number(minor);
+}
+
+function partBytes(text: string): number {
+  const megabytes = whole('--pack-part-mb', text);
+  if (megabytes > LARGEST_PART_MB)
+    throw new Error(`--pack-part-mb is ${JSON.stringify(text)}; it takes whole numbers from 1 to ${LARGEST_PART_MB}`);
+  return megabytes * MEGABYTE;
 }
 
 function positive(flag: string, text: string): number {

@@ -27,7 +27,6 @@ import type { GpuOptions } from './options.ts';
 import { codeFiles, packageFiles, ROOT } from './pack-files.ts';
 import { writeThin } from './thin-library.ts';
 
-const PART_BYTES = 60_000_000;
 const SCRIPT = 'run.sh';
 const CUDA_PROVIDER = 'libonnxruntime_providers_cuda.so';
 const PROVIDER = /^libonnxruntime_providers_(?:cuda|shared)\.so$/;
@@ -49,12 +48,13 @@ interface PackedPart {
 }
 
 type LibraryOptions = Pick<GpuOptions, 'libraries' | 'packLibraries' | 'packArchitecture'>;
+type PackOptions = LibraryOptions & Pick<GpuOptions, 'packPartBytes'>;
 
 /** @throws a sentence where tar or xz is missing, or the libraries cannot be had */
-export async function writePack(folder: string, options: LibraryOptions): Promise<void> {
+export async function writePack(folder: string, options: PackOptions): Promise<void> {
   const thin = mkdtempSync(join(tmpdir(), 'text2img-pack-'));
   try {
-    await writeParts(await archives(options, thin), { folder, partBytes: PART_BYTES, say: console.log });
+    await writeParts(await archives(options, thin), { folder, partBytes: options.packPartBytes, say: console.log });
   } finally {
     rmSync(thin, { recursive: true, force: true });
   }
