@@ -16,6 +16,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { readOptions } from '../../bench/gpu/options.ts';
 import { type Archive, writeParts } from '../../bench/gpu/pack.ts';
 import { codeFiles, packageFiles, ROOT } from '../../bench/gpu/pack-files.ts';
 
@@ -78,6 +79,13 @@ test('the pack is in parts of the size that was asked for, with a script', () =>
   assert.ok(parts.length > 2, parts.join());
   for (const name of parts) assert.ok(readFileSync(join(packed, name)).length <= PART_BYTES, name);
   assert.ok(existsSync(join(packed, 'run.sh')));
+});
+
+test('parts have at most 60 MB, and fewer where that is asked for', () => {
+  const bytesOf = (...args: readonly string[]): number => readOptions(['--pack', place, ...args]).packPartBytes;
+  assert.deepEqual([bytesOf(), bytesOf('--pack-part-mb', '15')], [60e6, 15e6]);
+  for (const wrong of ['0', '61', '1.5', 'many'])
+    assert.throws(() => bytesOf('--pack-part-mb', wrong), new RegExp(`--pack-part-mb is "${wrong}"`));
 });
 
 test('missing parts are named, and nothing is unpacked', () => {
