@@ -85,6 +85,20 @@ function firstSteps({ golden: cases }: PlanOptions): readonly Step[] {
       needsSeconds: NEEDS.golden,
       task: { kind: 'golden', computeType: 'float16', form: 'auto', runtime: 'onnxruntime-c', cases },
     },
+    {
+      id: 'golden-deterministic',
+      part: 'b',
+      about: 'golden cases through onnxruntime-c as with --deterministic: float32, TF32 off by its own option, differences of 255',
+      needsSeconds: NEEDS.golden,
+      task: {
+        kind: 'golden',
+        computeType: 'float32',
+        form: 'portable',
+        runtime: 'onnxruntime-c',
+        deterministic: true,
+        cases,
+      },
+    },
   ];
 }
 

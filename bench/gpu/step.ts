@@ -22,6 +22,8 @@ export type StepTask =
       /** `auto`: as the runtime wants it. */
       readonly form: GraphForm | 'auto';
       readonly runtime: 'onnxruntime' | 'onnxruntime-c';
+      /** As `--deterministic`: through onnxruntime-c it turns TF32 off. */
+      readonly deterministic?: true;
     }
   | { readonly kind: 'weights'; readonly model: ModelName }
   | { readonly kind: 'profile'; readonly model: ModelName; readonly form: GraphForm }

@@ -39,12 +39,14 @@ suite('all steps', () => {
       else if (id === 'golden-fused') assert.match(reason, /the CPU has no fused operators/);
       else assert.equal(state, 'done', `${id}: ${reason}`);
     }
-    assert.equal(Object.keys(results.steps).length, 32, Object.keys(results.steps).join());
+    assert.equal(Object.keys(results.steps).length, 33, Object.keys(results.steps).join());
   });
 
   test('a golden case is as near to diffusers as in its own test, and float16 is near', () => {
     const [exact] = results.steps['golden-float32']?.rows ?? [];
     const [half] = results.steps['golden-float16']?.rows ?? [];
+    const [deterministic] = results.steps['golden-deterministic']?.rows ?? [];
+    assert.ok(Number(deterministic?.['largest']) <= 1, JSON.stringify(deterministic));
     assert.ok(Number(exact?.['largest']) <= 1, JSON.stringify(exact));
     assert.ok(Number(half?.['psnrDb'] ?? Infinity) >= 40, JSON.stringify(half));
   });

@@ -29,14 +29,15 @@ const SOME = [
 
 /** @throws the failure of the first case that fails; those before it are reported */
 export async function goldenStep(task: TaskOf<'golden'>, report: Report): Promise<void> {
-  const { device, computeType, cases, form } = task;
+  const { device, computeType, cases, form, deterministic = false } = task;
   if (form === 'fused' && device === 'cpu') throw new StepEnds('not-run', 'the CPU has no fused operators');
   const runtime = answering(task.runtime === 'onnxruntime' ? BINDING : onnxRuntimeC(), task);
   const names = cases === 'all' ? CASE_NAMES : cases === 'some' ? SOME : cases.split(',');
   for (const name of names) {
     let pixels: Pixels = { actual: Buffer.alloc(0), expected: Buffer.alloc(0) };
     const seconds = await secondsOf(async () => {
-      pixels = await draw(name, runtime, { dtype: computeType, graphForm: form === 'portable' ? form : 'auto' });
+      const graphForm = form === 'portable' ? form : 'auto';
+      pixels = await draw(name, runtime, { dtype: computeType, graphForm, deterministic });
     });
     // The numbers would be another runtime's.
     if (runtime.opened() === 0) throw new Error('no network was opened on the runtime that this step is about');
@@ -61,6 +62,7 @@ interface AnsweringRuntime extends Runtime {
 interface GoldenSettings {
   readonly dtype: ComputeType;
   readonly graphForm: 'auto' | 'portable';
+  readonly deterministic: boolean;
 }
 
 async function draw(name: string, runtime: Runtime, settings: GoldenSettings): Promise<Pixels> {
