@@ -88,7 +88,8 @@ function firstSteps({ golden: cases }: PlanOptions): readonly Step[] {
     {
       id: 'golden-deterministic',
       part: 'b',
-      about: 'golden cases through onnxruntime-c as with --deterministic: float32, TF32 off by its own option, differences of 255',
+      about:
+        'golden cases through onnxruntime-c as with --deterministic: float32, TF32 off by its own option, differences of 255',
       needsSeconds: NEEDS.golden,
       task: {
         kind: 'golden',

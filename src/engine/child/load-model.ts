@@ -97,8 +97,7 @@ export async function loadModel(
       deviceName: device.name,
       computeType,
       graphOf: (component, wanted) => {
-        const isProved =
-          wanted.computeType === computeType && wanted.graph === undefined && wanted.form === undefined;
+        const isProved = wanted.computeType === computeType && wanted.graph === undefined && wanted.form === undefined;
         return (
           (isProved ? ownValue(proved, component) : undefined) ??
           buildGraph(checkpoint, component, { form, ...wanted, weightType })
