@@ -27,8 +27,8 @@ interface Capture {
   readonly inputs: ReadonlyMap<string, DeviceValue>;
   readonly outputs: ReadonlyMap<string, DeviceValue>;
   /**
-   * Tensors of the device whose numbers lie in the inputs already, such as an embedding that is the same at every step. Only the run before this one may
-   * have left them there: a recorded run writes its intermediate values where it once had them, and the arena has given that memory to others since.
+   * Tensors of the device whose numbers lie in the inputs already, such as an embedding that is the same at every step. They hold until another run: a
+   * recorded run writes intermediate values where it once had them. The arena has given that memory to others since.
    */
   readonly copied: Map<string, DeviceValue>;
 }
