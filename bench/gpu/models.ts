@@ -1,6 +1,7 @@
 /** The models that are measured, by their configurations on the hub, and tiny ones with the same structure for trying the command. Their weights are random. */
+import { SHAPES, type ShapeName } from '../unet-shapes.ts';
 
-export type ModelName = 'sd15' | 'sdxl';
+export type ModelName = ShapeName;
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -23,19 +24,7 @@ const SD15_UNET = {
   sample_size: 64,
 };
 
-const XL_UNET = {
-  addition_embed_type: 'text_time',
-  addition_time_embed_dim: 256,
-  attention_head_dim: [5, 10, 20],
-  block_out_channels: [320, 640, 1280],
-  cross_attention_dim: 2048,
-  down_block_types: ['DownBlock2D', 'CrossAttnDownBlock2D', 'CrossAttnDownBlock2D'],
-  projection_class_embeddings_input_dim: 2816,
-  sample_size: 128,
-  transformer_layers_per_block: [1, 2, 10],
-  up_block_types: ['CrossAttnUpBlock2D', 'CrossAttnUpBlock2D', 'UpBlock2D'],
-  use_linear_projection: true,
-};
+const XL_UNET = SHAPES.sdxl.json;
 
 const VAE = {
   block_out_channels: [128, 256, 512, 512],

@@ -9,14 +9,7 @@ import type { BuiltGraph } from '../../src/onnx/graph.ts';
 import { ELEMENT_TYPES, encodeModel } from '../../src/onnx/onnx-schema.ts';
 import type { ElementType, HostTensor, Network, OpenOptions, Runtime } from '../../src/runtime/contract.ts';
 import { float32, floatsOf, isOnDevice } from '../../src/runtime/tensors.ts';
-
-const NO_WEIGHTS = {
-  component: 'none',
-  names: () => [],
-  has: () => false,
-  place: () => assert.fail('no weights are needed'),
-  smallTensor: () => undefined,
-};
+import { NO_WEIGHTS } from './no-weights.ts';
 
 /** `sum = a + b`, `product = a · b`. */
 function arithmetic(): BuiltGraph {

@@ -13,17 +13,10 @@ import { float32, floatsOf } from '../../../src/runtime/tensors.ts';
 import { LONG_INPUTS, longGraph, secondsOf } from '../long-graph.ts';
 import { NO_C_API } from './no-c-api.ts';
 import { openCaptured } from './open-captured.ts';
+import { NO_WEIGHTS } from '../no-weights.ts';
 
 const place = await mkdtemp(join(tmpdir(), 'text2img-c-captured-'));
 after(() => rm(place, { recursive: true, force: true }));
-
-const NO_WEIGHTS = {
-  component: 'none',
-  names: () => [],
-  has: () => false,
-  place: () => assert.fail('no weights are needed'),
-  smallTensor: () => undefined,
-};
 
 /** `sum = a + b`, `product = a · b`. */
 function arithmetic(): BuiltGraph {

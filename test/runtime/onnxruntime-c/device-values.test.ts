@@ -9,14 +9,7 @@ import { DEFAULT_RUNTIME, ONNX_RUNTIME_C } from '../../../src/runtime/registry.t
 import { float32, floatsOf, isOnDevice } from '../../../src/runtime/tensors.ts';
 import { openOnCpu } from '../open-on-cpu.ts';
 import { NO_C_API } from './no-c-api.ts';
-
-const NO_WEIGHTS = {
-  component: 'none',
-  names: () => [],
-  has: () => false,
-  place: () => assert.fail('no weights are needed'),
-  smallTensor: () => undefined,
-};
+import { NO_WEIGHTS } from '../no-weights.ts';
 
 /** `y = x + x`, `z = x · x`. */
 function graph(): BuiltGraph {

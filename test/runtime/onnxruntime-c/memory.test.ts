@@ -8,14 +8,7 @@ import { NO_PEAKS } from '../memory-of-opening.ts';
 import { openOnCpu } from '../open-on-cpu.ts';
 import { grownBytes } from './grown-bytes.ts';
 import { NO_C_API } from './no-c-api.ts';
-
-const NO_WEIGHTS = {
-  component: 'none',
-  names: () => [],
-  has: () => false,
-  place: () => assert.fail('no weights are needed'),
-  smallTensor: () => undefined,
-};
+import { NO_WEIGHTS } from '../no-weights.ts';
 
 /** A run, a failure or an opening that kept its megabyte of tensors or weights would leave 1000 MB. */
 const MOST_BYTES = 50e6;
