@@ -77,7 +77,7 @@ export const FOLDERS: Readonly<Record<string, Folder>> = {
   },
   runtime: {
     holds: 'runs graphs: contract.ts, the compile cache, and one folder for each runtime',
-    imports: ['errors', 'lib', 'onnx'],
+    imports: ['errors', 'lib', 'onnx', 'networks/form-sample.ts'],
     folders: { onnxruntime: 'the only importer of onnxruntime-node', 'onnxruntime/cuda': 'the libraries of setup cuda', 'onnxruntime-c': 'ONNX Runtime through its C API', nvidia: 'what NVIDIA’s driver says about its GPUs', openvino: 'OpenVINO, a second runtime for the CPU', wheels: 'downloads libraries out of Python packages' },
   },
   engine: {

@@ -276,7 +276,12 @@ function logReady(facts: Facts, { plan, logger, isOneOfSeveral }: ReadyOptions):
     ...omitUndefined({ gpu: facts.deviceName }),
     reason: facts.deviceReason,
     dtype: facts.dtype,
-    ...omitUndefined({ weights: facts.weights, runtime: facts.runtime, runtime_reason: facts.runtimeReason }),
+    ...omitUndefined({
+      weights: facts.weights,
+      runtime: facts.runtime,
+      runtime_reason: facts.runtimeReason,
+      form: facts.form,
+    }),
     load_ms: Math.round(facts.loadMs),
     ...(isOneOfSeveral && facts.device === 'cpu' ? { threads, ...omitUndefined({ cpus }) } : {}),
   });

@@ -1,5 +1,5 @@
 /** The check of ONNX Runtime's C API by `text2img doctor`: whether networks can run through it, which `auto` does with CUDA. */
-import type { DoctorFinding } from '../engine/doctor-probes.ts';
+import { type DoctorFinding, formText } from '../engine/doctor-probes.ts';
 import { ONNX_RUNTIME_C } from '../runtime/registry.ts';
 import type { CommandContext } from './command-context.ts';
 
@@ -16,9 +16,10 @@ export async function inspectCApi(engineEnvironment: CommandContext['environment
       detail: problem,
       advice: 'only CUDA needs it, and runs through ONNX Runtime’s Node binding without it; run "npm install"',
     };
-  const [gpu] = await ONNX_RUNTIME_C.devices({ only: 'cuda:0', environment: engineEnvironment });
-  const types = gpu?.computeTypes ?? [];
+  const [gpu] = await ONNX_RUNTIME_C.devices({ only: 'cuda:0', environment: engineEnvironment, triesFusedForm: true });
   const detail =
-    types.length > 0 ? `auto takes it for cuda:0, in ${types.join(' and ')}` : 'works; auto takes it for CUDA only';
+    gpu !== undefined && gpu.computeTypes.length > 0
+      ? `auto takes it for cuda:0, in ${gpu.computeTypes.join(' and ')}${formText(gpu)}`
+      : 'works; auto takes it for CUDA only';
   return { name: NAME, status: 'ok', detail };
 }

@@ -28,7 +28,7 @@ export async function probeMachine(
   gpus: readonly DoctorFinding[],
 ): Promise<readonly DoctorFinding[]> {
   const hasGpu = gpus.some(({ status }) => status !== 'missing');
-  const devices = await DEFAULT_RUNTIME.devices({ environment });
+  const devices = await DEFAULT_RUNTIME.devices({ environment, triesFusedForm: true });
   return [probeProcessor(), probeMemory(), ...gpus, ...devices.map((report) => deviceFinding(report, hasGpu))];
 }
 
@@ -63,11 +63,19 @@ function probeMemory(): DoctorFinding {
 
 type DeviceReport = Awaited<ReturnType<typeof DEFAULT_RUNTIME.devices>>[number];
 
+/** Which form networks have on it, behind what else is said of it. */
+export function formText({ device, fusedProblem }: DeviceReport): string {
+  if (DEFAULT_RUNTIME.graphForm?.(device) !== 'fused') return '';
+  if (fusedProblem === undefined) return ', with networks in the fused form';
+  return `, with networks in the portable form, which is slower; the fused form has trouble: ${fusedProblem}`;
+}
+
 /** @param hasGpu the driver lists one */
 function deviceFinding(report: DeviceReport, hasGpu: boolean): DoctorFinding {
   const { device, computeTypes, problem = 'it is unknown', advice: own } = report;
   const name = `device ${device.replace(/:0$/, '')}`;
-  if (computeTypes.length > 0) return { name, status: 'ok', detail: `works in ${computeTypes.join(' and ')}` };
+  if (computeTypes.length > 0)
+    return { name, status: 'ok', detail: `works in ${computeTypes.join(' and ')}${formText(report)}` };
   const isNotSetUp = device.startsWith('cuda') && problem.endsWith('is not installed');
   const advice = isNotSetUp ? (hasGpu ? SETUP_CUDA : NO_CUDA) : (own ?? ADVICE[device]);
   // A GPU that is there and does not work is a problem; one that nobody has is none.

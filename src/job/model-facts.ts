@@ -37,6 +37,8 @@ export const modelFactsSchema = z.object({
   /** Absent: the only one there is. */
   runtime: z.enum(['onnxruntime', 'onnxruntime-c', 'openvino']).optional(),
   runtimeReason: foreignText.optional(),
+  /** Of the networks' graphs, on a GPU. Absent: the CPU has one only. */
+  form: z.enum(['portable', 'fused']).optional(),
   /** One network at a time is in memory. */
   lowMemory: z.boolean().optional(),
   loadMs: z.number(),

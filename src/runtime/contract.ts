@@ -50,6 +50,8 @@ export interface DeviceReport {
   readonly problem?: string;
   /** A sentence: what the operator can do about the problem. */
   readonly advice?: string;
+  /** The device can be used, but not with graphs in the fused form. Why, as tried and without a full stop. */
+  readonly fusedProblem?: string;
 }
 
 /** Where a runtime keeps what it compiled, so that the next start is fast. */
@@ -88,10 +90,12 @@ export interface Runtime {
    * Tries the devices in a child process each, because one that fails may end its process.
    * @param only this one device; absent: all that the runtime knows
    * @param environment of the child processes; absent: this process' own
+   * @param triesFusedForm also tries graphs in the fused form, on devices whose `graphForm` it is
    */
   devices(options?: {
     readonly only?: Device;
     readonly environment?: Readonly<Record<string, string | undefined>>;
+    readonly triesFusedForm?: boolean | undefined;
   }): Promise<readonly DeviceReport[]>;
   /** The form in which a network's graph runs fastest on the device; absent: portable on all. */
   graphForm?(device: Device): GraphForm;

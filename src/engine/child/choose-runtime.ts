@@ -4,7 +4,7 @@ import { messageOf } from '../../lib/disk-errors.ts';
 import { omitUndefined } from '../../lib/omit-undefined.ts';
 import type { BuiltGraph, ComputeType } from '../../onnx/graph.ts';
 import type { ChosenDevice } from '../../runtime/choose-device.ts';
-import type { Runtime } from '../../runtime/contract.ts';
+import type { DeviceReport, Runtime } from '../../runtime/contract.ts';
 import { requireLibrary } from '../../runtime/onnxruntime-c/library.ts';
 import { hasBfloat16 } from '../../runtime/openvino/bfloat16.ts';
 import { findLibraries, requireLibraries } from '../../runtime/openvino/library-folder.ts';
@@ -18,6 +18,7 @@ import {
 } from '../../runtime/runtime-measurements.ts';
 import { timePasses } from '../../runtime/time-passes.ts';
 import type { EngineSettings } from '../protocol.ts';
+import { mayFuse } from './choose-form.ts';
 
 export interface ChosenRuntime {
   readonly runtime: Runtime;
@@ -25,6 +26,8 @@ export interface ChosenRuntime {
   readonly reason: string;
   /** A sentence that the user should read. */
   readonly warning?: string;
+  /** Of the device on this runtime, where it was asked on the way; it was tried with the fused form if the settings allow that. */
+  readonly report?: DeviceReport;
 }
 
 type RuntimeSettings = Pick<
@@ -34,6 +37,7 @@ type RuntimeSettings = Pick<
   | 'openvinoFolder'
   | 'dtype'
   | 'deterministic'
+  | 'graphForm'
   | 'threads'
   | 'compileCacheFolder'
   | 'compileCacheBytes'
@@ -103,7 +107,7 @@ export async function chooseRuntime(settings: RuntimeSettings, choice: Choice): 
     };
   if (runtime === 'onnxruntime-c') return { runtime: ONNX_RUNTIME_C, reason: asked };
   if (runtime === 'onnxruntime') return onnxRuntime(asked);
-  if (device.kind !== 'cpu') return await onGpu(device, deterministic);
+  if (device.kind !== 'cpu') return await onGpu(device, settings);
   if (deterministic) return onnxRuntime('--deterministic');
   const libraries = findLibraries(openvinoFolder);
   if (libraries.state === 'broken')
@@ -129,10 +133,11 @@ export async function chooseRuntime(settings: RuntimeSettings, choice: Choice): 
 }
 
 /** The C API where it can use the device as well: its tensors stay there, and it sets what the binding cannot. */
-async function onGpu(device: ChosenDevice<Runtime>, deterministic: boolean): Promise<ChosenRuntime> {
-  const [report] = await ONNX_RUNTIME_C.devices({ only: device.device });
+async function onGpu(device: ChosenDevice<Runtime>, settings: RuntimeSettings): Promise<ChosenRuntime> {
+  const { deterministic = false } = settings;
+  const [report] = await ONNX_RUNTIME_C.devices({ only: device.device, triesFusedForm: mayFuse(settings) });
   if (report?.computeTypes.includes(device.computeType) === true)
-    return { runtime: ONNX_RUNTIME_C, reason: 'tensors stay on the GPU' };
+    return { runtime: ONNX_RUNTIME_C, reason: 'tensors stay on the GPU', report };
   const { runtime } = device;
   if (report === undefined) return { runtime, reason: 'the only one for this device' };
   const { problem = `it does not compute in ${device.computeType}` } = report;

@@ -7,7 +7,6 @@ import { own as ownValue } from '../../lib/foreign-record.ts';
 import { freeMemoryBytes, freeMemoryForAllBytes } from '../../lib/free-memory.ts';
 import { omitUndefined } from '../../lib/omit-undefined.ts';
 import type { BuiltGraph } from '../../onnx/graph.ts';
-import type { GraphForm } from '../../onnx/graph-form.ts';
 import type { WeightType } from '../../onnx/weight-type.ts';
 import type { Pipeline } from '../../pipelines/contract.ts';
 import type { Family } from '../../pipelines/family.ts';
@@ -18,6 +17,7 @@ import { digestFile, identityOf } from '../../runtime/file-digest.ts';
 import type { Runtime } from '../../runtime/contract.ts';
 import { RUNTIMES } from '../../runtime/registry.ts';
 import type { EngineSettings } from '../protocol.ts';
+import { chooseForm } from './choose-form.ts';
 import { checkRuntime, type ChosenRuntime, chooseRuntime, type MeasuredNetwork } from './choose-runtime.ts';
 import { mostImages } from './batch-size.ts';
 import { residencyOfAll } from './engines-fit.ts';
@@ -66,9 +66,10 @@ export async function loadModel(
   const device = await chooseDevice(runtimes, checkRuntime(settings), dtypeOf(settings));
   const { computeType } = device;
   const { weights: weightType = 'float' } = settings;
-  const form = formFor(device, settings);
-  const proved = proveFit(checkpoint, computeType, { weightType, form });
   const isOnCpu = device.kind === 'cpu';
+  const onGpu = isOnCpu ? undefined : await chooseRuntime(settings, { device, network: undefined });
+  const { form, warning: formWarning } = await chooseForm({ ...device, ...onGpu }, settings);
+  const proved = proveFit(checkpoint, computeType, { weightType, form });
   // A GPU has memory of its own, which not every runtime knows.
   const deviceMemory = isOnCpu ? undefined : device.runtime.memory?.(device.device);
   const memory = {
@@ -78,7 +79,8 @@ export async function loadModel(
   };
   // Before a measurement opens a network.
   requireLargest(memory);
-  const chosen = await chooseRuntime(settings, { device, network: measuredNetwork(checkpoint, weightType) });
+  const network = measuredNetwork(checkpoint, weightType);
+  const chosen = onGpu ?? (await chooseRuntime(settings, { device, network }));
   const { lowMemory, note } = residencyOfAll({
     needs: memory.needs,
     freeBytes: isOnCpu ? freeMemoryForAllBytes() : undefined,
@@ -135,12 +137,14 @@ export async function loadModel(
     device,
     chosen,
     ...omitUndefined({ weights: weightTypeOf(proved) }),
+    ...(isOnCpu ? {} : { form }),
     lowMemory: turns !== false,
     maxBatchImages: isOnCpu ? 1 : mostImages(checkpoint, deviceMemory === undefined ? undefined : opener.shortage),
     warnings: [
       ...checkpoint.warnings,
       device.warning,
       chosen.warning,
+      formWarning,
       turns,
       note,
       spread,
@@ -157,14 +161,6 @@ export async function loadModel(
 function withPreview<Opened extends Checkpoint>(checkpoint: Opened, preview: CheckpointNetwork | undefined): Opened {
   if (preview === undefined) return checkpoint;
   return { ...checkpoint, networks: { ...checkpoint.networks, [PREVIEW_VAE]: preview } };
-}
-
-/** CUDA's GroupNorm adds up in any order (group_norm.cc), so `--deterministic` takes the portable form. */
-function formFor(
-  { runtime, device }: ChosenDevice<Runtime>,
-  { graphForm = 'auto', deterministic = false }: Pick<EngineSettings, 'graphForm' | 'deterministic'>,
-): GraphForm {
-  return graphForm === 'portable' || deterministic ? 'portable' : (runtime.graphForm?.(device) ?? 'portable');
 }
 
 /** Of all autoencoders of full size. With another one the measured size is a little off, and both runtimes are measured at the same. */
@@ -233,7 +229,7 @@ async function hashOf(
 interface Findings
   extends Pick<
     ModelFacts,
-    'modelHash' | 'modelName' | 'vaeName' | 'weights' | 'lowMemory' | 'maxBatchImages' | 'warnings' | 'loadMs'
+    'modelHash' | 'modelName' | 'vaeName' | 'weights' | 'form' | 'lowMemory' | 'maxBatchImages' | 'warnings' | 'loadMs'
   > {
   readonly checkpoint: Checkpoint;
   readonly family: Family;

@@ -2,7 +2,8 @@
 import { totalmem } from 'node:os';
 import { messageOf } from '../../lib/disk-errors.ts';
 import { omitUndefined } from '../../lib/omit-undefined.ts';
-import type { DeviceReport } from '../contract.ts';
+import type { GraphForm } from '../../onnx/graph-form.ts';
+import type { DeviceReport, Runtime } from '../contract.ts';
 import { explainDevice } from '../nvidia/explain-device.ts';
 import { cudaFacts, isCudaMissing, ownEnvironment } from '../onnxruntime/devices.ts';
 import { type Trial, tryInChild } from '../try-in-child.ts';
@@ -14,34 +15,43 @@ const CHILD = new URL(
   import.meta.url,
 );
 
+type Options = NonNullable<Parameters<Runtime['devices']>[0]>;
+
 /**
  * `cpu` and every CUDA GPU that answers, or `cuda:0` with its problem.
  * @param only this one; nothing is returned where it is of another kind
  */
-export async function tryDevices(
-  only: string | undefined,
-  environment?: Trial['environment'],
-): Promise<DeviceReport[]> {
-  if (only !== undefined) return isDevice(only) ? [await report(only, environment)] : [];
-  const found = [await report('cpu', environment)];
+export async function tryDevices({ only, ...options }: Options = {}): Promise<DeviceReport[]> {
+  if (only !== undefined) return isDevice(only) ? [await report(only, options)] : [];
+  const found = [await report('cpu', options)];
   for (let number = 0; ; number++) {
-    const next = await report(`cuda:${number}`, environment);
+    const next = await report(`cuda:${number}`, options);
     const isThere = next.computeTypes.length > 0;
     if (isThere || number === 0) found.push(next);
     if (!isThere) return found;
   }
 }
 
-async function report(device: string, environment: Trial['environment']): Promise<DeviceReport> {
+/** CUDA alone has the operators of the fused form. @throws `device_unavailable` for a device that is none here */
+export function formOf(device: string): GraphForm {
+  return cudaDeviceOf(device) === undefined ? 'portable' : 'fused';
+}
+
+async function report(
+  device: string,
+  { environment, triesFusedForm: isAsked = false }: Omit<Options, 'only'>,
+): Promise<DeviceReport> {
   const kind = device === 'cpu' ? 'cpu' : 'gpu';
   const before = problemBefore(device, environment);
   if (before !== undefined) return { device, kind, computeTypes: [], problem: before };
-  const { computeTypes, problem } = await tryInChild({ child: CHILD, parameters: [device], environment });
+  const triesFusedForm = isAsked && formOf(device) === 'fused';
+  const trial = { child: CHILD, parameters: [device], environment, triesFusedForm };
+  const { computeTypes, problem, fusedProblem } = await tryInChild(trial);
   const facts = { device, kind, computeTypes } as const;
   if (kind === 'cpu') return { ...facts, memoryBytes: totalmem(), ...omitUndefined({ problem }) };
   const variables = environment ?? ownEnvironment();
   if (computeTypes.length > 0) {
-    return { ...facts, ...(await cudaFacts(device, variables)), ...omitUndefined({ problem }) };
+    return { ...facts, ...(await cudaFacts(device, variables)), ...omitUndefined({ problem, fusedProblem }) };
   }
   return { ...facts, ...(await explainDevice(device, problem ?? 'it does not answer', variables)) };
 }

@@ -6,7 +6,7 @@ import type { HostTensor, Runtime } from '../contract.ts';
 import { ONNX_RUNTIME_VERSION } from '../onnxruntime/cuda/cuda-wheels.ts';
 import { HeldTensor } from '../tensors.ts';
 import { cudaDeviceOf } from './device-name.ts';
-import { tryDevices } from './devices.ts';
+import { formOf, tryDevices } from './devices.ts';
 
 /** A worker meets few sizes of images, each with few sizes of batches. */
 const MOST_CAPTURES = 8;
@@ -17,8 +17,8 @@ export function onnxRuntimeC({ mostCaptures = MOST_CAPTURES }: { readonly mostCa
     name: 'onnxruntime-c',
     sharesCachedWeights: true,
     version: () => ONNX_RUNTIME_VERSION,
-    devices: ({ only, environment } = {}) => tryDevices(only, environment),
-    graphForm: (device) => (cudaDeviceOf(device) === undefined ? 'portable' : 'fused'),
+    devices: tryDevices,
+    graphForm: formOf,
     open: async (graph, options) => {
       cudaDeviceOf(options.device);
       const { openNetwork } = await import('./network.ts');

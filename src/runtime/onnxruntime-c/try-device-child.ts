@@ -1,4 +1,5 @@
-/** Tries a device through the C API and prints its answer as one JSON line. It has its own process, because a provider that fails may crash its process. */
-import { tryDevice } from './try-device.ts';
+/** Tries a device through the C API and writes its answers as JSON lines. It has its own process, because a provider that fails may crash its process. */
+import { answerTrial } from '../answer-trial.ts';
+import { tryDevice, tryFused } from './try-device.ts';
 
-process.stdout.write(`${JSON.stringify(await tryDevice(process.argv[2] ?? ''))}\n`);
+await answerTrial({ add: tryDevice, tryFused });

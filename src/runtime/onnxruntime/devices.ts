@@ -4,7 +4,8 @@ import { totalmem } from 'node:os';
 import { join } from 'node:path';
 import { gpuFault } from '../../lib/gpu-errors.ts';
 import { omitUndefined } from '../../lib/omit-undefined.ts';
-import type { DeviceReport } from '../contract.ts';
+import type { GraphForm } from '../../onnx/graph-form.ts';
+import type { DeviceReport, Runtime } from '../contract.ts';
 import { explainDevice } from '../nvidia/explain-device.ts';
 import { gpuMemory } from '../nvidia/gpu-memory.ts';
 import { gpuOf } from '../nvidia/visible-gpus.ts';
@@ -26,16 +27,21 @@ export function ownEnvironment(): Environment {
   return process.env;
 }
 
+type Options = NonNullable<Parameters<Runtime['devices']>[0]>;
+type TrialOptions = Required<Pick<Options, 'environment' | 'triesFusedForm'>>;
+
 /** `cpu`, every CUDA GPU that answers (or `cuda:0` with its problem) and `webgpu`; or only the one that is named. */
-export async function tryDevices(
-  only: string | undefined,
-  environment: Environment = ownEnvironment(),
-): Promise<DeviceReport[]> {
-  if (only !== undefined) return [await report(only, environment)];
+export async function tryDevices({
+  only,
+  environment = ownEnvironment(),
+  triesFusedForm = false,
+}: Options = {}): Promise<DeviceReport[]> {
+  const options = { environment, triesFusedForm };
+  if (only !== undefined) return [await report(only, options)];
   const [cpu, cuda, webgpu] = await Promise.all([
-    report('cpu', environment),
-    cudaDevices(environment),
-    report('webgpu', environment),
+    report('cpu', options),
+    cudaDevices(options),
+    report('webgpu', options),
   ]);
   return [cpu, ...cuda, webgpu];
 }
@@ -45,17 +51,22 @@ export function deviceMemory(device: string): ReturnType<typeof gpuMemory> {
   return device.startsWith('cuda:') ? gpuMemory(device, process.env) : undefined;
 }
 
-async function cudaDevices(environment: Environment): Promise<DeviceReport[]> {
+/** CUDA alone has the operators of the fused form. */
+export function formOf(device: string): GraphForm {
+  return providerOf(device).name === 'cuda' ? 'fused' : 'portable';
+}
+
+async function cudaDevices(options: TrialOptions): Promise<DeviceReport[]> {
   const found: DeviceReport[] = [];
   for (;;) {
-    const next = await report(`cuda:${found.length}`, environment);
+    const next = await report(`cuda:${found.length}`, options);
     const isThere = next.computeTypes.length > 0;
     if (isThere || found.length === 0) found.push(next);
     if (!isThere) return found;
   }
 }
 
-async function report(device: string, environment: Environment): Promise<DeviceReport> {
+async function report(device: string, { environment, triesFusedForm: isAsked }: TrialOptions): Promise<DeviceReport> {
   const { name } = providerOf(device);
   if (name === 'cuda' && isCudaMissing(environment))
     return {
@@ -65,12 +76,14 @@ async function report(device: string, environment: Environment): Promise<DeviceR
       problem: 'ONNX Runtime’s CUDA provider is not installed',
       advice: CUDA_ADVICE,
     };
-  const { computeTypes, problem } = await tryInChild({ child: CHILD, parameters: [device], environment });
+  const triesFusedForm = isAsked === true && formOf(device) === 'fused';
+  const trial = { child: CHILD, parameters: [device], environment, triesFusedForm };
+  const { computeTypes, problem, fusedProblem } = await tryInChild(trial);
   const facts = { device, kind: name === 'cpu' ? 'cpu' : 'gpu', computeTypes } as const;
   if (name === 'cpu') return { ...facts, memoryBytes: totalmem(), ...omitUndefined({ problem }) };
   if (name !== 'cuda') return { ...facts, ...omitUndefined(withoutPlace(problem)) };
   if (computeTypes.length > 0)
-    return { ...facts, ...(await cudaFacts(device, environment)), ...omitUndefined({ problem }) };
+    return { ...facts, ...(await cudaFacts(device, environment)), ...omitUndefined({ problem, fusedProblem }) };
   return { ...facts, ...(await explainDevice(device, problem ?? 'it does not answer', environment)) };
 }
 

@@ -2,7 +2,7 @@
 import type { BuiltGraph } from '../../onnx/graph.ts';
 import type { HostTensor, Network, OpenOptions, Runtime } from '../contract.ts';
 import { HeldTensor } from '../tensors.ts';
-import { deviceMemory, tryDevices } from './devices.ts';
+import { deviceMemory, formOf, tryDevices } from './devices.ts';
 import { providerOf } from './execution-provider.ts';
 import { onnxRuntimeVersion } from './version.ts';
 
@@ -10,8 +10,8 @@ export const ONNX_RUNTIME: Runtime = {
   name: 'onnxruntime',
   sharesCachedWeights: true,
   version: onnxRuntimeVersion,
-  devices: ({ only, environment } = {}) => tryDevices(only, environment),
-  graphForm: (device) => (providerOf(device).name === 'cuda' ? 'fused' : 'portable'),
+  devices: tryDevices,
+  graphForm: formOf,
   memory: deviceMemory,
   open: openNetwork,
   upload: async (tensor: HostTensor, device: string) => {

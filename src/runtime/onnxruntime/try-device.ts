@@ -4,11 +4,13 @@
  */
 import './no-telemetry.ts';
 import { listSupportedBackends } from 'onnxruntime-node';
-import type { ComputeType } from '../../onnx/graph.ts';
+import type { BuiltGraph, ComputeType } from '../../onnx/graph.ts';
 import { additionGraph, addWith } from '../addition-graph.ts';
+import type { Network } from '../contract.ts';
+import { tryFusedForm } from '../try-fused-form.ts';
 import type { DeviceAnswer } from '../try-in-child.ts';
 import { providerOf } from './execution-provider.ts';
-import { createSession } from './session.ts';
+import { openNetwork } from './network.ts';
 
 export async function tryDevice(device: string): Promise<DeviceAnswer> {
   const { name } = providerOf(device);
@@ -18,12 +20,20 @@ export async function tryDevice(device: string): Promise<DeviceAnswer> {
   // The CPU provider has few operators in float16, and the graphs get float32 there.
   for (const computeType of name === 'cpu' ? (['float32'] as const) : (['float32', 'float16'] as const)) {
     const problem = await addWith(`${device} in ${computeType}`, async (inputs) => {
-      const settings = { provider: providerOf(device), threads: 1, spin: false };
-      await using session = await createSession(additionGraph(computeType), settings);
-      return await session.run(inputs);
+      await using network = await open(additionGraph(computeType), device);
+      return await network.run(inputs);
     });
     if (problem !== undefined) return { computeTypes, problem };
     computeTypes.push(computeType);
   }
   return { computeTypes };
+}
+
+/** @returns why it cannot have the fused form */
+export async function tryFused(device: string, computeTypes: readonly ComputeType[]): Promise<string | undefined> {
+  return await tryFusedForm({ computeTypes, open: (graph) => open(graph, device) });
+}
+
+async function open(graph: BuiltGraph, device: string): Promise<Network> {
+  return await openNetwork(graph, { device, computeType: graph.computeType, threads: 1, use: 'once' });
 }
