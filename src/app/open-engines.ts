@@ -13,6 +13,7 @@ import type { Logger } from '../observability/logger.ts';
 import { RUNTIMES } from '../runtime/registry.ts';
 import type { EnginePlan } from './engine-plans.ts';
 import type { ModelFolder } from './find-model.ts';
+import { logReady } from './log-ready.ts';
 import type { EngineOptions } from './settings.ts';
 import { SharedLoads } from './shared-loads.ts';
 
@@ -262,32 +263,6 @@ async function logLoading({ model, logger }: MakeEngineOptions): Promise<void> {
   const isFile = (await stat(model.folder).catch(() => undefined))?.isFile() === true;
   const place = isFile ? { file: model.folder } : { folder: model.folder };
   logger.info('loading the model', { ...place, ...omitUndefined({ note: model.note }) });
-}
-
-interface ReadyOptions extends Omit<PlannedEngine, 'hosts'> {
-  readonly isOneOfSeveral: boolean;
-}
-
-function logReady(facts: Facts, { plan, logger, isOneOfSeveral }: ReadyOptions): void {
-  const { threads, cpus } = plan;
-  logger.info('model ready', {
-    model: facts.modelName,
-    device: facts.device,
-    ...omitUndefined({ gpu: facts.deviceName }),
-    reason: facts.deviceReason,
-    dtype: facts.dtype,
-    ...omitUndefined({
-      weights: facts.weights,
-      runtime: facts.runtime,
-      runtime_reason: facts.runtimeReason,
-      form: facts.form,
-    }),
-    load_ms: Math.round(facts.loadMs),
-    ...(isOneOfSeveral && facts.device === 'cpu' ? { threads, ...omitUndefined({ cpus }) } : {}),
-  });
-  if (facts.deviceDetail !== undefined) logger.debug('why this device', { detail: facts.deviceDetail });
-  for (const detail of facts.details ?? []) logger.debug('about the model', { detail });
-  for (const warning of facts.warnings) logger.warning('about the model', { warning });
 }
 
 /** @throws `conflicting_options` */

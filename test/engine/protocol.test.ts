@@ -69,6 +69,7 @@ const CHILD: Record<ChildMessage['type'], ChildMessage> = {
       deviceReason: 'cpu, float32 (asked for)',
       dtype: 'float32',
       weights: 'int8',
+      form: 'fused',
       loadMs: 600,
       warnings: [],
     },
