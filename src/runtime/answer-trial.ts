@@ -1,4 +1,4 @@
-/** What the child process of a device's trial does: it writes an answer as one JSON line, and a second one about the fused form where it is asked. */
+/** The program of a trial's child process. It writes its answer as one JSON line, and on request a second line about the fused form. */
 import { writeSync } from 'node:fs';
 import type { ComputeType } from '../onnx/graph.ts';
 import { type DeviceAnswer, FUSED_PARAMETER } from './try-in-child.ts';

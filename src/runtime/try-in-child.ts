@@ -58,7 +58,7 @@ export async function tryInChild({ child, parameters, environment, triesFusedFor
   }
 }
 
-/** What the process wrote before it ended. @returns undefined: nothing */
+/** The answer of a process that ended after it. @returns undefined: it wrote none */
 function firstAnswer(stdout: string): DeviceAnswer | undefined {
   try {
     return answerSchema.parse(JSON.parse(stdout.split('\n')[0] ?? ''));
