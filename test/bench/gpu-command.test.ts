@@ -52,8 +52,10 @@ suite('all steps', () => {
   });
 
   test('the fused form gives what the portable one gives', () => {
-    const [, fused] = results.steps['resnet']?.rows ?? [];
-    assert.ok(Number(fused?.['psnrDb']) >= 50, JSON.stringify(fused));
+    const [, fused, ...samples] = results.steps['resnet']?.rows ?? [];
+    // Each sample has two outputs, in two types and two runtimes.
+    assert.equal(samples.length, 8);
+    for (const row of [fused, ...samples]) assert.ok(Number(row?.['psnrDb'] ?? Infinity) >= 50, JSON.stringify(row));
     for (const model of ['sd15', 'sdxl']) {
       const rows = results.steps[`differences-${model}`]?.rows ?? [];
       assert.ok(rows.length >= 7, JSON.stringify(rows));

@@ -1,10 +1,13 @@
-/** (d) One residual block of SD 1.5's UNet in both forms of the graph: its time, and how far the forms are apart. */
+/** (d) One residual block of SD 1.5's UNet in both forms of the graph, and the sample that an engine tries: time, and how far the forms are apart. */
 import { resnetBlock2d } from '../../../src/networks/layers/resnet-block-2d.ts';
+import { FormSample } from '../../../src/networks/form-sample.ts';
 import { type BuiltGraph, GraphBuilder } from '../../../src/onnx/graph.ts';
 import type { GraphStyle } from '../../../src/onnx/graph-form.ts';
 import type { Weights } from '../../../src/onnx/weights.ts';
-import { floatsOf } from '../../../src/runtime/tensors.ts';
-import { differenceOf, timePasses } from '../measure.ts';
+import type { HostTensors, Runtime } from '../../../src/runtime/contract.ts';
+import { ONNX_RUNTIME_C } from '../../../src/runtime/registry.ts';
+import { float32, floatsOf } from '../../../src/runtime/tensors.ts';
+import { differenceOf, secondsOf, timePasses } from '../measure.ts';
 import { BINDING, HALF, openComponent, openOn, styleFor, wave } from '../open-graph.ts';
 import type { Report, TaskOf } from '../step.ts';
 
@@ -33,6 +36,29 @@ export async function resnetStep(task: TaskOf<'resnet'>, report: Report): Promis
     const { seconds } = await timePasses(() => network.run(inputs));
     report({ what: form, seconds, ...(expected === undefined ? {} : differenceOf(result, expected)) });
     expected ??= result;
+  }
+  for (const runtime of [BINDING, ONNX_RUNTIME_C]) await compareSamples(runtime, task, report);
+}
+
+/** Opened and run once in both forms, as an engine does before it takes the fused form. */
+async function compareSamples(runtime: Runtime, { device }: TaskOf<'resnet'>, report: Report): Promise<void> {
+  const sample = new FormSample();
+  const inputs = Object.fromEntries(
+    Object.entries(sample.inputs).map(([name, { data, shape }]) => [name, float32(data, shape)]),
+  );
+  for (const computeType of ['float32', HALF] as const) {
+    const results: HostTensors[] = [];
+    const seconds = await secondsOf(async () => {
+      for (const form of ['portable', 'fused'] as const) {
+        await using network = await openOn(runtime, sample.graph(computeType, styleFor(form, device)), device);
+        results.push(await network.run(inputs));
+      }
+    });
+    const [portable = {}, fused = {}] = results;
+    for (const name of Object.keys(portable)) {
+      const difference = differenceOf(floatsOf(fused, name), floatsOf(portable, name));
+      report({ what: `sample in ${computeType}, ${runtime.name}, ${name}`, seconds, ...difference });
+    }
   }
 }
 
