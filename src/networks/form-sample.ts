@@ -8,7 +8,7 @@ import type { TensorPlace, Weights } from '../onnx/weights.ts';
 import { multiHeadAttention } from './layers/attention.ts';
 import { causalMask } from './layers/causal-mask.ts';
 import { activatedGroupNorm, rowPerImage } from './layers/norms.ts';
-import { add, concat, conv2d, silu } from './layers/primitives.ts';
+import { add, conv2d, silu } from './layers/primitives.ts';
 import { downsample2d, resnetBlock2d, toTokens, upsample2d } from './layers/resnet-block-2d.ts';
 import { transformer2d } from './layers/transformer-2d.ts';
 
@@ -18,7 +18,8 @@ const LATENT_SIDE = 16;
 /** The latents of Stable Diffusion, and the colours of an image. */
 const LATENT_CHANNELS = 4;
 const IMAGE_CHANNELS = 3;
-const FIRST_CHANNELS = 64;
+/** Of the autoencoder's last blocks. Every norm has a number of channels that real networks have. */
+const FIRST_CHANNELS = 128;
 /** Of Stable Diffusion's first blocks: the least for which BiasAdd and BiasSplitGelu have kernels. */
 const CHANNELS = 320;
 const TIME_FEATURES = 64;
@@ -63,10 +64,10 @@ export class FormSample {
   }
 }
 
-/** A UNet's first and last layers. @returns [2, 384, 16, 16] */
+/** A UNet's first and last layers. @returns [2, 320, 16, 16] */
 function normalOf(g: GraphBuilder, { latents, time, prompt }: Readonly<Record<keyof typeof INPUTS, Value>>): Value {
-  const first = conv2d(g, latents, 'conv_in', { outChannels: FIRST_CHANNELS }); // [2, 64, 16, 16]
-  const small = downsample2d(g, first, 'down', 1); // [2, 64, 8, 8]
+  const first = conv2d(g, latents, 'conv_in', { outChannels: FIRST_CHANNELS }); // [2, 128, 16, 16]
+  const small = downsample2d(g, first, 'down', 1); // [2, 128, 8, 8]
   const activatedTimeEmbedding = rowPerImage(g, silu(g, time), latents);
   const block = resnetBlock2d(g, small, 'resnet', { ...NORM, outChannels: CHANNELS, activatedTimeEmbedding });
   const attended = transformer2d(g, block, 'transformer', {
@@ -78,7 +79,7 @@ function normalOf(g: GraphBuilder, { latents, time, prompt }: Readonly<Record<ke
     encoderHiddenStates: prompt,
   }); // [2, 320, 8, 8]
   const enlarged = upsample2d(g, attendToEarlier(g, attended), 'up'); // [2, 320, 16, 16]
-  return activatedGroupNorm(g, concat(g, [enlarged, first], 1), 'norm_out', { ...NORM, activation: 'silu' });
+  return activatedGroupNorm(g, enlarged, 'norm_out', { ...NORM, activation: 'silu' });
 }
 
 /** Each position and those before it, as in a text encoder. @param x [2, 320, 8, 8] @returns the same shape */

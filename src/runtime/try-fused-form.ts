@@ -13,7 +13,7 @@ import { float32, floatsOf } from './tensors.ts';
 type TriedType = Extract<ComputeType, 'float32' | 'float16'>;
 
 /**
- * Shares of the largest number. On a CPU the forms differ by 8e-7 in float32 and by 7e-4 in float16. A GPU may compute products of float32 in TF32,
+ * Shares of the largest number. On a CPU the forms differ by 8e-7 in float32 and by 5e-4 in float16. A GPU may compute products of float32 in TF32,
  * which rounds as float16 does.
  */
 const TOLERANCE: Readonly<Record<TriedType, number>> = { float32: 1e-2, float16: 3e-2 };

@@ -36,10 +36,10 @@ test('it has every operator of the fused form, with those convolutions that a li
     assert.ok((counts[name] ?? 0) > 0, name);
   const found = convolutions(graph);
   for (const wanted of [
-    '4 → 64, 3×3, stride 1',
-    '64 → 64, 3×3, stride 2',
-    '384 → 4, 3×3, stride 1',
-    '384 → 3, 3×3, stride 1',
+    '4 → 128, 3×3, stride 1',
+    '128 → 128, 3×3, stride 2',
+    '320 → 4, 3×3, stride 1',
+    '320 → 3, 3×3, stride 1',
   ])
     assert.ok(found.includes(wanted), `${wanted} is missing in ${found.join('; ')}`);
   const attributesOf = (type: string, name: string): readonly unknown[] =>
