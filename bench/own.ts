@@ -45,7 +45,7 @@ async function unetPass(): Promise<() => Promise<unknown>> {
 
 async function openPipeline(): Promise<Pipeline> {
   const settings = { computeType: task.computeType satisfies ComputeType, vaeTiling: false };
-  return await checkpoint.family.load(checkpoint, { open: opener.open, settings });
+  return await checkpoint.family.load(checkpoint, { open: opener.open, upload: opener.upload, settings });
 }
 
 async function timeImages(): Promise<number[]> {

@@ -53,6 +53,8 @@ export interface Pipeline<S = unknown> extends AsyncDisposable {
    * @param pass from 0 @throws `inference_failed`, `engine_out_of_memory`, `cancelled`
    */
   step(states: readonly S[], pass: number, signal: AbortSignal): Promise<void>;
+  /** No pass of these states follows, also after an error. Frees tensors on a device that their passes shared. */
+  endPasses?(states: readonly S[]): void;
   /** Why this state cannot become an image after `pass`, for example because its numbers are not finite. It fails alone. */
   fault?(state: S, pass: number): Text2ImgError | undefined;
   /** The unfinished image, small and cheap. */

@@ -9,7 +9,7 @@ import type { FieldName } from '../job/request-fields.ts';
 import type { AutoencoderTinyConfig } from '../networks/autoencoder-tiny-config.ts';
 import type { GraphChoice, GraphSizes } from '../networks/network-class.ts';
 import type { ComputeType } from '../onnx/graph.ts';
-import type { Network, OpenOptions } from '../runtime/contract.ts';
+import type { DeviceTensor, HostTensor, Network, OpenOptions } from '../runtime/contract.ts';
 import type { Pipeline } from './contract.ts';
 
 /** The model's values for fields that a request leaves out. */
@@ -74,6 +74,11 @@ export interface LoadTools {
    * @throws `inference_failed`, `engine_out_of_memory`, `internal`, and of another graph than the first `missing_tensor`, `wrong_tensor_shape`
    */
   readonly open: (component: string, options: OpenNetworkOptions) => Promise<Network>;
+  /**
+   * Brings an input that several runs read to where the networks read it; without a memory of its own it is the same memory. The caller disposes it.
+   * @throws `device_unavailable`, `inference_failed`, `engine_out_of_memory`
+   */
+  readonly upload: (tensor: HostTensor) => Promise<DeviceTensor>;
   /**
    * Whether memory suffices for runs that follow each other. A run that was made before needs nothing more. Absent: nobody knows what is free.
    * @param purpose default: `plan`

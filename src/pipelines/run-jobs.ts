@@ -81,20 +81,28 @@ class JobsRun {
   }
 
   async #runBatch(images: readonly RunningImage[], signal: AbortSignal): Promise<void> {
-    const { yieldToEventLoop } = this.#options;
-    const passes = images[0]?.active.passes ?? 0;
-    let alive = images;
-    for (let pass = 0; pass < passes; pass++) {
-      alive = alive.filter(({ active }) => active.isWanted());
-      if (alive.length === 0) return;
-      await this.#pass(alive, pass, signal);
-      alive = await this.#withoutFaulty(alive, pass, signal);
-      await yieldToEventLoop();
-    }
-    for (const image of alive) {
+    for (const image of await this.#denoise(images, signal)) {
       if (!image.active.isWanted()) continue;
       await this.#decode(image, signal);
-      await yieldToEventLoop();
+      await this.#options.yieldToEventLoop();
+    }
+  }
+
+  /** @returns those that are wanted, and are images as far as the family knows */
+  async #denoise(images: readonly RunningImage[], signal: AbortSignal): Promise<readonly RunningImage[]> {
+    const passes = images[0]?.active.passes ?? 0;
+    let alive = images;
+    try {
+      for (let pass = 0; pass < passes; pass++) {
+        alive = alive.filter(({ active }) => active.isWanted());
+        if (alive.length === 0) break;
+        await this.#pass(alive, pass, signal);
+        alive = await this.#withoutFaulty(alive, pass, signal);
+        await this.#options.yieldToEventLoop();
+      }
+      return alive;
+    } finally {
+      this.#pipeline.endPasses?.(images.map(({ state }) => state));
     }
   }
 

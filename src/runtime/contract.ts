@@ -111,7 +111,7 @@ export interface Runtime {
 export interface Network extends AsyncDisposable {
   /**
    * Runs of one network follow each other in the order of the calls.
-   * @param options.keep outputs to leave on the device; the caller disposes them. All others come back as host tensors.
+   * @param options.keep outputs to leave on the device; the caller disposes them, also after the network's end. All others come back as host tensors.
    * @param options.signal ends the run with `cancelled`. When, is the runtime's: before it starts at the latest, else as soon as it can stop.
    * @throws `inference_failed`, `engine_out_of_memory`, `cancelled`; `device_unavailable`, `device_lost` and `engine_crashed`, after which the process
    *   is of no use

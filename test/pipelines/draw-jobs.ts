@@ -40,6 +40,7 @@ export async function drawDocuments(
       onPass(states.length);
       return pipeline.step(states, pass, signal);
     },
+    endPasses: (states) => pipeline.endPasses?.(states),
     fault: (state, pass) => pipeline.fault?.(state, pass),
     decode: (state, signal) => pipeline.decode(state, signal),
     [Symbol.asyncDispose]: () => Promise.resolve(),

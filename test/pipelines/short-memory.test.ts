@@ -42,6 +42,7 @@ async function draw(
   const family: Family = checkpoint.family;
   await using pipeline = await family.load(checkpoint, {
     open: opener.open,
+    upload: opener.upload,
     settings: { computeType: 'float32', vaeTiling },
     ...(shortage === undefined ? {} : { shortage }),
   });

@@ -4,7 +4,7 @@ import type { ResolvedGenerationRequest } from '../../src/job/generation-request
 import type { BuiltGraph, ComputeType } from '../../src/onnx/graph.ts';
 import type { Family } from '../../src/pipelines/family.ts';
 import { buildGraph } from '../../src/pipelines/prove-fit.ts';
-import type { Tensors } from '../../src/runtime/contract.ts';
+import type { Network, Runtime, Tensors } from '../../src/runtime/contract.ts';
 import { DEFAULT_RUNTIME } from '../../src/runtime/registry.ts';
 import { openKnown } from '../checkpoint/open-known.ts';
 import { collectDrawings, type Drawn } from './collect-drawings.ts';
@@ -27,6 +27,7 @@ export interface WatchedModel extends AsyncDisposable {
 }
 
 interface WatchedOptions {
+  readonly runtime?: Pick<Runtime, 'open' | 'upload'>;
   readonly computeType?: ComputeType;
   readonly oneAtATime?: boolean;
   /** Called before a network runs; what it throws is the run's error. */
@@ -34,7 +35,12 @@ interface WatchedOptions {
 }
 
 export async function watchedModel(folder: string, options: WatchedOptions = {}): Promise<WatchedModel> {
-  const { computeType = 'float32', oneAtATime = false, beforeRun = () => undefined } = options;
+  const {
+    runtime = DEFAULT_RUNTIME,
+    computeType = 'float32',
+    oneAtATime = false,
+    beforeRun = () => undefined,
+  } = options;
   const checkpoint = await openKnown(folder);
   const components = new Map<BuiltGraph, string>();
   const events: NetworkEvent[] = [];
@@ -42,18 +48,20 @@ export async function watchedModel(folder: string, options: WatchedOptions = {})
   const opener = stack.use(
     new NetworkOpener({
       runtime: {
+        upload: (tensor, device) => runtime.upload(tensor, device),
         open: async (graph, opening) => {
-          const network = await DEFAULT_RUNTIME.open(graph, opening);
+          const network = await runtime.open(graph, opening);
           const tell = (what: NetworkEvent['what'], rows: number): void => {
             const component = components.get(graph) ?? '';
             events.push({ component, what, computeType: opening.computeType, rows });
           };
           return {
-            run: async (inputs: Tensors, run?: { readonly signal?: AbortSignal | undefined }) => {
+            // A cast: one function serves both signatures of `run`.
+            run: (async (inputs: Tensors, run: { readonly keep: readonly string[] }) => {
               beforeRun(components.get(graph) ?? '');
               tell('run', Object.values(inputs)[0]?.shape[0] ?? 0);
-              return await network.run(inputs, { signal: run?.signal });
-            },
+              return await network.run(inputs, run);
+            }) as Network['run'],
             rest: async () => {
               tell('rest', 0);
               await network.rest();
@@ -76,7 +84,11 @@ export async function watchedModel(folder: string, options: WatchedOptions = {})
   );
   const family: Family = checkpoint.family;
   const pipeline = stack.use(
-    await family.load(checkpoint, { open: opener.open, settings: { computeType, vaeTiling: false } }),
+    await family.load(checkpoint, {
+      open: opener.open,
+      upload: opener.upload,
+      settings: { computeType, vaeTiling: false },
+    }),
   );
   const resources = stack.move();
   return {

@@ -161,6 +161,20 @@ export function runtimeConformance(runtime: Runtime, device: string, { wholeNumb
       sum[Symbol.dispose]();
     });
 
+    test('an output that is kept outlives its network’s rest and end, and is another network’s input', async () => {
+      await using other = await open(arithmetic());
+      const network = await open(arithmetic());
+      const { sum: first = assert.fail() } = await network.run({ a: A, b: B }, { keep: ['sum'] });
+      await network.rest();
+      const { sum: second = assert.fail() } = await network.run({ a: first, b: B }, { keep: ['sum'] });
+      await network[Symbol.asyncDispose]();
+      assert.deepEqual([...floatsOf(await other.run({ a: first, b: second }), 'sum')], [34, 66]);
+      for (const tensor of [first, second]) {
+        assert.ok(isOnDevice(tensor));
+        tensor[Symbol.dispose]();
+      }
+    });
+
     test('an uploaded tensor is an input like any other, until it is disposed', async () => {
       await using network = await open(arithmetic());
       const uploaded = await runtime.upload(A, device);

@@ -117,6 +117,7 @@ export async function loadModel(
   const pipeline = stack.use(
     await family.load(checkpoint, {
       open: opener.open,
+      upload: opener.upload,
       ...(isOnCpu || deviceMemory !== undefined ? { shortage: opener.shortage } : {}),
       // By turns with the other networks, each preview would load them anew.
       ...(turns === false ? omitUndefined({ preview }) : {}),

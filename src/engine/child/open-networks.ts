@@ -10,7 +10,7 @@ import { NetworkMemory } from './network-memory.ts';
 import { OneAtATime } from './one-at-a-time.ts';
 
 export interface NetworkOpenerOptions {
-  readonly runtime: Pick<Runtime, 'open'> & Partial<Pick<Runtime, 'name' | 'version'>>;
+  readonly runtime: Pick<Runtime, 'open' | 'upload'> & Partial<Pick<Runtime, 'name' | 'version'>>;
   readonly device: string;
   /** Of a GPU, as its maker calls it: measurements of one say nothing about another. */
   readonly deviceName?: string | undefined;
@@ -70,6 +70,11 @@ export class NetworkOpener implements AsyncDisposable {
     // A network that failed to open may be opened again, for example when memory is free.
     network.catch(() => this.#networks.delete(key));
     return await network;
+  };
+
+  readonly upload: LoadTools['upload'] = async (tensor) => {
+    const { runtime, device } = this.#options;
+    return await runtime.upload(tensor, device);
   };
 
   readonly shortage: NonNullable<LoadTools['shortage']> = (runs, purpose) => {

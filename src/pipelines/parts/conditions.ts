@@ -3,11 +3,11 @@
  * Each image has its own, so images with different prompts and sizes share a pass.
  */
 import type { ResolvedGenerationRequest } from '../../job/generation-request.ts';
-import type { Tensors } from '../../runtime/contract.ts';
+import type { HostTensor } from '../../runtime/contract.ts';
 import { float32 } from '../../runtime/tensors.ts';
 import { joined } from './joined.ts';
 
-export interface ConditionRow {
+interface ConditionRow {
   readonly data: Float32Array;
   /** Without the batch. */
   readonly shape: readonly number[];
@@ -40,12 +40,10 @@ export interface Conditioner {
   encode(job: EncodingJob): Promise<Conditions>;
 }
 
-/** @param rows with the same inputs in the same shapes @returns the graph's inputs, [B, …] each */
-export function batchedConditions(rows: readonly Condition[]): Tensors {
-  return Object.fromEntries(
-    Object.entries(rows[0] ?? {}).map(([name, { shape }]) => {
-      const data = joined(rows.map((row) => row[name]?.data ?? new Float32Array()));
-      return [name, float32(data, [rows.length, ...shape])];
-    }),
-  );
+/** @param rows with the same inputs in the same shapes @returns the graph's inputs by their names, [B, …] each */
+export function batchedConditions(rows: readonly Condition[]): readonly (readonly [name: string, HostTensor])[] {
+  return Object.entries(rows[0] ?? {}).map(([name, { shape }]) => {
+    const data = joined(rows.map((row) => row[name]?.data ?? new Float32Array()));
+    return [name, float32(data, [rows.length, ...shape])];
+  });
 }

@@ -3,13 +3,11 @@
  * deep blocks from the last whole pass.
  * Source: the DeepCache package 0.1.1 (arXiv 2312.00858), extension/deepcache.py, DeepCacheSDHelper with `skip_mode` "uniform".
  */
-import { Text2ImgError } from '../../errors/text2img-error.ts';
 import { whole } from '../../job/field-types.ts';
 import type { ResolvedGenerationRequest } from '../../job/generation-request.ts';
 import { REQUEST_FIELDS } from '../../job/request-fields.ts';
 import { DEFAULT_BRANCH } from '../../networks/unet-2d-branches.ts';
 import type { SchedulerPass } from '../../schedulers/scheduler.ts';
-import type { Condition, ConditionRow, Conditions } from './conditions.ts';
 import type { Denoiser } from './networks.ts';
 
 type CachingRequest = Pick<ResolvedGenerationRequest, 'deepCache' | 'deepCacheBranch'>;
@@ -61,13 +59,4 @@ export function cachingWarnings(request: CachingRequest, passes: readonly Schedu
     `With this scheduler and "${deepCache.wire}" ${interval} only the first of ${passes.length} passes ran the whole network: each timestep after it has two passes, ` +
       'and an even number meets none of them. Take an odd number.',
   ];
-}
-
-/** One image's features, of each half of its guidance. Once guidance has ended, there is one half. */
-export type Features = Readonly<Partial<Record<keyof Conditions, ConditionRow>>>;
-
-/** The network's inputs of a shallow pass. @throws `internal` where no whole pass came before it */
-export function withFeature(condition: Condition, feature: ConditionRow | undefined): Condition {
-  if (feature === undefined) throw new Text2ImgError('internal', 'a shallow pass came before the first whole one.');
-  return { ...condition, feature };
 }

@@ -19,14 +19,7 @@ import { isOutOfMemory, withoutMemory } from '../without-memory.ts';
 import { notAnImage, notFinite } from './check-image.ts';
 import { checkRequest } from './check-request.ts';
 import type { Conditioner, Conditions } from './conditions.ts';
-import {
-  cachingWarnings,
-  checkBranch,
-  featureCaching,
-  type Features,
-  isWholePass,
-  withFeature,
-} from './feature-caching.ts';
+import { cachingWarnings, checkBranch, featureCaching, isWholePass } from './feature-caching.ts';
 import { fitRgbFactors } from './fit-rgb-factors.ts';
 import { guide, lastGuidedPass, rescaleGuidance } from './guidance.ts';
 import { toRgb } from './image-processor.ts';
@@ -35,6 +28,7 @@ import type { PassMemory } from './latent-memory.ts';
 import { latentsToRgb, type RgbFactors } from './latents-to-rgb.ts';
 import type { Denoiser, DenoiserInput, FullPrecision, Networks, VaeDecoder } from './networks.ts';
 import type { PreviewDecoder } from './preview-decoder.ts';
+import { ResidentInputs, type Row } from './resident-inputs.ts';
 import { unscaled } from './unscale-latents.ts';
 
 export interface LatentDiffusionParts extends Networks {
@@ -64,14 +58,8 @@ interface ImageState {
   latents: Float32Array;
   /** [C, h, w], what the latents become without their noise, as far as the scheduler says. */
   original: Float32Array | undefined;
-  /** Of the last whole pass, where features are cached. */
-  features: Features;
-}
-
-/** One row of the network's inputs and outputs. */
-interface Row {
-  readonly state: ImageState;
-  readonly half: keyof Conditions;
+  /** Of the batch, from its first pass on. */
+  resident: ResidentInputs | undefined;
 }
 
 type LatentShape = readonly [channels: number, height: number, width: number];
@@ -116,7 +104,7 @@ export class LatentDiffusion implements Pipeline<ImageState> {
         warnings,
         latents,
         original: undefined,
-        features: {},
+        resident: undefined,
       };
     };
     return {
@@ -143,13 +131,13 @@ export class LatentDiffusion implements Pipeline<ImageState> {
       this.#parts.memory?.requireBatch(request, this.#passOf(request, states.length));
     const inputs = new Map(states.map((state) => [state, state.scheduler.scaleModelInput(state.latents, pass)]));
     const guided = states.filter((state) => this.#isGuided(state, pass));
-    const rows: Row[] = [
+    const rows: Row<ImageState>[] = [
       ...guided.map((state) => ({ state, half: 'unconditional' }) as const),
       ...states.map((state) => ({ state, half: 'conditional' }) as const),
     ];
     const sample = joined(rows.map(({ state }) => inputs.get(state) ?? new Float32Array())); // [G + B, C, h, w]
     const shape = [rows.length, ...this.#latentShape(request)] as const;
-    const noisePred = await predict(rows, pass, { sample, shape, timestep, signal });
+    const noisePred = await predict({ rows, pass, resident: residentOf(states) }, { sample, shape, timestep, signal });
     const size = noisePred.length / rows.length;
     const part = (row: number): Float32Array => noisePred.subarray(row * size, (row + 1) * size);
     for (const [index, state] of states.entries()) {
@@ -162,6 +150,10 @@ export class LatentDiffusion implements Pipeline<ImageState> {
       state.latents = stepped.sample;
       state.original = stepped.original;
     }
+  }
+
+  endPasses(states: readonly ImageState[]): void {
+    for (const { resident } of states) resident?.[Symbol.dispose]();
   }
 
   fault({ latents, scheduler }: ImageState, pass: number): Text2ImgError | undefined {
@@ -255,24 +247,33 @@ async function inFloat32(
   }
 }
 
+/** The batch's. @param states that are left of it */
+function residentOf(states: readonly ImageState[]): ResidentInputs {
+  const { denoiser, resident = new ResidentInputs(denoiser.upload) } = states[0] as ImageState;
+  for (const state of states) state.resident = resident;
+  return resident;
+}
+
 /** One call of the denoising network: whole, or shallow where features are cached. @returns [rows, C, h, w] */
 async function predict(
-  rows: readonly Row[],
-  pass: number,
+  {
+    rows,
+    pass,
+    resident,
+  }: { readonly rows: readonly Row<ImageState>[]; readonly pass: number; readonly resident: ResidentInputs },
   input: Omit<DenoiserInput, 'conditions'>,
 ): Promise<Float32Array> {
-  const { request, denoiser, scheduler } = (rows[0] as Row).state;
-  const conditions = rows.map(({ state, half }) => state.conditions[half]);
+  const { request, denoiser, scheduler } = (rows[0] as Row<ImageState>).state;
+  const conditions = await resident.conditions(rows);
   const caching = featureCaching(request);
   if (caching === undefined) return await denoiser.predict({ ...input, conditions });
   const network = await denoiser.caching(caching.branch);
-  if (!isWholePass(scheduler.passes, pass, caching)) {
-    const shallow = rows.map(({ state, half }, row) => withFeature(conditions[row] ?? {}, state.features[half]));
-    return await network.shallow({ ...input, conditions: shallow });
-  }
-  const { noisePred, features } = await network.whole({ ...input, conditions });
-  for (const { state } of rows) state.features = {};
-  for (const [row, { state, half }] of rows.entries()) state.features = { ...state.features, [half]: features[row] };
+  if (!isWholePass(scheduler.passes, pass, caching))
+    return await network.shallow({ ...input, conditions: { ...conditions, feature: await resident.feature(rows) } });
+  // Its memory is free for the pass.
+  resident.forgetFeature();
+  const { noisePred, feature } = await network.whole({ ...input, conditions });
+  resident.keepFeature(rows, feature);
   return noisePred;
 }
 

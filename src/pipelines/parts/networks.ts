@@ -1,8 +1,9 @@
 /**
- * A text encoder, a denoiser and a decoder as functions from numbers to numbers, without devices and files. A `signal` ends them with `cancelled`
- * where the runtime can.
+ * A text encoder, a denoiser and a decoder as functions from numbers to numbers, without files. Only what the denoiser reads at every step may lie on a
+ * device. A `signal` ends them with `cancelled` where the runtime can.
  */
-import type { Condition, ConditionRow } from './conditions.ts';
+import type { DeviceTensor, Tensors } from '../../runtime/contract.ts';
+import type { LoadTools } from '../family.ts';
 import type { LatentMemory } from './latent-memory.ts';
 
 export interface EncodedText {
@@ -25,8 +26,8 @@ export interface DenoiserInput {
   readonly sample: Float32Array;
   readonly shape: readonly [batch: number, channels: number, height: number, width: number];
   readonly timestep: number;
-  /** All other inputs, for each row of the batch. */
-  readonly conditions: readonly Condition[];
+  /** All other inputs by the names of the graph, [B, …] each. */
+  readonly conditions: Tensors;
   readonly signal?: AbortSignal;
 }
 
@@ -34,6 +35,7 @@ export interface Denoiser {
   readonly latentChannels: number;
   /** The largest that `caching` takes. */
   readonly largestBranch: number;
+  readonly upload: LoadTools['upload'];
   /** @returns [B, C, h, w] */
   predict(input: DenoiserInput): Promise<Float32Array>;
   /** The network in two forms, opened when they are first asked for. @throws all of `LoadTools.open` */
@@ -43,13 +45,13 @@ export interface Denoiser {
 interface WholePass {
   /** [B, C, h, w] */
   readonly noisePred: Float32Array;
-  /** The result of the deep blocks, for each row of the batch: [F, h', w']. */
-  readonly features: readonly ConditionRow[];
+  /** The result of the deep blocks, [B, F, h', w']. The caller disposes it. */
+  readonly feature: DeviceTensor;
 }
 
 export interface CachingDenoiser {
   whole(input: DenoiserInput): Promise<WholePass>;
-  /** @param input each condition has an earlier pass's result as its input `feature` @returns [B, C, h, w] */
+  /** @param input its conditions have an earlier pass's result as `feature` @returns [B, C, h, w] */
   shallow(input: DenoiserInput): Promise<Float32Array>;
 }
 

@@ -1,10 +1,10 @@
 /** Opens a UNet: it becomes the functions that the pipeline calls. */
+import { Text2ImgError } from '../../errors/text2img-error.ts';
 import type { UNet2DConditionConfig } from '../../networks/unet-2d-condition-config.ts';
 import { DEFAULT_BRANCH, largestBranch, shallowReadsPrompt } from '../../networks/unet-2d-branches.ts';
-import type { HostTensors, Network } from '../../runtime/contract.ts';
-import { float32, floatsOf } from '../../runtime/tensors.ts';
+import type { DeviceTensor, Network, Tensors } from '../../runtime/contract.ts';
+import { float32, floatsOf, isOnDevice } from '../../runtime/tensors.ts';
 import type { LoadTools, OpenNetworkOptions } from '../family.ts';
-import { batchedConditions, type Condition, type ConditionRow } from './conditions.ts';
 import type { CachingDenoiser, Denoiser, DenoiserInput } from './networks.ts';
 import type { Precision } from './precision.ts';
 
@@ -20,6 +20,7 @@ export async function openDenoiser(
   return {
     latentChannels: config.in_channels,
     largestBranch: largestBranch(config),
+    upload: tools.upload,
     predict: async (input) => floatsOf(await pass(first, input), 'out_sample'),
     caching: async (branch) => {
       const whole = branch === DEFAULT_BRANCH ? first : await open({ graph: 'whole', branch });
@@ -32,35 +33,34 @@ export async function openDenoiser(
 function cachingDenoiser(whole: Network, shallow: Network, readsPrompt: boolean): CachingDenoiser {
   return {
     whole: async (input) => {
-      const outputs = await pass(whole, input);
-      return { noisePred: floatsOf(outputs, 'out_sample'), features: rowsOf(outputs) };
+      const outputs = await pass(whole, input, ['feature']);
+      return { noisePred: floatsOf(outputs, 'out_sample'), feature: featureOf(outputs) };
     },
     shallow: async (input) => {
-      const conditions = readsPrompt ? input.conditions : input.conditions.map(withoutPrompt);
+      const conditions = readsPrompt ? input.conditions : withoutPrompt(input.conditions);
       return floatsOf(await pass(shallow, { ...input, conditions }), 'out_sample');
     },
   };
 }
 
-function withoutPrompt(condition: Condition): Condition {
-  return Object.fromEntries(Object.entries(condition).filter(([name]) => name !== 'encoder_hidden_states'));
+function withoutPrompt(conditions: Tensors): Tensors {
+  return Object.fromEntries(Object.entries(conditions).filter(([name]) => name !== 'encoder_hidden_states'));
 }
 
 async function pass(
   network: Network,
   { sample, shape, timestep, conditions, signal }: DenoiserInput,
-): Promise<HostTensors> {
+  keep: readonly string[] = [],
+): Promise<Tensors> {
   const inputs = {
     sample: float32(sample, shape),
     timestep: float32(Float32Array.of(timestep), [1]),
-    ...batchedConditions(conditions),
+    ...conditions,
   };
-  return await network.run(inputs, { signal });
+  return await network.run(inputs, { keep, signal });
 }
 
-function rowsOf(outputs: HostTensors): ConditionRow[] {
-  const data = floatsOf(outputs, 'feature'); // [B, F, h', w']
-  const [rows = 1, ...shape] = outputs['feature']?.shape ?? [];
-  const size = data.length / rows;
-  return Array.from({ length: rows }, (_, row) => ({ data: data.subarray(row * size, (row + 1) * size), shape }));
+function featureOf({ feature }: Tensors): DeviceTensor {
+  if (feature !== undefined && isOnDevice(feature)) return feature;
+  throw new Text2ImgError('internal', 'the whole network kept no feature.');
 }

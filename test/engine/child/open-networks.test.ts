@@ -30,7 +30,7 @@ interface Drawing {
 }
 
 interface Changes {
-  readonly runtime?: Pick<Runtime, 'open'>;
+  readonly runtime?: Runtime;
   readonly oneAtATime?: true;
   readonly request?: Partial<ResolvedGenerationRequest>;
   /** A float32 graph of this component was asked for. */
@@ -64,6 +64,7 @@ async function draw(
   const family: Family = checkpoint.family;
   await using pipeline = await family.load(checkpoint, {
     open: opener.open,
+    upload: opener.upload,
     settings: { computeType, vaeTiling: false },
   });
   const images: RawImage[] = [];
@@ -149,10 +150,11 @@ test('a UNet that overflows draws again in float32, and only the text encoder an
 const SECOND_TEXT = 'text_encoder_2/model.safetensors';
 
 /** The runtime itself, but opening a float32 graph of a component, or running it, needs more memory than there is. */
-function withoutRoomFor(component: 'opening' | 'running'): Pick<Runtime, 'open'> {
+function withoutRoomFor(component: 'opening' | 'running'): Runtime {
   const refusal = (): Promise<never> =>
     Promise.reject(runtimeError('bfc_arena.cc:376 Failed to allocate memory for requested buffer of size 536870912'));
   return {
+    ...DEFAULT_RUNTIME,
     open: async (graph, options) => {
       const isWide = options.computeType === 'float32';
       if (isWide && component === 'opening') return await refusal();
@@ -182,7 +184,8 @@ test('the noise and the first latents are the same numbers in float16 and in flo
   const folder = copyOfBase(t);
   const first = async (computeType: ComputeType): Promise<HostTensor> => {
     const samples: HostTensor[] = [];
-    const runtime: Pick<Runtime, 'open'> = {
+    const runtime: Runtime = {
+      ...DEFAULT_RUNTIME,
       open: async (graph, options) => {
         const network = await DEFAULT_RUNTIME.open(graph, options);
         const run = network.run.bind(network) as (inputs: Tensors, ...more: unknown[]) => Promise<HostTensors>;
@@ -231,7 +234,7 @@ test('XL: an autoencoder whose configuration says nothing about float16 decodes 
 });
 
 interface Counting {
-  readonly runtime: Pick<Runtime, 'open'>;
+  readonly runtime: Runtime;
   /** How many networks held their weights at once. */
   readonly most: () => number;
   readonly mostBytes: () => number;
@@ -269,7 +272,8 @@ function counting(): Counting {
       },
     });
   };
-  return { runtime: { open }, most: () => most, mostBytes: () => mostBytes, largestBytes: () => largestBytes };
+  const runtime = { ...DEFAULT_RUNTIME, open };
+  return { runtime, most: () => most, mostBytes: () => mostBytes, largestBytes: () => largestBytes };
 }
 
 for (const base of [undefined, 'base-xl'] as const)

@@ -11,6 +11,7 @@ import { runJobs } from '../../../src/pipelines/run-jobs.ts';
 import { LatentDiffusion } from '../../../src/pipelines/parts/latent-diffusion.ts';
 import { STABLE_DIFFUSION_RGB_FACTORS } from '../../../src/pipelines/parts/latents-to-rgb.ts';
 import { stableDiffusionConditioner } from '../../../src/pipelines/stable-diffusion/conditioner.ts';
+import { HeldTensor } from '../../../src/runtime/tensors.ts';
 import type { Text2ImgError } from '../../../src/errors/text2img-error.ts';
 import { aRequest } from '../../job/a-request.ts';
 
@@ -34,6 +35,7 @@ const GOOD: Networks = {
   denoiser: {
     latentChannels: 3,
     largestBranch: 0,
+    upload: async (tensor) => new HeldTensor(tensor),
     predict: ({ sample }) => Promise.resolve(sample.map((value) => value / 2)),
     caching: () => assert.fail('no request caches features'),
   },
@@ -261,7 +263,7 @@ test('one image of a pass that overflows touches none of the others', async () =
           sample,
           shape,
           timestep: 0,
-          conditions: [],
+          conditions: {},
         });
       },
     },
