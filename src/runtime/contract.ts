@@ -112,6 +112,7 @@ export interface Network extends AsyncDisposable {
   /**
    * Runs of one network follow each other in the order of the calls.
    * @param options.keep outputs to leave on the device; the caller disposes them, also after the network's end. All others come back as host tensors.
+   * @param options.unread outputs that the caller does not want. A runtime may leave them out, and need not copy them to the host.
    * @param options.signal ends the run with `cancelled`. When, is the runtime's: before it starts at the latest, else as soon as it can stop.
    * @throws `inference_failed`, `engine_out_of_memory`, `cancelled`; `device_unavailable`, `device_lost` and `engine_crashed`, after which the process
    *   is of no use
@@ -120,12 +121,17 @@ export interface Network extends AsyncDisposable {
     inputs: Tensors,
     options?: {
       readonly keep?: undefined;
+      readonly unread?: readonly string[] | undefined;
       readonly signal?: AbortSignal | undefined;
     },
   ): Promise<HostTensors>;
   run(
     inputs: Tensors,
-    options: { readonly keep: readonly string[]; readonly signal?: AbortSignal | undefined },
+    options: {
+      readonly keep: readonly string[];
+      readonly unread?: readonly string[] | undefined;
+      readonly signal?: AbortSignal | undefined;
+    },
   ): Promise<Tensors>;
   /** Frees its memory, weights included. The next run brings it back. */
   rest(): Promise<void>;

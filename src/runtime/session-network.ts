@@ -18,11 +18,13 @@ export interface Session extends AsyncDisposable {
 
 export interface KeepingOptions {
   readonly keep: readonly string[];
+  readonly unread?: readonly string[] | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
 interface RunOptions {
   readonly keep?: readonly string[] | undefined;
+  readonly unread?: readonly string[] | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -45,17 +47,25 @@ export class SessionNetwork implements Network {
 
   run(
     inputs: Tensors,
-    options?: { readonly keep?: undefined; readonly signal?: AbortSignal | undefined },
+    options?: {
+      readonly keep?: undefined;
+      readonly unread?: readonly string[] | undefined;
+      readonly signal?: AbortSignal | undefined;
+    },
   ): Promise<HostTensors>;
   run(
     inputs: Tensors,
-    options: { readonly keep: readonly string[]; readonly signal?: AbortSignal | undefined },
+    options: {
+      readonly keep: readonly string[];
+      readonly unread?: readonly string[] | undefined;
+      readonly signal?: AbortSignal | undefined;
+    },
   ): Promise<Tensors>;
-  run(inputs: Tensors, { keep = [], signal }: RunOptions = {}): Promise<Tensors> {
+  run(inputs: Tensors, { keep = [], unread, signal }: RunOptions = {}): Promise<Tensors> {
     return this.#inOrder(async () => {
       refuseCancelled(signal);
       const session = await this.#awake();
-      const outputs = await runIn(session, inputs, { keep, signal });
+      const outputs = await runIn(session, inputs, { keep, unread, signal });
       if (signal?.aborted === true) disposeKept(outputs);
       refuseCancelled(signal);
       return outputs;
@@ -93,8 +103,9 @@ function refuseCancelled(signal: AbortSignal | undefined): void {
   if (signal?.aborted === true) throw new Text2ImgError('cancelled', 'the run of a network was cancelled.');
 }
 
-async function runIn(session: Session, inputs: Tensors, { keep, signal }: KeepingOptions): Promise<Tensors> {
-  if (session.runKeeping !== undefined) return await session.runKeeping(inputs, { keep, signal });
+async function runIn(session: Session, inputs: Tensors, options: KeepingOptions): Promise<Tensors> {
+  const { keep, signal } = options;
+  if (session.runKeeping !== undefined) return await session.runKeeping(inputs, options);
   return keeping(await session.run(await onHost(inputs), signal), keep);
 }
 

@@ -88,7 +88,7 @@ async function openCapturedNetwork(graph: Parameters<Runtime['open']>[0]): Promi
     return {
       // Nothing is kept.
       run: async (inputs, signal) => (await opened.run(inputs, [], signal)) as never,
-      runKeeping: async (inputs, { keep, signal }) => await opened.run(inputs, keep, signal),
+      runKeeping: async (inputs, options) => await opened.runs.run({ inputs, ...options }),
       [Symbol.asyncDispose]: async () => opened[Symbol.dispose](),
     };
   });

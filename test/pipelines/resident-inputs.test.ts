@@ -77,8 +77,9 @@ suite('what passes share is brought to the device once', { skip: NO_C_API }, () 
     tensors.assertAllFreed();
   });
 
-  test('a run that CUDA would record copies it to its place once', async (t) => {
+  test('a run that CUDA would record copies it to its place once, and the prediction alone comes back', async (t) => {
     const copyInto = t.mock.method(DeviceMemory.prototype, 'copyInto');
+    const read = t.mock.method(DeviceMemory.prototype, 'read');
     const tensors = deviceTensors({ captured: true });
     await using model = await watchedModel(copyOfBase(t), { runtime: tensors.runtime });
     await model.draw([guided()]);
@@ -86,6 +87,10 @@ suite('what passes share is brought to the device once', { skip: NO_C_API }, () 
     assert.deepEqual(
       copyInto.mock.calls.map(({ arguments: [copies] }) => copies.length),
       [3, 2, 2],
+    );
+    assert.deepEqual(
+      read.mock.calls.map(({ arguments: [{ shape }] }) => shape),
+      Array.from({ length: 3 }, () => [2, 4, 5, 6]),
     );
   });
 

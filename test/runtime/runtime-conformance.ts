@@ -161,6 +161,16 @@ export function runtimeConformance(runtime: Runtime, device: string, { wholeNumb
       sum[Symbol.dispose]();
     });
 
+    test('an output that nobody reads changes no other one, of this run or of the next', async () => {
+      await using network = await open(arithmetic());
+      for (let round = 0; round < 3; round++) {
+        const outputs = await network.run({ a: A, b: B }, { unread: ['product', 'nothing'] });
+        assert.deepEqual([...floatsOf(outputs, 'sum')], [12, 23]);
+        const all = await network.run({ a: A, b: B });
+        assert.deepEqual([...floatsOf(all, 'sum'), ...floatsOf(all, 'product')], [12, 23, 20, 60]);
+      }
+    });
+
     test('an output that is kept outlives its network’s rest and end, and is another network’s input', async () => {
       await using other = await open(arithmetic());
       const network = await open(arithmetic());

@@ -21,7 +21,7 @@ export async function openDenoiser(
     latentChannels: config.in_channels,
     largestBranch: largestBranch(config),
     upload: tools.upload,
-    predict: async (input) => floatsOf(await pass(first, input), 'out_sample'),
+    predict: async (input) => floatsOf(await pass(first, input, { unread: ['feature'] }), 'out_sample'),
     caching: async (branch) => {
       const whole = branch === DEFAULT_BRANCH ? first : await open({ graph: 'whole', branch });
       const readsPrompt = shallowReadsPrompt(config, branch);
@@ -33,7 +33,7 @@ export async function openDenoiser(
 function cachingDenoiser(whole: Network, shallow: Network, readsPrompt: boolean): CachingDenoiser {
   return {
     whole: async (input) => {
-      const outputs = await pass(whole, input, ['feature']);
+      const outputs = await pass(whole, input, { keep: ['feature'] });
       return { noisePred: floatsOf(outputs, 'out_sample'), feature: featureOf(outputs) };
     },
     shallow: async (input) => {
@@ -47,17 +47,23 @@ function withoutPrompt(conditions: Tensors): Tensors {
   return Object.fromEntries(Object.entries(conditions).filter(([name]) => name !== 'encoder_hidden_states'));
 }
 
+/** As of `Network.run`. */
+interface OutputOptions {
+  readonly keep?: readonly string[];
+  readonly unread?: readonly string[];
+}
+
 async function pass(
   network: Network,
   { sample, shape, timestep, conditions, signal }: DenoiserInput,
-  keep: readonly string[] = [],
+  { keep = [], unread }: OutputOptions = {},
 ): Promise<Tensors> {
   const inputs = {
     sample: float32(sample, shape),
     timestep: float32(Float32Array.of(timestep), [1]),
     ...conditions,
   };
-  return await network.run(inputs, { keep, signal });
+  return await network.run(inputs, { keep, unread, signal });
 }
 
 function featureOf({ feature }: Tensors): DeviceTensor {

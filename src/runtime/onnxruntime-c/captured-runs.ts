@@ -88,7 +88,7 @@ export class CapturedRuns implements Disposable {
   }
 
   /** On the thread that records, because each thread keeps handles of CUDA's libraries for good. */
-  async #runOnce(key: string, { inputs, keep, signal }: RunRequest): Promise<Tensors> {
+  async #runOnce(key: string, { inputs, keep, unread = [], signal }: RunRequest): Promise<Tensors> {
     const { environment, outputs } = this.#session;
     using scope = new DisposableStack();
     const given = new Map<string, Handle>();
@@ -107,8 +107,9 @@ export class CapturedRuns implements Disposable {
     for (const [index, name] of outputs.entries()) {
       const { address } = made[index] ?? missing(name);
       const facts = factsOf(environment, address);
-      const host = copyFromHost(environment, address, facts);
       seen[name] = facts;
+      if (unread.includes(name)) continue;
+      const host = copyFromHost(environment, address, facts);
       results[name] = keep.includes(name) ? await this.#memory.copy(host) : host;
     }
     this.#seen.set(key, seen);
@@ -155,7 +156,7 @@ export class CapturedRuns implements Disposable {
     return new DeviceValue(this.#memory.device, handle, facts, (value) => this.#memory.read(value));
   }
 
-  async #runCaptured(capture: Capture, { inputs: given, keep, signal }: RunRequest): Promise<Tensors> {
+  async #runCaptured(capture: Capture, { inputs: given, keep, unread = [], signal }: RunRequest): Promise<Tensors> {
     const { environment } = this.#session;
     const { id, inputs, outputs } = capture;
     await this.#fill(capture, given);
@@ -166,7 +167,8 @@ export class CapturedRuns implements Disposable {
     });
     const results: Record<string, Tensors[string]> = {};
     for (const [name, buffer] of outputs)
-      results[name] = keep.includes(name) ? await this.#memory.copy(buffer) : await buffer.read();
+      if (!unread.includes(name))
+        results[name] = keep.includes(name) ? await this.#memory.copy(buffer) : await buffer.read();
     return results;
   }
 

@@ -28,6 +28,8 @@ export interface RunRequest {
   readonly inputs: Tensors;
   /** Outputs to leave on the device. */
   readonly keep: readonly string[];
+  /** Outputs that are not among the results. */
+  readonly unread?: readonly string[] | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Outputs that go into values which are there. They are not among the results. */
   readonly into?: Readonly<Record<string, DeviceValue>>;
@@ -37,7 +39,7 @@ export interface RunRequest {
 
 /** @throws `cancelled`, `inference_failed`, `engine_out_of_memory` */
 export async function runBound(session: OpenSession, request: RunRequest): Promise<Tensors> {
-  const { environment, handle, outputs, place } = session;
+  const { environment, handle, place } = session;
   const { functions } = environment;
   const { keep, into = {} } = request;
   // It also keeps the inputs' memory until the run has ended.
@@ -49,7 +51,7 @@ export async function runBound(session: OpenSession, request: RunRequest): Promi
     const value = await addressFor(session, tensor, scope);
     environment.check(functions.bindInput(binding.address, name, value));
   }
-  for (const name of outputs) {
+  for (const name of boundNames(session, request)) {
     const target = Object.hasOwn(into, name) ? into[name] : undefined;
     const memory = keep.includes(name) ? place.memory : environment.hostMemory;
     environment.check(
@@ -100,14 +102,19 @@ export async function runToEnd(
   }
 }
 
-/** In the order in which the outputs were bound. */
-function takeOutputs(session: OpenSession, binding: OwnedHandle, { keep, into = {} }: RunRequest): Tensors {
-  const { environment, outputs, place } = session;
+/** In their order. One that is not bound is not copied. */
+function boundNames({ outputs }: OpenSession, { unread = [] }: RunRequest): readonly string[] {
+  return outputs.filter((name) => !unread.includes(name));
+}
+
+function takeOutputs(session: OpenSession, binding: OwnedHandle, request: RunRequest): Tensors {
+  const { environment, place } = session;
+  const { keep, into = {} } = request;
   const values = boundValues(environment, binding);
   const results: Record<string, Tensors[string]> = {};
   using kept = new DisposableStack();
   try {
-    for (const [index, name] of outputs.entries()) {
+    for (const [index, name] of boundNames(session, request).entries()) {
       const value = values[index];
       if (value === undefined || Object.hasOwn(into, name)) continue;
       const facts = factsOf(environment, value.address);

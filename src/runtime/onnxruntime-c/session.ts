@@ -93,12 +93,12 @@ export class OrtSession implements Session {
     return (await this.runKeeping(inputs, { keep: [], signal })) as HostTensors;
   }
 
-  async runKeeping(inputs: Tensors, { keep, signal }: KeepingOptions): Promise<Tensors> {
+  async runKeeping(inputs: Tensors, { keep, unread, signal }: KeepingOptions): Promise<Tensors> {
     for (const name of keep)
       if (!this.#session.outputs.includes(name))
         throw new Text2ImgError('internal', `the network has no output ${quote(name)} to keep.`);
     checkInputs(this.#inputs, inputs);
-    const request = { inputs, keep, signal };
+    const request = { inputs, keep, unread, signal };
     return this.#captures === undefined ? await runBound(this.#session, request) : await this.#captures.run(request);
   }
 

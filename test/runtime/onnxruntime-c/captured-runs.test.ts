@@ -104,6 +104,20 @@ suite('runs with places of their own', { skip: NO_C_API }, () => {
     assert.deepEqual(counts, [undefined, 2, 1, undefined, 2, 1, 2, 2, 2, 2]);
   });
 
+  test('an output that nobody reads is not copied, and is there when the next run reads it', async (t) => {
+    const read = t.mock.method(DeviceMemory.prototype, 'read');
+    using opened = await openCaptured(arithmetic(), ['sum', 'product'], 2);
+    const inputs = { a: filled(3, [1, 2]), b: filled(4, [1, 2]) };
+    for (let times = 0; times < 3; times++) {
+      read.mock.resetCalls();
+      const outputs = await opened.runs.run({ inputs, keep: [], unread: ['sum'] });
+      assert.deepEqual([Object.keys(outputs), [...floatsOf(outputs, 'product')]], [['product'], [12, 12]]);
+      // The first run is not recorded.
+      assert.equal(read.mock.callCount(), times === 0 ? 0 : 1);
+    }
+    assert.deepEqual([...floatsOf(await opened.run(inputs), 'sum')], [7, 7]);
+  });
+
   test('a wrong input is inference_failed, and the next run is right', async () => {
     using opened = await openCaptured(arithmetic(), ['sum', 'product'], 2);
     const inputs = { a: filled(1, [1, 2]), b: filled(2, [1, 2]) };

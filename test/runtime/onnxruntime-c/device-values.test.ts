@@ -67,6 +67,16 @@ suite('tensors that ONNX Runtime holds', { skip: NO_C_API }, () => {
     for (const tensor of [first, value]) tensor[Symbol.dispose]();
   });
 
+  test('an output that nobody reads does not come to the host', async () => {
+    await using network = await openOnCpu(graph(), undefined, ONNX_RUNTIME_C);
+    assert.deepEqual(Object.keys(await network.run({ x: X }, { unread: ['y'] })), ['z']);
+    const outputs = await network.run({ x: X }, { keep: ['z'], unread: ['y'] });
+    assert.deepEqual(Object.keys(outputs), ['z']);
+    assert.ok(outputs['z'] instanceof DeviceValue);
+    assert.deepEqual((await outputs['z'].read()).data, Float32Array.of(1, 4, 9));
+    outputs['z'][Symbol.dispose]();
+  });
+
   test('a kept output outlives its network; what was read stays when it is disposed', async () => {
     const network = await openOnCpu(graph(), undefined, ONNX_RUNTIME_C);
     const value = await kept(network, 'z');
