@@ -15,7 +15,7 @@ import { usedMemoryBytes } from '../gpu-facts.ts';
 import { graphOf, keepOutput, openOn, outputsFolder, unetInputs } from '../open-graph.ts';
 import type { Report, TaskOf } from '../step.ts';
 import { type BatchPasses, timeBatches } from '../time-batches.ts';
-import { passesOf } from './unet.ts';
+import { passesOf, UNREAD } from './unet.ts';
 
 const OUTPUT = 'out_sample';
 
@@ -83,7 +83,7 @@ function boundPasses(network: Network, inputs: Readonly<Record<string, DeviceTen
   return {
     run: async () => {
       free();
-      last = await network.run(inputs, { keep: [OUTPUT] });
+      last = await network.run(inputs, { keep: [OUTPUT], unread: UNREAD });
     },
     result: async () => floatsOf({ [OUTPUT]: await read(last[OUTPUT]) }, OUTPUT),
     [Symbol.dispose]: () => {

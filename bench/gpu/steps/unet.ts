@@ -7,6 +7,9 @@ import { BINDING, graphOf, keepOutput, openOn, outputsFolder, unetInputs } from 
 import type { Report, TaskOf } from '../step.ts';
 import { type BatchPasses, timeBatches } from '../time-batches.ts';
 
+/** As in the pipeline: without feature caching nobody reads the feature. */
+export const UNREAD = ['feature'];
+
 export async function unetStep(task: TaskOf<'unet'>, report: Report): Promise<void> {
   const { model, form, batches, device, isTiny } = task;
   const beforeBytes = usedMemoryBytes(device);
@@ -33,7 +36,7 @@ export function passesOf(network: Network, inputs: HostTensors): BatchPasses {
   let last: HostTensors = {};
   return {
     run: async () => {
-      last = await network.run(inputs);
+      last = await network.run(inputs, { unread: UNREAD });
     },
     result: () => Promise.resolve(floatsOf(last, 'out_sample')),
     [Symbol.dispose]: () => undefined,
