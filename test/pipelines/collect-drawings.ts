@@ -12,11 +12,15 @@ export interface Drawn {
   error: Text2ImgError | undefined;
 }
 
-/** @param options.maxBatchImages how many images share a pass, as far as their requests allow it @returns one for each job, in their order */
+/**
+ * @param options.maxBatchImages how many images share a pass, as far as their requests allow it
+ * @param options.previews after each pass
+ * @returns one for each job, in their order
+ */
 export async function collectDrawings(
   pipeline: Pipeline,
   jobs: readonly Omit<RunJob, 'jobId'>[],
-  { maxBatchImages }: { readonly maxBatchImages: number },
+  { maxBatchImages, previews = false }: { readonly maxBatchImages: number; readonly previews?: boolean },
 ): Promise<readonly Drawn[]> {
   const results = jobs.map((): Drawn => ({ pixels: [], warnings: [], error: undefined }));
   const of = (jobId: string): Drawn => {
@@ -30,6 +34,7 @@ export async function collectDrawings(
     yieldToEventLoop: () => Promise.resolve(),
     observer: {
       onProgress: () => undefined,
+      isPreviewDue: () => previews,
       onImage: (jobId, { image }) => of(jobId).pixels.push(image.pixels),
       onDone: (jobId, warnings) => {
         of(jobId).warnings = warnings;

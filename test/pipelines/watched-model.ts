@@ -22,7 +22,7 @@ export interface WatchedModel extends AsyncDisposable {
   readonly events: NetworkEvent[];
   draw(
     requests: readonly ResolvedGenerationRequest[],
-    options?: { readonly maxBatchImages?: number; readonly signal?: AbortSignal },
+    options?: { readonly maxBatchImages?: number; readonly previews?: boolean; readonly signal?: AbortSignal },
   ): Promise<readonly Drawn[]>;
 }
 
@@ -93,9 +93,9 @@ export async function watchedModel(folder: string, options: WatchedOptions = {})
   const resources = stack.move();
   return {
     events,
-    draw: async (requests, { maxBatchImages = 1, signal = new AbortController().signal } = {}) => {
+    draw: async (requests, { maxBatchImages = 1, previews = false, signal = new AbortController().signal } = {}) => {
       const jobs = requests.map((request) => ({ request, images: [], signal }));
-      return await collectDrawings(pipeline, jobs, { maxBatchImages });
+      return await collectDrawings(pipeline, jobs, { maxBatchImages, previews });
     },
     [Symbol.asyncDispose]: () => resources.disposeAsync(),
   };
