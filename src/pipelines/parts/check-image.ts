@@ -5,13 +5,27 @@ const ADVICE = 'the model’s weights or its configuration may be damaged.';
 
 /** @param what whose numbers they are, like "the latents after step 3 of 20" @returns the error, or undefined where all are finite */
 export function notFinite(values: Float32Array, what: string): Text2ImgError | undefined {
-  let bad = 0;
-  for (const value of values) if (!Number.isFinite(value)) bad++;
-  if (bad === 0) return undefined;
+  if (areFinite(values)) return undefined;
+  const bad = values.reduce((count, value) => (Number.isFinite(value) ? count : count + 1), 0);
   return new Text2ImgError(
     'invalid_image',
     `${bad} of the ${values.length} numbers of ${what} are NaN or infinite, so there is no image; ${ADVICE}`,
   );
+}
+
+/** Zero times a number is zero only where it is finite. Four sums, because each addition waits for the one before it. */
+function areFinite(values: Float32Array): boolean {
+  const { length } = values;
+  const whole = length - (length % 4);
+  let [a, b, c, d] = [0, 0, 0, 0];
+  for (let index = 0; index < whole; index += 4) {
+    a += (values[index] as number) * 0;
+    b += (values[index + 1] as number) * 0;
+    c += (values[index + 2] as number) * 0;
+    d += (values[index + 3] as number) * 0;
+  }
+  for (let index = whole; index < length; index++) a += (values[index] as number) * 0;
+  return a + b + c + d === 0;
 }
 
 /**
