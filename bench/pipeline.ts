@@ -40,10 +40,7 @@ function numbers(count: number): Float32Array {
 
 function answer({ sample, latent_sample: latents, input_ids: tokens }: Tensors): Tensors {
   const outputOf = (shape: readonly number[]) =>
-    float32(
-      numbers(shape.reduce((product, size) => product * size, 1)),
-      shape,
-    );
+    float32(numbers(shape.reduce((product, size) => product * size, 1)), shape);
   if (sample !== undefined) return { out_sample: outputOf(sample.shape) };
   if (latents !== undefined) {
     const [, , height = 1, width = 1] = latents.shape;

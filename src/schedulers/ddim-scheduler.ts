@@ -74,16 +74,18 @@ class DDIMScheduler implements Scheduler {
     const nextAlpha = this.#alphaAt(timestep - Math.floor(this.#config.num_train_timesteps / this.#steps));
     const { signal, noise } = signalAndNoise(alpha);
     const prediction = variancePreserving(this.#config.prediction_type, signal, noise);
-    const original = this.#bounded(
-      sample.map((value, index) => prediction.original(value, modelOutput[index] as number)),
-    );
+    const predicted = new Float32Array(sample.length);
+    for (let index = 0; index < predicted.length; index++)
+      predicted[index] = prediction.original(sample[index] as number, modelOutput[index] as number);
+    const original = this.#bounded(predicted);
     const deviation = f32(this.#eta * f32(Math.sqrt(varianceBetween(alpha, nextAlpha))));
     const nextSignal = f32(Math.sqrt(nextAlpha));
     const nextNoise = f32(Math.sqrt(f32(f32(1 - nextAlpha) - f32(deviation * deviation))));
-    const result = sample.map((value, index) => {
-      const direction = prediction.noise(value, modelOutput[index] as number);
-      return f32(nextSignal * (original[index] as number)) + f32(nextNoise * direction);
-    });
+    const result = new Float32Array(sample.length);
+    for (let index = 0; index < result.length; index++) {
+      const direction = prediction.noise(sample[index] as number, modelOutput[index] as number);
+      result[index] = f32(nextSignal * (original[index] as number)) + f32(nextNoise * direction);
+    }
     if (this.#eta === 0) return { sample: result, original };
     const fresh = source.next(sample.length);
     return { sample: result.map((value, index) => value + f32(deviation * (fresh[index] as number))), original };

@@ -123,7 +123,9 @@ class DPMSolverMultistepScheduler implements Scheduler {
     const prediction = variancePreserving(this.#settings.prediction_type, alpha, sigma);
     const at = (values: Float32Array, index: number): number => values[index] as number;
     if (followsImage(this.#algorithm)) {
-      const original = sample.map((value, index) => prediction.original(value, at(modelOutput, index)));
+      const original = new Float32Array(sample.length);
+      for (let index = 0; index < original.length; index++)
+        original[index] = prediction.original(sample[index] as number, modelOutput[index] as number);
       return thresholded(original, this.#settings);
     }
     const noise = sample.map((value, index) => prediction.noise(value, at(modelOutput, index)));

@@ -85,12 +85,14 @@ export function dpmCombined(
   { sample: keep, outputs: weights, noise: noiseWeight }: DpmWeights,
   { sample, outputs, noise }: { sample: Float32Array; outputs: readonly Float32Array[]; noise?: Float32Array },
 ): Float32Array {
-  return sample.map((value, index) =>
-    weights.reduce(
-      (sum, weight, place) => sum + weight * ((outputs[place] as Float32Array)[index] as number),
-      keep * value + (noise === undefined ? 0 : noiseWeight * (noise[index] as number)),
-    ),
-  );
+  const combined = new Float32Array(sample.length);
+  for (let index = 0; index < combined.length; index++) {
+    let sum = keep * (sample[index] as number) + (noise === undefined ? 0 : noiseWeight * (noise[index] as number));
+    for (let place = 0; place < weights.length; place++)
+      sum += (weights[place] as number) * ((outputs[place] as Float32Array)[index] as number);
+    combined[index] = sum;
+  }
+  return combined;
 }
 
 interface Interval {

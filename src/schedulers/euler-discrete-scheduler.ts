@@ -71,18 +71,24 @@ class EulerDiscreteScheduler implements Scheduler {
 
   scaleModelInput(sample: Float32Array, pass: number): Float32Array {
     const divisor = rootOfSquarePlusOne(passAt(this.passes, pass).sigma);
-    return sample.map((value) => value / divisor);
+    const scaled = new Float32Array(sample.length);
+    for (let index = 0; index < scaled.length; index++) scaled[index] = (sample[index] as number) / divisor;
+    return scaled;
   }
 
   step({ modelOutput, sample, pass }: SchedulerStep): SchedulerStepResult {
     const { sigma } = passAt(this.passes, pass);
     const difference = f32((this.passes[pass + 1]?.sigma ?? this.#finalSigma) - sigma);
     const originalOf = varianceExploding(this.#predictionType, sigma);
-    const original = sample.map((value, index) => originalOf(value, modelOutput[index] as number));
-    const result = sample.map((value, index) => {
-      const derivative = f32(f32(value - (original[index] as number)) / sigma);
-      return value + f32(derivative * difference);
-    });
+    const original = new Float32Array(sample.length);
+    const result = new Float32Array(sample.length);
+    for (let index = 0; index < result.length; index++) {
+      const value = sample[index] as number;
+      const image = originalOf(value, modelOutput[index] as number);
+      const derivative = f32(f32(value - image) / sigma);
+      original[index] = image;
+      result[index] = value + f32(derivative * difference);
+    }
     return { sample: result, original };
   }
 

@@ -17,9 +17,12 @@ export function lastGuidedPass(passes: number, guidanceStop: number | null): num
 /** u + s · (c − u), in float32. */
 export function guide(unconditional: Float32Array, conditional: Float32Array, guidanceScale: number): Float32Array {
   const scale = Math.fround(guidanceScale);
-  return unconditional.map(
-    (base, index) => base + Math.fround(scale * Math.fround((conditional[index] as number) - base)),
-  );
+  const guided = new Float32Array(unconditional.length);
+  for (let index = 0; index < guided.length; index++) {
+    const base = unconditional[index] as number;
+    guided[index] = base + Math.fround(scale * Math.fround((conditional[index] as number) - base));
+  }
+  return guided;
 }
 
 /**

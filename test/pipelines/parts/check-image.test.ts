@@ -18,7 +18,10 @@ test('one number that is not finite is found at every place', () => {
         const numbers = new Float32Array(length).fill(1);
         numbers[place] = value;
         const fault = notFinite(numbers, 'the latents');
-        assert.match(fault?.message ?? '', new RegExp(`^1 of the ${length} numbers of the latents are NaN or infinite`));
+        assert.match(
+          fault?.message ?? '',
+          new RegExp(`^1 of the ${length} numbers of the latents are NaN or infinite`),
+        );
       }
 });
 
