@@ -13,19 +13,10 @@ export function notFinite(values: Float32Array, what: string): Text2ImgError | u
   );
 }
 
-/** Zero times a number is zero only where it is finite. Four sums, because each addition waits for the one before it. */
+/** By index, because `for … of` over 786,432 numbers takes ten times as long. */
 function areFinite(values: Float32Array): boolean {
-  const { length } = values;
-  const whole = length - (length % 4);
-  let [a, b, c, d] = [0, 0, 0, 0];
-  for (let index = 0; index < whole; index += 4) {
-    a += (values[index] as number) * 0;
-    b += (values[index + 1] as number) * 0;
-    c += (values[index + 2] as number) * 0;
-    d += (values[index + 3] as number) * 0;
-  }
-  for (let index = whole; index < length; index++) a += (values[index] as number) * 0;
-  return a + b + c + d === 0;
+  for (let index = 0; index < values.length; index++) if (!Number.isFinite(values[index])) return false;
+  return true;
 }
 
 /**
