@@ -19,7 +19,7 @@ import type { Surroundings } from './step.ts';
 
 const CLASSES = { unet: UNET_2D_CONDITION_MODEL as NetworkClass, vae: AUTOENCODER_KL as NetworkClass } as const;
 
-type Component = keyof typeof CLASSES;
+export type Component = keyof typeof CLASSES;
 
 /** Of a GPU. Graphs in float16 run on a CPU too; ONNX Runtime computes them in float32 there. */
 export const HALF: ComputeType = 'float16';

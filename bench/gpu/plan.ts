@@ -21,7 +21,8 @@ const NEEDS = {
   addition: 20,
   golden: 60,
   profile: { sd15: 30, sdxl: 60 },
-  resnet: 20,
+  sample: 20,
+  layers: 40,
   weights: { sd15: 10, sdxl: 30 },
   unet: { sd15: 90, sdxl: 180 },
   vae: { sd15: 20, sdxl: 30 },
@@ -86,6 +87,13 @@ function firstSteps({ golden: cases }: PlanOptions): readonly Step[] {
       task: { kind: 'golden', computeType: 'float16', form: 'auto', runtime: 'onnxruntime-c', cases },
     },
     {
+      id: 'sample',
+      part: 'b',
+      about: 'the sample that an engine tries before it takes the fused form',
+      needsSeconds: NEEDS.sample,
+      task: { kind: 'sample' },
+    },
+    {
       id: 'golden-deterministic',
       part: 'b',
       about:
@@ -131,7 +139,7 @@ function modelSteps(model: ModelName, { batches, steps, isTiny }: PlanOptions): 
         task: { kind: 'profile', model, form },
       }),
     ),
-    ...(model === 'sd15' ? [RESNET] : []),
+    ...(model === 'sd15' ? [LAYERS] : []),
     ...FORMS.map(
       (form): Step => ({
         id: `unet-${model}-${form}`,
@@ -178,10 +186,10 @@ function modelSteps(model: ModelName, { batches, steps, isTiny }: PlanOptions): 
   ];
 }
 
-const RESNET: Step = {
-  id: 'resnet',
+const LAYERS: Step = {
+  id: 'layers',
   part: 'd',
-  about: 'one residual block in both forms, batch 2',
-  needsSeconds: NEEDS.resnet,
-  task: { kind: 'resnet' },
+  about: 'single layers of SD 1.5 in both forms, batch 2',
+  needsSeconds: NEEDS.layers,
+  task: { kind: 'layers' },
 };

@@ -3,8 +3,9 @@ import { additionStep } from './steps/addition.ts';
 import { differencesStep } from './steps/differences.ts';
 import { goldenStep } from './steps/golden.ts';
 import { profileStep } from './steps/profile.ts';
-import { resnetStep } from './steps/resnet.ts';
+import { layersStep } from './steps/layers.ts';
 import { runtimeCStep } from './steps/runtime-c.ts';
+import { sampleStep } from './steps/sample.ts';
 import { torchStep } from './steps/torch.ts';
 import { unetStep } from './steps/unet.ts';
 import { vaeStep } from './steps/vae.ts';
@@ -33,8 +34,10 @@ async function run(report: Report): Promise<void> {
       return await weightsStep(task, report);
     case 'profile':
       return await profileStep(task, report);
-    case 'resnet':
-      return await resnetStep(task, report);
+    case 'sample':
+      return await sampleStep(task, report);
+    case 'layers':
+      return await layersStep(task, report);
     case 'unet':
       return await unetStep(task, report);
     case 'vae':

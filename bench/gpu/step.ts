@@ -27,7 +27,8 @@ export type StepTask =
     }
   | { readonly kind: 'weights'; readonly model: ModelName }
   | { readonly kind: 'profile'; readonly model: ModelName; readonly form: GraphForm }
-  | { readonly kind: 'resnet' }
+  | { readonly kind: 'sample' }
+  | { readonly kind: 'layers' }
   | {
       readonly kind: 'unet';
       readonly model: ModelName;

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { after, suite, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import type { GpuResults } from '../../bench/gpu/results-file.ts';
+import type { Row } from '../../bench/gpu/step.ts';
 
 const COMMAND = fileURLToPath(new URL('../../bench/gpu.ts', import.meta.url));
 const place = mkdtempSync(join(tmpdir(), 'text2img-bench-gpu-test-'));
@@ -39,7 +40,7 @@ suite('all steps', () => {
       else if (id === 'golden-fused') assert.match(reason, /the CPU has no fused operators/);
       else assert.equal(state, 'done', `${id}: ${reason}`);
     }
-    assert.equal(Object.keys(results.steps).length, 33, Object.keys(results.steps).join());
+    assert.equal(Object.keys(results.steps).length, 34, Object.keys(results.steps).join());
   });
 
   test('a golden case is as near to diffusers as in its own test, and float16 is near', () => {
@@ -52,10 +53,12 @@ suite('all steps', () => {
   });
 
   test('the fused form gives what the portable one gives', () => {
-    const [, fused, ...samples] = results.steps['resnet']?.rows ?? [];
-    // Each sample has two outputs, in two types and two runtimes.
-    assert.equal(samples.length, 8);
-    for (const row of [fused, ...samples]) assert.ok(Number(row?.['psnrDb'] ?? Infinity) >= 50, JSON.stringify(row));
+    const rowsOf = (id: string): readonly Row[] => results.steps[id]?.rows ?? [];
+    assert.equal(rowsOf('layers').length, 24);
+    // Two outputs, in two types and two runtimes.
+    assert.equal(rowsOf('sample').length, 8);
+    for (const row of [...rowsOf('layers'), ...rowsOf('sample')])
+      assert.ok(Number(row['psnrDb'] ?? Infinity) >= 50, JSON.stringify(row));
     for (const model of ['sd15', 'sdxl']) {
       const rows = results.steps[`differences-${model}`]?.rows ?? [];
       assert.ok(rows.length >= 7, JSON.stringify(rows));
