@@ -28,6 +28,7 @@ const NEEDS = {
   vae: { sd15: 20, sdxl: 30 },
   worker: { sd15: 60, sdxl: 120 },
   runtimeC: { sd15: 60, sdxl: 120 },
+  options: { sd15: 60, sdxl: 120 },
   eager: { sd15: 60, sdxl: 120 },
   compiled: { sd15: 120, sdxl: 240 },
   differences: 5,
@@ -174,6 +175,13 @@ function modelSteps(model: ModelName, { batches, steps, isTiny }: PlanOptions): 
         task: { kind: 'runtime-c', model, form, batches: passes },
       }),
     ),
+    {
+      id: `options-${model}`,
+      part: 'g',
+      about: `${about}: the fused form with other options of the CUDA provider, one image with guidance`,
+      needsSeconds: NEEDS.options[model],
+      task: { kind: 'options', model },
+    },
     torch('eager', false),
     torch('compiled', true),
     {

@@ -12,7 +12,7 @@ export interface RunPlanOptions extends Pick<RunStepOptions, 'surroundings' | 'e
 }
 
 /** A step that hangs must not take the time of all others. */
-const MOST_TIMES_OF_NEED = { gpu: 4, cpu: 40 };
+const MOST_TIMES_OF_NEED = { gpu: 2, cpu: 40 };
 const SHORTEST_LIMIT_SECONDS = 60;
 
 export async function runPlan(steps: readonly Step[], options: RunPlanOptions): Promise<void> {

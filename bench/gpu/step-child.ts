@@ -2,6 +2,7 @@
 import { additionStep } from './steps/addition.ts';
 import { differencesStep } from './steps/differences.ts';
 import { goldenStep } from './steps/golden.ts';
+import { optionsStep } from './steps/options.ts';
 import { profileStep } from './steps/profile.ts';
 import { layersStep } from './steps/layers.ts';
 import { runtimeCStep } from './steps/runtime-c.ts';
@@ -46,6 +47,8 @@ async function run(report: Report): Promise<void> {
       return await workerStep(task, report);
     case 'runtime-c':
       return await runtimeCStep(task, report);
+    case 'options':
+      return await optionsStep(task, report);
     case 'torch':
       return await torchStep(task);
     case 'differences':

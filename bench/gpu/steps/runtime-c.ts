@@ -63,7 +63,7 @@ async function timeVariant(
   });
 }
 
-async function uploaded(
+export async function uploaded(
   runtime: Runtime,
   inputs: HostTensors,
   device: string,
@@ -73,7 +73,7 @@ async function uploaded(
   return found;
 }
 
-function boundPasses(network: Network, inputs: Readonly<Record<string, DeviceTensor>>): BatchPasses {
+export function boundPasses(network: Network, inputs: Readonly<Record<string, DeviceTensor>>): BatchPasses {
   let last: Tensors = {};
   const free = (): void => {
     const output = last[OUTPUT];

@@ -8,10 +8,12 @@ export interface CudaSettings {
   readonly capture: boolean;
   /** Products of float32 are computed in float32. */
   readonly deterministic: boolean;
+  /** Instead of ours: for benchmarks. */
+  readonly others?: Readonly<Record<string, string>> | undefined;
 }
 
 /** Keys of `onnxruntime/core/providers/cuda/cuda_execution_provider_info.cc`. Not run on a GPU yet. */
-export function cudaOptionsFor({ deviceId, capture, deterministic }: CudaSettings): Readonly<Record<string, string>> {
+export function cudaOptionsFor({ deviceId, capture, deterministic, others = {} }: CudaSettings): Readonly<Record<string, string>> {
   return {
     device_id: String(deviceId),
     // The default tries every algorithm, for seconds at each new shape.
@@ -22,6 +24,7 @@ export function cudaOptionsFor({ deviceId, capture, deterministic }: CudaSetting
     ...(capture ? { enable_cuda_graph: '1' } : {}),
     // TF32 has ten bits after the point.
     ...(deterministic ? { use_tf32: '0' } : {}),
+    ...others,
   };
 }
 

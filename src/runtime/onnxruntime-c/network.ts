@@ -16,6 +16,7 @@ import { createSession, type OrtSession, type SessionPlace } from './session.ts'
 export interface NetworkOptions extends OpenOptions {
   /** 0: no run is recorded. */
   readonly mostCaptures: number;
+  readonly cudaOptions?: Readonly<Record<string, string>> | undefined;
 }
 
 /** @throws `runtime_unavailable`, `device_unavailable`, `inference_failed`, `engine_out_of_memory` */
@@ -35,7 +36,7 @@ export async function openNetwork(graph: BuiltGraph, options: NetworkOptions): P
       // As the Node binding: `onnxruntime/network.ts`.
       threads: threads === 0 ? availableParallelism() : threads,
       spin: use === 'every-step',
-      ...(deviceId === undefined ? {} : { cuda: { deviceId, deterministic, capture: false } }),
+      ...(deviceId === undefined ? {} : { cuda: { deviceId, deterministic, capture: false, others: options.cudaOptions } }),
     },
     mostCaptures: 0,
   };

@@ -11,8 +11,14 @@ import { formOf, tryDevices } from './devices.ts';
 /** A worker meets few sizes of images, each with few sizes of batches. */
 const MOST_CAPTURES = 8;
 
-/** @param mostCaptures runs that a network records on CUDA, one for each shape; 0: none */
-export function onnxRuntimeC({ mostCaptures = MOST_CAPTURES }: { readonly mostCaptures?: number } = {}): Runtime {
+export interface OnnxRuntimeCOptions {
+  /** Runs that a network records on CUDA, one for each shape; 0: none. */
+  readonly mostCaptures?: number;
+  /** Of the CUDA provider, instead of ours. @see cudaOptionsFor */
+  readonly cudaOptions?: Readonly<Record<string, string>>;
+}
+
+export function onnxRuntimeC({ mostCaptures = MOST_CAPTURES, cudaOptions }: OnnxRuntimeCOptions = {}): Runtime {
   return {
     name: 'onnxruntime-c',
     sharesCachedWeights: true,
@@ -22,7 +28,7 @@ export function onnxRuntimeC({ mostCaptures = MOST_CAPTURES }: { readonly mostCa
     open: async (graph, options) => {
       cudaDeviceOf(options.device);
       const { openNetwork } = await import('./network.ts');
-      return await openNetwork(graph, { ...options, mostCaptures });
+      return await openNetwork(graph, { ...options, mostCaptures, cudaOptions });
     },
     upload: async (tensor: HostTensor, device: string) => {
       if (cudaDeviceOf(device) === undefined) return new HeldTensor(tensor);
