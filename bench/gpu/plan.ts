@@ -10,6 +10,8 @@ const BATCHES = [1, 2, 4, 8, 16, 32];
 const TINY_BATCHES = [1, 2];
 /** PyTorch compiles for each size anew, which takes a minute or more. A batch of 2 is one picture with guidance. */
 const COMPILED_BATCHES = [2];
+/** One image with guidance, and eight. */
+const PROFILED_BATCHES = [2, 16];
 const WORKER_BATCH = 8;
 const TINY_WORKER_BATCH = 2;
 
@@ -21,7 +23,11 @@ const NEEDS = {
   addition: 20,
   golden: 60,
   profile: { sd15: 30, sdxl: 60 },
+<<<<<<< HEAD
   sample: 20,
+=======
+  kernels: { sd15: 60, sdxl: 90 },
+>>>>>>> 5602ae8 (Calls through koffi have a stack of 8 MB: on an H100 a run in 128 kB ended its process; bench:gpu lists the kernels of a pass)
   layers: 40,
   weights: { sd15: 10, sdxl: 30 },
   unet: { sd15: 90, sdxl: 180 },
@@ -138,6 +144,15 @@ function modelSteps(model: ModelName, { batches, steps, isTiny }: PlanOptions): 
         about: `${about}: profile of a UNet pass, ${form}`,
         needsSeconds: NEEDS.profile[model],
         task: { kind: 'profile', model, form },
+      }),
+    ),
+    ...PROFILED_BATCHES.map(
+      (batch): Step => ({
+        id: `kernels-${model}-${batch}`,
+        part: 'c',
+        about: `${about}: kernels of a UNet pass, fused, batch ${batch}`,
+        needsSeconds: NEEDS.kernels[model],
+        task: { kind: 'kernels', model, form: 'fused', batch },
       }),
     ),
     ...(model === 'sd15' ? [LAYERS] : []),

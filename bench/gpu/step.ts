@@ -43,6 +43,7 @@ export type StepTask =
       readonly form: GraphForm;
       readonly batches: readonly number[];
     }
+  | { readonly kind: 'kernels'; readonly model: ModelName; readonly form: GraphForm; readonly batch: number }
   | { readonly kind: 'options'; readonly model: ModelName }
   | {
       readonly kind: 'torch';

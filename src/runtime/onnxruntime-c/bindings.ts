@@ -11,6 +11,7 @@ import { ONNX_RUNTIME_VERSION } from '../onnxruntime/cuda/cuda-wheels.ts';
 // Before the library is loaded.
 import '../onnxruntime/no-telemetry.ts';
 import { API_PLACES, type ApiFunction } from './api-places.ts';
+import { loadKoffi } from '../load-koffi.ts';
 import { libraryAdvice, ortUnavailable } from './library.ts';
 
 /** The address of one of ONNX Runtime's objects. */
@@ -40,13 +41,13 @@ export type OrtFunctions = ReturnType<typeof declare>;
 
 /** @throws `runtime_unavailable` where koffi or the library cannot be loaded, or the library is of another release */
 export async function loadFunctions(libraryPath: string): Promise<OrtFunctions> {
-  const koffi = await loadKoffi();
+  const koffi = await requireKoffi();
   return declare(koffi, apiTable(koffi, libraryPath));
 }
 
-async function loadKoffi(): Promise<typeof Koffi> {
+async function requireKoffi(): Promise<typeof Koffi> {
   try {
-    return (await import('koffi')).default;
+    return await loadKoffi();
   } catch (error) {
     throw ortUnavailable(`koffi cannot be loaded: ${messageOf(error)}. Run "npm install koffi" to bring it back.`, {
       cause: error,

@@ -5,6 +5,7 @@
 import type { default as Koffi, LibraryHandle, TypeObject } from 'koffi';
 import { messageOf } from '../../lib/disk-errors.ts';
 import type { ElementType } from '../contract.ts';
+import { loadKoffi } from '../load-koffi.ts';
 import { type StatusFunction, statusFunction } from '../native-call.ts';
 import { OPENVINO_SETUP, openvinoUnavailable } from './library-folder.ts';
 
@@ -50,7 +51,7 @@ export type OpenVinoFunctions = ReturnType<typeof declare>;
 
 /** @throws `runtime_unavailable` where koffi or the library cannot be loaded */
 export async function loadFunctions(libraryPath: string): Promise<OpenVinoFunctions> {
-  const koffi = await loadKoffi();
+  const koffi = await requireKoffi();
   try {
     return declare(koffi, koffi.load(libraryPath));
   } catch (error) {
@@ -61,9 +62,9 @@ export async function loadFunctions(libraryPath: string): Promise<OpenVinoFuncti
   }
 }
 
-async function loadKoffi(): Promise<typeof Koffi> {
+async function requireKoffi(): Promise<typeof Koffi> {
   try {
-    return (await import('koffi')).default;
+    return await loadKoffi();
   } catch (error) {
     throw openvinoUnavailable(
       `koffi cannot be loaded: ${messageOf(error)}. Run "npm install koffi" to bring it back.`,
