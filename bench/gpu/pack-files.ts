@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
 /** The command, its steps, and the programs that they start. */
-const ENTRIES = ['bench/gpu.ts', 'bench/gpu/step-child.ts'];
+const ENTRIES = ['bench/gpu.ts', 'bench/gpu/step-child.ts', 'bench/gpu/profiled-pass.ts'];
 const WHOLE = ['bin', 'src', 'models/clip-tokenizer', 'test/golden', 'bench/rivals', 'package.json', 'LICENSE'];
 /** Of the tests; the steps import them. */
 const TEST_PACKAGES = ['fast-png', 'iobuffer'];
