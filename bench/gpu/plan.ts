@@ -23,11 +23,8 @@ const NEEDS = {
   addition: 20,
   golden: 60,
   profile: { sd15: 30, sdxl: 60 },
-<<<<<<< HEAD
   sample: 20,
-=======
   kernels: { sd15: 60, sdxl: 90 },
->>>>>>> 5602ae8 (Calls through koffi have a stack of 8 MB: on an H100 a run in 128 kB ended its process; bench:gpu lists the kernels of a pass)
   layers: 40,
   weights: { sd15: 10, sdxl: 30 },
   unet: { sd15: 90, sdxl: 180 },

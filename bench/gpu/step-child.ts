@@ -36,13 +36,10 @@ async function run(report: Report): Promise<void> {
       return await weightsStep(task, report);
     case 'profile':
       return await profileStep(task, report);
-<<<<<<< HEAD
     case 'sample':
       return await sampleStep(task, report);
-=======
     case 'kernels':
       return kernelsStep(task, report);
->>>>>>> 5602ae8 (Calls through koffi have a stack of 8 MB: on an H100 a run in 128 kB ended its process; bench:gpu lists the kernels of a pass)
     case 'layers':
       return await layersStep(task, report);
     case 'unet':
