@@ -182,7 +182,7 @@ function modelSteps(model: ModelName, { batches, steps, isTiny }: PlanOptions): 
       (form): Step => ({
         id: `runtime-c-${model}-${form}`,
         part: 'g',
-        about: `${about}: UNet passes through onnxruntime-c, ${form}, with and without IO binding and CUDA graph`,
+        about: `${about}: UNet passes through onnxruntime-c, ${form}, with and without CUDA graph`,
         needsSeconds: NEEDS.runtimeC[model],
         task: { kind: 'runtime-c', model, form, batches: passes },
       }),

@@ -20,7 +20,9 @@ export function kernelsStep(task: TaskOf<'kernels'>, report: Report): void {
   if (error !== undefined && 'code' in error && error.code === 'ENOENT')
     throw new StepEnds('not-run', 'NVIDIA’s profiler ncu is not installed');
   if (status !== 0)
-    throw new Error(`${command} ended with ${String(status ?? error?.message)}: ${(stderr + stdout).trim().slice(-300)}`);
+    throw new Error(
+      `${command} ended with ${String(status ?? error?.message)}: ${(stderr + stdout).trim().slice(-300)}`,
+    );
   if (device === 'cpu') return;
   writeFileSync(join(workFolder, `kernels-${model}-${form}-${batch}.csv`), stdout);
   for (const row of kernelRows(stdout)) report(row);
@@ -44,7 +46,8 @@ export function kernelRows(text: string): readonly Row[] {
     name: cells[nameAt] ?? '?',
     seconds: Number((cells[valueAt] ?? '').replaceAll(',', '')) / 1e9,
   }));
-  const sum = (of: readonly { readonly seconds: number }[]): number => of.reduce((all, { seconds }) => all + seconds, 0);
+  const sum = (of: readonly { readonly seconds: number }[]): number =>
+    of.reduce((all, { seconds }) => all + seconds, 0);
   const rows = [...Map.groupBy(runs, ({ name }) => name)]
     .map(([name, of]) => ({ what: name.slice(0, SHOWN), runs: of.length, seconds: sum(of) }))
     .toSorted((a, b) => b.seconds - a.seconds);

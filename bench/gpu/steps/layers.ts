@@ -63,7 +63,10 @@ function layerGraph({ inputs: shapes, write }: Layer, style: GraphStyle, weights
   const g = new GraphBuilder(weights, HALF, style);
   const inputs = Object.entries(shapes).map(([name, shape]) => {
     const dimensions = shape.map((size, axis) => (axis === 0 || axis > 1 ? `${name}/${axis}` : size));
-    return [name, g.cast(g.input(name, 'float32', shape.length === 3 ? shape : dimensions, shape), g.graphType)] as const;
+    return [
+      name,
+      g.cast(g.input(name, 'float32', shape.length === 3 ? shape : dimensions, shape), g.graphType),
+    ] as const;
   });
   const y = write(g, Object.fromEntries(inputs));
   g.output(

@@ -2,18 +2,18 @@
  * Runs that a device records once for each shape of their inputs and replays afterwards: one launch instead of some thousand (CUDA graphs). A recorded run
  * reads and writes the addresses that it had, so each shape has inputs and outputs of its own.
  *
- * On the CPU nothing is recorded, and everything else is the same. That is how it is tested. Recording was not run on a GPU yet.
+ * On the CPU nothing is recorded, and everything else is the same. That is how it is tested without a GPU.
  */
-import { Text2ImgError } from '../../errors/text2img-error.ts';
-import { quote } from '../../lib/foreign-text.ts';
 import type { HostTensor, Tensors } from '../contract.ts';
 import { isOnDevice } from '../tensors.ts';
 import { runAsync } from './async-run.ts';
 import { ELEMENT_NUMBERS, type Handle } from './bindings.ts';
 import type { DeviceMemory } from './device-memory.ts';
 import { OwnedHandle } from './handle.ts';
-import { addressFor, type OpenSession, type RunRequest, runToEnd } from './run.ts';
-import { copyFromHost, DeviceValue, factsOf, type ValueFacts } from './values.ts';
+import { runPooled } from './pooled-run.ts';
+import { type OpenSession, type RunRequest, runToEnd } from './run.ts';
+import { keepOnDevice } from './run-session.ts';
+import { DeviceValue, type ValueFacts } from './values.ts';
 
 /** Of shapes that ran once. Forgetting one costs one more run that is not recorded. */
 const MOST_SEEN = 256;
@@ -87,35 +87,13 @@ export class CapturedRuns implements Disposable {
     this.#allocator[Symbol.dispose]();
   }
 
-  /** On the thread that records, because each thread keeps handles of CUDA's libraries for good. */
+  /** On the thread that records, as every run of the session. */
   async #runOnce(key: string, { inputs, keep, unread = [], signal }: RunRequest): Promise<Tensors> {
-    const { environment, outputs } = this.#session;
-    using scope = new DisposableStack();
-    const given = new Map<string, Handle>();
-    for (const [name, tensor] of Object.entries(inputs))
-      given.set(name, await addressFor(this.#session, tensor, scope));
-    const made: OwnedHandle[] = [];
-    await runToEnd(environment, { signal, entries: { [GRAPH_ID]: NOT_RECORDED } }, async (options) => {
-      const wanted = new Map(outputs.map((name) => [name, undefined]));
-      const result = await runAsync(this.#session, options, { inputs: given, outputs: wanted });
-      const values = result.outputs.filter((address) => address !== 0n);
-      made.push(...values.map((value) => scope.use(new OwnedHandle(value, environment.functions.releaseValue))));
-      return result.status;
-    });
-    const results: Record<string, Tensors[string]> = {};
-    const seen: Record<string, ValueFacts> = {};
-    for (const [index, name] of outputs.entries()) {
-      const { address } = made[index] ?? missing(name);
-      const facts = factsOf(environment, address);
-      seen[name] = facts;
-      if (unread.includes(name)) continue;
-      const host = copyFromHost(environment, address, facts);
-      results[name] = keep.includes(name) ? await this.#memory.copy(host) : host;
-    }
-    this.#seen.set(key, seen);
+    const made = await runPooled(this.#session, { inputs, signal, entries: { [GRAPH_ID]: NOT_RECORDED } });
+    this.#seen.set(key, factsOfAll(made));
     const [oldest] = this.#seen.keys();
     if (this.#seen.size > MOST_SEEN && oldest !== undefined) this.#seen.delete(oldest);
-    return results;
+    return await keepOnDevice(this.#memory, made, { keep, unread });
   }
 
   #begin(key: string, inputs: Tensors): Capture | undefined {
@@ -212,6 +190,6 @@ function addressesOf(values: ReadonlyMap<string, DeviceValue>): Map<string, Hand
   return new Map(Array.from(values, ([name, { address }]) => [name, address]));
 }
 
-function missing(name: string): never {
-  throw new Text2ImgError('inference_failed', `the output ${quote(name)} was not made.`);
+function factsOfAll(tensors: Readonly<Record<string, ValueFacts>>): Outputs {
+  return Object.fromEntries(Object.entries(tensors).map(([name, { type, shape }]) => [name, { type, shape }]));
 }

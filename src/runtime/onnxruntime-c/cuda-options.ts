@@ -13,7 +13,12 @@ export interface CudaSettings {
 }
 
 /** Keys of `onnxruntime/core/providers/cuda/cuda_execution_provider_info.cc`. Not run on a GPU yet. */
-export function cudaOptionsFor({ deviceId, capture, deterministic, others = {} }: CudaSettings): Readonly<Record<string, string>> {
+export function cudaOptionsFor({
+  deviceId,
+  capture,
+  deterministic,
+  others = {},
+}: CudaSettings): Readonly<Record<string, string>> {
   return {
     device_id: String(deviceId),
     // The default tries every algorithm, for seconds at each new shape.

@@ -6,9 +6,11 @@ import { Text2ImgError } from '../../errors/text2img-error.ts';
 import { ELEMENT_TYPES, encodeModel } from '../../onnx/onnx-schema.ts';
 import type { HostTensor } from '../contract.ts';
 import { isOnDevice } from '../tensors.ts';
-import { type Handle, MEMORY } from './bindings.ts';
+import { ELEMENT_NUMBERS, type Handle, MEMORY } from './bindings.ts';
 import type { OrtEnvironment } from './environment.ts';
-import { type OpenSession, type Place, runBound } from './run.ts';
+import type { OwnedHandle } from './handle.ts';
+import type { OpenSession, Place } from './run.ts';
+import { run } from './run-session.ts';
 import { makeSessionOptions, type SessionSettings } from './session-options.ts';
 import { copyFromHost, DeviceValue } from './values.ts';
 
@@ -19,6 +21,8 @@ export class DeviceMemory implements Place {
   readonly #settings: SessionSettings;
   /** By element types and ranks. */
   readonly #copiers = new Map<string, Promise<OpenSession>>();
+  /** Of the first copier, for good: values are freed through it. */
+  #allocator: OwnedHandle | undefined;
 
   constructor(environment: OrtEnvironment, device: string, cudaDevice: number | undefined) {
     this.#environment = environment;
@@ -31,26 +35,43 @@ export class DeviceMemory implements Place {
     // Throws where it was disposed.
     const { address } = value;
     if (this.memory === this.#environment.hostMemory) return copyFromHost(this.#environment, address, value);
-    const { y0 } = await runBound(await this.#copier([value]), { inputs: { x0: value }, keep: [] });
+    const { y0 } = await run(await this.#copier([value]), { inputs: { x0: value }, keep: [] });
     if (y0 !== undefined && !isOnDevice(y0)) return y0;
     throw notCopied();
   }
 
   /** A tensor of this memory with the same numbers; the caller disposes it. */
   async copy(tensor: HostTensor | DeviceValue): Promise<DeviceValue> {
-    const { y0 } = await runBound(await this.#copier([tensor]), { inputs: { x0: tensor }, keep: ['y0'] });
-    if (y0 instanceof DeviceValue) return y0;
-    throw notCopied();
+    const copier = await this.#copier([tensor]);
+    using made = new DisposableStack();
+    const into = made.use(this.#allocate(copier, tensor));
+    await this.copyInto([{ from: tensor, into }]);
+    made.move();
+    return into;
   }
 
   /** All in one run, because a run costs more than a copy. Each target has the type and the shape of its tensor. */
   async copyInto(copies: readonly Copy[]): Promise<void> {
     if (copies.length === 0) return;
-    await runBound(await this.#copier(copies.map(({ from }) => from)), {
+    await run(await this.#copier(copies.map(({ from }) => from)), {
       inputs: Object.fromEntries(copies.map(({ from }, index) => [`x${index}`, from])),
       keep: [],
       into: Object.fromEntries(copies.map(({ into }, index) => [`y${index}`, into])),
     });
+  }
+
+  #allocate({ handle }: OpenSession, { type, shape }: CopiedFacts): DeviceValue {
+    const { functions } = this.#environment;
+    const allocator = (this.#allocator ??= this.#environment.own(
+      (box) => functions.createAllocator(handle.address, this.memory, box),
+      functions.releaseAllocator,
+    ));
+    const sizes = BigInt64Array.from(shape, BigInt);
+    const value = this.#environment.own(
+      (box) => functions.createValue(allocator.address, sizes, sizes.length, ELEMENT_NUMBERS[type], box),
+      functions.releaseValue,
+    );
+    return new DeviceValue(this.device, value, { type, shape }, (tensor) => this.read(tensor));
   }
 
   async #copier(tensors: readonly CopiedFacts[]): Promise<OpenSession> {
@@ -69,7 +90,13 @@ export class DeviceMemory implements Place {
       (box) => functions.createSessionFromArray(environment.handle, model, model.length, options.address, box),
       functions.releaseSession,
     );
-    return { environment, handle, outputs: tensors.map((_, index) => `y${index}`), place: this };
+    return {
+      environment,
+      handle,
+      outputs: tensors.map((_, index) => `y${index}`),
+      place: this,
+      isPooled: this.#settings.cuda !== undefined,
+    };
   }
 }
 

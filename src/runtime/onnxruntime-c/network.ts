@@ -36,7 +36,9 @@ export async function openNetwork(graph: BuiltGraph, options: NetworkOptions): P
       // As the Node binding: `onnxruntime/network.ts`.
       threads: threads === 0 ? availableParallelism() : threads,
       spin: use === 'every-step',
-      ...(deviceId === undefined ? {} : { cuda: { deviceId, deterministic, capture: false, others: options.cudaOptions } }),
+      ...(deviceId === undefined
+        ? {}
+        : { cuda: { deviceId, deterministic, capture: false, others: options.cudaOptions } }),
     },
     mostCaptures: 0,
   };

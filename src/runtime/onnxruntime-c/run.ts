@@ -1,11 +1,11 @@
-/** Runs a session of ONNX Runtime once, its inputs and outputs bound to places in memory. */
+/** A session of ONNX Runtime that is open, what one run of it is asked, and what every kind of run does. */
 import { Text2ImgError } from '../../errors/text2img-error.ts';
 import type { HostTensor, Tensors } from '../contract.ts';
 import { isOnDevice } from '../tensors.ts';
 import type { Handle } from './bindings.ts';
 import type { OrtEnvironment } from './environment.ts';
-import { OwnedHandle } from './handle.ts';
-import { copyFromHost, DeviceValue, factsOf, lend } from './values.ts';
+import type { OwnedHandle } from './handle.ts';
+import { DeviceValue, lend } from './values.ts';
 
 /** The memory of a device. */
 export interface Place {
@@ -14,6 +14,8 @@ export interface Place {
   readonly memory: Handle;
   /** Copies a value of this place to the host. */
   read(value: DeviceValue): Promise<HostTensor>;
+  /** Copies a tensor to this place. The caller disposes it. */
+  copy(tensor: HostTensor): Promise<DeviceValue>;
 }
 
 export interface OpenSession {
@@ -22,6 +24,8 @@ export interface OpenSession {
   /** Names. */
   readonly outputs: readonly string[];
   readonly place: Place;
+  /** Its runs need one thread, always the same: `pooled-run.ts`. */
+  readonly isPooled: boolean;
 }
 
 export interface RunRequest {
@@ -37,33 +41,9 @@ export interface RunRequest {
   readonly entries?: Readonly<Record<string, string>>;
 }
 
-/** @throws `cancelled`, `inference_failed`, `engine_out_of_memory` */
-export async function runBound(session: OpenSession, request: RunRequest): Promise<Tensors> {
-  const { environment, handle, place } = session;
-  const { functions } = environment;
-  const { keep, into = {} } = request;
-  // It also keeps the inputs' memory until the run has ended.
-  using scope = new DisposableStack();
-  const binding = scope.use(
-    environment.own((box) => functions.createBinding(handle.address, box), functions.releaseBinding),
-  );
-  for (const [name, tensor] of Object.entries(request.inputs)) {
-    const value = await addressFor(session, tensor, scope);
-    environment.check(functions.bindInput(binding.address, name, value));
-  }
-  for (const name of boundNames(session, request)) {
-    const target = Object.hasOwn(into, name) ? into[name] : undefined;
-    const memory = keep.includes(name) ? place.memory : environment.hostMemory;
-    environment.check(
-      target === undefined
-        ? functions.bindOutputToDevice(binding.address, name, memory)
-        : functions.bindOutput(binding.address, name, target.address),
-    );
-  }
-  await runToEnd(environment, request, (options) =>
-    functions.runWithBinding.later(handle.address, options, binding.address),
-  );
-  return takeOutputs(session, binding, request);
+/** In their order. One that is not asked for is not copied. */
+export function readOutputs({ outputs }: OpenSession, { unread = [] }: Pick<RunRequest, 'unread'>): readonly string[] {
+  return outputs.filter((name) => !unread.includes(name));
 }
 
 /** Of a value with the tensor's numbers, which stays until the scope ends. */
@@ -100,42 +80,4 @@ export async function runToEnd(
   } finally {
     signal?.removeEventListener('abort', stop);
   }
-}
-
-/** In their order. One that is not bound is not copied. */
-function boundNames({ outputs }: OpenSession, { unread = [] }: RunRequest): readonly string[] {
-  return outputs.filter((name) => !unread.includes(name));
-}
-
-function takeOutputs(session: OpenSession, binding: OwnedHandle, request: RunRequest): Tensors {
-  const { environment, place } = session;
-  const { keep, into = {} } = request;
-  const values = boundValues(environment, binding);
-  const results: Record<string, Tensors[string]> = {};
-  using kept = new DisposableStack();
-  try {
-    for (const [index, name] of boundNames(session, request).entries()) {
-      const value = values[index];
-      if (value === undefined || Object.hasOwn(into, name)) continue;
-      const facts = factsOf(environment, value.address);
-      if (keep.includes(name)) {
-        results[name] = kept.use(new DeviceValue(place.device, value, facts, (tensor) => place.read(tensor)));
-        values[index] = undefined;
-      } else results[name] = copyFromHost(environment, value.address, facts);
-    }
-    kept.move();
-    return results;
-  } finally {
-    for (const value of values) value?.[Symbol.dispose]();
-  }
-}
-
-function boundValues(environment: OrtEnvironment, binding: OwnedHandle): (OwnedHandle | undefined)[] {
-  const { functions, allocator } = environment;
-  const count: [number] = [0];
-  const array = environment.addressFrom((box) => functions.boundOutputs(binding.address, allocator, box, count));
-  if (array === null) return [];
-  const values = functions.addressesAt(array, count[0]).map((value) => new OwnedHandle(value, functions.releaseValue));
-  environment.check(functions.freeWith(allocator, array));
-  return values;
 }

@@ -53,9 +53,9 @@ export function makeSessionOptions(
 }
 
 /**
- * A recorded run belongs to the thread that recorded it (`cuda_graph.cc`). `RunAsync` runs on a thread of the session's pool. A pool of two has one
- * thread beside the caller's, so it is always the same one.
+ * CUDA keeps things for each thread, and a recorded run belongs to the thread that recorded it (`cuda_graph.cc`). `RunAsync` runs on a thread of the
+ * session's pool. A pool of two has one thread beside the caller's, so it is always the same one.
  */
 function threadsOf(threads: number, cuda: CudaSettings | undefined): number {
-  return cuda?.capture === true ? 2 : threads;
+  return cuda === undefined ? threads : 2;
 }

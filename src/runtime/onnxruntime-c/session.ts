@@ -11,7 +11,8 @@ import { CapturedRuns } from './captured-runs.ts';
 import type { DeviceMemory } from './device-memory.ts';
 import type { OrtEnvironment } from './environment.ts';
 import type { OwnedHandle } from './handle.ts';
-import { type OpenSession, runBound } from './run.ts';
+import type { OpenSession } from './run.ts';
+import { run } from './run-session.ts';
 import { makeSessionOptions, type SessionSettings } from './session-options.ts';
 
 export interface SessionPlace {
@@ -82,9 +83,15 @@ export class OrtSession implements Session {
   readonly #captures: CapturedRuns | undefined;
 
   constructor(handle: OwnedHandle, { inputs, outputs }: GraphPorts, place: SessionPlace) {
-    const { environment, memory, mostCaptures } = place;
+    const { environment, memory, mostCaptures, settings } = place;
     this.#inputs = inputs;
-    this.#session = { environment, handle, outputs: outputs.map(({ name }) => name), place: memory };
+    this.#session = {
+      environment,
+      handle,
+      outputs: outputs.map(({ name }) => name),
+      place: memory,
+      isPooled: settings.cuda !== undefined,
+    };
     this.#captures = mostCaptures > 0 ? new CapturedRuns(this.#session, memory, mostCaptures) : undefined;
   }
 
@@ -99,7 +106,7 @@ export class OrtSession implements Session {
         throw new Text2ImgError('internal', `the network has no output ${quote(name)} to keep.`);
     checkInputs(this.#inputs, inputs);
     const request = { inputs, keep, unread, signal };
-    return this.#captures === undefined ? await runBound(this.#session, request) : await this.#captures.run(request);
+    return this.#captures === undefined ? await run(this.#session, request) : await this.#captures.run(request);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

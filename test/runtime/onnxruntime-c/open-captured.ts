@@ -25,7 +25,7 @@ export async function openCaptured(graph: BuiltGraph, outputs: readonly string[]
       functions.createSessionFromArray(environment.handle, graph.model, graph.model.length, options.address, box),
     functions.releaseSession,
   );
-  const session: OpenSession = { environment, handle, outputs, place: memory };
+  const session: OpenSession = { environment, handle, outputs, place: memory, isPooled: true };
   const runs = new CapturedRuns(session, memory, most);
   return {
     runs,
