@@ -92,6 +92,9 @@ export function wave(shape: readonly number[]): HostTensor {
   );
 }
 
+/** Outputs of a UNet that no image needs, unless it is generated with feature caching. */
+export const UNREAD = ['feature'] as const;
+
 /** Of one pass of a UNet. */
 export function unetInputs(model: ModelName, batch: number, isTiny: boolean): HostTensors {
   const { latents, networks } = benchModel(model, isTiny);

@@ -7,8 +7,11 @@ import { HeldTensor, isOnDevice } from './tensors.ts';
 
 /** An open graph. Its owner sees to it that nothing runs while it is closed, and that its runs do not overlap. */
 export interface Session extends AsyncDisposable {
-  /** @param signal may end the run before its time, with `cancelled` @throws `inference_failed`, `engine_out_of_memory`, `cancelled` */
-  run(inputs: HostTensors, signal?: AbortSignal): Promise<HostTensors>;
+  /**
+   * @param signal may end the run before its time, with `cancelled` @param unread outputs that nobody needs
+   * @throws `inference_failed`, `engine_out_of_memory`, `cancelled`
+   */
+  run(inputs: HostTensors, signal?: AbortSignal, unread?: readonly string[]): Promise<HostTensors>;
   /**
    * As `run`, with tensors of the device as inputs and as the outputs that are kept. Absent: its tensors are the host's anyway.
    * @throws `internal` for an output that it does not have
@@ -104,9 +107,9 @@ function refuseCancelled(signal: AbortSignal | undefined): void {
 }
 
 async function runIn(session: Session, inputs: Tensors, options: KeepingOptions): Promise<Tensors> {
-  const { keep, signal } = options;
+  const { keep, unread, signal } = options;
   if (session.runKeeping !== undefined) return await session.runKeeping(inputs, options);
-  return keeping(await session.run(await onHost(inputs), signal), keep);
+  return keeping(await session.run(await onHost(inputs), signal, unread), keep);
 }
 
 function disposeKept(outputs: Tensors): void {

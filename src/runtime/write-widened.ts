@@ -26,6 +26,11 @@ export async function writeWidened(plan: WidenedFile, path: string, pieceBytes =
       for (let first = 0; first < elements; first += step) {
         const count = Math.min(step, elements - first);
         const stored = await readStored(file, from, { first, count });
+        if (isOnlyTurned(tensor)) {
+          const turned = inputsLast(new Uint16Array(stored.buffer), tensor.convolution);
+          await writeWhole(target, new Uint8Array(turned.buffer), tensor.offsetBytes + first * turned.BYTES_PER_ELEMENT);
+          continue;
+        }
         const values = toFloat32(stored, from.dtype);
         if (from.scale !== undefined) multiply(values, { scale: from.scale, first, elements });
         await writePiece(target, tensor, { first, values: convolution ? inputsLast(values, convolution) : values });
@@ -39,14 +44,33 @@ function rowOf(convolution: readonly number[] | undefined): number {
   return (convolution ?? []).slice(1).reduce((product, size) => product * size, 1);
 }
 
+interface TurnedTensor extends WidenedTensor {
+  readonly convolution: readonly number[];
+}
+
+/** The numbers stay as they are. Half of the bytes, and no conversion: SD 1.5’s UNet is written in half of the time. */
+function isOnlyTurned(tensor: WidenedTensor): tensor is TurnedTensor {
+  const { from, type, scales, convolution } = tensor;
+  return (
+    from.dtype === 'F16' &&
+    type === 'float16' &&
+    from.scale === undefined &&
+    scales === undefined &&
+    convolution !== undefined
+  );
+}
+
 /** From [out, in, height, width] to [out, height, width, in]. @param values of whole outputs */
-function inputsLast(values: Float32Array, [, inputs = 1, height = 1, width = 1]: readonly number[]): Float32Array {
-  const result = new Float32Array(values.length);
+function inputsLast<Values extends Float32Array | Uint16Array>(
+  values: Values,
+  [, inputs = 1, height = 1, width = 1]: readonly number[],
+): Values {
+  const result = new (values.constructor as new (length: number) => Values)(values.length);
   const positions = height * width;
   const row = inputs * positions;
   for (let start = 0; start < values.length; start += row)
-    for (let input = 0; input < inputs; input++)
-      for (let position = 0; position < positions; position++)
+    for (let position = 0; position < positions; position++)
+      for (let input = 0; input < inputs; input++)
         result[start + position * inputs + input] = values[start + input * positions + position] as number;
   return result;
 }

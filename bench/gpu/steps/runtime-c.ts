@@ -12,7 +12,7 @@ import type {
 import { onnxRuntimeC } from '../../../src/runtime/onnxruntime-c/onnxruntime-c.ts';
 import { floatsOf, isOnDevice } from '../../../src/runtime/tensors.ts';
 import { usedMemoryBytes } from '../gpu-facts.ts';
-import { graphOf, keepOutput, openOn, outputsFolder, unetInputs } from '../open-graph.ts';
+import { graphOf, keepOutput, openOn, outputsFolder, UNREAD, unetInputs } from '../open-graph.ts';
 import type { Report, TaskOf } from '../step.ts';
 import { type BatchPasses, timeBatches } from '../time-batches.ts';
 import { passesOf, UNREAD } from './unet.ts';

@@ -3,7 +3,7 @@ import type { HostTensors, Network } from '../../../src/runtime/contract.ts';
 import { floatsOf } from '../../../src/runtime/tensors.ts';
 import { usedMemoryBytes } from '../gpu-facts.ts';
 import { memoryOf, secondsOf } from '../measure.ts';
-import { BINDING, graphOf, keepOutput, openOn, outputsFolder, unetInputs } from '../open-graph.ts';
+import { BINDING, graphOf, keepOutput, openOn, outputsFolder, UNREAD, unetInputs } from '../open-graph.ts';
 import type { Report, TaskOf } from '../step.ts';
 import { type BatchPasses, timeBatches } from '../time-batches.ts';
 
