@@ -28,7 +28,11 @@ export async function writeWidened(plan: WidenedFile, path: string, pieceBytes =
         const stored = await readStored(file, from, { first, count });
         if (isOnlyTurned(tensor)) {
           const turned = inputsLast(new Uint16Array(stored.buffer), tensor.convolution);
-          await writeWhole(target, new Uint8Array(turned.buffer), tensor.offsetBytes + first * turned.BYTES_PER_ELEMENT);
+          await writeWhole(
+            target,
+            new Uint8Array(turned.buffer),
+            tensor.offsetBytes + first * turned.BYTES_PER_ELEMENT,
+          );
           continue;
         }
         const values = toFloat32(stored, from.dtype);

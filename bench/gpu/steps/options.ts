@@ -26,8 +26,8 @@ export async function optionsStep(task: TaskOf<'options'>, report: Report): Prom
   const graph = await graphOf({ model, component: 'unet', form: 'fused' }, task);
   const ours = cudaOptionsFor({ deviceId: 0, capture: false, deterministic: false });
   for (const change of CHANGES) {
-    const [[name = 'ours', value = ''] = []] = Object.entries(change);
-    const what = value === '' ? name : `${name}=${value}, not ${ours[name] ?? 'given'}`;
+    const names = Object.entries(change).map(([name, value]) => `${name}=${value}, not ${ours[name] ?? 'given'}`);
+    const what = names[0] ?? 'ours';
     try {
       report({ what, ...(await timeWith({ cudaOptions: change })) });
     } catch (error) {

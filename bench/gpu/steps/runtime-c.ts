@@ -15,7 +15,7 @@ import { usedMemoryBytes } from '../gpu-facts.ts';
 import { graphOf, keepOutput, openOn, outputsFolder, UNREAD, unetInputs } from '../open-graph.ts';
 import type { Report, TaskOf } from '../step.ts';
 import { type BatchPasses, timeBatches } from '../time-batches.ts';
-import { passesOf, UNREAD } from './unet.ts';
+import { passesOf } from './unet.ts';
 
 const OUTPUT = 'out_sample';
 

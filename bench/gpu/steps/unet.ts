@@ -7,9 +7,6 @@ import { BINDING, graphOf, keepOutput, openOn, outputsFolder, UNREAD, unetInputs
 import type { Report, TaskOf } from '../step.ts';
 import { type BatchPasses, timeBatches } from '../time-batches.ts';
 
-/** As in the pipeline: without feature caching nobody reads the feature. */
-export const UNREAD = ['feature'];
-
 export async function unetStep(task: TaskOf<'unet'>, report: Report): Promise<void> {
   const { model, form, batches, device, isTiny } = task;
   const beforeBytes = usedMemoryBytes(device);

@@ -13,6 +13,8 @@ const PROGRAM = fileURLToPath(new URL('../../../bin/text2img.js', import.meta.ur
 /** The first one is not counted: kernels are searched in it. */
 const BATCHES = 4;
 const LOOK_MS = 500;
+/** The second one finds its weights in the compile cache. */
+const STARTS = ['first start', 'second start'];
 
 export async function workerStep(task: TaskOf<'worker'>, report: Report): Promise<void> {
   const { model, isTiny, workFolder, batchSize, device } = task;
@@ -34,17 +36,19 @@ export async function workerStep(task: TaskOf<'worker'>, report: Report): Promis
     const file = join(place, 'prompts.jsonl');
     writeFileSync(file, `${prompts.join('\n')}\n`);
     const queue = ['--data-dir', join(place, 'data')];
-    enqueue([file, ...queue]);
     const args = ['--model', folder, '--device', device, '--batch-size', String(batchSize), ...queue];
-    const { ends, memoryBytes, ready } = await runWorker([...args, '--offline', '--json'], device);
-    report({ what: 'model', ...ready });
-    report({
-      what: `${count} pictures`,
-      steps: task.steps,
-      batch: batchSize,
-      ...throughput(ends, batchSize),
-      ...memoryBytes,
-    });
+    for (const start of STARTS) {
+      enqueue([file, ...queue]);
+      const { ends, memoryBytes, ready } = await runWorker([...args, '--offline', '--json'], device);
+      report({
+        what: `${count} pictures, ${start}`,
+        steps: task.steps,
+        batch: batchSize,
+        ...ready,
+        ...throughput(ends, batchSize),
+        ...memoryBytes,
+      });
+    }
   } finally {
     rmSync(place, { recursive: true, force: true });
   }

@@ -55,8 +55,9 @@ export function convolvedWithTime(g: GraphBuilder, x: Value, options: TimedConv)
     groups,
     epsilon,
     silu,
-    skip: linear(g, options.time, options.timeProjection, { outFeatures: outChannels, keepsFloat: true }),
-    bias: g.weight(`${conv}.bias`, [outChannels]),
+    skip: linear(g, options.time, options.timeProjection, { outFeatures: outChannels, bias: false, keepsFloat: true }),
+    // ONNX Runtime adds two weights once, when it opens the graph.
+    bias: add(g, g.weight(`${conv}.bias`, [outChannels]), g.weight(`${options.timeProjection}.bias`, [outChannels])),
   });
   return silu || activation === undefined ? normal : activate(g, normal, activation);
 }

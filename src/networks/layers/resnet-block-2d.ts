@@ -2,6 +2,7 @@
 import type { GraphBuilder, Value } from '../../onnx/graph.ts';
 import { axisInMemory } from '../../onnx/layout.ts';
 import type { Activation } from '../activation.ts';
+import { biasAdd, fusesBiasAdd } from './fused-operators.ts';
 import { activatedGroupNorm, convolvedWithTime } from './norms.ts';
 import { activate, add, conv2d, divideBy, groupNorm, linear, multiply, reshapeLike } from './primitives.ts';
 
@@ -23,9 +24,33 @@ export function resnetBlock2d(g: GraphBuilder, x: Value, prefix: string, options
   const { outChannels, groups, epsilon, activation = 'silu', outputScaleFactor = 1 } = options;
   const first = activatedGroupNorm(g, x, `${prefix}.norm1`, { groups, epsilon, activation });
   const second = convolvedAndNormed(g, first, prefix, { ...options, activation });
-  const hidden = conv2d(g, second, `${prefix}.conv2`, { outChannels });
-  const shortcut = x.shape[1] === outChannels ? x : conv2d(g, x, `${prefix}.conv_shortcut`, { outChannels, kernel: 1 });
-  return divideBy(g, add(g, shortcut, hidden), outputScaleFactor);
+  return divideBy(g, sumWithShortcut(g, { x, hidden: second, prefix, outChannels }), outputScaleFactor);
+}
+
+interface BlockEnd {
+  /** The block's input. */
+  readonly x: Value;
+  /** What goes into the second convolution. */
+  readonly hidden: Value;
+  readonly prefix: string;
+  readonly outChannels: number;
+}
+
+/** The second convolution and the shortcut. The fused form adds both results and the biases at once: cuDNN takes a pass over memory for each bias. */
+function sumWithShortcut(g: GraphBuilder, { x, hidden, prefix, outChannels }: BlockEnd): Value {
+  const isShort = x.shape[1] === outChannels;
+  const bias = !fusesBiasAdd(g, outChannels);
+  const result = conv2d(g, hidden, `${prefix}.conv2`, { outChannels, bias });
+  const shortcut = isShort ? x : conv2d(g, x, `${prefix}.conv_shortcut`, { outChannels, kernel: 1, bias });
+  if (bias) return add(g, shortcut, result);
+  const biases = (isShort ? ['conv2'] : ['conv2', 'conv_shortcut']).map((name) =>
+    g.weight(`${prefix}.${name}.bias`, [outChannels]),
+  );
+  const { tokens, restore } = toTokens(g, result);
+  const [first, second] = biases as [Value, Value?];
+  // ONNX Runtime adds two weights once, when it opens the graph.
+  const both = second === undefined ? first : add(g, first, second);
+  return restore(biasAdd(g, tokens, both, toTokens(g, shortcut).tokens));
 }
 
 /** The first convolution, the time in it, the second norm and its activation. */

@@ -71,11 +71,7 @@ export class OnnxRuntimeSession implements Session {
   }
 
   /** Blocks this thread until it is done: the Node binding cannot stop a run. @throws all of `runtimeError` */
-  async run(
-    inputs: HostTensors,
-    _signal?: AbortSignal,
-    unread: readonly string[] = [],
-  ): Promise<HostTensors> {
+  async run(inputs: HostTensors, _signal?: AbortSignal, unread: readonly string[] = []): Promise<HostTensors> {
     const feeds = Object.fromEntries(Object.entries(inputs).map(([name, tensor]) => [name, toOrt(tensor)]));
     // From a GPU each one would be copied.
     const wanted = this.#session.outputNames.filter((name) => !unread.includes(name));

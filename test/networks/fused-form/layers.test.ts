@@ -141,6 +141,19 @@ const LAYERS: readonly Layer[] = [
     fused: { GroupNorm: 1, SkipGroupNorm: 1, NhwcConv: 3 },
     transposes: 3,
   },
+  ...[320, 64].map((channels) => ({
+    about: `a residual block from ${channels} to 320 channels, whose biases are added with the shortcut`,
+    inputs: { x: [2, channels, 3, 2], time: [1, 10] },
+    write: (g: GraphBuilder, inputs: Readonly<Record<string, Value>>) =>
+      resnetBlock2d(g, value(inputs), 'layer', {
+        groups: 32,
+        epsilon: 1e-5,
+        outChannels: 320,
+        activatedTimeEmbedding: timed(g, inputs),
+      }),
+    fused: { GroupNorm: 1, SkipGroupNorm: 1, BiasAdd: 1 },
+    transposes: 3,
+  })),
   {
     about: 'a residual block whose time scales and shifts',
     inputs: { ...MAP, time: [1, 10] },
