@@ -142,7 +142,8 @@ const PARENT_IMPORTS = ['errors', 'lib', 'observability', 'job', 'runtime/regist
 /** Foreign library → the only places that may import it. */
 export const DOORS: Record<string, readonly string[]> = {
   'onnxruntime-node': ['src/runtime/onnxruntime/**'],
-  koffi: ['src/runtime/openvino/bindings.ts', 'src/runtime/onnxruntime-c/bindings.ts'],
+  // Two of them for its types.
+  koffi: ['src/runtime/load-koffi.ts', 'src/runtime/openvino/bindings.ts', 'src/runtime/onnxruntime-c/bindings.ts'],
   'node:sqlite': ['src/queue/sqlite/**'],
   '@google-cloud/storage': ['src/storage/gcs/gcs-client.ts'],
   '@huggingface/hub': ['src/checkpoint/hub/hub-client.ts'],

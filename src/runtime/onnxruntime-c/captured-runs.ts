@@ -9,7 +9,7 @@ import { isOnDevice } from '../tensors.ts';
 import { runAsync } from './async-run.ts';
 import { ELEMENT_NUMBERS, type Handle } from './bindings.ts';
 import type { DeviceMemory } from './device-memory.ts';
-import { OwnedHandle } from './handle.ts';
+import type { OwnedHandle } from './handle.ts';
 import { runPooled } from './pooled-run.ts';
 import { type OpenSession, type RunRequest, runToEnd } from './run.ts';
 import { keepOnDevice } from './run-session.ts';
