@@ -2,7 +2,7 @@
 import type { default as Koffi } from 'koffi';
 
 /**
- * koffi runs a call on a stack of its own, by default 1 MB for a call that waits and 128 kB for one on another thread. CUDA's libraries need more: on an
+ * koffi runs a call on a stack of its own. By default that is 1 MB for a call that waits, and 128 kB for one on another thread. CUDA's libraries need more: on an
  * H100 a run on such a thread ended its process with a segmentation fault. The system gives memory only to the pages that are used.
  */
 const STACK_BYTES = 8 * 1024 * 1024;

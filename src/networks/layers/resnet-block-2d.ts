@@ -30,7 +30,7 @@ export function resnetBlock2d(g: GraphBuilder, x: Value, prefix: string, options
 interface BlockEnd {
   /** The block's input. */
   readonly x: Value;
-  /** What goes into the second convolution. */
+  /** The input of the second convolution. */
   readonly hidden: Value;
   readonly prefix: string;
   readonly outChannels: number;

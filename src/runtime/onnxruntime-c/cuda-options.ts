@@ -8,7 +8,7 @@ export interface CudaSettings {
   readonly capture: boolean;
   /** Products of float32 are computed in float32. */
   readonly deterministic: boolean;
-  /** Instead of ours: for benchmarks. */
+  /** They replace those that we set: for benchmarks. */
   readonly others?: Readonly<Record<string, string>> | undefined;
 }
 

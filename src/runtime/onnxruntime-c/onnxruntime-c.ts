@@ -14,7 +14,7 @@ const MOST_CAPTURES = 8;
 export interface OnnxRuntimeCOptions {
   /** Runs that a network records on CUDA, one for each shape; 0: none. */
   readonly mostCaptures?: number;
-  /** Of the CUDA provider, instead of ours. @see cudaOptionsFor */
+  /** Of the CUDA provider; they replace those of `cudaOptionsFor`. */
   readonly cudaOptions?: Readonly<Record<string, string>>;
 }
 
