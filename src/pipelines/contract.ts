@@ -40,6 +40,12 @@ export interface Prepared<S> {
 }
 
 /**
+ * Makes the image of numbers that the networks have given. It may run while the networks decode another image.
+ * @throws `invalid_image`, `inference_failed`, `engine_out_of_memory`, `cancelled`
+ */
+export type FinishImage = () => Promise<RawImage>;
+
+/**
  * The engine closes the networks that it opened for the family. Disposing a pipeline frees what the family itself made, such as tensors on a device.
  * Each `signal` aborts when no job of the batch wants the result any more.
  */
@@ -59,6 +65,9 @@ export interface Pipeline<S = unknown> extends AsyncDisposable {
   fault?(state: S, pass: number): Text2ImgError | undefined;
   /** The unfinished image, small and cheap. */
   preview?(state: S): Promise<RawImage>;
-  /** @throws `invalid_image`, `inference_failed`, `engine_out_of_memory`, `cancelled` */
-  decode(state: S, signal: AbortSignal): Promise<RawImage>;
+  /**
+   * @returns the image, or what makes it when the networks have done their part
+   * @throws `invalid_image`, `inference_failed`, `engine_out_of_memory`, `cancelled`
+   */
+  decode(state: S, signal: AbortSignal): Promise<RawImage | FinishImage>;
 }

@@ -6,7 +6,7 @@ import { Text2ImgError } from '../errors/text2img-error.ts';
 import type { RawImage } from '../job/raw-image.ts';
 import { ActiveJob, type JobObserver, reasonOf, type RunJob } from './active-job.ts';
 import { BatchSignal } from './batch-signal.ts';
-import type { Pipeline } from './contract.ts';
+import type { FinishImage, Pipeline } from './contract.ts';
 import { isOutOfMemory, withoutMemory } from './without-memory.ts';
 
 export interface RunJobsOptions {
@@ -29,6 +29,14 @@ interface RunningImage extends PlannedImage {
 /** Ends all jobs; never throws for a fault of one of them, which goes to its `onFailed`. */
 export async function runJobs(pipeline: Pipeline, jobs: readonly RunJob[], options: RunJobsOptions): Promise<void> {
   await new JobsRun(pipeline, options).run(jobs);
+}
+
+/** `Text2ImgError`: it is no image. */
+type Decoded = RawImage | FinishImage | Text2ImgError;
+
+interface Decoding {
+  readonly image: RunningImage;
+  readonly result: Promise<Decoded>;
 }
 
 class JobsRun {
@@ -81,10 +89,28 @@ class JobsRun {
   }
 
   async #runBatch(images: readonly RunningImage[], signal: AbortSignal): Promise<void> {
-    for (const image of await this.#denoise(images, signal)) {
-      if (!image.active.isWanted()) continue;
-      await this.#decode(image, signal);
-      await this.#options.yieldToEventLoop();
+    await this.#decodeAll(await this.#denoise(images, signal), signal);
+    await this.#options.yieldToEventLoop();
+  }
+
+  /** The networks decode an image while the one before it is finished. So at most two of them are in memory. */
+  async #decodeAll(images: readonly RunningImage[], signal: AbortSignal): Promise<void> {
+    const { yieldToEventLoop } = this.#options;
+    const waiting = [...images];
+    let decoding = this.#decodeNext(waiting, signal);
+    try {
+      while (decoding !== undefined) {
+        const { image, result } = decoding;
+        const decoded = await result;
+        // A cancel may have come.
+        await yieldToEventLoop();
+        decoding = this.#decodeNext(waiting, signal);
+        // The run begins before the thread is busy.
+        await yieldToEventLoop();
+        await this.#finish(image, decoded);
+      }
+    } finally {
+      await decoding?.result.catch(() => undefined);
     }
   }
 
@@ -165,17 +191,40 @@ class JobsRun {
     }
   }
 
+  /** @param waiting loses the image that is begun, and those before it, which nobody wants */
+  #decodeNext(waiting: RunningImage[], signal: AbortSignal): Decoding | undefined {
+    for (let image = waiting.shift(); image !== undefined; image = waiting.shift()) {
+      const { active, state } = image;
+      if (!active.isWanted()) continue;
+      active.tell('decode');
+      const result = measured(active, () => this.#pipeline.decode(state, signal));
+      // It is waited for later.
+      result.catch(() => undefined);
+      return { image, result };
+    }
+    return undefined;
+  }
+
   /** An image that is none fails its job, and no other of the batch. */
-  async #decode({ active, imageIndex, state }: RunningImage, signal: AbortSignal): Promise<void> {
-    active.tell('decode');
-    const startMs = performance.now();
-    const image = await this.#pipeline.decode(state, signal).catch((error: unknown) => {
-      if (error instanceof Text2ImgError && error.code === 'invalid_image') return error;
-      throw error;
-    });
-    active.addMs('decode', performance.now() - startMs);
+  async #finish({ active, imageIndex }: RunningImage, decoded: Decoded): Promise<void> {
+    // Another image of its job failed meanwhile.
+    if (active.ended) return;
+    const image = typeof decoded === 'function' ? await measured(active, decoded) : decoded;
     if (image instanceof Text2ImgError) return active.fail(image);
     active.give(imageIndex, image);
+  }
+}
+
+/** @returns what `act` returns, or the error that concerns this image alone */
+async function measured<T>(active: ActiveJob, act: () => Promise<T>): Promise<T | Text2ImgError> {
+  const startMs = performance.now();
+  try {
+    return await act();
+  } catch (error) {
+    if (error instanceof Text2ImgError && error.code === 'invalid_image') return error;
+    throw error;
+  } finally {
+    active.addMs('decode', performance.now() - startMs);
   }
 }
 

@@ -1,12 +1,12 @@
 /** The lifecycle of jobs, over a family whose state is a number: batches, cancel, failure, previews. Each pass adds the image's seed. */
 import assert from 'node:assert/strict';
 import { getEventListeners } from 'node:events';
-import { test } from 'node:test';
+import { suite, test } from 'node:test';
 import { Text2ImgError } from '../../src/errors/text2img-error.ts';
 import type { ResolvedGenerationRequest } from '../../src/job/generation-request.ts';
 import type { RawImage } from '../../src/job/raw-image.ts';
 import type { PipelineDurations } from '../../src/job/stages.ts';
-import type { PassPlan, Pipeline, Prepared } from '../../src/pipelines/contract.ts';
+import type { FinishImage, PassPlan, Pipeline, Prepared } from '../../src/pipelines/contract.ts';
 import type { JobObserver, RunJob } from '../../src/pipelines/active-job.ts';
 import { runJobs } from '../../src/pipelines/run-jobs.ts';
 import { aRequest } from '../job/a-request.ts';
@@ -21,6 +21,8 @@ interface Count {
 interface Family extends Partial<Pipeline<Count>> {
   readonly batchKey?: (job: RunJob) => string;
   readonly beginAgain?: (count: Count) => Count | undefined;
+  /** The part of decoding that needs no network. */
+  readonly finish?: (count: Count) => void;
 }
 
 class Counting implements Pipeline<Count> {
@@ -59,9 +61,14 @@ class Counting implements Pipeline<Count> {
     for (const state of states) state.value += state.seed;
   }
 
-  async decode(state: Count, signal: AbortSignal): Promise<RawImage> {
+  async decode(state: Count, signal: AbortSignal): Promise<RawImage | FinishImage> {
     await this.#family.decode?.(state, signal);
-    return imageOf(state.value);
+    const { finish } = this.#family;
+    if (finish === undefined) return imageOf(state.value);
+    return async () => {
+      finish(state);
+      return imageOf(state.value);
+    };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {}
@@ -122,7 +129,10 @@ async function run(
       },
       onDone: (jobId, warnings, durationsMs) =>
         Object.assign(of(jobId), { warnings, durationsMs, ends: of(jobId).ends + 1 }),
-      onFailed: (jobId, error) => Object.assign(of(jobId), { error, ends: of(jobId).ends + 1 }),
+      onFailed: (jobId, error) => {
+        observer.onFailed?.(jobId, error);
+        Object.assign(of(jobId), { error, ends: of(jobId).ends + 1 });
+      },
     },
   });
   for (const [jobId, { ends }] of ended) assert.equal(ends, 1, `${jobId} ends once`);
@@ -235,6 +245,109 @@ test('one image that is no image fails its job, and the others of the batch are 
   const ended = await run([job('a'), job('b', { seed: 2 })], { pipeline });
   assert.equal(ended.get('a')?.error?.code, 'invalid_image');
   assert.deepEqual(ended.get('b')?.images, [4]);
+});
+
+suite('an image is finished while the networks decode the next one', () => {
+  const seeds = [1, 2, 3, 4];
+  const jobs = (changes: JobChanges = {}): RunJob[] => seeds.map((seed) => job(`of ${seed}`, { ...changes, seed }));
+  /** As a runtime that computes on another thread. */
+  const run10Ms = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 10));
+  const codes = (ended: Map<string, Ended>) => [...ended.values()].map(({ error }) => error?.code);
+
+  test('so two of them are in memory at most, and each is given before the one behind it is finished', async () => {
+    const events: string[] = [];
+    let [runs, unfinished, most] = [0, 0, 0];
+    const pipeline = new Counting({
+      decode: async ({ seed }) => {
+        assert.equal(++runs, 1, 'one run at a time');
+        events.push(`run ${seed}`);
+        most = Math.max(most, ++unfinished);
+        await run10Ms();
+        runs--;
+        return imageOf(0);
+      },
+      finish: ({ seed }) => {
+        if (seed !== 4) assert.equal(runs, 1, 'the next run is under way');
+        events.push(`finish ${seed}`);
+        unfinished--;
+      },
+    });
+    const ended = await run(jobs(), { pipeline });
+    assert.deepEqual(
+      [...ended.values()].map(({ images }) => images),
+      [[2], [4], [6], [8]],
+    );
+    const later = [1, 2, 3].flatMap((seed) => [`run ${seed + 1}`, `finish ${seed}`]);
+    assert.deepEqual(events, ['run 1', ...later, 'finish 4']);
+    assert.equal(most, 2);
+  });
+
+  test('one that is none ends its job once, although the next image of the job is being decoded', async () => {
+    const finished: number[] = [];
+    const pipeline = new Counting({
+      decode: run10Ms as never,
+      finish: ({ seed }) => {
+        finished.push(seed);
+        if (seed === 1) throw new Text2ImgError('invalid_image', 'it is none.');
+      },
+    });
+    const ended = await run([job('a', { numImages: 2 }), job('b', { seed: 3 })], { pipeline });
+    assert.deepEqual(codes(ended), ['invalid_image', undefined]);
+    assert.deepEqual([ended.get('a')?.images, ended.get('b')?.images, finished], [[], [6], [1, 3]]);
+  });
+
+  test('a run that fails costs no image that is decoded already', async () => {
+    const pipeline = new Counting({
+      decode: async ({ seed }) => {
+        if (seed === 2) throw new Text2ImgError('engine_out_of_memory', 'full.');
+        return imageOf(0);
+      },
+      finish: () => undefined,
+    });
+    const full = 'engine_out_of_memory';
+    const ended = await run(jobs(), { pipeline });
+    assert.deepEqual(codes(ended), [undefined, full, full, full]);
+    assert.deepEqual(ended.get('of 1')?.images, [2]);
+  });
+
+  test('where finishing fails, the run that is under way ends before its jobs do', async () => {
+    let runs = 0;
+    const pipeline = new Counting({
+      decode: async () => {
+        runs++;
+        await run10Ms();
+        runs--;
+        return imageOf(0);
+      },
+      finish: () => {
+        throw new Text2ImgError('inference_failed', 'it failed.');
+      },
+    });
+    const observer = { onFailed: () => assert.equal(runs, 0) };
+    const ended = await run(jobs(), { pipeline, observer });
+    assert.deepEqual(
+      codes(ended),
+      seeds.map(() => 'inference_failed'),
+    );
+  });
+
+  test('a job that is cancelled while an image is decoded is not decoded after it', async () => {
+    const controller = new AbortController();
+    const runs: number[] = [];
+    const pipeline = new Counting({
+      decode: async ({ seed }) => {
+        runs.push(seed);
+        // As a message that is read when the thread is free.
+        if (seed === 1) setImmediate(() => controller.abort());
+        return imageOf(0);
+      },
+      finish: () => undefined,
+    });
+    const cancelled = job('cancelled', { seed: 2, numImages: 2, signal: controller.signal });
+    const ended = await run([job('a'), cancelled, job('b', { seed: 9 })], { pipeline });
+    assert.deepEqual(codes(ended), [undefined, 'cancelled', undefined]);
+    assert.deepEqual(runs, [1, 9]);
+  });
 });
 
 test('a faulty state fails alone; where the family can begin again it runs from its first pass, and its neighbours go on', async () => {

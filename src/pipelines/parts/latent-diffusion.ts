@@ -14,7 +14,7 @@ import type { NoiseSource } from '../../noise/noise-source.ts';
 import { type CheckpointScheduler, createScheduler } from '../../schedulers/create-scheduler.ts';
 import { passAt } from '../../schedulers/passes.ts';
 import type { Scheduler } from '../../schedulers/scheduler.ts';
-import type { PassPlan, Pipeline, PipelineJob, Prepared } from '../contract.ts';
+import type { FinishImage, PassPlan, Pipeline, PipelineJob, Prepared } from '../contract.ts';
 import { isOutOfMemory, withoutMemory } from '../without-memory.ts';
 import { notAnImage, notFinite } from './check-image.ts';
 import { checkRequest } from './check-request.ts';
@@ -63,6 +63,14 @@ interface ImageState {
 }
 
 type LatentShape = readonly [channels: number, height: number, width: number];
+
+interface DecodedLatents {
+  readonly state: ImageState;
+  /** [C, h, w], as the autoencoder takes them. */
+  readonly latents: Float32Array;
+  readonly shape: LatentShape;
+  readonly signal: AbortSignal;
+}
 
 export class LatentDiffusion implements Pipeline<ImageState> {
   readonly #parts: LatentDiffusionParts;
@@ -169,13 +177,19 @@ export class LatentDiffusion implements Pipeline<ImageState> {
     return latentsToRgb(original, this.#latentShape(request), await this.#rgbFactors);
   }
 
-  /** @throws `invalid_image` */
-  async decode(state: ImageState, signal: AbortSignal): Promise<RawImage> {
-    const { scaleFactor } = this.#parts.vae;
-    const [, height, width] = this.#latentShape(state.request);
-    const [heightPx, widthPx] = [height * scaleFactor, width * scaleFactor];
-    const decoded = await this.#decodeLatents(state, signal); // [1, 3, H, W]
-    return { widthPx, heightPx, channels: 3, pixels: toRgb(decoded, heightPx * widthPx) };
+  async decode(state: ImageState, signal: AbortSignal): Promise<FinishImage> {
+    const { vae } = this.#parts;
+    const { imageIndex, warnings } = state;
+    const latents = unscaled(state.latents, vae);
+    const shape = this.#latentShape(state.request);
+    const { decoder = vae, reason } = vae.forMemory?.([shape[1], shape[2]]) ?? {};
+    if (reason !== undefined) warnings.push(`Image ${imageIndex + 1} was decoded ${reason}.`);
+    const decoded = await decoder.decode(latents, shape, signal);
+    const [heightPx, widthPx] = [shape[1] * vae.scaleFactor, shape[2] * vae.scaleFactor];
+    return async () => {
+      const good = await this.#provenImage(decoded, { state, latents, shape, signal }); // [1, 3, H, W]
+      return { widthPx, heightPx, channels: 3, pixels: toRgb(good, heightPx * widthPx) };
+    };
   }
 
   #isGuided({ request, scheduler }: ImageState, pass: number): boolean {
@@ -211,24 +225,18 @@ export class LatentDiffusion implements Pipeline<ImageState> {
     return [denoiser.latentChannels, Math.floor(heightPx / vae.scaleFactor), Math.floor(widthPx / vae.scaleFactor)];
   }
 
-  /** @returns [1, 3, H, W] @throws `invalid_image` */
-  async #decodeLatents(state: ImageState, signal: AbortSignal): Promise<Float32Array> {
-    const { request, latents, imageIndex, warnings } = state;
+  /** Itself, or the image decoded again in float32. @param decoded [1, 3, H, W] @throws `invalid_image` */
+  async #provenImage(decoded: Float32Array, { state, latents, shape, signal }: DecodedLatents): Promise<Float32Array> {
     const { vae, fullPrecision } = this.#parts;
-    const scaled = unscaled(latents, vae);
-    const shape = this.#latentShape(request);
     const pixels = shape[1] * shape[2] * vae.scaleFactor ** 2;
-    const { decoder = vae, reason } = vae.forMemory?.([shape[1], shape[2]]) ?? {};
-    if (reason !== undefined) warnings.push(`Image ${imageIndex + 1} was decoded ${reason}.`);
-    const decoded = await decoder.decode(scaled, shape, signal);
     const fault = notAnImage(decoded, pixels);
     if (fault === undefined) return decoded;
     if (fullPrecision?.vae === undefined) throw fault;
-    const again = await inFloat32(fullPrecision.vae, (full) => full.decode(scaled, shape, signal), fault);
+    const again = await inFloat32(fullPrecision.vae, (full) => full.decode(latents, shape, signal), fault);
     const lastFault = notAnImage(again, pixels);
     if (lastFault !== undefined) throw lastFault;
-    warnings.push(
-      `Image ${imageIndex + 1} was decoded again in float32, because the result in lower precision was no image.`,
+    state.warnings.push(
+      `Image ${state.imageIndex + 1} was decoded again in float32, because the result in lower precision was no image.`,
     );
     return again;
   }
