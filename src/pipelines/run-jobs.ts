@@ -215,7 +215,7 @@ class JobsRun {
   }
 }
 
-/** @returns what `act` returns, or the error that concerns this image alone */
+/** @returns its result, or the error if only this image is concerned */
 async function measured<T>(active: ActiveJob, act: () => Promise<T>): Promise<T | Text2ImgError> {
   const startMs = performance.now();
   try {
