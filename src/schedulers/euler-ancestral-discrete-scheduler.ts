@@ -63,7 +63,9 @@ class EulerAncestralDiscreteScheduler implements Scheduler {
 
   scaleModelInput(sample: Float32Array, pass: number): Float32Array {
     const divisor = rootOfSquarePlusOne(passAt(this.passes, pass).sigma);
-    return sample.map((value) => value / divisor);
+    const scaled = new Float32Array(sample.length);
+    for (let index = 0; index < scaled.length; index++) scaled[index] = (sample[index] as number) / divisor;
+    return scaled;
   }
 
   step({ modelOutput, sample, pass, noise }: SchedulerStep): SchedulerStepResult {
@@ -75,12 +77,16 @@ class EulerAncestralDiscreteScheduler implements Scheduler {
     const down = f32(Math.sqrt(Math.max(0, f32(nextSquared - f32(up * up)))));
     const difference = f32(down - sigma);
     const originalOf = varianceExploding(this.#predictionType, sigma);
-    const original = sample.map((value, index) => originalOf(value, modelOutput[index] as number));
     const fresh = noise.next(sample.length);
-    const result = sample.map((value, index) => {
-      const derivative = f32(f32(value - (original[index] as number)) / sigma);
-      return f32(value + f32(derivative * difference)) + f32((fresh[index] as number) * up);
-    });
+    const original = new Float32Array(sample.length);
+    const result = new Float32Array(sample.length);
+    for (let index = 0; index < result.length; index++) {
+      const value = sample[index] as number;
+      const image = originalOf(value, modelOutput[index] as number);
+      const derivative = f32(f32(value - image) / sigma);
+      original[index] = image;
+      result[index] = f32(value + f32(derivative * difference)) + f32((fresh[index] as number) * up);
+    }
     return { sample: result, original };
   }
 

@@ -165,9 +165,14 @@ class PNDMScheduler implements Scheduler {
     const newest = outputs[0] as Float32Array;
     const weights = MULTISTEP[outputs.length - 2];
     if (weights === undefined) return newest;
-    return newest.map((_, index) =>
-      outputs.reduce((sum, output, place) => sum + (weights[place] as number) * (output[index] as number), 0),
-    );
+    const combined = new Float32Array(newest.length);
+    for (let index = 0; index < combined.length; index++) {
+      let sum = 0;
+      for (let place = 0; place < outputs.length; place++)
+        sum += (weights[place] as number) * ((outputs[place] as Float32Array)[index] as number);
+      combined[index] = sum;
+    }
+    return combined;
   }
 
   /** Formula 9 of the paper: the sample at `timestep` carried over to `previousTimestep`. */
@@ -187,10 +192,13 @@ class PNDMScheduler implements Scheduler {
       f32(alpha * f32(Math.sqrt(previousBeta))) + f32(Math.sqrt(f32(f32(alpha * beta) * previous))),
     );
     const difference = f32(previous - alpha);
-    return sample.map((value, index) => {
+    const transferred = new Float32Array(sample.length);
+    for (let index = 0; index < transferred.length; index++) {
+      const value = sample[index] as number;
       const predicted = noiseOf(value, output[index] as number);
-      return f32(sampleFactor * value) - f32(f32(difference * predicted) / denominator);
-    });
+      transferred[index] = f32(sampleFactor * value) - f32(f32(difference * predicted) / denominator);
+    }
+    return transferred;
   }
 }
 

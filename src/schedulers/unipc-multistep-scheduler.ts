@@ -118,7 +118,9 @@ class UniPCMultistepScheduler implements Scheduler {
     const { predict_x0: isOfImage, prediction_type: type } = this.#settings;
     const prediction = variancePreserving(type, alpha, sigma);
     const convert = isOfImage ? prediction.original : prediction.noise;
-    const converted = sample.map((value, index) => convert(value, modelOutput[index] as number));
+    const converted = new Float32Array(sample.length);
+    for (let index = 0; index < converted.length; index++)
+      converted[index] = convert(sample[index] as number, modelOutput[index] as number);
     return isOfImage ? thresholded(converted, this.#settings) : converted;
   }
 
@@ -147,15 +149,18 @@ class UniPCMultistepScheduler implements Scheduler {
     const keep = isOfImage ? f32(target.sigma / here.sigma) : f32(target.alpha / here.alpha);
     const factor = isOfImage ? target.alpha : target.sigma;
     const first = outputs[0] as Float32Array;
-    return from.map((value, index) => {
+    const updated = new Float32Array(from.length);
+    for (let index = 0; index < updated.length; index++) {
       const base = first[index] as number;
-      const slopes = ratios.reduce((sum, ratio, place) => {
+      let slopes = 0;
+      for (let place = 0; place < ratios.length; place++) {
         const difference = ((outputs[place + 1] as Float32Array)[index] as number) - base;
-        return sum + ((weights[place] as number) * difference) / ratio;
-      }, 0);
+        slopes += ((weights[place] as number) * difference) / (ratios[place] as number);
+      }
       const ofNewest = newest === undefined ? 0 : (weights[order - 1] as number) * ((newest[index] as number) - base);
-      return keep * value - factor * growth * base - factor * scale * (slopes + ofNewest);
-    });
+      updated[index] = keep * (from[index] as number) - factor * growth * base - factor * scale * (slopes + ofNewest);
+    }
+    return updated;
   }
 }
 
