@@ -14,6 +14,10 @@ const COMPILED_BATCHES = [2];
 const PROFILED_BATCHES = [2, 16];
 const WORKER_BATCH = 8;
 const TINY_WORKER_BATCH = 2;
+/** The second one finds its weights in the compile cache. */
+const STARTS = [', first start', ', second start'];
+/** Published times of one picture of XL are mostly for 30 steps. */
+const SINGLE_STEPS = 30;
 
 /** Without TensorFloat-32 a float32 result is comparable with the CPU's. */
 const WITHOUT_TF32 = { NVIDIA_TF32_OVERRIDE: '0' };
@@ -176,7 +180,14 @@ function modelSteps(model: ModelName, { batches, steps, isTiny }: PlanOptions): 
       part: 'f',
       about: `${about}: whole pictures through the worker`,
       needsSeconds: NEEDS.worker[model],
-      task: { kind: 'worker', model, steps, batchSize },
+      task: { kind: 'worker', model, steps, batchSize, starts: STARTS },
+    },
+    {
+      id: `single-${model}`,
+      part: 'f',
+      about: `${about}: pictures through the worker, one at a time`,
+      needsSeconds: NEEDS.worker[model],
+      task: { kind: 'worker', model, steps: isTiny ? 2 : SINGLE_STEPS, batchSize: 1, starts: [''] },
     },
     ...FORMS.map(
       (form): Step => ({

@@ -36,7 +36,13 @@ export type StepTask =
       readonly batches: readonly number[];
     }
   | { readonly kind: 'vae'; readonly model: ModelName; readonly form: GraphForm }
-  | { readonly kind: 'worker'; readonly model: ModelName; readonly steps: number; readonly batchSize: number }
+  | {
+      readonly kind: 'worker';
+      readonly model: ModelName;
+      readonly steps: number;
+      readonly batchSize: number;
+      readonly starts: readonly string[];
+    }
   | {
       readonly kind: 'runtime-c';
       readonly model: ModelName;

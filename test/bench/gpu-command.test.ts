@@ -40,7 +40,7 @@ suite('all steps', () => {
       else if (id === 'golden-fused') assert.match(reason, /the CPU has no fused operators/);
       else assert.equal(state, 'done', `${id}: ${reason}`);
     }
-    assert.equal(Object.keys(results.steps).length, 40, Object.keys(results.steps).join());
+    assert.equal(Object.keys(results.steps).length, 42, Object.keys(results.steps).join());
   });
 
   test('a golden case is as near to diffusers as in its own test, and float16 is near', () => {

@@ -13,8 +13,6 @@ const PROGRAM = fileURLToPath(new URL('../../../bin/text2img.js', import.meta.ur
 /** The first one is not counted: kernels are searched in it. */
 const BATCHES = 4;
 const LOOK_MS = 500;
-/** The second one finds its weights in the compile cache. */
-const STARTS = ['first start', 'second start'];
 
 export async function workerStep(task: TaskOf<'worker'>, report: Report): Promise<void> {
   const { model, isTiny, workFolder, batchSize, device } = task;
@@ -37,11 +35,11 @@ export async function workerStep(task: TaskOf<'worker'>, report: Report): Promis
     writeFileSync(file, `${prompts.join('\n')}\n`);
     const queue = ['--data-dir', join(place, 'data')];
     const args = ['--model', folder, '--device', device, '--batch-size', String(batchSize), ...queue];
-    for (const start of STARTS) {
+    for (const start of task.starts) {
       enqueue([file, ...queue]);
       const { ends, memoryBytes, ready } = await runWorker([...args, '--offline', '--json'], device);
       report({
-        what: `${count} pictures, ${start}`,
+        what: `${count} pictures${start}`,
         steps: task.steps,
         batch: batchSize,
         ...ready,
