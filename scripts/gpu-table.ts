@@ -30,9 +30,12 @@ function gpuTables({ gpu, steps, versions, machine }: GpuResults): string {
   const dates = [...new Set(Object.values(steps).map(({ date }) => date.slice(0, 10)))].toSorted();
   const named = Object.entries(versions).map(([name, version]) => `${name} ${version}`);
   const about = `${gpu?.name}, ${valueText('memoryBytes', gpu?.memoryBytes)}, compute capability ${gpu?.computeCapability}, driver ${gpu?.driver}; ${machine.processor}. ${dates.join(', ')}, ${named.join(', ')}.`;
-  const passes = passTable(Object.values(steps));
-  return [about, ...(passes === undefined ? [] : [passes]), stepTable(steps)].join('\n\n');
+  const tables = [passTable(Object.values(steps)), imageTable(steps), goldenTable(steps), stepTable(steps)];
+  return [about, ...tables.filter((text) => text !== undefined)].join('\n\n');
 }
+
+/** One image with guidance. */
+const ONE_IMAGE = 2;
 
 /** Time of a pass by batch: a row for each form, runtime and program. */
 function passTable(steps: readonly StepResult[]): string | undefined {
@@ -46,19 +49,65 @@ function passTable(steps: readonly StepResult[]): string | undefined {
     }
   if (lines.size === 0) return undefined;
   const batches = [...new Set([...lines.values()].flatMap((found) => [...found.keys()]))].toSorted((a, b) => a - b);
-  const cell = (row: Row | undefined): string =>
-    row === undefined ? '' : `${valueText('seconds', row['seconds'])}, ${valueText('memoryBytes', row['memoryBytes'])}`;
+  const time = (row: Row | undefined): string => (row === undefined ? '' : valueText('seconds', row['seconds']));
+  const rate = (row: Row | undefined): string => (row === undefined ? '' : (1 / Number(row['seconds'])).toFixed(1));
   return table(
-    ['a pass: median, memory', ...batches.map((batch) => `batch ${batch}`)],
-    [...lines].map(([name, found]) => [name, ...batches.map((batch) => cell(found.get(batch)))]),
+    ['a pass, median', ...batches.map((batch) => `batch ${batch}`), 'steps a second of one image with guidance'],
+    [...lines].map(([name, found]) => [
+      name,
+      ...batches.map((batch) => time(found.get(batch))),
+      rate(found.get(ONE_IMAGE)),
+    ]),
   );
 }
 
+/** Whole images through the worker. */
+function imageTable(steps: GpuResults['steps']): string | undefined {
+  const found = rowsOf(steps, /^(?:worker|single)-/);
+  if (found.length === 0) return undefined;
+  const columns = [...new Set(found.flatMap(([, row]) => Object.keys(row)))].filter((name) => name !== 'device');
+  return table(
+    ['images through the worker', ...columns.map((name) => (name === 'what' ? 'images' : heading(name)))],
+    found.map(([about, row]) => [about, ...columns.map((name) => valueText(name, row[name]))]),
+  );
+}
+
+/** Each golden case beside diffusers on a CPU, by how it was generated. */
+function goldenTable(steps: GpuResults['steps']): string | undefined {
+  const found = rowsOf(steps, /^golden-/);
+  if (found.length === 0) return undefined;
+  const ways = [...new Set(found.map(([about]) => about))];
+  const cell = (row: Row | undefined): string => {
+    if (row === undefined) return '';
+    const decibels = row['psnrDb'] === undefined ? 'equal' : valueText('psnrDb', row['psnrDb']);
+    return `${valueText('largest', row['largest'])}; ${decibels}`;
+  };
+  return table(
+    ['golden case: largest difference of 255; PSNR', ...ways],
+    [...new Set(found.map(([, { what }]) => what))].map((what) => [
+      what,
+      ...ways.map((way) => cell(found.find(([about, row]) => about === way && row.what === what)?.[1])),
+    ]),
+  );
+}
+
+function rowsOf(steps: GpuResults['steps'], ids: RegExp): readonly (readonly [about: string, Row])[] {
+  return Object.entries(steps)
+    .filter(([id]) => ids.test(id))
+    .flatMap(([, { about, rows }]) => rows.map((row) => [about, row] as const));
+}
+
+/** They have tables of their own. */
+const ELSEWHERE = /^(?:golden|worker|single)-/;
+/** Their first row is the result. The others say more about it, and stay in the file. */
+const WITH_DETAILS = /^(?:profile|kernels)-/;
+
 /** What the steps found beside passes, and what they did not. */
 function stepTable(steps: GpuResults['steps']): string {
-  const lines = Object.values(steps).flatMap(({ about, state, reason, rows }) => {
+  const lines = Object.entries(steps).flatMap(([id, { about, state, reason, rows }]) => {
     const others = rows.filter(({ what }) => !PASS.test(what)).map((row) => [about, rowText(row)]);
-    return state === 'done' ? others : [...others, [about, `${state}: ${reason ?? ''}`]];
+    const shown = ELSEWHERE.test(id) ? [] : WITH_DETAILS.test(id) ? others.slice(0, 1) : others;
+    return state === 'done' ? shown : [...shown, [about, `${state}: ${reason ?? ''}`]];
   });
   return table(['step', 'result'], lines);
 }

@@ -68,7 +68,7 @@ function firstSteps({ golden: cases }: PlanOptions): readonly Step[] {
     {
       id: 'golden-float32',
       part: 'b',
-      about: 'golden cases in float32 without TF32, differences of 255',
+      about: 'float32 without TF32',
       needsSeconds: NEEDS.golden,
       task: { kind: 'golden', computeType: 'float32', form: 'portable', runtime: 'onnxruntime', cases },
       environment: WITHOUT_TF32,
@@ -76,21 +76,21 @@ function firstSteps({ golden: cases }: PlanOptions): readonly Step[] {
     {
       id: 'golden-float16',
       part: 'b',
-      about: 'golden cases in float16, differences of 255',
+      about: 'float16',
       needsSeconds: NEEDS.golden,
       task: { kind: 'golden', computeType: 'float16', form: 'portable', runtime: 'onnxruntime', cases },
     },
     {
       id: 'golden-fused',
       part: 'b',
-      about: 'golden cases in float16 in the fused form, differences of 255',
+      about: 'float16, fused form',
       needsSeconds: NEEDS.golden,
       task: { kind: 'golden', computeType: 'float16', form: 'fused', runtime: 'onnxruntime', cases },
     },
     {
       id: 'golden-c-api',
       part: 'b',
-      about: 'golden cases in float16 through onnxruntime-c in the form that it takes by itself, differences of 255',
+      about: 'float16 through onnxruntime-c, in the form that it takes by itself',
       needsSeconds: NEEDS.golden,
       task: { kind: 'golden', computeType: 'float16', form: 'auto', runtime: 'onnxruntime-c', cases },
     },
@@ -104,8 +104,7 @@ function firstSteps({ golden: cases }: PlanOptions): readonly Step[] {
     {
       id: 'golden-deterministic',
       part: 'b',
-      about:
-        'golden cases through onnxruntime-c as with --deterministic: float32, TF32 off by its own option, differences of 255',
+      about: 'as with --deterministic: float32 through onnxruntime-c, TF32 off by its own option',
       needsSeconds: NEEDS.golden,
       task: {
         kind: 'golden',
@@ -126,7 +125,7 @@ function modelSteps(model: ModelName, { batches, steps, isTiny }: PlanOptions): 
   const torch = (id: string, isCompiled: boolean): Step => ({
     id: `torch-${model}-${id}`,
     part: 'i',
-    about: `${about}: UNet passes in PyTorch, float16, ${id}`,
+    about: `${about}: UNet in float16, PyTorch ${id}`,
     needsSeconds: NEEDS[isCompiled ? 'compiled' : 'eager'][model],
     task: { kind: 'torch', model, isCompiled, batches: isCompiled ? COMPILED_BATCHES : passes },
   });
@@ -161,7 +160,7 @@ function modelSteps(model: ModelName, { batches, steps, isTiny }: PlanOptions): 
       (form): Step => ({
         id: `unet-${model}-${form}`,
         part: 'f',
-        about: `${about}: UNet passes, float16, ${form}`,
+        about: `${about}: UNet in float16, ${form}`,
         needsSeconds: NEEDS.unet[model],
         task: { kind: 'unet', model, form, batches: passes },
       }),
@@ -170,7 +169,7 @@ function modelSteps(model: ModelName, { batches, steps, isTiny }: PlanOptions): 
       (form): Step => ({
         id: `vae-${model}-${form}`,
         part: 'f',
-        about: `${about}: decode a picture, ${form}`,
+        about: `${about}: decode an image, ${form}`,
         needsSeconds: NEEDS.vae[model],
         task: { kind: 'vae', model, form },
       }),
@@ -178,14 +177,14 @@ function modelSteps(model: ModelName, { batches, steps, isTiny }: PlanOptions): 
     {
       id: `worker-${model}`,
       part: 'f',
-      about: `${about}: whole pictures through the worker`,
+      about: `${about}: batches`,
       needsSeconds: NEEDS.worker[model],
       task: { kind: 'worker', model, steps, batchSize, starts: STARTS },
     },
     {
       id: `single-${model}`,
       part: 'f',
-      about: `${about}: pictures through the worker, one at a time`,
+      about: `${about}: one at a time`,
       needsSeconds: NEEDS.worker[model],
       task: { kind: 'worker', model, steps: isTiny ? 2 : SINGLE_STEPS, batchSize: 1, starts: [''] },
     },
@@ -193,7 +192,7 @@ function modelSteps(model: ModelName, { batches, steps, isTiny }: PlanOptions): 
       (form): Step => ({
         id: `runtime-c-${model}-${form}`,
         part: 'g',
-        about: `${about}: UNet passes through onnxruntime-c, ${form}, with and without CUDA graph`,
+        about: `${about}: UNet in float16 through onnxruntime-c, ${form}`,
         needsSeconds: NEEDS.runtimeC[model],
         task: { kind: 'runtime-c', model, form, batches: passes },
       }),

@@ -36,9 +36,19 @@ const RESULTS: GpuResults = {
     passes: step('UNet passes', [
       { what: 'load', seconds: 3 },
       { what: 'batch 1', seconds: 0.01, memoryBytes: 2e9 },
+      { what: 'batch 2', seconds: 0.02, memoryBytes: 2e9 },
       { what: 'batch 8, CUDA graph', seconds: 0.05, memoryBytes: 3e9 },
     ]),
-    golden: step('golden cases', [{ what: 'plain', largest: 1, psnrDb: 61.25 }]),
+    'golden-float32': step('in float32', [
+      { what: 'plain', largest: 1, psnrDb: 61.25 },
+      { what: 'xl', largest: 0 },
+    ]),
+    'golden-float16': step('in float16', [{ what: 'plain', largest: 3, psnrDb: 50 }]),
+    'worker-sd15': step('batches', [{ what: '32 images', steps: 20, imagesPerSecond: 7.09, memoryBytes: 5e9 }]),
+    'profile-sd15': step('profile', [
+      { what: 'Memcpy nodes', nodes: 0 },
+      { what: 'Conv on CUDA', nodes: 98 },
+    ]),
     late: step('the last step', [], { state: 'not-run', reason: 'it needs about 60 s' }),
   },
 };
@@ -54,9 +64,12 @@ test('without a measured GPU the page says so', () => {
 test('passes stand by batch, other results by step, and what was not done has its reason', () => {
   const text = withGpuTables(EMPTY, [RESULTS]);
   assert.match(text, /A GPU, 8\.00 GB, compute capability 9\.0, driver 1\.2; A processor\. 2026-01-02, text2img 0\./);
-  assert.match(text, /\| UNet passes \| 10\.0 ms, 2\.00 GB \|  \|/);
-  assert.match(text, /\| UNet passes, CUDA graph \|  \| 50\.0 ms, 3\.00 GB \|/);
+  assert.match(text, /\| UNet passes \| 10\.0 ms \| 20\.0 ms \|  \| 50\.0 \|/);
+  assert.match(text, /\| UNet passes, CUDA graph \|  \|  \| 50\.0 ms \|  \|/);
   assert.match(text, /\| UNet passes \| load, time 3\.00 s \|/);
-  assert.match(text, /\| golden cases \| plain, largest 1, psnr 61\.3 dB \|/);
+  assert.match(text, /\| plain \| 1; 61\.3 dB \| 3; 50\.0 dB \|\n\| xl \| 0; equal \|  \|/);
+  assert.match(text, /\| batches \| 32 images \| 20 \| 7\.09 \| 5\.00 GB \|/);
+  assert.match(text, /\| profile \| Memcpy nodes, nodes 0 \|/);
+  assert.doesNotMatch(text, /Conv on CUDA/);
   assert.match(text, /\| the last step \| not-run: it needs about 60 s \|/);
 });

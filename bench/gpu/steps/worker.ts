@@ -39,7 +39,7 @@ export async function workerStep(task: TaskOf<'worker'>, report: Report): Promis
       enqueue([file, ...queue]);
       const { ends, memoryBytes, ready } = await runWorker([...args, '--offline', '--json'], device);
       report({
-        what: `${count} pictures${start}`,
+        what: `${count} images${start}`,
         steps: task.steps,
         batch: batchSize,
         ...ready,
@@ -106,5 +106,5 @@ function throughput(ends: readonly number[], batchSize: number): Readonly<Record
   const to = ends.at(-1);
   if (from === undefined || to === undefined || ends.length <= batchSize)
     throw new Error(`${ends.length} pictures were completed, which is too few to tell their rate`);
-  return { firstSeconds: ends[0] ?? Number.NaN, picturesPerSecond: (ends.length - batchSize) / (to - from) };
+  return { firstSeconds: ends[0] ?? Number.NaN, imagesPerSecond: (ends.length - batchSize) / (to - from) };
 }
