@@ -1,7 +1,7 @@
 /** Ends all processes of a step, whoever started them: they have a mark in their environment. A session of their own would outlive the command. */
 import { readdirSync, readFileSync } from 'node:fs';
 
-export const MARK = 'TEXT2IMG_BENCH_STEP';
+export const MARK = 'BENCH_GPU_STEP';
 
 export function killMarked(value: string): void {
   for (const name of readdirSync('/proc'))

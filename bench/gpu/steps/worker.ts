@@ -105,6 +105,6 @@ function throughput(ends: readonly number[], batchSize: number): Readonly<Record
   const from = ends[batchSize - 1];
   const to = ends.at(-1);
   if (from === undefined || to === undefined || ends.length <= batchSize)
-    throw new Error(`${ends.length} pictures were completed, which is too few to tell their rate`);
+    throw new Error(`${ends.length} images were completed, which is too few to tell their rate`);
   return { firstSeconds: ends[0] ?? Number.NaN, imagesPerSecond: (ends.length - batchSize) / (to - from) };
 }
