@@ -45,15 +45,18 @@ export class DeviceMemory implements Place {
     const copier = await this.#copier([tensor]);
     using made = new DisposableStack();
     const into = made.use(this.#allocate(copier, tensor));
-    await this.copyInto([{ from: tensor, into }]);
+    await this.#move(copier, [{ from: tensor, into }]);
     made.move();
     return into;
   }
 
   /** All in one run, because a run costs more than a copy. Each target has the type and the shape of its tensor. */
   async copyInto(copies: readonly Copy[]): Promise<void> {
-    if (copies.length === 0) return;
-    await run(await this.#copier(copies.map(({ from }) => from)), {
+    if (copies.length > 0) await this.#move(await this.#copier(copies.map(({ from }) => from)), copies);
+  }
+
+  async #move(copier: OpenSession, copies: readonly Copy[]): Promise<void> {
+    await run(copier, {
       inputs: Object.fromEntries(copies.map(({ from }, index) => [`x${index}`, from])),
       keep: [],
       into: Object.fromEntries(copies.map(({ into }, index) => [`y${index}`, into])),
