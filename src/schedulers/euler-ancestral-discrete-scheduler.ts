@@ -24,7 +24,7 @@ import type {
   SchedulerStep,
   SchedulerStepResult,
 } from './scheduler.ts';
-import { rootOfSquarePlusOne } from './sigma-timetable.ts';
+import { rootOfSquarePlusOne, withUnitVariance } from './sigma-timetable.ts';
 import { trainedRules } from './training-rules.ts';
 
 const f32 = Math.fround;
@@ -62,10 +62,7 @@ class EulerAncestralDiscreteScheduler implements Scheduler {
   }
 
   scaleModelInput(sample: Float32Array, pass: number): Float32Array {
-    const divisor = rootOfSquarePlusOne(passAt(this.passes, pass).sigma);
-    const scaled = new Float32Array(sample.length);
-    for (let index = 0; index < scaled.length; index++) scaled[index] = (sample[index] as number) / divisor;
-    return scaled;
+    return withUnitVariance(sample, passAt(this.passes, pass).sigma);
   }
 
   step({ modelOutput, sample, pass, noise }: SchedulerStep): SchedulerStepResult {

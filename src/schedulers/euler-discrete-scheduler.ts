@@ -23,7 +23,7 @@ import type {
   SchedulerStepResult,
 } from './scheduler.ts';
 import { PLAIN_SPACING, spacedSigmas } from './sigma-schedules.ts';
-import { rootOfSquarePlusOne } from './sigma-timetable.ts';
+import { rootOfSquarePlusOne, withUnitVariance } from './sigma-timetable.ts';
 import { sigmaKey, sigmaSpacingKeys, trainedRules } from './training-rules.ts';
 
 const f32 = Math.fround;
@@ -70,10 +70,7 @@ class EulerDiscreteScheduler implements Scheduler {
   }
 
   scaleModelInput(sample: Float32Array, pass: number): Float32Array {
-    const divisor = rootOfSquarePlusOne(passAt(this.passes, pass).sigma);
-    const scaled = new Float32Array(sample.length);
-    for (let index = 0; index < scaled.length; index++) scaled[index] = (sample[index] as number) / divisor;
-    return scaled;
+    return withUnitVariance(sample, passAt(this.passes, pass).sigma);
   }
 
   step({ modelOutput, sample, pass }: SchedulerStep): SchedulerStepResult {

@@ -19,7 +19,7 @@ import type {
   SchedulerStepResult,
 } from './scheduler.ts';
 import { PLAIN_SPACING } from './sigma-schedules.ts';
-import { rootOfSquarePlusOne, sigmaTimetable } from './sigma-timetable.ts';
+import { rootOfSquarePlusOne, sigmaTimetable, withUnitVariance } from './sigma-timetable.ts';
 import { clipped } from './thresholding.ts';
 import { sigmaSpacingKeys, trainedRules } from './training-rules.ts';
 
@@ -71,8 +71,7 @@ class HeunDiscreteScheduler implements Scheduler {
   }
 
   scaleModelInput(sample: Float32Array, pass: number): Float32Array {
-    const divisor = rootOfSquarePlusOne(passAt(this.passes, pass).sigma);
-    return sample.map((value) => value / divisor);
+    return withUnitVariance(sample, passAt(this.passes, pass).sigma);
   }
 
   step({ modelOutput, sample, pass }: SchedulerStep): SchedulerStepResult {

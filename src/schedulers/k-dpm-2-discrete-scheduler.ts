@@ -17,7 +17,7 @@ import type {
   SchedulerStepResult,
 } from './scheduler.ts';
 import { PLAIN_SPACING } from './sigma-schedules.ts';
-import { rootOfSquarePlusOne, sigmaTimetable } from './sigma-timetable.ts';
+import { sigmaTimetable, withUnitVariance } from './sigma-timetable.ts';
 import { sigmaSpacingKeys, trainedRules } from './training-rules.ts';
 
 const f32 = Math.fround;
@@ -68,8 +68,7 @@ class KDPM2DiscreteScheduler implements Scheduler {
   }
 
   scaleModelInput(sample: Float32Array, pass: number): Float32Array {
-    const divisor = rootOfSquarePlusOne(passAt(this.passes, pass).sigma);
-    return sample.map((value) => value / divisor);
+    return withUnitVariance(sample, passAt(this.passes, pass).sigma);
   }
 
   step({ modelOutput, sample, pass }: SchedulerStep): SchedulerStepResult {

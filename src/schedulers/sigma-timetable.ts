@@ -53,3 +53,11 @@ export function sigmaTimetable(
 export function rootOfSquarePlusOne(sigma: number): number {
   return f32(Math.sqrt(f32(f32(sigma * sigma) + 1)));
 }
+
+/** The network's input: the sample with the variance of data and noise together taken out. @param sigma of the pass */
+export function withUnitVariance(sample: Float32Array, sigma: number): Float32Array {
+  const divisor = rootOfSquarePlusOne(sigma);
+  const scaled = new Float32Array(sample.length);
+  for (let index = 0; index < scaled.length; index++) scaled[index] = (sample[index] as number) / divisor;
+  return scaled;
+}
