@@ -15,7 +15,7 @@ const PROFILED_BATCHES = [2, 16];
 const WORKER_BATCH = 8;
 const TINY_WORKER_BATCH = 2;
 /** The second one finds its weights in the compile cache. */
-const STARTS = [', first start', ', second start'];
+const STARTS = 2;
 /** Published times of one picture of XL are mostly for 30 steps. */
 const SINGLE_STEPS = 30;
 
@@ -186,7 +186,7 @@ function modelSteps(model: ModelName, { batches, steps, isTiny }: PlanOptions): 
       part: 'f',
       about: `${about}: one at a time`,
       needsSeconds: NEEDS.worker[model],
-      task: { kind: 'worker', model, steps: isTiny ? 2 : SINGLE_STEPS, batchSize: 1, starts: [''] },
+      task: { kind: 'worker', model, steps: isTiny ? 2 : SINGLE_STEPS, batchSize: 1, starts: 1 },
     },
     ...FORMS.map(
       (form): Step => ({

@@ -41,7 +41,7 @@ export type StepTask =
       readonly model: ModelName;
       readonly steps: number;
       readonly batchSize: number;
-      readonly starts: readonly string[];
+      readonly starts: number;
     }
   | {
       readonly kind: 'runtime-c';

@@ -46,7 +46,7 @@ test('a step that works is done, with its rows', async () => {
 });
 
 test('a step that takes too long is killed, with all that it started', async () => {
-  const { state, reason } = await ending({ kind: 'worker', model: 'sd15', steps: 1000, batchSize: 8, starts: [''] }, 5);
+  const { state, reason } = await ending({ kind: 'worker', model: 'sd15', steps: 1000, batchSize: 8, starts: 1 }, 5);
   assert.deepEqual({ state, reason }, { state: 'failed', reason: 'it was stopped after 5 s' });
   // An engine ends by itself when it sees that its worker is gone.
   while (processesNaming(workFolder).length > 0) await new Promise((resolve) => setTimeout(resolve, 50));

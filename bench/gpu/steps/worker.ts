@@ -35,11 +35,11 @@ export async function workerStep(task: TaskOf<'worker'>, report: Report): Promis
     writeFileSync(file, `${prompts.join('\n')}\n`);
     const queue = ['--data-dir', join(place, 'data')];
     const args = ['--model', folder, '--device', device, '--batch-size', String(batchSize), ...queue];
-    for (const start of task.starts) {
+    for (let start = 1; start <= task.starts; start++) {
       enqueue([file, ...queue]);
       const { ends, memoryBytes, ready } = await runWorker([...args, '--offline', '--json'], device);
       report({
-        what: `${count} images${start}`,
+        what: task.starts === 1 ? `${count} images` : `${count} images, start ${start}`,
         steps: task.steps,
         batch: batchSize,
         ...ready,
