@@ -4,6 +4,7 @@
  */
 import { Text2ImgError } from '../errors/text2img-error.ts';
 import { messageOf } from '../lib/disk-errors.ts';
+import { largestDifference } from '../lib/largest-difference.ts';
 import { FormSample } from '../networks/form-sample.ts';
 import type { BuiltGraph, ComputeType } from '../onnx/graph.ts';
 import { type FusedDomain, MICROSOFT_DOMAIN } from '../onnx/graph-form.ts';
@@ -71,21 +72,11 @@ async function compare(fused: Run, portable: Run, tolerance: number): Promise<st
     // It says nothing about the fused form.
     return undefined;
   }
-  const differences = names.map((name) => differenceOf(floatsOf(actual, name), floatsOf(expected, name)));
+  const differences = names.map((name) => largestDifference(floatsOf(actual, name), floatsOf(expected, name)));
   const largest = Math.max(...differences);
   // Written so that NaN is a problem.
   if (largest <= tolerance) return undefined;
   return `its numbers differ from the portable form by ${largest.toExponential(1)} of the largest; allowed is ${tolerance}`;
-}
-
-/** The largest difference as a share of the largest number that is expected. */
-function differenceOf(actual: Float32Array, expected: Float32Array): number {
-  let [largest, scale] = [0, 0];
-  for (const [index, value] of expected.entries()) {
-    largest = Math.max(largest, Math.abs((actual[index] as number) - value));
-    scale = Math.max(scale, Math.abs(value));
-  }
-  return largest / scale;
 }
 
 /** A GPU that is full says nothing about the form. @returns undefined for that */

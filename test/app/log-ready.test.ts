@@ -4,24 +4,15 @@ import { test } from 'node:test';
 import { logReady } from '../../src/app/log-ready.ts';
 import type { ModelFacts } from '../../src/job/model-facts.ts';
 import { type LogFields, silentLogger } from '../../src/observability/logger.ts';
+import { modelFacts } from './a-model.ts';
 
-const FACTS: ModelFacts = {
-  modelName: 'x',
-  modelHash: null,
-  pipelineClass: 'StableDiffusionPipeline',
-  fields: [],
-  defaultWidthPx: 64,
-  defaultHeightPx: 64,
-  defaults: {},
-  maxBatchImages: 1,
+const FACTS = modelFacts({
   device: 'cuda:0',
   deviceReason: 'asked for',
   dtype: 'float16',
   runtime: 'onnxruntime-c',
   runtimeReason: 'tensors stay on the GPU',
-  loadMs: 0,
-  warnings: [],
-};
+});
 
 function linesOf(facts: ModelFacts): Readonly<Record<'info' | 'warning', readonly LogFields[]>> {
   const lines = { info: [] as LogFields[], warning: [] as LogFields[] };

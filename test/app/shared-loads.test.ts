@@ -3,27 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { SharedLoads } from '../../src/app/shared-loads.ts';
 import type { ModelFacts } from '../../src/job/model-facts.ts';
-
-function facts(changes: Partial<ModelFacts> = {}): ModelFacts {
-  return {
-    modelName: 'x',
-    modelHash: null,
-    pipelineClass: 'StableDiffusionPipeline',
-    fields: [],
-    defaultWidthPx: 64,
-    defaultHeightPx: 64,
-    defaults: {},
-    maxBatchImages: 1,
-    device: 'cpu',
-    deviceReason: '',
-    dtype: 'float32',
-    runtime: 'openvino',
-    runtimeReason: 'measured',
-    loadMs: 0,
-    warnings: [],
-    ...changes,
-  };
-}
+import { modelFacts as facts } from './a-model.ts';
 
 const fits = (): void => undefined;
 

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { largestDifference } from '../../src/lib/largest-difference.ts';
 import { openComponentWeights } from '../../src/checkpoint/component-weights.ts';
 import type { Weights } from '../../src/onnx/weights.ts';
 import type { BuiltGraph, Dimension } from '../../src/onnx/graph.ts';
@@ -87,16 +88,7 @@ export async function runGraph(
 /** The largest difference as a share of the largest number that is expected. NaN where one of them is NaN. */
 function distance(actual: HostTensor | undefined, expected: HostTensor): number {
   assert.deepEqual([...(actual?.shape ?? [])], [...expected.shape]);
-  return differenceOf(actual?.data as Float32Array, expected.data as Float32Array);
-}
-
-function differenceOf(actual: Float32Array, expected: Float32Array): number {
-  let [largest, scale] = [0, 0];
-  for (const [index, value] of expected.entries()) {
-    largest = Math.max(largest, Math.abs((actual[index] as number) - value));
-    scale = Math.max(scale, Math.abs(value));
-  }
-  return largest / scale;
+  return largestDifference(actual?.data as Float32Array, expected.data as Float32Array);
 }
 
 /** @param tolerance a share of the largest number that is expected */

@@ -6,12 +6,12 @@ import type { default as Koffi, LibraryHandle, TypeObject } from 'koffi';
 import { messageOf } from '../../lib/disk-errors.ts';
 import { quote } from '../../lib/foreign-text.ts';
 import type { ElementType } from '../contract.ts';
+import { loadKoffi } from '../load-koffi.ts';
 import { statusFunction } from '../native-call.ts';
 import { ONNX_RUNTIME_VERSION } from '../onnxruntime/cuda/cuda-wheels.ts';
 // Before the library is loaded.
 import '../onnxruntime/no-telemetry.ts';
 import { API_PLACES, type ApiFunction } from './api-places.ts';
-import { loadKoffi } from '../load-koffi.ts';
 import { libraryAdvice, ortUnavailable } from './library.ts';
 
 /** The address of one of ONNX Runtime's objects. */

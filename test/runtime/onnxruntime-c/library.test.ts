@@ -5,10 +5,10 @@ import { copyFile, mkdir, mkdtemp, readFile, rm, symlink, truncate, writeFile } 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, suite, test } from 'node:test';
-import { pathToFileURL } from 'node:url';
 import { requireLibrary } from '../../../src/runtime/onnxruntime-c/library.ts';
 import { packageLibraryFolder } from '../../../src/runtime/onnxruntime/library-folders.ts';
 import { root, runCli } from '../../e2e/run-cli.ts';
+import { withoutKoffi } from '../without-koffi.ts';
 import { NO_C_API } from './no-c-api.ts';
 
 const LIBRARY = 'libonnxruntime.so.1';
@@ -89,17 +89,7 @@ suite('the library of the C API', { skip: NO_C_API }, () => {
   });
 
   test('without koffi it is refused with the command that brings it; the binding goes on', async () => {
-    const hook = join(place, 'no-koffi.mjs');
-    await writeFile(
-      hook,
-      `import { registerHooks } from 'node:module';
-registerHooks({ resolve(name, context, next) {
-  if (name === 'koffi') throw new Error("Cannot find package 'koffi'");
-  return next(name, context);
-} });
-`,
-    );
-    const environment = { NODE_OPTIONS: `--import=${pathToFileURL(hook).href}` };
+    const environment = await withoutKoffi(place);
     const { code, stderr } = await generate(environment);
     assert.equal(code, 5, stderr);
     assert.match(stderr, /koffi cannot be loaded: Cannot find package .*Run "npm install koffi"/);

@@ -1,11 +1,11 @@
 /** OpenVINO without the optional package koffi: exit 5, with the command that brings it; ONNX Runtime goes on. */
 import assert from 'node:assert/strict';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
-import { pathToFileURL } from 'node:url';
 import { root, runCli } from '../../e2e/run-cli.ts';
+import { withoutKoffi } from '../without-koffi.ts';
 import { LIBRARY_FOLDER, NO_OPENVINO } from './installed-libraries.ts';
 
 test('without koffi OpenVINO is refused with the command that brings it; auto generates', {
@@ -13,18 +13,8 @@ test('without koffi OpenVINO is refused with the command that brings it; auto ge
 }, async (t) => {
   const place = await mkdtemp(join(tmpdir(), 'text2img-no-koffi-'));
   t.after(() => rm(place, { recursive: true, force: true }));
-  const hook = join(place, 'no-koffi.mjs');
-  await writeFile(
-    hook,
-    `import { registerHooks } from 'node:module';
-registerHooks({ resolve(name, context, next) {
-  if (name === 'koffi') throw new Error("Cannot find package 'koffi'");
-  return next(name, context);
-} });
-`,
-  );
   const environment = {
-    NODE_OPTIONS: `--import=${pathToFileURL(hook).href}`,
+    ...(await withoutKoffi(place)),
     XDG_DATA_HOME: dirname(dirname(LIBRARY_FOLDER)),
   };
   const generate = (runtime: string) => {
