@@ -43,11 +43,24 @@ for (const [openvino, isFaster] of [
   });
 }
 
-test('the figures are told as a sentence', () => {
-  assert.equal(
-    timesText(TIMES),
-    'a pass at 512×512 takes 4030 ms on ONNX Runtime, 3930 ms on OpenVINO, 2030 ms there in bfloat16',
-  );
+for (const [divisor, openvino, isFaster] of [
+  [1, 3663, true],
+  [2, 3663, false],
+  [2, 3359, false],
+  [2, 3358, true],
+  [4, 3358, false],
+  [4, 3100, true],
+] as const) {
+  test(`a size ${divisor} times smaller: OpenVINO is ${isFaster ? '' : 'not '}taken with ${openvino} against 4030 ms`, () => {
+    assert.equal(isOpenvinoFaster({ ...TIMES, divisor, openvino_ms: openvino }), isFaster);
+  });
+}
+
+test('the figures are told as a sentence, with the rule where the size is not the default one', () => {
+  const figures = 'a pass at 512×512 takes 4030 ms on ONNX Runtime, 3930 ms on OpenVINO, 2030 ms there in bfloat16';
+  assert.equal(timesText(TIMES), figures);
+  assert.equal(timesText({ ...TIMES, divisor: 1 }), figures);
+  assert.equal(timesText({ ...TIMES, divisor: 4 }), `${figures}; at this size OpenVINO must be 30 % faster`);
 });
 
 test('several processes that start at once measure once, and all get the same figures', async (t) => {

@@ -205,6 +205,7 @@ async function measured(
         times: {
           width: Math.round(width / divisor) * pixels,
           height: Math.round(height / divisor) * pixels,
+          divisor,
           onnxruntime_ms: onnxMs,
           ...omitUndefined({ openvino_ms: openvinoMs, openvino_bfloat16_ms: bfloat16Ms }),
           measured_at: new Date().toISOString(),
