@@ -34,6 +34,7 @@ from golden_family_requests import FAMILY_CASES
 from golden_known_checkpoints import KNOWN_CASES
 from golden_requests import CASES, DEFAULTS
 from golden_schedulers import settings_of
+from golden_stability import LARGEST_MOVE, largest_move
 from DeepCache import DeepCacheSDHelper
 from PIL import Image
 
@@ -130,7 +131,10 @@ def load(folder: Path, case: dict, base: Base) -> diffusers.DiffusionPipeline:
 
 
 def draw_all(pipe: diffusers.DiffusionPipeline, request: dict) -> list:
-    """Brownian noise has one seed for a whole batch in diffusers, and the callback that ends guidance keeps one prompt of a batch. Such images are drawn alone."""
+    """Numbers from 0 to 255, not rounded.
+
+    Brownian noise has one seed for a whole batch in diffusers, and the callback that ends guidance keeps one prompt of a batch. Such images are drawn alone.
+    """
     if request.get("scheduler") != "DPMSolverSDEScheduler" and "guidance_stop" not in request:
         return draw(pipe, request)
     own = pipe.scheduler
@@ -186,7 +190,7 @@ def draw(pipe: diffusers.DiffusionPipeline, request: dict) -> list:
             generator=[torch.Generator().manual_seed(request["seed"] + k) for k in range(request.get("num_images", 1))],
             output_type="np",
         ).images
-    return [np.round(image * 255).astype(np.uint8) for image in images]
+    return [image * 255 for image in images]
 
 
 def record_of(case: dict, request: dict, expected: list) -> dict:
@@ -212,16 +216,27 @@ def make_case(name: str, case: dict) -> None:
     with tempfile.TemporaryDirectory() as temporary:
         pipe = load(assemble(name, case, Path(temporary) / "checkpoint"), case, base)
         own = pipe.scheduler
-        images = draw_all(pipe, request)
-        if "deep_cache" in request:
+
+        def drawn(changed: dict) -> list:
             pipe.scheduler = own
-            prove_caching(name, images[0], draw_all(pipe, {key: value for key, value in request.items() if not key.startswith("deep_cache")})[0])
+            return draw_all(pipe, changed)
+
+        exact = drawn(request)
+        images = [to_bytes(image) for image in exact]
+        if "deep_cache" in request:
+            whole = {key: value for key, value in request.items() if not key.startswith("deep_cache")}
+            prove_caching(name, images[0], to_bytes(drawn(whole)[0]))
+        move = largest_move(pipe, lambda: drawn(request), exact)
     expected = [f"expected-{k + 1}.png" for k in range(len(images))]
     for file, image in zip(expected, images):
         Image.fromarray(image).save(folder / file, optimize=True)
     record = record_of(case, request, expected)
     write_json(folder / "case.json", record)
-    report(name, images[0], record.get("same_as"), case)
+    report(name, images[0], record.get("same_as"), case, move)
+
+
+def to_bytes(image: np.ndarray) -> np.ndarray:
+    return np.round(image).astype(np.uint8)
 
 
 def prove_caching(name: str, image: np.ndarray, whole: np.ndarray) -> None:
@@ -235,16 +250,17 @@ def plain_of(case: dict) -> str:
     return next(name for name, other in ALL_CASES.items() if other.get("base", "base") == base)
 
 
-def report(name: str, image: np.ndarray, same_as: str | None, case: dict) -> None:
-    """A case proves something only if its picture has contrast and differs from the plain one."""
+def report(name: str, image: np.ndarray, same_as: str | None, case: dict, move: float) -> None:
+    """A case proves something only if its picture has contrast, differs from the plain one, and does not hang on rounding."""
     other = same_as or case.get("reference") or plain_of(case)
     reference = np.asarray(Image.open(ROOT / other / "expected-1.png"))
     difference = "-"
     if other != name and reference.shape == image.shape:
         difference = int(np.abs(image.astype(int) - reference.astype(int)).max())
         assert (difference <= 1) if same_as else (difference >= 8), f"{name}: differs from {other} by {difference}"
-    print(f"{name:32} std {image.std():5.1f}  black {np.mean(image == 0):.2f} white {np.mean(image == 255):.2f}  max difference from {other}: {difference}", flush=True)
+    print(f"{name:32} std {image.std():5.1f}  black {np.mean(image == 0):.2f} white {np.mean(image == 255):.2f}  max difference from {other}: {difference}  rounding moves it by {move:.3f}", flush=True)
     assert image.std() > 30, f"{name} is too flat"
+    assert move <= LARGEST_MOVE, f"{name}: rounding moves it by {move:.2f} of 255, and {LARGEST_MOVE} are allowed: take another seed"
 
 
 def main() -> None:

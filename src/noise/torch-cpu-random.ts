@@ -1,15 +1,18 @@
 /**
- * The normals that `torch.next(n, generator=torch.Generator().manual_seed(seed))` gives on a CPU: the noise that a seed stands for.
+ * The normals that `torch.randn(n, generator=torch.Generator().manual_seed(seed))` gives on a CPU: the noise that a seed stands for.
  * Source: ATen/core/MT19937RNGEngine.h (MT19937), ATen/native/cpu/DistributionTemplates.h, normal_fill (n ≥ 16) and
- * ATen/core/DistributionsHelper.h, normal_distribution (n < 16). Integers are exact; normals agree within 2 ulp or 1e-6, because torch's
- * AVX2 path takes polynomials for log, sine and cosine.
+ * ATen/core/DistributionsHelper.h, normal_distribution (n < 16). Every number has the bits that torch gives it on a processor with AVX2. On others
+ * torch's own numbers differ from these in the last bits.
  */
 
+import { logarithms, sinesAndCosines } from './cephes-float32.ts';
 import type { NoiseSource } from './noise-source.ts';
 
 const STATE_WORDS = 624;
 const SHIFT_WORDS = 397;
 const BLOCK = 16;
+const HALF_BLOCK = BLOCK / 2;
+const TWO_PI = Math.fround(2 * Math.PI);
 
 /** One stream of noise; the numbers taken before decide the next ones. */
 export class TorchCpuGenerator implements NoiseSource {
@@ -71,12 +74,12 @@ export class TorchCpuGenerator implements NoiseSource {
   #manyNormals(count: number): Float32Array {
     const data = new Float32Array(count);
     for (let index = 0; index < count; index++) data[index] = this.#uniform24();
-    for (let start = 0; start + BLOCK <= count; start += BLOCK) transformBlock(data, start);
+    becomeNormals(data.subarray(0, count - (count % BLOCK)));
     if (count % BLOCK !== 0) {
       // The last 16 values are generated anew, those of the full block before included.
       const start = count - BLOCK;
       for (let index = start; index < count; index++) data[index] = this.#uniform24();
-      transformBlock(data, start);
+      becomeNormals(data.subarray(start));
     }
     return data;
   }
@@ -94,15 +97,27 @@ export class TorchCpuGenerator implements NoiseSource {
   }
 }
 
-/** Box–Muller on 16 uniforms in place: the first eight are radii, the last eight angles. */
-function transformBlock(data: Float32Array, start: number): void {
-  const half = BLOCK / 2;
-  for (let index = start; index < start + half; index++) {
-    const radius = Math.fround(
-      Math.sqrt(Math.fround(-2 * Math.fround(Math.log(Math.fround(1 - (data[index] as number)))))),
-    );
-    const angle = Math.fround(Math.fround(2 * Math.PI) * (data[index + half] as number));
-    data[index] = radius * Math.fround(Math.cos(angle));
-    data[index + half] = radius * Math.fround(Math.sin(angle));
+/** Box–Muller on blocks of 16 uniforms, in place: of each block the first eight are radii, the last eight angles. */
+function becomeNormals(data: Float32Array): void {
+  const pairs = data.length / 2;
+  const radii = new Float32Array(pairs);
+  const angles = new Float32Array(pairs);
+  for (let pair = 0; pair < pairs; pair++) {
+    const index = firstOfPair(pair);
+    radii[pair] = 1 - (data[index] as number);
+    angles[pair] = TWO_PI * (data[index + HALF_BLOCK] as number);
   }
+  const logs = logarithms(radii);
+  const { sines, cosines } = sinesAndCosines(angles);
+  for (let pair = 0; pair < pairs; pair++) {
+    const index = firstOfPair(pair);
+    const radius = Math.fround(Math.sqrt(-2 * (logs[pair] as number)));
+    data[index] = radius * (cosines[pair] as number);
+    data[index + HALF_BLOCK] = radius * (sines[pair] as number);
+  }
+}
+
+/** Where the first number of a pair is. The second is half a block later. */
+function firstOfPair(pair: number): number {
+  return pair + HALF_BLOCK * Math.floor(pair / HALF_BLOCK);
 }

@@ -4,6 +4,14 @@ import { cumulatedProduct, numpyLinspace, roundHalfEven, torchLinspace } from '.
 
 const f32 = Math.fround;
 
+/**
+ * Rescaling to zero terminal SNR leaves this much of the signal where sigmas are formed, because sigma would be infinite at 0.
+ * Source: diffusers schedulers/scheduling_euler_discrete.py, __init__.
+ */
+const LEAST_ALPHA = 2 ** -24;
+/** Its sigma: √(2²⁴ − 1), which lies all but halfway between two float32. The lower one is nearer; torch's square root gives the upper one. */
+const LARGEST_SIGMA = 4096;
+
 export interface TrainingSchedule {
   readonly num_train_timesteps: number;
   readonly beta_start: number;
@@ -47,7 +55,7 @@ export function requireTrainedTimesteps(timesteps: readonly number[], trained: n
 
 export interface CumulatedAlphaOptions {
   readonly rescaleZeroSnr?: boolean;
-  /** Where sigmas are formed, the last alpha may not be zero: they take 2^-24 instead. */
+  /** Where sigmas are formed, the last alpha may not be zero. */
   readonly keepLastPositive?: boolean;
 }
 
@@ -55,7 +63,8 @@ export interface CumulatedAlphaOptions {
 export function cumulatedAlphas(schedule: TrainingSchedule, options: CumulatedAlphaOptions = {}): Float32Array {
   const alphas = trainingBetas(schedule).map((beta) => f32(1 - beta));
   const cumulated = cumulatedProduct(options.rescaleZeroSnr === true ? rescaleZeroTerminalSnr(alphas) : alphas);
-  if (options.rescaleZeroSnr === true && options.keepLastPositive === true) cumulated[cumulated.length - 1] = 2 ** -24;
+  if (options.rescaleZeroSnr === true && options.keepLastPositive === true)
+    cumulated[cumulated.length - 1] = LEAST_ALPHA;
   return cumulated;
 }
 
@@ -156,6 +165,7 @@ export function trailingTimesteps(from: number, ratio: number): number[] {
 
 /** √((1 − ᾱ) / ᾱ), float32: noise relative to signal. */
 export function sigmaOf(alphaCumulated: number): number {
+  if (alphaCumulated === LEAST_ALPHA) return LARGEST_SIGMA;
   return f32(Math.sqrt(f32(f32(1 - alphaCumulated) / alphaCumulated)));
 }
 

@@ -7,6 +7,7 @@ import { readFile } from 'node:fs/promises';
 import { suite, test } from 'node:test';
 import { TorchCpuGenerator } from '../../src/noise/torch-cpu-random.ts';
 import { SCHEDULERS } from '../../src/schedulers/registry.ts';
+import type { SchedulerClass } from '../../src/schedulers/scheduler.ts';
 import { pseudoLoop } from './pseudo-network.ts';
 import { schedulerConformance } from './scheduler-conformance.ts';
 
@@ -58,5 +59,14 @@ suite('schedulers give what diffusers gives', () => {
     });
   }
 });
+
+// The classes of diffusers that keep an alpha of 2^-24 there, with what torch 2.15 gives for the root of its sigma's square.
+const ZERO_TERMINAL_SNR = ['EulerDiscrete', 'EulerAncestralDiscrete', 'UniPCMultistep', 'DPMSolverMultistep'];
+for (const name of ZERO_TERMINAL_SNR)
+  test(`${name}: the first sigma with zero terminal SNR is diffusers’, to the last bit`, () => {
+    const { create } = SCHEDULERS.find(({ className }) => className === `${name}Scheduler`) as SchedulerClass;
+    const config = { rescale_betas_zero_snr: true, timestep_spacing: 'trailing', prediction_type: 'v_prediction' };
+    assert.equal(create(config, { steps: 3 }).passes[0]?.sigma, 4096);
+  });
 
 for (const scheduler of SCHEDULERS) schedulerConformance(scheduler);
