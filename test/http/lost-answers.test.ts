@@ -85,12 +85,13 @@ async function post(url: string, body: object, options: RequestOptions): Promise
 
 test('an answer that says that its images cannot be read now leaves them to the retry', async (t) => {
   const folder = await mkdtemp(join(tmpdir(), 'text2img-lost-answers-'));
-  t.after(() => rm(folder, { recursive: true, force: true }));
   // The front reads through a folder of its own, which is a circle of links at first.
   const seen = join(folder, 'seen');
   await mkdir(seen);
   await symlink('generated', join(seen, 'generated'));
   const served = await serve(t, { folder, front: { store: new FileImageStore(seen) } });
+  // After it has stopped: a worker whose queue is removed fails.
+  t.after(() => rm(folder, { recursive: true, force: true }));
   const [, path, body] = DOORS[0] ?? assert.fail();
   const ask = (headers = {}) => fetch(`${served.url}${path}`, { method: 'POST', headers, body: JSON.stringify(body) });
   const failed = await ask();
