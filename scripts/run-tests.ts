@@ -1,6 +1,6 @@
 /**
- * `npm test` and `npm run test:unit`. Usage: run-tests.ts [--unit] [FILE or FOLDER]... [--OPTION OF node --test]...
- * Without a file: all of them. With --unit: only unit tests, held to it by `test/unit/refuse-outside.ts`.
+ * `npm test` and `npm run test:unit`. Usage: run-tests.ts [--unit | --integration] [FILE or FOLDER]... [--OPTION OF node --test]...
+ * Without a file: all of them. With --unit: only unit tests, held to it by `test/unit/refuse-outside.ts`. With --integration: only the others.
  */
 import { spawnSync } from 'node:child_process';
 import { globSync, statSync } from 'node:fs';
@@ -10,8 +10,10 @@ import { whyNoUnitTest } from '../test/unit/unit-tests.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const words = process.argv.slice(2);
+const OWN_OPTIONS = ['--unit', '--integration'];
 const isUnit = words.includes('--unit');
-const options = words.filter((word) => word.startsWith('-') && word !== '--unit');
+const isIntegration = words.includes('--integration');
+const options = words.filter((word) => word.startsWith('-') && !OWN_OPTIONS.includes(word));
 const places = words.filter((word) => !word.startsWith('-'));
 
 /** Test files of a file or folder, by their path from the root. @returns none where there is nothing of that name */
@@ -29,7 +31,11 @@ function chosenFiles(): string[] {
     if (files.length === 0) refuse(`there is no test file at ${JSON.stringify(place)}.`);
     return files;
   });
-  return all.filter((file) => !isUnit || whyNoUnitTest(file) === undefined).toSorted();
+  const isChosen = (file: string): boolean => {
+    if (!isUnit && !isIntegration) return true;
+    return isUnit === (whyNoUnitTest(file) === undefined);
+  };
+  return all.filter(isChosen).toSorted();
 }
 
 function refuse(sentence: string): never {
@@ -37,8 +43,9 @@ function refuse(sentence: string): never {
   process.exit(2);
 }
 
+if (isUnit && isIntegration) refuse('--unit and --integration together leave no test.');
 const files = chosenFiles();
-if (files.length === 0) refuse('none of these is a unit test.');
+if (files.length === 0) refuse(isUnit ? 'none of these is a unit test.' : 'all of these are unit tests.');
 const guard = isUnit ? ['--import', './test/unit/refuse-outside.ts'] : [];
 // A test runner inside a test runner would report to the outer one.
 const { NODE_TEST_CONTEXT: _, ...environment } = process.env;

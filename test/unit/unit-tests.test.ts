@@ -73,6 +73,16 @@ test('a file or folder that is named is run alone, with the options of the test 
   assert.equal(scripts['test'], 'node scripts/run-tests.ts');
 });
 
+test('unit tests and the others are two halves', async () => {
+  const unit = await fixture('half-unit.test.ts', `test('of units', () => {});`);
+  const other = await fixture('half-other.test.ts', `import 'node:child_process';\ntest('of others', () => {});`);
+  const ranBy = (option: string): readonly string[] =>
+    Array.from(runTests(option, unit, other).stdout.matchAll(/^ok \d+ - (.*)$/gm), ([, name = '']) => name);
+  assert.deepEqual([ranBy('--unit'), ranBy('--integration')], [['of units'], ['of others']]);
+  const { status, stderr } = runTests('--unit', '--integration', unit);
+  assert.deepEqual([status, stderr.includes('--unit and --integration together leave no test.')], [2, true]);
+});
+
 test('a name without a test file is refused', () => {
   const { status, stderr } = runTests('test/no-such.test.ts');
   assert.equal(status, 2);
