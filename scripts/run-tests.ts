@@ -48,7 +48,9 @@ const files = chosenFiles();
 if (files.length === 0) refuse(isUnit ? 'none of these is a unit test.' : 'all of these are unit tests.');
 const guard = isUnit ? ['--import', './test/unit/refuse-outside.ts'] : [];
 // A test runner inside a test runner would report to the outer one.
-const { NODE_TEST_CONTEXT: _, ...environment } = process.env;
+const { NODE_TEST_CONTEXT: _, ...inherited } = process.env;
+// Each test file, and each engine that it starts, removes the types of a hundred files. A cache of the result halves the processor time (measured).
+const environment = { NODE_COMPILE_CACHE: resolve(root, 'node_modules/.cache/text2img'), ...inherited };
 const { status } = spawnSync(process.execPath, [...guard, '--test', '--test-concurrency=2', ...options, ...files], {
   cwd: root,
   env: environment,

@@ -97,8 +97,16 @@ function madeTensor(name: string, shape: readonly number[], { type, calm = 1 }: 
   return { shape, ...storedAs(type, data) };
 }
 
-/** As in the file. */
+/** Of the case that was made last: a case is made four times on end, and large ones take seconds. */
+let last: { readonly name: string; readonly tensors: ReadonlyMap<string, StoredTensor> } | undefined;
+
+/** As in the file. Their data are shared with later calls. */
 function madeTensors(name: string): Map<string, StoredTensor> {
+  if (last?.name !== name) last = { name, tensors: makeTensors(name) };
+  return new Map(last.tensors);
+}
+
+function makeTensors(name: string): Map<string, StoredTensor> {
   const { type = 'float16', values = {}, is_scaled: isScaled = false, calm = 1 } = recordOf(name);
   const made = Object.entries(shapesOf(name)).flatMap(([tensor, shape]): [string, StoredTensor][] =>
     isScaled && isMatrix(tensor, shape)

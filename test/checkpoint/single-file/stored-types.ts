@@ -29,10 +29,22 @@ function bfloat16(values: Float16Array<ArrayBuffer>): Buffer {
   return Buffer.from(halves.buffer);
 }
 
+/** By the bits of each float16: there are fewer of them than numbers in a tensor. */
 function float8(values: Float16Array<ArrayBuffer>, mantissaBits: number, bias: number): Buffer {
-  return Buffer.from(
-    Uint8Array.from(values, (value) => (signBit(value) << 7) | magnitude(Math.abs(value), mantissaBits, bias)),
-  );
+  const known = new Map<number, number>();
+  const bytes = Buffer.alloc(values.length);
+  const bits = new Uint16Array(values.buffer);
+  for (let index = 0; index < bytes.length; index++) {
+    const key = bits[index] as number;
+    let byte = known.get(key);
+    if (byte === undefined) {
+      const value = values[index] as number;
+      byte = (signBit(value) << 7) | magnitude(Math.abs(value), mantissaBits, bias);
+      known.set(key, byte);
+    }
+    bytes[index] = byte;
+  }
+  return bytes;
 }
 
 function signBit(value: number): number {
