@@ -26,9 +26,9 @@ const SINE = Float32Array.of(-1.9515295891e-4, 8.3321608736e-3, -1.6666654611e-1
 const COSINE = Float32Array.of(2.443315711809948e-5, -1.388731625493765e-3, 4.166664568298827e-2);
 const FOUR_BY_PI = f32(4 / Math.PI);
 /** Minus a quarter of π in three parts. The first has so few bits that its product with an octant's number is exact. */
-const MINUS_PI_A = -0.78515625;
-const MINUS_PI_B = f32(-2.418756484985352e-4);
-const MINUS_PI_C = f32(-3.774894977445941e-8);
+const MINUS_QUARTER_PI_A = -0.78515625;
+const MINUS_QUARTER_PI_B = f32(-2.418756484985352e-4);
+const MINUS_QUARTER_PI_C = f32(-3.774894977445941e-8);
 
 const EXPONENT_BITS = 23;
 const MANTISSA_MASK = 2 ** EXPONENT_BITS - 1;
@@ -74,7 +74,11 @@ export function sinesAndCosines(angles: Float32Array): {
     const angle = angles[index] as number;
     // The nearest even one, so that what is left lies within π/4 of zero.
     const octant = (Math.trunc(f32(angle * FOUR_BY_PI)) + 1) & ~1;
-    const rest = fused(octant, MINUS_PI_C, fused(octant, MINUS_PI_B, fused(octant, MINUS_PI_A, angle)));
+    const rest = fused(
+      octant,
+      MINUS_QUARTER_PI_C,
+      fused(octant, MINUS_QUARTER_PI_B, fused(octant, MINUS_QUARTER_PI_A, angle)),
+    );
     octants[index] = octant;
     rests[index] = rest;
     squares[index] = rest * rest;
