@@ -12,11 +12,16 @@ export interface StatusFunction<A extends readonly unknown[], S> {
   later(...parameters: A): Promise<S>;
 }
 
-/** The caller says what the function's parameters and its status are. */
+/** Of calls that run. koffi does not keep a buffer from being collected while another thread writes into it. */
+const running = new Set<readonly unknown[]>();
+
+/** The caller says what the function's parameters and its status are. They stay in memory until a call has ended. */
 export function statusFunction<A extends readonly unknown[], S>(native: NativeFunction): StatusFunction<A, S> {
   const later = (...parameters: A): Promise<S> =>
     new Promise((resolve, reject) => {
+      running.add(parameters);
       native.async(...parameters, (error: unknown, status: S) => {
+        running.delete(parameters);
         if (error === null || error === undefined) resolve(status);
         else reject(error);
       });

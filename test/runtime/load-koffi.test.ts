@@ -13,7 +13,9 @@ const koffi = await LOAD;
 const library = koffi.load('libc.so.6');
 const compile = library.func('int regcomp(void *preg, const char *pattern, int flags)');
 const pattern = '\\\\('.repeat(2000) + 'a' + '\\\\)'.repeat(2000);
-compile.async(Buffer.alloc(1024), pattern, 0, (error, status) => console.log(error ?? status));
+// It would be collected during the call.
+globalThis.expression = Buffer.alloc(1024);
+compile.async(expression, pattern, 0, (error, status) => console.log(error ?? status));
 `;
 
 const run = promisify(execFile);
