@@ -119,5 +119,5 @@ function becomeNormals(data: Float32Array): void {
 
 /** Where the first number of a pair is. The second is half a block later. */
 function firstOfPair(pair: number): number {
-  return pair + HALF_BLOCK * Math.floor(pair / HALF_BLOCK);
+  return pair + (pair - (pair % HALF_BLOCK));
 }
