@@ -17,14 +17,18 @@ const running = new Set<readonly unknown[]>();
 
 /** The caller says what the function's parameters and its status are. They stay in memory until a call has ended. */
 export function statusFunction<A extends readonly unknown[], S>(native: NativeFunction): StatusFunction<A, S> {
-  const later = (...parameters: A): Promise<S> =>
-    new Promise((resolve, reject) => {
-      running.add(parameters);
-      native.async(...parameters, (error: unknown, status: S) => {
-        running.delete(parameters);
-        if (error === null || error === undefined) resolve(status);
-        else reject(error);
+  const later = async (...parameters: A): Promise<S> => {
+    running.add(parameters);
+    try {
+      return await new Promise((resolve, reject) => {
+        native.async(...parameters, (error: unknown, status: S) => {
+          if (error === null || error === undefined) resolve(status);
+          else reject(error);
+        });
       });
-    });
+    } finally {
+      running.delete(parameters);
+    }
+  };
   return Object.assign((...parameters: A): S => native(...parameters) as S, { later });
 }

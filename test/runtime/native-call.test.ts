@@ -34,3 +34,21 @@ test('a buffer stays until the call on another thread has ended, and no longer',
   collectGarbage();
   assert.equal(buffer.deref(), undefined, 'it is collected after the call');
 });
+
+test('a call that is refused at once keeps nothing', async () => {
+  const refusing = Object.assign(() => 0, {
+    async: () => {
+      throw new Error('too many calls');
+    },
+  });
+  const call = statusFunction<[buffer: Uint8Array], number>(refusing);
+  const start = async (): Promise<WeakRef<Uint8Array>> => {
+    const buffer = new Uint8Array(1024);
+    await assert.rejects(call.later(buffer), /too many calls/);
+    return new WeakRef(buffer);
+  };
+  const buffer = await start();
+  await sleep(1);
+  collectGarbage();
+  assert.equal(buffer.deref(), undefined);
+});
